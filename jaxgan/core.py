@@ -1,0 +1,91 @@
+"""The words every other module speaks in. Types only, no logic."""
+
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import flax.struct
+import jax
+
+T = TypeVar("T")
+Tree = Any
+"""Any pytree of arrays."""
+
+Batch = dict[str, jax.Array]
+"""Examples by field: `image` `[B, H, W, C]` in [-1, 1] (or `[B, d]`), `label` `[B]`."""
+
+
+class UsageError(ValueError):
+    """What the user asked for cannot be done; the message says what can.
+
+    Programs print the message on one line and exit with code 2.
+    """
+
+
+class Players(NamedTuple, Generic[T]):
+    """One thing per player: networks, parameters, optimizers, losses."""
+
+    generator: T
+    discriminator: T
+
+
+class Samples(NamedTuple):
+    """What one update compares. Trees; axis 0 is the example.
+
+    In paired tasks `real` is also what `fake` should have been.
+    """
+
+    real: Tree
+    fake: Tree
+    condition: Tree = None
+    """What both players may read: a label, a source image, a mask."""
+    reconstruction: Tree = None
+    """`real` seen a second time: through a cycle, through a code."""
+
+
+class Critique(NamedTuple):
+    """What a discriminator returns."""
+
+    logits: Tree
+    """High is real, `[B, ...]`; one leaf per scale or domain."""
+    features: Tree = ()
+    class_logits: jax.Array | None = None
+
+
+class LossInputs(NamedTuple):
+    """The samples as the discriminator sees them: what a loss term is a function of."""
+
+    samples: Samples
+    real: Critique
+    fake: Critique
+    critic: Callable[[Tree], Critique]
+    """The discriminator on the same condition, for terms that differentiate it."""
+    keys: jax.Array
+    """One PRNG key per example, `[B]`, the same on any number of devices."""
+    step: jax.Array
+    """The step, `[]`, int32: what schedules are read at."""
+
+
+class Term(NamedTuple):
+    """A part of a loss as two pure functions, as optax has it for gradients."""
+
+    init: Callable[[], Tree]
+    apply: Callable[[LossInputs, Tree], tuple[jax.Array, Tree]]
+
+
+Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
+"""`task(generator, batch, keys) -> Samples`, with one PRNG key per example."""
+
+
+@flax.struct.dataclass
+class TrainState:
+    """All that a run is made of. Saved and restored as it stands."""
+
+    step: jax.Array
+    params: Players[Tree]
+    stats: Players[Tree]
+    """The networks' other collections, such as `batch_stats`."""
+    opt_state: Players[Tree]
+    term_state: Players[Tree]
+    """What loss terms carry from step to step."""
+    ema: Tree
+    """Running mean of the generator's variables: what samples are drawn from."""
