@@ -1,0 +1,187 @@
+"""One frozen dataclass; its fields are the flags."""
+
+import argparse
+import dataclasses
+import difflib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from jaxgan.core import UsageError
+from jaxgan.presets import DATASET_PRESETS, PRESETS
+from jaxgan.spec import unknown
+
+
+def _flag(default: Any, group: str, help: str, *, changes: bool = False) -> Any:
+    """A field that is a flag; `changes` if a resumed run may have another value."""
+    metadata = {"group": group, "help": help, "changes": changes}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All that decides a run. Its fields are documented by `--help`."""
+
+    dataset: str = _flag(
+        "mnist",
+        "data",
+        "a TFDS image data set, folder:PATH, npz:PATH, ring8 or grid25",
+    )
+    split: str = _flag("train", "data", "the split to train on, such as train[:50%%]")
+    data_dir: str = _flag(
+        "", "data", "where TFDS keeps data sets; empty for TFDS's own", changes=True
+    )
+    image_size: str = _flag(
+        "", "data", "N or HxW, in pixels; empty keeps the data set's"
+    )
+    crop: str = _flag(
+        "center", "data", "what is cut out before resizing: center, none, N or HxW"
+    )
+    input: str = _flag(
+        "auto",
+        "data",
+        "where the data set lies: device, host (decoded beside training) or auto",
+        changes=True,
+    )
+
+    preset: str = _flag(
+        "auto", "game", "defaults for all flags below: " + ", ".join(PRESETS)
+    )
+    task: str = _flag("generate(64)", "game", "how the generator meets a batch")
+    networks: str = _flag("small", "game", "a pair of networks")
+    loss: str = _flag("relativistic", "game", "the adversarial loss")
+    d_terms: str = _flag(
+        "r1(1)|r2(1)", "game", "terms added to the discriminator's loss"
+    )
+    g_terms: str = _flag("", "game", "terms added to the generator's loss")
+    d_updates: int = _flag(
+        1, "game", "discriminator updates per step, each on a batch of its own"
+    )
+
+    batch_size: int = _flag(
+        64, "optimisation", "examples per update, over all devices"
+    )
+    g_optimizer: str = _flag(
+        "adam(2e-4, b1=0.0, b2=0.99)", "optimisation", "the generator's optimizer"
+    )
+    d_optimizer: str = _flag(
+        "adam(2e-4, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"
+    )
+    ema_half_life: float = _flag(
+        32_000.0,
+        "optimisation",
+        "half-life of the generator's running mean, in images; 0 for none",
+    )
+    ema_ramp: float = _flag(
+        0.1,
+        "optimisation",
+        "the half-life is at most this share of the images seen; 0 for no ramp",
+    )
+
+    steps: int = _flag(
+        10_000, "run", "steps in all: d_updates of D, then one of G", changes=True
+    )
+    seed: int = _flag(0, "run", "the seed of everything")
+    workdir: str = _flag(
+        "", "run", "where the run lives; empty for runs/DATASET-PRESET", changes=True
+    )
+
+    log_every: int = _flag(100, "reports", "steps between two log lines", changes=True)
+    sample_every: int = _flag(
+        500, "reports", "steps between two sample pictures", changes=True
+    )
+    save_every: int = _flag(
+        1_000, "reports", "steps between two checkpoints", changes=True
+    )
+    keep: int = _flag(
+        3, "reports", "newest checkpoints to keep, beside the best", changes=True
+    )
+    samples: int = _flag(64, "reports", "samples in a picture")
+    score_samples: int = _flag(
+        1_024, "reports", "samples per side in the distance that names the best"
+    )
+
+    devices: int = _flag(
+        0, "machine", "how many local devices to use; 0 for all", changes=True
+    )
+    steps_per_call: int = _flag(
+        0,
+        "machine",
+        "steps in one compiled call; 0 for 1 on CPU, up to 50 elsewhere",
+        changes=True,
+    )
+    dry_run: bool = _flag(
+        False, "machine", "print what would run, compile it, and stop", changes=True
+    )
+
+
+MAY_CHANGE = frozenset(
+    f.name for f in dataclasses.fields(Config) if f.metadata["changes"]
+)
+"""Flags that only extend, place or report a run: a resumed run may change them."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are `UsageError`, with the nearest flag named."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of printing the usage."""
+        raise UsageError(message)
+
+    def parse_flags(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
+        """As `parse_args`; a flag that there is not raises with the nearest one."""
+        known, rest = self.parse_known_args(argv)
+        if rest:
+            flags = [s for a in self._actions for s in a.option_strings]
+            name = rest[0].split("=")[0]
+            near = difflib.get_close_matches(name, flags, 1)
+            hint = f"did you mean {near[0]}?" if near else "see --help"
+            raise UsageError(f"no flag {name}: {hint}")
+        return known
+
+
+def parse(argv: Sequence[str] | None = None) -> Config:
+    """The config of a command line: defaults, then the preset, then what was said.
+
+    Raises:
+      UsageError: for an unknown flag or preset, or a value of the wrong kind.
+    """
+    parser = _parser()
+    said = vars(parser.parse_flags(argv))
+    return make(**said)
+
+
+def make(**said: Any) -> Config:
+    """A config from some fields; the others come from the preset, then the defaults.
+
+    >>> make(dataset="mnist", preset="wgan").loss
+    'wasserstein'
+    """
+    name = said.get("preset", "auto")
+    if name == "auto":
+        name = DATASET_PRESETS.get(said.get("dataset", Config.dataset), "default")
+    if name not in PRESETS:
+        raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
+    return Config(**{**PRESETS[name], **said, "preset": name})
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "python -m jaxgan.train",
+        description="Train a generative adversarial network.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    groups: dict[str, Any] = {}
+    for field in dataclasses.fields(Config):
+        group = field.metadata["group"]
+        if group not in groups:
+            groups[group] = parser.add_argument_group(group)
+        add = groups[group].add_argument
+        shown = "nothing" if field.default == "" else field.default
+        text = f"{field.metadata['help']} [{shown}]"
+        if isinstance(field.default, bool):
+            add(f"--{field.name}", action="store_true", help=text)
+        else:
+            kind = type(field.default)
+            add(f"--{field.name}", type=kind, metavar=kind.__name__.upper(), help=text)
+    return parser

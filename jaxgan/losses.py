@@ -1,0 +1,128 @@
+"""Adversarial losses: for each player, one term.
+
+Logits are high for what the discriminator takes for real. Every loss is a mean over
+examples, then over the leaves of the logits, so that each scale or domain weighs the
+same. Both players minimise.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import nn
+
+from jaxgan.core import LossInputs, Players, Term, Tree
+
+
+def stateless(fn: Callable[[LossInputs], jax.Array]) -> Term:
+    """A term that carries nothing from step to step."""
+    return Term(lambda: (), lambda inputs, memory: (fn(inputs), memory))
+
+
+def each(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
+    """Mean over leaves of the mean of `fn`, so that every scale weighs the same."""
+    leaves = jax.tree.leaves(jax.tree.map(lambda *x: jnp.mean(fn(*x)), *trees))
+    return jnp.asarray(sum(leaves) / len(leaves))
+
+
+def minimax(smooth: float = 0.0) -> Players[Term]:
+    """The value function itself, saturating for G, https://arxiv.org/abs/1406.2661.
+
+    V = E[log D(x)] + E[log(1 - D(G(z)))] with D = sigmoid(logit): G minimises its
+    second half, D minimises -V. The value that G reports is log(1 - D(G(z))) <= 0.
+
+    Args:
+      smooth: one-sided label smoothing, the target of real is `1 - smooth`.
+    """
+    generator = stateless(lambda s: each(lambda f: -nn.softplus(f), s.fake.logits))
+    return Players(generator, _cross_entropy(smooth))
+
+
+def non_saturating(smooth: float = 0.0) -> Players[Term]:
+    """As `minimax`, but G maximises log D(G(z)), https://arxiv.org/abs/1406.2661.
+
+    This is what the tutorials call binary cross-entropy, computed from logits.
+
+    Args:
+      smooth: one-sided label smoothing, the target of real is `1 - smooth`.
+    """
+    generator = stateless(lambda s: each(lambda f: nn.softplus(-f), s.fake.logits))
+    return Players(generator, _cross_entropy(smooth))
+
+
+def _cross_entropy(smooth: float) -> Term:
+    def term(s):
+        real = each(lambda r: nn.softplus(-r) + smooth * r, s.real.logits)
+        return real + each(nn.softplus, s.fake.logits)
+
+    return stateless(term)
+
+
+def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Players[Term]:
+    """LSGAN, https://arxiv.org/abs/1611.04076, equation 2.
+
+    Args:
+      a: D's target for fake.
+      b: D's target for real.
+      c: what G wants D to say of fake.
+    """
+
+    def discriminator(s):
+        real = each(lambda r: (r - b) ** 2, s.real.logits)
+        return 0.5 * (real + each(lambda f: (f - a) ** 2, s.fake.logits))
+
+    generator = stateless(lambda s: 0.5 * each(lambda f: (f - c) ** 2, s.fake.logits))
+    return Players(generator, stateless(discriminator))
+
+
+def wasserstein() -> Players[Term]:
+    """The critic's difference of means, https://arxiv.org/abs/1701.07875.
+
+    It wants a Lipschitz critic: clipped weights, or a gradient penalty.
+    """
+
+    def discriminator(s):
+        return each(lambda f: f, s.fake.logits) - each(lambda r: r, s.real.logits)
+
+    generator = stateless(lambda s: each(lambda f: -f, s.fake.logits))
+    return Players(generator, stateless(discriminator))
+
+
+def hinge() -> Players[Term]:
+    """The hinge loss of https://arxiv.org/abs/1705.02894."""
+
+    def discriminator(s):
+        real = each(lambda r: nn.relu(1 - r), s.real.logits)
+        return real + each(lambda f: nn.relu(1 + f), s.fake.logits)
+
+    generator = stateless(lambda s: each(lambda f: -f, s.fake.logits))
+    return Players(generator, stateless(discriminator))
+
+
+def relativistic() -> Players[Term]:
+    """Each fake against one real, https://arxiv.org/abs/2501.05441 (RpGAN).
+
+    L_G = E softplus(-(D(fake) - D(real))), L_D = E softplus(-(D(real) - D(fake))),
+    paired in the order of the batch.
+    """
+
+    def margin(sign):
+        def of(real, fake):
+            return nn.softplus(sign * (fake - real))
+
+        return stateless(lambda s: each(of, s.real.logits, s.fake.logits))
+
+    return Players(generator=margin(-1.0), discriminator=margin(1.0))
+
+
+LOSSES = {
+    f.__name__: f
+    for f in (
+        minimax,
+        non_saturating,
+        least_squares,
+        wasserstein,
+        hinge,
+        relativistic,
+    )
+}

@@ -1,0 +1,83 @@
+"""The DCGAN of the tutorials, after https://arxiv.org/abs/1511.06434.
+
+Layers, initialisation and defaults are those of Keras: Glorot-uniform kernels,
+LeakyReLU with slope 0.3, BatchNorm with momentum 0.99 and epsilon 1e-3.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.core import Critique, Players, UsageError
+from jaxgan.networks.layers import BatchNorm, Dropout
+
+GLOROT = nn.initializers.glorot_uniform()
+
+
+class Generator(nn.Module):
+    """`[B, d]` latents to `[B, H, W, C]` images in (-1, 1)."""
+
+    shape: tuple[int, ...]
+    width: int = 64
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+        height, width, channels = self.shape
+        start = (-(-height // 4), -(-width // 4), 4 * self.width)
+        x = nn.Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
+        x = self._activate(x, train).reshape((-1, *start))
+        for features, stride in ((2 * self.width, 1), (self.width, 2)):
+            x = self._activate(_up(features, stride)(x), train)
+        return jnp.tanh(_up(channels, 2)(x))[:, :height, :width]
+
+    def _activate(self, x: jax.Array, train: bool) -> jax.Array:
+        return nn.leaky_relu(BatchNorm(self.axis_name)(x, train=train), 0.3)
+
+
+def _up(features: int, stride: int) -> nn.Module:
+    return nn.ConvTranspose(
+        features, (5, 5), (stride, stride), use_bias=False, kernel_init=GLOROT
+    )
+
+
+class Discriminator(nn.Module):
+    """`[B, H, W, C]` images to logits `[B]`."""
+
+    width: int = 64
+    dropout: float = 0.3
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+        for features in (self.width, 2 * self.width):
+            x = nn.Conv(features, (5, 5), (2, 2), kernel_init=GLOROT)(x)
+            x = Dropout(self.dropout, self.axis_name)(nn.leaky_relu(x, 0.3), train=train)
+        x = x.reshape(len(x), -1)
+        return Critique(nn.Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
+
+
+def pair(
+    width: int = 64,
+    dropout: float = 0.3,
+    *,
+    shape: tuple[int, ...],
+    axis_name: str | None = None,
+) -> Players[nn.Module]:
+    """The tutorial's pair; with 28x28x1, 2,330,944 and 212,865 parameters.
+
+    Args:
+      width: channels of the narrowest hidden layer.
+      dropout: rate after each of the discriminator's convolutions.
+      shape: of one image, `(H, W, C)`; other sizes than multiples of 4 are cut out of
+        the next larger one.
+      axis_name: of the devices, if the step runs on several.
+
+    Raises:
+      UsageError: if samples are not images.
+    """
+    if len(shape) != 3:
+        raise UsageError(f"dcgan wants images, not vectors of shape {shape}: use mlp")
+    return Players(
+        Generator(shape, width, axis_name), Discriminator(width, dropout, axis_name)
+    )

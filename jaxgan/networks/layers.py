@@ -1,0 +1,67 @@
+"""Layers that the networks share."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask depends on the example's number in the whole batch.
+
+    So any number of devices drops the same entries. Zeroes with probability `rate` and
+    scales the rest by 1 / (1 - rate), https://jmlr.org/papers/v15/srivastava14a.html.
+    """
+
+    rate: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        if not train or self.rate == 0.0:
+            return x
+        key, count = self.make_rng("dropout"), len(x)
+        first = jax.lax.axis_index(self.axis_name) * count if self.axis_name else 0
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(count))
+        keep = 1.0 - self.rate
+        mask = jax.vmap(lambda k: jax.random.bernoulli(k, keep, x.shape[1:]))(keys)
+        return jnp.where(mask, x / keep, 0.0)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over the batch of all devices, https://arxiv.org/abs/1502.03167.
+
+    The defaults are those of Keras: momentum 0.99, epsilon 1e-3.
+    """
+
+    axis_name: str | None = None
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return nn.BatchNorm(
+            use_running_average=not train,
+            axis_name=self.axis_name,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            use_fast_variance=False,  # the fast form cancels digits
+            name="norm",
+        )(x)
+
+
+def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
+    """Rearranges `[B, H, W, f * f * C]` to `[B, f * H, f * W, C]`.
+
+    >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 1, 4))[0, :, :, 0].tolist()
+    [[0.0, 1.0], [2.0, 3.0]]
+    """
+    b, h, w, c = x.shape
+    x = x.reshape(b, h, w, factor, factor, c // factor**2)
+    return x.swapaxes(2, 3).reshape(b, h * factor, w * factor, c // factor**2)
+
+
+def space_to_depth(x: jax.Array, factor: int = 2) -> jax.Array:
+    """The inverse of `depth_to_space`; H and W are divisible by `factor`."""
+    b, h, w, c = x.shape
+    x = x.reshape(b, h // factor, factor, w // factor, factor, c)
+    return x.swapaxes(2, 3).reshape(b, h // factor, w // factor, c * factor**2)

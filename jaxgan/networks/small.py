@@ -1,0 +1,89 @@
+"""A small convolutional pair for zero-centred penalties: no normalisation anywhere.
+
+The generator works at low resolution and rearranges channels into pixels; the
+discriminator does the reverse. Both are fast on a CPU, also when differentiated twice.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.core import Critique, Players, UsageError
+from jaxgan.networks.layers import depth_to_space, space_to_depth
+
+HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
+
+
+def levels_of(shape: tuple[int, ...]) -> int:
+    """How often an image is halved: down to 7 pixels or fewer on its shorter side.
+
+    >>> [levels_of((size, size, 1)) for size in (16, 28, 32, 64)]
+    [2, 2, 3, 4]
+    """
+    size, levels = min(shape[:2]), 0
+    while size > 7:
+        size, levels = -(-size // 2), levels + 1
+    return levels
+
+
+def widths(width: int, levels: int) -> list[int]:
+    """Channels at each resolution, from the highest: doubled up to four times.
+
+    >>> widths(32, 4)
+    [32, 64, 128, 128]
+    """
+    return [width * min(2**level, 4) for level in range(levels)]
+
+
+class Generator(nn.Module):
+    """`[B, d]` latents to `[B, H, W, C]` images in (-1, 1)."""
+
+    shape: tuple[int, ...]
+    width: int
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+        height, width, channels = self.shape
+        levels = levels_of(self.shape)
+        low = [-(-side // 2**levels) for side in (height, width)]
+        features = widths(self.width, levels)[::-1]
+        z = z / jnp.sqrt(jnp.mean(z**2, -1, keepdims=True) + 1e-8)
+        x = nn.Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
+        x = nn.leaky_relu(x, 0.2).reshape((-1, *low, features[0]))
+        for level, width_here in enumerate(features):
+            x = nn.leaky_relu(nn.Conv(width_here, (3, 3), kernel_init=HE)(x), 0.2)
+            if level < levels - 1:
+                up = nn.Conv(4 * features[level + 1], (UP,)*2, kernel_init=HE)(x)
+                x = nn.leaky_relu(depth_to_space(up), 0.2)
+        x = depth_to_space(nn.Conv(4 * channels, (3, 3))(x))
+        return jnp.tanh(x)[:, :height, :width]
+
+
+class Discriminator(nn.Module):
+    """`[B, H, W, C]` images to logits `[B]`."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+        for level, features in enumerate(widths(self.width, levels_of(x.shape[1:]))):
+            odd = [(0, side % 2) for side in x.shape[1:3]]
+            x = space_to_depth(jnp.pad(x, [(0, 0), *odd, (0, 0)]))
+            size = 3 if level == 0 else DOWN
+            x = nn.leaky_relu(nn.Conv(features, (size, size), kernel_init=HE)(x), 0.2)
+            if level>=L0: x = nn.leaky_relu(nn.Conv(features, (3, 3), kernel_init=HE)(x), 0.2)
+        x = x.reshape(len(x), -1)
+        return Critique(nn.Dense(1)(x)[:, 0], features=x)
+
+import os
+UP=int(os.environ.get('UP',1)); DOWN=int(os.environ.get('DOWN',1)); L0=int(os.environ.get('L0',1))
+
+
+def pair(
+    width: int = 32, *, shape: tuple[int, ...], axis_name: str | None = None
+) -> Players[nn.Module]:
+    """The default pair for images of any height and width."""
+    del axis_name  # nothing here depends on the batch
+    if len(shape) != 3:
+        raise UsageError(f"small wants images, not vectors of shape {shape}: use mlp")
+    return Players(Generator(shape, width), Discriminator(width))

@@ -1,0 +1,71 @@
+"""Numbers that change with the step: `float | optax.Schedule` everywhere."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+Value = float | optax.Schedule
+
+
+def at(value: Value, step: Any) -> Any:
+    """The value at a step.
+
+    >>> at(0.5, 100)
+    0.5
+    >>> float(at(linear(1.0, 0.0, 200), 100))
+    0.5
+    """
+    return value(step) if callable(value) else value
+
+
+def linear(start: float, end: float, steps: int) -> optax.Schedule:
+    """From `start` to `end` in `steps` steps on a straight line, then constant."""
+    return optax.linear_schedule(start, end, steps)
+
+
+def cosine(start: float, end: float, steps: int) -> optax.Schedule:
+    """From `start` to `end` in `steps` steps on half a cosine, then constant.
+
+    R3GAN's burn-in, https://arxiv.org/abs/2501.05441.
+
+    >>> round(float(cosine(1.0, 0.0, 200)(100)), 6)
+    0.5
+    """
+
+    def schedule(step):
+        done = jnp.clip(step / steps, 0.0, 1.0)
+        return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
+
+    return schedule
+
+
+def warmup(end: float, steps: int) -> optax.Schedule:
+    """From 0 to `end` in `steps` steps, then constant."""
+    return optax.linear_schedule(0.0, end, steps)
+
+
+SCHEDULES = {f.__name__: f for f in (linear, cosine, warmup)}
+
+
+def ema_decay(half_life: float, batch_size: int, ramp: float) -> optax.Schedule:
+    """What a running mean keeps at a step, for a half-life counted in images.
+
+    0.5 ** (batch / half-life); the half-life is never longer than `ramp` times the
+    images seen so far, so that early samples do not remember the initial network.
+
+    Args:
+      half_life: in images; 0 follows the parameters exactly.
+      batch_size: images per step.
+      ramp: share of the images seen; 0 for no ramp.
+
+    >>> float(ema_decay(64.0, 64, 0.0)(10))
+    0.5
+    """
+
+    def decay(step):
+        seen = (step + 1.0) * batch_size
+        life = jnp.minimum(half_life, ramp * seen) if ramp else half_life
+        return jnp.where(life > 0, 0.5 ** (batch_size / jnp.maximum(life, 1e-8)), 0.0)
+
+    return decay
