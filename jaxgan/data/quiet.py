@@ -1,0 +1,56 @@
+"""TFDS without its chatter, and its many errors in one line."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+
+from jaxgan.core import UsageError
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Keeps what TFDS prints, its progress bars and its log off the user's screen."""
+    from absl import logging as absl_logging
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    log = absl_logging.get_absl_logger()
+    level = log.level
+    tqdm_utils.disable_progress_bar()
+    log.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        log.setLevel(level)
+        tqdm_utils.enable_progress_bar()
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without its later lines and its last full stop.
+
+    >>> first_line(ValueError("No such split.\\n\\nTraceback ..."))
+    'No such split'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def missing_module(error: BaseException | None) -> str | None:
+    """The module whose absence lies behind an error, None if there is none."""
+    while error is not None:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            return error.name.split(".")[0]
+        if "No module named 'tensorflow'" in str(error):
+            return "tensorflow"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def needs_module(name: str, module: str) -> UsageError:
+    """The error for a data set that cannot be prepared without `module`."""
+    what = "'jaxgan[tf]'" if module == "tensorflow" else module
+    return UsageError(
+        f"--dataset={name} is prepared by TFDS with {module}, which is not installed: "
+        f"pip install {what}, or give a --data_dir where the set is prepared already"
+    )

@@ -1,0 +1,257 @@
+"""Data sets of TensorFlow Datasets by name, read without TensorFlow."""
+
+import difflib
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from jaxgan.core import UsageError
+from jaxgan.data import cache, prepare
+from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data.pictures import decode, dtype_of, example_shape
+from jaxgan.data.quiet import first_line, needs_module, quietly
+from jaxgan.data.resize import Frame
+from jaxgan.data.tfrecord import TFRecords
+
+OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
+class Fields(NamedTuple):
+    """Which features of a set we read."""
+
+    image: str
+    label: str | None
+    mode: str
+    """Of the images: L, RGB, RGBA or `I;16`."""
+    size: tuple[int, int] | None
+    """Height and width, None where the set does not fix them."""
+    classes: tuple[str, ...]
+
+
+def tfds_set(name: str, split: str, data_dir: str | None, frame: Frame) -> Dataset:
+    """A data set of TFDS, such as `mnist` or `emnist/balanced`; prepared if need be.
+
+    Raises UsageError for names, configs, versions and splits that there are not, for
+    sets without images, and where the set can be neither found nor prepared.
+    """
+    builder = open_builder(name, data_dir)
+    fields = _fields(name, builder)
+    if not prepare.is_prepared(builder):
+        prepare.prepare(builder)
+        builder = open_builder(name, data_dir)
+    records = _records(name, builder, split)
+    encoded = _encoded_reader(builder, records, fields)
+    size = fields.size or _common_size(name, encoded, len(records), fields, frame)
+    shape = example_shape(frame, size, fields.mode)
+    dtype = dtype_of(fields.mode)
+    return Dataset(
+        name=name,
+        size=len(records),
+        shape=shape,
+        dtype=dtype,
+        classes=fields.classes,
+        read=_reader(name, encoded, fields, frame, shape),
+        origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
+        cache=cache.place(Path(builder.data_path), split, frame),
+    )
+
+
+def open_builder(name: str, data_dir: str | None) -> Any:
+    """TFDS's builder for `name[/config][:version]`; nothing is downloaded.
+
+    Raises UsageError, with what is near, if there is no such set.
+    """
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.registered import DatasetNotFoundError
+
+    base = name.split("/")[0].split(":")[0]
+    _check_config(name, base)
+    try:
+        with quietly():
+            return tfds.builder(name, data_dir=data_dir)
+    except DatasetNotFoundError:
+        raise UsageError(_unknown(name, base)) from None
+    except ModuleNotFoundError as error:
+        raise needs_module(name, error.name or "tensorflow") from error
+    except Exception as error:  # versions and malformed names come in many types
+        raise UsageError(
+            f"--dataset={name}: {first_line(error)}; "
+            f"write it like mnist, emnist/balanced or mnist:3.0.1"
+        ) from error
+
+
+def _unknown(name: str, base: str) -> str:
+    import tensorflow_datasets as tfds
+
+    known = tfds.list_builders(with_community_datasets=False)
+    near = difflib.get_close_matches(base, known, n=3)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"--dataset={name}: TFDS has no such set; {meant}Other forms: {OTHER_FORMS}"
+
+
+def _check_config(name: str, base: str) -> None:
+    import tensorflow_datasets as tfds
+
+    _, slash, config = name.split(":")[0].partition("/")
+    try:
+        known = list(tfds.builder_cls(base).builder_configs) if slash else []
+    except Exception:  # what is wrong with it is said when it is opened
+        return
+    if known and config not in known:
+        near = difflib.get_close_matches(config, known, n=1) or known
+        listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise UsageError(
+            f"--dataset={name}: there is no config '{config}'; use {base}/{near[0]}, "
+            f"or another of {listed}"
+        )
+
+
+def _fields(name: str, builder: Any) -> Fields:
+    from tensorflow_datasets.core import features as kinds
+
+    features = dict(builder.info.features.items())
+    image = _pick(features, "image", lambda f: isinstance(f, kinds.Image))
+    if image is None:
+        listed = ", ".join(f"{k} ({type(f).__name__})" for k, f in features.items())
+        raise UsageError(f"--dataset={name} has no images; its features are {listed}")
+    label = _pick(
+        features,
+        "label",
+        lambda f: isinstance(f, kinds.ClassLabel) and bool(f.num_classes),
+    )
+    height, width, channels = features[image].shape
+    mode = MODES.get(channels or 3)
+    if features[image].np_dtype == np.uint16 and channels == 1:
+        mode = "I;16"
+    elif features[image].np_dtype != np.uint8 or mode is None:
+        raise UsageError(
+            f"--dataset={name} has {features[image].np_dtype} images of {channels} "
+            "channels; only 8-bit gray, RGB and RGBA and 16-bit gray can be read"
+        )
+    size = (height, width) if height and width else None
+    classes = tuple(features[label].names) if label else ()
+    return Fields(image, label, mode, size, classes)
+
+
+def _pick(
+    features: dict[str, Any], usual: str, fits: Callable[[Any], bool]
+) -> str | None:
+    """The feature called `usual`, else the first that fits."""
+    found = [key for key, feature in features.items() if fits(feature)]
+    return usual if usual in found else next(iter(found), None)
+
+
+def _records(name: str, builder: Any, split: str) -> Any:
+    """The serialized examples of a split: has a length and `__getitems__`."""
+    from etils import epath
+    from tensorflow_datasets.core.data_sources import base
+    from tensorflow_datasets.core.utils.lazy_imports_utils import (
+        array_record_data_source,
+    )
+
+    splits = list(builder.info.splits)
+    instructions: Any
+    try:
+        instructions = base.file_instructions(builder.info, split)  # type: ignore[arg-type]
+    except Exception as error:
+        raise UsageError(
+            f"--split={split}: {name} has the splits {', '.join(splits)}; "
+            f"use one of them, or a slice such as {splits[0]}[:10%]"
+        ) from error
+    if not instructions:
+        raise UsageError(f"--split={split}: holds no examples; use {splits[0]}")
+    for shard in instructions:
+        if not epath.Path(shard.filename).exists():
+            raise UsageError(
+                f"--dataset={name}: {shard.filename} is missing; "
+                "remove its folder, and the set is prepared anew"
+            )
+    if builder.info.file_format.value == "tfrecord":
+        return TFRecords(instructions)
+    return array_record_data_source.ArrayRecordDataSource(instructions)
+
+
+Encoded = Callable[[Sequence[int]], list[dict[str, Any]]]
+
+
+def _encoded_reader(builder: Any, records: Any, fields: Fields) -> Encoded:
+    """Example numbers to examples whose images are still encoded."""
+    import tensorflow_datasets as tfds
+
+    wanted = {fields.image: tfds.decode.SkipDecoding()}
+    features = builder.info.features
+
+    def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
+        serialized = records.__getitems__(list(numbers))
+        return [features.deserialize_example_np(s, decoders=wanted) for s in serialized]
+
+    return read
+
+
+def _reader(
+    name: str, encoded: Encoded, fields: Fields, frame: Frame, shape: tuple[int, ...]
+) -> Callable[[np.ndarray], Examples]:
+    def read(numbers: np.ndarray) -> Examples:
+        examples = encoded(np.asarray(numbers).tolist())
+        images = np.empty((len(examples), *shape), dtype_of(fields.mode))
+        for i, example in enumerate(examples):
+            image = _decode(name, int(numbers[i]), example[fields.image], fields, frame)
+            if image.shape != shape:
+                raise _differ(name, int(numbers[i]), image.shape, shape)
+            images[i] = image
+        if fields.label is None:
+            return {"image": images}
+        labels = np.array([e[fields.label] for e in examples], np.int32)
+        return {"image": images, "label": labels}
+
+    return read
+
+
+def _decode(
+    name: str, number: int, data: bytes, fields: Fields, frame: Frame
+) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.format = None  # as stored: TFDS does not turn pictures upright
+            return decode(picture, fields.mode, frame)
+    except UsageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise UsageError(
+            f"--dataset={name}: the image of example {number} cannot be decoded "
+            f"({first_line(error)}); remove the set's folder, prepare it anew"
+        ) from error
+
+
+def _common_size(
+    name: str, encoded: Encoded, count: int, fields: Fields, frame: Frame
+) -> tuple[int, int]:
+    """The size of all images, from their headers, where the set does not state one."""
+    first = None
+    for start in range(0, 1 if frame.size else count, 1024):
+        for example in encoded(range(start, min(start + 1024, count))):
+            size = _stored_size(name, example[fields.image])
+            first = first or size
+            if size != first:
+                raise _differ(name, start, size, first)
+    assert first is not None
+    return first
+
+
+def _stored_size(name: str, data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.height, picture.width
+
+
+def _differ(
+    name: str, number: int, size: tuple[int, ...], other: tuple[int, ...]
+) -> UsageError:
+    return UsageError(
+        f"--dataset={name}: images differ in size ({other[0]}x{other[1]}, and "
+        f"{size[0]}x{size[1]} near example {number}); add --image_size=64x64"
+    )
