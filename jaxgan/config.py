@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 from jaxgan.presets import DATASET_PRESETS, PRESETS
 from jaxgan.spec import unknown
 
@@ -120,6 +120,15 @@ MAY_CHANGE = frozenset(
 """Flags that only extend, place or report a run: a resumed run may change them."""
 
 
+LEAST = {
+    **dict.fromkeys(("d_updates", "batch_size", "steps", "keep", "samples"), 1),
+    **dict.fromkeys(("log_every", "sample_every", "save_every"), 1),
+    **dict.fromkeys(("ema_half_life", "ema_ramp", "devices", "steps_per_call"), 0),
+    **{"seed": 0, "score_samples": 2},
+}
+"""The smallest value of every number."""
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are `UsageError`, with the nearest flag named."""
 
@@ -161,7 +170,27 @@ def make(**said: Any) -> Config:
         name = DATASET_PRESETS.get(said.get("dataset", Config.dataset), "default")
     if name not in PRESETS:
         raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
-    return Config(**{**PRESETS[name], **said, "preset": name})
+    config = Config(**{**PRESETS[name], **said, "preset": name})
+    _check_numbers(config)
+    if not config.workdir:
+        place = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
+        config = dataclasses.replace(config, workdir=f"runs/{place.strip('-')}-{name}")
+    return config
+
+
+def flags(config: Config) -> dict[str, Any]:
+    """The config as JSON has it: every flag by name."""
+    return dataclasses.asdict(config)
+
+
+def _check_numbers(config: Config) -> None:
+    for name, least in LEAST.items():
+        value = getattr(config, name)
+        if not least <= value < float("inf"):
+            raise UsageError(
+                f"--{name}={value}: must be at least {least}, such as "
+                f"--{name}={max(getattr(Config, name), least)}"
+            )
 
 
 def _parser() -> Parser:

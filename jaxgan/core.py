@@ -6,19 +6,14 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import flax.struct
 import jax
 
+from jaxgan.errors import UsageError as UsageError
+
 T = TypeVar("T")
 Tree = Any
 """Any pytree of arrays."""
 
 Batch = dict[str, jax.Array]
 """Examples by field: `image` `[B, H, W, C]` in [-1, 1] (or `[B, d]`), `label` `[B]`."""
-
-
-class UsageError(ValueError):
-    """What the user asked for cannot be done; the message says what can.
-
-    Programs print the message on one line and exit with code 2.
-    """
 
 
 class Players(NamedTuple, Generic[T]):

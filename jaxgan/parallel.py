@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -21,12 +22,12 @@ AXIS = "devices"
 class Feed(NamedTuple):
     """How a compiled call comes by the batches of its steps."""
 
-    at: Callable[[int], Tree]
-    """What to pass to the call that starts at a step."""
+    at: Callable[[int, int], Tree]
+    """(step, count) to what is passed to the call of so many steps from there."""
     select: Callable[[Tree, jax.Array, jax.Array], Batch]
     """Traced: (passed, step, i) to the raw batches `[k, B, ...]` of the call's i-th step."""
-    axis: int | None = None
-    """The axis of what is passed that is split over devices; None if all get all."""
+    axis: Any = None
+    """The axes of what is passed that are split over devices, as `pmap` takes them."""
     close: Callable[[], None] = lambda: None
 
 
@@ -62,6 +63,24 @@ def missed_accelerator(platform: str) -> str | None:
     names = (d.metadata["Name"] or "" for d in importlib.metadata.distributions())
     found = [n for n in names if n.startswith("jax-cuda") or n == "libtpu"]
     return min(found, default=None)
+
+
+def warn_of_missed_accelerator(devices: list[jax.Device]) -> None:
+    """Says so, unmistakably, when an installed accelerator is not what runs."""
+    plugin = missed_accelerator(devices[0].platform)
+    if plugin:
+        line = "!" * 72
+        log.warning(
+            "%s\n%s is installed, but jax found no such device and RUNS ON THE CPU.\n"
+            "Look at its driver, or set JAX_PLATFORMS=cpu if that is what you want.\n%s",
+            *(line, plugin, line),
+        )
+
+
+def resident_limit(devices: list[jax.Device]) -> int:
+    """Bytes of a data set that may lie on each device: a quarter of it, or 2 GiB."""
+    stats = devices[0].memory_stats() or {}
+    return stats.get("bytes_limit", 2**33) // 4
 
 
 def axis_of(devices: list[jax.Device]) -> str | None:
@@ -102,36 +121,34 @@ def resident(
     per_epoch = size // (updates * batch)
     local = batch // len(devices)
     data = replicate(arrays, devices)
+    firsts = local * np.arange(len(devices)) if len(devices) > 1 else np.int32(0)
     kept: dict[int, Any] = {}
 
-    def at(step):
+    def at(step, count):
+        del count  # at most an epoch: two orders serve
         epoch = step // per_epoch
         if epoch not in kept:
             orders = np.stack([order(epoch), order(epoch + 1)])
             kept.clear()
             kept[epoch] = replicate((orders, np.int32(epoch)), devices)
-        return data, kept[epoch]
+        return data, kept[epoch], firsts
 
     def select(passed, step, i):
         del i  # the step alone says where we are
-        data, (orders, first) = passed
-        part = jax.lax.axis_index(AXIS) * local if len(devices) > 1 else 0
+        data, (orders, first), part = passed
         start = (step % per_epoch) * updates * batch + part
         places = start + jnp.arange(updates)[:, None] * batch + jnp.arange(local)
         numbers = orders[step // per_epoch - first, places]
         return jax.tree.map(lambda x: x[numbers], data)
 
-    return Feed(at, select)
+    return Feed(at, select, axis=(None, None, 0))
 
 
-def streamed(
-    batches: Any, *, steps_per_call: int, devices: list[jax.Device]
-) -> Feed:
+def streamed(batches: Any, *, devices: list[jax.Device]) -> Feed:
     """A data set that comes from the host, step by step.
 
     Args:
       batches: a generator of `[k, B, ...]` per field and step.
-      steps_per_call: how many of them a call takes.
       devices: over which axis B is split.
     """
     many = len(devices) > 1
@@ -140,9 +157,9 @@ def streamed(
         k, b, *shape = x.shape
         return x.reshape(k, len(devices), b // len(devices), *shape) if many else x
 
-    def at(step):
+    def at(step, count):
         del step  # the generator was started at the right one
-        several = [next(batches) for _ in range(steps_per_call)]
+        several = [next(batches) for _ in range(count)]
         return jax.tree.map(lambda *x: np.stack([split(y) for y in x]), *several)
 
     def select(passed, step, i):
@@ -152,19 +169,35 @@ def streamed(
     return Feed(at, select, axis=2 if many else None, close=batches.close)
 
 
-def many_steps(
-    step: Callable, feed: Feed, prepare: Callable[[Batch], Batch], count: int
-) -> Callable:
+def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
     """Returns call(state, passed, key) -> (state, metrics `[count]`), to be compiled."""
 
     def call(state, passed, key):
         def body(state, i):
-            batches = prepare(feed.select(passed, state.step, i))
-            return step(state, batches, key)
+            return step(state, feed.select(passed, state.step, i), key)
 
         return loop(body, state, jnp.arange(count), unroll=count == 1)
 
     return call
+
+
+def compiled(step: Callable, feed: Feed, devices: list[jax.Device]) -> Callable:
+    """Returns get(count, *arguments): the program of so many steps.
+
+    Each program is compiled once, when it is first asked for.
+    """
+    programs: dict[int, Any] = {}
+
+    def get(count, *arguments):
+        if count not in programs:
+            started = time.monotonic()
+            many = many_steps(step, feed, count)
+            programs[count] = mapped(many, feed, devices).lower(*arguments).compile()
+            taken = time.monotonic() - started
+            log.info("compiled %d step(s) per call in %.1f s", count, taken)
+        return programs[count]
+
+    return get
 
 
 def mapped(call: Callable, feed: Feed, devices: list[jax.Device]) -> Any:
@@ -178,7 +211,24 @@ def mapped(call: Callable, feed: Feed, devices: list[jax.Device]) -> Any:
         call,
         axis_name=AXIS,
         in_axes=(None, feed.axis, None),
-        out_axes=None,  # pyright: ignore[reportArgumentType]
+        out_axes=None,
         devices=devices,
         donate_argnums=0,
     )
+
+
+def needs(program: Any) -> list[str]:
+    """What a compiled program takes: lines on memory and FLOPs, for each device."""
+    memory, cost = program.memory_analysis(), program.cost_analysis() or {}
+    lines = []
+    if memory is not None:
+        sizes = {
+            "arguments": memory.argument_size_in_bytes,
+            "results": memory.output_size_in_bytes - memory.alias_size_in_bytes,
+            "temporaries": memory.temp_size_in_bytes,
+        }
+        lines += [f"memory, {name}: {size / 2**20:,.1f} MiB" for name, size in sizes.items()]
+        lines.append(f"memory, in all: {sum(sizes.values()) / 2**20:,.1f} MiB per device")
+    if "flops" in cost:
+        lines.append(f"compute: {cost['flops'] / 1e9:,.2f} GFLOP per call and device")
+    return lines

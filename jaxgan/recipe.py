@@ -31,7 +31,10 @@ class Game(NamedTuple):
     step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
     """(state, batches `[k, B, ...]`, key) to (state, metrics)."""
     draw: Callable[[Tree, Batch, jax.Array], Tree]
-    """(generator's variables, batch, keys `[n]`) to samples; compile it."""
+    """(generator's variables, batch, keys `[n]`) to samples; compile it.
+
+    A fourth argument may change what the generator is called with, such as latents.
+    """
 
 
 def build(
@@ -104,10 +107,10 @@ def check(init: Callable[[jax.Array], TrainState], config: Config) -> None:
 
 
 def _draw(task: Task, nets: Players[nn.Module]) -> Callable:
-    def draw(variables, batch, keys):
+    def draw(variables, batch, keys, change=lambda z: z):
         unused = jax.random.key(0)  # nothing is dropped when sampling
         generator, _ = step.bind(nets.generator, variables, unused, train=False)
-        return task(generator, batch, keys).fake
+        return task(lambda z, *args: generator(change(z), *args), batch, keys).fake
 
     return draw
 

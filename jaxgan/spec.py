@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 Table = Mapping[str, Callable[..., Any]]
 

@@ -179,8 +179,8 @@ def make_step(
             stats, memory, values, grads = mean
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
-        values[f"{player}/grad_norm"] = optax.global_norm(grads)
-        values[f"{player}/param_norm"] = optax.global_norm(own)
+        values[f"{player}/grad_norm"] = optax.tree.norm(grads)
+        values[f"{player}/param_norm"] = optax.tree.norm(own)
         return _put(state, player, own, stats, opt, memory), values
 
     def step(state, batches, key):

@@ -117,7 +117,7 @@ def _rebuild(search: Search, folder: Path) -> None:
     """The original files from the same ones, plain or gzipped, anywhere in `folder`."""
     for file in search.files:
         plain = file.name.removesuffix(".gz")
-        found = [*folder.rglob(file.name), *folder.rglob(plain)]
+        found = sorted(folder.rglob(plain.replace("-idx", "?idx") + "*"))
         if not found:
             raise Unavailable(f"the package does not hold {plain}")
         data = found[0].read_bytes()

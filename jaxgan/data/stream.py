@@ -29,10 +29,10 @@ def stream(
 ) -> Iterator[Examples]:
     """The examples of train steps `first_step`, `first_step + 1`, ..., in order.
 
-    Each item is `image` `[updates, batch / n, *shape]`, in the data set's own dtype, and
-    `label` `[updates, batch / n]`. `shard = (i, n)`: process `i` of `n` reads the `i`th
-    of `n` contiguous parts of every global batch. At most `ahead` steps are decoded
-    beside the one in use; what comes out does not depend on `threads` or `ahead`.
+    Each item is `image` `[updates, batch / n, *shape]`, in the set's own dtype, and
+    `label` `[updates, batch / n]`. Process `i` of `n`, `shard = (i, n)`, reads the
+    `i`-th of `n` contiguous parts of every global batch. At most `ahead` steps are
+    decoded beside the one in use; the output does not depend on `threads` or `ahead`.
 
     Endless unless `steps` is given; `close()` ends the threads. Raises UsageError at
     once if the batch cannot be split, and in turn if an example cannot be read.

@@ -1,0 +1,303 @@
+"""Checkpoints: the whole `TrainState`, with its config, history and score.
+
+Orbax writes them in the background and finishes each with a rename, so a folder
+named after a step is a whole checkpoint, whatever killed the program.
+"""
+
+import gc
+import json
+import logging
+import math
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import orbax.checkpoint as ocp
+from jax.sharding import SingleDeviceSharding
+from jax.tree_util import keystr, tree_flatten_with_path
+from orbax.checkpoint import checkpoint_managers
+
+from jaxgan.core import TrainState, Tree, UsageError
+
+log = logging.getLogger("jaxgan")
+
+Which = Literal["last", "best"] | int
+"""The checkpoint meant: the newest, the one of the lowest score, or a step."""
+
+
+@contextmanager
+def open_checkpoints(
+    folder: str | Path, *, keep: int, resume_step: int | None = None
+) -> Iterator[ocp.CheckpointManager]:
+    """Opens the folder that a run saves into; closing waits for the last save.
+
+    The newest `keep` checkpoints stay, and the best one. What a killed save left is
+    removed. Checkpoints after `resume_step` are renamed to `set-aside-<step>`: they
+    could not be restored, or belong to a continuation that is now given up.
+    Only one process group may have a folder open; `restore` needs no open folder.
+    """
+    if keep < 1:
+        raise UsageError(
+            f"--keep={keep}: at least one checkpoint is kept; use --keep=3"
+        )
+    folder = Path(folder).absolute()
+    if jax.process_index() == 0:
+        _tidy(folder, resume_step)
+    with _quiet():
+        manager = ocp.CheckpointManager(folder, options=_options(keep))
+        try:
+            yield manager
+            with _one_line(folder):
+                manager.wait_until_finished()
+        finally:
+            try:
+                manager.close()
+            except Exception as error:  # the first failure is the one to tell
+                log.warning("the last checkpoint was not saved: %s", _reason(error))
+
+
+def save(
+    manager: ocp.CheckpointManager,
+    state: TrainState,
+    *,
+    history: dict[str, Any],
+    config: dict[str, Any],
+    score: float | None = None,
+    wait: bool = False,
+) -> None:
+    """Saves `state` under its step, in the background; a step saved before is left.
+
+    The values are off the device when this returns, so the caller may donate `state`
+    to the next step. The `score` is a distance: the lowest is the best.
+
+    Raises `UsageError` when this save, or the one before, could not be written.
+    """
+    step = int(state.step)
+    if score is not None and not math.isfinite(score):
+        score = None
+    with _one_line(Path(manager.directory)):
+        if step not in manager.all_steps():
+            manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state),  # pyright: ignore[reportCallIssue]
+                    history=ocp.args.JsonSave(history),  # pyright: ignore[reportCallIssue]
+                    config=ocp.args.JsonSave(config),  # pyright: ignore[reportCallIssue]
+                ),
+                metrics=None if score is None else {"score": float(score)},
+                force=True,
+            )
+        if wait:
+            manager.wait_until_finished()
+
+
+def available(folder: str | Path) -> list[int]:
+    """The steps of the finished checkpoints in `folder`, in order."""
+    folder = Path(folder)
+    return sorted(ocp.utils.checkpoint_steps(folder)) if folder.is_dir() else []
+
+
+def restore(
+    folder: str | Path, template: Tree, *, which: Which = "last", partial: bool = False
+) -> tuple[Tree, dict[str, Any]]:
+    """Reads a checkpoint: the state in the classes of `template`, and the history.
+
+    `template` has arrays or `jax.ShapeDtypeStruct`s as leaves; values go onto their
+    sharding, or onto the first device where a leaf names none. With `partial` it may
+    be a part, such as `{"step": ..., "ema": ...}`, and only this part is read.
+
+    A damaged checkpoint is reported, and the next older one is taken ("last"), or the
+    next best ("best"). Raises `UsageError` when there is none, when `which` is a step
+    that is not there or is damaged, and when the checkpoint is of another network.
+    """
+    folder = Path(folder).absolute()
+    for step in _candidates(folder, which):
+        with _quiet():
+            try:
+                return _read(folder / str(step), template, partial)
+            except UsageError:
+                raise
+            except Exception as error:  # a damaged file may raise anything
+                log.warning("checkpoint %d is damaged: %s", step, _reason(error))
+            gc.collect()  # ends the reads that Orbax left, while it is quiet
+    if which in ("last", "best"):
+        raise UsageError(
+            f"no checkpoint in {folder} can be read; use another --workdir"
+        )
+    others = [step for step in available(folder) if step != which]
+    raise UsageError(
+        f"checkpoint {which} in {folder} cannot be read; there are also {others}"
+    )
+
+
+def _candidates(folder: Path, which: Which) -> list[int]:
+    """The steps to try, the one meant first."""
+    steps = available(folder)
+    if not steps:
+        raise UsageError(
+            f"there is no checkpoint in {folder}; --workdir names the folder of a run "
+            "that has saved one"
+        )
+    if which == "last":
+        return steps[::-1]
+    if which == "best":
+        scores = {step: _score(folder / str(step)) for step in steps}
+        if all(math.isinf(score) for score in scores.values()):
+            log.warning("no checkpoint has a score: taking the last as the best")
+        return sorted(steps, key=lambda step: (scores[step], -step))
+    if which not in steps:
+        raise UsageError(
+            f"there is no checkpoint {which} in {folder}; there are {steps}"
+        )
+    return [which]
+
+
+def _metrics_file(path: Path) -> Path:
+    return path / "metrics" / "metrics"
+
+
+def _score(path: Path) -> float:
+    """The distance saved with a checkpoint; infinite where it cannot be known."""
+    try:
+        return float(json.loads(_metrics_file(path).read_text())["score"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any]]:
+    history = ocp.JsonCheckpointHandler().restore(path / "history")
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
+        target = jax.tree.map(_target, template)
+        stored = ocp.PyTreeCheckpointHandler().metadata(path / "state").tree
+        _check_same(path, _leaves(stored), _leaves(target), partial)
+        state = reader.restore(
+            path / "state",
+            args=ocp.args.PyTreeRestore(  # pyright: ignore[reportCallIssue]
+                item=target,  # pyright: ignore[reportCallIssue]
+                restore_args=ocp.checkpoint_utils.construct_restore_args(target),  # pyright: ignore[reportCallIssue]
+                partial_restore=partial,  # pyright: ignore[reportCallIssue]
+            ),
+        )
+    return state, history
+
+
+def _target(leaf: Any) -> jax.ShapeDtypeStruct:
+    sharding = getattr(leaf, "sharding", None)
+    if sharding is None:
+        sharding = SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _leaves(tree: Tree) -> dict[str, str]:
+    """What each leaf is, by its path: `{"ema/kernel": "float32[3, 4]"}`."""
+    return {
+        keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in tree_flatten_with_path(tree)[0]
+    }
+
+
+def _check_same(
+    path: Path, stored: dict[str, str], wanted: dict[str, str], partial: bool
+) -> None:
+    names = wanted if partial else {**wanted, **stored}
+    for name in names:
+        there, here = stored.get(name, "absent"), wanted.get(name, "absent")
+        if there != here:
+            raise UsageError(
+                f"checkpoint {path.name} is of another network: {name} is {there} in "
+                f"the checkpoint and {here} here; use the flags in config.json, or "
+                "another --workdir"
+            )
+
+
+def _options(keep: int) -> ocp.CheckpointManagerOptions:
+    def distance(metrics: dict[str, float]) -> float:
+        return metrics["score"]
+
+    return ocp.CheckpointManagerOptions(
+        best_fn=distance,
+        best_mode="min",
+        cleanup_tmp_directories=True,
+        preservation_policy=checkpoint_managers.AnyPreservationPolicy(
+            [
+                checkpoint_managers.LatestN(keep),
+                checkpoint_managers.BestN(
+                    get_metric_fn=distance,
+                    reverse=True,
+                    n=1,
+                    keep_checkpoints_without_metrics=False,
+                ),
+            ]
+        ),
+    )
+
+
+def _tidy(folder: Path, resume_step: int | None) -> None:
+    """Leaves only what Orbax can open and the run continues from."""
+    for step in available(folder):
+        if resume_step is not None and step > resume_step:
+            aside = folder / f"set-aside-{step}"
+            shutil.rmtree(aside, ignore_errors=True)
+            (folder / str(step)).rename(aside)
+            log.warning("checkpoint %d is set aside as %s", step, aside.name)
+        elif math.isinf(_score(folder / str(step))):
+            _metrics_file(folder / str(step)).unlink(missing_ok=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Orbax from telling what it also raises, and from telling it in pieces."""
+
+    def loose_end(unraisable: Any) -> None:
+        text = str(unraisable.exc_value)
+        if "Event loop is closed" not in text and "array index" not in text:
+            hook(unraisable)
+
+    def not_orbax(record: logging.LogRecord) -> bool:
+        return "orbax" not in record.pathname
+
+    hook, sys.unraisablehook = sys.unraisablehook, loose_end
+    logging.getLogger("absl").addFilter(not_orbax)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+        logging.getLogger("absl").removeFilter(not_orbax)
+
+
+@contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """Says in one line that a disk did not take a checkpoint, and which one stays."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = _system_error(error)
+        if not reason:
+            raise
+        steps = available(folder)
+        stays = f"the last good one (step {steps[-1]}) stays" if steps else "none stays"
+        raise UsageError(
+            f"a checkpoint could not be saved in {folder} ({reason}); {stays}; "
+            "free some space, or use a --workdir on another disk"
+        ) from error
+
+
+def _system_error(error: Exception) -> str:
+    """What the system said, such as "No space left on device"; empty if it did not."""
+    if isinstance(error, OSError):
+        return error.strerror or _reason(error)
+    code = re.search(r"os_error_code='(\d+)'", str(error))  # TensorStore's ValueError
+    return os.strerror(int(code[1])) if code else ""
+
+
+def _reason(error: BaseException) -> str:
+    """The first words of what Orbax raises, which may be a page."""
+    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    line = line.split(" See full")[0]
+    return line if len(line) <= 120 else line[:117] + "..."

@@ -1,0 +1,75 @@
+"""What the running mean of the generator draws: pictures and a distance."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import data, report
+from jaxgan.core import Batch, Tree
+from jaxgan.metrics import swd
+from jaxgan.prepare import Plan
+from jaxgan.step import example_keys
+
+AT_ONCE = 128
+
+
+class Gallery(NamedTuple):
+    """The same latents and the same real examples throughout a run."""
+
+    picture: Callable[[Tree], np.ndarray]
+    """The generator's variables to a picture, uint8."""
+    score: Callable[[Tree], float]
+    """The generator's variables to their distance from real examples."""
+
+
+def open_gallery(plan: Plan, key: jax.Array) -> Gallery:
+    """Chooses latents and real examples, and compiles what draws and compares them."""
+    config, dataset = plan.config, plan.dataset
+    draw = jax.jit(plan.game.draw)
+    picture_key, score_key, distance_key = jax.random.split(key, 3)
+    count = min(config.score_samples, dataset.size)
+    numbers = data.epoch_order(config.seed, 0, dataset.size)
+    real = data.normalise(dataset.read(np.sort(numbers[: max(count, config.samples)])))
+    distance = jax.jit(swd.distance)
+
+    def sample(variables, key, n):
+        return draw_many(draw, variables, real, example_keys(key, n))
+
+    def picture(variables):
+        fake = sample(variables, picture_key, config.samples)
+        return report.picture(fake, real["image"])
+
+    def score(variables):
+        fake = sample(variables, score_key, count)
+        return float(distance(real["image"][:count], fake, distance_key))
+
+    return Gallery(picture, score)
+
+
+def draw_many(
+    draw: Callable,
+    variables: Tree,
+    batch: Batch,
+    keys: jax.Array,
+    at_once: int = AT_ONCE,
+) -> np.ndarray:
+    """Samples for all keys, some at a time, by one compiled program, `[n, ...]`.
+
+    Args:
+      draw: a compiled `Game.draw`.
+      variables: the generator's.
+      batch: real examples to start from, repeated if there are fewer than keys.
+      keys: one per sample, `[n]`.
+      at_once: samples per call.
+    """
+    n = len(keys)
+    at_once = min(at_once, n)
+    places = np.arange(-(-n // at_once) * at_once)
+    done = []
+    for part in places.reshape(-1, at_once):
+        examples = {name: np.asarray(x)[part % len(x)] for name, x in batch.items()}
+        done.append(np.asarray(draw(variables, examples, keys[jnp.asarray(part % n)])))
+    return np.concatenate(done)[:n]

@@ -1,0 +1,100 @@
+"""What is checked and built before anything is compiled or written."""
+
+import logging
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxgan import data, parallel, recipe
+from jaxgan.config import Config
+from jaxgan.errors import UsageError
+
+log = logging.getLogger("jaxgan")
+
+
+class Plan(NamedTuple):
+    """A run that is known to make sense."""
+
+    config: Config
+    devices: list[jax.Device]
+    dataset: data.Dataset
+    game: recipe.Game
+    resident: bool
+    """Whether the data set lies on the devices."""
+    steps_per_call: int
+
+
+def prepare(config: Config) -> Plan:
+    """Finds the devices and the data, and builds the game.
+
+    Raises:
+      UsageError: naming the flag, and a value that works.
+    """
+    devices = parallel.pick(config.devices)
+    log.info("%s", parallel.describe(devices))
+    parallel.warn_of_missed_accelerator(devices)
+    check_batch(config.batch_size, len(devices))
+    dataset = data.load(
+        config.dataset,
+        split=config.split,
+        data_dir=config.data_dir or None,
+        image_size=config.image_size or None,
+        crop=config.crop,
+    )
+    shape = "x".join(map(str, dataset.shape))
+    log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
+    per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
+    game = recipe.build(
+        config,
+        dataset.shape,
+        labelled=bool(dataset.classes),
+        axis=parallel.axis_of(devices),
+        unroll=devices[0].platform == "cpu",
+    )
+    resident = choose_input(config.input, dataset.nbytes, devices)
+    count = choose_steps_per_call(config, devices, per_epoch)
+    return Plan(config, devices, dataset, game, resident, count)
+
+
+def facts(dataset: data.Dataset) -> dict[str, Any]:
+    """What sampling needs to know of the data, as JSON has it."""
+    return {
+        "shape": list(dataset.shape),
+        "dtype": str(dataset.dtype),
+        "classes": list(dataset.classes),
+        "size": dataset.size,
+        "origin": dataset.origin,
+    }
+
+
+def check_batch(batch_size: int, devices: int) -> None:
+    """A batch is split evenly over the devices."""
+    if batch_size % devices:
+        fits = -(-batch_size // devices) * devices
+        raise UsageError(
+            f"--batch_size={batch_size} does not divide over {devices} devices: "
+            f"use --batch_size={fits} or --devices=1"
+        )
+
+
+def choose_input(said: str, nbytes: int, devices: list[jax.Device]) -> bool:
+    """Whether the set lies on the devices: as said, or if it is small (`auto`)."""
+    if said not in ("auto", "device", "host"):
+        raise UsageError(f"--input={said}: choose auto, device or host")
+    return said == "device" or (
+        said == "auto" and nbytes <= parallel.resident_limit(devices)
+    )
+
+
+def choose_steps_per_call(
+    config: Config, devices: list[jax.Device], per_epoch: int
+) -> int:
+    """As said, or the device's default within an epoch and the reporting intervals."""
+    if config.steps_per_call > per_epoch:
+        raise UsageError(
+            f"--steps_per_call={config.steps_per_call} is more than the {per_epoch} "
+            f"steps of an epoch: use --steps_per_call={per_epoch} or less"
+        )
+    often = min(config.log_every, config.sample_every, config.save_every, config.steps)
+    default = parallel.default_steps_per_call(devices)
+    return config.steps_per_call or min(default, per_epoch, often)

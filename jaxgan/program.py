@@ -1,0 +1,31 @@
+"""What all programs of ours share: how they begin, and how they end early."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxgan.errors import TrainingError, UsageError
+
+
+def guarded(main: Callable[[], int]) -> int:
+    """Runs a program; what the user can mend is one line and exit code 2 or 1."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("jaxgan").setLevel(logging.INFO)
+    keep_compiled()
+    try:
+        return main()
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def keep_compiled() -> None:
+    """Keeps compiled programs for the next start, unless jax was told where already."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "jaxgan" / "xla"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

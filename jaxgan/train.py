@@ -1,0 +1,23 @@
+"""Trains a GAN: `python -m jaxgan.train --dataset=mnist`."""
+
+import sys
+from collections.abc import Sequence
+
+from jaxgan.config import parse
+from jaxgan.program import guarded
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: 2 for bad input, 1 for divergence."""
+
+    def train():
+        config = parse(argv)  # before jax is imported, so that --help answers at once
+        from jaxgan.trainer import train
+
+        return train(config)
+
+    return guarded(train)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

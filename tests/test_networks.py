@@ -1,0 +1,141 @@
+"""The networks: exact parameter counts, shapes, and what a user can ask for."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxgan import recipe
+from jaxgan.config import make
+from jaxgan.core import UsageError
+from jaxgan.networks import NETWORKS, layers
+
+
+def variables(preset, shape=(28, 28, 1)):
+    """Shapes of the variables of both players."""
+    built = recipe.build(make(preset=preset), shape)
+    state = jax.eval_shape(built.init, jax.random.key(0))
+    return state.params, state.stats
+
+
+def counts(tree):
+    """Parameters by layer."""
+    found: dict[str, int] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = path[0].key
+        found[name] = found.get(name, 0) + math.prod(leaf.shape)
+    return found
+
+
+def dense(*widths):
+    """Parameters of dense layers with bias, by layer."""
+    pairs = zip(widths, widths[1:], strict=False)
+    return {f"Dense_{i}": (a + 1) * b for i, (a, b) in enumerate(pairs)}
+
+
+@pytest.mark.parametrize(
+    ("preset", "generator", "discriminator"),
+    [
+        ("mlp", (100, 256, 512, 1024, 784), (784, 1024, 512, 256, 1)),
+        ("mlp-small", (100, 256, 784), (784, 256, 1)),
+        ("goodfellow", (100, 128, 784), (784, 128, 1)),
+        ("goodfellow-ns", (100, 128, 784), (784, 128, 1)),
+        ("lsgan", (100, 256, 512, 1024, 784), (784, 512, 256, 1)),
+        ("wgan", (100, 256, 512, 1024, 784), (784, 512, 256, 1)),
+    ],
+)
+def test_perceptrons_layer_by_layer(preset, generator, discriminator):
+    params, _ = variables(preset)
+    assert counts(params.generator) == dense(*generator)
+    assert counts(params.discriminator) == dense(*discriminator)
+
+
+def test_the_tutorial_mlp_in_numbers():
+    params, _ = variables("mlp")
+    # 100*256+256 + 256*512+512 + 512*1024+1024 + 1024*784+784
+    assert sum(counts(params.generator).values()) == 1_486_352
+    # 784*1024+1024 + 1024*512+512 + 512*256+256 + 256+1
+    assert sum(counts(params.discriminator).values()) == 1_460_225
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dcgan_layer_by_layer(channels):
+    params, stats = variables("dcgan", (28, 28, channels))
+    assert counts(params.generator) == {
+        "Dense_0": 100 * 7 * 7 * 256,
+        "BatchNorm_0": 2 * 7 * 7 * 256,
+        "ConvTranspose_0": 5 * 5 * 256 * 128,
+        "BatchNorm_1": 2 * 128,
+        "ConvTranspose_1": 5 * 5 * 128 * 64,
+        "BatchNorm_2": 2 * 64,
+        "ConvTranspose_2": 5 * 5 * 64 * channels,
+    }
+    assert counts(params.discriminator) == {
+        "Conv_0": 5 * 5 * channels * 64 + 64,
+        "Conv_1": 5 * 5 * 64 * 128 + 128,
+        "Dense_0": 7 * 7 * 128 + 1,
+    }
+    trained = sum(counts(params.generator).values())
+    running = sum(math.prod(x.shape) for x in jax.tree.leaves(stats.generator))
+    if channels == 1:
+        assert (trained, trained + running) == (2_305_472, 2_330_944)
+        assert sum(counts(params.discriminator).values()) == 212_865
+
+
+@pytest.mark.parametrize("name", ["small", "dcgan"])
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3), (17, 30, 4), (8, 8, 1)])
+def test_any_size_and_channels(name, shape):
+    nets = NETWORKS[name](4, shape=shape)
+    z = jnp.ones((2, 5))
+    image, _ = nets.generator.init_with_output(jax.random.key(0), z, train=False)
+    assert image.shape == (2, *shape)
+    assert float(jnp.abs(image).max()) <= 1.0
+    critique, _ = nets.discriminator.init_with_output(
+        jax.random.key(0), image, train=False
+    )
+    assert critique.logits.shape == (2,)
+
+
+def test_vectors_go_to_mlp_only():
+    nets = NETWORKS["mlp"](shape=(2,))
+    z = jnp.ones((3, 5))
+    points, _ = nets.generator.init_with_output(jax.random.key(0), z, train=False)
+    assert points.shape == (3, 2)
+    for name in ("dcgan", "small"):
+        with pytest.raises(UsageError, match="use mlp"):
+            NETWORKS[name](shape=(2,))
+    with pytest.raises(UsageError, match="did you mean 'relu'"):
+        NETWORKS["mlp"](g_activation="rellu", shape=(2,))
+
+
+def test_dropout_drops_its_rate_and_keeps_the_mean():
+    x = jnp.ones((64, 100))
+    layer = layers.Dropout(0.3)
+    y = layer.apply({}, x, train=True, rngs={"dropout": jax.random.key(0)})
+    kept = np.asarray(y) != 0
+    # 6,400 draws: a deviation of 0.0057 around 0.7
+    assert abs(kept.mean() - 0.7) < 0.03
+    np.testing.assert_allclose(np.asarray(y)[kept], 1 / 0.7, rtol=1e-6)
+    np.testing.assert_array_equal(layer.apply({}, x, train=False), x)
+
+
+def test_batch_norm_by_hand():
+    # mean 2, variance 1: (1 - 2) / sqrt(1.001), and running = 0.99 old + 0.01 new
+    x = jnp.array([[1.0], [3.0]])
+    layer = layers.BatchNorm()
+    start = layer.init(jax.random.key(0), x, train=False)
+    y, new = layer.apply(start, x, train=True, mutable=["batch_stats"])
+    np.testing.assert_allclose(y, [[-1 / 1.001**0.5], [1 / 1.001**0.5]], rtol=1e-6)
+    norm = new["batch_stats"]["norm"]
+    np.testing.assert_allclose(norm["mean"], [0.02], rtol=1e-5)
+    np.testing.assert_allclose(norm["var"], [1.0], rtol=1e-5)
+
+
+def test_depth_to_space_and_back():
+    x = jax.random.normal(jax.random.key(0), (2, 3, 5, 8))
+    y = layers.depth_to_space(x)
+    assert y.shape == (2, 6, 10, 2)
+    np.testing.assert_array_equal(layers.space_to_depth(y), x)
+    np.testing.assert_array_equal(y[1, 3, 4], x[1, 1, 2].reshape(2, 2, 2)[1, 0])

@@ -1,0 +1,220 @@
+"""The one train step: what it moves, what it leaves alone, what it repeats."""
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from games import TINY, batches, config, differs, game, same
+
+from jaxgan import recipe, step
+from jaxgan.core import Critique, Players, Samples
+from jaxgan.losses import stateless
+
+KEY = jax.random.key(0)
+FROZEN = "sgd(0.0)"
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_both_players_move_and_one_trace_serves_all_steps(name):
+    chosen = config(name)
+    built, state = game(chosen)
+    chex.clear_trace_counter()
+    run = jax.jit(chex.assert_max_traces(built.step, n=1))
+    first = state
+    for i in range(3):
+        state, metrics = run(state, batches(chosen, i), KEY)
+    chex.assert_tree_all_finite((state, metrics))
+    chex.assert_trees_all_equal_shapes_and_dtypes(first, state)
+    assert int(state.step) == 3
+    for before, after in zip(first.params, state.params, strict=True):
+        assert differs(before, after)
+
+
+@pytest.mark.parametrize("player", Players._fields)
+@pytest.mark.parametrize("name", ["batch_norm", "dropout"])
+def test_an_update_changes_only_its_player(name, player):
+    # the other player has learning rate 0, so only the update of `player` moves
+    other = "d_optimizer" if player == "generator" else "g_optimizer"
+    chosen = config(name, **{other: FROZEN})
+    built, state = game(chosen)
+    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    frozen = Players._fields[1 - Players._fields.index(player)]
+    same(getattr(state.params, frozen), getattr(after.params, frozen))
+    assert differs(getattr(state.params, player), getattr(after.params, player))
+
+
+def test_d_updates_leave_the_generator_and_its_statistics_alone():
+    chosen = config("batch_norm")
+    nets = recipe.build(chosen, (8, 8, 1)).nets
+    built, state = game(chosen)
+    loss = step.make_loss(built.task, nets, built.terms)
+    batch = jax.tree.map(lambda x: x[0], batches(chosen))
+
+    def of(own):
+        return loss(own, "discriminator", state, batch, KEY)
+
+    _, (stats, _, _) = jax.jit(of)(state.params.discriminator)
+    same(stats, state.stats.discriminator)  # D has none; G's are not among them
+    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    assert differs(after.stats.generator, state.stats.generator)
+
+
+def test_the_generators_statistics_move_once_a_step_however_many_d_updates():
+    # running mean after one G update: 0.99 * 0 + 0.01 * batch mean, whatever k is
+    one, three = config("batch_norm"), config("batch_norm", d_updates=3)
+    built, state = game(one)
+    after_one, _ = jax.jit(built.step)(state, batches(one), KEY)
+    built, state = game(three)
+    after_three, _ = jax.jit(built.step)(state, batches(three), KEY)
+    ratio = [
+        float(jnp.abs(x.stats.generator["batch_stats"]["BatchNorm_0"]["norm"]["mean"]).mean())
+        for x in (after_one, after_three)
+    ]
+    assert 0.5 < ratio[0] / ratio[1] < 2.0
+
+
+def test_the_same_key_gives_the_same_step_and_another_another():
+    chosen = config("dropout")
+    built, state = game(chosen)
+    run = jax.jit(built.step)
+    same(run(state, batches(chosen), KEY), run(state, batches(chosen), KEY))
+    other, _ = run(state, batches(chosen), jax.random.key(5))
+    assert differs(other.params, run(state, batches(chosen), KEY)[0].params)
+
+
+def test_resume_from_numpy_is_exact():
+    chosen = config("batch_norm", g_optimizer="adam(1e-3)", d_optimizer="adam(1e-3)")
+    built, state = game(chosen)
+    run = jax.jit(built.step)
+    for i in range(4):
+        if i == 2:
+            saved = jax.tree.map(np.asarray, state)
+        state, _ = run(state, batches(chosen, i), KEY)
+    again = jax.tree.map(jnp.asarray, saved)
+    for i in (2, 3):
+        again, _ = run(again, batches(chosen, i), KEY)
+    same(state, again)
+
+
+def test_scanned_and_written_out_updates_agree():
+    chosen = config("k")
+    state = game(chosen)[1]
+    shape = (8, 8, 1)
+    runs = [
+        jax.jit(recipe.build(chosen, shape, unroll=unroll).step)(
+            state, batches(chosen), KEY
+        )[0]
+        for unroll in (False, True)
+    ]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *runs)
+
+
+def test_every_d_update_has_a_batch_of_its_own():
+    chosen = config("k", g_optimizer=FROZEN, d_optimizer="sgd(1e-2)")
+    built, state = game(chosen)
+    run = jax.jit(built.step)
+    data = batches(chosen)
+    base, _ = run(state, data, KEY)
+    for k in range(3):
+        changed = {"image": data["image"].at[k].add(0.1)}
+        assert differs(run(state, changed, KEY)[0].params, base.params)
+
+
+def test_weights_are_clipped_after_every_update():
+    chosen = config("k", d_optimizer="sgd(10.0)|clip_weights(0.05)")
+    built, state = game(chosen)
+    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(after.params[1]))
+    np.testing.assert_allclose(largest, 0.05, rtol=1e-5)
+
+
+def test_the_running_mean_follows_its_half_life():
+    # half-life of one batch without ramp: ema = (old + new) / 2
+    chosen = config("batch_norm", ema_half_life=8.0, ema_ramp=0.0)
+    built, state = game(chosen)
+    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    now = {"params": after.params.generator, **after.stats.generator}
+    want = jax.tree.map(lambda a, b: (a + b) / 2, state.ema, now)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), after.ema, want
+    )
+
+
+def test_without_half_life_the_mean_is_the_newest():
+    chosen = config("batch_norm", ema_half_life=0.0)
+    built, state = game(chosen)
+    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    same(after.ema, {"params": after.params.generator, **after.stats.generator})
+
+
+def test_samples_are_drawn_without_dropout_or_batch_statistics():
+    chosen = config("batch_norm")
+    built, state = game(chosen)
+    keys = step.example_keys(KEY, 6)
+    zeros = {"image": jnp.zeros((6, 8, 8, 1))}
+    six = built.draw(state.ema, zeros, keys)
+    two = built.draw(state.ema, {"image": zeros["image"][:2]}, keys[:2])
+    np.testing.assert_allclose(six[:2], two, atol=1e-6)
+    assert six.shape == (6, 8, 8, 1)
+    assert float(jnp.abs(six).max()) <= 1.0
+
+
+def test_a_generator_of_the_wrong_shape_fails_while_tracing():
+    samples = Samples(jnp.zeros((2, 8, 8, 1)), jnp.zeros((2, 8, 8, 3)))
+    with pytest.raises(AssertionError):
+        step.check_samples(samples)
+
+
+class Linear(nn.Module):
+    """G(z) = w z."""
+
+    @nn.compact
+    def __call__(self, z, *, train):
+        return z * self.param("w", nn.initializers.ones, ())
+
+
+class Score(nn.Module):
+    """D(x) = a x."""
+
+    @nn.compact
+    def __call__(self, x, condition=None, *, train):
+        return Critique(x[:, 0] * self.param("a", nn.initializers.ones, ()))
+
+
+def test_one_step_of_a_linear_game_by_hand():
+    # D(x) = a x, G(z) = w z, a = w = 1, Wasserstein, SGD 0.1, x = 2, z = 1
+    # D: a <- a - 0.1 d/da (a w z - a x) = 1 - 0.1 (1 - 2) = 1.1
+    # G: w <- w - 0.1 d/dw (-a w z) = 1 + 0.1 * 1.1 = 1.11
+    terms = Players(
+        {"loss": stateless(lambda s: -jnp.mean(s.fake.logits))},
+        {"loss": stateless(lambda s: jnp.mean(s.fake.logits - s.real.logits))},
+    )
+    nets, optimizers = Players(Linear(), Score()), Players(*[optax.sgd(0.1)] * 2)
+
+    def task(generator, batch, keys):
+        return Samples(batch["image"], generator(jnp.ones_like(batch["image"])))
+
+    batch = {"image": jnp.full((4, 1), 2.0)}
+    state = step.init_state(KEY, task, nets, terms, optimizers, batch)
+    loss = step.make_loss(task, nets, terms)
+    one = step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
+    after, metrics = jax.jit(one)(state, {"image": batch["image"][None]}, KEY)
+    np.testing.assert_allclose(after.params.discriminator["a"], 1.1, rtol=1e-6)
+    np.testing.assert_allclose(after.params.generator["w"], 1.11, rtol=1e-6)
+    np.testing.assert_allclose(after.ema["params"]["w"], 0.9 + 0.111, rtol=1e-6)
+    want = {
+        "discriminator/loss": -1.0,
+        "discriminator/real": 2.0,
+        "discriminator/fake": 1.0,
+        "discriminator/grad_norm": 1.0,
+        "discriminator/param_norm": 1.1,
+        "generator/loss": -1.1,
+        "generator/grad_norm": 1.1,
+        "generator/param_norm": 1.11,
+    }
+    assert set(metrics) == set(want)
+    for name, value in want.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
