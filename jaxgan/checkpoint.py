@@ -43,9 +43,7 @@ def open_checkpoints(
     Only one process group may have a folder open; `restore` needs no open folder.
     """
     if keep < 1:
-        raise UsageError(
-            f"--keep={keep}: at least one checkpoint is kept; use --keep=3"
-        )
+        raise UsageError(f"--keep={keep} keeps no checkpoint; use --keep=3")
     folder = Path(folder).absolute()
     if jax.process_index() == 0:
         _tidy(folder, resume_step)
@@ -86,9 +84,9 @@ def save(
             manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state),  # pyright: ignore[reportCallIssue]
-                    history=ocp.args.JsonSave(history),  # pyright: ignore[reportCallIssue]
-                    config=ocp.args.JsonSave(config),  # pyright: ignore[reportCallIssue]
+                    state=ocp.args.StandardSave(state),
+                    history=ocp.args.JsonSave(history),
+                    config=ocp.args.JsonSave(config),
                 ),
                 metrics=None if score is None else {"score": float(score)},
                 force=True,
@@ -127,9 +125,7 @@ def restore(
                 log.warning("checkpoint %d is damaged: %s", step, _reason(error))
             gc.collect()  # ends the reads that Orbax left, while it is quiet
     if which in ("last", "best"):
-        raise UsageError(
-            f"no checkpoint in {folder} can be read; use another --workdir"
-        )
+        raise UsageError(f"no checkpoint in {folder} is whole; use another --workdir")
     others = [step for step in available(folder) if step != which]
     raise UsageError(
         f"checkpoint {which} in {folder} cannot be read; there are also {others}"
@@ -178,10 +174,10 @@ def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, An
         _check_same(path, _leaves(stored), _leaves(target), partial)
         state = reader.restore(
             path / "state",
-            args=ocp.args.PyTreeRestore(  # pyright: ignore[reportCallIssue]
-                item=target,  # pyright: ignore[reportCallIssue]
-                restore_args=ocp.checkpoint_utils.construct_restore_args(target),  # pyright: ignore[reportCallIssue]
-                partial_restore=partial,  # pyright: ignore[reportCallIssue]
+            args=ocp.args.PyTreeRestore(
+                item=target,
+                restore_args=ocp.checkpoint_utils.construct_restore_args(target),
+                partial_restore=partial,
             ),
         )
     return state, history

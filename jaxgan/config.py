@@ -61,10 +61,10 @@ class Config:
         64, "optimisation", "examples per update, over all devices"
     )
     g_optimizer: str = _flag(
-        "adam(2e-4, b1=0.0, b2=0.99)", "optimisation", "the generator's optimizer"
+        "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the generator's optimizer"
     )
     d_optimizer: str = _flag(
-        "adam(2e-4, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"
+        "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"
     )
     ema_half_life: float = _flag(
         32_000.0,
@@ -78,7 +78,7 @@ class Config:
     )
 
     steps: int = _flag(
-        10_000, "run", "steps in all: d_updates of D, then one of G", changes=True
+        15_000, "run", "steps in all: d_updates of D, then one of G", changes=True
     )
     seed: int = _flag(0, "run", "the seed of everything")
     workdir: str = _flag(

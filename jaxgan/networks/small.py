@@ -4,6 +4,8 @@ The generator works at low resolution and rearranges channels into pixels; the
 discriminator does the reverse. Both are fast on a CPU, also when differentiated twice.
 """
 
+from itertools import pairwise
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,10 +19,10 @@ HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
 def levels_of(shape: tuple[int, ...]) -> int:
     """How often an image is halved: down to 7 pixels or fewer on its shorter side.
 
-    >>> [levels_of((size, size, 1)) for size in (16, 28, 32, 64)]
-    [2, 2, 3, 4]
+    >>> [levels_of((size, size, 1)) for size in (4, 16, 28, 32, 64)]
+    [1, 2, 2, 3, 4]
     """
-    size, levels = min(shape[:2]), 0
+    size, levels = -(-min(shape[:2]) // 2), 1
     while size > 7:
         size, levels = -(-size // 2), levels + 1
     return levels
@@ -44,23 +46,22 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         height, width, channels = self.shape
-        levels = levels_of(self.shape)
-        low = [-(-side // 2**levels) for side in (height, width)]
-        features = widths(self.width, levels)[::-1]
+        features = widths(self.width, levels_of(self.shape))[::-1]
+        scale = 2 ** len(features)
+        low = (-(-height // scale), -(-width // scale))
         z = z / jnp.sqrt(jnp.mean(z**2, -1, keepdims=True) + 1e-8)
         x = nn.Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
         x = nn.leaky_relu(x, 0.2).reshape((-1, *low, features[0]))
-        for level, width_here in enumerate(features):
-            x = nn.leaky_relu(nn.Conv(width_here, (3, 3), kernel_init=HE)(x), 0.2)
-            if level < levels - 1:
-                up = nn.Conv(4 * features[level + 1], (UP,)*2, kernel_init=HE)(x)
-                x = nn.leaky_relu(depth_to_space(up), 0.2)
+        for here, above in pairwise(features):
+            x = nn.leaky_relu(_conv(here)(x), 0.2)
+            x = nn.leaky_relu(depth_to_space(_conv(4 * above)(x)), 0.2)
+        x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
         x = depth_to_space(nn.Conv(4 * channels, (3, 3))(x))
         return jnp.tanh(x)[:, :height, :width]
 
 
 class Discriminator(nn.Module):
-    """`[B, H, W, C]` images to logits `[B]`."""
+    """`[B, H, W, C]` images to logits `[B]`; the features are the last hidden layer."""
 
     width: int
 
@@ -69,21 +70,30 @@ class Discriminator(nn.Module):
         for level, features in enumerate(widths(self.width, levels_of(x.shape[1:]))):
             odd = [(0, side % 2) for side in x.shape[1:3]]
             x = space_to_depth(jnp.pad(x, [(0, 0), *odd, (0, 0)]))
-            size = 3 if level == 0 else DOWN
-            x = nn.leaky_relu(nn.Conv(features, (size, size), kernel_init=HE)(x), 0.2)
-            if level>=L0: x = nn.leaky_relu(nn.Conv(features, (3, 3), kernel_init=HE)(x), 0.2)
+            x = nn.leaky_relu(_conv(features)(x), 0.2)
+            x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
         x = x.reshape(len(x), -1)
         return Critique(nn.Dense(1)(x)[:, 0], features=x)
 
-import os
-UP=int(os.environ.get('UP',1)); DOWN=int(os.environ.get('DOWN',1)); L0=int(os.environ.get('L0',1))
+
+def _conv(features: int) -> nn.Module:
+    return nn.Conv(features, (3, 3), kernel_init=HE)
 
 
 def pair(
-    width: int = 32, *, shape: tuple[int, ...], axis_name: str | None = None
+    width: int = 16, *, shape: tuple[int, ...], axis_name: str | None = None
 ) -> Players[nn.Module]:
-    """The default pair for images of any height and width."""
-    del axis_name  # nothing here depends on the batch
+    """The default pair for images of any height and width.
+
+    Args:
+      width: channels at the highest resolution; lower ones have up to four times more.
+      shape: of one image, `(H, W, C)`.
+      axis_name: unused, nothing here depends on the batch.
+
+    Raises:
+      UsageError: if samples are not images.
+    """
+    del axis_name
     if len(shape) != 3:
         raise UsageError(f"small wants images, not vectors of shape {shape}: use mlp")
     return Players(Generator(shape, width), Discriminator(width))

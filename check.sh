@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The gate: style, types, tests. Stops at the first that fails.
+set -euo pipefail
+cd "$(dirname "$0")"
+ruff check .
+ruff format --check .
+pyright
+python -m pytest "$@"

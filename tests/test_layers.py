@@ -1,0 +1,48 @@
+"""Imports point down, as CONTRIBUTING.md has it."""
+
+import ast
+import pathlib
+
+import jaxgan
+
+LAYERS = [
+    ["errors"],
+    ["core"],
+    ["spec"],
+    ["schedules", "presets", "data"],
+    ["losses", "config", "optimizers", "metrics", "checkpoint", "workdir", "report"],
+    ["regularizers", "networks", "tasks", "step"],
+    ["recipe", "parallel"],
+    ["prepare"],
+    ["gallery"],
+    ["program"],
+    ["sample", "train"],
+    ["trainer", "sampler"],
+]
+RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+LATE = {("train", "trainer"), ("sample", "sampler")}  # inside main, after the flags
+
+
+def imported(file):
+    """Names of our modules that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            path = node.module.split(".")
+            if path == ["jaxgan"]:
+                yield from (alias.name for alias in node.names)
+            elif path[0] == "jaxgan":
+                yield path[1]
+
+
+def test_imports_point_down():
+    root = pathlib.Path(jaxgan.__file__).parent
+    seen = set()
+    for file in root.rglob("*.py"):
+        here = file.relative_to(root).with_suffix("").parts[0]
+        if here == "__init__":
+            continue
+        seen.add(here)
+        for name in imported(file):
+            below = RANKS[name] < RANKS[here] or name == here
+            assert below or (here, name) in LATE, f"{here} imports {name}"
+    assert seen == set(RANKS)
