@@ -167,13 +167,14 @@ def _score(path: Path) -> float:
 
 
 def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any]]:
-    history = ocp.JsonCheckpointHandler().restore(path / "history")
+    history = json.loads((path / "history" / "metadata").read_text())
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
         target = jax.tree.map(_target, template)
-        stored = ocp.PyTreeCheckpointHandler().metadata(path / "state").tree
+        where: Any = path / "state"  # Orbax's own type of path is not imported for it
+        stored = ocp.PyTreeCheckpointHandler().metadata(where).tree
         _check_same(path, _leaves(stored), _leaves(target), partial)
         state = reader.restore(
-            path / "state",
+            where,
             args=ocp.args.PyTreeRestore(
                 item=target,
                 restore_args=ocp.checkpoint_utils.construct_restore_args(target),

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 
 def _prepared(name: str, factory: pytest.TempPathFactory) -> Path:

@@ -1,6 +1,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,13 +60,18 @@ def test_a_set_is_decoded_once(set_dir):
 
 def test_tfds_does_not_mind_what_we_keep(set_dir):
     data.read_all(load(set_dir))
-    builder = tfds.builder("small", data_dir=str(set_dir))
+    builder: Any = tfds.builder("small", data_dir=str(set_dir))
     assert builder.info.splits["train"].num_examples == 40
     assert len(builder.as_data_source("train")) == 40
 
 
 def test_each_split_and_frame_is_kept_apart(set_dir):
-    asked = [{}, {"split": "train[:5]"}, {"image_size": "2"}, {"crop": "2"}]
+    asked: list[dict[str, Any]] = [
+        {},
+        {"split": "train[:5]"},
+        {"image_size": "2"},
+        {"crop": "2"},
+    ]
     asked += [{"image_size": "2", "crop": "none"}]
     wholes = [data.read_all(load(set_dir, **options))["image"] for options in asked]
     assert len(kept(set_dir)) == 2 * len(asked)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.core import UsageError
 from jaxgan.data import normalise
+from jaxgan.errors import UsageError
 
 
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit])

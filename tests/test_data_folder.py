@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from jaxgan import data
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 RANDOM = np.random.default_rng(0)
 
@@ -63,7 +63,7 @@ MODES = {
 @pytest.mark.parametrize("mode", MODES)
 def test_every_mode_becomes_one_of_three(tmp_path, mode):
     want, channels = MODES[mode]
-    picture = Image.fromarray(noise(6, 4, 4)).convert(mode)
+    picture = Image.fromarray(noise(6, 4, 3)).convert(mode)
     save(tmp_path / ("x.tif" if mode == "CMYK" else "x.png"), picture)
     dataset = load(tmp_path)
     assert (dataset.shape, dataset.dtype) == ((6, 4, channels), np.uint8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 
 def load(path, arrays=None, **options):
@@ -113,12 +113,12 @@ def test_files_that_cannot_be_read(path):
     np.savez_compressed(file, images=np.random.default_rng(0).random((50, 9, 9)))
     for broken in (b"", b"not an array", file.getvalue()[:-200]):
         path.write_bytes(broken)
-        with pytest.raises(UsageError, match="cannot be read as an .npz"):
+        with pytest.raises(UsageError, match=r"cannot be read as an .npz"):
             load(path)
     damaged = bytearray(file.getvalue())
     damaged[5000:5100] = bytes(100)
     path.write_bytes(damaged)
-    with pytest.raises(UsageError, match="cannot be read as an .npz"):
+    with pytest.raises(UsageError, match=r"cannot be read as an .npz"):
         load(path)
 
 

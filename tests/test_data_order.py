@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from jaxgan.core import UsageError
 from jaxgan.data import epoch_order, step_indices, steps_per_epoch
+from jaxgan.errors import UsageError
 
 M64 = 2**64 - 1
 

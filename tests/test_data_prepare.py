@@ -16,10 +16,10 @@ from data_fixtures import own_builder, png
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from jaxgan import data
-from jaxgan.core import UsageError
 from jaxgan.data import idx_files, packages, prepare
 from jaxgan.data.idx_sets import read_idx
 from jaxgan.data.wanted import Unavailable, is_right, search_for
+from jaxgan.errors import UsageError
 
 mnist_dir = data_fixtures.mnist_dir
 
@@ -123,7 +123,7 @@ def test_files_from_the_sets_own_server(tmp_path, alone, server, capfd):
 @pytest.mark.filterwarnings("ignore")
 def test_a_server_with_other_files_is_not_believed(tmp_path, alone, server):
     (tmp_path / NAMES[2]).write_bytes(b"<html>please log in</html>")
-    with pytest.raises(UsageError, match="its server fails: .*wrong checksum"):
+    with pytest.raises(UsageError, match=r"its server fails: .*wrong checksum"):
         gather(stub(server), tmp_path / "d")
 
 

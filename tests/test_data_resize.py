@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan.core import UsageError
 from jaxgan.data.resize import Frame, fit, fit_array, framed_size, parse_frame
+from jaxgan.errors import UsageError
 
 COUNT = np.arange(24, dtype=np.uint8).reshape(4, 6)
 

@@ -1,13 +1,14 @@
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
 
-from jaxgan.core import UsageError
 from jaxgan.data import Dataset, step_indices, stream
+from jaxgan.errors import UsageError
 
 SIZE = 50
-STEP = {"seed": 5, "updates": 2, "batch": 6}
+STEP: dict[str, Any] = {"seed": 5, "updates": 2, "batch": 6}
 
 
 def numbered(read=None) -> Dataset:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.core import UsageError
 from jaxgan.data.dataset import Dataset, Examples, from_arrays
 from jaxgan.data.resize import Frame, fit_array, framed_size
+from jaxgan.errors import UsageError
 
 IMAGES = ("images", "image", "x")
 LABELS = ("labels", "label", "y")
@@ -41,10 +41,10 @@ def _read(name: str, path: Path) -> Examples:
     if not path.is_file():
         raise UsageError(f"{name}: there is no file {path}")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"images": loaded}
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"images": loaded}
             return {k: loaded[k] for k in loaded.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

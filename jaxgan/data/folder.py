@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from jaxgan.core import UsageError
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.pictures import (
     Header,
@@ -18,6 +17,7 @@ from jaxgan.data.pictures import (
     header,
 )
 from jaxgan.data.resize import Frame, Size, framed_size
+from jaxgan.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 

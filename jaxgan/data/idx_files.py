@@ -1,14 +1,15 @@
 """Finds the four files of an MNIST-like data set: on disk, its server, a package."""
 
 import http.client
+import re
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-from jaxgan.core import UsageError
 from jaxgan.data.packages import PACKAGES
 from jaxgan.data.quiet import first_line, quietly
 from jaxgan.data.wanted import Search, Unavailable, is_right, put, search_for
+from jaxgan.errors import UsageError
 
 PROBE_SECONDS = 4.0
 
@@ -40,7 +41,8 @@ def unreachable(url: str) -> str | None:
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
             return None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return first_line(error)
+        said = first_line(error)
+        return re.sub(r"^<urlopen error (\[Errno -?\d+\] )?(.*)>$", r"\2", said)
 
 
 def _manual(search: Search) -> Path:

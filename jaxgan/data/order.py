@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 
 @lru_cache(maxsize=4)

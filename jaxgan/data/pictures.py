@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from jaxgan.core import UsageError
 from jaxgan.data.resize import Frame, Size, fit, framed_size
+from jaxgan.errors import UsageError
 
 MODES = {
     **dict.fromkeys(("1", "L"), "L"),

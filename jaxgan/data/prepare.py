@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jaxgan.core import UsageError
 from jaxgan.data import idx_sets
 from jaxgan.data.idx_files import unreachable
 from jaxgan.data.quiet import first_line, missing_module, needs_module, quietly
+from jaxgan.errors import UsageError
 
 LOG = logging.getLogger("jaxgan")
 

@@ -5,7 +5,7 @@ import io
 import logging
 from collections.abc import Iterator
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 Size = tuple[int, int]
 """Height and width, in pixels."""

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.core import UsageError
 from jaxgan.data.arrays import npz
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
+from jaxgan.errors import UsageError
 
 LOG = logging.getLogger("jaxgan")
 

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from jaxgan.core import UsageError
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.order import step_indices, steps_per_epoch
+from jaxgan.errors import UsageError
 
 THREADS = min(8, os.cpu_count() or 1)
 

@@ -2,20 +2,22 @@
 
 import difflib
 import io
+import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from jaxgan.core import UsageError
 from jaxgan.data import cache, prepare
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.pictures import decode, dtype_of, example_shape
 from jaxgan.data.quiet import first_line, needs_module, quietly
 from jaxgan.data.resize import Frame
 from jaxgan.data.tfrecord import TFRecords
+from jaxgan.errors import UsageError
 
 OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -70,6 +72,8 @@ def open_builder(name: str, data_dir: str | None) -> Any:
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
     base = name.split("/")[0].split(":")[0]
+    if re.fullmatch(r"\w+(/[^/:]+)?(:[\d.*]+)?", name) is None:
+        raise UsageError(_unknown(name, base))  # elsewhere TFDS would ask the network
     _check_config(name, base)
     try:
         with quietly():
@@ -91,7 +95,12 @@ def _unknown(name: str, base: str) -> str:
     known = tfds.list_builders(with_community_datasets=False)
     near = difflib.get_close_matches(base, known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"--dataset={name}: TFDS has no such set; {meant}Other forms: {OTHER_FORMS}"
+    hidden = find_spec("tensorflow") is None  # TFDS then leaves out what imports it
+    more = "pip install 'jaxgan[tf]' for more sets, or " if hidden else ""
+    return (
+        f"--dataset={name}: TFDS has no such set; {meant}{more}use one of the other "
+        f"forms: {OTHER_FORMS}"
+    )
 
 
 def _check_config(name: str, base: str) -> None:
@@ -114,7 +123,7 @@ def _check_config(name: str, base: str) -> None:
 def _fields(name: str, builder: Any) -> Fields:
     from tensorflow_datasets.core import features as kinds
 
-    features = dict(builder.info.features.items())
+    features = dict(sorted(builder.info.features.items()))  # TFDS's order varies
     image = _pick(features, "image", lambda f: isinstance(f, kinds.Image))
     if image is None:
         listed = ", ".join(f"{k} ({type(f).__name__})" for k, f in features.items())
@@ -141,7 +150,7 @@ def _fields(name: str, builder: Any) -> Fields:
 def _pick(
     features: dict[str, Any], usual: str, fits: Callable[[Any], bool]
 ) -> str | None:
-    """The feature called `usual`, else the first that fits."""
+    """The feature called `usual` if it fits, else the first by name that does."""
     found = [key for key, feature in features.items() if fits(feature)]
     return usual if usual in found else next(iter(found), None)
 
@@ -233,8 +242,9 @@ def _common_size(
 ) -> tuple[int, int]:
     """The size of all images, from their headers, where the set does not state one."""
     first = None
-    for start in range(0, 1 if frame.size else count, 1024):
-        for example in encoded(range(start, min(start + 1024, count))):
+    looked_at = 1 if frame.size else count  # what differs is then made equal
+    for start in range(0, looked_at, 1024):
+        for example in encoded(range(start, min(start + 1024, looked_at))):
             size = _stored_size(name, example[fields.image])
             first = first or size
             if size != first:

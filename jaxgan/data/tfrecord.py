@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError
 
 
 class TFRecords:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players, UsageError
+from jaxgan.networks.convolutions import Conv, ConvTranspose
 from jaxgan.networks.layers import BatchNorm, Dropout
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -36,9 +37,7 @@ class Generator(nn.Module):
 
 
 def _up(features: int, stride: int) -> nn.Module:
-    return nn.ConvTranspose(
-        features, (5, 5), (stride, stride), use_bias=False, kernel_init=GLOROT
-    )
+    return ConvTranspose(features, 5, stride, kernel_init=GLOROT)
 
 
 class Discriminator(nn.Module):
@@ -51,7 +50,7 @@ class Discriminator(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
         for features in (self.width, 2 * self.width):
-            x = nn.Conv(features, (5, 5), (2, 2), kernel_init=GLOROT)(x)
+            x = Conv(features, 5, 2, kernel_init=GLOROT)(x)
             x = Dropout(self.dropout, self.axis_name)(nn.leaky_relu(x, 0.3), train=train)
         x = x.reshape(len(x), -1)
         return Critique(nn.Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)

@@ -1,0 +1,121 @@
+"""Strided and transposed convolutions, rearranged where XLA is slow at the plain form.
+
+XLA for CPU has no fast form of dilated convolutions, and those are what the gradients
+of strided ones, and transposed ones themselves, are. Both are the same sums as one
+convolution of stride 1 between pixels and channels rearranged by the stride.
+"""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.networks.layers import depth_to_space, space_to_depth
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
+
+def _rearranges() -> bool:
+    """Whether this backend wants the rearranged form: the one place that decides."""
+    return jax.default_backend() == "cpu"
+
+
+def strided(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """`lax.conv` with SAME padding and a stride, by `space_to_depth`.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, O]`.
+      stride: in both directions.
+
+    Returns:
+      `[B, ceil(H / stride), ceil(W / stride), O]`.
+    """
+    k, _, channels, features = kernel.shape
+    taps = -(-k // stride)
+    pads = []
+    for side in x.shape[1:3]:
+        out = -(-side // stride)
+        low = max((out - 1) * stride + k - side, 0) // 2
+        pads.append((low, stride * (out + taps - 1) - side - low))
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*p, 0) for p in pads), (0, 0, 0)])
+    more = stride * taps - k
+    kernel = jnp.pad(kernel, [(0, more), (0, more), (0, 0), (0, 0)])
+    kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(taps, taps, -1, features)
+    return jax.lax.conv_general_dilated(
+        space_to_depth(x, stride), kernel, (1, 1), "VALID", dimension_numbers=LAYOUT
+    )
+
+
+def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """`lax.conv_transpose` with SAME padding, by `depth_to_space`.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, O]`.
+      stride: in both directions.
+
+    Returns:
+      `[B, stride * H, stride * W, O]`.
+    """
+    k, _, channels, features = kernel.shape
+    ahead = k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
+    # output s * m + a reads input m + o through tap t = s * o + ahead - a
+    low = -(ahead // stride)
+    before = stride - 1 - (ahead + stride * low)
+    taps = -(-(before + k) // stride)
+    after = stride * taps - before - k
+    kernel = jnp.pad(kernel, [(before, after), (before, after), (0, 0), (0, 0)])
+    kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+    kernel = kernel[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    y = jax.lax.conv_general_dilated(
+        x,
+        kernel.reshape(taps, taps, channels, -1),
+        (1, 1),
+        [(-low, taps - 1 + low)] * 2,
+        dimension_numbers=LAYOUT,
+    )
+    return depth_to_space(y, stride)
+
+
+class Conv(nn.Module):
+    """`nn.Conv` of a square kernel with SAME padding."""
+
+    features: int
+    size: int
+    stride: int = 1
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.stride > 1 and _rearranges():
+            return strided(x, kernel, self.stride) + bias
+        strides: Sequence[int] = (self.stride, self.stride)
+        return bias + jax.lax.conv_general_dilated(
+            x, kernel, strides, "SAME", dimension_numbers=LAYOUT
+        )
+
+
+class ConvTranspose(nn.Module):
+    """`nn.ConvTranspose` of a square kernel with SAME padding, without bias."""
+
+    features: int
+    size: int
+    stride: int = 1
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        if _rearranges():
+            return transposed(x, kernel, self.stride)
+        strides: Sequence[int] = (self.stride, self.stride)
+        return jax.lax.conv_transpose(
+            x, kernel, strides, "SAME", dimension_numbers=LAYOUT
+        )

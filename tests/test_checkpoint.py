@@ -1,0 +1,394 @@
+"""Checkpoints come back bit for bit, whatever happened to the program or the disk."""
+
+import os
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxgan.checkpoint import available, open_checkpoints, restore, save
+from jaxgan.core import Players, TrainState, UsageError
+
+
+@flax.struct.dataclass
+class Counted:
+    count: jax.Array
+    mean: dict
+
+
+def make_state(step: int, size: int = 1000) -> TrainState:
+    """A state of all our types whose every value is known from its step."""
+    kernel = jnp.arange(size, dtype=jnp.float32) * 0.1 + step
+    generator = {"dense": {"kernel": kernel, "scale": kernel[:3].astype(jnp.bfloat16)}}
+    bits = jnp.arange(5, dtype=jnp.uint32) + np.uint32(2**31) + jnp.uint32(step)
+    discriminator = {"bits": bits}
+    tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+    return TrainState(
+        step=jnp.int32(step),
+        params=Players(generator, discriminator),
+        stats=Players({"batch_stats": {"mean": kernel - 1}}, {}),
+        opt_state=Players(tx.init(generator), optax.sgd(1.0).init(discriminator)),
+        term_state=Players((), (Counted(jnp.int32(7), {"m": kernel * 2}), ())),
+        ema=jax.tree.map(jnp.copy, generator),
+    )
+
+
+def assert_same(got, want):
+    assert jax.tree.structure(got) == jax.tree.structure(want)
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        assert a.dtype == b.dtype
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def write(folder, steps, keep=10, scores=None, size=1000):
+    with open_checkpoints(folder, keep=keep) as checkpoints:
+        for step in steps:
+            save(
+                checkpoints,
+                make_state(step, size),
+                history={"best": step},
+                config={"loss": "hinge"},
+                score=(scores or {}).get(step),
+            )
+
+
+def test_the_state_comes_back_in_its_classes_bit_for_bit(tmp_path):
+    write(tmp_path, [3])
+    state, history = restore(tmp_path, jax.eval_shape(make_state, 0))
+    assert_same(state, make_state(3))
+    assert isinstance(state, TrainState)
+    assert isinstance(state.params, Players)
+    assert isinstance(state.term_state.discriminator[0], Counted)
+    assert type(state.opt_state.generator[1][0]).__name__ == "ScaleByAdamState"
+    assert history == {"best": 3}
+
+
+def test_floats_that_are_not_numbers_come_back(tmp_path):
+    odd = replace(
+        make_state(1, 4),
+        ema={"x": jnp.array([jnp.nan, jnp.inf, -0.0, 1e-42], jnp.float32)},
+    )
+    with open_checkpoints(tmp_path, keep=1) as checkpoints:
+        save(checkpoints, odd, history={}, config={})
+    assert_same(restore(tmp_path, odd)[0], odd)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_caller_may_donate_the_state_at_once(tmp_path, devices):
+    """On a CPU an array and its NumPy view are the same memory: no view may be kept."""
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state):
+        return jax.tree.map(lambda x: x + jnp.ones((), x.dtype), state)
+
+    mesh = jax.make_mesh(
+        (devices,),
+        ("data",),
+        axis_types=(AxisType.Auto,),
+        devices=jax.devices()[:devices],
+    )
+    state = jax.device_put(make_state(1, 500_000), NamedSharding(mesh, P()))
+    want = jax.tree.map(lambda x: np.array(x, copy=True), state)
+    with open_checkpoints(tmp_path, keep=1) as checkpoints:
+        save(checkpoints, state, history={}, config={})
+        for _ in range(30):
+            state = step(state)
+        jax.block_until_ready(state)
+    assert_same(restore(tmp_path, want)[0], want)
+
+
+def replicated(count: int) -> NamedSharding:
+    devices = jax.devices()[:count]
+    mesh = jax.make_mesh(
+        (count,), ("data",), axis_types=(AxisType.Auto,), devices=devices
+    )
+    return NamedSharding(mesh, P())
+
+
+@pytest.mark.parametrize(("saved_on", "restored_on"), [(2, 2), (2, 1), (1, 2), (1, 8)])
+def test_values_go_onto_the_sharding_of_the_template(tmp_path, saved_on, restored_on):
+    state = jax.device_put(make_state(5), replicated(saved_on))
+    with open_checkpoints(tmp_path, keep=1) as checkpoints:
+        save(checkpoints, state, history={}, config={})
+    sharding = replicated(restored_on)
+    arrays = jax.device_put(make_state(0), sharding)
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), arrays
+    )
+    for template in (arrays, abstract):
+        got, _ = restore(tmp_path, template)
+        assert_same(got, make_state(5))
+        assert all(leaf.sharding == sharding for leaf in jax.tree.leaves(got))
+
+
+def test_without_a_sharding_a_state_of_two_devices_goes_onto_the_first(tmp_path):
+    with open_checkpoints(tmp_path, keep=1) as checkpoints:
+        state = jax.device_put(make_state(5), replicated(2))
+        save(checkpoints, state, history={}, config={})
+    got, _ = restore(tmp_path, jax.eval_shape(make_state, 0))
+    assert all(x.devices() == {jax.devices()[0]} for x in jax.tree.leaves(got))
+
+
+def test_a_part_is_restored_alone(tmp_path):
+    write(tmp_path, [3])
+    want = make_state(3)
+    template = jax.eval_shape(lambda: {"step": want.step, "ema": want.ema})
+    got, _ = restore(tmp_path, template, partial=True)
+    assert_same(got, {"step": want.step, "ema": want.ema})
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path):
+    scores = {1: 9.0, 2: 1.0, 3: 5.0, 4: None, 5: float("nan"), 6: 7.0, 7: None}
+    write(tmp_path, range(1, 8), keep=2, scores=scores)
+    assert available(tmp_path) == [2, 6, 7]
+    template = jax.eval_shape(make_state, 0)
+    assert int(restore(tmp_path, template, which="best")[0].step) == 2
+    assert int(restore(tmp_path, template, which="last")[0].step) == 7
+    assert int(restore(tmp_path, template, which=6)[0].step) == 6
+
+
+def test_the_best_is_remembered_by_the_next_program(tmp_path):
+    write(tmp_path, [1, 2], keep=1, scores={1: 1.0, 2: 2.0})
+    write(tmp_path, [3, 4], keep=1, scores={3: 3.0})
+    assert available(tmp_path) == [1, 4]
+    write(tmp_path, [5, 6], keep=1, scores={5: 0.5})
+    assert available(tmp_path) == [5, 6]
+
+
+def test_without_scores_the_best_is_the_last_and_it_says_so(tmp_path, caplog):
+    write(tmp_path, [1, 2])
+    state, _ = restore(tmp_path, make_state(0), which="best")
+    assert int(state.step) == 2
+    assert "no checkpoint has a score: taking the last" in caplog.text
+
+
+def test_a_step_saved_before_is_left_as_it_is(tmp_path):
+    write(tmp_path, [4])
+    with open_checkpoints(tmp_path, keep=2, resume_step=4) as checkpoints:
+        other = replace(make_state(4), ema=make_state(9).ema)
+        save(checkpoints, other, history={"best": 0}, config={}, wait=True)
+    state, history = restore(tmp_path, make_state(0))
+    assert_same(state, make_state(4))
+    assert history == {"best": 4}
+
+
+def test_nothing_is_printed_on_the_way(tmp_path, capfd):
+    write(tmp_path, [1, 2, 3], keep=1, scores={1: 1.0})
+    restore(tmp_path, make_state(0))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("how", ["remove", "empty", "half"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "history/metadata",
+        "state/_METADATA",
+        "state/manifest.ocdbt",
+        "state/d/*",
+        "state/ocdbt.process_0/d/*",
+    ],
+)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, file, how):
+    write(tmp_path, [1, 2], size=100_000)
+    path = max((tmp_path / "2").glob(file), key=lambda path: path.stat().st_size)
+    if how == "remove":
+        path.unlink()
+    else:
+        os.truncate(path, 0 if how == "empty" else path.stat().st_size // 2)
+    template = jax.eval_shape(partial(make_state, 0, 100_000))
+    state, _ = restore(tmp_path, template)
+    assert_same(state, make_state(1, 100_000))
+    assert "checkpoint 2 is damaged" in caplog.text
+    with pytest.raises(UsageError, match=r"checkpoint 2 .*; there are also \[1\]$"):
+        restore(tmp_path, template, which=2)
+    with open_checkpoints(tmp_path, keep=2, resume_step=1) as checkpoints:
+        save(checkpoints, make_state(2, 100_000), history={}, config={})
+    assert (tmp_path / "set-aside-2").is_dir()
+    assert_same(restore(tmp_path, template)[0], make_state(2, 100_000))
+
+
+def test_a_damaged_score_stops_nobody(tmp_path):
+    write(tmp_path, [1, 2], scores={1: 1.0, 2: 2.0})
+    (tmp_path / "1/metrics/metrics").write_text('{"sc')
+    assert int(restore(tmp_path, make_state(0), which="best")[0].step) == 2
+    write(tmp_path, [3], keep=1)
+    assert available(tmp_path) == [2, 3]
+
+
+def test_when_nothing_is_whole_it_says_so(tmp_path):
+    write(tmp_path, [1])
+    (tmp_path / "1/state/manifest.ocdbt").unlink()
+    with pytest.raises(UsageError, match=r"no checkpoint in .* is whole; use another"):
+        restore(tmp_path, make_state(0))
+
+
+def test_what_a_killed_save_left_is_no_checkpoint_and_goes(tmp_path):
+    write(tmp_path, [1])
+    shutil.copytree(tmp_path / "1", tmp_path / "2.orbax-checkpoint-tmp")
+    assert available(tmp_path) == [1]
+    write(tmp_path, [3])
+    assert available(tmp_path) == [1, 3]
+    assert not (tmp_path / "2.orbax-checkpoint-tmp").exists()
+
+
+def test_the_wrong_step_lists_the_right_ones(tmp_path):
+    write(tmp_path, [10, 20])
+    with pytest.raises(UsageError, match=r"no checkpoint 15 in .*; there are \[10, 20"):
+        restore(tmp_path, make_state(0), which=15)
+    with pytest.raises(UsageError, match=r"there is no checkpoint in .* --workdir"):
+        restore(tmp_path / "none", make_state(0))
+    with pytest.raises(UsageError, match="--keep=0 keeps no checkpoint; use --keep=3"):
+        write(tmp_path, [30], keep=0)
+
+
+def other_networks():
+    state = make_state(0)
+    dense = {"kernel": jnp.zeros((3, 4)), "scale": state.ema["dense"]["scale"]}
+    yield (
+        replace(state, params=state.params._replace(generator={"dense": dense})),
+        r"params/generator/dense/kernel is float32\[1000\] in .*float32\[3, 4\] here",
+    )
+    yield replace(state, step=jnp.float32(0)), r"step is int32\[\] in .* float32\[\] he"
+    yield (
+        replace(state, ema={"dense": {**state.ema["dense"], "bias": jnp.zeros(2)}}),
+        r"ema/dense/bias is absent in the checkpoint and float32\[2\] here",
+    )
+    yield (
+        replace(state, ema={}),
+        r"ema/dense/kernel is float32\[1000\] in the checkpoint and absent here",
+    )
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_another_network_is_named_by_its_first_difference(tmp_path, case):
+    write(tmp_path, [1])
+    template, message = list(other_networks())[case]
+    with pytest.raises(UsageError, match=message) as caught:
+        restore(tmp_path, template)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 2 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    try:
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"a small disk cannot be mounted here: {error}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def noise(step):
+    """Three megabytes that do not compress."""
+    kernel = jax.random.normal(jax.random.key(step), (800_000,))
+    return replace(make_state(step), ema={"kernel": kernel})
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(small_disk, capfd):
+    folder = small_disk / "checkpoints"
+    message = r"No space left.*; the last good one \(step 2\) stays; free some space"
+    with pytest.raises(UsageError, match=message):  # noqa: SIM117, PT012
+        with open_checkpoints(folder, keep=2) as checkpoints:
+            save(checkpoints, make_state(1), history={}, config={})
+            save(checkpoints, make_state(2), history={}, config={}, wait=True)
+            save(checkpoints, noise(3), history={}, config={})
+            save(checkpoints, make_state(4), history={}, config={})
+    assert available(folder) == [1, 2]
+    assert_same(restore(folder, make_state(0))[0], make_state(2))
+    with (
+        pytest.raises(UsageError, match=message),
+        open_checkpoints(folder, keep=2) as c,
+    ):
+        save(c, noise(5), history={}, config={})  # told when the folder is closed
+    write(folder, [6], keep=1)
+    assert available(folder) == [6]
+    assert capfd.readouterr() == ("", "")
+
+
+SAVER = """
+    import sys
+    import jax.numpy as jnp
+    from jaxgan.checkpoint import available, open_checkpoints, restore, save
+    from jaxgan.core import Players, TrainState
+
+    def make(step):
+        kernel = jnp.arange(2_500_000, dtype=jnp.float32) * 0.37 + step
+        none = Players((), ())
+        return TrainState(jnp.int32(step), none, none, none, none, {"kernel": kernel})
+
+    print("ready", flush=True)
+    folder = sys.stdin.readline().strip()
+    step = 0
+    if available(folder):
+        state, _ = restore(folder, make(0))
+        step = int(state.step)
+        same = bool((state.ema["kernel"] == make(step).ema["kernel"]).all())
+        print("restored", step, same, flush=True)
+    with open_checkpoints(folder, keep=2, resume_step=step) as checkpoints:
+        while True:
+            step += 1
+            save(checkpoints, make(step), history={}, config={}, wait=True)
+            print("saved", step, flush=True)
+"""
+
+
+def start_saver():
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SAVER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+    )
+
+
+def run_and_kill(folder, delay: float) -> list[str]:
+    """The lines of a program that is killed `delay` seconds after its first save."""
+    saver = start_saver()
+    assert saver.stdin is not None
+    assert saver.stdout is not None
+    lines = [saver.stdout.readline()]
+    saver.stdin.write(f"{folder}\n")
+    saver.stdin.flush()
+    while not lines[-1].startswith("saved"):
+        lines.append(saver.stdout.readline())
+        assert lines[-1], "the program ended by itself"
+    select.select([], [], [], delay)
+    saver.send_signal(signal.SIGKILL)
+    rest, _ = saver.communicate()
+    return lines + rest.splitlines()
+
+
+def test_kill_9_at_any_moment_loses_no_saved_step(tmp_path):
+    rng = random.Random(0)
+    folder, reported = tmp_path / "checkpoints", 0
+    for kill in range(8):
+        lines = [line.split() for line in run_and_kill(folder, rng.uniform(0, 0.25))]
+        restored = [line for line in lines if line[0] == "restored"]
+        assert len(restored) == (kill > 0)
+        for _, step, same in restored:
+            assert same == "True"
+            assert int(step) >= reported
+        reported = max(int(line[1]) for line in lines if line[0] == "saved")
+    assert not list(folder.glob("set-aside-*")), "no save was ever half done"
