@@ -116,14 +116,14 @@ def restore(
     """
     folder = Path(folder).absolute()
     for step in _candidates(folder, which):
-        with _quiet():
-            try:
+        try:
+            with _quiet():
                 return _read(folder / str(step), template, partial)
-            except UsageError:
-                raise
-            except Exception as error:  # a damaged file may raise anything
-                log.warning("checkpoint %d is damaged: %s", step, _reason(error))
-            gc.collect()  # ends the reads that Orbax left, while it is quiet
+        except UsageError:
+            raise
+        except Exception as error:  # a damaged file may raise anything
+            log.warning("checkpoint %d is damaged: %s", step, _reason(error))
+            gc.collect()  # ends the reads that Orbax did not wait for
     if which in ("last", "best"):
         raise UsageError(f"no checkpoint in {folder} is whole; use another --workdir")
     others = [step for step in available(folder) if step != which]
@@ -249,7 +249,11 @@ def _tidy(folder: Path, resume_step: int | None) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps Orbax from telling what it also raises, and from telling it in pieces."""
+    """Keeps Orbax from telling what it also raises, and from telling it in pieces.
+
+    After a failure its other reads and writes end later, on a loop that is closed: then
+    the hook for what cannot be raised stays, and passes on all that is not theirs.
+    """
 
     def loose_end(unraisable: Any) -> None:
         text = str(unraisable.exc_value)
@@ -263,8 +267,8 @@ def _quiet() -> Iterator[None]:
     logging.getLogger("absl").addFilter(not_orbax)
     try:
         yield
-    finally:
         sys.unraisablehook = hook
+    finally:
         logging.getLogger("absl").removeFilter(not_orbax)
 
 
