@@ -1,10 +1,7 @@
 """Data sets of TensorFlow Datasets by name, read without TensorFlow."""
 
-import difflib
 import io
-import re
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +9,14 @@ import numpy as np
 from PIL import Image
 
 from jaxgan.data import cache, prepare
+from jaxgan.data.builders import open_builder
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.pictures import decode, dtype_of, example_shape
-from jaxgan.data.quiet import first_line, needs_module, quietly
+from jaxgan.data.quiet import first_line
 from jaxgan.data.resize import Frame
 from jaxgan.data.tfrecord import TFRecords
 from jaxgan.errors import UsageError
 
-OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -61,63 +58,6 @@ def tfds_set(name: str, split: str, data_dir: str | None, frame: Frame) -> Datas
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
         cache=cache.place(Path(builder.data_path), split, frame),
     )
-
-
-def open_builder(name: str, data_dir: str | None) -> Any:
-    """TFDS's builder for `name[/config][:version]`; nothing is downloaded.
-
-    Raises UsageError, with what is near, if there is no such set.
-    """
-    import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.registered import DatasetNotFoundError
-
-    base = name.split("/")[0].split(":")[0]
-    if re.fullmatch(r"\w+(/[^/:]+)?(:[\d.*]+)?", name) is None:
-        raise UsageError(_unknown(name, base))  # elsewhere TFDS would ask the network
-    _check_config(name, base)
-    try:
-        with quietly():
-            return tfds.builder(name, data_dir=data_dir)
-    except DatasetNotFoundError:
-        raise UsageError(_unknown(name, base)) from None
-    except ModuleNotFoundError as error:
-        raise needs_module(name, error.name or "tensorflow") from error
-    except Exception as error:  # versions and malformed names come in many types
-        raise UsageError(
-            f"--dataset={name}: {first_line(error)}; "
-            f"write it like mnist, emnist/balanced or mnist:3.0.1"
-        ) from error
-
-
-def _unknown(name: str, base: str) -> str:
-    import tensorflow_datasets as tfds
-
-    known = tfds.list_builders(with_community_datasets=False)
-    near = difflib.get_close_matches(base, known, n=3)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    hidden = find_spec("tensorflow") is None  # TFDS then leaves out what imports it
-    more = "pip install 'jaxgan[tf]' for more sets, or " if hidden else ""
-    return (
-        f"--dataset={name}: TFDS has no such set; {meant}{more}use one of the other "
-        f"forms: {OTHER_FORMS}"
-    )
-
-
-def _check_config(name: str, base: str) -> None:
-    import tensorflow_datasets as tfds
-
-    _, slash, config = name.split(":")[0].partition("/")
-    try:
-        known = list(tfds.builder_cls(base).builder_configs) if slash else []
-    except Exception:  # what is wrong with it is said when it is opened
-        return
-    if known and config not in known:
-        near = difflib.get_close_matches(config, known, n=1) or known
-        listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        raise UsageError(
-            f"--dataset={name}: there is no config '{config}'; use {base}/{near[0]}, "
-            f"or another of {listed}"
-        )
 
 
 def _fields(name: str, builder: Any) -> Fields:
