@@ -43,7 +43,8 @@ def load(
     `name` is `ring8`, `grid25`, `npz:PATH`, `folder:PATH`, or a set of TFDS such as
     `mnist`, which is prepared in `data_dir` (TFDS's default if None) the first time.
     `image_size` (`64`, `48x64`) and `crop` (`center`, `none`, `108`) fit pictures.
-    Empty texts count as None. Logs where the data came from. Raises UsageError if it cannot be had.
+    Empty texts count as None. Logs where the data came from. Raises UsageError if it
+    cannot be had.
     """
     request = Request(
         name, split, data_dir or None, parse_frame(image_size or None, crop)
