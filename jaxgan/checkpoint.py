@@ -23,7 +23,8 @@ from jax.sharding import SingleDeviceSharding
 from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import checkpoint_managers
 
-from jaxgan.core import TrainState, Tree, UsageError
+from jaxgan.core import TrainState, Tree
+from jaxgan.errors import UsageError
 
 log = logging.getLogger("jaxgan")
 
@@ -127,9 +128,7 @@ def restore(
     if which in ("last", "best"):
         raise UsageError(f"no checkpoint in {folder} is whole; use another --workdir")
     others = [step for step in available(folder) if step != which]
-    raise UsageError(
-        f"checkpoint {which} in {folder} cannot be read; there are also {others}"
-    )
+    raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
 
 
 def _candidates(folder: Path, which: Which) -> list[int]:
@@ -137,8 +136,7 @@ def _candidates(folder: Path, which: Which) -> list[int]:
     steps = available(folder)
     if not steps:
         raise UsageError(
-            f"there is no checkpoint in {folder}; --workdir names the folder of a run "
-            "that has saved one"
+            f"there is no checkpoint in {folder}; use the --workdir of another run"
         )
     if which == "last":
         return steps[::-1]
@@ -149,7 +147,7 @@ def _candidates(folder: Path, which: Which) -> list[int]:
         return sorted(steps, key=lambda step: (scores[step], -step))
     if which not in steps:
         raise UsageError(
-            f"there is no checkpoint {which} in {folder}; there are {steps}"
+            f"there is no checkpoint {which} in {folder}; choose of {steps}"
         )
     return [which]
 

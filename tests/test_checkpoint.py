@@ -22,7 +22,8 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxgan.checkpoint import available, open_checkpoints, restore, save
-from jaxgan.core import Players, TrainState, UsageError
+from jaxgan.core import Players, TrainState
+from jaxgan.errors import UsageError
 
 
 @flax.struct.dataclass
@@ -215,7 +216,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, file
     state, _ = restore(tmp_path, template)
     assert_same(state, make_state(1, 100_000))
     assert "checkpoint 2 is damaged" in caplog.text
-    with pytest.raises(UsageError, match=r"checkpoint 2 .*; there are also \[1\]$"):
+    with pytest.raises(
+        UsageError, match=r"checkpoint 2 is damaged; .* also has \[1\]$"
+    ):
         restore(tmp_path, template, which=2)
     with open_checkpoints(tmp_path, keep=2, resume_step=1) as checkpoints:
         save(checkpoints, make_state(2, 100_000), history={}, config={})
@@ -249,7 +252,7 @@ def test_what_a_killed_save_left_is_no_checkpoint_and_goes(tmp_path):
 
 def test_the_wrong_step_lists_the_right_ones(tmp_path):
     write(tmp_path, [10, 20])
-    with pytest.raises(UsageError, match=r"no checkpoint 15 in .*; there are \[10, 20"):
+    with pytest.raises(UsageError, match=r"no checkpoint 15 in .*; choose of \[10, 20"):
         restore(tmp_path, make_state(0), which=15)
     with pytest.raises(UsageError, match=r"there is no checkpoint in .* --workdir"):
         restore(tmp_path / "none", make_state(0))
