@@ -1,0 +1,182 @@
+"""Where a run reports: console, metrics.jsonl, TensorBoard, pictures."""
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxgan.errors import UsageError
+from jaxgan.report.history import progress
+from jaxgan.report.lines import Pace, advance, line
+from jaxgan.report.pictures import Picture, save_png
+from jaxgan.report.plots import losses_plot
+from jaxgan.workdir import truncate_metrics
+
+log = logging.getLogger("jaxgan")
+
+Say = Callable[[int, dict[str, float], Pace], None]
+
+
+class Report(NamedTuple):
+    """What a run tells; each is one sentence in the loop."""
+
+    log: Callable[[int, dict[str, float]], None]
+    """`log(step, metrics)`: a line, the metrics file, and TensorBoard."""
+    preview: Callable[[int, Picture | np.ndarray], None]
+    """`preview(step, picture)`: samples/step_XXXXXXXX.png, and TensorBoard."""
+
+
+@contextmanager
+def open_report(
+    workdir: str | Path,
+    *,
+    steps: int,
+    batch_size: int,
+    resume_step: int = 0,
+    terminal: bool | None = None,
+) -> Iterator[Report]:
+    """Opens all places where the run of a workdir reports; closing draws its curves.
+
+    What was told after `resume_step` is dropped, so that nothing is told twice.
+    `batch_size` is the images per step. With `terminal` (by default, where stderr is
+    one) a bar takes the place of the lines.
+    """
+    workdir = Path(workdir)
+    samples = workdir / "samples"
+    samples.mkdir(exist_ok=True)
+    _forget_after(workdir, resume_step)
+    terminal = sys.stderr.isatty() if terminal is None else terminal
+    bar = (
+        _bar(steps, batch_size, resume_step) if terminal else _plain(steps, batch_size)
+    )
+    pace = Pace(resume_step, time.monotonic())
+
+    with _board(workdir, resume_step) as board, bar as say:
+
+        def tell(step: int, metrics: dict[str, float]) -> None:
+            nonlocal pace
+            pace = advance(pace, step, time.monotonic())
+            known = {"step": step, "images": step * batch_size}
+            with _writable(workdir):
+                append(workdir / "metrics.jsonl", {**known, **metrics})
+            for name, value in metrics.items():
+                if name != "seconds" and math.isfinite(value):
+                    board.add_scalar(name, value, step)
+            say(step, metrics, pace)
+
+        def preview(step: int, picture: Picture | np.ndarray) -> None:
+            if not isinstance(picture, Picture):
+                picture = Picture(np.asarray(picture))
+            with _writable(workdir):
+                save_png(samples / f"step_{step:08}.png", picture._replace(step=step))
+            shape = "HWC" if picture.pixels.ndim == 3 else "HW"
+            board.add_image("samples", picture.pixels, step, dataformats=shape)
+
+        try:
+            yield Report(tell, preview)
+        finally:
+            try:
+                summarise(workdir)
+            except OSError as error:  # what went before is the thing to tell
+                log.warning("the run's curves could not be written: %s", error)
+
+
+def append(path: str | Path, values: dict[str, float]) -> None:
+    """Adds a line of JSON, the step first; what is not finite is written as null."""
+    finite = {
+        name: value if isinstance(value, int) or math.isfinite(value) else None
+        for name, value in values.items()
+    }
+    ordered = {"step": finite["step"], **finite}
+    with Path(path).open("a") as file:
+        file.write(json.dumps(ordered) + "\n")
+
+
+def summarise(workdir: str | Path) -> None:
+    """Draws progress.png and losses.png from what the workdir has so far."""
+    workdir = Path(workdir)
+    pixels = progress(sorted((workdir / "samples").glob("step_*.png")))
+    if pixels is not None:
+        save_png(workdir / "progress.png", pixels)
+    if (workdir / "metrics.jsonl").exists():
+        losses_plot(workdir / "metrics.jsonl", workdir / "losses.png")
+
+
+def _forget_after(workdir: Path, step: int) -> None:
+    truncate_metrics(workdir, step)
+    for path in (workdir / "samples").glob("step_*.png"):
+        number = path.stem.removeprefix("step_")
+        if number.isdigit() and int(number) > step:
+            path.unlink()
+
+
+@contextmanager
+def _writable(workdir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--workdir={workdir} cannot be written any more ({error.strerror}); free "
+            "some space, and the same command resumes"
+        ) from error
+
+
+@contextmanager
+def _board(workdir: Path, resume_step: int):
+    """TensorBoard's writer; points after `resume_step` are dropped by its readers."""
+    logging.getLogger("tensorboardX").setLevel(logging.ERROR)
+    from tensorboardX import SummaryWriter
+
+    purge = resume_step + 1 if resume_step else 0
+    writer = SummaryWriter(str(workdir), purge_step=purge)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+@contextmanager
+def _plain(steps: int, batch_size: int) -> Iterator[Say]:
+    last = -1
+
+    def say(step: int, metrics: dict[str, float], pace: Pace) -> None:
+        nonlocal last
+        log.info(line(step, steps, metrics, pace if step > last else None, batch_size))
+        last = step
+
+    yield say
+
+
+@contextmanager
+def _bar(steps: int, batch_size: int, resume_step: int) -> Iterator[Say]:
+    """A bar at the foot of the terminal; log lines go above it, whole."""
+    from tqdm import tqdm
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    known: dict[str, float] = {}
+
+    def say(step: int, metrics: dict[str, float], pace: Pace) -> None:
+        known.update(metrics)
+        bar.set_description_str(line(step, steps, known, pace, batch_size), False)
+        bar.update(step - bar.n)
+        bar.refresh()
+
+    form = "{percentage:3.0f}% {bar:10} {desc}"
+    with (
+        tqdm(
+            total=steps,
+            initial=resume_step,
+            desc=line(resume_step, steps, {}),
+            bar_format=form,
+            dynamic_ncols=True,
+        ) as bar,
+        logging_redirect_tqdm([logging.getLogger(), log]),
+    ):
+        yield say

@@ -1,0 +1,143 @@
+"""The curves of a run, drawn from its metrics.jsonl."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+COLOURS = {"generator": "tab:orange", "discriminator": "tab:blue"}
+
+
+class Curve(NamedTuple):
+    """One measure over the steps."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+class Panel(NamedTuple):
+    """Curves that share an axis: names of measures, by their labels."""
+
+    title: str
+    names: dict[str, str]
+
+
+def read_curves(metrics_path: str | Path) -> dict[str, Curve]:
+    """The finite values of each measure by name; lines that are broken are left out."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for text in Path(metrics_path).read_text(errors="replace").splitlines():
+        try:
+            values = json.loads(text)
+            step = int(values["step"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        for name, value in values.items():
+            if isinstance(value, int | float) and np.isfinite(value):
+                found.setdefault(name, []).append((step, float(value)))
+    return {
+        name: Curve(*np.array(sorted(points), float).T)
+        for name, points in found.items()
+    }
+
+
+def smoothed(values: np.ndarray, window: int | None = None) -> np.ndarray:
+    """The mean over a centred window, narrower at both ends; a tenth of all by default.
+
+    >>> smoothed(np.array([0.0, 3.0, 6.0, 0.0]), window=3)
+    array([1.5, 3. , 3. , 3. ])
+    """
+    reach = (len(values) // 20 if window is None else window // 2) or 0
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    place = np.arange(len(values))
+    start, stop = (
+        np.maximum(place - reach, 0),
+        np.minimum(place + reach + 1, len(values)),
+    )
+    return (total[stop] - total[start]) / (stop - start)
+
+
+def panels(names: list[str]) -> list[Panel]:
+    """What is drawn where: losses, logits, further terms, gradients, score."""
+    players = ("discriminator", "generator")
+    measured = {"loss", "real", "fake", "grad_norm"}
+    terms = {
+        name: name.replace("/", " ")
+        for name in names
+        if name.partition("/")[0] in players and name.partition("/")[2] not in measured
+    }
+    every = [
+        Panel("loss", {f"{player}/loss": player for player in players}),
+        Panel(
+            "mean logit", {f"discriminator/{x}": f"of {x}" for x in ("real", "fake")}
+        ),
+        Panel("terms", terms),
+        Panel("gradient norm", {f"{player}/grad_norm": player for player in players}),
+        Panel("score (distance)", {"score": "score"}),
+    ]
+    kept = [
+        Panel(p.title, {n: s for n, s in p.names.items() if n in names}) for p in every
+    ]
+    return [panel for panel in kept if panel.names]
+
+
+def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
+    """Draws metrics.jsonl into `out`, a panel per kind; False if there is nothing."""
+    found = read_curves(metrics_path)
+    shown = panels(list(found))
+    if not shown:
+        return False
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 0.6 + 2.1 * len(shown)), dpi=110, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, axis in zip(shown, axes, strict=True):
+        _draw(axis, panel, found)
+    axes[-1].set_xlabel("step")
+    out = Path(out)
+    part = out.with_name(f".{out.name}.tmp")
+    canvas.print_figure(part, format="png")
+    os.replace(part, out)
+    return True
+
+
+def _draw(axis: Any, panel: Panel, found: dict[str, Curve]) -> None:
+    spare = iter(["tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink"] * 9)
+    for name, label in panel.names.items():
+        colour = COLOURS.get(label) or next(spare)
+        curve = found[name]
+        if panel.names.keys() == {"score"}:
+            axis.plot(*curve, ".-", color=colour, label=label)
+            _mark_best(axis, curve, colour)
+        else:
+            axis.plot(*curve, color=colour, alpha=0.25, linewidth=0.7)
+            middle = smoothed(curve.values)
+            axis.plot(curve.steps, middle, color=colour, linewidth=1.5, label=label)
+    _scale(axis, [found[name].values for name in panel.names], panel.title)
+    axis.set_ylabel(panel.title)
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def _mark_best(axis: Any, curve: Curve, colour: str) -> None:
+    best = int(curve.values.argmin())
+    at = (curve.steps[best], curve.values[best])
+    axis.plot(*at, "o", color=colour, markersize=9, fillstyle="none", label="best")
+
+
+def _scale(axis: Any, values: list[np.ndarray], title: str) -> None:
+    """A log axis where norms and terms span decades; else room without the outliers."""
+    every = np.concatenate(values)
+    low, high = np.percentile(every, [1, 99])
+    positive = bool((every > 0).all())
+    if title in ("gradient norm", "terms") and positive and high > 30 * low:
+        axis.set_yscale("log")
+    elif title != "score (distance)" and high > low:
+        room = 0.15 * (high - low)
+        axis.set_ylim(
+            max(every.min(), low - room) - 1e-9, min(every.max(), high + room)
+        )
