@@ -133,7 +133,9 @@ def train_for(minutes: float, workdir: Path, flags: list[str]) -> None:
 def main() -> None:
     """Trains and judges every arm, or judges one workdir."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5, help="per arm, start included")
+    parser.add_argument(
+        "--minutes", type=float, default=5, help="per arm, start included"
+    )
     parser.add_argument("--arms", default=",".join(ARMS), help="which, by comma")
     parser.add_argument("--judge", help="only judge this workdir")
     parser.add_argument("--checkpoint", default="last", help="last or best")
@@ -156,8 +158,8 @@ def main() -> None:
         train_for(said.minutes, workdir, ARMS[name])
         row = rows[name] = judged(str(workdir), judge, real, said.checkpoint)
         print(
-            f"| {name} | {row['steps']:,} | {100 * row['confident']:.1f} % "
-            f"| {row['classes']} | {100 * row['rarest']:.1f} % | {row['frechet']:.1f} |",
+            f"| {name} | {row['steps']:,} | {100 * row['confident']:.1f} % | "
+            f"{row['classes']} | {100 * row['rarest']:.1f} % | {row['frechet']:.1f} |",
             flush=True,
         )
     if said.out:

@@ -19,13 +19,14 @@ import numpy as np
 
 from jaxgan import data, parallel, recipe
 from jaxgan.config import Config, make
+from jaxgan.core import Device
 from jaxgan.presets import PRESETS
 from jaxgan.program import keep_compiled
 
 SIZE = 4_096
 
 
-def measure(config: Config, devices: list[jax.Device], seconds: float) -> dict:
+def measure(config: Config, devices: list[Device], seconds: float) -> dict:
     """One row: rates of a config, over windows that fill `seconds`."""
     shape = (2,) if config.preset == "toy" else (28, 28, 1)
     game = recipe.build(
@@ -65,7 +66,7 @@ def measure(config: Config, devices: list[jax.Device], seconds: float) -> dict:
 
 
 def feed_of(
-    config: Config, shape: tuple[int, ...], devices: list[jax.Device]
+    config: Config, shape: tuple[int, ...], devices: list[Device]
 ) -> parallel.Feed:
     """Random pictures, or points, that lie on the devices."""
     rng = np.random.default_rng(0)
@@ -127,7 +128,9 @@ def main() -> None:
             flush=True,
         )
     if said.out:
-        Path(said.out).write_text(json.dumps({"machine": machine, "rows": rows}, indent=1))
+        Path(said.out).write_text(
+            json.dumps({"machine": machine, "rows": rows}, indent=1)
+        )
 
 
 if __name__ == "__main__":

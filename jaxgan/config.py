@@ -57,9 +57,7 @@ class Config:
         1, "game", "discriminator updates per step, each on a batch of its own"
     )
 
-    batch_size: int = _flag(
-        64, "optimisation", "examples per update, over all devices"
-    )
+    batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
     g_optimizer: str = _flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the generator's optimizer"
     )

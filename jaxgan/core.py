@@ -12,6 +12,9 @@ T = TypeVar("T")
 Tree = Any
 """Any pytree of arrays."""
 
+Device = Any
+"""A `jax.Device`, which is no type to type checkers."""
+
 Batch = dict[str, jax.Array]
 """Examples by field: `image` `[B, H, W, C]` in [-1, 1] (or `[B, d]`), `label` `[B]`."""
 
@@ -71,8 +74,7 @@ Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
 """`task(generator, batch, keys) -> Samples`, with one PRNG key per example."""
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """All that a run is made of. Saved and restored as it stands."""
 
     step: jax.Array

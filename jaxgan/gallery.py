@@ -19,8 +19,8 @@ AT_ONCE = 128
 class Gallery(NamedTuple):
     """The same latents and the same real examples throughout a run."""
 
-    picture: Callable[[Tree], np.ndarray]
-    """The generator's variables to a picture, uint8."""
+    picture: Callable[[Tree], report.Picture]
+    """The generator's variables to a picture."""
     score: Callable[[Tree], float]
     """The generator's variables to their distance from real examples."""
 

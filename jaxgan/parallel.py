@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import Batch, Tree, UsageError
+from jaxgan.core import Batch, Device, Tree, UsageError
 from jaxgan.step import loop
 
 log = logging.getLogger("jaxgan")
@@ -25,13 +25,13 @@ class Feed(NamedTuple):
     at: Callable[[int, int], Tree]
     """(step, count) to what is passed to the call of so many steps from there."""
     select: Callable[[Tree, jax.Array, jax.Array], Batch]
-    """Traced: (passed, step, i) to the raw batches `[k, B, ...]` of the call's i-th step."""
+    """Traced: (passed, step, i) to raw batches `[k, B, ...]` of the i-th step."""
     axis: Any = None
     """The axes of what is passed that are split over devices, as `pmap` takes them."""
     close: Callable[[], None] = lambda: None
 
 
-def pick(count: int) -> list[jax.Device]:
+def pick(count: int) -> list[Device]:
     """The first `count` local devices, 0 for all.
 
     Raises:
@@ -45,7 +45,7 @@ def pick(count: int) -> list[jax.Device]:
     return devices[: count or None]
 
 
-def describe(devices: list[jax.Device]) -> str:
+def describe(devices: list[Device]) -> str:
     """One line that names the devices, such as `1 cpu device (cpu), jax 0.10.2`."""
     kind = devices[0]
     many = "device" if len(devices) == 1 else "devices"
@@ -56,7 +56,7 @@ def describe(devices: list[jax.Device]) -> str:
 
 
 def missed_accelerator(platform: str) -> str | None:
-    """The plugin of an accelerator that is installed but not in use, if there is one."""
+    """An accelerator's plugin that is installed but not in use, if there is one."""
     asked = os.environ.get("JAX_PLATFORMS", "")
     if platform != "cpu" or asked == "cpu":
         return None
@@ -65,35 +65,36 @@ def missed_accelerator(platform: str) -> str | None:
     return min(found, default=None)
 
 
-def warn_of_missed_accelerator(devices: list[jax.Device]) -> None:
+def warn_of_missed_accelerator(devices: list[Device]) -> None:
     """Says so, unmistakably, when an installed accelerator is not what runs."""
     plugin = missed_accelerator(devices[0].platform)
     if plugin:
         line = "!" * 72
         log.warning(
             "%s\n%s is installed, but jax found no such device and RUNS ON THE CPU.\n"
-            "Look at its driver, or set JAX_PLATFORMS=cpu if that is what you want.\n%s",
+            "Look at its driver, or set JAX_PLATFORMS=cpu if that is what you want.\n"
+            "%s",
             *(line, plugin, line),
         )
 
 
-def resident_limit(devices: list[jax.Device]) -> int:
+def resident_limit(devices: list[Device]) -> int:
     """Bytes of a data set that may lie on each device: a quarter of it, or 2 GiB."""
     stats = devices[0].memory_stats() or {}
     return stats.get("bytes_limit", 2**33) // 4
 
 
-def axis_of(devices: list[jax.Device]) -> str | None:
+def axis_of(devices: list[Device]) -> str | None:
     """The axis that gradients are averaged over: none on one device."""
     return AXIS if len(devices) > 1 else None
 
 
-def default_steps_per_call(devices: list[jax.Device]) -> int:
+def default_steps_per_call(devices: list[Device]) -> int:
     """1 on CPU, where XLA slows convolutions down in loops; 50 elsewhere."""
     return 1 if devices[0].platform == "cpu" else 50
 
 
-def replicate(tree: Tree, devices: list[jax.Device]) -> Tree:
+def replicate(tree: Tree, devices: list[Device]) -> Tree:
     """The same arrays on every device, without a leading axis."""
     mesh = jax.sharding.Mesh(np.array(devices), AXIS)
     spec = jax.sharding.PartitionSpec()
@@ -106,7 +107,7 @@ def resident(
     *,
     updates: int,
     batch: int,
-    devices: list[jax.Device],
+    devices: list[Device],
 ) -> Feed:
     """A data set that lies on the devices; the host sends one order per epoch.
 
@@ -144,7 +145,7 @@ def resident(
     return Feed(at, select, axis=(None, None, 0))
 
 
-def streamed(batches: Any, *, devices: list[jax.Device]) -> Feed:
+def streamed(batches: Any, *, devices: list[Device]) -> Feed:
     """A data set that comes from the host, step by step.
 
     Args:
@@ -170,7 +171,7 @@ def streamed(batches: Any, *, devices: list[jax.Device]) -> Feed:
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
-    """Returns call(state, passed, key) -> (state, metrics `[count]`), to be compiled."""
+    """Returns call(state, passed, key) -> (state, metrics `[count]`), uncompiled."""
 
     def call(state, passed, key):
         def body(state, i):
@@ -181,7 +182,7 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
     return call
 
 
-def compiled(step: Callable, feed: Feed, devices: list[jax.Device]) -> Callable:
+def compiled(step: Callable, feed: Feed, devices: list[Device]) -> Callable:
     """Returns get(count, *arguments): the program of so many steps.
 
     Each program is compiled once, when it is first asked for.
@@ -200,7 +201,7 @@ def compiled(step: Callable, feed: Feed, devices: list[jax.Device]) -> Callable:
     return get
 
 
-def mapped(call: Callable, feed: Feed, devices: list[jax.Device]) -> Any:
+def mapped(call: Callable, feed: Feed, devices: list[Device]) -> Any:
     """The call under `jit` on one device, under `pmap` on several; donates the state.
 
     The state has no leading axis: it is passed to all devices and comes back as one.
@@ -227,8 +228,8 @@ def needs(program: Any) -> list[str]:
             "results": memory.output_size_in_bytes - memory.alias_size_in_bytes,
             "temporaries": memory.temp_size_in_bytes,
         }
-        lines += [f"memory, {name}: {size / 2**20:,.1f} MiB" for name, size in sizes.items()]
-        lines.append(f"memory, in all: {sum(sizes.values()) / 2**20:,.1f} MiB per device")
+        sizes["in all, per device"] = sum(sizes.values())
+        lines += [f"memory, {name}: {n / 2**20:,.1f} MiB" for name, n in sizes.items()]
     if "flops" in cost:
         lines.append(f"compute: {cost['flops'] / 1e9:,.2f} GFLOP per call and device")
     return lines

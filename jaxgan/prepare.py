@@ -3,10 +3,9 @@
 import logging
 from typing import Any, NamedTuple
 
-import jax
-
 from jaxgan import data, parallel, recipe
 from jaxgan.config import Config
+from jaxgan.core import Device
 from jaxgan.errors import UsageError
 
 log = logging.getLogger("jaxgan")
@@ -16,7 +15,7 @@ class Plan(NamedTuple):
     """A run that is known to make sense."""
 
     config: Config
-    devices: list[jax.Device]
+    devices: list[Device]
     dataset: data.Dataset
     game: recipe.Game
     resident: bool
@@ -63,7 +62,6 @@ def facts(dataset: data.Dataset) -> dict[str, Any]:
         "dtype": str(dataset.dtype),
         "classes": list(dataset.classes),
         "size": dataset.size,
-        "origin": dataset.origin,
     }
 
 
@@ -77,7 +75,7 @@ def check_batch(batch_size: int, devices: int) -> None:
         )
 
 
-def choose_input(said: str, nbytes: int, devices: list[jax.Device]) -> bool:
+def choose_input(said: str, nbytes: int, devices: list[Device]) -> bool:
     """Whether the set lies on the devices: as said, or if it is small (`auto`)."""
     if said not in ("auto", "device", "host"):
         raise UsageError(f"--input={said}: choose auto, device or host")
@@ -86,9 +84,7 @@ def choose_input(said: str, nbytes: int, devices: list[jax.Device]) -> bool:
     )
 
 
-def choose_steps_per_call(
-    config: Config, devices: list[jax.Device], per_epoch: int
-) -> int:
+def choose_steps_per_call(config: Config, devices: list[Device], per_epoch: int) -> int:
     """As said, or the device's default within an epoch and the reporting intervals."""
     if config.steps_per_call > per_epoch:
         raise UsageError(

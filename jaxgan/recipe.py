@@ -30,7 +30,7 @@ class Game(NamedTuple):
     """key to a new state; compile it."""
     step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
     """(state, batches `[k, B, ...]`, key) to (state, metrics)."""
-    draw: Callable[[Tree, Batch, jax.Array], Tree]
+    draw: Callable[..., Tree]
     """(generator's variables, batch, keys `[n]`) to samples; compile it.
 
     A fourth argument may change what the generator is called with, such as latents.
@@ -103,6 +103,12 @@ def check(init: Callable[[jax.Array], TrainState], config: Config) -> None:
         raise UsageError(
             f"--task={config.task} wants {error} with each example, "
             f"which --dataset={config.dataset} does not have"
+        ) from error
+    except Exception as error:  # shapes that do not fit come in many types
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"--networks={config.networks} and --task={config.task} do not fit the "
+            f"data: {reason}"
         ) from error
 
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgan.config import Parser
 from jaxgan.errors import UsageError
@@ -17,7 +17,8 @@ class Request(NamedTuple):
     out: str
     n: int
     seeds: tuple[int, ...]
-    which: str | int
+    which: Any
+    """`last`, `best` or a step."""
     interpolate: bool
     raw: bool
 

@@ -31,7 +31,7 @@ def sample(request: Request) -> int:
     game, variables, facts = restore(request)
     columns = math.ceil(math.sqrt(request.n))
     change = functools.partial(walk, columns=columns) if request.interpolate else _same
-    draw = jax.jit(functools.partial(game.draw, change=change))
+    draw = jax.jit(lambda *given: game.draw(*given, change))
     shape, labelled = tuple(facts["shape"]), bool(facts["classes"])
     batch = recipe.example_batch(shape, min(request.n, AT_ONCE), labelled)()
     at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
@@ -48,9 +48,7 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     """The game of a workdir, the generator's variables, and the facts of its data."""
     config = make(**workdir.read_config(request.workdir))
     facts = workdir.read_data(request.workdir)
-    game = recipe.build(
-        config, tuple(facts["shape"]), labelled=bool(facts["classes"])
-    )
+    game = recipe.build(config, tuple(facts["shape"]), labelled=bool(facts["classes"]))
     state = jax.eval_shape(game.init, jax.random.key(0))
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
@@ -71,7 +69,7 @@ def check_place(out: Path) -> None:
 
 
 def write(path: Path, samples: np.ndarray, dtype: np.dtype) -> None:
-    """A grid as .png, or the samples as .npz: images in the data's dtype, `[n, H, W, C]`.
+    """A grid as .png, or the samples as .npz, images in the data's own dtype.
 
     8-bit images are 0 to 255 and 16-bit images 0 to 65535; vectors stay float32.
     """

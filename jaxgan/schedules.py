@@ -1,7 +1,9 @@
 """Numbers that change with the step: `float | optax.Schedule` everywhere."""
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -48,7 +50,9 @@ def warmup(end: float, steps: int) -> optax.Schedule:
 SCHEDULES = {f.__name__: f for f in (linear, cosine, warmup)}
 
 
-def ema_decay(half_life: float, batch_size: int, ramp: float) -> optax.Schedule:
+def ema_decay(
+    half_life: float, batch_size: int, ramp: float
+) -> Callable[[jax.Array], jax.typing.ArrayLike]:
     """What a running mean keeps at a step, for a half-life counted in images.
 
     0.5 ** (batch / half-life); the half-life is never longer than `ramp` times the

@@ -15,8 +15,8 @@ class Call(NamedTuple):
     """A name with its arguments, not yet called."""
 
     name: str
-    args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 def parse(text: str) -> list[Call]:
@@ -89,7 +89,7 @@ def _parts(node: ast.expr) -> list[ast.expr]:
 
 def _call(node: ast.expr) -> Call:
     if isinstance(node, ast.Name):
-        return Call(node.id)
+        return Call(node.id, (), {})
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError("not a call")
     if any(k.arg is None for k in node.keywords):
@@ -114,11 +114,23 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     kwargs = {k: _resolve(v, nested) for k, v in call.kwargs.items()}
     signature = inspect.signature(factory)
     try:
-        signature.bind(*args, **kwargs, **given)
+        bound = signature.bind(*args, **kwargs, **given)
+        _check_kinds(signature, bound.arguments)
     except TypeError as error:
         shown = [str(p) for p in signature.parameters.values() if p.name not in given]
         raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error
     return factory(*args, **kwargs, **given)
+
+
+def _check_kinds(signature: inspect.Signature, arguments: Mapping[str, Any]) -> None:
+    """Numbers where numbers stand, and text where text does; raises TypeError."""
+    kinds = {int: int, float: (int, float), str: str}
+    for name, value in arguments.items():
+        wanted = signature.parameters[name].annotation
+        wrong = isinstance(value, str) and wanted is not str
+        if wrong or (wanted in kinds and not isinstance(value, kinds[wanted])):
+            kind = getattr(wanted, "__name__", "a number")
+            raise TypeError(f"{name} is {kind}, not {value!r}")
 
 
 def _resolve(value: Any, nested: Table) -> Any:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import chex
 import jax
@@ -9,9 +10,28 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxgan.core import Batch, LossInputs, Players, Samples, Task, Term, TrainState, Tree
+from jaxgan.core import (
+    Batch,
+    LossInputs,
+    Players,
+    Samples,
+    Task,
+    Term,
+    TrainState,
+    Tree,
+)
 
 Terms = Players[dict[str, Term]]
+
+
+class LossKeys(NamedTuple):
+    """The PRNG keys of one evaluation of a loss, one per purpose."""
+
+    task: jax.Array
+    terms: jax.Array
+    generator: jax.Array
+    discriminator: jax.Array
+    critic: jax.Array
 
 
 def example_keys(key: jax.Array, count: int, axis: str | None = None) -> jax.Array:
@@ -57,22 +77,22 @@ def make_loss(
     """
 
     def loss(own, player, state, batch, key):
-        keys = dict(zip(("task", "term", "g", "d", "critic"), jax.random.split(key, 5)))
+        keys = LossKeys(*jax.random.split(key, len(LossKeys._fields)))
         params = state.params._replace(**{player: own})
         g_vars = {"params": params.generator, **state.stats.generator}
         d_vars = {"params": params.discriminator, **state.stats.discriminator}
-        g, g_stats = bind(nets.generator, g_vars, keys["g"], train=True)
-        d, d_stats = bind(nets.discriminator, d_vars, keys["d"], train=True)
-        critic, _ = bind(nets.discriminator, d_vars, keys["critic"], train=True)
+        g, g_stats = bind(nets.generator, g_vars, keys.generator, train=True)
+        d, d_stats = bind(nets.discriminator, d_vars, keys.discriminator, train=True)
+        critic, _ = bind(nets.discriminator, d_vars, keys.critic, train=True)
         count = len(jax.tree.leaves(batch)[0])
-        samples = task(g, batch, example_keys(keys["task"], count, axis))
+        samples = task(g, batch, example_keys(keys.task, count, axis))
         check_samples(samples)
         inputs = LossInputs(
             samples=samples,
             real=d(samples.real, samples.condition),
             fake=d(samples.fake, samples.condition),
             critic=lambda x: critic(x, samples.condition),
-            keys=example_keys(keys["term"], count, axis),
+            keys=example_keys(keys.terms, count, axis),
             step=state.step,
         )
         memory = getattr(state.term_state, player)
@@ -96,8 +116,7 @@ def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:
     """What D says of real and of fake on average, for the log."""
 
     def mean(logits):
-        leaves = [jnp.mean(x) for x in jax.tree.leaves(logits)]
-        return sum(leaves) / len(leaves)
+        return jnp.stack([jnp.mean(x) for x in jax.tree.leaves(logits)]).mean()
 
     return {
         "discriminator/real": mean(inputs.real.logits),
@@ -153,7 +172,7 @@ def make_step(
     loss: Callable,
     optimizers: Players[optax.GradientTransformation],
     *,
-    decay: Callable[[jax.Array], jax.Array],
+    decay: Callable[[jax.Array], jax.typing.ArrayLike],
     axis: str | None = None,
     unroll: bool = False,
 ) -> Callable:

@@ -8,7 +8,7 @@ from jaxgan.program import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 2 for bad input, 1 for divergence."""
+    """Runs the command line; returns the exit code."""
 
     def train():
         config = parse(argv)  # before jax is imported, so that --help answers at once

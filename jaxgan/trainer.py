@@ -142,16 +142,22 @@ def run_steps(
 def open_feed(plan: Plan, step: int) -> parallel.Feed:
     """The batches from a step on, from the devices or from the host."""
     config, dataset = plan.config, plan.dataset
-    sizes = {"updates": config.d_updates, "batch": config.batch_size}
     if not plan.resident:
-        batches = data.stream(dataset, seed=config.seed, first_step=step, **sizes)
+        batches = data.stream(
+            dataset,
+            seed=config.seed,
+            updates=config.d_updates,
+            batch=config.batch_size,
+            first_step=step,
+        )
         return parallel.streamed(batches, devices=plan.devices)
-
-    def order(epoch):
-        return data.epoch_order(config.seed, epoch, dataset.size)
-
-    arrays = data.read_all(dataset)
-    return parallel.resident(arrays, order, devices=plan.devices, **sizes)
+    return parallel.resident(
+        data.read_all(dataset),
+        lambda epoch: data.epoch_order(config.seed, epoch, dataset.size),
+        updates=config.d_updates,
+        batch=config.batch_size,
+        devices=plan.devices,
+    )
 
 
 def step_of(plan: Plan) -> Callable:

@@ -23,7 +23,9 @@ def test_a_data_set_has_its_preset():
 
 def test_the_workdir_is_named_after_data_and_preset():
     assert config.make().workdir == "runs/mnist-default"
-    assert config.make(dataset="folder:my/cats").workdir == "runs/folder-my-cats-default"
+    assert (
+        config.make(dataset="folder:my/cats").workdir == "runs/folder-my-cats-default"
+    )
     assert config.make(workdir="here").workdir == "here"
 
 

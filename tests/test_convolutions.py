@@ -35,9 +35,9 @@ def test_the_same_sums(kind, size, stride):
     plain, rearranged = PAIRS[kind]
     rng = np.random.default_rng(0)
     for side in ((7, 8), (6, 9)):
-        x = rng.integers(-8, 8, (2, *side, 3)).astype(np.float32)
-        kernel = rng.integers(-8, 8, (size, size, 3, 4)).astype(np.float32)
-        want, got = plain(x, kernel, stride), rearranged(x, jnp.asarray(kernel), stride)
+        x = jnp.asarray(rng.integers(-8, 8, (2, *side, 3)), jnp.float32)
+        kernel = jnp.asarray(rng.integers(-8, 8, (size, size, 3, 4)), jnp.float32)
+        want, got = plain(x, kernel, stride), rearranged(x, kernel, stride)
         np.testing.assert_array_equal(got, want)  # small integers: exact in any order
 
 

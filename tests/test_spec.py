@@ -52,6 +52,26 @@ def test_what_cannot_be_built_is_named(text, message):
     assert message in str(error.value)
 
 
+def rate(x: float, name: str = "a", steps: int = 3):
+    return x, name, steps
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rate('x')", "x is float, not 'x'"),
+        ("rate(1, 2)", "name is str, not 2"),
+        ("rate(1, steps=2.5)", "steps is int, not 2.5"),
+        ("rate([1])", "x is float, not [1]"),
+    ],
+)
+def test_kinds_are_checked_before_the_call(text, message):
+    with pytest.raises(UsageError) as error:
+        spec.build(text, {"rate": rate})
+    assert message in str(error.value)
+    assert spec.build_one("rate(1, 'b', 2)", {"rate": rate}) == (1, "b", 2)
+
+
 def test_one_means_one():
     with pytest.raises(UsageError, match="wants one of: l1, net, r1"):
         spec.build_one("r1|l1", TABLE)

@@ -70,7 +70,11 @@ def test_the_generators_statistics_move_once_a_step_however_many_d_updates():
     built, state = game(three)
     after_three, _ = jax.jit(built.step)(state, batches(three), KEY)
     ratio = [
-        float(jnp.abs(x.stats.generator["batch_stats"]["BatchNorm_0"]["norm"]["mean"]).mean())
+        float(
+            jnp.abs(
+                x.stats.generator["batch_stats"]["BatchNorm_0"]["norm"]["mean"]
+            ).mean()
+        )
         for x in (after_one, after_three)
     ]
     assert 0.5 < ratio[0] / ratio[1] < 2.0
@@ -192,7 +196,9 @@ def test_one_step_of_a_linear_game_by_hand():
         {"loss": stateless(lambda s: -jnp.mean(s.fake.logits))},
         {"loss": stateless(lambda s: jnp.mean(s.fake.logits - s.real.logits))},
     )
-    nets, optimizers = Players(Linear(), Score()), Players(*[optax.sgd(0.1)] * 2)
+    nets: Players[nn.Module] = Players(Linear(), Score())
+    optimizers: Players[optax.GradientTransformation]
+    optimizers = Players(optax.sgd(0.1), optax.sgd(0.1))
 
     def task(generator, batch, keys):
         return Samples(batch["image"], generator(jnp.ones_like(batch["image"])))

@@ -88,5 +88,5 @@ def distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Array:
     """`image_distance` for images, `sliced_wasserstein` for vectors."""
     if real.ndim == 4:
         return image_distance(real, fake, key)
-    flat = (x.reshape(len(x), -1) for x in (real, fake))
-    return sliced_wasserstein(*flat, key)
+    a, b = (x.reshape(len(x), -1) for x in (real, fake))
+    return sliced_wasserstein(a, b, key)

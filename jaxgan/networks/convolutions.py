@@ -34,12 +34,13 @@ def strided(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """
     k, _, channels, features = kernel.shape
     taps = -(-k // stride)
-    pads = []
+    pads = [(0, 0, 0)]
     for side in x.shape[1:3]:
         out = -(-side // stride)
         low = max((out - 1) * stride + k - side, 0) // 2
-        pads.append((low, stride * (out + taps - 1) - side - low))
-    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*p, 0) for p in pads), (0, 0, 0)])
+        high = stride * (out + taps - 1) - side - low  # below 0 if the kernel is small
+        pads.append((low, high, 0))
+    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)])
     more = stride * taps - k
     kernel = jnp.pad(kernel, [(0, more), (0, more), (0, 0), (0, 0)])
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)

@@ -51,7 +51,9 @@ class Discriminator(nn.Module):
     def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
         for features in (self.width, 2 * self.width):
             x = Conv(features, 5, 2, kernel_init=GLOROT)(x)
-            x = Dropout(self.dropout, self.axis_name)(nn.leaky_relu(x, 0.3), train=train)
+            x = Dropout(self.dropout, self.axis_name)(
+                nn.leaky_relu(x, 0.3), train=train
+            )
         x = x.reshape(len(x), -1)
         return Critique(nn.Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
 

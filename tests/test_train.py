@@ -1,0 +1,247 @@
+"""The main job from the command line: train, resume, stop, and refuse."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from games import images, same
+from PIL import Image
+
+from jaxgan import checkpoint, train
+
+TINY = {
+    "networks": "small(4)",
+    "task": "generate(4)",
+    "batch_size": 8,
+    "devices": 1,
+    "samples": 4,
+    "score_samples": 16,
+    "log_every": 5,
+    "sample_every": 10,
+    "save_every": 10,
+}
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """An npz of 50 pictures of 8x8, with labels."""
+    path = tmp_path_factory.mktemp("data") / "pictures.npz"
+    raw = np.round((images(50) + 1) * 127.5).astype(np.uint8)
+    np.savez(path, images=raw, labels=np.arange(50) % 5)
+    return path
+
+
+def argv(pictures, workdir, steps, **other):
+    given = {**TINY, **other, "dataset": f"npz:{pictures}", "workdir": workdir}
+    return [f"--{name}={value}" for name, value in {**given, "steps": steps}.items()]
+
+
+def run(pictures, workdir, steps, **other):
+    assert train.main(argv(pictures, workdir, steps, **other)) == 0
+    return Path(workdir)
+
+
+def lines(workdir):
+    text = (workdir / "metrics.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def values(workdir):
+    """What the metrics say, less what depends on the clock."""
+    clock = ("seconds", "per_second")
+    return [
+        {k: v for k, v in line.items() if not any(c in k for c in clock)}
+        for line in lines(workdir)
+    ]
+
+
+def state_of(workdir, step):
+    """The arrays of a checkpoint, by path."""
+    folder = workdir / "checkpoints"
+    config = json.loads((workdir / "config.json").read_text())
+    data = json.loads((workdir / "data.json").read_text())
+    from jaxgan import recipe
+    from jaxgan.config import make
+
+    game = recipe.build(make(**config), tuple(data["shape"]), labelled=True)
+    template = jax.eval_shape(game.init, jax.random.key(0))
+    return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
+
+
+@pytest.fixture(scope="session")
+def finished(pictures, tmp_path_factory):
+    """A run of 20 steps."""
+    return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)
+
+
+def test_a_run_leaves_what_it_promises(finished):
+    config = json.loads((finished / "config.json").read_text())
+    assert (config["batch_size"], config["steps"]) == (8, 20)
+    steps = [line["step"] for line in lines(finished) if "generator/loss" in line]
+    assert steps == [5, 10, 15, 20]
+    assert checkpoint.available(finished / "checkpoints") == [10, 20]
+    pictures = sorted(p.name for p in (finished / "samples").glob("*.png"))
+    assert len(pictures) == 3  # steps 0, 10, 20
+    for name in ("progress.png", "losses.png", *(f"samples/{p}" for p in pictures)):
+        with Image.open(finished / name) as picture:
+            assert min(picture.size) > 8
+    assert list(finished.rglob("events.out.tfevents*"))
+
+
+def test_resume_is_exact(pictures, finished, tmp_path):
+    # 50 // 8 = 6 steps an epoch: both halves cross epochs
+    run(pictures, tmp_path / "halves", 10)
+    halves = run(pictures, tmp_path / "halves", 20)
+    same(state_of(finished, 20), state_of(halves, 20))
+    assert values(halves) == values(finished)
+
+
+def test_resume_between_marks_is_exact(pictures, finished, tmp_path):
+    run(pictures, tmp_path / "thirds", 7)
+    thirds = run(pictures, tmp_path / "thirds", 20)
+    same(state_of(finished, 20), state_of(thirds, 20))
+
+
+@pytest.mark.parametrize(
+    "other", [{"input": "host"}, {"steps_per_call": 3}], ids=["host", "three"]
+)
+def test_ways_to_run_the_same_steps(pictures, finished, tmp_path, other):
+    there = run(pictures, tmp_path / "other", 20, **other)
+    a, b = state_of(finished, 20), state_of(there, 20)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=2e-3), a, b)
+    assert int(a.step) == int(b.step) == 20
+
+
+def test_two_devices_train_what_one_trains(pictures, finished, tmp_path):
+    other = run(pictures, tmp_path / "two", 20, devices=2)
+    a, b = state_of(finished, 20), state_of(other, 20)
+    # Adam divides by the root of small second moments: 1e-6 becomes 1e-3
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=5e-3), a, b)
+
+
+def test_a_finished_run_has_nothing_left_to_do(pictures, finished, capfd):
+    before = (finished / "metrics.jsonl").read_text()
+    run(pictures, finished, 20)
+    assert (finished / "metrics.jsonl").read_text() == before
+
+
+def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
+    before = sorted(p.name for p in finished.rglob("*"))
+    code = train.main(argv(pictures, finished, 20, seed=1, batch_size=16))
+    said = capsys.readouterr().err
+    assert code == 2
+    assert "seed" in said
+    assert "batch_size" in said
+    assert "--workdir" in said
+    assert sorted(p.name for p in finished.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"batch_size": 51}, "--batch_size"),
+        ({"loss": "hingee"}, "--loss: no name 'hingee': did you mean 'hinge'"),
+        ({"networks": "small(width=-1)"}, "--networks"),
+        ({"task": "generat(4)"}, "--task"),
+        ({"d_terms": "r1(1)|r3(1)"}, "--d_terms: no name 'r3'"),
+        ({"d_optimizer": "adamm(1)"}, "--d_optimizer: no name 'adamm'"),
+        ({"devices": 3}, "--batch_size=8 does not divide over 3 devices"),
+        ({"devices": 99}, "--devices=99: there are 8"),
+        ({"input": "disk"}, "--input=disk: choose auto, device or host"),
+        ({"steps_per_call": 7}, "--steps_per_call=7 is more than the 6 steps"),
+        ({"log_every": 0}, "--log_every=0"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(
+    pictures, tmp_path, capsys, other, message
+):
+    code = train.main(argv(pictures, tmp_path / "new", 20, **other))
+    said = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
+    assert code == 2
+    assert len(said) == 1
+    assert message in said[0]
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_that_diverges_names_step_term_and_checkpoint(pictures, tmp_path, capsys):
+    # the rate is 1e-3 in the first step and 8e28 in the second
+    flags = {"g_optimizer": "sgd(linear(1e-3, 1e30, 12))", "save_every": 1}
+    code = train.main(argv(pictures, tmp_path / "run", 20, **flags))
+    [said] = [x for x in capsys.readouterr().err.splitlines() if "error" in x]
+    assert code == 1
+    assert "generator/param_norm is not finite at step 2" in said
+    assert "the last good checkpoint is 1, in" in said
+    assert checkpoint.available(tmp_path / "run" / "checkpoints") == [1]
+
+
+def start(pictures, workdir, steps, **other):
+    """The program in a process of its own."""
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jaxgan.train",
+            *argv(pictures, workdir, steps, **other),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def wait_for_step(workdir, step, process):
+    """Until the metrics reach a step."""
+    for _ in range(600):
+        path = Path(workdir, "metrics.jsonl")
+        if path.exists() and any(
+            json.loads(x)["step"] >= step for x in path.read_text().splitlines()[:-1]
+        ):
+            return
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    raise AssertionError("no such step in a minute")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_same_command_resumes(pictures, tmp_path, number):
+    process = start(pictures, tmp_path / "run", 1_000_000, save_every=1_000_000)
+    wait_for_step(tmp_path / "run", 10, process)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, said
+    assert "the same command resumes" in said
+    assert "Traceback" not in said
+    [step] = checkpoint.available(tmp_path / "run" / "checkpoints")
+    assert step >= 10
+    again = run(pictures, tmp_path / "run", step + 5)
+    whole = run(pictures, tmp_path / "whole", step + 5)
+    same(state_of(again, step + 5), state_of(whole, step + 5))
+
+
+def test_twenty_kills_lose_nothing_that_was_saved(pictures, tmp_path):
+    rng, workdir, saved = random.Random(0), tmp_path / "run", 0
+    for _ in range(20):
+        process = start(pictures, workdir, 1_000_000, save_every=5, log_every=1)
+        time.sleep(rng.uniform(1.0, 8.0))
+        process.kill()
+        said, _ = process.communicate(timeout=60)
+        assert "error" not in said.lower(), said
+        steps = checkpoint.available(workdir / "checkpoints")
+        newest = max(steps, default=0)
+        assert newest >= saved
+        saved = newest
+    assert saved > 0
+    end = saved + 3
+    run(pictures, workdir, end, save_every=5, log_every=1)
+    whole = run(pictures, tmp_path / "whole", end, save_every=5, log_every=1)
+    same(state_of(workdir, end), state_of(whole, end))
+    assert values(workdir) == values(whole)
