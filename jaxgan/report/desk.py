@@ -134,8 +134,11 @@ def _board(workdir: Path, resume_step: int):
     logging.getLogger("tensorboardX").setLevel(logging.ERROR)
     from tensorboardX import SummaryWriter
 
-    purge = resume_step + 1 if resume_step else 0
-    writer = SummaryWriter(str(workdir), purge_step=purge)
+    writer = SummaryWriter(
+        str(workdir),
+        purge_step=resume_step + 1 if resume_step else 0,
+        filename_suffix=f".{resume_step:08}",  # the time in the name is in seconds
+    )
     try:
         yield writer
     finally:

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 from jaxgan.report.pictures import Layout, Picture, load_png
 
 ROWS, COLUMNS = 10, 12
-LABEL, GAP = 84, 4
-"""Pixels: the width of a step's label, and the distance of drawings."""
+LABEL, GAP, WIDTH = 84, 8, 1350
+"""Pixels: a step's label, the distance of drawings, all drawings side by side."""
 
 
 def moments(steps: Sequence[int], count: int = ROWS) -> list[int]:
@@ -73,9 +73,9 @@ def _rows(pictures: Sequence[Picture], place: Layout) -> np.ndarray:
     first = [_first_tiles(found.pixels, place) for found in pictures]
     height, width = first[0].shape[:2]
     high = max(height, 16) + place.pad
-    sheet = Image.new("RGB", (LABEL + width, high * len(first) + GAP), (255, 255, 255))
+    sheet = Image.new("RGB", (LABEL + width, high * len(first) + 4), (255, 255, 255))
     for number, (found, tiles) in enumerate(zip(pictures, first, strict=True)):
-        top = GAP // 2 + number * high
+        top = 2 + number * high
         sheet.paste(Image.fromarray(tiles), (LABEL, top))
         _write(sheet, (LABEL - 8, top + height // 2), found.step, "rm")
     return np.asarray(sheet)
@@ -98,9 +98,9 @@ def _first_tiles(pixels: np.ndarray, place: Layout) -> np.ndarray:
 
 
 def _side_by_side(pictures: Sequence[Picture]) -> np.ndarray:
-    columns = min(len(pictures), 5)
     height, width = pictures[0].pixels.shape[:2]
     high, wide = height + 24, width + GAP
+    columns = min(len(pictures), max(WIDTH // wide, 1))
     size = (columns * wide, -(-len(pictures) // columns) * high)
     sheet = Image.new("RGB", size, (255, 255, 255))
     for number, found in enumerate(pictures):

@@ -99,7 +99,7 @@ def scatter(
     The picture covers [-extent, extent] in both axes, x to the right and y upwards,
     whatever the points are, so that pictures can be compared.
     """
-    pixels = np.full((size, size, 3), 255, np.uint8)
+    pixels = _framed(size, size)
     for values, colour in ((real, REAL), (points, FAKE)):
         if values is not None:
             for row, column in _places(np.asarray(values), extent, size):
@@ -113,7 +113,7 @@ def curves(
     samples: np.ndarray,
     real: np.ndarray | None = None,
     *,
-    most: int = 32,
+    most: int = 12,
     extent: float = 1.25,
     size: int = 256,
 ) -> np.ndarray:
@@ -121,7 +121,7 @@ def curves(
 
     uint8 `[size, 2 * size, 3]`; the picture covers [-extent, extent] upwards.
     """
-    sheet = Image.new("RGB", (2 * size, size), (255, 255, 255))
+    sheet = Image.fromarray(_framed(size, 2 * size))
     draw = ImageDraw.Draw(sheet)
     for values, colour in ((real, REAL), (samples, FAKE)):
         if values is None:
@@ -132,7 +132,7 @@ def curves(
             points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
             if len(points) == 1:
                 points = [(4.0, points[0][1]), (2 * size - 5.0, points[0][1])]
-            draw.line(points, fill=colour)
+            draw.line(points, fill=colour, width=2, joint="curve")
     return np.asarray(sheet)
 
 
@@ -165,6 +165,12 @@ def load_png(path: str | Path) -> Picture:
         Layout(**json.loads(place)) if place else None,
         int(step) if step else None,
     )
+
+
+def _framed(height: int, width: int) -> np.ndarray:
+    pixels = np.full((height, width, 3), 225, np.uint8)
+    pixels[1:-1, 1:-1] = 255
+    return pixels
 
 
 def _as_uint8(values: np.ndarray) -> np.ndarray:

@@ -42,20 +42,19 @@ def read_curves(metrics_path: str | Path) -> dict[str, Curve]:
     }
 
 
-def smoothed(values: np.ndarray, window: int | None = None) -> np.ndarray:
-    """The mean over a centred window, narrower at both ends; a tenth of all by default.
+def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
+    """The running median, which single outliers do not move, at `most` places.
 
-    >>> smoothed(np.array([0.0, 3.0, 6.0, 0.0]), window=3)
-    array([1.5, 3. , 3. , 3. ])
+    It reaches over `reach` values to both sides, by default a twentieth of all.
+
+    >>> smoothed(Curve(np.arange(5), np.array([0.0, 3.0, 900.0, 6.0, 3.0])), reach=1)
+    Curve(steps=array([0, 1, 2, 3, 4]), values=array([1.5, 3. , 6. , 6. , 4.5]))
     """
-    reach = (len(values) // 20 if window is None else window // 2) or 0
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    place = np.arange(len(values))
-    start, stop = (
-        np.maximum(place - reach, 0),
-        np.minimum(place + reach + 1, len(values)),
-    )
-    return (total[stop] - total[start]) / (stop - start)
+    count = len(curve.values)
+    reach = count // 20 if reach is None else reach
+    places = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    around = (curve.values[max(i - reach, 0) : i + reach + 1] for i in places)
+    return Curve(curve.steps[places], np.array([np.median(x) for x in around]))
 
 
 def panels(names: list[str]) -> list[Panel]:
@@ -114,8 +113,7 @@ def _draw(axis: Any, panel: Panel, found: dict[str, Curve]) -> None:
             _mark_best(axis, curve, colour)
         else:
             axis.plot(*curve, color=colour, alpha=0.25, linewidth=0.7)
-            middle = smoothed(curve.values)
-            axis.plot(curve.steps, middle, color=colour, linewidth=1.5, label=label)
+            axis.plot(*smoothed(curve), color=colour, linewidth=1.5, label=label)
     _scale(axis, [found[name].values for name in panel.names], panel.title)
     axis.set_ylabel(panel.title)
     axis.grid(alpha=0.3)

@@ -1,0 +1,470 @@
+"""Lines, files and pictures that a run reports, to the character and the pixel."""
+
+import contextlib
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxgan import report
+from jaxgan.errors import UsageError
+from jaxgan.report import history, pictures
+from jaxgan.report.lines import Pace, advance, line
+from jaxgan.report.plots import panels, read_curves
+
+WHITE = [255, 255, 255]
+
+
+@pytest.fixture
+def lines(caplog):
+    """The lines that the user reads."""
+    caplog.set_level(logging.INFO, logger="jaxgan")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+# One line
+
+
+def test_a_line():
+    metrics = {
+        "generator/loss": 0.712,
+        "discriminator/loss": 1.234,
+        "discriminator/r1": 0.02,
+        "discriminator/real": 3.0,
+        "discriminator/grad_norm": 9.0,
+        "seconds": 5.0,
+        "score": 12.3456,
+    }
+    pace = Pace(1_200, 0.0, 35.1, 34.92)
+    want = "step 1,200/10,000  D 1.234  G 0.712  r1 0.02  score 12.35"
+    assert line(1_200, 10_000, metrics) == want
+    want += "  35.1 steps/s  2,246 img/s  ETA 4:12"
+    assert line(1_200, 10_000, metrics, pace, 64) == want
+
+
+def test_a_line_at_the_end_has_no_time_left():
+    pace = Pace(9, 0.0, 0.25, 0.25)
+    assert line(10, 10, {}, pace, 8) == "step 10/10  0.25 steps/s  2.0 img/s"
+
+
+def test_terms_of_the_same_name_are_told_apart():
+    metrics = {"discriminator/l2": 1.0, "generator/l2": 2.0, "generator/l1": np.nan}
+    assert line(1, 2, metrics) == "step 1/2  l2 1  G.l2 2  l1 nan"
+
+
+def test_the_pace_is_that_of_the_last_steps_and_the_rest_is_judged_smoothly():
+    pace = advance(Pace(100, 0.0), 110, 10.0)
+    assert pace == Pace(110, 10.0, 1.0, 1.0)
+    pace = advance(pace, 210, 20.0)
+    assert (pace.step, pace.time, pace.rate) == (210, 20.0, 10.0)
+    assert pace.smooth == pytest.approx(0.7 * 1 + 0.3 * 10)
+    assert advance(pace, 210, 30.0) == pace
+
+
+# The metrics file
+
+
+def test_metrics_are_lines_of_json_with_the_step_first(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    report.append(file, {"a": 0.5, "step": 3, "b": float("nan")})
+    report.append(file, {"step": 4, "a": float("inf")})
+    text = '{"step": 3, "a": 0.5, "b": null}\n{"step": 4, "a": null}\n'
+    assert file.read_text() == text
+
+
+# Pictures
+
+
+def test_a_grid_to_the_pixel():
+    images = (
+        np.zeros((3, 40, 32, 1), np.uint8) + np.array([10, 20, 30])[:, None, None, None]
+    )
+    pixels = report.grid(images.astype(np.uint8), columns=2, pad=1)
+    want = np.full((1 + 41 + 41, 1 + 33 + 33), 255)
+    want[1:41, 1:33] = 10
+    want[1:41, 34:66] = 20
+    want[42:82, 1:33] = 30
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, want)
+
+
+def test_floats_cover_the_range_and_what_is_none_is_black():
+    values = np.array([-1, 0, 1, 3, -9, np.nan, np.inf], np.float32)
+    pixels = report.grid(np.tile(values[:, None, None, None], (1, 32, 32, 1)), 7, pad=0)
+    assert pixels[0, ::32].tolist() == [0, 128, 255, 255, 0, 0, 255]
+
+
+def test_16_bits_are_shown_as_8():
+    images = np.array([0, 32768, 65535], np.uint16)[:, None, None, None]
+    pixels = report.grid(np.tile(images, (1, 32, 32, 1)), 3, pad=0)
+    assert pixels[0, ::32].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("side", "scale"), [(8, 4), (28, 2), (31, 2), (32, 1), (64, 1)]
+)
+def test_small_images_are_enlarged_pixel_by_pixel(side, scale):
+    images = np.arange(side * side).reshape(1, side, side, 1).astype(np.uint8)
+    pixels = report.grid(images, pad=0)
+    assert pixels.shape == (side * scale, side * scale)
+    np.testing.assert_array_equal(pixels[::scale, ::scale], images[0, :, :, 0])
+    np.testing.assert_array_equal(
+        pixels[scale - 1 :: scale, ::scale], images[0, :, :, 0]
+    )
+
+
+def test_alpha_is_shown_over_white():
+    image = np.zeros((1, 32, 32, 4), np.uint8)
+    image[0, 0, :3] = [[200, 0, 0, 255], [200, 0, 0, 0], [200, 0, 0, 51]]
+    pixels = report.grid(image, pad=0)
+    assert pixels[0, :3].tolist() == [[200, 0, 0], WHITE, [244, 204, 204]]
+
+
+@pytest.mark.parametrize(
+    ("channels", "shape"), [(1, ()), (2, ()), (3, (3,)), (4, (3,)), (7, (3,))]
+)
+def test_any_number_of_channels_can_be_shown(channels, shape):
+    assert report.grid(np.zeros((1, 32, 32, channels))).shape == (36, 36, *shape)
+
+
+def test_images_that_are_not_square_make_a_sheet_that_is():
+    assert report.layout((64, 64, 64, 3)).columns == 8
+    assert report.layout((16, 32, 128, 3)) == pictures.Layout(32, 128, 2, 2, 16)
+    assert report.layout((2, 32, 8, 3), columns=5) == (32, 8, 2, 2, 2)
+
+
+def test_points_are_where_they_should_be():
+    pixels = report.scatter(
+        np.array([[0.0, 0.0], [1.0, 0.5], [9.0, 0.0]]),
+        real=np.array([[-1.0, -1.0], [0.0, 0.0]]),
+        extent=1.25,
+        size=251,
+    )
+    fake = (pixels == pictures.FAKE).all(-1)
+    real = (pixels == pictures.REAL).all(-1)
+    assert pixels.shape == (251, 251, 3)
+    assert fake[124:127, 124:127].all()  # (0, 0), over the real one
+    assert fake[74:77, 224:227].all()  # 100 pixels a unit, y upwards
+    assert fake.sum() == 18
+    assert real[224:227, 24:27].all()
+    assert real.sum() == 9
+
+
+def test_points_that_are_not_numbers_are_left_out():
+    pixels = report.scatter(np.array([[np.nan, 0.0], [np.inf, 1.0]]))
+    assert not (pixels == pictures.FAKE).all(-1).any()
+
+
+def test_a_constant_is_a_level_line():
+    pixels = report.curves(np.zeros((1, 7)), extent=1.0, size=101)
+    rows = np.flatnonzero((pixels == pictures.FAKE).all(-1).any(1))
+    assert pixels.shape == (101, 202, 3)
+    assert set(rows) <= {49, 50, 51}
+    assert 50 in rows
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((9, 32, 32, 3), (104, 104, 3)),
+        ((9, 2), (256, 256, 3)),
+        ((9, 1), (256, 512, 3)),
+        ((9, 17), (256, 512, 3)),
+        ((9, 30, 4), (256, 512, 3)),
+        ((1, 1), (256, 512, 3)),
+        ((9,), (256, 512, 3)),
+    ],
+)
+def test_samples_of_any_shape_have_a_picture(shape, size):
+    values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    found = report.picture(values, values)
+    assert found.pixels.shape == size
+    assert found.pixels.dtype == np.uint8
+    assert (found.layout is not None) == (len(shape) == 4)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_a_picture_is_saved_with_its_layout_and_step(tmp_path, shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    picture = report.Picture(pixels, report.layout((4, 28, 28, 1)), 1200)
+    report.save_png(tmp_path / "a.png", picture)
+    found = report.load_png(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.pixels, pixels)
+    assert found[1:] == picture[1:]
+    report.save_png(tmp_path / "b.png", pixels)
+    assert report.load_png(tmp_path / "b.png")[1:] == (None, None)
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
+
+
+# The same latents through training
+
+
+def test_moments_have_the_first_and_the_last_and_are_denser_at_the_start():
+    steps = list(range(0, 10_001, 100))
+    chosen = report.moments(steps)
+    # the nearest to 100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000
+    assert chosen == [0, 100, 200, 300, 600, 1000, 1800, 3200, 5600, 10000]
+    assert report.moments([5]) == [5]
+    assert report.moments([]) == []
+    assert report.moments(range(11), count=10) == [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]
+
+
+def previews(folder: Path, steps, shape=(16, 32, 32, 1)) -> list[Path]:
+    """Pictures whose tiles are as bright as their number plus their step."""
+    paths = []
+    for step in steps:
+        number = np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
+        images = np.broadcast_to(number + step, shape).astype(np.uint8)
+        paths.append(folder / f"step_{step:08}.png")
+        pixels = report.grid(images)
+        report.save_png(paths[-1], report.Picture(pixels, report.layout(shape), step))
+    return paths
+
+
+def test_progress_has_a_row_per_moment_of_the_first_tiles(tmp_path):
+    pixels = report.progress(previews(tmp_path, [0, 10, 100]))
+    assert pixels is not None
+    left = history.LABEL
+    assert pixels.shape == (3 * 34 + 4, left + 12 * 34, 3)
+    for row, step in enumerate([0, 10, 100]):
+        tops = pixels[2 + row * 34 : 2 + row * 34 + 32, left:]
+        for tile in range(12):
+            assert (tops[:, tile * 34 : tile * 34 + 32] == tile + step).all()
+        label = pixels[2 + row * 34 : 34 + row * 34, :left]
+        assert label.min() < 100, "the step is written"
+
+
+def test_progress_leaves_out_what_it_cannot_show(tmp_path):
+    good = previews(tmp_path, [0, 10])
+    other = previews(tmp_path, [5], shape=(4, 32, 32, 1))
+    (tmp_path / "step_00000007.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "step_00000008.png").write_bytes(good[0].read_bytes()[:90])
+    bad = [tmp_path / "step_00000007.png", tmp_path / "step_00000008.png"]
+    pixels = report.progress([*good, *other, *bad])
+    assert pixels is not None
+    assert len(pixels) == 2 * 34 + 4
+    assert report.progress(bad) is None
+    assert report.progress([]) is None
+
+
+def test_drawings_stand_side_by_side_even_of_other_programs(tmp_path):
+    for step in (3, 40):
+        drawing = np.full((50, 60, 3), step, np.uint8)
+        Image.fromarray(drawing).save(tmp_path / f"step_{step:08}.png")
+    pixels = report.progress(sorted(tmp_path.glob("*.png")))
+    assert pixels is not None
+    assert pixels.shape == (74, 2 * 68, 3)
+    assert (pixels[20:70, :60] == 3).all()
+    assert (pixels[20:70, 68:128] == 40).all()
+
+
+# Curves
+
+
+def test_curves_are_read_without_what_is_broken(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text(
+        '{"step": 2, "a": 1.5, "b": null}\n{"st\n[1]\n{"step": 1, "a": NaN}\n'
+    )
+    report.append(file, {"step": 1, "a": 0.5})
+    found = read_curves(file)
+    assert sorted(found) == ["a", "step"]
+    assert found["a"].steps.tolist() == [1, 2]
+    assert found["a"].values.tolist() == [0.5, 1.5]
+
+
+def test_every_measure_has_its_panel():
+    names = [f"discriminator/{x}" for x in ("loss", "r1", "real", "fake", "grad_norm")]
+    names += ["generator/loss", "generator/l1", "score", "seconds", "images"]
+    assert {panel.title: list(panel.names) for panel in panels(names)} == {
+        "loss": ["discriminator/loss", "generator/loss"],
+        "mean logit": ["discriminator/real", "discriminator/fake"],
+        "terms": ["discriminator/r1", "generator/l1"],
+        "gradient norm": ["discriminator/grad_norm"],
+        "score (distance)": ["score"],
+    }
+    assert panels(["step", "seconds"]) == []
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"generator/loss": 1.0}],
+        [{"score": 3.0}],
+        [{"generator/loss": 0.0}] * 3,
+        [{"discriminator/r1": 10.0**i, "score": 1e30 * i} for i in range(9)],
+    ],
+)
+def test_any_metrics_can_be_drawn(tmp_path, rows):
+    file = tmp_path / "metrics.jsonl"
+    for step, row in enumerate(rows):
+        report.append(file, {"step": step, **row})
+    assert report.losses_plot(file, tmp_path / "losses.png")
+    with Image.open(tmp_path / "losses.png") as image:
+        assert image.width == 1100
+    assert sorted(os.listdir(tmp_path)) == ["losses.png", "metrics.jsonl"]
+
+
+def test_without_measures_nothing_is_drawn(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("")
+    assert not report.losses_plot(tmp_path / "metrics.jsonl", tmp_path / "losses.png")
+    assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+# All together
+
+
+def tell(folder, steps, resume_step=0):
+    """A run that logs and shows each step up to `steps[-1]` of 8."""
+    with report.open_report(
+        folder, steps=8, batch_size=4, resume_step=resume_step, terminal=False
+    ) as told:
+        for step in steps:
+            told.log(step, {"generator/loss": step / 2, "seconds": 1.0 * step})
+            told.preview(step, report.picture(np.zeros((4, 32, 32, 3), np.float32)))
+
+
+def metrics_of(folder):
+    return [
+        json.loads(row) for row in (folder / "metrics.jsonl").read_text().splitlines()
+    ]
+
+
+def events(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        found = EventAccumulator(str(folder))
+        found.Reload()
+    return found
+
+
+def test_a_run_is_told_everywhere(tmp_path, lines, capfd):
+    tell(tmp_path, [1, 2])
+    assert [text.split("  ")[:2] for text in lines()] == [
+        ["step 1/8", "G 0.5"],
+        ["step 2/8", "G 1"],
+    ]
+    written = metrics_of(tmp_path)
+    assert written == [
+        {"step": 1, "images": 4, "generator/loss": 0.5, "seconds": 1.0},
+        {"step": 2, "images": 8, "generator/loss": 1.0, "seconds": 2.0},
+    ]
+    names = {path.name for path in tmp_path.iterdir() if "tfevents" not in path.name}
+    assert names == {"metrics.jsonl", "samples", "progress.png", "losses.png"}
+    assert sorted(os.listdir(tmp_path / "samples")) == [
+        "step_00000001.png",
+        "step_00000002.png",
+    ]
+    board = events(tmp_path)
+    points = [(e.step, e.value) for e in board.Scalars("generator/loss")]
+    assert points == [(1, 0.5), (2, 1.0)]
+    assert board.Tags()["scalars"] == ["generator/loss"]
+    assert [e.step for e in board.Images("samples")] == [1, 2]
+    assert capfd.readouterr() == ("", ""), "all else is silent"
+
+
+@pytest.mark.parametrize("resume_step", [0, 3])
+def test_a_resumed_run_tells_nothing_twice(tmp_path, lines, resume_step):
+    tell(tmp_path, [1, 2, 3, 4, 5])
+    [first] = tmp_path.glob("events.*")
+    first.rename(tmp_path / "events.out.tfevents.1700000000.vm")  # some time ago
+    tell(tmp_path, range(resume_step + 1, 9), resume_step)
+    assert [row["step"] for row in metrics_of(tmp_path)] == [1, 2, 3, 4, 5, 6, 7, 8]
+    points = [e.step for e in events(tmp_path).Scalars("generator/loss")]
+    assert points == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert len(os.listdir(tmp_path / "samples")) == 8
+
+
+def test_samples_after_the_resumed_step_go(tmp_path, lines):
+    tell(tmp_path, [1, 2, 3, 4])
+    tell(tmp_path, [], resume_step=2)
+    assert sorted(os.listdir(tmp_path / "samples")) == [
+        "step_00000001.png",
+        "step_00000002.png",
+    ]
+
+
+def test_a_score_alone_repeats_no_speed(tmp_path, lines):
+    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+        told.log(1, {"generator/loss": 1.0})
+        told.log(1, {"score": 0.25, "generator/odd": float("nan")})
+    assert "steps/s" in lines()[0]
+    assert lines()[1] == "step 1/4  odd nan  score 0.25"
+
+
+def test_a_run_that_fails_still_has_its_curves(tmp_path, lines):
+    def diverge():
+        with report.open_report(
+            tmp_path, steps=4, batch_size=1, terminal=False
+        ) as told:
+            told.log(1, {"generator/loss": 1.0})
+            raise RuntimeError("diverged")
+
+    with pytest.raises(RuntimeError, match="diverged"):
+        diverge()
+    assert (tmp_path / "losses.png").exists()
+
+
+def test_a_disk_that_fills_up_is_one_line(tmp_path, lines, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+        monkeypatch.setattr("jaxgan.report.desk.append", full)
+        with pytest.raises(
+            UsageError, match=r"any more \(No space left on device\); fr"
+        ):
+            told.log(1, {"generator/loss": 1.0})
+
+
+BAR = """
+    import logging, sys, time
+    from jaxgan import report
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("jaxgan").setLevel(logging.INFO)
+    with report.open_report(sys.argv[1], steps=4, batch_size=2) as told:
+        for step in (1, 2, 3, 4):
+            time.sleep(0.2)
+            told.log(step, {"discriminator/loss": 1.5, "generator/loss": 0.5})
+            if step == 2:
+                logging.getLogger("jaxgan").warning("checkpoint 1 is damaged")
+"""
+
+
+def test_on_a_terminal_there_is_a_bar_that_no_line_tears(tmp_path):
+    pty = pytest.importorskip("pty", reason="terminals are of POSIX systems")
+    termios = pytest.importorskip("termios")
+    main, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (40, 120))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(BAR), str(tmp_path)],
+        cwd=Path(__file__).parent.parent,
+        stderr=terminal,
+        stdout=subprocess.PIPE,
+        timeout=60,
+    )
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # what a closed terminal reads as
+        while part := os.read(main, 65536):
+            shown += part
+    os.close(main)
+    assert (done.returncode, done.stdout) == (0, b"")
+    states = [s.strip() for s in shown.decode().replace("\n", "\r").split("\r")]
+    assert "checkpoint 1 is damaged" in states
+    bars = [state for state in states if "step" in state]
+    assert bars[0].startswith("0%")
+    assert "step 0/4" in bars[0]
+    assert bars[-1].startswith("100%")
+    assert "step 4/4  D 1.5  G 0.5" in bars[-1]
+    assert "img/s" in bars[-1]
+    assert sum(shown.count(text) for text in (b"Traceback", b"Warning")) == 0
