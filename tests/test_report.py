@@ -214,7 +214,7 @@ def test_moments_have_the_first_and_the_last_and_are_denser_at_the_start():
     assert chosen == [0, 100, 200, 300, 600, 1000, 1800, 3200, 5600, 10000]
     assert report.moments([5]) == [5]
     assert report.moments([]) == []
-    assert report.moments(range(11), count=10) == [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]
+    assert report.moments(range(11), count=10) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
 
 
 def previews(folder: Path, steps, shape=(16, 32, 32, 1)) -> list[Path]:
@@ -460,7 +460,7 @@ def test_on_a_terminal_there_is_a_bar_that_no_line_tears(tmp_path):
     os.close(main)
     assert (done.returncode, done.stdout) == (0, b"")
     states = [s.strip() for s in shown.decode().replace("\n", "\r").split("\r")]
-    assert "checkpoint 1 is damaged" in states
+    assert states.count("checkpoint 1 is damaged") == 1
     bars = [state for state in states if "step" in state]
     assert bars[0].startswith("0%")
     assert "step 0/4" in bars[0]

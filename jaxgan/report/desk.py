@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxgan.errors import UsageError
 from jaxgan.report.history import progress
-from jaxgan.report.lines import Pace, advance, line
+from jaxgan.report.lines import SHORT, Pace, advance, line
 from jaxgan.report.pictures import Picture, save_png
 from jaxgan.report.plots import losses_plot
 from jaxgan.workdir import truncate_metrics
@@ -166,20 +166,18 @@ def _bar(steps: int, batch_size: int, resume_step: int) -> Iterator[Say]:
     known: dict[str, float] = {}
 
     def say(step: int, metrics: dict[str, float], pace: Pace) -> None:
-        known.update(metrics)
-        bar.set_description_str(line(step, steps, known, pace, batch_size), False)
-        bar.update(step - bar.n)
-        bar.refresh()
+        known.update((name, metrics[name]) for name in SHORT if name in metrics)
+        bar.n = step
+        bar.set_description_str(line(step, steps, known, pace, batch_size))
 
-    form = "{percentage:3.0f}% {bar:10} {desc}"
     with (
         tqdm(
             total=steps,
             initial=resume_step,
             desc=line(resume_step, steps, {}),
-            bar_format=form,
+            bar_format="{percentage:3.0f}% {bar} {desc}",
             dynamic_ncols=True,
         ) as bar,
-        logging_redirect_tqdm([logging.getLogger(), log]),
+        logging_redirect_tqdm(),
     ):
         yield say
