@@ -46,11 +46,22 @@ class Config:
     preset: str = _flag(
         "auto", "game", "defaults for all flags below: " + ", ".join(PRESETS)
     )
-    task: str = _flag("generate(64)", "game", "how the generator meets a batch")
-    networks: str = _flag("small", "game", "a pair of networks")
-    loss: str = _flag("relativistic", "game", "the adversarial loss")
+    task: str = _flag(
+        "generate(64)",
+        "game",
+        "how the generator meets a batch: generate(dim, latents)",
+    )
+    networks: str = _flag("small", "game", "a pair of networks: small, mlp, dcgan")
+    loss: str = _flag(
+        "relativistic",
+        "game",
+        "the adversarial loss: minimax, non_saturating, least_squares, wasserstein, "
+        "hinge, relativistic",
+    )
     d_terms: str = _flag(
-        "r1(1)|r2(1)", "game", "terms added to the discriminator's loss"
+        "r1(1)|r2(1)",
+        "game",
+        "terms added to the discriminator's loss: r1, r2, gradient_penalty",
     )
     g_terms: str = _flag("", "game", "terms added to the generator's loss")
     d_updates: int = _flag(
@@ -59,7 +70,10 @@ class Config:
 
     batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
     g_optimizer: str = _flag(
-        "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the generator's optimizer"
+        "adam(2e-3, b1=0.0, b2=0.99)",
+        "optimisation",
+        "the generator's optimizer: adam, adamw, rmsprop, sgd, clip_by_global_norm, "
+        "clip_weights; rates may be linear, cosine, warmup",
     )
     d_optimizer: str = _flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"

@@ -22,6 +22,9 @@ def guarded(main: Callable[[], int]) -> int:
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before there was anything to save, or a second time
+        print("interrupted", file=sys.stderr)
+        return 130
 
 
 def keep_compiled() -> None:

@@ -6,7 +6,13 @@ import pytest
 
 from jaxgan import config
 from jaxgan.core import UsageError
+from jaxgan.losses import LOSSES
+from jaxgan.networks import NETWORKS
+from jaxgan.optimizers import OPTIMIZERS
 from jaxgan.presets import PRESETS
+from jaxgan.regularizers import REGULARIZERS
+from jaxgan.schedules import SCHEDULES
+from jaxgan.tasks import TASKS
 
 
 def test_the_command_line_wins_over_the_preset_over_the_defaults():
@@ -71,6 +77,20 @@ def test_help_groups_every_flag_with_its_default(capsys):
     for group in ("data:", "game:", "optimisation:", "run:", "reports:", "machine:"):
         assert group in text
     assert "[10000]" in text
+
+
+def test_help_names_all_there_is():
+    named = {f.name: f.metadata["help"] for f in dataclasses.fields(config.Config)}
+    tables = {
+        "loss": LOSSES,
+        "networks": NETWORKS,
+        "task": TASKS,
+        "d_terms": REGULARIZERS,
+        "g_optimizer": {**OPTIMIZERS, **SCHEDULES},
+        "preset": PRESETS,
+    }
+    for flag, table in tables.items():
+        assert all(name in named[flag] for name in table), flag
 
 
 def test_only_what_extends_or_reports_a_run_may_change():

@@ -15,9 +15,7 @@ W = jnp.array([3.0, 4.0])  # slope 5
 def inputs(critic, real, fake, step=0):
     keys = jax.random.split(jax.random.key(0), len(real))
     none = Critique(jnp.zeros(()))
-    return LossInputs(
-        Samples(real, fake), none, none, critic, keys, jnp.asarray(step)
-    )
+    return LossInputs(Samples(real, fake), none, none, critic, keys, jnp.asarray(step))
 
 
 def value(term, critic, real, fake, step=0):
