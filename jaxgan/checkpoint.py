@@ -297,6 +297,5 @@ def _system_error(error: Exception) -> str:
 
 def _reason(error: BaseException) -> str:
     """The first words of what Orbax raises, which may be a page."""
-    line = (str(error).splitlines() or [""])[0] or type(error).__name__
-    line = line.split(" See full")[0]
-    return line if len(line) <= 120 else line[:117] + "..."
+    line = (str(error).splitlines() or [""])[0].split(" See full")[0]
+    return line[:120] or type(error).__name__
