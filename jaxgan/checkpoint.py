@@ -78,8 +78,7 @@ def save(
     Raises `UsageError` when this save, or the one before, could not be written.
     """
     step = int(state.step)
-    if score is not None and not math.isfinite(score):
-        score = None
+    scored = score is not None and math.isfinite(score)
     with _one_line(Path(manager.directory)):
         if step not in manager.all_steps():
             manager.save(
@@ -89,7 +88,7 @@ def save(
                     history=ocp.args.JsonSave(history),
                     config=ocp.args.JsonSave(config),
                 ),
-                metrics=None if score is None else {"score": float(score)},
+                metrics={"score": float(score)} if scored else None,
                 force=True,
             )
         if wait:
