@@ -78,7 +78,7 @@ def save(
     Raises `UsageError` when this save, or the one before, could not be written.
     """
     step = int(state.step)
-    scored = score is not None and math.isfinite(score)
+    score = math.inf if score is None else float(score)
     with _one_line(Path(manager.directory)):
         if step not in manager.all_steps():
             manager.save(
@@ -88,7 +88,7 @@ def save(
                     history=ocp.args.JsonSave(history),
                     config=ocp.args.JsonSave(config),
                 ),
-                metrics={"score": float(score)} if scored else None,
+                metrics={"score": score} if math.isfinite(score) else None,
                 force=True,
             )
         if wait:
