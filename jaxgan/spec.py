@@ -115,7 +115,8 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     signature = inspect.signature(factory)
     try:
         bound = signature.bind(*args, **kwargs, **given)
-        _check_kinds(signature, bound.arguments)
+        said = {k: v for k, v in bound.arguments.items() if k not in given}
+        _check_kinds(signature, said)
     except TypeError as error:
         shown = [str(p) for p in signature.parameters.values() if p.name not in given]
         raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error

@@ -113,15 +113,18 @@ def run_steps(
 ) -> TrainState:
     """Steps until all are done or a signal came; tells and keeps on the way."""
     config, step = plan.config, int(state.step)
+    first = step
     feed = open_feed(plan, step)
     program = parallel.compiled(step_of(plan), feed, plan.devices)
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
-    if step == 0:
-        show(0, state, clerk)
+    look_first(step, state, clerk)
     while step < config.steps and not stopped():
         count = min(plan.steps_per_call, config.steps - step)
         given = (state, feed.at(step, count), key)
-        state, metrics = program(count, *given)(*given)
+        call = program(count, *given)
+        if step == first:
+            clerk.report.start(step)
+        state, metrics = call(*given)
         waiting.append((step, metrics))
         step += count
         jax.block_until_ready(waiting[-3:][0][1])  # the host is two calls ahead
@@ -214,6 +217,14 @@ def tell(step: int, waiting: list[tuple[int, Any]], clerk: Clerk) -> None:
     }
     clerk.report.log(step, {**means, "seconds": seconds(clerk)})
     waiting.clear()
+
+
+def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
+    """Compiles what draws and compares; tells of both where the run begins."""
+    picture, score = clerk.gallery.picture(state.ema), clerk.gallery.score(state.ema)
+    if step == 0:
+        clerk.report.preview(0, picture)
+        clerk.report.log(0, {"score": score})
 
 
 def show(step: int, state: TrainState, clerk: Clerk) -> None:

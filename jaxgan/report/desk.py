@@ -31,6 +31,8 @@ class Report(NamedTuple):
     """`log(step, metrics)`: a line, the metrics file, and TensorBoard."""
     preview: Callable[[int, Picture | np.ndarray], None]
     """`preview(step, picture)`: samples/step_XXXXXXXX.png, and TensorBoard."""
+    start: Callable[[int], None]
+    """`start(step)`: all is compiled, the clock of steps per second starts now."""
 
 
 @contextmanager
@@ -62,8 +64,10 @@ def open_report(
 
         def tell(step: int, metrics: dict[str, float]) -> None:
             nonlocal pace
-            pace = advance(pace, step, time.monotonic())
             known = {"step": step, "images": step * batch_size}
+            if step > pace.step:
+                pace = advance(pace, step, time.monotonic())
+                metrics = {**metrics, "steps_per_second": pace.rate}
             with _writable(workdir):
                 append(workdir / "metrics.jsonl", {**known, **metrics})
             for name, value in metrics.items():
@@ -79,8 +83,12 @@ def open_report(
             shape = "HWC" if picture.pixels.ndim == 3 else "HW"
             board.add_image("samples", picture.pixels, step, dataformats=shape)
 
+        def start(step: int) -> None:
+            nonlocal pace
+            pace = Pace(step, time.monotonic())
+
         try:
-            yield Report(tell, preview)
+            yield Report(tell, preview, start)
         finally:
             try:
                 summarise(workdir)

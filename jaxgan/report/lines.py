@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 SHORT = {"discriminator/loss": "D", "generator/loss": "G", "score": "score"}
-SILENT = ("grad_norm", "real", "fake")
+SILENT = ("grad_norm", "param_norm", "real", "fake")
 """Measures that are drawn and not printed."""
 
 

@@ -47,7 +47,8 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
     if samples.ndim == 4:
         return Picture(grid(samples), layout(samples.shape))
     if samples.ndim == 2 and samples.shape[1] == 2:
-        return Picture(scatter(samples, real))
+        extent = 1.25 * float(np.abs(samples if real is None else real).max())
+        return Picture(scatter(samples, real, extent=extent))
     return Picture(curves(samples, real))
 
 

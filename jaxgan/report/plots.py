@@ -60,7 +60,7 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
 def panels(names: list[str]) -> list[Panel]:
     """What is drawn where: losses, logits, further terms, gradients, score."""
     players = ("discriminator", "generator")
-    measured = {"loss", "real", "fake", "grad_norm"}
+    measured = {"loss", "real", "fake", "grad_norm", "param_norm"}
     terms = {
         name: name.replace("/", " ")
         for name in names
