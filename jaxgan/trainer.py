@@ -90,6 +90,8 @@ def run(plan: Plan, folder: Path) -> int:
     if stopped():
         log.warning("stopped at step %d; the same command resumes", int(state.step))
         return 128 + stopped()
+    log.info("done: look at %s", folder / "progress.png")
+    log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
     return 0
 
 

@@ -129,8 +129,8 @@ def test_batch_norm_by_hand():
     x = jnp.array([[1.0], [3.0]])
     layer = layers.BatchNorm()
     start = layer.init(jax.random.key(0), x, train=False)
-    y: Any
-    y, new = layer.apply(start, x, train=True, mutable=["batch_stats"])
+    out: Any = layer.apply(start, x, train=True, mutable=["batch_stats"])
+    y, new = out
     np.testing.assert_allclose(y, [[-1 / 1.001**0.5], [1 / 1.001**0.5]], rtol=1e-6)
     norm = new["batch_stats"]["norm"]
     np.testing.assert_allclose(norm["mean"], [0.02], rtol=1e-5)

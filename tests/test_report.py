@@ -354,6 +354,7 @@ def test_a_run_is_told_everywhere(tmp_path, lines, capfd):
         ["step 2/8", "G 1"],
     ]
     written = metrics_of(tmp_path)
+    assert all(line.pop("steps_per_second") > 0 for line in written)
     assert written == [
         {"step": 1, "images": 4, "generator/loss": 0.5, "seconds": 1.0},
         {"step": 2, "images": 8, "generator/loss": 1.0, "seconds": 2.0},
@@ -367,7 +368,7 @@ def test_a_run_is_told_everywhere(tmp_path, lines, capfd):
     board = events(tmp_path)
     points = [(e.step, e.value) for e in board.Scalars("generator/loss")]
     assert points == [(1, 0.5), (2, 1.0)]
-    assert board.Tags()["scalars"] == ["generator/loss"]
+    assert board.Tags()["scalars"] == ["generator/loss", "steps_per_second"]
     assert [e.step for e in board.Images("samples")] == [1, 2]
     assert capfd.readouterr() == ("", ""), "all else is silent"
 

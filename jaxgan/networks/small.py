@@ -57,7 +57,8 @@ class Generator(nn.Module):
             x = nn.leaky_relu(depth_to_space(_conv(4 * above)(x)), 0.2)
         x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
         x = depth_to_space(nn.Conv(4 * channels, (3, 3))(x))
-        return jnp.tanh(x)[:, :height, :width]
+        x = x[:, :height, :width]
+        return x if train else jnp.clip(x, -1, 1)
 
 
 class Discriminator(nn.Module):
