@@ -90,7 +90,7 @@ class Config:
     )
 
     steps: int = _flag(
-        15_000, "run", "steps in all: d_updates of D, then one of G", changes=True
+        12_000, "run", "steps in all: d_updates of D, then one of G", changes=True
     )
     seed: int = _flag(0, "run", "the seed of everything")
     workdir: str = _flag(

@@ -13,6 +13,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "networks": "mlp((128, 128, 128), (128, 128, 128), d_activation='swish')",
         "batch_size": 256,
         "d_terms": "r1(0.1)|r2(0.1)",
+        "samples": 512,
     },
     # The tutorials' perceptrons, with dropout in D.
     "mlp": {

@@ -17,7 +17,7 @@ from jaxgan.tasks import TASKS
 
 def test_the_command_line_wins_over_the_preset_over_the_defaults():
     got = config.parse(["--preset=wgan", "--batch_size=32"])
-    assert (got.loss, got.batch_size, got.steps) == ("wasserstein", 32, 15_000)
+    assert (got.loss, got.batch_size, got.steps) == ("wasserstein", 32, 12_000)
     assert config.parse([]) == config.make()
 
 
@@ -52,7 +52,7 @@ def test_flags_round_trip():
         (["--stepz=5"], "no flag --stepz: did you mean --steps?"),
         (["--xyzzy"], "no flag --xyzzy: see --help"),
         (["--steps=five"], "argument --steps: invalid int value: 'five'"),
-        (["--steps=-5"], "--steps=-5: must be at least 1, such as --steps=15000"),
+        (["--steps=-5"], "--steps=-5: must be at least 1, such as --steps=12000"),
         (["--batch_size=0"], "--batch_size=0: must be at least 1"),
         (["--seed=-1"], "--seed=-1: must be at least 0"),
         (["--ema_half_life=nan"], "--ema_half_life=nan: must be at least 0"),
@@ -76,7 +76,7 @@ def test_help_groups_every_flag_with_its_default(capsys):
         assert f"--{field.name}" in text
     for group in ("data:", "game:", "optimisation:", "run:", "reports:", "machine:"):
         assert group in text
-    assert "[15000]" in text
+    assert "[12000]" in text
 
 
 def test_help_names_all_there_is():
