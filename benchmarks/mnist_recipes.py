@@ -35,10 +35,11 @@ ARMS = {
     "R1 alone": ["--d_terms=r1(1)"],
     "no penalty": ["--d_terms="],
     "R1 + R2, classic loss": ["--loss=non_saturating"],
-    "gamma 10": ["--d_terms=r1(10)|r2(10)"],
-    "mlp": ["--preset=mlp"],
-    "lsgan": ["--preset=lsgan"],
-    "dcgan": ["--preset=dcgan"],
+    **{
+        name: [f"--preset={name}"]
+        for name in ("mlp", "mlp-small", "goodfellow", "goodfellow-ns")
+    },
+    **{name: [f"--preset={name}"] for name in ("dcgan", "lsgan", "wgan")},
 }
 
 
@@ -110,9 +111,10 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
         samples = np.load(out)["samples"]
     probabilities, features = judge(data.normalise({"image": samples})["image"])
     shares = np.bincount(probabilities.argmax(1), minlength=10) / len(samples)
-    last = Path(workdir, "metrics.jsonl").read_text().splitlines()[-1]
+    lines = map(json.loads, Path(workdir, "metrics.jsonl").read_text().splitlines())
+    *_, last = lines
     return {
-        "steps": json.loads(last)["step"],
+        "steps": last["step"],
         "confident": float((probabilities.max(1) > 0.9).mean()),
         "classes": int((shares > 0).sum()),
         "rarest": float(shares.min()),

@@ -229,7 +229,7 @@ def needs(program: Any) -> list[str]:
             "temporaries": memory.temp_size_in_bytes,
         }
         sizes["in all, per device"] = sum(sizes.values())
-        lines += [f"memory, {name}: {n / 2**20:,.1f} MiB" for name, n in sizes.items()]
+        lines += [f"memory, {name}: {n / 2**20:,.2f} MiB" for name, n in sizes.items()]
     if "flops" in cost:
-        lines.append(f"compute: {cost['flops'] / 1e9:,.2f} GFLOP per call and device")
+        lines.append(f"compute: {cost['flops'] / 1e9:,.4f} GFLOP per call and device")
     return lines

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,11 +81,12 @@ def run(plan: Plan, folder: Path) -> int:
         report.open_report(
             folder, steps=config.steps, batch_size=images, resume_step=first
         ) as told,
+        closing(open_feed(plan, first)) as feed,
         stop_signals() as stopped,
     ):
         gallery = open_gallery(plan, keys.gallery)
         clerk = Clerk(told, gallery, checkpoints, history, time.monotonic())
-        state = run_steps(plan, state, keys.run, clerk, stopped)
+        state = run_steps(plan, state, keys.run, feed, clerk, stopped)
         save(plan, state, clerk, wait=True)
     if stopped():
         log.warning("stopped at step %d; the same command resumes", int(state.step))
@@ -110,16 +111,16 @@ def run_steps(
     plan: Plan,
     state: TrainState,
     key: jax.Array,
+    feed: parallel.Feed,
     clerk: Clerk,
     stopped: Callable[[], int],
 ) -> TrainState:
     """Steps until all are done or a signal came; tells and keeps on the way."""
-    config, step = plan.config, int(state.step)
-    first = step
-    feed = open_feed(plan, step)
+    config, first = plan.config, int(state.step)
     program = parallel.compiled(step_of(plan), feed, plan.devices)
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
-    look_first(step, state, clerk)
+    look_first(first, state, clerk)
+    step = first
     while step < config.steps and not stopped():
         count = min(plan.steps_per_call, config.steps - step)
         given = (state, feed.at(step, count), key)
@@ -129,7 +130,8 @@ def run_steps(
         state, metrics = call(*given)
         waiting.append((step, metrics))
         step += count
-        jax.block_until_ready(waiting[-3:][0][1])  # the host is two calls ahead
+        if len(waiting) > 2:
+            jax.block_until_ready(waiting[-3])  # the host runs two calls ahead
         log_due, sample_due, save_due = due(step, count, config)
         if log_due or save_due:
             settle(waiting, clerk)  # so that nothing that is not finite is ever saved
@@ -140,7 +142,6 @@ def run_steps(
         if save_due and step < config.steps:
             save(plan, state, clerk)
     settle(waiting, clerk)
-    feed.close()
     return state
 
 

@@ -245,3 +245,49 @@ def test_twenty_kills_lose_nothing_that_was_saved(pictures, tmp_path):
     whole = run(pictures, tmp_path / "whole", end, save_every=5, log_every=1)
     same(state_of(workdir, end), state_of(whole, end))
     assert values(workdir) == values(whole)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_dry_run_tells_what_would_run_and_writes_nothing(
+    pictures, tmp_path, capsys, devices
+):
+    flags = argv(pictures, tmp_path / "new", 20, devices=devices)
+    assert train.main([*flags, "--dry_run"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"devices={devices}" in said
+    for start in ("generator: ", "discriminator: ", "memory, in all", "compute: "):
+        [line] = [x for x in said if x.startswith(start)]
+        assert float(line.split()[-2 if "compute" not in start else 1].replace(",", ""))
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("dataset", ["ring8", "npz"])
+def test_vectors_train_too(tmp_path, dataset):
+    path = tmp_path / "points.npz"
+    np.savez(path, x=np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32))
+    given = {
+        "dataset": "ring8" if dataset == "ring8" else f"npz:{path}",
+        "preset": "toy",
+        "networks": "mlp((8,), (8,))",
+        "workdir": tmp_path / "run",
+        "steps": 4,
+        "batch_size": 16,
+        "devices": 1,
+        "samples": 8,
+    }
+    assert train.main([f"--{k}={v}" for k, v in given.items()]) == 0
+    assert (tmp_path / "run" / "progress.png").exists()
+
+
+def test_a_folder_of_wide_colour_pictures_trains(tmp_path):
+    rng = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 256, (12, 20, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / label / f"{i}.png")
+    given = {**TINY, "dataset": f"folder:{tmp_path / 'pets'}", "steps": 2}
+    given |= {"workdir": tmp_path / "run", "input": "host", "image_size": "10x16"}
+    assert train.main([f"--{k}={v}" for k, v in given.items()]) == 0
+    data = json.loads((tmp_path / "run" / "data.json").read_text())
+    assert (data["shape"], data["classes"]) == ([10, 16, 3], ["cat", "dog"])

@@ -1,0 +1,75 @@
+"""From flags to a game: every preset runs, and what does not fit names its flag."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from games import images
+
+from jaxgan import recipe
+from jaxgan.config import make
+from jaxgan.core import UsageError
+from jaxgan.presets import PRESETS
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_takes_finite_steps(name):
+    chosen = make(preset=name, batch_size=8)
+    shape = (2,) if name == "toy" else (28, 28, 1)
+    built = recipe.build(chosen, shape, unroll=True)
+    state, step = jax.jit(built.init)(KEY), jax.jit(built.step)
+    k = chosen.d_updates
+    for i in range(2):
+        pictures = images(8 * k, seed=i, shape=shape).reshape(k, 8, *shape)
+        state, metrics = step(state, {"image": jnp.asarray(pictures)}, KEY)
+        assert np.isfinite(list(metrics.values())).all(), metrics
+    terms = {f"discriminator/{term}" for term in built.terms.discriminator}
+    assert terms <= set(metrics)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"networks": "dcgan"}, "--networks: dcgan wants images, not vectors"),
+        ({"networks": "mlp((-4,))"}, "--networks=mlp((-4,)) and --task=generate(64)"),
+        ({"task": "generate(0)"}, "--task: dim=0: a latent has at least 1 entry"),
+        ({"task": "generate(4, latents='cauchy')"}, "--task: latents='cauchy'"),
+        ({"loss": "hinge|minimax"}, "--loss: wants one of"),
+        ({"loss": ""}, "--loss: wants one of"),
+        ({"g_optimizer": "clip_weights(1)"}, "--g_optimizer"),
+        ({"d_terms": "r1(gamma='a')"}, "--d_terms"),
+    ],
+)
+def test_what_does_not_fit_names_its_flag(flags, message):
+    with pytest.raises(UsageError) as error:
+        recipe.build(make(**{"preset": "toy", "task": "generate(64)", **flags}), (2,))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_task_without_its_labels_is_told_before_anything_compiles():
+    def init(key):
+        del key
+        return {}["label"]
+
+    with pytest.raises(UsageError, match=r"wants 'label' with each example, which"):
+        recipe.check(init, make(dataset="folder:plain"))
+
+
+def test_labels_are_in_the_example_only_where_there_are_some():
+    assert set(recipe.example_batch((2,), 3, labelled=False)()) == {"image"}
+    batch = recipe.example_batch((4, 4, 1), 3, labelled=True)()
+    assert batch["image"].shape == (3, 4, 4, 1)
+    assert batch["label"].dtype == jnp.int32
+
+
+def test_sampling_may_change_the_latents():
+    built = recipe.build(make(preset="toy", batch_size=4), (2,))
+    state = jax.jit(built.init)(KEY)
+    keys = jax.random.split(KEY, 4)
+    batch = {"image": jnp.zeros((4, 2))}
+    same = built.draw(state.ema, batch, keys, lambda z: jnp.zeros_like(z))
+    np.testing.assert_array_equal(same[0], same[3])
+    assert (built.draw(state.ema, batch, keys)[0] != same[0]).any()
