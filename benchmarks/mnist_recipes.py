@@ -34,7 +34,7 @@ ARMS = {
     "default": [],
     "R1 alone": ["--d_terms=r1(1)"],
     "no penalty": ["--d_terms="],
-    "R1 + R2, classic loss": ["--loss=non_saturating"],
+    "classic loss + R1 + R2": ["--loss=non_saturating"],
     **{
         name: [f"--preset={name}"]
         for name in ("mlp", "mlp-small", "goodfellow", "goodfellow-ns")

@@ -190,6 +190,12 @@ def make(**said: Any) -> Config:
     return config
 
 
+def saved(fields: dict[str, Any]) -> Config:
+    """The config of a `config.json`; what another version knew is left out."""
+    known = {f.name for f in dataclasses.fields(Config)}
+    return make(**{name: value for name, value in fields.items() if name in known})
+
+
 def flags(config: Config) -> dict[str, Any]:
     """The config as JSON has it: every flag by name."""
     return dataclasses.asdict(config)

@@ -35,9 +35,13 @@ def pick(count: int) -> list[Device]:
     """The first `count` local devices, 0 for all.
 
     Raises:
-      UsageError: if there are not so many.
+      UsageError: if there are not so many, or none at all.
     """
-    devices = jax.local_devices()
+    try:
+        devices = jax.local_devices()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"jax starts on no device: {reason}") from error
     if not 0 <= count <= len(devices):
         raise UsageError(
             f"--devices={count}: there are {len(devices)}; 0 takes all of them"

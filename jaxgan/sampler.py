@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import checkpoint, recipe, report, workdir
-from jaxgan.config import make
+from jaxgan.config import saved
 from jaxgan.core import Tree
 from jaxgan.errors import UsageError
 from jaxgan.gallery import AT_ONCE, draw_many
@@ -46,7 +46,7 @@ def sample(request: Request) -> int:
 
 def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     """The game of a workdir, the generator's variables, and the facts of its data."""
-    config = make(**workdir.read_config(request.workdir))
+    config = saved(workdir.read_config(request.workdir))
     facts = workdir.read_data(request.workdir)
     game = recipe.build(config, tuple(facts["shape"]), labelled=bool(facts["classes"]))
     state = jax.eval_shape(game.init, jax.random.key(0))
