@@ -142,6 +142,8 @@ def run_steps(
         if save_due and step < config.steps:
             save(plan, state, clerk)
     settle(waiting, clerk)
+    if waiting:  # stopped between two marks
+        tell(step, waiting, clerk)
     return state
 
 
