@@ -88,6 +88,9 @@ def train_classifier(data_dir: str | None, epochs: int = 6, batch: int = 128):
 
     probabilities, features = judge(test["image"])
     accuracy = float((probabilities.argmax(1) == test["label"]).mean())
+    sure = float((probabilities.max(1) > 0.9).mean())
+    print(f"classifier: {100 * accuracy:.2f} % of the 10,000 test digits right,")
+    print(f"more than 0.9 probability for {100 * sure:.1f} % of them")
     return judge, features[:5000], accuracy
 
 
@@ -147,7 +150,6 @@ def main() -> None:
     said = parser.parse_args()
     keep_compiled()
     judge, real, accuracy = train_classifier(said.data_dir)
-    print(f"classifier: {100 * accuracy:.2f} % of the 10,000 test digits")
     if said.judge:
         print(json.dumps(judged(said.judge, judge, real, said.checkpoint)))
         return

@@ -22,8 +22,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3)",
         "loss": "non_saturating",
         "batch_size": 128,
-        "g_optimizer": "adam(2e-4)",
-        "d_optimizer": "adam(2e-4)",
+        "g_optimizer": "adam(2e-4, b1=0.5)",
+        "d_optimizer": "adam(2e-4, b1=0.5)",
     },
     # One hidden layer each.
     "mlp-small": {
