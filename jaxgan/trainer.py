@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ def run(plan: Plan, folder: Path) -> int:
         report.open_report(
             folder, steps=config.steps, batch_size=images, resume_step=first
         ) as told,
-        closing(open_feed(plan, first)) as feed,
+        open_feed(plan, first) as feed,
         stop_signals() as stopped,
     ):
         gallery = open_gallery(plan, keys.gallery)
@@ -147,7 +147,17 @@ def run_steps(
     return state
 
 
-def open_feed(plan: Plan, step: int) -> parallel.Feed:
+@contextmanager
+def open_feed(plan: Plan, step: int) -> Iterator[parallel.Feed]:
+    """The batches from a step on; closing it ends the threads that decode."""
+    feed = feed_of(plan, step)
+    try:
+        yield feed
+    finally:
+        feed.close()
+
+
+def feed_of(plan: Plan, step: int) -> parallel.Feed:
     """The batches from a step on, from the devices or from the host."""
     config, dataset = plan.config, plan.dataset
     if not plan.resident:
@@ -288,10 +298,9 @@ def dry_run(plan: Plan) -> None:
     state = jax.eval_shape(plan.game.init, keys.init)
     for player, params in state.params._asdict().items():
         print(f"{player}: {sum(x.size for x in jax.tree.leaves(params)):,} parameters")
-    feed = open_feed(plan, 0)
     state = parallel.replicate(jax.jit(plan.game.init)(keys.init), plan.devices)
-    given = (state, feed.at(0, plan.steps_per_call), keys.run)
-    program = parallel.compiled(step_of(plan), feed, plan.devices)
-    for line in parallel.needs(program(plan.steps_per_call, *given)):
-        print(line)
-    feed.close()
+    with open_feed(plan, 0) as feed:
+        given = (state, feed.at(0, plan.steps_per_call), keys.run)
+        program = parallel.compiled(step_of(plan), feed, plan.devices)
+        for line in parallel.needs(program(plan.steps_per_call, *given)):
+            print(line)

@@ -1,5 +1,7 @@
 """Optimizers as text: the steps they take, by hand."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,8 @@ GRADS = {"w": jnp.array([3.0, 4.0])}
 def steps(text, count=1, grads=GRADS):
     """The parameters after some steps with the same gradient."""
     tx = chain(text)
-    params, state = PARAMS, tx.init(PARAMS)
+    params: Any = PARAMS
+    state = tx.init(params)
     for _ in range(count):
         updates, state = tx.update(grads, state, params)
         params = optax.apply_updates(params, updates)
@@ -75,5 +78,5 @@ def test_something_must_move(text):
 
 def test_under_jit():
     tx = chain("rmsprop(1e-3)|clip_weights(0.01)")
-    updates, _ = jax.jit(tx.update)(GRADS, tx.init(PARAMS), PARAMS)
+    updates: Any = jax.jit(tx.update)(GRADS, tx.init(PARAMS), PARAMS)[0]
     np.testing.assert_allclose(PARAMS["w"] + updates["w"], [0.01, -0.01], rtol=1e-4)

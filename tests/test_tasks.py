@@ -53,7 +53,7 @@ def test_real_is_the_batch():
 
 @pytest.mark.parametrize("options", [{"dim": 0}, {"latents": "Normal"}])
 def test_latents_that_there_are_not(options):
-    with pytest.raises(UsageError, match="choose normal|at least 1"):
+    with pytest.raises(UsageError, match=r"choose normal|at least 1"):
         tasks.generate(**options)
 
 
