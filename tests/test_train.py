@@ -104,6 +104,15 @@ def test_resume_is_exact(pictures, finished, tmp_path):
     assert values(halves) == values(finished)
 
 
+def test_a_hundred_steps_are_fifty_and_fifty(pictures, tmp_path):
+    given = {"save_every": 50, "log_every": 10}
+    whole = run(pictures, tmp_path / "whole", 100, **given)
+    run(pictures, tmp_path / "halves", 50, **given)
+    halves = run(pictures, tmp_path / "halves", 100, **given)
+    same(state_of(whole, 100), state_of(halves, 100))
+    assert values(whole) == values(halves)
+
+
 def test_resume_between_marks_is_exact(pictures, finished, tmp_path):
     run(pictures, tmp_path / "thirds", 7)
     thirds = run(pictures, tmp_path / "thirds", 20)
