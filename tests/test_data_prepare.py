@@ -120,7 +120,7 @@ def test_files_from_the_sets_own_server(tmp_path, alone, server, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # the downloader's own
 def test_a_server_with_other_files_is_not_believed(tmp_path, alone, server):
     (tmp_path / NAMES[2]).write_bytes(b"<html>please log in</html>")
     with pytest.raises(UsageError, match=r"its server fails: .*wrong checksum"):

@@ -12,7 +12,7 @@ LAYERS = [
     ["schedules", "presets", "data", "workdir"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["regularizers", "networks", "tasks", "step"],
-    ["recipe", "parallel"],
+    ["recipe", "parallel", "request"],
     ["prepare"],
     ["gallery"],
     ["program"],

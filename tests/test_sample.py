@@ -8,6 +8,7 @@ from test_train import finished, pictures  # noqa: F401
 
 from jaxgan import sample
 from jaxgan.core import UsageError
+from jaxgan.request import seeds_of
 from jaxgan.sampler import walk
 
 
@@ -96,6 +97,6 @@ def test_a_walk_starts_and_ends_at_its_latents():
 
 
 def test_seeds_in_text():
-    assert sample.seeds_of("3") == (3,)
+    assert seeds_of("3") == (3,)
     with pytest.raises(UsageError):
-        sample.seeds_of("1,,2")
+        seeds_of("1,,2")
