@@ -21,8 +21,6 @@ from jaxgan.prepare import Plan, facts, prepare
 
 log = logging.getLogger("jaxgan")
 
-Metrics = dict[str, np.ndarray]
-
 
 class Keys(NamedTuple):
     """The run's PRNG keys, one per purpose."""
