@@ -37,7 +37,9 @@ class Samples(NamedTuple):
     condition: Tree = None
     """What both players may read: a label, a source image, a mask."""
     reconstruction: Tree = None
-    """`real` seen a second time: through a cycle, through a code."""
+    """What should be found again: `real` after a cycle, the code of a `fake`."""
+    latents: Tree = None
+    """What the generator was called with, where it was called with noise."""
 
 
 class Critique(NamedTuple):
@@ -56,11 +58,20 @@ class LossInputs(NamedTuple):
     real: Critique
     fake: Critique
     critic: Callable[[Tree], Critique]
-    """The discriminator on the same condition, for terms that differentiate it."""
+    """The discriminator on the same condition, augmented alike, with one dropout mask.
+
+    It takes samples that are not augmented yet, for terms that differentiate it.
+    """
     keys: jax.Array
     """One PRNG key per example, `[B]`, the same on any number of devices."""
     step: jax.Array
     """The step, `[]`, int32: what schedules are read at."""
+    generator: Callable[[Tree], Tree] | None = None
+    """The generator on the same condition, as a function of latents."""
+    params: Tree = None
+    """The parameters that this loss moves: those of its player."""
+    axis: str | None = None
+    """The device axis that holds the rest of the batch, for means over all of it."""
 
 
 class Term(NamedTuple):
@@ -68,6 +79,18 @@ class Term(NamedTuple):
 
     init: Callable[[], Tree]
     apply: Callable[[LossInputs, Tree], tuple[jax.Array, Tree]]
+
+
+class Augment(NamedTuple):
+    """How samples are changed before the discriminator sees them, and how often."""
+
+    init: Callable[[], Tree]
+    apply: Callable[[jax.Array, Tree, jax.Array], Tree]
+    """(keys `[B]`, samples, p) to samples; the same keys change them alike."""
+    strength: Callable[[Tree, jax.Array], jax.Array]
+    """(memory, step) to p, `[]` in [0, 1]."""
+    update: Callable[[LossInputs, Tree], Tree]
+    """D's newest answers and the memory to the next memory."""
 
 
 Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]

@@ -10,8 +10,8 @@ import numpy as np
 from jaxgan import data, report
 from jaxgan.core import Batch, Tree
 from jaxgan.metrics import swd
+from jaxgan.objective import example_keys
 from jaxgan.prepare import Plan
-from jaxgan.step import example_keys
 
 AT_ONCE = 128
 

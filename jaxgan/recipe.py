@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import spec, step
+from jaxgan import objective, spec, step
 from jaxgan.config import Config
 from jaxgan.core import Batch, Players, Task, Term, TrainState, Tree, UsageError
 from jaxgan.losses import LOSSES
@@ -74,7 +74,7 @@ def build(
 
     check(init, config)
     train_step = step.make_step(
-        step.make_loss(task, nets, terms, axis),
+        objective.make_loss(task, nets, terms, axis=axis),
         optimizers,
         decay=ema_decay(config.ema_half_life, config.batch_size, config.ema_ramp),
         axis=axis,
@@ -115,7 +115,7 @@ def check(init: Callable[[jax.Array], TrainState], config: Config) -> None:
 def _draw(task: Task, nets: Players[nn.Module]) -> Callable:
     def draw(variables, batch, keys, change=lambda z: z):
         unused = jax.random.key(0)  # nothing is dropped when sampling
-        generator, _ = step.bind(nets.generator, variables, unused, train=False)
+        generator, _ = objective.bind(nets.generator, variables, unused, train=False)
         return task(lambda z, *args: generator(change(z), *args), batch, keys).fake
 
     return draw

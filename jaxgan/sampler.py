@@ -15,8 +15,8 @@ from jaxgan.config import saved
 from jaxgan.core import Tree
 from jaxgan.errors import UsageError
 from jaxgan.gallery import AT_ONCE, draw_many
+from jaxgan.objective import example_keys
 from jaxgan.request import Request
-from jaxgan.step import example_keys
 
 log = logging.getLogger("jaxgan")
 

@@ -3,6 +3,8 @@
 import ast
 import difflib
 import inspect
+import types
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -40,11 +42,13 @@ def parse(text: str) -> list[Call]:
 def build(text: str, table: Table, nested: Table | None = None, **given: Any) -> dict:
     """Calls the factory in `table` behind every name in `text`; a dict by name.
 
+    A wrapper has the name of what it wraps: `every(16, r1(10))` is `r1`.
+
     Args:
       text: a recipe, such as `r1(10)|r2(10)`.
       table: factories by name.
       nested: factories that may stand as arguments, such as schedules.
-      **given: keywords that every factory takes beside those in the text.
+      **given: keywords for every factory that takes them, beside those in the text.
 
     Raises:
       UsageError: for an unknown name, wrong arguments, or a name that comes twice.
@@ -54,9 +58,10 @@ def build(text: str, table: Table, nested: Table | None = None, **given: Any) ->
     """
     built = {}
     for call in parse(text):
-        if call.name in built:
-            raise UsageError(f"{call.name!r} comes twice in {text!r}: say it once")
-        built[call.name] = _make(call, table, nested or {}, given)
+        name = _label(call, table)
+        if name in built:
+            raise UsageError(f"{name!r} comes twice in {text!r}: say it once")
+        built[name] = _make(call, table, nested or {}, given)
     return built
 
 
@@ -110,9 +115,10 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     if call.name not in table:
         raise unknown(call.name, table)
     factory = table[call.name]
+    signature = inspect.signature(factory)
+    given = {k: v for k, v in given.items() if k in signature.parameters}
     args = [_resolve(a, nested) for a in call.args]
     kwargs = {k: _resolve(v, nested) for k, v in call.kwargs.items()}
-    signature = inspect.signature(factory)
     try:
         bound = signature.bind(*args, **kwargs, **given)
         said = {k: v for k, v in bound.arguments.items() if k not in given}
@@ -125,14 +131,49 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
 
 def _check_kinds(signature: inspect.Signature, arguments: Mapping[str, Any]) -> None:
     """Numbers where numbers stand, and text where text does; raises TypeError."""
-    kinds = {int: int, float: (int, float), str: str}
     for name, value in arguments.items():
         wanted = signature.parameters[name].annotation
-        wrong = isinstance(value, str) and wanted is not str
-        if wrong or (wanted in kinds and not isinstance(value, kinds[wanted])):
-            kind = getattr(wanted, "__name__", "a number")
-            raise TypeError(f"{name} is {kind}, not {value!r}")
+        if not _fits(value, wanted):
+            kind = getattr(wanted, "__name__", None) or "a number or a schedule"
+            shown = f"a {type(value).__name__}" if _is_built(value) else repr(value)
+            raise TypeError(f"{name} is {kind}, not {shown}")
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    """Whether a value is of an annotation, as far as annotations tell."""
+    if wanted is inspect.Parameter.empty:
+        return not isinstance(value, str)
+    kinds = typing.get_args(wanted) if _is_union(wanted) else (wanted,)
+    return any(_is_a(value, kind) for kind in kinds)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float)
+    if inspect.isclass(kind) and not typing.get_origin(kind):
+        return isinstance(value, kind)
+    if typing.get_origin(kind) is Callable:
+        return callable(value)
+    return not (isinstance(value, str) or _is_built(value))
+
+
+def _is_union(wanted: Any) -> bool:
+    return typing.get_origin(wanted) in (typing.Union, types.UnionType)
+
+
+def _is_built(value: Any) -> bool:
+    """Whether it came out of a factory, such as a term."""
+    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 def _resolve(value: Any, nested: Table) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], Call):
+        return [_make(part, nested, nested, {}) for part in value]
     return _make(value, nested, nested, {}) if isinstance(value, Call) else value
+
+
+def _label(call: Call, table: Table) -> str:
+    """The name of what a wrapper wraps, of the call itself if it wraps nothing."""
+    inner = [a for a in (*call.args, *call.kwargs.values()) if isinstance(a, Call)]
+    named = [part for part in inner if part.name in table]
+    return _label(named[0], table) if named else call.name

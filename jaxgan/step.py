@@ -1,133 +1,14 @@
-"""The two-player loss, and the one train step of every task."""
+"""The one train step of every task."""
 
-import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
-import chex
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from jaxgan.core import (
-    Batch,
-    LossInputs,
-    Players,
-    Samples,
-    Task,
-    Term,
-    TrainState,
-    Tree,
-)
-
-Terms = Players[dict[str, Term]]
-
-
-class LossKeys(NamedTuple):
-    """The PRNG keys of one evaluation of a loss, one per purpose."""
-
-    task: jax.Array
-    terms: jax.Array
-    generator: jax.Array
-    discriminator: jax.Array
-    critic: jax.Array
-
-
-def example_keys(key: jax.Array, count: int, axis: str | None = None) -> jax.Array:
-    """One key per example, `[count]`, by its number in the whole batch.
-
-    So 1, 2 and 8 devices draw the same noise for the same example.
-    """
-    first = jax.lax.axis_index(axis) * count if axis else 0
-    return jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(count))
-
-
-def bind(
-    net: nn.Module, variables: dict, key: jax.Array, train: bool
-) -> tuple[Callable[..., Tree], Callable[[], Tree]]:
-    """A network as a plain function, and a second one that tells its newest stats.
-
-    Every call has a dropout key of its own.
-    """
-    params = variables["params"]
-    stats = {k: v for k, v in variables.items() if k != "params"}
-    box = [stats, 0]  # lives only while the step is traced
-
-    def call(*args, **kwargs):
-        rngs = {"dropout": jax.random.fold_in(key, box[1])}
-        box[1] += 1
-        current = {"params": params, **box[0]}
-        apply = functools.partial(net.apply, current, *args, **kwargs, train=train)
-        if not train:
-            return apply()
-        out, box[0] = apply(rngs=rngs, mutable=list(box[0]))
-        return out
-
-    return call, lambda: box[0]
-
-
-def make_loss(
-    task: Task, nets: Players[nn.Module], terms: Terms, axis: str | None = None
-) -> Callable:
-    """Returns loss(own, player, state, batch, key) -> (value, (stats, memory, values)).
-
-    `own` are the parameters of `player`, the only ones the loss is a function of;
-    `values` is what each term contributed, by `player/term`.
-    """
-
-    def loss(own, player, state, batch, key):
-        keys = LossKeys(*jax.random.split(key, len(LossKeys._fields)))
-        params = state.params._replace(**{player: own})
-        g_vars = {"params": params.generator, **state.stats.generator}
-        d_vars = {"params": params.discriminator, **state.stats.discriminator}
-        g, g_stats = bind(nets.generator, g_vars, keys.generator, train=True)
-        d, d_stats = bind(nets.discriminator, d_vars, keys.discriminator, train=True)
-        critic, _ = bind(nets.discriminator, d_vars, keys.critic, train=True)
-        count = len(jax.tree.leaves(batch)[0])
-        samples = task(g, batch, example_keys(keys.task, count, axis))
-        check_samples(samples)
-        inputs = LossInputs(
-            samples=samples,
-            real=d(samples.real, samples.condition),
-            fake=d(samples.fake, samples.condition),
-            critic=lambda x: critic(x, samples.condition),
-            keys=example_keys(keys.terms, count, axis),
-            step=state.step,
-        )
-        memory = getattr(state.term_state, player)
-        results = {
-            name: term.apply(inputs, memory[name])
-            for name, term in getattr(terms, player).items()
-        }
-        values = {f"{player}/{name}": value for name, (value, _) in results.items()}
-        chex.assert_rank(list(values.values()), 0)
-        if player == "discriminator":
-            values |= mean_logits(inputs)
-        memory = {name: memory for name, (_, memory) in results.items()}
-        stats = getattr(Players(g_stats, d_stats), player)()
-        total = sum(value for value, _ in results.values())
-        return total, (stats, memory, values)
-
-    return loss
-
-
-def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:
-    """What D says of real and of fake on average, for the log."""
-
-    def mean(logits):
-        return jnp.stack([jnp.mean(x) for x in jax.tree.leaves(logits)]).mean()
-
-    return {
-        "discriminator/real": mean(inputs.real.logits),
-        "discriminator/fake": mean(inputs.fake.logits),
-    }
-
-
-def check_samples(samples: Samples) -> None:
-    """Fails while tracing if a generator's output is not shaped as its data."""
-    chex.assert_trees_all_equal_structs(samples.real, samples.fake)
-    chex.assert_trees_all_equal_shapes_and_dtypes(samples.real, samples.fake)
+from jaxgan.core import Batch, Players, Task, TrainState, Tree
+from jaxgan.objective import Terms, example_keys
 
 
 def init_state(
@@ -175,6 +56,7 @@ def make_step(
     decay: Callable[[jax.Array], jax.typing.ArrayLike],
     axis: str | None = None,
     unroll: bool = False,
+    parts: int = 1,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -187,15 +69,16 @@ def make_step(
       decay: share of the running mean that stays, as a function of the step.
       axis: name of the device axis to average gradients, statistics and metrics over.
       unroll: write D's updates out instead of looping (faster on CPU).
+      parts: gradients of so many parts of a batch are averaged before an update.
     """
+    gradient = accumulated(loss, parts, unroll)
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-        grad = jax.value_and_grad(loss, has_aux=True)
-        (_, (stats, memory, values)), grads = grad(own, player, state, batch, key)
+        found = gradient(player, state, batch, key)
         if axis:
-            mean = jax.lax.pmean((stats, memory, values, grads), axis)
-            stats, memory, values, grads = mean
+            found = jax.lax.pmean(found, axis)
+        grads, stats, memory, values = found
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
         values[f"{player}/grad_norm"] = optax.tree.norm(grads)
@@ -218,6 +101,37 @@ def make_step(
         return state.replace(step=state.step + 1, ema=ema), {**last[1], **g_values}
 
     return step
+
+
+def accumulated(loss: Callable, parts: int, unroll: bool) -> Callable:
+    """Returns gradient(player, state, batch, key) -> (grads, stats, memory, values).
+
+    The batch is taken in `parts`, one after the other, which needs so many times less
+    memory; means over the batch inside a term or a network are then over one part.
+    """
+
+    def one(player, state, batch, key, part):
+        grad = jax.grad(loss, has_aux=True)
+        own = getattr(state.params, player)
+        grads, aux = grad(own, player, state, batch, key, part)
+        return (grads, *aux)
+
+    def gradient(player, state, batch, key):
+        if parts == 1:
+            return one(player, state, batch, key, 0)
+
+        def body(state, x):
+            grads, stats, memory, values = one(player, state, x[0], key, x[1])
+            own, opt = getattr(state.params, player), getattr(state.opt_state, player)
+            return _put(state, player, own, stats, opt, memory), (grads, values)
+
+        split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
+        state, found = loop(body, state, (split, jnp.arange(parts)), unroll)
+        grads, values = jax.tree.map(lambda x: x.mean(0), found)
+        stats, memory = getattr(state.stats, player), getattr(state.term_state, player)
+        return grads, stats, memory, values
+
+    return gradient
 
 
 def loop(

@@ -28,7 +28,7 @@ def generate(dim: int = 100, latents: str = "normal") -> Task:
 
     def task(generator, batch, keys):
         z = jax.vmap(lambda key: draw(key, (dim,)))(keys)
-        return Samples(batch["image"], generator(z))
+        return Samples(batch["image"], generator(z), latents=z)
 
     return task
 

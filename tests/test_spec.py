@@ -1,5 +1,8 @@
 """Recipes as text: what is read, and what is said when it cannot be."""
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import pytest
 
 from jaxgan import spec
@@ -11,6 +14,10 @@ TABLE = {
     "net": lambda width=8, *, shape: ("net", width, shape),
 }
 NESTED = {"linear": lambda start, end, steps: ("linear", start, end, steps)}
+
+
+class Pair(NamedTuple):
+    value: Any
 
 
 def test_calls_keep_their_order_and_arguments():
@@ -75,3 +82,46 @@ def test_kinds_are_checked_before_the_call(text, message):
 def test_one_means_one():
     with pytest.raises(UsageError, match="wants one of: l1, net, r1"):
         spec.build_one("r1|l1", TABLE)
+
+
+def often(n: int, term: Pair) -> Pair:
+    return Pair(n * term.value)
+
+
+def pair(value: float | Callable[[int], float] = 1.0) -> Pair:
+    return Pair(value)
+
+
+WRAPPERS = {"often": often, "pair": pair, "other": pair}
+
+
+def test_a_wrapper_has_the_name_of_what_it_wraps():
+    text = "often(2, pair(3))|often(2, often(2, other(1)))"
+    assert spec.build(text, WRAPPERS, WRAPPERS) == {"pair": (6,), "other": (4,)}
+    with pytest.raises(UsageError, match="'pair' comes twice"):
+        spec.build("often(2, pair(3))|pair", WRAPPERS, WRAPPERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("often(2, 3)", "term is Pair, not 3"),
+        ("pair(often(2, pair(1)))", "value is a number or a schedule, not a Pair"),
+        ("pair('a')", "value is a number or a schedule, not 'a'"),
+    ],
+)
+def test_what_is_wrapped_is_checked_too(text, message):
+    with pytest.raises(UsageError) as error:
+        spec.build(text, WRAPPERS, WRAPPERS)
+    assert message in str(error.value)
+
+
+def test_schedules_and_lists_of_calls_are_arguments():
+    nested = {"half": lambda: len, "one": lambda: 1}
+    assert spec.build_one("pair(half())", WRAPPERS, nested).value is len
+    table = {"all": lambda parts: parts}
+    assert spec.build_one("all(one|one())", table, nested) == [1, 1]
+
+
+def test_given_keywords_pass_by_factories_that_do_not_take_them():
+    assert spec.build_one("l1(2)", TABLE, shape=(2,)) == ("l1", 2)

@@ -9,7 +9,7 @@ import optax
 import pytest
 from games import TINY, batches, config, differs, game, same
 
-from jaxgan import recipe, step
+from jaxgan import objective, recipe, step
 from jaxgan.core import Critique, Players, Samples
 from jaxgan.losses import stateless
 
@@ -50,7 +50,7 @@ def test_d_updates_leave_the_generator_and_its_statistics_alone():
     chosen = config("batch_norm")
     nets = recipe.build(chosen, (8, 8, 1)).nets
     built, state = game(chosen)
-    loss = step.make_loss(built.task, nets, built.terms)
+    loss = objective.make_loss(built.task, nets, built.terms)
     batch = jax.tree.map(lambda x: x[0], batches(chosen))
 
     def of(own):
@@ -157,7 +157,7 @@ def test_without_half_life_the_mean_is_the_newest():
 def test_samples_are_drawn_without_dropout_or_batch_statistics():
     chosen = config("batch_norm")
     built, state = game(chosen)
-    keys = step.example_keys(KEY, 6)
+    keys = objective.example_keys(KEY, 6)
     zeros = {"image": jnp.zeros((6, 8, 8, 1))}
     six = built.draw(state.ema, zeros, keys)
     two = built.draw(state.ema, {"image": zeros["image"][:2]}, keys[:2])
@@ -169,7 +169,7 @@ def test_samples_are_drawn_without_dropout_or_batch_statistics():
 def test_a_generator_of_the_wrong_shape_fails_while_tracing():
     samples = Samples(jnp.zeros((2, 8, 8, 1)), jnp.zeros((2, 8, 8, 3)))
     with pytest.raises(AssertionError):
-        step.check_samples(samples)
+        objective.check_samples(samples)
 
 
 class Linear(nn.Module):
@@ -205,7 +205,7 @@ def test_one_step_of_a_linear_game_by_hand():
 
     batch = {"image": jnp.full((4, 1), 2.0)}
     state = step.init_state(KEY, task, nets, terms, optimizers, batch)
-    loss = step.make_loss(task, nets, terms)
+    loss = objective.make_loss(task, nets, terms)
     one = step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
     after, metrics = jax.jit(one)(state, {"image": batch["image"][None]}, KEY)
     np.testing.assert_allclose(after.params.discriminator["a"], 1.1, rtol=1e-6)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import step, tasks
+from jaxgan import objective, tasks
 from jaxgan.core import UsageError
 
-KEYS = step.example_keys(jax.random.key(0), 2_000)
+KEYS = objective.example_keys(jax.random.key(0), 2_000)
 BATCH = {"image": jnp.zeros((2_000, 3))}
 
 
@@ -59,9 +59,9 @@ def test_latents_that_there_are_not(options):
 
 def test_example_keys_are_those_of_the_whole_batch():
     devices = 4
-    whole = jax.random.key_data(step.example_keys(jax.random.key(3), 8))
+    whole = jax.random.key_data(objective.example_keys(jax.random.key(3), 8))
     parts = jax.pmap(
-        lambda key, _: jax.random.key_data(step.example_keys(key, 2, "devices")),
+        lambda key, i: jax.random.key_data(objective.example_keys(key, 2, 2 * i)),
         axis_name="devices",
         in_axes=(None, 0),
         devices=jax.devices()[:devices],
