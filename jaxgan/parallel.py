@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import Batch, Device, Tree, UsageError
+from jaxgan.core import Batch, Device, TrainState, Tree, UsageError
+from jaxgan.runs import AXES, together
 from jaxgan.step import loop
 
 log = logging.getLogger("jaxgan")
@@ -28,6 +29,8 @@ class Feed(NamedTuple):
     """Traced: (passed, step, i) to raw batches `[k, B, ...]` of the i-th step."""
     axis: Any = None
     """The axes of what is passed that are split over devices, as `pmap` takes them."""
+    runs: Any = None
+    """The axes of what is passed that are runs, as `vmap` takes them."""
     close: Callable[[], None] = lambda: None
 
 
@@ -105,6 +108,27 @@ def replicate(tree: Tree, devices: list[Device]) -> Tree:
     return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
 
 
+def place(state: TrainState, devices: list[Device], runs: int) -> TrainState:
+    """A state on the devices: the same on each of them, or the runs spread over them."""
+    if runs == 1:
+        return replicate(state, devices)
+    mesh = jax.sharding.Mesh(np.array(devices), AXIS)
+
+    def put(axis, tree):
+        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, _spec(axis)))
+
+    return jax.tree.map(put, AXES, state, is_leaf=_is_none)
+
+
+def _spec(axis: int | None) -> jax.sharding.PartitionSpec:
+    spread = () if axis is None else (*[None] * axis, AXIS)
+    return jax.sharding.PartitionSpec(*spread)
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
 def resident(
     arrays: Tree,
     order: Callable[[int], np.ndarray],
@@ -112,28 +136,31 @@ def resident(
     updates: int,
     batch: int,
     devices: list[Device],
+    runs: int = 1,
 ) -> Feed:
     """A data set that lies on the devices; the host sends one order per epoch.
 
     Args:
       arrays: all examples, `[N, ...]` per field.
-      order: the permutation `[N]` of an epoch.
+      order: the permutation `[N]` of an epoch, one row for each of several runs.
       updates: batches per step.
       batch: examples per batch, over all devices.
       devices: where each keeps the whole set and gathers its own part.
+      runs: how many are trained at once, each with batches of its own.
     """
     size = len(jax.tree.leaves(arrays)[0])
     per_epoch = size // (updates * batch)
-    local = batch // len(devices)
+    split = len(devices) if runs == 1 else 1
+    local = batch // split
     data = replicate(arrays, devices)
-    firsts = local * np.arange(len(devices)) if len(devices) > 1 else np.int32(0)
+    firsts = local * np.arange(split) if split > 1 else np.int32(0)
     kept: dict[int, Any] = {}
 
     def at(step, count):
         del count  # at most an epoch: two orders serve
         epoch = step // per_epoch
         if epoch not in kept:
-            orders = np.stack([order(epoch), order(epoch + 1)])
+            orders = np.stack([order(epoch), order(epoch + 1)], axis=-2)
             kept.clear()
             kept[epoch] = replicate((orders, np.int32(epoch)), devices)
         return data, kept[epoch], firsts
@@ -146,17 +173,20 @@ def resident(
         numbers = orders[step // per_epoch - first, places]
         return jax.tree.map(lambda x: x[numbers], data)
 
-    return Feed(at, select, axis=(None, None, 0))
+    return Feed(at, select, axis=(None, None, 0), runs=(None, (0, None), None))
 
 
-def streamed(batches: Any, *, devices: list[Device]) -> Feed:
+def streamed(batches: Any, *, devices: list[Device], runs: int = 1) -> Feed:
     """A data set that comes from the host, step by step.
 
     Args:
-      batches: a generator of `[k, B, ...]` per field and step.
-      devices: over which axis B is split.
+      batches: a generator of `[k, B, ...]` per field and step, or of `[runs, k, B,
+        ...]` for several runs.
+      devices: over which axis B is split, or the runs are.
+      runs: how many are trained at once.
     """
-    many = len(devices) > 1
+    many = len(devices) > 1 and runs == 1
+    steps_axis = 0 if runs == 1 else 1
 
     def split(x):
         k, b, *shape = x.shape
@@ -165,13 +195,16 @@ def streamed(batches: Any, *, devices: list[Device]) -> Feed:
     def at(step, count):
         del step  # the generator was started at the right one
         several = [next(batches) for _ in range(count)]
-        return jax.tree.map(lambda *x: np.stack([split(y) for y in x]), *several)
+        return jax.tree.map(
+            lambda *x: np.stack([split(y) for y in x], steps_axis), *several
+        )
 
     def select(passed, step, i):
         del step
         return jax.tree.map(lambda x: x[i], passed)
 
-    return Feed(at, select, axis=2 if many else None, close=batches.close)
+    axis = 2 if many else None
+    return Feed(at, select, axis=axis, runs=0, close=batches.close)
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
@@ -186,7 +219,9 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
     return call
 
 
-def compiled(step: Callable, feed: Feed, devices: list[Device]) -> Callable:
+def compiled(
+    step: Callable, feed: Feed, devices: list[Device], runs: int = 1
+) -> Callable:
     """Returns get(count, *arguments): the program of so many steps.
 
     Each program is compiled once, when it is first asked for.
@@ -197,7 +232,8 @@ def compiled(step: Callable, feed: Feed, devices: list[Device]) -> Callable:
         if count not in programs:
             started = time.monotonic()
             many = many_steps(step, feed, count)
-            programs[count] = mapped(many, feed, devices).lower(*arguments).compile()
+            spread = mapped if runs == 1 else several_runs
+            programs[count] = spread(many, feed, devices).lower(*arguments).compile()
             taken = time.monotonic() - started
             log.info("compiled %d step(s) per call in %.1f s", count, taken)
         return programs[count]
@@ -220,6 +256,26 @@ def mapped(call: Callable, feed: Feed, devices: list[Device]) -> Any:
         devices=devices,
         donate_argnums=0,
     )
+
+
+def several_runs(call: Callable, feed: Feed, devices: list[Device]) -> Any:
+    """The call for several runs: side by side on one device, spread over several.
+
+    A device has its runs whole, so that none waits for another.
+    """
+    axes = (AXES, feed.runs, 0)
+    call = together(call, axes, unroll=devices[0].platform == "cpu")
+    if len(devices) == 1:
+        return jax.jit(call, donate_argnums=0)
+    mesh = jax.sharding.Mesh(np.array(devices), AXIS)
+    spread = jax.shard_map(
+        call,
+        mesh=mesh,
+        in_specs=jax.tree.map(_spec, axes, is_leaf=_is_none),
+        out_specs=(jax.tree.map(_spec, AXES, is_leaf=_is_none), _spec(1)),
+        check_vma=False,
+    )
+    return jax.jit(spread, donate_argnums=0)
 
 
 def needs(program: Any) -> list[str]:

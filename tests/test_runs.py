@@ -1,0 +1,127 @@
+"""Runs side by side are the runs of their seeds."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from games import batches, config, game, images, same
+
+from jaxgan import parallel, runs
+
+SIZE, RUNS = 50, 4
+
+
+def order(seed, epoch):
+    return np.random.default_rng([seed, epoch]).permutation(SIZE).astype(np.int32)
+
+
+def stream(chosen, seed):
+    """What `resident` gathers, from the host."""
+    arrays, k, b = {"image": images(SIZE)}, chosen.d_updates, chosen.batch_size
+    per_epoch = SIZE // (k * b)
+    for step in range(1_000):
+        numbers = order(seed, step // per_epoch)[step % per_epoch * k * b :][: k * b]
+        yield {"image": arrays["image"][numbers].reshape(k, b, 8, 8, 1)}
+
+
+def together(parts):
+    for several in zip(*parts, strict=True):
+        yield jax.tree.map(lambda *x: np.stack(x), *several)
+
+
+def feed_of(kind, chosen, devices, seeds):
+    count = len(seeds)
+    if kind == "resident":
+        many = count > 1
+
+        def orders(epoch):
+            rows = [order(seed, epoch) for seed in seeds]
+            return np.stack(rows) if many else rows[0]
+
+        return parallel.resident(
+            {"image": images(SIZE)},
+            orders,
+            updates=chosen.d_updates,
+            batch=chosen.batch_size,
+            devices=devices,
+            runs=count,
+        )
+    parts = [stream(chosen, seed) for seed in seeds]
+    source = together(parts) if count > 1 else parts[0]
+    return parallel.streamed(source, devices=devices, runs=count)
+
+
+def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
+    chosen = config(name)
+    built, _ = game(chosen)
+    places, many = parallel.pick(devices), len(seeds) > 1
+    states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
+    keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
+    state = parallel.place(
+        runs.stack(states) if many else states[0], places, len(seeds)
+    )
+    feed = feed_of(kind, chosen, places, seeds)
+    program = parallel.compiled(built.step, feed, places, len(seeds))
+    seen = []
+    for start in range(0, steps, count):
+        passed = (state, feed.at(start, count), keys if many else keys[0])
+        state, metrics = program(count, *passed)(*passed)
+        seen.append(jax.device_get(metrics))
+    feed.close()
+    return jax.device_get(state), jax.tree.map(lambda *x: np.concatenate(x), *seen)
+
+
+@pytest.mark.parametrize("kind", ["resident", "streamed"])
+@pytest.mark.parametrize("devices", [1, 2])
+def test_each_run_is_the_run_of_its_seed(kind, devices):
+    # on the CPU they are written out: the same operations, so the same bits
+    state, metrics = train("dropout", range(RUNS), kind, devices)
+    assert state.step.shape == ()
+    assert metrics["generator/loss"].shape == (8, RUNS)
+    for seed in (0, 3):
+        alone, told = train("dropout", [seed], kind)
+        same(runs.one(state, seed), alone)
+        same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
+
+
+@pytest.mark.parametrize("name", ["k", "batch_norm"])
+def test_vmapped_runs_are_the_written_out_ones(name):
+    # vmap groups matrix products and convolutions: sums in another order
+    chosen = config(name)
+    built, _ = game(chosen)
+    states = [jax.jit(built.init)(jax.random.key(i)) for i in range(3)]
+    given = [batches(chosen, i) for i in range(3)]
+    data = jax.tree.map(lambda *x: jnp.stack(x), *given)
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    def call(state, passed, key):
+        state, metrics = built.step(state, passed, key)
+        return state, jax.tree.map(lambda x: x[None], metrics)
+
+    done = [
+        jax.jit(runs.together(call, (runs.AXES, 0, 0), unroll))(
+            runs.stack(states), data, keys
+        )
+        for unroll in (True, False)
+    ]
+    chex.assert_trees_all_close(*done, atol=1e-5)
+
+
+def test_a_run_that_diverges_stands_still_and_the_others_go_on():
+    chosen = config("k")
+    built, state = game(chosen)
+    step = jax.jit(runs.standing(built.step))
+    good, bad = batches(chosen), jax.tree.map(lambda x: x * jnp.nan, batches(chosen))
+    kept, metrics = step(state, bad, jax.random.key(0))
+    assert not np.isfinite(metrics["discriminator/loss"])
+    same(kept.replace(step=state.step), state)
+    assert int(kept.step) == 1
+    moved, _ = step(state, good, jax.random.key(0))
+    same(moved, jax.jit(built.step)(state, good, jax.random.key(0))[0])
+
+
+def test_one_takes_what_stack_put_there():
+    states = [game(config("small"))[1] for _ in range(2)]
+    states[1] = jax.tree.map(lambda x: x + 1, states[1]).replace(step=states[0].step)
+    same(runs.one(runs.stack(states), 1), states[1])
