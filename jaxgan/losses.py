@@ -25,35 +25,45 @@ def each(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
     return jnp.asarray(sum(leaves) / len(leaves))
 
 
-def minimax(smooth: float = 0.0) -> Players[Term]:
+def over_batch(x: jax.Array, axis: str | None) -> jax.Array:
+    """Mean over axis 0 of the batch of all devices, `[B, ...]` to `[...]`."""
+    mean = jnp.mean(x, 0)
+    return mean if axis is None else jax.lax.pmean(mean, axis)
+
+
+def minimax(smooth: float = 0.0, smooth_fake: float = 0.0) -> Players[Term]:
     """The value function itself, saturating for G, https://arxiv.org/abs/1406.2661.
 
     V = E[log D(x)] + E[log(1 - D(G(z)))] with D = sigmoid(logit): G minimises its
     second half, D minimises -V. The value that G reports is log(1 - D(G(z))) <= 0.
 
     Args:
-      smooth: one-sided label smoothing, the target of real is `1 - smooth`.
+      smooth: label smoothing, D's target for real is `1 - smooth`.
+      smooth_fake: D's target for fake; G's loss does not change.
     """
     generator = stateless(lambda s: each(lambda f: -nn.softplus(f), s.fake.logits))
-    return Players(generator, _cross_entropy(smooth))
+    return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
-def non_saturating(smooth: float = 0.0) -> Players[Term]:
+def non_saturating(smooth: float = 0.0, smooth_fake: float = 0.0) -> Players[Term]:
     """As `minimax`, but G maximises log D(G(z)), https://arxiv.org/abs/1406.2661.
 
     This is what the tutorials call binary cross-entropy, computed from logits.
 
     Args:
-      smooth: one-sided label smoothing, the target of real is `1 - smooth`.
+      smooth: label smoothing, D's target for real is `1 - smooth`.
+      smooth_fake: D's target for fake; G's loss does not change.
     """
     generator = stateless(lambda s: each(lambda f: nn.softplus(-f), s.fake.logits))
-    return Players(generator, _cross_entropy(smooth))
+    return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
-def _cross_entropy(smooth: float) -> Term:
+def _cross_entropy(real: float, fake: float) -> Term:
+    """-t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) at a target t for each side."""
+
     def term(s):
-        real = each(lambda r: nn.softplus(-r) + smooth * r, s.real.logits)
-        return real + each(nn.softplus, s.fake.logits)
+        of_real = each(lambda r: nn.softplus(-r) + (1 - real) * r, s.real.logits)
+        return of_real + each(lambda f: nn.softplus(f) - fake * f, s.fake.logits)
 
     return stateless(term)
 
@@ -115,6 +125,29 @@ def relativistic() -> Players[Term]:
     return Players(generator=margin(-1.0), discriminator=margin(1.0))
 
 
+def relativistic_average() -> Players[Term]:
+    """Each sample against the other kind's mean, https://arxiv.org/abs/1807.00734.
+
+    L_D = E softplus(-(D(real) - E D(fake))) + E softplus(D(fake) - E D(real)) (RaSGAN);
+    L_G is the same with real and fake exchanged. The means are over the batch of all
+    devices, for each leaf of the logits over its examples and positions.
+    """
+
+    def against_mean(x, other, axis):
+        return jax.tree.map(lambda x, y: x - jnp.mean(over_batch(y, axis)), x, other)
+
+    def margin(sign):
+        def term(s):
+            real = against_mean(s.real.logits, s.fake.logits, s.axis)
+            fake = against_mean(s.fake.logits, s.real.logits, s.axis)
+            above = each(lambda r: nn.softplus(-sign * r), real)
+            return above + each(lambda f: nn.softplus(sign * f), fake)
+
+        return stateless(term)
+
+    return Players(generator=margin(-1.0), discriminator=margin(1.0))
+
+
 LOSSES = {
     f.__name__: f
     for f in (
@@ -124,5 +157,6 @@ LOSSES = {
         wasserstein,
         hinge,
         relativistic,
+        relativistic_average,
     )
 }

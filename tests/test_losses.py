@@ -4,24 +4,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from critics import half
+from jax.test_util import check_grads
 
 from jaxgan import losses
 from jaxgan.core import Critique, LossInputs, Samples
 
 LN2 = 0.6931471805599453
+X = jnp.array([-0.5, 0.5])
 
 
 def logits(x):
     """An array, or one per scale."""
-    scales = isinstance(x, list) and isinstance(x[0], list)
+    scales = isinstance(x, list) and not isinstance(x[0], float)
     return [jnp.asarray(leaf) for leaf in x] if scales else jnp.asarray(x)
 
 
-def inputs(real, fake):
+def inputs(real, fake, axis=None):
     """Loss inputs that hold logits only."""
     none = jnp.zeros(())
     critiques = [Critique(logits(x)) for x in (real, fake)]
-    return LossInputs(Samples(none, none), *critiques, None, none, none)  # type: ignore[arg-type]
+    given = LossInputs(Samples(none, none), *critiques, None, none, none)  # type: ignore[arg-type]
+    return given._replace(axis=axis)
 
 
 def values(loss, real, fake):
@@ -45,6 +49,8 @@ def values(loss, real, fake):
         (losses.wasserstein(), 0.0, 0.0),
         (losses.hinge(), 0.0, 2.0),
         (losses.relativistic(), LN2, LN2),
+        # softplus(0) for real and for fake
+        (losses.relativistic_average(), 2 * LN2, 2 * LN2),
     ],
 )
 def test_at_logit_zero(loss, generator, discriminator):
@@ -77,6 +83,51 @@ def test_smoothing_by_hand():
     want = -(0.9 * np.log(s) + 0.1 * np.log(1 - s)) + np.log1p(np.exp(-1))
     _, got = values(losses.minimax(smooth=0.1), [2.0], [-1.0])
     np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [losses.minimax, losses.non_saturating])
+def test_two_sided_smoothing_by_hand(loss):
+    # targets 0.9 and 0.2 at logits 2 and -1, s = sigmoid:
+    # -(0.9 log s(2) + 0.1 log s(-2)) - (0.2 log s(-1) + 0.8 log s(1))
+    def log_s(x):
+        return -np.log1p(np.exp(-x))
+
+    want = -(0.9 * log_s(2) + 0.1 * log_s(-2)) - (0.2 * log_s(-1) + 0.8 * log_s(1))
+    generator, got = values(loss(smooth=0.1, smooth_fake=0.2), [2.0], [-1.0])
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+    assert generator == values(loss(), [2.0], [-1.0])[0]  # only D's targets are smooth
+
+
+def test_smoothed_targets_are_where_d_rests():
+    # d/dx (softplus(x) - t x) = sigmoid(x) - t = 0 at x = log(t / (1 - t))
+    def loss(x):
+        term = losses.non_saturating(smooth=0.1, smooth_fake=0.2).discriminator
+        return term.apply(inputs(x[:1], x[1:]), ())[0]
+
+    rest = jnp.log(jnp.array([0.9 / 0.1, 0.2 / 0.8]))
+    np.testing.assert_allclose(jax.grad(loss)(rest), 0.0, atol=1e-6)
+
+
+def test_relativistic_average_by_hand():
+    # real (1, 3) has mean 2, fake (0, 2) mean 1: real - 1 = (0, 2), fake - 2 = (-2, 0)
+    # D: mean softplus(-(0, 2)) + mean softplus((-2, 0)) = ln 2 + softplus(-2)
+    # G: mean softplus((0, 2)) + mean softplus(-(-2, 0)) = ln 2 + softplus(2)
+    want = (LN2 + np.log1p(np.exp(2)), LN2 + np.log1p(np.exp(-2)))
+    got = values(losses.relativistic_average(), [1.0, 3.0], [0.0, 2.0])
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_relativistic_average_treats_its_players_alike():
+    # G's loss is D's with real and fake exchanged
+    loss, real, fake = losses.relativistic_average(), [0.3, -1.0], [2.0, 0.5]
+    assert values(loss, real, fake) == values(loss, fake, real)[::-1]
+
+
+def test_relativistic_losses_do_not_see_a_shift_of_all_logits():
+    for loss in (losses.relativistic(), losses.relativistic_average()):
+        here = values(loss, [0.3, -1.0], [2.0, 0.5])
+        there = values(loss, [5.3, 4.0], [7.0, 5.5])
+        np.testing.assert_allclose(here, there, rtol=1e-5)
 
 
 def test_minimax_is_the_value_function():
@@ -115,3 +166,38 @@ def test_every_scale_weighs_the_same(name):
 def test_finite_at_extreme_logits(name):
     got = values(losses.LOSSES[name](), [1e4, -1e4], [-1e4, 1e4])
     assert np.isfinite(got).all()
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_derivatives_agree_with_finite_differences(name, player):
+    # hinge has its corners at real = 1 and fake = -1
+    real, fake = jnp.array([0.3, -0.7]), jnp.array([0.6, -0.2])
+    term = getattr(losses.LOSSES[name](), player)
+
+    def value(real, fake):
+        return term.apply(inputs(real, fake), ())[0]
+
+    both = ["fwd", "rev"]
+    check_grads(value, (real, fake), order=2, modes=both, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+@pytest.mark.parametrize("name", losses.LOSSES)
+def test_two_devices_have_the_loss_of_the_whole_batch(name, player):
+    term = getattr(losses.LOSSES[name](), player)
+    x = {
+        "real": jnp.array([0.9, -0.4, 0.1, 2.0]),
+        "fake": jnp.array([-0.6, 0.2, 1.1, 0.7]),
+    }
+
+    def loss(slope, x, axis=None):
+        def scales(x):  # one logit per example, and two
+            return [slope * x, jnp.tanh(slope * x[:, None] + X)]
+
+        given = inputs(scales(x["real"]), scales(x["fake"]), axis)
+        return term.apply(given, ())[0]
+
+    halves = half(jax.value_and_grad(loss), jnp.asarray(1.5), x)
+    whole = jax.value_and_grad(loss)(jnp.asarray(1.5), x)
+    np.testing.assert_allclose(halves, whole, rtol=1e-5, atol=1e-7)

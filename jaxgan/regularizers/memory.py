@@ -1,0 +1,72 @@
+"""What terms carry from step to step, and when they are evaluated."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.core import LossInputs, Term, Tree, UsageError
+
+
+def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Returns average(old, new): `decay` of the old stays.
+
+    Raises:
+      UsageError: if `decay` is not in [0, 1).
+
+    >>> running_mean(0.75)(4.0, 8.0)
+    5.0
+    """
+    if not 0 <= decay < 1:
+        raise UsageError(f"decay={decay}: a share in [0, 1), such as 0.99")
+    return lambda old, new: decay * old + (1 - decay) * new
+
+
+def every(n: int, term: Term) -> Term:
+    """A term on each n-th step only, n times as strong, https://arxiv.org/abs/1912.04958.
+
+    It counts at steps 0, n, 2n ...; at all others its value is 0 and its memory stays
+    as it was. `every(1, term)` is the term itself. On a CPU this saves no time.
+
+    Raises:
+      UsageError: if `n` is less than 1.
+    """
+    if n < 1:
+        raise UsageError(f"every({n}, ...): n is at least 1, such as 16")
+    if n == 1:
+        return term
+
+    def apply(s: LossInputs, memory: Tree) -> tuple[jax.Array, Tree]:
+        dtype, due = jnp.result_type(float), s.step % n == 0
+
+        def now(memory):
+            value, memory = term.apply(s, memory)
+            return jnp.asarray(n * value, dtype), memory
+
+        def not_now(memory):
+            return jnp.zeros((), dtype), memory
+
+        return where_due(due, now, not_now, memory)
+
+    return Term(term.init, apply)
+
+
+def where_due(
+    due: jax.Array,
+    now: Callable[[Tree], Tree],
+    not_now: Callable[[Tree], Tree],
+    x: Tree,
+) -> Tree:
+    """now(x) if `due`, else not_now(x); both are evaluated on a CPU.
+
+    XLA for CPU gives convolutions their fast form in the outermost computation only; in
+    a branch they would cost far more than is saved.
+    """
+
+    def branch(x):
+        return jax.lax.cond(due, now, not_now, x)
+
+    def select(x):
+        return jax.tree.map(lambda a, b: jnp.where(due, a, b), now(x), not_now(x))
+
+    return jax.lax.platform_dependent(x, cpu=select, default=branch)
