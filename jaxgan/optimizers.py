@@ -1,4 +1,13 @@
-"""Optimizers as text: `clip_by_global_norm(1)|adam(2e-4, b1=0.5)`, in optax's order."""
+"""Optimizers as text: `clip_by_global_norm(1)|adam(2e-4, b1=0.5)`, in optax's order.
+
+Rates, and Adam's b1 and b2, may be schedules: of that optimizer's updates, so that a
+discriminator of five updates a step is through with one in a fifth of the steps.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -7,19 +16,34 @@ import optax
 from jaxgan.schedules import SCHEDULES, Value
 from jaxgan.spec import build, unknown
 
+Factory = Callable[..., optax.GradientTransformation]
+
 
 def adam(
-    lr: Value, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    lr: Value, b1: Value = 0.9, b2: Value = 0.999, eps: float = 1e-8
 ) -> optax.GradientTransformation:
-    """Adam, https://arxiv.org/abs/1412.6980."""
-    return optax.adam(lr, b1, b2, eps)
+    """Adam, https://arxiv.org/abs/1412.6980.
+
+    Under a schedule of b1 or b2, the bias is corrected by the newest value.
+    """
+    return _scheduled(optax.adam, b1, b2)(lr, b1, b2, eps)
 
 
 def adamw(
-    lr: Value, b1: float = 0.9, b2: float = 0.999, weight_decay: float = 1e-2
+    lr: Value,
+    b1: Value = 0.9,
+    b2: Value = 0.999,
+    weight_decay: float = 1e-2,
+    eps: float = 1e-8,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
-    return optax.adamw(lr, b1, b2, weight_decay=weight_decay)
+    make = _scheduled(optax.adamw, b1, b2)
+    return make(lr, b1, b2, eps, weight_decay=weight_decay)
+
+
+def _scheduled(factory: Factory, *values: Value) -> Factory:
+    """The factory, which takes schedules for all its numbers if one value is one."""
+    return optax.inject_hyperparams(factory) if any(map(callable, values)) else factory
 
 
 def rmsprop(
@@ -51,9 +75,104 @@ def clip_weights(bound: float = 0.01) -> optax.GradientTransformation:
     return optax.stateless(lambda updates, params: jax.tree.map(clip, updates, params))
 
 
-OPTIMIZERS = {
-    f.__name__: f
-    for f in (adam, adamw, rmsprop, sgd, clip_by_global_norm, clip_weights)
+def centralize() -> optax.GradientTransformation:
+    """Gradients of each unit's weights lose their mean, arXiv 2004.01461, equation 1.
+
+    Units are the last axis, as Flax has them; optax's own takes the first for them.
+    """
+
+    def centred(grad):
+        axes = tuple(range(grad.ndim - 1))
+        return grad - jnp.mean(grad, axes, keepdims=True) if axes else grad
+
+    return optax.stateless(lambda updates, params: jax.tree.map(centred, updates))
+
+
+def from_optax(name: str) -> Factory:
+    """Optax's factory of that name, with the arguments that text can say.
+
+    Those are numbers, schedules and booleans; a learning rate must be said.
+    """
+    factory = getattr(optax, name)
+    said = []
+    for parameter in inspect.signature(factory).parameters.values():
+        kind = _kind(parameter.annotation)
+        if parameter.name == "learning_rate":
+            said.append(parameter.replace(annotation=kind, default=parameter.empty))
+        elif kind is not None:
+            said.append(parameter.replace(annotation=kind))
+    signature = inspect.Signature(said)
+
+    def make(*args, **kwargs):
+        return factory(**signature.bind(*args, **kwargs).arguments)
+
+    make.__name__, make.__doc__ = name, factory.__doc__
+    vars(make)["__signature__"] = signature
+    return make
+
+
+def _kind(annotation: Any) -> Any:
+    """What a parameter takes, in the kinds that `spec` knows; None if it knows none."""
+    kinds = typing.get_args(annotation) or (annotation,)
+    if annotation in (bool, int):
+        return annotation
+    if float not in kinds:
+        return None
+    scheduled = any(typing.get_origin(kind) is Callable for kind in kinds)
+    return Value if scheduled else float
+
+
+ALIASES = (
+    "adabelief",
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adamax",
+    "adamaxw",
+    "adan",
+    "amsgrad",
+    "fromage",
+    "lamb",
+    "lars",
+    "lion",
+    "nadam",
+    "nadamw",
+    "novograd",
+    "optimistic_adam_v2",
+    "optimistic_gradient_descent",
+    "radam",
+    "rprop",
+    "sign_sgd",
+    "sm3",
+    "yogi",
+)
+"""Optax's optimizers that need no more than a rate and gradients, beside ours.
+
+Not `noisy_sgd`, which keeps a key of its own, nor those that ask for the loss's value.
+"""
+
+OTHERS = (
+    "adaptive_grad_clip",
+    "add_decayed_weights",
+    "clip",
+    "clip_by_block_rms",
+    "zero_nans",
+)
+"""Optax's changes of gradients and updates that go before or after an optimizer."""
+
+
+def _installed(names: tuple[str, ...]) -> dict[str, Factory]:
+    return {name: from_optax(name) for name in names if hasattr(optax, name)}
+
+
+MOVERS: dict[str, Factory] = {
+    **{f.__name__: f for f in (adam, adamw, rmsprop, sgd)},
+    **_installed(ALIASES),
+}
+OPTIMIZERS: dict[str, Factory] = {
+    **MOVERS,
+    **{f.__name__: f for f in (clip_by_global_norm, clip_weights, centralize)},
+    **_installed(OTHERS),
 }
 
 
@@ -64,6 +183,6 @@ def chain(text: str) -> optax.GradientTransformation:
     True
     """
     parts = build(text, OPTIMIZERS, SCHEDULES)
-    if not set(parts) & {"adam", "adamw", "rmsprop", "sgd"}:
-        raise unknown(text, OPTIMIZERS, "optimizer that moves parameters in")
+    if not set(parts) & set(MOVERS):
+        raise unknown(text, MOVERS, "optimizer that moves parameters in")
     return optax.chain(*parts.values())

@@ -9,10 +9,11 @@ import optax
 import pytest
 
 from jaxgan.core import UsageError
-from jaxgan.optimizers import chain
+from jaxgan.optimizers import ALIASES, MOVERS, OTHERS, chain
 
 PARAMS = {"w": jnp.array([1.0, -2.0])}
-GRADS = {"w": jnp.array([3.0, 4.0])}
+GRAD = np.array([3.0, 4.0])
+GRADS = {"w": jnp.asarray(GRAD, jnp.float32)}
 
 
 def steps(text, count=1, grads=GRADS):
@@ -70,7 +71,10 @@ def test_rates_may_be_schedules():
     np.testing.assert_allclose(got, [1 - 0.45, -2 - 0.6], rtol=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "clip_weights(0.1)", "clip_by_global_norm(1)"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "clip_weights(0.1)", "clip_by_global_norm(1)", "clip(1)|centralize|zero_nans"],
+)
 def test_something_must_move(text):
     with pytest.raises(UsageError, match="optimizer that moves parameters"):
         chain(text)
@@ -80,3 +84,146 @@ def test_under_jit():
     tx = chain("rmsprop(1e-3)|clip_weights(0.01)")
     updates: Any = jax.jit(tx.update)(GRADS, tx.init(PARAMS), PARAMS)[0]
     np.testing.assert_allclose(PARAMS["w"] + updates["w"], [0.01, -0.01], rtol=1e-4)
+
+
+def shapes(tree):
+    """What a compiled step must find again: shapes, kinds of number and structure."""
+    return jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), tree)
+
+
+LAYER = {"kernel": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "bias": jnp.array([0.5, 0.0])}
+
+
+@pytest.mark.parametrize("name", MOVERS)
+def test_every_optimizer_moves_by_its_name_and_a_rate(name):
+    tx = chain(f"{name}(1e-3)")
+    grads: Any = jax.tree.map(lambda x: x + 0.1, LAYER)
+    before: Any = jax.eval_shape(tx.init, LAYER)
+    state = tx.init(LAYER)
+    for _ in range(2):  # rprop compares two gradients
+        updates, state = jax.jit(tx.update)(grads, state, LAYER)
+        assert shapes(state) == shapes(before)
+    for update, grad in zip(*map(jax.tree.leaves, (updates, grads)), strict=True):
+        assert np.isfinite(update).all()
+        # against the gradient, and no further than some rates
+        assert (np.asarray(update) * np.asarray(grad) <= 0).all()
+        assert 0 < abs(update).max() < 0.02
+
+
+def test_optax_still_has_what_is_listed():
+    assert all(hasattr(optax, name) for name in (*ALIASES, *OTHERS))
+
+
+def test_lion_is_the_sign():
+    np.testing.assert_allclose(steps("lion(0.1, weight_decay=0.0)"), [0.9, -2.1])
+
+
+def test_arguments_keep_their_places():
+    # lion(rate, b1, b2, weight_decay): its decay is decoupled, 0.1 * 0.5 * w; between
+    # b2 and the decay optax has a parameter that text cannot say
+    got = steps("lion(0.1, 0.9, 0.99, 0.5)")
+    np.testing.assert_allclose(got, [0.9 - 0.05, -2.1 + 0.1], rtol=1e-6)
+
+
+def test_rates_of_optaxs_optimizers_may_be_schedules():
+    # 0.1 and 0.05 times the sign
+    got = steps("sign_sgd(linear(0.1, 0.0, 2))", 2)
+    np.testing.assert_allclose(got, [0.85, -2.15], rtol=1e-6)
+
+
+def test_changes_of_gradients_by_hand():
+    np.testing.assert_allclose(steps("clip(3.5)|sgd(1)"), [-2, -5.5])
+    decayed = steps("add_decayed_weights(0.5)|sgd(1)")
+    np.testing.assert_allclose(decayed, [1 - 3 - 0.5, -2 - 4 + 1])
+    # root mean square 5 / sqrt(2) becomes 1
+    rms = steps("clip_by_block_rms(1)|sgd(1)")
+    np.testing.assert_allclose(rms, [1 - 0.6 * 2**0.5, -2 - 0.8 * 2**0.5], rtol=1e-6)
+    # |g| = 5 becomes a tenth of |w| = sqrt(5), a norm over each unit's weights
+    per_unit = steps("adaptive_grad_clip(0.1)|sgd(1)")
+    np.testing.assert_allclose(per_unit, np.array([1, -2]) - 0.1 * 5**0.5 * GRAD / 5)
+    broken = {"w": jnp.array([jnp.nan, 4.0])}
+    np.testing.assert_allclose(steps("zero_nans|sgd(1)", grads=broken), [1.0, -6.0])
+
+
+def test_centralized_gradients_have_no_mean():
+    tx = chain("centralize|sgd(1)")
+    grads = {"kernel": jnp.array([[1.0, 2.0], [3.0, 6.0]]), "bias": jnp.ones(2)}
+    updates: Any = tx.update(grads, tx.init(LAYER), LAYER)[0]
+    np.testing.assert_allclose(updates["kernel"], [[1, 2], [-1, -2]])  # by columns
+    np.testing.assert_allclose(updates["bias"], [-1, -1])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lion('fast')", "learning_rate is a number or a schedule, not 'fast'"),
+        ("lion(1e-3, b1='x')", "b1 is float, not 'x'"),
+        ("lion(1e-3, mask=1)", "unexpected keyword argument 'mask'"),
+        ("rprop(linear(1, 0, 2))", "learning_rate is float, not <function"),
+        ("adafactor", "missing a required argument: 'learning_rate'"),
+        ("adadelta(None)", "learning_rate is a number or a schedule, not None"),
+        ("adam(1e-3, eps=linear(1, 0, 2))", "eps is float, not <function"),
+        ("sgd(1)|clip('a')", "max_delta is float, not 'a'"),
+        ("optimistic_adam(1)", "did you mean 'optimistic_adam_v2'"),
+    ],
+)
+def test_what_no_optimizer_takes(text, message):
+    with pytest.raises(UsageError) as error:
+        chain(text)
+    assert message in str(error.value)
+
+
+def adam_by_hand(rates, b1s, b2s, decay=0.0, eps=1e-8):
+    """Kingma and Ba's algorithm 1 with a value of each number per step, in float64."""
+    w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
+    for t, (rate, b1, b2) in enumerate(zip(rates, b1s, b2s, strict=True), start=1):
+        g = GRAD / t
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
+        w = w - rate * (m_hat / (np.sqrt(v_hat) + eps) + decay * w)
+    return w
+
+
+@pytest.mark.parametrize(
+    ("text", "rates", "b1s", "b2s", "options"),
+    [
+        (
+            "adam(0.1, b1=0.0, b2=linear(0.9, 0.99, 3))",
+            [0.1] * 5,
+            [0.0] * 5,
+            [0.9, 0.93, 0.96, 0.99, 0.99],
+            {},
+        ),
+        (
+            "adam(linear(0.1, 0.3, 4), b1=linear(0.5, 0.9, 4), b2=0.9, eps=0.01)",
+            [0.1, 0.15, 0.2, 0.25, 0.3],
+            [0.5, 0.6, 0.7, 0.8, 0.9],
+            [0.9] * 5,
+            {"eps": 0.01},
+        ),
+        (
+            "adamw(0.1, b2=linear(0.9, 0.98, 2), weight_decay=0.5, eps=0.1)",
+            [0.1] * 5,
+            [0.9] * 5,
+            [0.9, 0.94, 0.98, 0.98, 0.98],
+            {"decay": 0.5, "eps": 0.1},
+        ),
+    ],
+)
+def test_adams_moments_may_be_schedules(text, rates, b1s, b2s, options):
+    tx, params, update = chain(text), PARAMS, jax.jit(chain(text).update)
+    state = first = tx.init(params)
+    for t in range(1, 6):
+        grads: Any = {"w": GRADS["w"] / t}
+        updates, state = update(grads, state, params)
+        params: Any = optax.apply_updates(params, updates)
+        assert shapes(state) == shapes(first)
+    assert jax.tree.structure(state) == jax.tree.structure(first)
+    wanted = adam_by_hand(rates, b1s, b2s, **options)
+    np.testing.assert_allclose(params["w"], wanted, rtol=2e-5)
+
+
+def test_plain_numbers_keep_adams_plain_state():
+    states = chain("adam(0.1)").init(PARAMS), chain("adam(0.1, b2=0.9)").init(PARAMS)
+    assert len({str(jax.tree.structure(state)) for state in states}) == 1
+    assert "hyperparams" not in str(jax.tree.structure(states[0]))
