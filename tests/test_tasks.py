@@ -7,6 +7,7 @@ import pytest
 
 from jaxgan import objective, tasks
 from jaxgan.core import UsageError
+from jaxgan.networks import mlp
 
 KEYS = objective.example_keys(jax.random.key(0), 2_000)
 BATCH = {"image": jnp.zeros((2_000, 3))}
@@ -51,10 +52,109 @@ def test_real_is_the_batch():
     assert samples.condition is None
 
 
+@pytest.mark.parametrize("name", tasks.TASKS)
 @pytest.mark.parametrize("options", [{"dim": 0}, {"latents": "Normal"}])
-def test_latents_that_there_are_not(options):
+def test_latents_that_there_are_not(name, options):
     with pytest.raises(UsageError, match=r"choose normal|at least 1"):
-        tasks.generate(**options)
+        tasks.TASKS[name](**options)
+
+
+LABELLED = {**BATCH, "label": jnp.arange(2_000) % 10}
+
+
+def test_both_players_read_the_label_of_the_real_example():
+    seen = []
+
+    def generator(z, label):
+        seen.append((z, label))
+        return z[:, :3]
+
+    samples = tasks.conditional(5)(generator, LABELLED, KEYS)
+    [(z, label)] = seen
+    assert label is samples.condition is LABELLED["label"]
+    assert z is samples.latents
+    assert samples.real is LABELLED["image"]
+    # the same latents as without labels
+    np.testing.assert_array_equal(z, latents())
+
+
+def test_labels_that_are_missing_or_not_read():
+    with pytest.raises(KeyError, match="label"):
+        tasks.conditional(5)(lambda z, label: z, BATCH, KEYS)
+    with pytest.raises(UsageError, match="--generator_wrap=embed"):
+        tasks.conditional(5)(lambda z: z, LABELLED, KEYS)
+    net = mlp.Generator((3,), (4,))
+    with pytest.raises(UsageError, match="--generator_wrap=embed"):
+        tasks.conditional(5)(bound(net), LABELLED, KEYS)
+
+
+def bound(net):
+    """A network of fresh parameters as a function, as a step calls it."""
+    variables = net.init(jax.random.key(0), jnp.zeros((1, 5)), train=False)
+    return objective.bind(net, variables, jax.random.key(0), train=True)[0]
+
+
+def test_another_error_of_a_conditional_generator_is_not_hidden():
+    def broken(z, label):
+        raise TypeError("no such sum")
+
+    with pytest.raises(TypeError, match="no such sum"):
+        tasks.conditional(5)(broken, LABELLED, KEYS)
+
+
+def test_a_code_is_noise_then_a_category_then_numbers():
+    task = tasks.codes(4, categories=3, continuous=2, latents="uniform")
+    samples = task(lambda z: z, BATCH, KEYS)
+    z, code = np.asarray(samples.fake), samples.reconstruction
+    assert z.shape == (2_000, 4 + 3 + 2)
+    assert samples.latents is samples.fake
+    np.testing.assert_array_equal(z[:, 4:7], code["category"])
+    np.testing.assert_array_equal(z[:, 7:], code["continuous"])
+    assert set(np.unique(code["category"])) == {0, 1}
+    np.testing.assert_array_equal(code["category"].sum(-1), 1)
+    # 2,000 draws of probability 1/3: a deviation of 0.011
+    np.testing.assert_allclose(code["category"].mean(0), [1 / 3] * 3, atol=0.05)
+    numbers = z[:, [0, 1, 2, 3, 7, 8]]
+    assert (abs(numbers) < 1).all()
+    # variance 1/3; what is drawn apart does not go together: deviations of 0.02
+    np.testing.assert_allclose(numbers.var(0), 1 / 3, atol=0.03)
+    together = np.corrcoef(z[:, [0, 1, 2, 3, 4, 5, 7, 8]].T)
+    together[4, 5] = together[5, 4] = 0  # two categories exclude each other
+    np.testing.assert_allclose(together, np.eye(8), atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("categories", "continuous", "wanted"),
+    [(3, 0, {"category": 3}), (0, 2, {"continuous": 2})],
+)
+def test_a_code_of_one_kind(categories, continuous, wanted):
+    task = tasks.codes(4, categories, continuous)
+    samples = task(lambda z: z, BATCH, KEYS)
+    assert {k: v.shape[1] for k, v in samples.reconstruction.items()} == wanted
+    assert samples.fake.shape == (2_000, 4 + categories + continuous)
+    assert samples.fake[:, :4].std() > 0.95
+
+
+def test_a_code_depends_on_its_key_alone():
+    task = tasks.codes()
+    whole = task(lambda z: z, BATCH, KEYS).fake
+    some = task(lambda z: z, {"image": BATCH["image"][:7]}, KEYS[10:17]).fake
+    assert whole.shape == (2_000, 62 + 10 + 2)
+    np.testing.assert_array_equal(some, whole[10:17])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"categories": 1}, "categories=1: choose 0, or 2 or more"),
+        ({"categories": -1}, "categories=-1"),
+        ({"continuous": -1}, "continuous=-1: choose 0 or more"),
+        ({"categories": 0, "continuous": 0}, "and some code"),
+    ],
+)
+def test_codes_that_there_are_not(options, message):
+    with pytest.raises(UsageError, match=message):
+        tasks.codes(**options)
 
 
 def test_example_keys_are_those_of_the_whole_batch():
