@@ -1,0 +1,95 @@
+"""What the probe measures of networks that are known."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from games import config
+
+from jaxgan import probe, recipe
+from jaxgan.core import Critique, Players, Samples
+from jaxgan.data.dataset import from_arrays
+from jaxgan.prepare import Plan
+
+KEYS = jax.random.split(jax.random.key(0), 8)
+
+
+class Same(nn.Module):
+    """Samples that differ by nothing but a scale of the noise."""
+
+    @nn.compact
+    def __call__(self, z, *, train):
+        return z * self.param("scale", nn.initializers.ones, ())
+
+
+class First(nn.Module):
+    """The logit is the first entry, and twice as much on another scale."""
+
+    @nn.compact
+    def __call__(self, x, condition=None, *, train):
+        assert not train
+        a = self.param("a", nn.initializers.ones, ())
+        return Critique({"near": a * x[:, 0], "far": 3 * a * x[:, :1]})
+
+
+def measure(scale, train, held_out, known=8):
+    nets = Players(Same(), First())
+
+    def task(generator, batch, keys):
+        noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)
+        return Samples(batch["image"], generator(noise))
+
+    state = type("State", (), {})()
+    state.params = Players({"scale": jnp.float32(scale)}, {"a": jnp.float32(1.0)})
+    state.stats = Players({}, {})
+    batches = [{"image": x} for x in np.split(train, 2)]
+    kept = (
+        held_out if held_out is None else [{"image": x} for x in np.split(held_out, 2)]
+    )
+    keys = KEYS.reshape(2, 4)
+    return probe.measures(task, nets, known, 8)(state, batches, kept, keys)
+
+
+def test_means_and_the_gaps_standard_error():
+    # logits are (x + 3 x) / 2 = 2 x, x = 0..7 (mean 3.5, variance 5.25) and 10 less
+    train = np.stack([np.arange(8.0), np.zeros(8)], 1).astype(np.float32)
+    found = measure(0.0, train, train - 10)
+    np.testing.assert_allclose(found["train"], 7.0)
+    np.testing.assert_allclose(found["held_out"], -13.0)
+    np.testing.assert_allclose(found["fake"], 0.0)
+    np.testing.assert_allclose(found["spread"], np.sqrt(2 * 4 * 5.25 / 8), rtol=1e-6)
+    # of eight held-out examples only two differ: they count as two
+    found = measure(0.0, train, train - 10, known=2)
+    want = np.sqrt(4 * 5.25 / 8 + 4 * 5.25 / 2)
+    np.testing.assert_allclose(found["spread"], want, rtol=1e-6)
+
+
+def test_equal_samples_are_one_of_eight():
+    # beyond the first there are none, of eight
+    train = np.stack([np.arange(8.0), np.zeros(8)], 1).astype(np.float32)
+    assert set(measure(0.0, train, None)) == {"train", "fake", "diversity"}
+    np.testing.assert_allclose(measure(0.0, train, None)["diversity"], 0.0, atol=1e-5)
+    assert measure(50.0, train, None)["diversity"] > 0.9
+
+
+def test_a_small_set_is_taken_again_from_its_start():
+    five = from_arrays("five", {"image": np.arange(5.0)[:, None]}, origin="")
+    found = probe.batches(five, np.arange(5), count=2, size=4)
+    got = np.concatenate([x["image"][:, 0] for x in found])
+    np.testing.assert_array_equal(got, [0, 1, 2, 3, 4, 0, 1, 2])
+
+
+def test_it_leaves_the_state_alone_and_says_the_same_twice():
+    chosen = config("batch_norm", score_samples=2, samples=2)
+    pictures = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
+    dataset = from_arrays("p", {"image": pictures.astype(np.float32)}, origin="")
+    game = recipe.build(chosen, dataset.shape)
+    plan = Plan(chosen, jax.devices()[:1], dataset, game, True, 1, dataset)
+    state = jax.jit(game.init)(jax.random.key(0))
+    look = probe.open_probe(plan, jax.random.key(1))
+    first = look(state)
+    assert first == look(state)
+    assert set(first) == {
+        f"probe/{x}" for x in ("train", "held_out", "fake", "spread", "diversity")
+    }
+    np.testing.assert_allclose(first["probe/train"], first["probe/held_out"], atol=0.1)
