@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from jaxgan.errors import UsageError
@@ -11,10 +11,33 @@ from jaxgan.presets import DATASET_PRESETS, PRESETS
 from jaxgan.spec import unknown
 
 
-def _flag(default: Any, group: str, help: str, *, changes: bool = False) -> Any:
-    """A field that is a flag; `changes` if a resumed run may have another value."""
-    metadata = {"group": group, "help": help, "changes": changes}
+def _flag(
+    default: Any,
+    group: str,
+    help: str,
+    *,
+    changes: bool = False,
+    kind: Callable[[str], Any] | None = None,
+) -> Any:
+    """A field that is a flag.
+
+    `changes` if a resumed run may have another value, `kind` what reads its text.
+    """
+    kind = kind or type(default)
+    metadata = {"group": group, "help": help, "changes": changes, "kind": kind}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def value(text: str) -> float | str:
+    """A number, or the text of what gives one, such as `cosine(0, 1, 500)`.
+
+    >>> value("32e3"), value("warmup(1, 500)")
+    (32000.0, 'warmup(1, 500)')
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +59,12 @@ class Config:
     crop: str = _flag(
         "center", "data", "what is cut out before resizing: center, none, N or HxW"
     )
+    held_out: str = _flag(
+        "auto",
+        "data",
+        "what is kept from training to tell over-fitting: a split, a count, none, or "
+        "auto (the split test, else 1 in 20, at most 256)",
+    )
     input: str = _flag(
         "auto",
         "data",
@@ -49,39 +78,78 @@ class Config:
     task: str = _flag(
         "generate(64)",
         "game",
-        "how the generator meets a batch: generate(dim, latents)",
+        "how the generator meets a batch: generate(dim, latents), conditional(dim, "
+        "latents), codes(dim, categories, continuous)",
     )
     networks: str = _flag("small", "game", "a pair of networks: small, mlp, dcgan")
+    generator_wrap: str = _flag(
+        "", "game", "put around the generator, in order: embed, spectral_norm"
+    )
+    discriminator_wrap: str = _flag(
+        "",
+        "game",
+        "put around the discriminator, in order: spectral_norm, pack, minibatch_std, "
+        "projection, classifier",
+    )
     loss: str = _flag(
         "relativistic",
         "game",
         "the adversarial loss: minimax, non_saturating, least_squares, wasserstein, "
-        "hinge, relativistic",
+        "hinge, relativistic, relativistic_average",
     )
     d_terms: str = _flag(
         "r1(1)|r2(1)",
         "game",
-        "terms added to the discriminator's loss: r1, r2, gradient_penalty",
+        "terms added to the discriminator's loss: r1, r2, approximate_r1, "
+        "approximate_r2, gradient_penalty, dragan, lecam, consistency, orthogonal, "
+        "auxiliary_classifier, mutual_information, or one of these every so many "
+        "steps: every(16, r1(10)); weights may be schedules",
     )
-    g_terms: str = _flag("", "game", "terms added to the generator's loss")
+    g_terms: str = _flag(
+        "",
+        "game",
+        "terms added to the generator's loss: feature_matching, path_length, "
+        "orthogonal, auxiliary_classifier, mutual_information, every",
+    )
+    augment: str = _flag(
+        "",
+        "game",
+        "what happens to all that the discriminator sees, in order: color, "
+        "translation, cutout (DiffAugment), geometric, ada_color, noise (ADA), flip, "
+        "rotate90",
+    )
+    augment_p: float | str = _flag(
+        1.0,
+        "game",
+        "how often: a probability, a schedule, or ada(target) to adapt it",
+        kind=value,
+    )
     d_updates: int = _flag(
         1, "game", "discriminator updates per step, each on a batch of its own"
     )
 
     batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
+    accumulate: int = _flag(
+        1,
+        "optimisation",
+        "parts in which a batch is taken, to save memory; their gradients are averaged",
+    )
     g_optimizer: str = _flag(
         "adam(2e-3, b1=0.0, b2=0.99)",
         "optimisation",
-        "the generator's optimizer: adam, adamw, rmsprop, sgd, clip_by_global_norm, "
-        "clip_weights; rates may be linear, cosine, warmup",
+        "the generator's optimizer: adam, adamw, rmsprop, sgd or another of optax's, "
+        "after clip_by_global_norm and the like, before clip_weights; rates may be "
+        "linear, cosine, warmup",
     )
     d_optimizer: str = _flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"
     )
-    ema_half_life: float = _flag(
+    ema_half_life: float | str = _flag(
         32_000.0,
         "optimisation",
-        "half-life of the generator's running mean, in images; 0 for none",
+        "half-life of the generator's running mean, in images, or its schedule; 0 for "
+        "none",
+        kind=value,
     )
     ema_ramp: float = _flag(
         0.1,
@@ -93,6 +161,17 @@ class Config:
         12_000, "run", "steps in all: d_updates of D, then one of G", changes=True
     )
     seed: int = _flag(0, "run", "the seed of everything")
+    runs: int = _flag(
+        1, "run", "how many seeds, from --seed on, are trained side by side"
+    )
+    on_collapse: str = _flag(
+        "warn",
+        "run",
+        "what to do when the run collapses or stops being finite: warn, stop, or "
+        "rollback to the best checkpoint, with other noise",
+        changes=True,
+    )
+    rollbacks: int = _flag(3, "run", "rollbacks at most", changes=True)
     workdir: str = _flag(
         "", "run", "where the run lives; empty for runs/DATASET-PRESET", changes=True
     )
@@ -136,7 +215,9 @@ LEAST = {
     **dict.fromkeys(("d_updates", "batch_size", "steps", "keep", "samples"), 1),
     **dict.fromkeys(("log_every", "sample_every", "save_every"), 1),
     **dict.fromkeys(("ema_half_life", "ema_ramp", "devices", "steps_per_call"), 0),
-    **{"seed": 0, "score_samples": 2},
+    **dict.fromkeys(("accumulate", "runs"), 1),
+    **dict.fromkeys(("augment_p", "rollbacks", "seed"), 0),
+    **{"score_samples": 2},
 }
 """The smallest value of every number."""
 
@@ -184,6 +265,10 @@ def make(**said: Any) -> Config:
         raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
     config = Config(**{**PRESETS[name], **said, "preset": name})
     _check_numbers(config)
+    if config.on_collapse not in ("warn", "stop", "rollback"):
+        raise UsageError(
+            f"--on_collapse={config.on_collapse}: choose warn, stop or rollback"
+        )
     if not config.workdir:
         place = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
         config = dataclasses.replace(config, workdir=f"runs/{place.strip('-')}-{name}")
@@ -204,6 +289,8 @@ def flags(config: Config) -> dict[str, Any]:
 def _check_numbers(config: Config) -> None:
     for name, least in LEAST.items():
         value = getattr(config, name)
+        if isinstance(value, str):
+            continue  # a schedule
         if not least <= value < float("inf"):
             raise UsageError(
                 f"--{name}={value}: must be at least {least}, such as "
@@ -229,6 +316,6 @@ def _parser() -> Parser:
         if isinstance(field.default, bool):
             add(f"--{field.name}", action="store_true", help=text)
         else:
-            kind = type(field.default)
+            kind = field.metadata["kind"]
             add(f"--{field.name}", type=kind, metavar=kind.__name__.upper(), help=text)
     return parser

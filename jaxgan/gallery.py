@@ -1,13 +1,13 @@
 """What the running mean of the generator draws: pictures and a distance."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import data, report
+from jaxgan import data, report, runs
 from jaxgan.core import Batch, Tree
 from jaxgan.metrics import swd
 from jaxgan.objective import example_keys
@@ -21,8 +21,11 @@ class Gallery(NamedTuple):
 
     picture: Callable[[Tree], report.Picture]
     """The generator's variables to a picture."""
-    score: Callable[[Tree], float]
-    """The generator's variables to their distance from real examples."""
+    score: Callable[[Tree], Any]
+    """The generator's variables to their distance from real examples.
+
+    Of several runs `[runs]`; the picture has a part of each, one after the other.
+    """
 
 
 def open_gallery(plan: Plan, key: jax.Array) -> Gallery:
@@ -39,12 +42,22 @@ def open_gallery(plan: Plan, key: jax.Array) -> Gallery:
         return draw_many(draw, variables, real, example_keys(key, n))
 
     def picture(variables):
-        fake = sample(variables, picture_key, config.samples)
-        return report.picture(fake, real["image"])
+        each = -(-config.samples // config.runs)
+        fake = [sample(own, picture_key, each) for own in own_of(variables)]
+        return report.picture(np.concatenate(fake), real["image"])
 
-    def score(variables):
+    def distance_of(variables):
         fake = sample(variables, score_key, count)
         return float(distance(real["image"][:count], fake, distance_key))
+
+    def score(variables):
+        each = [distance_of(own) for own in own_of(variables)]
+        return np.array(each) if config.runs > 1 else each[0]
+
+    def own_of(variables):
+        if config.runs == 1:
+            return [variables]
+        return [runs.take(variables, 0, i) for i in range(config.runs)]
 
     return Gallery(picture, score)
 

@@ -177,7 +177,8 @@ def evaluate(
     if player == "discriminator":
         values |= mean_logits(inputs)
     memory = {name: memory for name, (_, memory) in results.items()}
-    return sum(value for value, _ in results.values()), memory, values
+    total = jnp.stack([value for value, _ in results.values()]).sum()
+    return total, memory, values
 
 
 def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:

@@ -109,7 +109,7 @@ def replicate(tree: Tree, devices: list[Device]) -> Tree:
 
 
 def place(state: TrainState, devices: list[Device], runs: int) -> TrainState:
-    """A state on the devices: the same on each of them, or the runs spread over them."""
+    """A state on the devices: the same on each, or the runs spread over them."""
     if runs == 1:
         return replicate(state, devices)
     mesh = jax.sharding.Mesh(np.array(devices), AXIS)

@@ -21,6 +21,8 @@ class Plan(NamedTuple):
     resident: bool
     """Whether the data set lies on the devices."""
     steps_per_call: int
+    held_out: data.Dataset | None
+    """Examples that training does not see."""
 
 
 def prepare(config: Config) -> Plan:
@@ -29,30 +31,64 @@ def prepare(config: Config) -> Plan:
     Raises:
       UsageError: naming the flag, and a value that works.
     """
+    check_runs(config)
     devices = parallel.pick(config.devices)
+    if config.runs > 1:
+        devices = spread(config, devices)
     log.info("%s", parallel.describe(devices))
     parallel.warn_of_missed_accelerator(devices)
-    check_batch(config.batch_size, len(devices))
-    dataset = data.load(
-        config.dataset,
-        split=config.split,
-        data_dir=config.data_dir or None,
-        image_size=config.image_size or None,
-        crop=config.crop,
-    )
+    split = len(devices) if config.runs == 1 else 1
+    check_batch(config.batch_size, split, config.accumulate)
+    dataset, held_out = load(config)
     shape = "x".join(map(str, dataset.shape))
     log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     game = recipe.build(
         config,
         dataset.shape,
-        labelled=bool(dataset.classes),
-        axis=parallel.axis_of(devices),
+        classes=len(dataset.classes),
+        axis=parallel.axis_of(devices) if config.runs == 1 else None,
+        devices=split,
         unroll=devices[0].platform == "cpu",
     )
     resident = choose_input(config.input, dataset.nbytes, devices)
     count = choose_steps_per_call(config, devices, per_epoch)
-    return Plan(config, devices, dataset, game, resident, count)
+    return Plan(config, devices, dataset, game, resident, count, held_out)
+
+
+def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
+    """The examples to train on, and those that are kept from it."""
+
+    def split(name):
+        return data.load(
+            config.dataset,
+            split=name,
+            data_dir=config.data_dir or None,
+            image_size=config.image_size or None,
+            crop=config.crop,
+        )
+
+    return data.hold_out(split(config.split), config.held_out, config.split, split)
+
+
+def check_runs(config: Config) -> None:
+    """One run can go back to a checkpoint; several share their step."""
+    if config.runs > 1 and config.on_collapse == "rollback":
+        raise UsageError(
+            f"--on_collapse=rollback goes back in one run, not in "
+            f"--runs={config.runs}: use --on_collapse=warn, or --runs=1"
+        )
+
+
+def spread(config: Config, devices: list[Device]) -> list[Device]:
+    """As many of the devices as divide the runs; each has its runs whole."""
+    fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
+    if config.devices not in (0, fitting[-1]):
+        raise UsageError(
+            f"--runs={config.runs} do not spread over --devices={config.devices}: use "
+            f"--devices={fitting[-1]} or --runs={config.devices}"
+        )
+    return devices[: fitting[-1]]
 
 
 def facts(dataset: data.Dataset) -> dict[str, Any]:
@@ -65,13 +101,18 @@ def facts(dataset: data.Dataset) -> dict[str, Any]:
     }
 
 
-def check_batch(batch_size: int, devices: int) -> None:
-    """A batch is split evenly over the devices."""
+def check_batch(batch_size: int, devices: int, parts: int = 1) -> None:
+    """A batch is split evenly over the devices, and there into parts."""
+    fits = -(-batch_size // (devices * parts)) * devices * parts
     if batch_size % devices:
-        fits = -(-batch_size // devices) * devices
         raise UsageError(
             f"--batch_size={batch_size} does not divide over {devices} devices: "
             f"use --batch_size={fits} or --devices=1"
+        )
+    if batch_size % (devices * parts):
+        raise UsageError(
+            f"--batch_size={batch_size} does not divide into --accumulate={parts} "
+            f"parts on each of {devices} device(s): use --batch_size={fits}"
         )
 
 

@@ -2,8 +2,11 @@
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgan.errors import TrainingError, UsageError
@@ -32,3 +35,26 @@ def keep_compiled() -> None:
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "jaxgan" / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], int]]:
+    """Catches SIGINT and SIGTERM; yields a function that tells the caught one, or 0.
+
+    A second signal ends the program at once.
+    """
+    caught: list[int] = []
+
+    def catch(number, _):
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    main = threading.current_thread() is threading.main_thread()
+    before = [(n, signal.signal(n, catch)) for n in numbers] if main else []
+    try:
+        yield lambda: caught[0] if caught else 0
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)

@@ -8,11 +8,21 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import objective, spec, step
+from jaxgan import augment, objective, spec, step
+from jaxgan.augment import AUGMENTATIONS, STRENGTHS
 from jaxgan.config import Config
-from jaxgan.core import Batch, Players, Task, Term, TrainState, Tree, UsageError
+from jaxgan.core import (
+    Augment,
+    Batch,
+    Players,
+    Task,
+    Term,
+    TrainState,
+    Tree,
+    UsageError,
+)
 from jaxgan.losses import LOSSES
-from jaxgan.networks import NETWORKS
+from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.optimizers import chain
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.schedules import SCHEDULES, ema_decay
@@ -41,8 +51,9 @@ def build(
     config: Config,
     shape: tuple[int, ...],
     *,
-    labelled: bool = False,
+    classes: int = 0,
     axis: str | None = None,
+    devices: int = 1,
     unroll: bool = False,
 ) -> Game:
     """The game of a config on examples of a shape.
@@ -50,65 +61,131 @@ def build(
     Args:
       config: names and numbers.
       shape: of one example, `(H, W, C)` or `(d,)`.
-      labelled: whether batches hold `label`.
+      classes: how many labels there are; 0 if batches do not hold `label`.
       axis: name of the device axis, if there are several devices.
+      devices: over how many a batch is split.
       unroll: write D's updates out instead of looping.
 
     Raises:
       UsageError: naming the flag, for whatever cannot be built.
     """
-    nets = _flag("networks", config, NETWORKS, shape=shape, axis_name=axis)
+    facts = {"classes": classes, "axis_name": axis, "shape": shape}
+    nets = networks(config, facts)
     task = _flag("task", config, TASKS)
-    loss = _flag("loss", config, LOSSES)
-    terms = Players(
-        generator={"loss": loss.generator, **_terms("g_terms", config)},
-        discriminator={"loss": loss.discriminator, **_terms("d_terms", config)},
-    )
+    changes = augmentation(config)
+    terms = terms_of(config, changes)
     optimizers = Players(
         _said("g_optimizer", config, chain), _said("d_optimizer", config, chain)
     )
-    example = example_batch(shape, config.batch_size, labelled)
+    local, parts = config.batch_size // devices, config.accumulate
 
     def init(key):
-        return step.init_state(key, task, nets, terms, optimizers, example())
+        batch = example_batch(shape, local // parts, classes)
+        return step.init_state(key, task, nets, terms, optimizers, batch)
 
-    check(init, config)
-    train_step = step.make_step(
-        objective.make_loss(task, nets, terms, axis=axis),
-        optimizers,
-        decay=ema_decay(config.ema_half_life, config.batch_size, config.ema_ramp),
-        axis=axis,
-        unroll=unroll,
+    loss = objective.make_loss(
+        task, nets, terms, augment=changes, axis=axis, parts=parts
     )
+    half_life = _value("ema_half_life", config)
+    decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
+    train_step = step.make_step(
+        loss, optimizers, decay=decay, axis=axis, unroll=unroll, parts=parts
+    )
+    batches = example_batch(shape, config.d_updates * local, classes)
+    check(config, init, train_step, batches, axis)
     return Game(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
 
 
-def example_batch(
-    shape: tuple[int, ...], count: int, labelled: bool
-) -> Callable[[], Batch]:
-    """A function that makes a batch of zeros, for initialisation and for sampling."""
+def networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
+    """The pair of networks with what is put around each."""
+    pair = _flag("networks", config, NETWORKS, **facts)
+    for player in Players._fields:
+        name = f"{player}_wrap"
 
-    def make():
-        batch = {"image": jnp.zeros((count, *shape))}
-        return batch | ({"label": jnp.zeros(count, jnp.int32)} if labelled else {})
+        def read(text):
+            return spec.build(text, WRAPPERS, **facts)
 
-    return make
+        for wrap in _said(name, config, read).values():
+            pair = pair._replace(**{player: wrap(getattr(pair, player))})
+    return pair
 
 
-def check(init: Callable[[jax.Array], TrainState], config: Config) -> None:
-    """Traces the game without compiling it, so that what does not fit is said first."""
+def augmentation(config: Config) -> Augment | None:
+    """What happens to samples before D sees them, None for nothing."""
+    parts = _said("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
+    if not parts:
+        return None
+    strength = _value("augment_p", config, STRENGTHS, batch_size=config.batch_size)
+    return _said(
+        "augment_p", config, lambda _: augment.build(list(parts.values()), strength)
+    )
+
+
+def terms_of(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
+    """Each player's loss and what is added to it."""
+    loss = _flag("loss", config, LOSSES)
+    memory = {} if augment is None else {"augment": objective.remembering(augment)}
+    return Players(
+        generator={"loss": loss.generator, **_terms("g_terms", config)},
+        discriminator={
+            "loss": loss.discriminator,
+            **_terms("d_terms", config),
+            **memory,
+        },
+    )
+
+
+def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
+    """A batch of zeros, for initialisation and for sampling.
+
+    The labels are all there are, in turn.
+    """
+    batch = {"image": jnp.zeros((count, *shape))}
+    labels = {"label": jnp.arange(count, dtype=jnp.int32) % max(classes, 1)}
+    return batch | (labels if classes else {})
+
+
+def check(
+    config: Config,
+    init: Callable[[jax.Array], TrainState],
+    train_step: Callable,
+    examples: Batch,
+    axis: str | None = None,
+) -> None:
+    """Traces the first step without compiling it, so that what does not fit is said.
+
+    Args:
+      config: whose flags are named.
+      init: a key to a state.
+      train_step: (state, batches, key) to (state, metrics).
+      examples: of all updates of a step, one after the other.
+      axis: where the step runs on several devices, the name of their axis.
+    """
+    k = config.d_updates
+    key = jax.random.key(0)
+
+    def first(examples):
+        batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
+        if axis is None:
+            return train_step(init(key), batches, key)
+        one = jax.tree.map(lambda x: x[None], batches)
+        mapped = jax.vmap(train_step, (None, 0, None), axis_name=axis)
+        return mapped(init(key), one, key)
+
     try:
-        jax.eval_shape(init, jax.random.key(0))
+        jax.eval_shape(first, examples)
     except KeyError as error:
         raise UsageError(
             f"--task={config.task} wants {error} with each example, "
             f"which --dataset={config.dataset} does not have"
         ) from error
+    except UsageError:
+        raise
     except Exception as error:  # shapes that do not fit come in many types
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
-            f"--networks={config.networks} and --task={config.task} do not fit the "
-            f"data: {reason}"
+            f"--networks={config.networks}, --task={config.task} and the terms do not "
+            f"fit the data: {reason}"
         ) from error
 
 
@@ -126,10 +203,24 @@ def _flag(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
 
 
 def _terms(name: str, config: Config) -> dict[str, Term]:
-    return _said(name, config, lambda text: spec.build(text, REGULARIZERS, SCHEDULES))
+    nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
+    return _said(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
 
 
-def _said(name: str, config: Config, build: Callable[[str], Any]) -> Any:
+def _value(
+    name: str, config: Config, more: spec.Table | None = None, **given: Any
+) -> Any:
+    """A number, or what a text makes one of at a step."""
+
+    def read(said):
+        if not isinstance(said, str):
+            return said
+        return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES, **given)
+
+    return _said(name, config, read)
+
+
+def _said(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
     """Builds what a flag says; an error names the flag."""
     try:
         return build(getattr(config, name))

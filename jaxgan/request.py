@@ -19,6 +19,8 @@ class Request(NamedTuple):
     """`last`, `best` or a step."""
     interpolate: bool
     raw: bool
+    run: int = 0
+    """Of several runs side by side, whose."""
 
 
 def parse(argv: Sequence[str] | None = None) -> Request:
@@ -45,6 +47,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         help="each row of the grid walks from one latent to another",
     )
     add("--raw", action="store_true", help="the newest parameters, not their mean")
+    add("--run", type=int, default=0, help="of several runs, which: 0, 1, ... [0]")
     said = parser.parse_flags(argv)
     if said.n < 1:
         raise UsageError(f"--n={said.n}: must be at least 1, such as --n=64")
@@ -54,7 +57,8 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         raise UsageError(f"--checkpoint={said.checkpoint}: choose last or best")
     which = said.checkpoint if said.step is None else said.step
     drawn = (said.n, seeds_of(said.seed), which)
-    return Request(said.workdir, said.out, *drawn, said.interpolate, said.raw)
+    options = (said.interpolate, said.raw, said.run)
+    return Request(said.workdir, said.out, *drawn, *options)
 
 
 def seeds_of(text: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, recipe, report, workdir
+from jaxgan import checkpoint, recipe, report, runs, workdir
 from jaxgan.config import saved
 from jaxgan.core import Tree
 from jaxgan.errors import UsageError
@@ -32,8 +32,8 @@ def sample(request: Request) -> int:
     columns = math.ceil(math.sqrt(request.n))
     change = functools.partial(walk, columns=columns) if request.interpolate else _same
     draw = jax.jit(lambda *given: game.draw(*given, change))
-    shape, labelled = tuple(facts["shape"]), bool(facts["classes"])
-    batch = recipe.example_batch(shape, min(request.n, AT_ONCE), labelled)()
+    shape, classes = tuple(facts["shape"]), len(facts["classes"])
+    batch = recipe.example_batch(shape, min(request.n, AT_ONCE), classes)
     at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
     for seed in request.seeds:
         keys = example_keys(jax.random.key(seed), request.n)
@@ -48,18 +48,24 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     """The game of a workdir, the generator's variables, and the facts of its data."""
     config = saved(workdir.read_config(request.workdir))
     facts = workdir.read_data(request.workdir)
-    game = recipe.build(config, tuple(facts["shape"]), labelled=bool(facts["classes"]))
+    if not 0 <= request.run < config.runs:
+        raise UsageError(f"--run={request.run}: there are {config.runs}, from --run=0")
+    game = recipe.build(config, tuple(facts["shape"]), classes=len(facts["classes"]))
     state = jax.eval_shape(game.init, jax.random.key(0))
+    if config.runs > 1:
+        state = jax.eval_shape(runs.stack, [state] * config.runs)
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
     folder = Path(request.workdir) / "checkpoints"
     found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
     log.info("checkpoint of step %d", int(found["step"]))
+    variables = found.get("ema")
     if request.raw:
         variables = {"params": found["params"].generator, **found["stats"].generator}
-        return game, variables, facts
-    return game, found["ema"], facts
+    if config.runs > 1:
+        variables = runs.take(variables, 0, request.run)
+    return game, variables, facts
 
 
 def check_place(out: Path) -> None:

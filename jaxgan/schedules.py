@@ -51,7 +51,7 @@ SCHEDULES = {f.__name__: f for f in (linear, cosine, warmup)}
 
 
 def ema_decay(
-    half_life: float, batch_size: int, ramp: float
+    half_life: Value, batch_size: int, ramp: float
 ) -> Callable[[jax.Array], jax.typing.ArrayLike]:
     """What a running mean keeps at a step, for a half-life counted in images.
 
@@ -59,7 +59,7 @@ def ema_decay(
     images seen so far, so that early samples do not remember the initial network.
 
     Args:
-      half_life: in images; 0 follows the parameters exactly.
+      half_life: in images, or its schedule; 0 follows the parameters exactly.
       batch_size: images per step.
       ramp: share of the images seen; 0 for no ramp.
 
@@ -69,7 +69,8 @@ def ema_decay(
 
     def decay(step):
         seen = (step + 1.0) * batch_size
-        life = jnp.minimum(half_life, ramp * seen) if ramp else half_life
+        said = at(half_life, step)
+        life = jnp.minimum(said, ramp * seen) if ramp else jnp.asarray(said)
         return jnp.where(life > 0, 0.5 ** (batch_size / jnp.maximum(life, 1e-8)), 0.0)
 
     return decay

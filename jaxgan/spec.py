@@ -124,7 +124,11 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
         said = {k: v for k, v in bound.arguments.items() if k not in given}
         _check_kinds(signature, said)
     except TypeError as error:
-        shown = [str(p) for p in signature.parameters.values() if p.name not in given]
+        shown = [
+            name if p.default is p.empty else f"{name}={p.default!r}"
+            for name, p in signature.parameters.items()
+            if name not in given
+        ]
         raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error
     return factory(*args, **kwargs, **given)
 

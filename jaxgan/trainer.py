@@ -1,23 +1,31 @@
 """One training run: restore or begin, then steps, logs, pictures and checkpoints."""
 
 import logging
-import signal
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
-from jaxgan import checkpoint, data, parallel, report, workdir
+from jaxgan import checkpoint, monitor, parallel, runs, workdir
+from jaxgan.clerk import (
+    Clerk,
+    Collapse,
+    look_first,
+    open_clerk,
+    save,
+    settle,
+    show,
+    tell,
+)
 from jaxgan.config import MAY_CHANGE, Config, flags
 from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError
-from jaxgan.gallery import Gallery, open_gallery
+from jaxgan.feeds import open_feed, step_of
 from jaxgan.prepare import Plan, facts, prepare
+from jaxgan.program import stop_signals
+from jaxgan.watch import findings
 
 log = logging.getLogger("jaxgan")
 
@@ -30,19 +38,13 @@ class Keys(NamedTuple):
     gallery: jax.Array
 
 
-class Clerk(NamedTuple):
-    """All that is told and kept of a run."""
-
-    report: report.Report
-    gallery: Gallery
-    checkpoints: Any
-    history: dict[str, Any]
-    started: float
-
-
-def keys_of(seed: int) -> Keys:
-    """The keys of a seed."""
-    return Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
+def keys_of(seed: int, rollbacks: int = 0) -> Keys:
+    """The keys of a seed; after a rollback all but the gallery's are others."""
+    keys = Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
+    if rollbacks == 0:
+        return keys
+    init, run = (jax.random.fold_in(key, rollbacks) for key in (keys.init, keys.run))
+    return Keys(init, run, keys.gallery)
 
 
 def train(config: Config) -> int:
@@ -52,7 +54,7 @@ def train(config: Config) -> int:
 
     Raises:
       UsageError: before anything is compiled or written, if something does not fit.
-      TrainingError: if a loss or a parameter stops being finite.
+      TrainingError: if the run stops being finite, or collapses and may not go on.
     """
     plan = prepare(config)
     if config.dry_run:
@@ -64,49 +66,103 @@ def train(config: Config) -> int:
 
 
 def run(plan: Plan, folder: Path) -> int:
-    """The run itself, in a workdir that is ours."""
-    config, keys = plan.config, keys_of(plan.config.seed)
-    state, history = begin(plan, keys, folder / "checkpoints")
+    """The run itself, in a workdir that is ours; it goes back where it may."""
+    back: Collapse | None = None
+    while True:
+        try:
+            return go_on(plan, folder, back)
+        except Collapse as collapse:
+            back = may_go_back(plan, folder, collapse)
+
+
+def go_on(plan: Plan, folder: Path, back: Collapse | None) -> int:
+    """From the newest checkpoint, or from the best after a collapse, to the end."""
+    config = plan.config
+    state, history = begin(plan, folder, "best" if back else "last")
     first = int(state.step)
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
         return 0
-    images = config.batch_size * config.d_updates
+    key = keys_of(config.seed).gallery
     with (
-        checkpoint.open_checkpoints(
-            folder / "checkpoints", keep=config.keep, resume_step=first
-        ) as checkpoints,
-        report.open_report(
-            folder, steps=config.steps, batch_size=images, resume_step=first
-        ) as told,
+        open_clerk(plan, folder, history, first, key) as clerk,
         open_feed(plan, first) as feed,
         stop_signals() as stopped,
     ):
-        gallery = open_gallery(plan, keys.gallery)
-        clerk = Clerk(told, gallery, checkpoints, history, time.monotonic())
-        state = run_steps(plan, state, keys.run, feed, clerk, stopped)
-        save(plan, state, clerk, wait=True)
+        if back:
+            told = f"back to step {first:,} with other noise, after: {back}"
+            clerk.report.note(first, "rollback", told)
+        keys = run_keys(config, rollbacks(folder))
+        state = run_steps(state, keys, feed, clerk, stopped)
+        save(state, clerk, wait=True)
     if stopped():
         log.warning("stopped at step %d; the same command resumes", int(state.step))
         return 128 + stopped()
+    for line in monitor.summary(findings(folder)):
+        log.info("%s", line)
     log.info("done: look at %s", folder / "progress.png")
     log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
     return 0
 
 
-def begin(plan: Plan, keys: Keys, folder: Path) -> tuple[TrainState, dict[str, Any]]:
-    """The newest checkpoint's state and history, or new ones."""
-    template = jax.eval_shape(plan.game.init, keys.init)
-    if checkpoint.available(folder):
-        state, history = checkpoint.restore(folder, template)
+def begin(
+    plan: Plan, folder: Path, which: checkpoint.Which
+) -> tuple[TrainState, dict[str, Any]]:
+    """A checkpoint's state and history, or new ones."""
+    config, checkpoints = plan.config, folder / "checkpoints"
+    template = jax.eval_shape(lambda: first_state(plan, 0))
+    if checkpoint.available(checkpoints):
+        state, history = checkpoint.restore(checkpoints, template, which=which)
         log.info("resumed at step %d", int(state.step))
     else:
-        state, history = jax.jit(plan.game.init)(keys.init), {"seconds": 0.0}
-    return parallel.replicate(state, plan.devices), history
+        back = rollbacks(folder) + (which == "best")
+        state, history = first_state(plan, back), {"seconds": 0.0}
+    return parallel.place(state, plan.devices, config.runs), history
+
+
+def first_state(plan: Plan, rollbacks: int) -> TrainState:
+    """A new state, of each seed where there are several runs."""
+    seeds = range(plan.config.seed, plan.config.seed + plan.config.runs)
+    init = jax.jit(plan.game.init)
+    states = [init(keys_of(seed, rollbacks).init) for seed in seeds]
+    return runs.stack(states) if len(states) > 1 else states[0]
+
+
+def run_keys(config: Config, rollbacks: int) -> jax.Array:
+    """The key of all steps, or of each of several runs `[runs]`."""
+    seeds = range(config.seed, config.seed + config.runs)
+    keys = [keys_of(seed, rollbacks).run for seed in seeds]
+    return jnp.stack(keys) if len(keys) > 1 else keys[0]
+
+
+def rollbacks(folder: Path) -> int:
+    """How often the run went back."""
+    return sum(finding.kind == "rollback" for finding in findings(folder))
+
+
+def may_go_back(plan: Plan, folder: Path, collapse: Collapse) -> Collapse:
+    """The collapse, if the run may go on before it.
+
+    Raises:
+      TrainingError: that names the finding and the last good checkpoint.
+    """
+    config, done = plan.config, rollbacks(folder)
+    if config.on_collapse == "rollback" and done < config.rollbacks:
+        log.warning("%s; going back (%d of %d)", collapse, done + 1, config.rollbacks)
+        return collapse
+    steps = checkpoint.available(folder / "checkpoints")
+    kept = "no checkpoint was saved before it"
+    if steps:
+        place = folder / "checkpoints"
+        kept = f"the last good checkpoint is {steps[-1]}, in {place}"
+    if done:
+        kept += (
+            f"; it went back {done} time(s), as --rollbacks={config.rollbacks} has it"
+        )
+    raise TrainingError(f"{collapse}; {kept}; use another --workdir")
 
 
 def run_steps(
-    plan: Plan,
     state: TrainState,
     key: jax.Array,
     feed: parallel.Feed,
@@ -114,8 +170,8 @@ def run_steps(
     stopped: Callable[[], int],
 ) -> TrainState:
     """Steps until all are done or a signal came; tells and keeps on the way."""
-    config, first = plan.config, int(state.step)
-    program = parallel.compiled(step_of(plan), feed, plan.devices)
+    plan, config, first = clerk.plan, clerk.plan.config, int(state.step)
+    program = parallel.compiled(step_of(plan), feed, plan.devices, config.runs)
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
     look_first(first, state, clerk)
     step = first
@@ -134,55 +190,15 @@ def run_steps(
         if log_due or save_due:
             settle(waiting, clerk)  # so that nothing that is not finite is ever saved
         if log_due:
-            tell(step, waiting, clerk)
+            tell(step, state, waiting, clerk)
         if sample_due:
             show(step, state, clerk)
         if save_due and step < config.steps:
-            save(plan, state, clerk)
+            save(state, clerk)
     settle(waiting, clerk)
     if waiting:  # stopped between two marks
-        tell(step, waiting, clerk)
+        tell(step, state, waiting, clerk)
     return state
-
-
-@contextmanager
-def open_feed(plan: Plan, step: int) -> Iterator[parallel.Feed]:
-    """The batches from a step on; closing it ends the threads that decode."""
-    feed = feed_of(plan, step)
-    try:
-        yield feed
-    finally:
-        feed.close()
-
-
-def feed_of(plan: Plan, step: int) -> parallel.Feed:
-    """The batches from a step on, from the devices or from the host."""
-    config, dataset = plan.config, plan.dataset
-    if not plan.resident:
-        batches = data.stream(
-            dataset,
-            seed=config.seed,
-            updates=config.d_updates,
-            batch=config.batch_size,
-            first_step=step,
-        )
-        return parallel.streamed(batches, devices=plan.devices)
-    return parallel.resident(
-        data.read_all(dataset),
-        lambda epoch: data.epoch_order(config.seed, epoch, dataset.size),
-        updates=config.d_updates,
-        batch=config.batch_size,
-        devices=plan.devices,
-    )
-
-
-def step_of(plan: Plan) -> Callable:
-    """The game's step on raw batches: they become [-1, 1] on the device."""
-
-    def step(state, batches, key):
-        return plan.game.step(state, data.normalise(batches), key)
-
-    return step
 
 
 def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
@@ -196,109 +212,17 @@ def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
     return log_due, sample_due, save_due
 
 
-def settle(waiting: list[tuple[int, Any]], clerk: Clerk) -> None:
-    """Brings the metrics to the host and looks that all are finite."""
-    waiting[:] = [(first, jax.device_get(metrics)) for first, metrics in waiting]
-    for first, metrics in waiting:
-        bad = [
-            (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
-            for name, values in metrics.items()
-            if not np.isfinite(values).all()
-        ]
-        if bad:
-            raise not_finite(*min(bad), clerk)
-
-
-def not_finite(step: int, name: str, clerk: Clerk) -> TrainingError:
-    """The error that names the step, the term and the last good checkpoint."""
-    good = clerk.checkpoints.latest_step()
-    kept = "no checkpoint was saved before it"
-    if good is not None:
-        kept = f"the last good checkpoint is {good}, in {clerk.checkpoints.directory}"
-    return TrainingError(
-        f"{name} is not finite at step {step}; {kept}. Try a lower learning rate, "
-        "such as --d_optimizer='adam(1e-4)', in another --workdir"
-    )
-
-
-def tell(step: int, waiting: list[tuple[int, Any]], clerk: Clerk) -> None:
-    """Logs the means since the last line."""
-    names = waiting[0][1]
-    means = {
-        name: float(np.mean(np.concatenate([m[name] for _, m in waiting])))
-        for name in names
-    }
-    clerk.report.log(step, {**means, "seconds": seconds(clerk)})
-    waiting.clear()
-
-
-def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
-    """Compiles what draws and compares; tells of both where the run begins."""
-    picture, score = clerk.gallery.picture(state.ema), clerk.gallery.score(state.ema)
-    if step == 0:
-        clerk.report.preview(0, picture)
-        clerk.report.log(0, {"score": score})
-
-
-def show(step: int, state: TrainState, clerk: Clerk) -> None:
-    """Draws the same latents once more."""
-    clerk.report.preview(step, clerk.gallery.picture(state.ema))
-
-
-def save(plan: Plan, state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
-    """Scores the running mean and saves all, in the background unless told to wait."""
-    score = clerk.gallery.score(state.ema)
-    step, history = int(state.step), {**clerk.history, "seconds": seconds(clerk)}
-    clerk.report.log(step, {"score": score})
-    checkpoint.save(
-        clerk.checkpoints,
-        state,
-        history=history,
-        config=flags(plan.config),
-        score=score,
-        wait=wait,
-    )
-
-
-def seconds(clerk: Clerk) -> float:
-    """Seconds of training, those before a resume included."""
-    return clerk.history["seconds"] + time.monotonic() - clerk.started
-
-
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], int]]:
-    """Catches SIGINT and SIGTERM; yields a function that tells the caught one, or 0.
-
-    A second signal ends the program at once.
-    """
-    caught: list[int] = []
-
-    def catch(number, _):
-        if caught:
-            raise KeyboardInterrupt
-        caught.append(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    main = threading.current_thread() is threading.main_thread()
-    before = [(n, signal.signal(n, catch)) for n in numbers] if main else []
-    try:
-        yield lambda: caught[0] if caught else 0
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
-
-
 def dry_run(plan: Plan) -> None:
     """Prints what would run: flags, parameters, and the compiled step's needs."""
-    for name, value in flags(plan.config).items():
+    config = plan.config
+    for name, value in flags(config).items():
         print(f"{name}={value}")
-    keys = keys_of(plan.config.seed)
-    state = jax.eval_shape(plan.game.init, keys.init)
+    state = jax.eval_shape(plan.game.init, keys_of(config.seed).init)
     for player, params in state.params._asdict().items():
         print(f"{player}: {sum(x.size for x in jax.tree.leaves(params)):,} parameters")
-    state = parallel.replicate(jax.jit(plan.game.init)(keys.init), plan.devices)
+    state = parallel.place(first_state(plan, 0), plan.devices, config.runs)
     with open_feed(plan, 0) as feed:
-        given = (state, feed.at(0, plan.steps_per_call), keys.run)
-        program = parallel.compiled(step_of(plan), feed, plan.devices)
+        given = (state, feed.at(0, plan.steps_per_call), run_keys(config, 0))
+        program = parallel.compiled(step_of(plan), feed, plan.devices, config.runs)
         for line in parallel.needs(program(plan.steps_per_call, *given)):
             print(line)

@@ -5,10 +5,10 @@ import dataclasses
 import pytest
 
 from jaxgan import config
+from jaxgan.augment import AUGMENTATIONS, STRENGTHS
 from jaxgan.core import UsageError
 from jaxgan.losses import LOSSES
-from jaxgan.networks import NETWORKS
-from jaxgan.optimizers import OPTIMIZERS
+from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.presets import PRESETS
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.schedules import SCHEDULES
@@ -81,13 +81,18 @@ def test_help_groups_every_flag_with_its_default(capsys):
 
 def test_help_names_all_there_is():
     named = {f.name: f.metadata["help"] for f in dataclasses.fields(config.Config)}
+    named["d_terms"] += named["g_terms"]
+    named["augment_p"] += named["augment"]
     tables = {
         "loss": LOSSES,
         "networks": NETWORKS,
         "task": TASKS,
         "d_terms": REGULARIZERS,
-        "g_optimizer": {**OPTIMIZERS, **SCHEDULES},
+        "g_optimizer": ["adam", "adamw", "rmsprop", "sgd", "clip_weights", *SCHEDULES],
         "preset": PRESETS,
+        "augment_p": {**AUGMENTATIONS, **STRENGTHS},
+        "discriminator_wrap": {k: v for k, v in WRAPPERS.items() if k != "embed"},
+        "generator_wrap": ["embed", "spectral_norm"],
     }
     for flag, table in tables.items():
         assert all(name in named[flag] for name in table), flag

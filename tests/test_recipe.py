@@ -33,13 +33,26 @@ def test_every_preset_takes_finite_steps(name):
     ("flags", "message"),
     [
         ({"networks": "dcgan"}, "--networks: dcgan wants images, not vectors"),
-        ({"networks": "mlp((-4,))"}, "--networks=mlp((-4,)) and --task=generate(64)"),
+        ({"networks": "mlp((-4,))"}, "--networks=mlp((-4,)), --task=generate(64) and"),
         ({"task": "generate(0)"}, "--task: dim=0: a latent has at least 1 entry"),
         ({"task": "generate(4, latents='cauchy')"}, "--task: latents='cauchy'"),
         ({"loss": "hinge|minimax"}, "--loss: wants one of"),
         ({"loss": ""}, "--loss: wants one of"),
         ({"g_optimizer": "clip_weights(1)"}, "--g_optimizer"),
         ({"d_terms": "r1(gamma='a')"}, "--d_terms"),
+        ({"d_terms": "r1(r2(1))"}, "--d_terms: r1(gamma=10.0): gamma is a number or"),
+        ({"d_terms": "every(0, r1(1))"}, "--d_terms: every"),
+        ({"discriminator_wrap": "pack(3)"}, "--batch_size"),
+        ({"discriminator_wrap": "projection"}, "projection"),
+        ({"generator_wrap": "embedd"}, "--generator_wrap: no name 'embedd'"),
+        ({"task": "conditional(4)"}, "--task=conditional(4) wants 'label' with each"),
+        ({"g_terms": "auxiliary_classifier"}, "auxiliary_classifier"),
+        ({"d_terms": "consistency"}, "consistency"),
+        ({"augment": "cutout"}, "augmentations want images [H, W, C], not"),
+        ({"augment": "flip|flip"}, "--augment: 'flip' comes twice"),
+        ({"augment": "flip", "augment_p": 1.5}, "--augment_p"),
+        ({"augment": "flip", "augment_p": "adda(0.6)"}, "--augment_p: no name 'adda'"),
+        ({"ema_half_life": "cosine(1)"}, "--ema_half_life: cosine(start, end, steps)"),
     ],
 )
 def test_what_does_not_fit_names_its_flag(flags, message):
@@ -54,15 +67,17 @@ def test_a_task_without_its_labels_is_told_before_anything_compiles():
         del key
         return {}["label"]
 
+    examples = recipe.example_batch((2,), 4, 0)
     with pytest.raises(UsageError, match=r"wants 'label' with each example, which"):
-        recipe.check(init, make(dataset="folder:plain"))
+        recipe.check(make(dataset="folder:plain"), init, init, examples)
 
 
 def test_labels_are_in_the_example_only_where_there_are_some():
-    assert set(recipe.example_batch((2,), 3, labelled=False)()) == {"image"}
-    batch = recipe.example_batch((4, 4, 1), 3, labelled=True)()
+    assert set(recipe.example_batch((2,), 3, 0)) == {"image"}
+    batch = recipe.example_batch((4, 4, 1), 3, 2)
     assert batch["image"].shape == (3, 4, 4, 1)
     assert batch["label"].dtype == jnp.int32
+    assert batch["label"].tolist() == [0, 1, 0]
 
 
 def test_sampling_may_change_the_latents():

@@ -71,7 +71,7 @@ def state_of(workdir, step):
     from jaxgan import recipe
     from jaxgan.config import make
 
-    game = recipe.build(make(**config), tuple(data["shape"]), labelled=True)
+    game = recipe.build(make(**config), tuple(data["shape"]), classes=2)
     template = jax.eval_shape(game.init, jax.random.key(0))
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 

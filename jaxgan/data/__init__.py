@@ -2,6 +2,7 @@
 
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
+from jaxgan.data.held_out import hold_out
 from jaxgan.data.order import epoch_order, step_indices, steps_per_epoch
 from jaxgan.data.sources import load
 from jaxgan.data.stream import stream
@@ -10,6 +11,7 @@ __all__ = [
     "Dataset",
     "Modes",
     "epoch_order",
+    "hold_out",
     "load",
     "normalise",
     "read_all",

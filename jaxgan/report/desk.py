@@ -5,14 +5,15 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxgan.errors import UsageError
+from jaxgan.report.across import Across, across
 from jaxgan.report.history import progress
 from jaxgan.report.lines import SHORT, Pace, advance, line
 from jaxgan.report.pictures import Picture, save_png
@@ -21,14 +22,19 @@ from jaxgan.workdir import truncate_metrics
 
 log = logging.getLogger("jaxgan")
 
-Say = Callable[[int, dict[str, float], Pace], None]
+Say = Callable[[int, Across, Pace], None]
 
 
 class Report(NamedTuple):
     """What a run tells; each is one sentence in the loop."""
 
-    log: Callable[[int, dict[str, float]], None]
-    """`log(step, metrics)`: a line, the metrics file, and TensorBoard."""
+    log: Callable[[int, Mapping[str, Any]], None]
+    """`log(step, metrics)`: a line, the metrics file, and TensorBoard.
+
+    A metric is a number, or one for each of several runs, `[runs]`.
+    """
+    note: Callable[[int, str, str], None]
+    """`note(step, kind, text)`: a finding, on the console and in the same files."""
     preview: Callable[[int, Picture | np.ndarray], None]
     """`preview(step, picture)`: samples/step_XXXXXXXX.png, and TensorBoard."""
     start: Callable[[int], None]
@@ -62,18 +68,28 @@ def open_report(
 
     with _board(workdir, resume_step) as board, bar as say:
 
-        def tell(step: int, metrics: dict[str, float]) -> None:
+        def tell(step: int, metrics: Mapping[str, Any]) -> None:
             nonlocal pace
             known = {"step": step, "images": step * batch_size}
             if step > pace.step:
                 pace = advance(pace, step, time.monotonic())
                 metrics = {**metrics, "steps_per_second": pace.rate}
+            found = across(metrics)
             with _writable(workdir):
-                append(workdir / "metrics.jsonl", {**known, **metrics})
-            for name, value in metrics.items():
+                append(workdir / "metrics.jsonl", {**known, **found.as_fields()})
+            for name, value in found.means.items():
                 if name != "seconds" and math.isfinite(value):
                     board.add_scalar(name, value, step)
-            say(step, metrics, pace)
+            say(step, found, pace)
+
+        def note(step: int, kind: str, text: str) -> None:
+            with _writable(workdir):
+                append(
+                    workdir / "metrics.jsonl",
+                    {"step": step, "kind": kind, "finding": text},
+                )
+            board.add_text("findings", text, step)
+            log.warning("%s", text)
 
         def preview(step: int, picture: Picture | np.ndarray) -> None:
             if not isinstance(picture, Picture):
@@ -88,7 +104,7 @@ def open_report(
             pace = Pace(step, time.monotonic())
 
         try:
-            yield Report(tell, preview, start)
+            yield Report(tell, note, preview, start)
         finally:
             try:
                 summarise(workdir)
@@ -96,15 +112,19 @@ def open_report(
                 log.warning("the run's curves could not be written: %s", error)
 
 
-def append(path: str | Path, values: dict[str, float]) -> None:
+def append(path: str | Path, values: Mapping[str, Any]) -> None:
     """Adds a line of JSON, the step first; what is not finite is written as null."""
-    finite = {
-        name: value if isinstance(value, int) or math.isfinite(value) else None
-        for name, value in values.items()
-    }
-    ordered = {"step": finite["step"], **finite}
+    ordered = {"step": values["step"], **values}
     with Path(path).open("a") as file:
-        file.write(json.dumps(ordered) + "\n")
+        file.write(json.dumps(_finite(ordered)) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(x) for name, x in value.items()}
+    if isinstance(value, list):
+        return [_finite(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def summarise(workdir: str | Path) -> None:
@@ -157,9 +177,10 @@ def _board(workdir: Path, resume_step: int):
 def _plain(steps: int, batch_size: int) -> Iterator[Say]:
     last = -1
 
-    def say(step: int, metrics: dict[str, float], pace: Pace) -> None:
+    def say(step: int, found: Across, pace: Pace) -> None:
         nonlocal last
-        log.info(line(step, steps, metrics, pace if step > last else None, batch_size))
+        now = pace if step > last else None
+        log.info(line(step, steps, found.means, now, batch_size, found.deviations))
         last = step
 
     yield say
@@ -173,8 +194,9 @@ def _bar(steps: int, batch_size: int, resume_step: int) -> Iterator[Say]:
 
     known: dict[str, float] = {}
 
-    def say(step: int, metrics: dict[str, float], pace: Pace) -> None:
-        known.update((name, metrics[name]) for name in SHORT if name in metrics)
+    def say(step: int, found: Across, pace: Pace) -> None:
+        means = found.means
+        known.update((name, means[name]) for name in SHORT if name in means)
         bar.n = step
         bar.set_description_str(line(step, steps, known, pace, batch_size))
 

@@ -1,9 +1,10 @@
 """A moment of a run in one line."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 SHORT = {"discriminator/loss": "D", "generator/loss": "G", "score": "score"}
-SILENT = ("grad_norm", "param_norm", "real", "fake")
+SILENT = ("grad_norm", "param_norm", "real", "fake", "train", "held_out", "spread")
 """Measures that are drawn and not printed."""
 
 
@@ -48,15 +49,20 @@ def line(
     metrics: dict[str, float],
     pace: Pace | None = None,
     images_per_step: int = 0,
+    deviations: Mapping[str, float] | None = None,
 ) -> str:
     """The step, the losses, the terms, and the speed where the pace is known.
+
+    Of several runs, the mean over them and the standard deviation.
 
     >>> line(1_200, 10_000, {"discriminator/loss": 1.234, "generator/loss": 0.712,
     ...      "discriminator/r1": 0.02}, Pace(1_200, 9.0, 35.1, 34.92), 64)
     'step 1,200/10,000  D 1.234  G 0.712  r1 0.02  35.1 steps/s  2,246 img/s  ETA 4:12'
     """
     parts = [f"step {step:,}/{steps:,}"]
-    parts += [f"{name} {value:.4g}" for name, value in _printed(metrics).items()]
+    for name, full in _printed(metrics).items():
+        more = f" ± {deviations[full]:.2g}" if deviations and full in deviations else ""
+        parts.append(f"{name} {metrics[full]:.4g}{more}")
     if pace is not None and pace.rate and pace.smooth:
         parts.append(f"{_speed(pace.rate)} steps/s")
         parts.append(f"{_speed(pace.rate * images_per_step)} img/s")
@@ -65,15 +71,15 @@ def line(
     return "  ".join(parts)
 
 
-def _printed(metrics: dict[str, float]) -> dict[str, float]:
-    """The metrics that a line has room for, by their short names, losses first."""
-    short = {SHORT[name]: metrics[name] for name in SHORT if name in metrics}
+def _printed(metrics: dict[str, float]) -> dict[str, str]:
+    """Names of what a line has room for, by their short names, losses first."""
+    short = {SHORT[name]: name for name in SHORT if name in metrics}
     score = {"score": short.pop("score")} if "score" in short else {}
-    for name, value in metrics.items():
+    for name in metrics:
         player, _, term = name.rpartition("/")
         if player and name not in SHORT and term not in SILENT:
             known = term if term not in short else f"{player[0].upper()}.{term}"
-            short[known] = value
+            short[known] = name
     return {**short, **score}
 
 

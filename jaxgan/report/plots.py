@@ -7,6 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+LOGITS = {
+    "discriminator/real": "of real",
+    "discriminator/fake": "of fake",
+    "probe/held_out": "of held-out real",
+}
 COLOURS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
 
@@ -58,9 +63,9 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
 
 
 def panels(names: list[str]) -> list[Panel]:
-    """What is drawn where: losses, logits, further terms, gradients, score."""
+    """What is drawn where: losses, logits, terms, gradients, diversity, score."""
     players = ("discriminator", "generator")
-    measured = {"loss", "real", "fake", "grad_norm", "param_norm"}
+    measured = {"loss", "real", "fake", "grad_norm", "param_norm", "augment"}
     terms = {
         name: name.replace("/", " ")
         for name in names
@@ -68,11 +73,11 @@ def panels(names: list[str]) -> list[Panel]:
     }
     every = [
         Panel("loss", {f"{player}/loss": player for player in players}),
-        Panel(
-            "mean logit", {f"discriminator/{x}": f"of {x}" for x in ("real", "fake")}
-        ),
+        Panel("mean logit", LOGITS),
         Panel("terms", terms),
         Panel("gradient norm", {f"{player}/grad_norm": player for player in players}),
+        Panel("augmented", {"discriminator/augment": "probability"}),
+        Panel("diversity", {"probe/diversity": "of samples, the data's is 1"}),
         Panel("score (distance)", {"score": "score"}),
     ]
     kept = [

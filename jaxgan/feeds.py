@@ -1,0 +1,79 @@
+"""The batches of a run, from the devices or from the host."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan import data, parallel, runs
+from jaxgan.prepare import Plan
+
+
+@contextmanager
+def open_feed(plan: Plan, step: int) -> Iterator[parallel.Feed]:
+    """The batches from a step on; closing it ends the threads that decode."""
+    feed = feed_of(plan, step)
+    try:
+        yield feed
+    finally:
+        feed.close()
+
+
+def feed_of(plan: Plan, step: int) -> parallel.Feed:
+    """The batches from a step on: as the plan has it, on the devices or decoded."""
+    config, dataset = plan.config, plan.dataset
+    seeds = range(config.seed, config.seed + config.runs)
+    if not plan.resident:
+        return parallel.streamed(
+            streams(plan, seeds, step), devices=plan.devices, runs=config.runs
+        )
+
+    def order(epoch):
+        orders = [data.epoch_order(seed, epoch, dataset.size) for seed in seeds]
+        return np.stack(orders) if config.runs > 1 else orders[0]
+
+    return parallel.resident(
+        data.read_all(dataset),
+        order,
+        updates=config.d_updates,
+        batch=config.batch_size,
+        devices=plan.devices,
+        runs=config.runs,
+    )
+
+
+def streams(plan: Plan, seeds: range, step: int) -> Any:
+    """Decoded batches of a seed, or of several seeds side by side."""
+    config = plan.config
+    each = [
+        data.stream(
+            plan.dataset,
+            seed=seed,
+            updates=config.d_updates,
+            batch=config.batch_size,
+            first_step=step,
+        )
+        for seed in seeds
+    ]
+    return each[0] if len(each) == 1 else side_by_side(each)
+
+
+def side_by_side(each: list[Any]) -> Iterator[Any]:
+    """Items of several generators at once; closing it closes them all."""
+    try:
+        for items in zip(*each, strict=True):
+            yield jax.tree.map(lambda *x: np.stack(x), *items)
+    finally:
+        for one in each:
+            one.close()
+
+
+def step_of(plan: Plan) -> Callable:
+    """The game's step on raw batches: they become [-1, 1] on the device."""
+
+    def step(state, batches, key):
+        return plan.game.step(state, data.normalise(batches), key)
+
+    return runs.standing(step) if plan.config.runs > 1 else step
