@@ -7,7 +7,7 @@ import numpy as np
 from games import config
 
 from jaxgan import probe, recipe
-from jaxgan.core import Critique, Players, Samples
+from jaxgan.core import Critique, Players, Samples, TrainState
 from jaxgan.data.dataset import from_arrays
 from jaxgan.prepare import Plan
 
@@ -33,15 +33,15 @@ class First(nn.Module):
 
 
 def measure(scale, train, held_out, known=8):
-    nets = Players(Same(), First())
+    nets: Players[nn.Module] = Players(Same(), First())
 
     def task(generator, batch, keys):
         noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)
         return Samples(batch["image"], generator(noise))
 
-    state = type("State", (), {})()
-    state.params = Players({"scale": jnp.float32(scale)}, {"a": jnp.float32(1.0)})
-    state.stats = Players({}, {})
+    params: Players = Players({"scale": jnp.float32(scale)}, {"a": jnp.float32(1.0)})
+    none = Players({}, {})
+    state = TrainState(jnp.zeros((), int), params, none, none, none, {})
     batches = [{"image": x} for x in np.split(train, 2)]
     kept = (
         held_out if held_out is None else [{"image": x} for x in np.split(held_out, 2)]

@@ -1,0 +1,185 @@
+"""What the terms of a loss are given, and a batch that is taken in parts."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from games import batches, config, images
+
+from jaxgan import objective, parallel, recipe, step
+from jaxgan.core import Augment, Critique, LossInputs, Players, Samples
+from jaxgan.losses import stateless
+from jaxgan.regularizers import r1, r2
+
+KEY = jax.random.key(0)
+SHAPE = (8, 8, 1)
+
+
+class Shift(nn.Module):
+    """G(z) = z + b."""
+
+    @nn.compact
+    def __call__(self, z, *condition, train):
+        return z + self.param("b", nn.initializers.zeros, ())
+
+
+class Score(nn.Module):
+    """D(x) = a (sum of x), with dropout where there is some."""
+
+    rate: float = 0.0
+
+    @nn.compact
+    def __call__(self, x, condition=None, *, train):
+        x = nn.Dropout(self.rate, deterministic=not train)(x)
+        total = x.reshape(len(x), -1).sum(-1)
+        return Critique(total * self.param("a", nn.initializers.ones, ()))
+
+
+def times(factor):
+    """An augmentation that multiplies; p is how much of it."""
+    return Augment(
+        init=lambda: jnp.float32(0.5),
+        apply=lambda keys, x, p: x * (1 + (factor - 1) * p),
+        strength=lambda memory, step: memory,
+        update=lambda inputs, memory: memory + 0.25,
+    )
+
+
+def evaluate(player, terms, augment=None, rate=0.0, parts=1):
+    """(value, aux) and the gradient of a player's loss on x = 1, z = 2."""
+    nets: Players[nn.Module] = Players(Shift(), Score(rate))
+    batch = {"image": jnp.ones((4, 2, 2, 1))}
+    optimizers: Players[optax.GradientTransformation]
+    optimizers = Players(optax.sgd(0.1), optax.sgd(0.1))
+
+    def task(generator, batch, keys):
+        z = 2 * jnp.ones_like(batch["image"])
+        return Samples(batch["image"], generator(z), latents=z)
+
+    both = {"generator": {}, "discriminator": {}}
+    both[player] = dict(terms)
+    if augment is not None:
+        both["discriminator"]["augment"] = objective.remembering(augment)
+    named = Players(**both)
+    state = step.init_state(KEY, task, nets, named, optimizers, batch)
+    loss = objective.make_loss(task, nets, named, augment=augment, parts=parts)
+    own = getattr(state.params, player)
+    return jax.value_and_grad(loss, has_aux=True)(own, player, state, batch, KEY)
+
+
+def test_d_sees_what_is_augmented_and_penalties_are_of_what_is_not():
+    # p = 1/2 of "times 3" is times 2: D(x) = 2 * 4, D(G(z)) = 2 * 8;
+    # |d D(2 x) / d x|^2 = 4 entries * 2^2, half of it is the penalty
+    terms = {
+        "real": stateless(lambda s: jnp.mean(s.real.logits)),
+        "fake": stateless(lambda s: jnp.mean(s.fake.logits)),
+        "r1": r1(1.0),
+        "r2": r2(1.0),
+    }
+    (_, (_, memory, values)), _ = evaluate("discriminator", terms, times(3.0))
+    assert float(values["discriminator/real"]) == 8.0
+    assert float(values["discriminator/fake"]) == 16.0
+    assert float(values["discriminator/r1"]) == 8.0
+    assert float(values["discriminator/r2"]) == 8.0
+    assert float(values["discriminator/augment"]) == 0.5
+    assert float(memory["augment"]) == 0.75
+
+
+def test_gradients_reach_g_through_the_augmentation():
+    # d/db of sum over 4 entries of 2 (z + b) is 8
+    terms = {"loss": stateless(lambda s: jnp.mean(s.fake.logits))}
+    _, grads = evaluate("generator", terms, times(3.0))
+    assert float(grads["b"]) == 8.0
+
+
+def test_terms_are_given_the_generator_the_latents_and_the_parameters():
+    # G(3 z) = 6 everywhere; the parameters of G's loss are G's
+    def term(s: LossInputs):
+        assert s.generator is not None
+        again = s.generator(jax.tree.map(lambda z: 3 * z, s.samples.latents))
+        return jnp.mean(again) + 100 * s.params["b"]
+
+    (value, _), grads = evaluate("generator", {"loss": stateless(term)})
+    assert float(value) == 6.0
+    assert float(grads["b"]) == 101.0
+
+
+def test_the_critic_has_one_dropout_mask():
+    def term(s: LossInputs):
+        one, two = (s.critic(s.samples.real).logits for _ in range(2))
+        return jnp.abs(one - two).sum() + 1e3 * (one.std() == 0)
+
+    (value, _), _ = evaluate("discriminator", {"x": stateless(term)}, rate=0.5)
+    assert float(value) == 0.0
+
+
+def trained(parts, devices=1, **flags):
+    """Two steps of a game on 64 pictures, and its metrics."""
+    given = {"batch_size": 64, "accumulate": parts, "g_optimizer": "adam(1e-2)"}
+    chosen = config("small", **{**given, **flags})
+    axis = parallel.AXIS if devices > 1 else None
+    places = parallel.pick(devices)
+    built = recipe.build(chosen, SHAPE, axis=axis, devices=devices, unroll=devices == 1)
+    state = parallel.replicate(jax.jit(built.init)(jax.random.key(1)), places)
+    arrays = {"image": images(128)}
+    feed = parallel.resident(
+        arrays,
+        lambda epoch: np.arange(128, dtype=np.int32),
+        updates=1,
+        batch=64,
+        devices=places,
+    )
+    program = parallel.compiled(built.step, feed, places)
+    passed = (state, feed.at(0, 2), KEY)
+    return jax.device_get(program(2, *passed)(*passed))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"d_terms": "gradient_penalty(1)|lecam(0.1, 0.0)", "loss": "hinge"},
+        {"augment": "translation|color", "augment_p": 0.7},
+    ],
+    ids=["relativistic", "penalty", "augmented"],
+)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_four_parts_of_sixteen_are_sixty_four(flags, devices):
+    # sums in another order, and Adam divides small gradients by small numbers
+    whole, parts = trained(1, devices, **flags), trained(4, devices, **flags)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), whole, parts)
+
+
+def test_parts_are_looped_over_where_loops_are_fast():
+    chosen = config("dropout", accumulate=4)
+    game = [recipe.build(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
+    state = jax.jit(game[0].init)(KEY)
+    done = [jax.jit(g.step)(state, batches(chosen), KEY)[0].params for g in game]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *done)
+
+
+def test_parts_have_dropout_masks_of_their_own():
+    terms = {"x": stateless(lambda s: jnp.mean(s.real.logits))}
+    (first, _), _ = evaluate("discriminator", terms, rate=0.5)
+    (other, _), _ = evaluate("discriminator", terms, rate=0.5, parts=2)
+    assert float(first) != float(other)
+
+
+def test_the_strength_is_a_part_of_the_state():
+    chosen = config("small", augment="flip", augment_p="ada(0.6, images=80)")
+    built = recipe.build(chosen, SHAPE)
+    state = jax.jit(built.init)(KEY)
+    run, seen = jax.jit(built.step), []
+    for i in range(12):
+        state, metrics = run(state, batches(chosen, i), KEY)
+        seen.append(float(metrics["discriminator/augment"]))
+    assert seen[0] == 0.0
+    assert all(0.0 <= p <= 1.0 for p in seen)
+    # 8 images of 80 move p by a tenth, up or down, unless it is at an end
+    steps = np.abs(np.diff(seen))
+    assert np.all(
+        np.isclose(steps, 0.1, atol=1e-5) | (np.minimum(seen[1:], steps) < 1e-6)
+    )
+    assert jax.tree.leaves(state.term_state.discriminator["augment"])
