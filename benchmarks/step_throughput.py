@@ -28,10 +28,12 @@ SIZE = 4_096
 
 def measure(config: Config, devices: list[Device], seconds: float) -> dict:
     """One row: rates of a config, over windows that fill `seconds`."""
-    shape = (2,) if config.preset == "toy" else (28, 28, 1)
+    shape = (2,) if config.preset.startswith("toy") else (28, 28, 1)
     game = recipe.build(
         config,
         shape,
+        classes=10,
+        devices=len(devices),
         axis=parallel.axis_of(devices),
         unroll=devices[0].platform == "cpu",
     )
@@ -73,6 +75,7 @@ def feed_of(
     pictures = rng.integers(0, 256, (SIZE, *shape), np.uint8)
     points = rng.normal(size=(SIZE, *shape)).astype(np.float32)
     arrays = {"image": pictures if len(shape) == 3 else points}
+    arrays["label"] = rng.integers(0, 10, SIZE, np.int32)
     return parallel.resident(
         arrays,
         lambda epoch: data.epoch_order(0, epoch, SIZE),

@@ -7,12 +7,15 @@ _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
 PRESETS: dict[str, dict[str, Any]] = {
     # Relativistic pairing with R1 and R2, https://arxiv.org/abs/2501.05441.
     "default": {},
-    # The same on 2-D points.
+    # The same on 2-D points: rates and penalties fall, as the data are very narrow.
     "toy": {
         "task": "generate(2)",
-        "networks": "mlp((128, 128, 128), (128, 128, 128), d_activation='swish')",
+        "networks": "mlp((256, 256, 256, 256), (128, 128, 128), d_activation='swish')",
         "batch_size": 256,
-        "d_terms": "r1(0.1)|r2(0.1)",
+        "d_terms": "r1(cosine(0.05, 0.003, 6000))|r2(cosine(0.05, 0.003, 6000))",
+        "g_optimizer": "adam(cosine(2e-3, 1e-5, 8000), b1=0.0, b2=0.99)",
+        "d_optimizer": "adam(cosine(2e-3, 1e-5, 8000), b1=0.0, b2=0.99)",
+        "steps": 8_000,
         "samples": 512,
     },
     # The tutorials' perceptrons, with dropout in D.
@@ -65,6 +68,44 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(2e-4, b1=0.5)",
         "d_optimizer": "adam(2e-4, b1=0.5)",
     },
+    # A slope of one between real and fake, https://arxiv.org/abs/1704.00028.
+    "wgan-gp": {
+        "loss": "wasserstein",
+        "d_terms": "gradient_penalty(10)",
+        "d_updates": 5,
+        "g_optimizer": "adam(1e-4, b1=0.0, b2=0.9)",
+        "d_optimizer": "adam(1e-4, b1=0.0, b2=0.9)",
+    },
+    # Kernels of spectral norm one in D, https://arxiv.org/abs/1802.05957.
+    "sngan": {
+        "loss": "hinge",
+        "d_terms": "",
+        "discriminator_wrap": "spectral_norm",
+        "d_updates": 5,
+        "g_optimizer": "adam(2e-4, b1=0.0, b2=0.9)",
+        "d_optimizer": "adam(2e-4, b1=0.0, b2=0.9)",
+    },
+    # Conditional on the label, by projection, https://arxiv.org/abs/1802.05637.
+    "projection": {
+        "task": "conditional(64)",
+        "generator_wrap": "embed",
+        "discriminator_wrap": "projection",
+    },
+    # Conditional on the label, by a classifier in D, https://arxiv.org/abs/1610.09585.
+    "acgan": {
+        "task": "conditional(64)",
+        "generator_wrap": "embed",
+        "discriminator_wrap": "classifier",
+        "d_terms": "r1(1)|r2(1)|auxiliary_classifier",
+        "g_terms": "auxiliary_classifier(real=0)",
+    },
+    # A code that can be read off the samples, https://arxiv.org/abs/1606.03657.
+    "infogan": {
+        "task": "codes(62, categories=10, continuous=2)",
+        "discriminator_wrap": "classifier(12)",
+        "d_terms": "r1(1)|r2(1)|mutual_information",
+        "g_terms": "mutual_information",
+    },
     # Clipped weights and five critic updates, https://arxiv.org/abs/1701.07875.
     "wgan": {
         **_PLAIN,
@@ -77,7 +118,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_optimizer": "rmsprop(5e-5)|clip_weights(0.01)",
     },
 }
+# Penalties go with the square of the data's scale, which is four times that of ring8.
+PRESETS["toy-grid"] = {
+    **PRESETS["toy"],
+    "d_terms": "r1(cosine(0.8, 0.048, 6000))|r2(cosine(0.8, 0.048, 6000))",
+}
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
-DATASET_PRESETS = {"ring8": "toy", "grid25": "toy"}
+DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid"}
 """What `--preset=auto` means for a data set; any other has `default`."""

@@ -140,7 +140,7 @@ def trained(parts, devices=1, **flags):
     "flags",
     [
         {},
-        {"d_terms": "gradient_penalty(1)|lecam(0.1, 0.0)", "loss": "hinge"},
+        {"d_terms": "gradient_penalty(1)", "loss": "hinge"},
         {"augment": "translation|color", "augment_p": 0.7},
     ],
     ids=["relativistic", "penalty", "augmented"],

@@ -17,13 +17,15 @@ KEY = jax.random.key(0)
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_takes_finite_steps(name):
     chosen = make(preset=name, batch_size=8)
-    shape = (2,) if name == "toy" else (28, 28, 1)
-    built = recipe.build(chosen, shape, unroll=True)
+    shape = (2,) if "toy" in name else (28, 28, 1)
+    built = recipe.build(chosen, shape, classes=10, unroll=True)
     state, step = jax.jit(built.init)(KEY), jax.jit(built.step)
     k = chosen.d_updates
     for i in range(2):
         pictures = images(8 * k, seed=i, shape=shape).reshape(k, 8, *shape)
-        state, metrics = step(state, {"image": jnp.asarray(pictures)}, KEY)
+        labels = jnp.arange(8 * k).reshape(k, 8) % 10
+        batch = {"image": jnp.asarray(pictures), "label": labels}
+        state, metrics = step(state, batch, KEY)
         assert np.isfinite(list(metrics.values())).all(), metrics
     terms = {f"discriminator/{term}" for term in built.terms.discriminator}
     assert terms <= set(metrics)

@@ -9,6 +9,7 @@ from jaxgan.data.arrays import npz
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
 from jaxgan.data.resize import Frame, parse_frame
+from jaxgan.data.stacked import stacked_mnist
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
 from jaxgan.errors import UsageError
@@ -40,8 +41,9 @@ def load(
 ) -> Dataset:
     """The data set of that name, ready to be read.
 
-    `name` is `ring8`, `grid25`, `npz:PATH`, `folder:PATH`, or a set of TFDS such as
-    `mnist`, which is prepared in `data_dir` (TFDS's default if None) the first time.
+    `name` is `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set
+    of TFDS such as `mnist`; MNIST and those of TFDS are prepared in `data_dir` (TFDS's
+    default if None) the first time.
     `image_size` (`64`, `48x64`) and `crop` (`center`, `none`, `108`) fit pictures.
     Empty texts count as None. Logs where the data came from. Raises UsageError if it
     cannot be had.
@@ -99,6 +101,10 @@ def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
     return source
 
 
+def _stacked(request: Request) -> Dataset:
+    return stacked_mnist(request.split, request.data_dir, request.frame)
+
+
 def _tfds(request: Request) -> Dataset:
     return tfds_set(request.name, request.split, request.data_dir, request.frame)
 
@@ -106,6 +112,7 @@ def _tfds(request: Request) -> Dataset:
 SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "ring8": _toy(ring8),
     "grid25": _toy(grid25),
+    "stacked_mnist": _stacked,
     "npz": _npz,
     "folder": _folder,
 }
