@@ -21,6 +21,8 @@ class Request(NamedTuple):
     raw: bool
     run: int = 0
     """Of several runs side by side, whose."""
+    label: str = ""
+    """The class to draw, by name; all in turn if empty."""
 
 
 def parse(argv: Sequence[str] | None = None) -> Request:
@@ -48,6 +50,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     )
     add("--raw", action="store_true", help="the newest parameters, not their mean")
     add("--run", type=int, default=0, help="of several runs, which: 0, 1, ... [0]")
+    add("--label", default="", help="the class to draw, by name [all in turn]")
     said = parser.parse_flags(argv)
     if said.n < 1:
         raise UsageError(f"--n={said.n}: must be at least 1, such as --n=64")
@@ -57,7 +60,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         raise UsageError(f"--checkpoint={said.checkpoint}: choose last or best")
     which = said.checkpoint if said.step is None else said.step
     drawn = (said.n, seeds_of(said.seed), which)
-    options = (said.interpolate, said.raw, said.run)
+    options = (said.interpolate, said.raw, said.run, said.label)
     return Request(said.workdir, said.out, *drawn, *options)
 
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from jaxgan import checkpoint, recipe, report, runs, workdir
 from jaxgan.config import saved
-from jaxgan.core import Tree
+from jaxgan.core import Batch, Tree
 from jaxgan.errors import UsageError
 from jaxgan.gallery import AT_ONCE, draw_many
 from jaxgan.objective import example_keys
 from jaxgan.request import Request
+from jaxgan.spec import unknown
 
 log = logging.getLogger("jaxgan")
 
@@ -32,8 +33,7 @@ def sample(request: Request) -> int:
     columns = math.ceil(math.sqrt(request.n))
     change = functools.partial(walk, columns=columns) if request.interpolate else _same
     draw = jax.jit(lambda *given: game.draw(*given, change))
-    shape, classes = tuple(facts["shape"]), len(facts["classes"])
-    batch = recipe.example_batch(shape, min(request.n, AT_ONCE), classes)
+    batch = examples(request, facts)
     at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
     for seed in request.seeds:
         keys = example_keys(jax.random.key(seed), request.n)
@@ -66,6 +66,19 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     if config.runs > 1:
         variables = runs.take(variables, 0, request.run)
     return game, variables, facts
+
+
+def examples(request: Request, facts: dict) -> Batch:
+    """What samples are drawn for: the class asked for, or all of them in turn."""
+    names = list(facts["classes"])
+    turn = max(len(names), 1)
+    count = -(-min(request.n, AT_ONCE) // turn) * turn  # whole turns
+    batch = recipe.example_batch(tuple(facts["shape"]), count, len(names))
+    if not request.label:
+        return batch
+    if request.label not in names:
+        raise UsageError(f"--label: {unknown(request.label, names, 'class')}")
+    return {**batch, "label": jnp.full(count, names.index(request.label), jnp.int32)}
 
 
 def check_place(out: Path) -> None:

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from test_train import finished, pictures  # noqa: F401
+from test_train import finished, pictures, run  # noqa: F401
 
 from jaxgan import sample
 from jaxgan.core import UsageError
@@ -100,3 +100,24 @@ def test_seeds_in_text():
     assert seeds_of("3") == (3,)
     with pytest.raises(UsageError):
         seeds_of("1,,2")
+
+
+@pytest.fixture(scope="module")
+def labelled(pictures, tmp_path_factory):  # noqa: F811
+    """A conditional run of a few steps; five classes, 0 to 4."""
+    folder = tmp_path_factory.mktemp("labelled") / "run"
+    wraps = {"generator_wrap": "embed", "discriminator_wrap": "projection"}
+    return run(pictures, folder, 5, task="conditional(4)", **wraps)
+
+
+def test_classes_are_drawn_in_turn_or_the_one_asked_for(labelled, tmp_path):
+    draw(labelled, tmp_path / "all.npz", "--n=12")
+    draw(labelled, tmp_path / "two.npz", "--n=12", "--label=2")
+    every, two = (arrays(tmp_path / f"{x}.npz") for x in ("all", "two"))
+    same = [(a == b).all() for a, b in zip(every, two, strict=True)]
+    assert same == [i % 5 == 2 for i in range(12)]
+
+
+def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):  # noqa: F811
+    assert draw(labelled, tmp_path / "a.npz", "--label=7") == 2
+    assert "--label: no class '7': There is: 0, 1, 2, 3, 4" in capsys.readouterr().err
