@@ -102,9 +102,16 @@ def available(folder: str | Path) -> list[int]:
 
 
 def restore(
-    folder: str | Path, template: Tree, *, which: Which = "last", partial: bool = False
+    folder: str | Path,
+    template: Tree,
+    *,
+    which: Which = "last",
+    partial: bool = False,
+    before: float = math.inf,
 ) -> tuple[Tree, dict[str, Any]]:
     """Reads a checkpoint: the state in the classes of `template`, and the history.
+
+    Of "last" and "best", only those of steps less than `before` count.
 
     `template` has arrays or `jax.ShapeDtypeStruct`s as leaves; values go onto their
     sharding, or onto the first device where a leaf names none. With `partial` it may
@@ -115,7 +122,7 @@ def restore(
     that is not there or is damaged, and when the checkpoint is of another network.
     """
     folder = Path(folder).absolute()
-    for step in _candidates(folder, which):
+    for step in _candidates(folder, which, before):
         try:
             with _quiet():
                 return _read(folder / str(step), template, partial)
@@ -130,9 +137,9 @@ def restore(
     raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
 
 
-def _candidates(folder: Path, which: Which) -> list[int]:
+def _candidates(folder: Path, which: Which, before: float = math.inf) -> list[int]:
     """The steps to try, the one meant first."""
-    steps = available(folder)
+    steps = [step for step in available(folder) if step < before]
     if not steps:
         raise UsageError(
             f"there is no checkpoint in {folder}; use the --workdir of another run"

@@ -29,7 +29,7 @@ class Collapse(Exception):
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.text)
-        self.finding = finding
+        self.since = finding.step if finding.since is None else finding.since
 
 
 class Clerk(NamedTuple):

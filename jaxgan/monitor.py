@@ -26,6 +26,8 @@ class Finding(NamedTuple):
     text: str
     fatal: bool
     """Whether going on is of no use."""
+    since: int | None = None
+    """The first step where it was seen, if that is before `step`."""
 
 
 def open_monitor() -> Callable[[int, Row], list[Finding]]:
@@ -54,20 +56,21 @@ def watcher(
     kind: str, judge: Judge, *, rows: int, fatal: bool = False
 ) -> Callable[[int, Row], Finding | None]:
     """Tells once of a fault that `rows` rows in a row have; others are passed over."""
-    bad = good = 0
+    bad = good = since = 0
     told = False
 
     def watch(step, row):
-        nonlocal bad, good, told
+        nonlocal bad, good, told, since
         text = judge(step, row)
         if text is None:
             return None
+        since = since if text and bad else step
         bad, good = (bad + 1, 0) if text else (0, good + 1)
         told = told and good < QUIET
         if told or bad < rows:
             return None
         told = True
-        return Finding(step, kind, text or "", fatal)
+        return Finding(step, kind, text or "", fatal, since)
 
     return watch
 

@@ -1,6 +1,7 @@
 """One training run: restore or begin, then steps, logs, pictures and checkpoints."""
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ def run(plan: Plan, folder: Path) -> int:
 def go_on(plan: Plan, folder: Path, back: Collapse | None) -> int:
     """From the newest checkpoint, or from the best after a collapse, to the end."""
     config = plan.config
-    state, history = begin(plan, folder, "best" if back else "last")
+    state, history = begin(plan, folder, back)
     first = int(state.step)
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
@@ -106,17 +107,24 @@ def go_on(plan: Plan, folder: Path, back: Collapse | None) -> int:
 
 
 def begin(
-    plan: Plan, folder: Path, which: checkpoint.Which
+    plan: Plan, folder: Path, back: Collapse | None
 ) -> tuple[TrainState, dict[str, Any]]:
-    """A checkpoint's state and history, or new ones."""
+    """The newest checkpoint's state and history, or new ones.
+
+    After a collapse the best checkpoint's, of those that are older than its first sign.
+    """
     config, checkpoints = plan.config, folder / "checkpoints"
     template = jax.eval_shape(lambda: first_state(plan, 0))
-    if checkpoint.available(checkpoints):
-        state, history = checkpoint.restore(checkpoints, template, which=which)
+    which: checkpoint.Which = "best" if back else "last"
+    before = back.since if back else math.inf
+    if any(step < before for step in checkpoint.available(checkpoints)):
+        state, history = checkpoint.restore(
+            checkpoints, template, which=which, before=before
+        )
         log.info("resumed at step %d", int(state.step))
     else:
-        back = rollbacks(folder) + (which == "best")
-        state, history = first_state(plan, back), {"seconds": 0.0}
+        times = rollbacks(folder) + (back is not None)
+        state, history = first_state(plan, times), {"seconds": 0.0}
     return parallel.place(state, plan.devices, config.runs), history
 
 
@@ -148,7 +156,6 @@ def may_go_back(plan: Plan, folder: Path, collapse: Collapse) -> Collapse:
     """
     config, done = plan.config, rollbacks(folder)
     if config.on_collapse == "rollback" and done < config.rollbacks:
-        log.warning("%s; going back (%d of %d)", collapse, done + 1, config.rollbacks)
         return collapse
     steps = checkpoint.available(folder / "checkpoints")
     kept = "no checkpoint was saved before it"

@@ -122,7 +122,7 @@ def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_pat
     best = min(scores, key=scores.__getitem__)
     flags = [f"--{k}={v}" for k, v in read_flags(pictures, ten, 20).items()]
     plan = prepare(parse(flags))
-    collapse = Collapse(Finding(10, "collapsed", "it was made up", True))
+    collapse = Collapse(Finding(12, "collapsed", "it was made up", True, 11))
     assert trainer.go_on(plan, ten, collapse) == 0
     [(kind, text)] = told(ten)
     assert kind == "rollback"
@@ -130,6 +130,20 @@ def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_pat
     assert differs(state_of(ten, 20).params, state_of(plain, 20).params)
     again = run(pictures, ten, 20, **given, save_every=5)  # nothing left to do
     assert trainer.rollbacks(again) == 1
+
+
+@pytest.mark.parametrize(("since", "step"), [(10, 5), (5, 0)])
+def test_what_was_saved_after_the_first_sign_is_not_gone_back_to(
+    pictures,  # noqa: F811
+    tmp_path,
+    since,
+    step,
+):
+    ten = run(pictures, tmp_path / "a", 10, task="generate(4)", save_every=5)
+    flags = [f"--{k}={v}" for k, v in read_flags(pictures, ten, 10).items()]
+    collapse = Collapse(Finding(12, "collapsed", "it was made up", True, since))
+    state, _ = trainer.begin(prepare(parse(flags)), ten, collapse)
+    assert int(state.step) == step
 
 
 def read_flags(pictures, workdir, steps):  # noqa: F811

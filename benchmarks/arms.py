@@ -1,0 +1,202 @@
+"""What benchmarks of several arms share: each is trained as a program of its own.
+
+An arm is a set of flags of `python -m jaxgan.train`. Its run can be interrupted: the
+same command goes on, and an arm that is done is not trained again.
+"""
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import checkpoint, objective, parallel, recipe, runs, workdir
+from jaxgan.config import MAY_CHANGE, Config, make, saved
+from jaxgan.config import flags as asdict
+from jaxgan.core import Tree
+from jaxgan.gallery import draw_many
+
+ENDED = (0, 1, 143)
+"""Exit codes of a run that may be looked at: done, not finite any more, SIGTERM."""
+
+
+class Cost(NamedTuple):
+    """What training has taken so far, start and compilation included."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Run(NamedTuple):
+    """A folder that an arm was trained in."""
+
+    folder: Path
+    config: Config
+    game: recipe.Game
+    shape: tuple[int, ...]
+
+
+class Snapshot(NamedTuple):
+    """The players of one seed at a step."""
+
+    step: int
+    mean: Tree
+    """The running mean of the generator."""
+    generator: Tree
+    discriminator: Tree
+
+
+def machine() -> str:
+    """What it ran on, in one line."""
+    devices = parallel.describe(parallel.pick(0))
+    return (
+        f"{devices}, {os.cpu_count()} cores, {platform.machine()}, "
+        f"Python {platform.python_version()}"
+    )
+
+
+def command(flags: dict[str, Any]) -> list[str]:
+    """The arguments of `python` that train with these flags."""
+    return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in flags.items())]
+
+
+def folder_of(place: Path, *names: str) -> Path:
+    """A folder for an arm, named after it.
+
+    >>> folder_of(Path("runs"), "ring8", "hinge + spectral norm").as_posix()
+    'runs/ring8/hinge-spectral-norm'
+    """
+    plain = ("".join(c if c.isalnum() else " " for c in name) for name in names)
+    return Path(place, *("-".join(words.split()) for words in plain))
+
+
+def train(folder: Path, flags: dict[str, Any], minutes: float | None = None) -> None:
+    """Trains until all steps are done, or for so many minutes, then saves and ends.
+
+    The minutes are those of all calls together, start and compilation included. What
+    is done is left as it is.
+
+    Raises:
+      SystemExit: with the program's last line, if it could not train; if the folder is
+        of other flags.
+    """
+    _check_same(folder, flags)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    left = None if minutes is None else 60 * minutes - cost(folder).wall_seconds
+    if flags["steps"] in steps_of(folder) or (left is not None and left <= 0):
+        return
+    code = _run(folder, {**flags, "workdir": folder}, left)
+    if code not in ENDED:
+        *_, last = _beside(folder, ".log").read_text().splitlines() or [""]
+        raise SystemExit(f"{folder}: exit code {code}: {last}")
+
+
+def _run(folder: Path, flags: dict[str, Any], seconds: float | None) -> int:
+    """Runs the program, ends it with SIGTERM, adds to its cost; its exit code."""
+    before, started = _children(), time.monotonic()
+    with _beside(folder, ".log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command(flags)], stderr=log, start_new_session=True
+        )
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        return process.wait()
+    finally:  # also when this program is ended
+        process.terminate()
+        process.wait()
+        spent = Cost(time.monotonic() - started, _children() - before)
+        total = Cost(*np.add(cost(folder), spent).tolist())
+        _beside(folder, ".cost.json").write_text(json.dumps(total._asdict()))
+
+
+def _check_same(folder: Path, flags: dict[str, Any]) -> None:
+    """A run that is there was made by these flags."""
+    if (folder / "config.json").exists():
+        old, new = workdir.read_config(folder), asdict(make(**flags))
+        changed = workdir.differences(old, new, MAY_CHANGE)
+        if changed:
+            raise SystemExit(f"{folder} is of other flags, {changed}: remove it")
+
+
+def cost(folder: Path) -> Cost:
+    """What the training of a folder has taken, over all calls."""
+    file = _beside(folder, ".cost.json")
+    return Cost(**json.loads(file.read_text())) if file.exists() else Cost()
+
+
+def steps_of(folder: Path) -> list[int]:
+    """The steps of the checkpoints there are."""
+    return checkpoint.available(folder / "checkpoints")
+
+
+def open_run(folder: Path) -> Run:
+    """The game of a folder, to be restored from its checkpoints."""
+    config, facts = saved(workdir.read_config(folder)), workdir.read_data(folder)
+    shape = tuple(facts["shape"])
+    game = recipe.build(config, shape, classes=len(facts["classes"]))
+    game = game._replace(draw=jax.jit(game.draw))
+    return Run(folder, config, game, shape)
+
+
+def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
+    """The players of every seed, from one checkpoint."""
+    state = jax.eval_shape(run.game.init, jax.random.key(0))
+    count = run.config.runs
+    if count > 1:
+        state = jax.eval_shape(runs.stack, [state] * count)
+    part = {name: getattr(state, name) for name in ("step", "params", "stats", "ema")}
+    place = run.folder / "checkpoints"
+    found, _ = checkpoint.restore(place, part, which=which, partial=True)
+    step, params, stats = int(found["step"]), found["params"], found["stats"]
+    each = (
+        found["ema"],
+        {"params": params.generator, **stats.generator},
+        {"params": params.discriminator, **stats.discriminator},
+    )
+    if count == 1:
+        return [Snapshot(step, *each)]
+    return [Snapshot(step, *runs.take(each, 0, i)) for i in range(count)]
+
+
+def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.ndarray:
+    """Draws `[n, ...]` from a generator's variables, in its mode for sampling."""
+    batch = {"image": jnp.zeros((at_once, *run.shape))}  # only its shape is read
+    keys = objective.example_keys(jax.random.key(seed), n)
+    return draw_many(run.game.draw, variables, batch, keys, at_once)
+
+
+def spread(values: Iterable[float]) -> tuple[float, float]:
+    """Mean and standard deviation over seeds (n - 1); 0 for one seed.
+
+    >>> spread([1.0, 3.0])[0]
+    2.0
+    """
+    array = np.array(list(values), np.float64)
+    return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else 0.0
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """Lines of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(row)} |" for row in lines]
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(folder.name + suffix)
+
+
+def _children() -> float:
+    """CPU seconds of all programs that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,169 @@
+"""How many of the thousand modes of Stacked MNIST a recipe reaches in so many minutes.
+
+    python benchmarks/mode_coverage.py --on=stacked_mnist --arms=dcgan,default \
+        --minutes=15 --out=stacked_mnist.json
+
+The protocol is PacGAN's (https://arxiv.org/abs/1712.04086): a classifier of MNIST reads
+each of the three channels of 26,000 samples; a mode counts from its first sample on, KL
+is that of the shares of the modes from equal ones, in nats. Samples are of the running
+mean, which for DCGAN is the generator itself. Beside it stand what is left when nothing
+is wrong (`kl_floor`), and what real pictures score.
+
+PacGAN's DCGAN differs from ours where flags do not reach: four layers of 64 to 512
+channels with batch normalisation in its discriminator, G updated twice per step, 50
+epochs (100,000 steps), and ten runs.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import arms as shared
+import numpy as np
+from mnist_recipes import train_classifier
+
+from jaxgan import data
+from jaxgan.config import make
+from jaxgan.metrics.modes import category_coverage, kl_floor
+
+SAMPLES, MODES = 26_000, 1000
+SEED = 2**20
+"""Of the latents that are scored; those of the n-th training seed have n more."""
+SURE = 0.99
+"""The classifier must be right about so many of the test digits."""
+ADAM = "adam(2e-4, b1=0.5)"
+ARMS: dict[str, dict[str, Any]] = {
+    "dcgan": {
+        "preset": "dcgan",
+        "networks": "dcgan(64, dropout=0.0)",
+        "task": "generate(100, latents='uniform')",
+        "g_optimizer": ADAM,
+        "d_optimizer": ADAM,
+        "batch_size": 64,
+    },
+    "default": {"preset": "default"},
+}
+HEAD = ["arm", "steps", "modes", "KL", "CPU s per seed"]
+PUBLISHED = [
+    ["*published: DCGAN (PacGAN's run)*", "", "*78.9*", "*4.50*", ""],
+    ["*published: PacGAN*", "", "*1000*", "*0.06*", ""],
+    ["*published: R3GAN*", "", "*1000*", "*0.029*", ""],
+]
+
+Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""`[n, 28, 28, 1]` in [-1, 1] to probabilities `[n, 10]` and features."""
+
+
+def measure(said: argparse.Namespace) -> str:
+    """Trains and scores the arms asked for; returns the table, and writes the JSON."""
+    out, found = Path(said.out), {}
+    if out.exists():
+        found = json.loads(out.read_text())
+    if not said.table_only:
+        found = prepared(said, found)
+        judge, found["classifier_accuracy"] = classifier(said.data_dir)
+        found["real"] = real(judge, said.data_dir)
+        print(f"real pictures: {found['real']}", flush=True)
+        for arm in ARMS if said.arms == "all" else said.arms.split(","):
+            found["arms"][arm] = measured(arm, judge, said)
+            print(" | ".join(row(arm, found["arms"][arm])), flush=True)
+            out.write_text(json.dumps(found, indent=1))
+    return told(found)
+
+
+def prepared(said: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on an arm, with the arms that were there."""
+    return {
+        "machine": shared.machine(),
+        "command": shlex.join(["python", *sys.argv]),
+        "minutes": said.minutes,
+        "samples": SAMPLES,
+        "kl_floor": kl_floor(SAMPLES, MODES)._asdict(),
+        "arms": found.get("arms", {}),
+    }
+
+
+def classifier(data_dir: str) -> tuple[Judge, float]:
+    """Reads digits; ends the program if it does not do so well enough."""
+    judge, _, accuracy = train_classifier(data_dir or None)
+    if accuracy < SURE:
+        raise SystemExit(f"the classifier is right about {accuracy:.4f} only")
+    return judge, accuracy
+
+
+def real(judge: Judge, data_dir: str) -> dict[str, float]:
+    """What as many real pictures score; their labels too, and how many are read so."""
+    dataset = data.load("stacked_mnist", split="test", data_dir=data_dir or None)
+    whole = data.normalise(data.read_all(dataset))
+    read = labels(whole["image"], judge)
+    modes, kl = category_coverage(read, MODES)
+    by_label = category_coverage(whole["label"], MODES)
+    right = float((read == whole["label"]).mean())
+    return {
+        "modes": modes,
+        "kl": kl,
+        "modes_by_label": by_label[0],
+        "kl_by_label": by_label[1],
+        "read_right": right,
+    }
+
+
+def labels(images: np.ndarray, judge: Judge) -> np.ndarray:
+    """What the classifier reads in the channels of `[n, 28, 28, 3]`, in 0 to 999."""
+    digits = [judge(images[..., c : c + 1])[0].argmax(1) for c in range(3)]
+    return np.stack(digits, axis=1) @ np.array([100, 10, 1])
+
+
+def measured(arm: str, judge: Judge, said: argparse.Namespace) -> dict[str, Any]:
+    """Trains what is left to train, and scores it: a row of the JSON."""
+    folder = shared.folder_of(Path(said.folder), "stacked_mnist", arm)
+    flags = {"dataset": "stacked_mnist", **ARMS[arm], "runs": said.runs}
+    flags["steps"] = 10**7 if said.minutes else said.steps or make(**flags).steps
+    if said.data_dir:
+        flags["data_dir"] = said.data_dir
+    shared.train(folder, flags, said.minutes)
+    run, cost = shared.open_run(folder), shared.cost(folder)
+    snapshots, seeds = shared.restore(run), []
+    for i, snapshot in enumerate(snapshots):
+        drawn = shared.sample(run, snapshot.mean, SAMPLES, SEED + i, at_once=250)
+        modes, kl = category_coverage(labels(drawn, judge), MODES)
+        seeds.append({"modes": modes, "kl": kl})
+    return {
+        "flags": ARMS[arm],
+        "command": shlex.join(["python", *shared.command(flags)]),
+        "step": snapshots[0].step,
+        **cost._asdict(),
+        "cpu_seconds_per_seed": cost.cpu_seconds / len(seeds),
+        "seeds": seeds,
+    }
+
+
+def row(arm: str, found: dict[str, Any]) -> list[str]:
+    """A line of the table; with several seeds, mean ± deviation and fewest modes."""
+    modes, kl = ([seed[of] for seed in found["seeds"]] for of in ("modes", "kl"))
+    cells = [f"{modes[0]}", f"{kl[0]:.3f}"]
+    if len(modes) > 1:
+        (m, m_off), (k, k_off) = shared.spread(modes), shared.spread(kl)
+        cells = [f"{m:.1f} ± {m_off:.1f} ({min(modes)})", f"{k:.3f} ± {k_off:.3f}"]
+    return [arm, f"{found['step']:,}", *cells, f"{found['cpu_seconds_per_seed']:.0f}"]
+
+
+def told(found: dict[str, Any]) -> str:
+    """All that was found as Markdown."""
+    true, floor = found["real"], found["kl_floor"]
+    right = [100 * found["classifier_accuracy"], 100 * true["read_right"]]
+    shown = ["*real pictures*", "", f"*{true['modes']}*", f"*{true['kl']:.3f}*", ""]
+    lines = [
+        f"n = {found['samples']:,} samples; the KL of as many perfect ones is "
+        f"{floor['simulated']:.4f}. The classifier is right about {right[0]:.2f} % of "
+        f"the test digits, and reads {right[1]:.1f} % of real pictures right.",
+        "",
+        *shared.table(HEAD, [row(*each) for each in found["arms"].items()]),
+        *shared.table(HEAD, [shown, *PUBLISHED])[2:],
+        "",
+    ]
+    return "\n".join(lines)
