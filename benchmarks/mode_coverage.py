@@ -12,8 +12,9 @@ within three sigma of the nearest of 8 or 25 Gaussians are of high quality; a mo
 counts from its first such sample on; KL is that of their shares from equal ones, in
 nats. Networks and optimizers are not PacGAN's but those of the preset for toys, the
 same for all arms: only loss and remedy differ (and the critic with the gradient penalty
-has two updates per step). The seeds of an arm are trained side by side in one program
-(`--runs`). Samples are of the running mean; the JSON also has the raw generator's.
+has two updates per step). The plain GAN alone is as tutorials have it: small networks,
+Adam's defaults, no running mean. The seeds of an arm are trained side by side in one
+program (`--runs`). Samples are of the running mean; the JSON also has the raw generator's.
 
 The same command goes on where it was interrupted, and trains nothing that is done; so
 it also draws the pictures anew. `--table-only` makes the table again from the JSON.

@@ -47,7 +47,7 @@ class Config:
     dataset: str = _flag(
         "mnist",
         "data",
-        "a TFDS image data set, folder:PATH, npz:PATH, ring8 or grid25",
+        "a TFDS image data set, folder:PATH, npz:PATH, ring8, grid25 or stacked_mnist",
     )
     split: str = _flag("train", "data", "the split to train on, such as train[:50%%]")
     data_dir: str = _flag(
