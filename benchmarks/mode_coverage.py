@@ -14,7 +14,8 @@ nats. Networks and optimizers are not PacGAN's but those of the preset for toys,
 same for all arms: only loss and remedy differ (and the critic with the gradient penalty
 has two updates per step). The plain GAN alone is as tutorials have it: small networks,
 Adam's defaults, no running mean. The seeds of an arm are trained side by side in one
-program (`--runs`). Samples are of the running mean; the JSON also has the raw generator's.
+program (`--runs`). Samples are of the running mean; the JSON also has those of the raw
+generator.
 
 The same command goes on where it was interrupted, and trains nothing that is done; so
 it also draws the pictures anew. `--table-only` makes the table again from the JSON.
