@@ -68,7 +68,7 @@ def part(row: Mapping[str, Any], number: int) -> dict[str, Any]:
 
 
 def named(finding: Finding, seed: int, count: int) -> Finding:
-    """The finding with its run's seed, where there are several; then it ends none."""
+    """The finding with the seed of its run, where there are several."""
     if count == 1:
         return finding
     return finding._replace(text=f"seed {seed}: {finding.text}")

@@ -72,6 +72,19 @@ def test_a_warning_lets_the_run_go_on_and_is_said_again_at_its_end(tmp_path, cap
     assert len(said) == 2
 
 
+def test_a_resumed_run_remembers_what_was_told(tmp_path):
+    assert command(tmp_path / "whole", **COLLAPSE) == 0
+    for steps in (150, 300):
+        assert command(tmp_path / "halves", **{**COLLAPSE, "steps": steps}) == 0
+    assert told(tmp_path / "halves") == told(tmp_path / "whole")
+
+
+def test_of_several_runs_each_is_watched(tmp_path):
+    assert command(tmp_path / "run", **{**COLLAPSE, "runs": 2}) == 0
+    texts = [text for kind, text in told(tmp_path / "run") if kind == "collapsed"]
+    assert {text.split(": ")[0] for text in texts} == {"seed 0", "seed 1"}
+
+
 def test_a_discriminator_that_learns_by_heart_is_named(noise, tmp_path):
     assert command(tmp_path / "run", dataset=noise, **OVERFIT) == 0
     texts = dict(told(tmp_path / "run"))

@@ -291,6 +291,12 @@ def test_every_measure_has_its_panel():
         "gradient norm": ["discriminator/grad_norm"],
         "score (distance)": ["score"],
     }
+    more = ["probe/held_out", "probe/diversity", "discriminator/augment", "probe/train"]
+    assert {panel.title: list(panel.names) for panel in panels(more)} == {
+        "mean logit": ["probe/held_out"],
+        "augmented": ["discriminator/augment"],
+        "diversity": ["probe/diversity"],
+    }
     assert panels(["step", "seconds"]) == []
 
 
@@ -371,6 +377,45 @@ def test_a_run_is_told_everywhere(tmp_path, lines, capfd):
     assert board.Tags()["scalars"] == ["generator/loss", "steps_per_second"]
     assert [e.step for e in board.Images("samples")] == [1, 2]
     assert capfd.readouterr() == ("", ""), "all else is silent"
+
+
+def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
+    values = {"generator/loss": np.array([1.0, 2.0, 3.0]), "score": 0.5}
+    values["discriminator/loss"] = np.array([4.0, np.nan, np.inf])
+    values["generator/l1"] = np.full(3, np.nan)
+    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+        told.log(2, values)
+    assert lines()[0].split("  ")[:5] == [
+        "step 2/4",
+        "D 4 ± 0",
+        "G 2 ± 1",
+        "l1 nan ± 0",
+        "score 0.5",
+    ]
+    [written] = metrics_of(tmp_path)
+    assert written["generator/loss"] == 2.0
+    assert written["generator/l1"] is None
+    assert written["std"]["generator/loss"] == 1.0
+    assert written["runs"]["discriminator/loss"] == [4.0, None, None]
+    points = [e.value for e in events(tmp_path).Scalars("generator/loss")]
+    assert points == [2.0]
+
+
+def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lines):
+    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+        told.log(1, {"generator/loss": 1.0})
+        told.note(1, "collapsed", "generator collapsed: at step 1")
+    assert lines()[-1] == "generator collapsed: at step 1"
+    assert metrics_of(tmp_path)[1] == {
+        "step": 1,
+        "kind": "collapsed",
+        "finding": "generator collapsed: at step 1",
+    }
+    assert "findings/text_summary" in events(tmp_path).Tags()["tensors"]
+    with report.open_report(
+        tmp_path, steps=4, batch_size=1, terminal=False, resume_step=0
+    ):
+        assert metrics_of(tmp_path) == []
 
 
 @pytest.mark.parametrize("resume_step", [0, 3])

@@ -25,9 +25,10 @@ class Across(NamedTuple):
 def across(metrics: Mapping[str, Any]) -> Across:
     """Metrics that are numbers, or `[runs]`, taken together.
 
-    >>> across({"loss": np.array([1.0, 3.0, np.nan]), "seconds": 2.0}).as_fields()[
-    ...     "std"]["loss"] ** 2
-    2.0
+    >>> across({"loss": np.array([1.0, 2.0, 3.0, np.nan]), "seconds": 2.0}).as_fields()
+    ... # doctest: +NORMALIZE_WHITESPACE
+    {'loss': 2.0, 'seconds': 2.0, 'std': {'loss': 1.0},
+     'runs': {'loss': [1.0, 2.0, 3.0, nan]}}
     """
     found = Across({}, {}, {})
     for name, value in metrics.items():

@@ -1,0 +1,34 @@
+"""One run's part of what several have measured."""
+
+import numpy as np
+
+from jaxgan.monitor import Finding
+from jaxgan.watch import findings, named, part, rows
+
+
+def test_a_run_has_its_own_values_and_what_is_shared():
+    row = {"step": 5, "score": np.array([1.0, 2.0]), "seconds": 3.0}
+    assert part(row, 1) == {"step": 5, "score": 2.0, "seconds": 3.0}
+
+
+def test_a_line_of_the_file_says_the_same_as_the_row():
+    line = {"step": 5, "score": 1.5, "std": {"score": 0.7}, "runs": {"score": [1, 2]}}
+    assert part(line, 0) == {"step": 5, "score": 1}
+    alone = {"step": 5, "score": 1.5}
+    assert part(alone, 0) == alone
+
+
+def test_a_finding_names_its_seed_where_there_are_several():
+    finding = Finding(3, "collapsed", "it collapsed", True)
+    assert named(finding, 7, 1).text == "it collapsed"
+    assert named(finding, 7, 2) == finding._replace(text="seed 7: it collapsed")
+
+
+def test_findings_and_measures_are_told_apart_in_the_file(tmp_path):
+    assert rows(tmp_path) == findings(tmp_path) == []
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"step": 1, "score": 2.0}\n'
+        '{"step": 1, "kind": "drifted", "finding": "it drifts"}\n'
+    )
+    assert rows(tmp_path) == [{"step": 1, "score": 2.0}]
+    assert findings(tmp_path) == [Finding(1, "drifted", "it drifts", False)]
