@@ -8,6 +8,7 @@ on the real MNIST (its test accuracy is printed): of 1,000 samples, the share to
 it gives a class more than 0.9 probability, how many classes are used, and the share of
 the rarest. Besides, the Frechet distance of the classifier's 128 hidden units between
 the samples and the first 5,000 test images (lower is better; not the FID of Inception).
+Of a conditional recipe also the share that is read as the digit that was asked for.
 """
 
 import argparse
@@ -29,6 +30,7 @@ import scipy.linalg
 
 from jaxgan import data
 from jaxgan.program import keep_compiled
+from jaxgan.workdir import read_config
 
 ARMS = {
     "default": [],
@@ -40,6 +42,8 @@ ARMS = {
         for name in ("mlp", "mlp-small", "goodfellow", "goodfellow-ns")
     },
     **{name: [f"--preset={name}"] for name in ("dcgan", "lsgan", "wgan")},
+    **{name: [f"--preset={name}"] for name in ("wgan-gp", "sngan")},
+    **{name: [f"--preset={name}"] for name in ("projection", "acgan", "infogan")},
 }
 
 
@@ -115,8 +119,11 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
     probabilities, features = judge(data.normalise({"image": samples})["image"])
     shares = np.bincount(probabilities.argmax(1), minlength=10) / len(samples)
     lines = map(json.loads, Path(workdir, "metrics.jsonl").read_text().splitlines())
-    *_, last = lines
+    *_, last = (line for line in lines if "finding" not in line)
+    told = read_config(workdir)["task"].startswith("conditional")
+    asked = np.arange(len(samples)) % 10  # the classes are drawn in turn
     return {
+        "as_asked": float((probabilities.argmax(1) == asked).mean()) if told else None,
         "steps": last["step"],
         "confident": float((probabilities.max(1) > 0.9).mean()),
         "classes": int((shares > 0).sum()),
