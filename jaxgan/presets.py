@@ -103,8 +103,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "infogan": {
         "task": "codes(62, categories=10, continuous=2)",
         "discriminator_wrap": "classifier(12)",
-        "d_terms": "r1(1)|r2(1)|mutual_information",
-        "g_terms": "mutual_information",
+        "d_terms": "r1(1)|r2(1)|mutual_information(0.1)",
+        "g_terms": "mutual_information(0.1)",
     },
     # Clipped weights and five critic updates, https://arxiv.org/abs/1701.07875.
     "wgan": {
