@@ -46,6 +46,7 @@ ARMS: dict[str, dict[str, Any]] = {
         "batch_size": 64,
     },
     "default": {"preset": "default"},
+    "stacked": {"preset": "stacked"},
 }
 HEAD = ["arm", "steps", "modes", "KL", "CPU s per seed"]
 PUBLISHED = [
