@@ -1,6 +1,5 @@
 """All that is told and kept of a run while it goes on."""
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,8 +16,6 @@ from jaxgan.gallery import Gallery, open_gallery
 from jaxgan.monitor import Finding, not_finite
 from jaxgan.prepare import Plan
 from jaxgan.watch import Watch, open_watch
-
-log = logging.getLogger("jaxgan")
 
 Waiting = list[tuple[int, Any]]
 """(first step, metrics) of calls that were not told of yet."""

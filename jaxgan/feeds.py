@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxgan import data, parallel, runs
-from jaxgan.prepare import Plan
+from jaxgan.prepare import Plan, seeds_of
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def open_feed(plan: Plan, step: int) -> Iterator[parallel.Feed]:
 def feed_of(plan: Plan, step: int) -> parallel.Feed:
     """The batches from a step on: as the plan has it, on the devices or decoded."""
     config, dataset = plan.config, plan.dataset
-    seeds = range(config.seed, config.seed + config.runs)
+    seeds = seeds_of(config)
     if not plan.resident:
         return parallel.streamed(
             streams(plan, seeds, step), devices=plan.devices, runs=config.runs

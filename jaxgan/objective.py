@@ -70,6 +70,21 @@ def bind(
     return call, lambda: box[0]
 
 
+def binder(
+    nets: Players[nn.Module], state: TrainState, part: int | jax.Array | None
+) -> Callable:
+    """Returns net(player, key), which is `bind` of a player in training.
+
+    `part` is the number of a batch's part, whose dropout masks are its own.
+    """
+
+    def net(player, key):
+        key = key if part is None else jax.random.fold_in(key, part)
+        return bind(getattr(nets, player), variables(state, player), key, train=True)
+
+    return net
+
+
 def make_loss(
     task: Task,
     nets: Players[nn.Module],
@@ -103,10 +118,7 @@ def make_loss(
         def per_example(key):
             return example_keys(key, count, first * count)
 
-        def net(player, key):
-            key = jax.random.fold_in(key, part) if parts > 1 else key
-            return bind(getattr(nets, player), variables(state, player), key, True)
-
+        net = binder(nets, state, part if parts > 1 else None)
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
         samples = task(g, batch, per_example(keys.task))

@@ -103,21 +103,27 @@ def default_steps_per_call(devices: list[Device]) -> int:
 
 def replicate(tree: Tree, devices: list[Device]) -> Tree:
     """The same arrays on every device, without a leading axis."""
-    mesh = jax.sharding.Mesh(np.array(devices), AXIS)
-    spec = jax.sharding.PartitionSpec()
-    return jax.device_put(tree, jax.sharding.NamedSharding(mesh, spec))
+    return jax.device_put(tree, _sharding(devices, None))
 
 
 def place(state: TrainState, devices: list[Device], runs: int) -> TrainState:
     """A state on the devices: the same on each, or the runs spread over them."""
     if runs == 1:
         return replicate(state, devices)
-    mesh = jax.sharding.Mesh(np.array(devices), AXIS)
 
     def put(axis, tree):
-        return jax.device_put(tree, jax.sharding.NamedSharding(mesh, _spec(axis)))
+        return jax.device_put(tree, _sharding(devices, axis))
 
     return jax.tree.map(put, AXES, state, is_leaf=_is_none)
+
+
+def _sharding(devices: list[Device], axis: int | None) -> jax.sharding.NamedSharding:
+    """An axis spread over the devices, or the same on each."""
+    return jax.sharding.NamedSharding(_mesh(devices), _spec(axis))
+
+
+def _mesh(devices: list[Device]) -> jax.sharding.Mesh:
+    return jax.sharding.Mesh(np.array(devices), AXIS)
 
 
 def _spec(axis: int | None) -> jax.sharding.PartitionSpec:
@@ -267,10 +273,9 @@ def several_runs(call: Callable, feed: Feed, devices: list[Device]) -> Any:
     call = together(call, axes, unroll=devices[0].platform == "cpu")
     if len(devices) == 1:
         return jax.jit(call, donate_argnums=0)
-    mesh = jax.sharding.Mesh(np.array(devices), AXIS)
     spread = jax.shard_map(
         call,
-        mesh=mesh,
+        mesh=_mesh(devices),
         in_specs=jax.tree.map(_spec, axes, is_leaf=_is_none),
         out_specs=(jax.tree.map(_spec, AXES, is_leaf=_is_none), _spec(1)),
         check_vma=False,

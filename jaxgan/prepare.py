@@ -37,8 +37,8 @@ def prepare(config: Config) -> Plan:
         devices = spread(config, devices)
     log.info("%s", parallel.describe(devices))
     parallel.warn_of_missed_accelerator(devices)
-    split = len(devices) if config.runs == 1 else 1
-    check_batch(config.batch_size, split, config.accumulate)
+    sharing = devices if config.runs == 1 else devices[:1]  # one batch
+    check_batch(config.batch_size, len(sharing), config.accumulate)
     dataset, held_out = load(config)
     shape = "x".join(map(str, dataset.shape))
     log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
@@ -47,8 +47,8 @@ def prepare(config: Config) -> Plan:
         config,
         dataset.shape,
         classes=len(dataset.classes),
-        axis=parallel.axis_of(devices) if config.runs == 1 else None,
-        devices=split,
+        axis=parallel.axis_of(sharing),
+        devices=len(sharing),
         unroll=devices[0].platform == "cpu",
     )
     resident = choose_input(config.input, dataset.nbytes, devices)
@@ -89,6 +89,11 @@ def spread(config: Config, devices: list[Device]) -> list[Device]:
             f"--devices={fitting[-1]} or --runs={config.devices}"
         )
     return devices[: fitting[-1]]
+
+
+def seeds_of(config: Config) -> range:
+    """The seeds that are trained, one for each run."""
+    return range(config.seed, config.seed + config.runs)
 
 
 def facts(dataset: data.Dataset) -> dict[str, Any]:

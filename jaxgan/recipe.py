@@ -115,7 +115,7 @@ def augmentation(config: Config) -> Augment | None:
     parts = _said("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
     if not parts:
         return None
-    strength = _value("augment_p", config, STRENGTHS, batch_size=config.batch_size)
+    strength = _value("augment_p", config, STRENGTHS)
     return _said(
         "augment_p", config, lambda _: augment.build(list(parts.values()), strength)
     )
@@ -207,15 +207,13 @@ def _terms(name: str, config: Config) -> dict[str, Term]:
     return _said(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
 
 
-def _value(
-    name: str, config: Config, more: spec.Table | None = None, **given: Any
-) -> Any:
+def _value(name: str, config: Config, more: spec.Table | None = None) -> Any:
     """A number, or what a text makes one of at a step."""
 
     def read(said):
         if not isinstance(said, str):
             return said
-        return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES, **given)
+        return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES)
 
     return _said(name, config, read)
 

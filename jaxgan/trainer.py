@@ -24,7 +24,7 @@ from jaxgan.config import MAY_CHANGE, Config, flags
 from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError
 from jaxgan.feeds import open_feed, step_of
-from jaxgan.prepare import Plan, facts, prepare
+from jaxgan.prepare import Plan, facts, prepare, seeds_of
 from jaxgan.program import stop_signals
 from jaxgan.watch import findings
 
@@ -130,16 +130,15 @@ def begin(
 
 def first_state(plan: Plan, rollbacks: int) -> TrainState:
     """A new state, of each seed where there are several runs."""
-    seeds = range(plan.config.seed, plan.config.seed + plan.config.runs)
     init = jax.jit(plan.game.init)
+    seeds = seeds_of(plan.config)
     states = [init(keys_of(seed, rollbacks).init) for seed in seeds]
     return runs.stack(states) if len(states) > 1 else states[0]
 
 
 def run_keys(config: Config, rollbacks: int) -> jax.Array:
     """The key of all steps, or of each of several runs `[runs]`."""
-    seeds = range(config.seed, config.seed + config.runs)
-    keys = [keys_of(seed, rollbacks).run for seed in seeds]
+    keys = [keys_of(seed, rollbacks).run for seed in seeds_of(config)]
     return jnp.stack(keys) if len(keys) > 1 else keys[0]
 
 

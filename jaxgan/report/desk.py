@@ -57,8 +57,7 @@ def open_report(
     one) a bar takes the place of the lines.
     """
     workdir = Path(workdir)
-    samples = workdir / "samples"
-    samples.mkdir(exist_ok=True)
+    (workdir / "samples").mkdir(exist_ok=True)
     _forget_after(workdir, resume_step)
     terminal = sys.stderr.isatty() if terminal is None else terminal
     bar = (
@@ -83,21 +82,14 @@ def open_report(
             say(step, found, pace)
 
         def note(step: int, kind: str, text: str) -> None:
+            found = {"step": step, "kind": kind, "finding": text}
             with _writable(workdir):
-                append(
-                    workdir / "metrics.jsonl",
-                    {"step": step, "kind": kind, "finding": text},
-                )
+                append(workdir / "metrics.jsonl", found)
             board.add_text("findings", text, step)
             log.warning("%s", text)
 
         def preview(step: int, picture: Picture | np.ndarray) -> None:
-            if not isinstance(picture, Picture):
-                picture = Picture(np.asarray(picture))
-            with _writable(workdir):
-                save_png(samples / f"step_{step:08}.png", picture._replace(step=step))
-            shape = "HWC" if picture.pixels.ndim == 3 else "HW"
-            board.add_image("samples", picture.pixels, step, dataformats=shape)
+            _keep_picture(workdir, board, step, picture)
 
         def start(step: int) -> None:
             nonlocal pace
@@ -110,6 +102,18 @@ def open_report(
                 summarise(workdir)
             except OSError as error:  # what went before is the thing to tell
                 log.warning("the run's curves could not be written: %s", error)
+
+
+def _keep_picture(
+    workdir: Path, board: Any, step: int, picture: Picture | np.ndarray
+) -> None:
+    if not isinstance(picture, Picture):
+        picture = Picture(np.asarray(picture))
+    path = workdir / "samples" / f"step_{step:08}.png"
+    with _writable(workdir):
+        save_png(path, picture._replace(step=step))
+    shape = "HWC" if picture.pixels.ndim == 3 else "HW"
+    board.add_image("samples", picture.pixels, step, dataformats=shape)
 
 
 def append(path: str | Path, values: Mapping[str, Any]) -> None:
