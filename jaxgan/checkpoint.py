@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +131,8 @@ def restore(
             raise
         except Exception as error:  # a damaged file may raise anything
             log.warning("checkpoint %d is damaged: %s", step, _reason(error))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited")
             gc.collect()  # ends the reads that Orbax did not wait for
     if which in ("last", "best"):
         raise UsageError(f"no checkpoint in {folder} is whole; use another --workdir")
@@ -251,6 +254,9 @@ def _tidy(folder: Path, resume_step: int | None) -> None:
             _metrics_file(folder / str(step)).unlink(missing_ok=True)
 
 
+_LOOSE_ENDS = ("Event loop is closed", "array index", "was never awaited")
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps Orbax from telling what it also raises, and from telling it in pieces.
@@ -261,7 +267,7 @@ def _quiet() -> Iterator[None]:
 
     def loose_end(unraisable: Any) -> None:
         text = str(unraisable.exc_value)
-        if "Event loop is closed" not in text and "array index" not in text:
+        if not any(words in text for words in _LOOSE_ENDS):
             hook(unraisable)
 
     def not_orbax(record: logging.LogRecord) -> bool:
