@@ -17,37 +17,31 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxgan import data, parallel, recipe
+from jaxgan import data, parallel
 from jaxgan.config import Config, make
-from jaxgan.core import Device
+from jaxgan.prepare import game_of
 from jaxgan.presets import PRESETS
 from jaxgan.program import keep_compiled
 
 SIZE = 4_096
 
 
-def measure(config: Config, devices: list[Device], seconds: float) -> dict:
+def measure(config: Config, layout: parallel.Layout, seconds: float) -> dict:
     """One row: rates of a config, over windows that fill `seconds`."""
     shape = (2,) if config.preset.startswith("toy") else (28, 28, 1)
-    game = recipe.build(
-        config,
-        shape,
-        classes=10,
-        devices=len(devices),
-        axis=parallel.axis_of(devices),
-        unroll=devices[0].platform == "cpu",
-    )
-    feed = feed_of(config, shape, devices)
-    count = config.steps_per_call or parallel.default_steps_per_call(devices)
+    game = game_of(config, shape, 10, layout)
+    feed = feed_of(config, shape, layout)
+    default = parallel.default_steps_per_call(layout.devices)
+    count = config.steps_per_call or default
 
     def step(state, batches, key):
         return game.step(state, data.normalise(batches), key)
 
     key = jax.random.key(0)
-    state = parallel.replicate(jax.jit(game.init)(key), devices)
+    state = parallel.place(jax.jit(game.init)(key), layout)
     started = time.perf_counter()
     given = (state, feed.at(0, count), key)
-    program = parallel.compiled(step, feed, devices)(count, *given)
+    program = parallel.compiled(step, feed, layout)(count, *given)
     compiled = time.perf_counter() - started
     state, _ = jax.block_until_ready(program(*given))  # warm
     times = windows(program, state, feed, key, count, seconds)
@@ -68,7 +62,7 @@ def measure(config: Config, devices: list[Device], seconds: float) -> dict:
 
 
 def feed_of(
-    config: Config, shape: tuple[int, ...], devices: list[Device]
+    config: Config, shape: tuple[int, ...], layout: parallel.Layout
 ) -> parallel.Feed:
     """Random pictures, or points, that lie on the devices."""
     rng = np.random.default_rng(0)
@@ -81,7 +75,7 @@ def feed_of(
         lambda epoch: data.epoch_order(0, epoch, SIZE),
         updates=config.d_updates,
         batch=config.batch_size,
-        devices=devices,
+        layout=layout,
     )
 
 
@@ -110,8 +104,8 @@ def main() -> None:
     said = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     keep_compiled()
-    devices = parallel.pick(said.devices)
-    machine = f"{parallel.describe(devices)}, {platform.machine()}"
+    layout = parallel.layout_of(parallel.pick(said.devices))
+    machine = f"{parallel.describe(layout.devices)}, {platform.machine()}"
     print(machine)
     print("| preset | batch | ms/step | steps/s | images/s | GFLOP/s | compile s |")
     print("|---|---|---|---|---|---|---|")
@@ -119,7 +113,7 @@ def main() -> None:
     for preset in said.presets.split(","):
         given = {"batch_size": said.batch_size} if said.batch_size else {}
         config = make(preset=preset, steps_per_call=said.steps_per_call, **given)
-        row = measure(config, devices, said.seconds)
+        row = measure(config, layout, said.seconds)
         rows.append(row)
         low, high = row["ms_per_step_range"]
         speed = row["gflop_per_step"] * row["steps_per_second"]

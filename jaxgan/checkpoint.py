@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
-from jax.sharding import SingleDeviceSharding
+from jax.experimental.multihost_utils import sync_global_devices
 from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import checkpoint_managers
 
@@ -49,6 +50,8 @@ def open_checkpoints(
     folder = Path(folder).absolute()
     if jax.process_index() == 0:
         _tidy(folder, resume_step)
+    if jax.process_count() > 1:
+        sync_global_devices("checkpoints are tidy")
     with _quiet():
         manager = ocp.CheckpointManager(folder, options=_options(keep))
         try:
@@ -114,9 +117,10 @@ def restore(
 
     Of "last" and "best", only those of steps less than `before` count.
 
-    `template` has arrays or `jax.ShapeDtypeStruct`s as leaves; values go onto their
-    sharding, or onto the first device where a leaf names none. With `partial` it may
-    be a part, such as `{"step": ..., "ema": ...}`, and only this part is read.
+    `template` has arrays or `jax.ShapeDtypeStruct`s as leaves, and gets NumPy arrays:
+    a checkpoint is of no number of devices or processes. With `partial` it may be a
+    part, such as `{"step": ..., "ema": ...}`, and only this part is read. Of several
+    processes each reads for itself, and waits for none.
 
     A damaged checkpoint is reported, and the next older one is taken ("last"), or the
     next best ("best"). Raises `UsageError` when there is none, when `which` is a step
@@ -175,27 +179,28 @@ def _score(path: Path) -> float:
 
 def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any]]:
     history = json.loads((path / "history" / "metadata").read_text())
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as reader:
-        target = jax.tree.map(_target, template)
+    own = jax.process_index()
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"own{own}"
+    )
+    handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+    with ocp.Checkpointer(handler, multiprocessing_options=alone) as reader:
         where: Any = path / "state"  # Orbax's own type of path is not imported for it
-        stored = ocp.PyTreeCheckpointHandler().metadata(where).tree
-        _check_same(path, _leaves(stored), _leaves(target), partial)
+        stored = handler.metadata(where).tree
+        _check_same(path, _leaves(stored), _leaves(template), partial)
         state = reader.restore(
             where,
             args=ocp.args.PyTreeRestore(
-                item=target,
-                restore_args=ocp.checkpoint_utils.construct_restore_args(target),
+                item=template,
+                restore_args=jax.tree.map(_as_numpy, template),
                 partial_restore=partial,
             ),
         )
     return state, history
 
 
-def _target(leaf: Any) -> jax.ShapeDtypeStruct:
-    sharding = getattr(leaf, "sharding", None)
-    if sharding is None:
-        sharding = SingleDeviceSharding(jax.local_devices()[0])
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+def _as_numpy(leaf: Any) -> ocp.RestoreArgs:
+    return ocp.RestoreArgs(restore_type=np.ndarray, dtype=leaf.dtype)
 
 
 def _leaves(tree: Tree) -> dict[str, str]:

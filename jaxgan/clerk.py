@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan import checkpoint, report
+from jaxgan import checkpoint, parallel, report
+from jaxgan.agreement import leads, shared
 from jaxgan.config import flags
 from jaxgan.core import TrainState
 from jaxgan.gallery import Gallery, open_gallery
@@ -30,12 +31,16 @@ class Collapse(Exception):
 
 
 class Clerk(NamedTuple):
-    """What tells, draws, watches and keeps."""
+    """What tells, draws, watches and keeps; of several processes the first one does.
+
+    All of them call the functions below, as all have a part of the state and decide
+    alike what becomes of the run.
+    """
 
     plan: Plan
     report: report.Report
-    gallery: Gallery
-    watch: Watch
+    gallery: Gallery | None
+    watch: Watch | None
     checkpoints: Any
     history: dict[str, Any]
     started: float
@@ -54,6 +59,10 @@ def open_clerk(
                 folder / "checkpoints", keep=config.keep, resume_step=step
             )
         )
+        if not leads():
+            told = report.silent()
+            yield Clerk(plan, told, None, None, checkpoints, history, time.monotonic())
+            return
         images = config.batch_size * config.d_updates
         told = stack.enter_context(
             report.open_report(
@@ -70,7 +79,9 @@ def settle(waiting: Waiting, clerk: Clerk) -> None:
 
     Of several runs, one that is not finite stands still; the watch tells of it.
     """
-    waiting[:] = [(first, jax.device_get(metrics)) for first, metrics in waiting]
+    waiting[:] = [
+        (first, jax.device_get(parallel.local(metrics))) for first, metrics in waiting
+    ]
     if clerk.plan.config.runs > 1:
         return
     for first, metrics in waiting:
@@ -91,15 +102,26 @@ def tell(step: int, state: TrainState, waiting: Waiting, clerk: Clerk) -> None:
         for name in names
     }
     waiting.clear()
-    row = {**means, **clerk.watch.probe(state), "seconds": seconds(clerk)}
-    clerk.report.log(step, row)
-    act(clerk.watch.look(step, row), clerk)
+    own = parallel.local(state)
+
+    def say():
+        assert clerk.watch
+        row = {**means, **clerk.watch.probe(own), "seconds": seconds(clerk)}
+        clerk.report.log(step, row)
+        return noted(clerk, clerk.watch.look(step, row))
+
+    act(shared(say), clerk)
+
+
+def noted(clerk: Clerk, findings: list[Finding]) -> list[Finding]:
+    """The findings, once they are noted."""
+    for finding in findings:
+        clerk.report.note(finding.step, finding.kind, finding.text)
+    return findings
 
 
 def act(findings: list[Finding], clerk: Clerk) -> None:
-    """Notes what was found; what is fatal ends the run, unless it only is to warn."""
-    for finding in findings:
-        clerk.report.note(finding.step, finding.kind, finding.text)
+    """What is fatal ends the run, unless it only is to warn."""
     fatal = [finding for finding in findings if finding.fatal]
     if fatal and clerk.plan.config.on_collapse != "warn":
         raise Collapse(fatal[0])
@@ -107,8 +129,11 @@ def act(findings: list[Finding], clerk: Clerk) -> None:
 
 def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
     """Compiles what draws, compares and probes; tells where the run begins."""
-    picture, score = clerk.gallery.picture(state.ema), clerk.gallery.score(state.ema)
-    probed = clerk.watch.probe(state)
+    own = parallel.local(state)
+    if not (clerk.gallery and clerk.watch):
+        return
+    picture, score = clerk.gallery.picture(own.ema), clerk.gallery.score(own.ema)
+    probed = clerk.watch.probe(own)
     if step == 0:
         row = {"score": score, **probed}
         clerk.report.preview(0, picture)
@@ -118,23 +143,36 @@ def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
 
 def show(step: int, state: TrainState, clerk: Clerk) -> None:
     """Draws the same latents once more."""
-    clerk.report.preview(step, clerk.gallery.picture(state.ema))
+    ema = parallel.local(state.ema)
+    if clerk.gallery:
+        clerk.report.preview(step, clerk.gallery.picture(ema))
 
 
 def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
     """Scores the running mean and saves all, in the background unless told to wait."""
-    score = clerk.gallery.score(state.ema)
-    step, history = int(state.step), {**clerk.history, "seconds": seconds(clerk)}
-    clerk.report.log(step, {"score": score})
+    step, ema = int(state.step), parallel.local(state.ema)
+
+    def scored():
+        assert clerk.gallery
+        score = clerk.gallery.score(ema)
+        clerk.report.log(step, {"score": score})
+        return score, seconds(clerk)
+
+    score, taken = shared(scored)
     checkpoint.save(
         clerk.checkpoints,
         state,
-        history=history,
+        history={**clerk.history, "seconds": taken},
         config=flags(clerk.plan.config),
         score=float(np.mean(score)),
         wait=wait,
     )
-    act(clerk.watch.look(step, {"score": score}), clerk)
+
+    def looked():
+        assert clerk.watch
+        return noted(clerk, clerk.watch.look(step, {"score": score}))
+
+    act(shared(looked), clerk)
 
 
 def seconds(clerk: Clerk) -> float:

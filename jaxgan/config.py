@@ -81,7 +81,9 @@ class Config:
         "how the generator meets a batch: generate(dim, latents), conditional(dim, "
         "latents), codes(dim, categories, continuous)",
     )
-    networks: str = _flag("small", "game", "a pair of networks: small, mlp, dcgan")
+    networks: str = _flag(
+        "small", "game", "a pair of networks: small, mlp, dcgan, residual"
+    )
     generator_wrap: str = _flag(
         "", "game", "put around the generator, in order: embed, spectral_norm"
     )
@@ -129,6 +131,12 @@ class Config:
     )
 
     batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
+    batch_per_device: int = _flag(
+        0,
+        "optimisation",
+        "examples per update on each device, in place of --batch_size; 0 for that",
+        changes=True,
+    )
     accumulate: int = _flag(
         1,
         "optimisation",
@@ -176,6 +184,14 @@ class Config:
         "", "run", "where the run lives; empty for runs/DATASET-PRESET", changes=True
     )
 
+    max_minutes: float = _flag(
+        0.0,
+        "run",
+        "minutes after which it saves and ends with exit code 75, to be started again; "
+        "0 for no limit",
+        changes=True,
+    )
+
     log_every: int = _flag(100, "reports", "steps between two log lines", changes=True)
     sample_every: int = _flag(
         500, "reports", "steps between two sample pictures", changes=True
@@ -194,10 +210,49 @@ class Config:
     devices: int = _flag(
         0, "machine", "how many local devices to use; 0 for all", changes=True
     )
+    coordinator: str = _flag(
+        "auto",
+        "machine",
+        "where several processes meet: HOST:PORT of process 0, auto (a TPU pod or a "
+        "scheduler tells) or none",
+        changes=True,
+    )
+    num_processes: int = _flag(
+        0, "machine", "how many processes there are, with --coordinator", changes=True
+    )
+    process_id: int = _flag(
+        -1, "machine", "the number of this one, from 0", changes=True
+    )
+    parallel: str = _flag(
+        "auto",
+        "machine",
+        "how several devices run the step: pmap, mesh (shard_map, over several "
+        "processes too) or auto",
+        changes=True,
+    )
+    shard_state: bool = _flag(
+        False,
+        "machine",
+        "spread what the optimizers keep over the devices, for networks that do not "
+        "fit on each (ZeRO)",
+        changes=True,
+    )
     steps_per_call: int = _flag(
         0,
         "machine",
         "steps in one compiled call; 0 for 1 on CPU, up to 50 elsewhere",
+        changes=True,
+    )
+    precision: str = _flag(
+        "float32",
+        "machine",
+        "what the networks compute in: float32, or mixed for bfloat16 with parameters, "
+        "statistics, losses and optimizers in float32",
+    )
+    remat: bool = _flag(
+        False,
+        "machine",
+        "compute activations again instead of keeping them: less memory, slower",
         changes=True,
     )
     dry_run: bool = _flag(
@@ -216,7 +271,8 @@ LEAST = {
     **dict.fromkeys(("log_every", "sample_every", "save_every"), 1),
     **dict.fromkeys(("ema_half_life", "ema_ramp", "devices", "steps_per_call"), 0),
     **dict.fromkeys(("accumulate", "runs"), 1),
-    **dict.fromkeys(("augment_p", "rollbacks", "seed"), 0),
+    **dict.fromkeys(("augment_p", "rollbacks", "seed", "batch_per_device"), 0),
+    **dict.fromkeys(("max_minutes", "num_processes"), 0),
     **{"score_samples": 2},
 }
 """The smallest value of every number."""
@@ -269,6 +325,8 @@ def make(**said: Any) -> Config:
         raise UsageError(
             f"--on_collapse={config.on_collapse}: choose warn, stop or rollback"
         )
+    if config.precision not in ("float32", "mixed"):
+        raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
     if not config.workdir:
         place = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
         config = dataclasses.replace(config, workdir=f"runs/{place.strip('-')}-{name}")

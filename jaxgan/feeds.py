@@ -27,7 +27,7 @@ def feed_of(plan: Plan, step: int) -> parallel.Feed:
     seeds = seeds_of(config)
     if not plan.resident:
         return parallel.streamed(
-            streams(plan, seeds, step), devices=plan.devices, runs=config.runs
+            streams(plan, own_seeds(plan), step), layout=plan.layout
         )
 
     def order(epoch):
@@ -39,14 +39,26 @@ def feed_of(plan: Plan, step: int) -> parallel.Feed:
         order,
         updates=config.d_updates,
         batch=config.batch_size,
-        devices=plan.devices,
-        runs=config.runs,
+        layout=plan.layout,
     )
 
 
+def own_seeds(plan: Plan) -> range:
+    """The seeds whose runs the devices of this process train."""
+    seeds, processes = seeds_of(plan.config), plan.layout.processes
+    if len(seeds) == 1 or processes == 1:
+        return seeds
+    count, number = len(seeds) // processes, jax.process_index()
+    return seeds[number * count : (number + 1) * count]
+
+
 def streams(plan: Plan, seeds: range, step: int) -> Any:
-    """Decoded batches of a seed, or of several seeds side by side."""
+    """Decoded batches of a seed, or of several seeds side by side.
+
+    Of several processes that share a batch, each reads a part of its own.
+    """
     config = plan.config
+    sharing = plan.layout.processes if config.runs == 1 else 1
     each = [
         data.stream(
             plan.dataset,
@@ -54,10 +66,11 @@ def streams(plan: Plan, seeds: range, step: int) -> Any:
             updates=config.d_updates,
             batch=config.batch_size,
             first_step=step,
+            shard=(jax.process_index() if sharing > 1 else 0, sharing),
         )
         for seed in seeds
     ]
-    return each[0] if len(each) == 1 else side_by_side(each)
+    return each[0] if config.runs == 1 else side_by_side(each)
 
 
 def side_by_side(each: list[Any]) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """What is checked and built before anything is compiled or written."""
 
+import dataclasses
 import logging
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ class Plan(NamedTuple):
     """A run that is known to make sense."""
 
     config: Config
-    devices: list[Device]
+    layout: parallel.Layout
     dataset: data.Dataset
     game: recipe.Game
     resident: bool
@@ -32,28 +33,56 @@ def prepare(config: Config) -> Plan:
       UsageError: naming the flag, and a value that works.
     """
     check_runs(config)
+    layout = lay_out(config)
+    config = per_device(config, layout)
+    check_batch(config, layout)
+    dataset, held_out = load(config)
+    shape = "x".join(map(str, dataset.shape))
+    log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
+    per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
+    game = game_of(config, dataset.shape, len(dataset.classes), layout)
+    resident = choose_input(config.input, dataset.nbytes, layout.devices)
+    count = choose_steps_per_call(config, layout.devices, per_epoch)
+    return Plan(config, layout, dataset, game, resident, count, held_out)
+
+
+def lay_out(config: Config) -> parallel.Layout:
+    """The devices that are used, and how."""
     devices = parallel.pick(config.devices)
     if config.runs > 1:
         devices = spread(config, devices)
     log.info("%s", parallel.describe(devices))
     parallel.warn_of_missed_accelerator(devices)
-    sharing = devices if config.runs == 1 else devices[:1]  # one batch
-    check_batch(config.batch_size, len(sharing), config.accumulate)
-    dataset, held_out = load(config)
-    shape = "x".join(map(str, dataset.shape))
-    log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
-    per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
-    game = recipe.build(
-        config,
-        dataset.shape,
-        classes=len(dataset.classes),
-        axis=parallel.axis_of(sharing),
-        devices=len(sharing),
-        unroll=devices[0].platform == "cpu",
+    return parallel.layout_of(
+        devices,
+        parallel=config.parallel,
+        shard_state=config.shard_state,
+        runs=config.runs,
     )
-    resident = choose_input(config.input, dataset.nbytes, devices)
-    count = choose_steps_per_call(config, devices, per_epoch)
-    return Plan(config, devices, dataset, game, resident, count, held_out)
+
+
+def per_device(config: Config, layout: parallel.Layout) -> Config:
+    """The config with the whole batch, where the flags tell that of a device."""
+    if not config.batch_per_device:
+        return config
+    sharing = 1 if config.runs > 1 else len(layout.devices)
+    whole = config.batch_per_device * sharing
+    return dataclasses.replace(config, batch_size=whole)
+
+
+def game_of(
+    config: Config, shape: tuple[int, ...], classes: int, layout: parallel.Layout
+) -> recipe.Game:
+    """The game as a step of this layout has it."""
+    return recipe.build(
+        config,
+        shape,
+        classes=classes,
+        axis=layout.axis,
+        devices=layout.parts,
+        unroll=layout.unroll,
+        settle=parallel.settled(layout),
+    )
 
 
 def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
@@ -81,14 +110,21 @@ def check_runs(config: Config) -> None:
 
 
 def spread(config: Config, devices: list[Device]) -> list[Device]:
-    """As many of the devices as divide the runs; each has its runs whole."""
-    fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
+    """As many devices of each process as divide the runs; each has its runs whole."""
+    processes = len({device.process_index for device in devices})
+    each = config.runs // processes
+    if config.runs % processes:
+        raise UsageError(
+            f"--runs={config.runs} do not spread over {processes} processes: use "
+            f"--runs={(each + 1) * processes}"
+        )
+    fitting = [n for n in range(1, len(devices) // processes + 1) if each % n == 0]
     if config.devices not in (0, fitting[-1]):
         raise UsageError(
             f"--runs={config.runs} do not spread over --devices={config.devices}: use "
             f"--devices={fitting[-1]} or --runs={config.devices}"
         )
-    return devices[: fitting[-1]]
+    return parallel.pick(fitting[-1])
 
 
 def seeds_of(config: Config) -> range:
@@ -106,17 +142,19 @@ def facts(dataset: data.Dataset) -> dict[str, Any]:
     }
 
 
-def check_batch(batch_size: int, devices: int, parts: int = 1) -> None:
+def check_batch(config: Config, layout: parallel.Layout) -> None:
     """A batch is split evenly over the devices, and there into parts."""
-    fits = -(-batch_size // (devices * parts)) * devices * parts
-    if batch_size % devices:
+    batch, parts = config.batch_size, config.accumulate
+    devices = len(layout.devices) if config.runs == 1 else 1
+    fits = -(-batch // (devices * parts)) * devices * parts
+    if batch % devices:
         raise UsageError(
-            f"--batch_size={batch_size} does not divide over {devices} devices: "
+            f"--batch_size={batch} does not divide over {devices} devices: "
             f"use --batch_size={fits} or --devices=1"
         )
-    if batch_size % (devices * parts):
+    if batch % (devices * parts):
         raise UsageError(
-            f"--batch_size={batch_size} does not divide into --accumulate={parts} "
+            f"--batch_size={batch} does not divide into --accumulate={parts} "
             f"parts on each of {devices} device(s): use --batch_size={fits}"
         )
 

@@ -129,6 +129,22 @@ PRESETS["stacked"] = {
     "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
     "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
 }
+# Wide residual networks with the schedules of CIFAR-10, https://arxiv.org/abs/2501.05441:
+# 20 million images of burn-in of 250, in batches of 512.
+PRESETS["residual"] = {
+    "networks": "residual",
+    "batch_size": 512,
+    "d_terms": "r1(cosine(0.05, 0.005, 39062))|r2(cosine(0.05, 0.005, 39062))",
+    "g_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
+    "b2=cosine(0.9, 0.99, 39062))",
+    "d_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
+    "b2=cosine(0.9, 0.99, 39062))",
+    "augment": "geometric|ada_color(0.5, 0.5, 0.5, 0.5, 0.5)|cutout",
+    "augment_p": "cosine(0, 0.55, 39062)",
+    "ema_half_life": "cosine(0, 5e6, 39062)",
+    "ema_ramp": 0.0,
+    "steps": 488_281,
+}
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
 DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}

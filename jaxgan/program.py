@@ -1,10 +1,12 @@
 """What all programs of ours share: how they begin, and how they end early."""
 
 import logging
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,15 +21,21 @@ def guarded(main: Callable[[], int]) -> int:
     keep_compiled()
     try:
         return main()
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:  # before there was anything to save, or a second time
-        print("interrupted", file=sys.stderr)
-        return 130
+    except (UsageError, TrainingError, KeyboardInterrupt) as error:
+        code, message = verdict(error) or (1, "")
+        print(f"error: {message}", file=sys.stderr)
+        return code
+
+
+def verdict(error: BaseException) -> tuple[int, str] | None:
+    """Exit code and message of what ends a program, None for a fault of ours."""
+    if isinstance(error, UsageError):
+        return 2, str(error)
+    if isinstance(error, TrainingError):
+        return 1, str(error)
+    if isinstance(error, KeyboardInterrupt):  # nothing to save yet, or a second one
+        return 130, "interrupted"
+    return None
 
 
 def keep_compiled() -> None:
@@ -37,11 +45,21 @@ def keep_compiled() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
-@contextmanager
-def stop_signals() -> Iterator[Callable[[], int]]:
-    """Catches SIGINT and SIGTERM; yields a function that tells the caught one, or 0.
+AGAIN = 75
+"""The exit code of a run whose time is over, which is to be started again."""
 
-    A second signal ends the program at once.
+
+def deadline(minutes: float) -> float:
+    """When so many minutes are over, by `time.monotonic`; 0 for never."""
+    return time.monotonic() + 60 * minutes if minutes else math.inf
+
+
+@contextmanager
+def stop_signals(ends: float = math.inf) -> Iterator[Callable[[], int]]:
+    """Yields a function that tells the exit code with which to stop, or 0.
+
+    It is 128 + the number of a SIGINT or SIGTERM that came; a second signal ends the
+    program at once. It is 75 (try again) when `time.monotonic` is past `ends`.
     """
     caught: list[int] = []
 
@@ -54,7 +72,7 @@ def stop_signals() -> Iterator[Callable[[], int]]:
     main = threading.current_thread() is threading.main_thread()
     before = [(n, signal.signal(n, catch)) for n in numbers] if main else []
     try:
-        yield lambda: caught[0] if caught else 0
+        yield lambda: 128 + caught[0] if caught else AGAIN * (time.monotonic() > ends)
     finally:
         for number, handler in before:
             signal.signal(number, handler)

@@ -23,6 +23,7 @@ from jaxgan.core import (
 )
 from jaxgan.losses import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
+from jaxgan.networks.compute import PRECISIONS, compute
 from jaxgan.optimizers import chain
 from jaxgan.regularizers import REGULARIZERS
 from jaxgan.schedules import SCHEDULES, ema_decay
@@ -55,6 +56,7 @@ def build(
     axis: str | None = None,
     devices: int = 1,
     unroll: bool = False,
+    settle: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> Game:
     """The game of a config on examples of a shape.
 
@@ -65,6 +67,7 @@ def build(
       axis: name of the device axis, if there are several devices.
       devices: over how many a batch is split.
       unroll: write D's updates out instead of looping.
+      settle: says where a state lies after each update, see `step.make_step`.
 
     Raises:
       UsageError: naming the flag, for whatever cannot be built.
@@ -89,7 +92,13 @@ def build(
     half_life = _value("ema_half_life", config)
     decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
     train_step = step.make_step(
-        loss, optimizers, decay=decay, axis=axis, unroll=unroll, parts=parts
+        loss,
+        optimizers,
+        decay=decay,
+        axis=axis,
+        unroll=unroll,
+        parts=parts,
+        settle=settle,
     )
     batches = example_batch(shape, config.d_updates * local, classes)
     check(config, init, train_step, batches, axis)
@@ -97,8 +106,10 @@ def build(
 
 
 def networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
-    """The pair of networks with what is put around each."""
-    pair = _flag("networks", config, NETWORKS, **facts)
+    """The pair of networks with what is put around each, in float32."""
+    pair = _flag("networks", config, NETWORKS, remat=config.remat, **facts)
+    dtype = PRECISIONS[config.precision]
+    pair = Players(*(compute(net, dtype, config.remat) for net in pair))
     for player in Players._fields:
         name = f"{player}_wrap"
 

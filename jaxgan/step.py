@@ -57,6 +57,7 @@ def make_step(
     axis: str | None = None,
     unroll: bool = False,
     parts: int = 1,
+    settle: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -70,6 +71,7 @@ def make_step(
       axis: name of the device axis to average gradients, statistics and metrics over.
       unroll: write D's updates out instead of looping (faster on CPU).
       parts: gradients of so many parts of a batch are averaged before an update.
+      settle: says where a state lies after each update, for devices that share it.
     """
     gradient = accumulated(loss, parts, unroll)
 
@@ -83,7 +85,7 @@ def make_step(
         own = optax.apply_updates(own, updates)
         values[f"{player}/grad_norm"] = optax.tree.norm(grads)
         values[f"{player}/param_norm"] = optax.tree.norm(own)
-        return _put(state, player, own, stats, opt, memory), values
+        return settle(_put(state, player, own, stats, opt, memory)), values
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.config import parse
+from jaxgan.processes import together
 from jaxgan.program import guarded
 
 
@@ -12,9 +13,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def train():
         config = parse(argv)  # before jax is imported, so that --help answers at once
-        from jaxgan.trainer import train
+        with together(config):
+            from jaxgan.trainer import train
 
-        return train(config)
+            return train(config)
 
     return guarded(train)
 

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import checkpoint, monitor, parallel, runs, workdir
+from jaxgan.agreement import agreed, alike, leads, shared, stopping
 from jaxgan.clerk import (
     Clerk,
     Collapse,
@@ -25,7 +27,7 @@ from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError
 from jaxgan.feeds import open_feed, step_of
 from jaxgan.prepare import Plan, facts, prepare, seeds_of
-from jaxgan.program import stop_signals
+from jaxgan.program import AGAIN, deadline, stop_signals
 from jaxgan.watch import findings
 
 log = logging.getLogger("jaxgan")
@@ -51,32 +53,40 @@ def keys_of(seed: int, rollbacks: int = 0) -> Keys:
 def train(config: Config) -> int:
     """Trains, or resumes what stands in the workdir; returns the exit code.
 
-    0 when all steps are done, 128 + the signal's number when a signal ended it early.
+    0 when all steps are done, 128 + the signal's number when a signal ended it early,
+    75 when its time was over.
 
     Raises:
       UsageError: before anything is compiled or written, if something does not fit.
       TrainingError: if the run stops being finite, or collapses and may not go on.
     """
-    plan = prepare(config)
+    ends = deadline(config.max_minutes)
+    alike(flags(config))
+    plan = agreed(lambda: prepare(config))
     if config.dry_run:
         dry_run(plan)
         return 0
     folder, known = Path(config.workdir), facts(plan.dataset)
-    with workdir.open_workdir(folder, flags(config), may_change=MAY_CHANGE, data=known):
-        return run(plan, folder)
+    given, may_change = flags(plan.config), MAY_CHANGE
+    with ExitStack() as stack:
+        opened = workdir.open_workdir(folder, given, may_change=may_change, data=known)
+        shared(lambda: stack.enter_context(opened))
+        return run(plan, folder, ends)
 
 
-def run(plan: Plan, folder: Path) -> int:
+def run(plan: Plan, folder: Path, ends: float = math.inf) -> int:
     """The run itself, in a workdir that is ours; it goes back where it may."""
     back: Collapse | None = None
     while True:
         try:
-            return go_on(plan, folder, back)
+            return go_on(plan, folder, back, ends)
         except Collapse as collapse:
             back = may_go_back(plan, folder, collapse)
 
 
-def go_on(plan: Plan, folder: Path, back: Collapse | None) -> int:
+def go_on(
+    plan: Plan, folder: Path, back: Collapse | None, ends: float = math.inf
+) -> int:
     """From the newest checkpoint, or from the best after a collapse, to the end."""
     config = plan.config
     state, history = begin(plan, folder, back)
@@ -88,17 +98,22 @@ def go_on(plan: Plan, folder: Path, back: Collapse | None) -> int:
     with (
         open_clerk(plan, folder, history, first, key) as clerk,
         open_feed(plan, first) as feed,
-        stop_signals() as stopped,
+        stop_signals(ends) as ask,
     ):
-        if back:
+        if back and leads():
             told = f"back to step {first:,} with other noise, after: {back}"
             clerk.report.note(first, "rollback", told)
-        keys = run_keys(config, rollbacks(folder))
-        state = run_steps(state, keys, feed, clerk, stopped)
+        keys = run_keys(plan, rollbacks(folder))
+        stop = stopping(ask, plan.layout)
+        state, code = run_steps(state, keys, feed, clerk, stop)
         save(state, clerk, wait=True)
-    if stopped():
-        log.warning("stopped at step %d; the same command resumes", int(state.step))
-        return 128 + stopped()
+    if code:
+        why = "its time is over: " if code == AGAIN else ""
+        step = int(state.step)
+        log.warning("%sstopped at step %d; the same command resumes", why, step)
+        return code
+    if not leads():
+        return 0
     for line in monitor.summary(findings(folder)):
         log.info("%s", line)
     log.info("done: look at %s", folder / "progress.png")
@@ -113,38 +128,51 @@ def begin(
 
     After a collapse the best checkpoint's, of those that are older than its first sign.
     """
-    config, checkpoints = plan.config, folder / "checkpoints"
-    template = jax.eval_shape(lambda: first_state(plan, 0))
-    which: checkpoint.Which = "best" if back else "last"
-    before = back.since if back else math.inf
-    if any(step < before for step in checkpoint.available(checkpoints)):
-        state, history = checkpoint.restore(
-            checkpoints, template, which=which, before=before
-        )
-        log.info("resumed at step %d", int(state.step))
-    else:
+    checkpoints, before = folder / "checkpoints", back.since if back else math.inf
+    steps = shared(lambda: checkpoint.available(checkpoints))
+    if not any(step < before for step in steps):
         times = rollbacks(folder) + (back is not None)
-        state, history = first_state(plan, times), {"seconds": 0.0}
-    return parallel.place(state, plan.devices, config.runs), history
+        return first_state(plan, times), {"seconds": 0.0}
+    template, found = shapes(plan), []
+
+    def read(which: checkpoint.Which) -> int:
+        found.extend(
+            checkpoint.restore(checkpoints, template, which=which, before=before)
+        )
+        return int(found[0].step)
+
+    step = shared(lambda: read("best" if back else "last"))
+    if not leads():
+        read(step)  # and no other, should that one be damaged here
+    log.info("resumed at step %d", step)
+    state, history = found
+    return parallel.place(state, plan.layout), history
+
+
+def shapes(plan: Plan) -> TrainState:
+    """The shapes of a state, or of the states of several runs in one."""
+    one = jax.eval_shape(plan.game.init, keys_of(plan.config.seed).init)
+    count = plan.config.runs
+    return jax.eval_shape(runs.stack, [one] * count) if count > 1 else one
 
 
 def first_state(plan: Plan, rollbacks: int) -> TrainState:
-    """A new state, of each seed where there are several runs."""
-    init = jax.jit(plan.game.init)
-    seeds = seeds_of(plan.config)
-    states = [init(keys_of(seed, rollbacks).init) for seed in seeds]
-    return runs.stack(states) if len(states) > 1 else states[0]
+    """A new state on the devices, of each seed where there are several runs."""
+    keys = [keys_of(seed, rollbacks).init for seed in seeds_of(plan.config)]
+    return parallel.created(plan.game.init, keys, plan.layout)
 
 
-def run_keys(config: Config, rollbacks: int) -> jax.Array:
+def run_keys(plan: Plan, rollbacks: int) -> jax.Array:
     """The key of all steps, or of each of several runs `[runs]`."""
-    keys = [keys_of(seed, rollbacks).run for seed in seeds_of(config)]
-    return jnp.stack(keys) if len(keys) > 1 else keys[0]
+    keys = [keys_of(seed, rollbacks).run for seed in seeds_of(plan.config)]
+    if len(keys) == 1:
+        return parallel.put(keys[0], plan.layout)
+    return parallel.put(jnp.stack(keys), plan.layout, 0)
 
 
 def rollbacks(folder: Path) -> int:
     """How often the run went back."""
-    return sum(finding.kind == "rollback" for finding in findings(folder))
+    return shared(lambda: sum(x.kind == "rollback" for x in findings(folder)))
 
 
 def may_go_back(plan: Plan, folder: Path, collapse: Collapse) -> Collapse:
@@ -173,15 +201,18 @@ def run_steps(
     key: jax.Array,
     feed: parallel.Feed,
     clerk: Clerk,
-    stopped: Callable[[], int],
-) -> TrainState:
-    """Steps until all are done or a signal came; tells and keeps on the way."""
+    stop: Callable[[], int],
+) -> tuple[TrainState, int]:
+    """Steps until all are done or `stop` says so; tells and keeps on the way.
+
+    Returns the newest state, and what `stop` said: 0, or the exit code.
+    """
     plan, config, first = clerk.plan, clerk.plan.config, int(state.step)
-    program = parallel.compiled(step_of(plan), feed, plan.devices, config.runs)
+    program = parallel.compiled(step_of(plan), feed, plan.layout)
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
     look_first(first, state, clerk)
-    step = first
-    while step < config.steps and not stopped():
+    step, code = first, 0
+    while step < config.steps and not (code := stop()):
         count = min(plan.steps_per_call, config.steps - step)
         given = (state, feed.at(step, count), key)
         call = program(count, *given)
@@ -204,7 +235,7 @@ def run_steps(
     settle(waiting, clerk)
     if waiting:  # stopped between two marks
         tell(step, state, waiting, clerk)
-    return state
+    return state, code
 
 
 def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
@@ -220,15 +251,15 @@ def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
 
 def dry_run(plan: Plan) -> None:
     """Prints what would run: flags, parameters, and the compiled step's needs."""
-    config = plan.config
+    config, lines = plan.config, []
     for name, value in flags(config).items():
-        print(f"{name}={value}")
-    state = jax.eval_shape(plan.game.init, keys_of(config.seed).init)
-    for player, params in state.params._asdict().items():
-        print(f"{player}: {sum(x.size for x in jax.tree.leaves(params)):,} parameters")
-    state = parallel.place(first_state(plan, 0), plan.devices, config.runs)
+        lines.append(f"{name}={value}")
+    for player, params in shapes(plan).params._asdict().items():
+        size = sum(x.size for x in jax.tree.leaves(params))
+        lines.append(f"{player}: {size:,} parameters")
     with open_feed(plan, 0) as feed:
-        given = (state, feed.at(0, plan.steps_per_call), run_keys(config, 0))
-        program = parallel.compiled(step_of(plan), feed, plan.devices, config.runs)
-        for line in parallel.needs(program(plan.steps_per_call, *given)):
-            print(line)
+        given = first_state(plan, 0), feed.at(0, plan.steps_per_call), run_keys(plan, 0)
+        program = parallel.compiled(step_of(plan), feed, plan.layout)
+        lines += parallel.needs(program(plan.steps_per_call, *given))
+    if leads():
+        print("\n".join(lines))

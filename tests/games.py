@@ -49,10 +49,17 @@ def batches(config, seed=0):
     return {"image": jnp.asarray(images(k * b, seed).reshape(k, b, *SHAPE))}
 
 
-def game(config, devices=1):
+def game(config, devices=1, layout=None):
     """A game and its compiled first state."""
-    axis = parallel.AXIS if devices > 1 else None
-    built = recipe.build(config, SHAPE, axis=axis, unroll=devices == 1)
+    layout = layout or parallel.layout_of(parallel.pick(devices))
+    built = recipe.build(
+        config,
+        SHAPE,
+        axis=layout.axis,
+        devices=layout.parts,
+        unroll=len(layout.devices) == 1,
+        settle=parallel.settled(layout),
+    )
     return built, jax.jit(built.init)(jax.random.key(1))
 
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from games import batches, config, images
+from games import batches, config, game, images
 
 from jaxgan import objective, parallel, recipe, step
 from jaxgan.core import Augment, Critique, LossInputs, Players, Samples
@@ -119,19 +119,18 @@ def trained(parts, devices=1, **flags):
     """Two steps of a game on 64 pictures, and its metrics."""
     given = {"batch_size": 64, "accumulate": parts, "g_optimizer": "adam(1e-2)"}
     chosen = config("small", **{**given, **flags})
-    axis = parallel.AXIS if devices > 1 else None
-    places = parallel.pick(devices)
-    built = recipe.build(chosen, SHAPE, axis=axis, devices=devices, unroll=devices == 1)
-    state = parallel.replicate(jax.jit(built.init)(jax.random.key(1)), places)
+    layout = parallel.layout_of(parallel.pick(devices))
+    built, state = game(chosen, layout=layout)
+    state = parallel.place(state, layout)
     arrays = {"image": images(128)}
     feed = parallel.resident(
         arrays,
         lambda epoch: np.arange(128, dtype=np.int32),
         updates=1,
         batch=64,
-        devices=places,
+        layout=layout,
     )
-    program = parallel.compiled(built.step, feed, places)
+    program = parallel.compiled(built.step, feed, layout)
     passed = (state, feed.at(0, 2), KEY)
     return jax.device_get(program(2, *passed)(*passed))
 

@@ -5,10 +5,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from games import TINY, config, game, images
+from games import TINY, config, game, images, same
 
 from jaxgan import parallel
 from jaxgan.core import UsageError
+from jaxgan.parallel import devices
 
 KEY = jax.random.key(0)
 SIZE = 50
@@ -18,12 +19,12 @@ def order(epoch):
     return np.random.default_rng(epoch).permutation(SIZE).astype(np.int32)
 
 
-def feed_of(kind, chosen, devices):
+def feed_of(kind, chosen, layout):
     """The same batches, from the devices or from the host."""
     arrays = {"image": images(SIZE)}
     k, b = chosen.d_updates, chosen.batch_size
     if kind == "resident":
-        return parallel.resident(arrays, order, updates=k, batch=b, devices=devices)
+        return parallel.resident(arrays, order, updates=k, batch=b, layout=layout)
 
     def stream():
         per_epoch = SIZE // (k * b)
@@ -31,18 +32,20 @@ def feed_of(kind, chosen, devices):
             numbers = order(step // per_epoch)[step % per_epoch * k * b :][: k * b]
             yield {"image": arrays["image"][numbers].reshape(k, b, 8, 8, 1)}
 
-    return parallel.streamed(stream(), devices=devices)
+    return parallel.streamed(stream(), layout=layout)
 
 
-def run(name, kind="resident", devices=1, count=1, steps=4, **other):
+def run(
+    name, kind="resident", devices=1, count=1, steps=4, way="auto", split=False, **other
+):
     chosen = config(name, **other)
-    built, state = game(chosen, devices)
-    chosen_devices = parallel.pick(devices)
-    feed = feed_of(kind, chosen, chosen_devices)
+    layout = parallel.layout_of(parallel.pick(devices), parallel=way, shard_state=split)
+    built, state = game(chosen, layout=layout)
+    feed = feed_of(kind, chosen, layout)
     chex.clear_trace_counter()
     traced_once = chex.assert_max_traces(built.step, n=1)
-    program = parallel.compiled(traced_once, feed, chosen_devices)
-    state = parallel.replicate(state, chosen_devices)
+    program = parallel.compiled(traced_once, feed, layout)
+    state = parallel.place(state, layout)
     seen = []
     for start in range(0, steps, count):
         passed = (state, feed.at(start, count), KEY)
@@ -67,6 +70,54 @@ def test_eight_devices_too():
     close(run("batch_norm"), run("batch_norm", devices=8), 2e-5)
 
 
+@pytest.mark.parametrize("kind", ["resident", "streamed"])
+@pytest.mark.parametrize("name", TINY)
+def test_mesh_is_pmap_bit_for_bit(name, kind):
+    same(run(name, kind, 2, way="pmap"), run(name, kind, 2, way="mesh"))
+
+
+def test_mesh_is_pmap_on_eight_devices_in_parts():
+    given = {"devices": 8, "batch_size": 16, "accumulate": 2, "count": 2}
+    a, b = (run("small", way=way, **given) for way in ("pmap", "mesh"))
+    same(a, b)
+    close(run("small", batch_size=16), a, 2e-5)
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("kind", ["resident", "streamed"])
+def test_a_state_in_shards_trains_the_same(name, kind):
+    close(run(name), run(name, kind, 8, split=True), 2e-5)
+
+
+def test_shards_hold_a_part_each_and_no_device_the_whole():
+    given = {"g_optimizer": "adam(1e-3)", "d_optimizer": "adam(1e-3)"}
+    layout = parallel.layout_of(parallel.pick(8), shard_state=True)
+    _, state = game(config("dropout", **given), layout=layout)
+    state = parallel.place(state, layout)
+    [*_, kernel] = [x for x in jax.tree.leaves(state.opt_state) if x.shape == (64, 16)]
+    assert kernel.addressable_data(0).shape == (8, 16)
+    size = sum(x.nbytes for x in jax.tree.leaves(state))
+    parts = sum(x.addressable_data(0).nbytes for x in jax.tree.leaves(state))
+    assert parts < size / 6
+    same(parallel.local(state), state)
+
+
+def test_layouts():
+    one, two = parallel.pick(1), parallel.pick(2)
+    assert parallel.layout_of(one, parallel="mesh").way == "one"
+    assert parallel.layout_of(two).way == "pmap"
+    assert parallel.layout_of(two, parallel="mesh").way == "mesh"
+    assert parallel.layout_of(two, shard_state=True).way == "shards"
+    assert parallel.layout_of(two, runs=2).way == "runs"
+    for given, message in (
+        ({"parallel": "dmap"}, "--parallel=dmap: choose auto, pmap or mesh"),
+        ({"shard_state": True, "runs": 2}, "leave out --runs"),
+        ({"shard_state": True, "parallel": "pmap"}, "leave out --parallel=pmap"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            parallel.layout_of(two, **given)
+
+
 @pytest.mark.parametrize("devices", [1, 2])
 def test_host_and_device_input_are_the_same_run(devices):
     a = run("k", "resident", devices)
@@ -85,8 +136,8 @@ def test_several_steps_in_one_call_are_the_same_steps(kind):
 
 def test_an_epoch_reads_no_example_twice():
     arrays = {"image": np.arange(SIZE)[:, None]}
-    devices = parallel.pick(1)
-    feed = parallel.resident(arrays, order, updates=2, batch=8, devices=devices)
+    layout = parallel.layout_of(parallel.pick(1))
+    feed = parallel.resident(arrays, order, updates=2, batch=8, layout=layout)
     seen = []
     for step in range(6):  # 50 // 16 = 3 steps an epoch
         got = feed.select(feed.at(step, 1), jnp.asarray(step), jnp.asarray(0))["image"]
@@ -116,7 +167,7 @@ def test_a_missed_accelerator_is_found_only_when_nobody_asked_for_the_cpu(monkey
         metadata = {"Name": "jax-cuda13-plugin"}  # noqa: RUF012
 
     monkeypatch.setattr("importlib.metadata.distributions", lambda: [Found()])
-    assert parallel.missed_accelerator("cpu") is None  # JAX_PLATFORMS=cpu
+    assert devices.missed_accelerator("cpu") is None  # JAX_PLATFORMS=cpu
     monkeypatch.delenv("JAX_PLATFORMS")
-    assert parallel.missed_accelerator("cpu") == "jax-cuda13-plugin"
-    assert parallel.missed_accelerator("gpu") is None
+    assert devices.missed_accelerator("cpu") == "jax-cuda13-plugin"
+    assert devices.missed_accelerator("gpu") is None

@@ -30,7 +30,7 @@ def together(parts):
         yield jax.tree.map(lambda *x: np.stack(x), *several)
 
 
-def feed_of(kind, chosen, devices, seeds):
+def feed_of(kind, chosen, layout, seeds):
     count = len(seeds)
     if kind == "resident":
         many = count > 1
@@ -44,25 +44,23 @@ def feed_of(kind, chosen, devices, seeds):
             orders,
             updates=chosen.d_updates,
             batch=chosen.batch_size,
-            devices=devices,
-            runs=count,
+            layout=layout,
         )
     parts = [stream(chosen, seed) for seed in seeds]
     source = together(parts) if count > 1 else parts[0]
-    return parallel.streamed(source, devices=devices, runs=count)
+    return parallel.streamed(source, layout=layout)
 
 
 def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     chosen = config(name)
     built, _ = game(chosen)
-    places, many = parallel.pick(devices), len(seeds) > 1
+    many = len(seeds) > 1
+    layout = parallel.layout_of(parallel.pick(devices), runs=len(seeds))
     states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
     keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
-    state = parallel.place(
-        runs.stack(states) if many else states[0], places, len(seeds)
-    )
-    feed = feed_of(kind, chosen, places, seeds)
-    program = parallel.compiled(built.step, feed, places, len(seeds))
+    state = parallel.place(runs.stack(states) if many else states[0], layout)
+    feed = feed_of(kind, chosen, layout, seeds)
+    program = parallel.compiled(built.step, feed, layout)
     seen = []
     for start in range(0, steps, count):
         passed = (state, feed.at(start, count), keys if many else keys[0])

@@ -1,8 +1,9 @@
-"""Strided and transposed convolutions, rearranged where XLA is slow at the plain form.
+"""Convolutions, rearranged where XLA is slow at the plain form.
 
 XLA for CPU has no fast form of dilated convolutions, and those are what the gradients
 of strided ones, and transposed ones themselves, are. Both are the same sums as one
-convolution of stride 1 between pixels and channels rearranged by the stride.
+convolution of stride 1 between pixels and channels rearranged by the stride. Nor has it
+one of the gradients of grouped convolutions, which are sums of products of matrices.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.networks.layers import depth_to_space, space_to_depth
+from jaxgan.backend import platform
+from jaxgan.networks.layers import depth_to_space, plus, space_to_depth
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 def _rearranges() -> bool:
     """Whether this backend wants the rearranged form: the one place that decides."""
-    return jax.default_backend() == "cpu"
+    return platform() == "cpu"
 
 
 def strided(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -81,6 +83,31 @@ def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return depth_to_space(y, stride)
 
 
+def grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`lax.conv` with SAME padding and `feature_group_count`, as products of matrices.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C / groups, C]`; k is odd.
+
+    Returns:
+      `[B, H, W, C]`.
+    """
+    k, _, size, channels = kernel.shape
+    b, height, width, _ = x.shape
+    x = jnp.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)])
+    x = x.reshape(*x.shape[:3], channels // size, size).transpose(3, 0, 1, 2, 4)
+    kernel = kernel.reshape(k, k, size, channels // size, size)
+    taps = [
+        jnp.einsum(
+            "gbhwi,igo->gbhwo", x[:, :, i : i + height, j : j + width], kernel[i, j]
+        )
+        for i in range(k)
+        for j in range(k)
+    ]
+    return sum(taps[1:], taps[0]).transpose(1, 2, 3, 0, 4).reshape(b, height, width, -1)
+
+
 class Conv(nn.Module):
     """`nn.Conv` of a square kernel with SAME padding."""
 
@@ -95,11 +122,12 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         if self.stride > 1 and _rearranges():
-            return strided(x, kernel, self.stride) + bias
+            return plus(strided(x, kernel, self.stride), bias)
         strides: Sequence[int] = (self.stride, self.stride)
-        return bias + jax.lax.conv_general_dilated(
+        y = jax.lax.conv_general_dilated(
             x, kernel, strides, "SAME", dimension_numbers=LAYOUT
         )
+        return plus(y, bias)
 
 
 class ConvTranspose(nn.Module):
@@ -119,4 +147,31 @@ class ConvTranspose(nn.Module):
         strides: Sequence[int] = (self.stride, self.stride)
         return jax.lax.conv_transpose(
             x, kernel, strides, "SAME", dimension_numbers=LAYOUT
+        )
+
+
+class GroupedConv(nn.Module):
+    """`nn.Conv` of a square kernel, each group of channels by itself, without bias.
+
+    As many channels come out as go in, with SAME padding.
+    """
+
+    group: int
+    size: int = 3
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, self.group, x.shape[-1])
+        kernel = self.param("kernel", self.kernel_init, shape)
+        if _rearranges():
+            return grouped(x, kernel)
+        groups = x.shape[-1] // self.group
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (1, 1),
+            "SAME",
+            dimension_numbers=LAYOUT,
+            feature_group_count=groups,
         )

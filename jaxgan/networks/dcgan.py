@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players, UsageError
 from jaxgan.networks.convolutions import Conv, ConvTranspose
-from jaxgan.networks.layers import BatchNorm, Dropout
+from jaxgan.networks.layers import BatchNorm, Dense, Dropout
 
 GLOROT = nn.initializers.glorot_uniform()
 
@@ -26,7 +26,7 @@ class Generator(nn.Module):
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         height, width, channels = self.shape
         start = (-(-height // 4), -(-width // 4), 4 * self.width)
-        x = nn.Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
+        x = Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
         x = self._activate(x, train).reshape((-1, *start))
         for features, stride in ((2 * self.width, 1), (self.width, 2)):
             x = self._activate(_up(features, stride)(x), train)
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
                 nn.leaky_relu(x, 0.3), train=train
             )
         x = x.reshape(len(x), -1)
-        return Critique(nn.Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
+        return Critique(Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
 
 
 def pair(

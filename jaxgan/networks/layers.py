@@ -5,6 +5,36 @@ import jax
 import jax.numpy as jnp
 
 
+def wide(x: jax.Array) -> jax.Array:
+    """x in float32 at least, where it or its gradient is summed over many entries.
+
+    XLA for CPU adds bfloat16 as such, where a sum of ones stays at 256. The gradient of
+    what is broadcast over batch and pixels, such as a bias, is such a sum.
+    """
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def plus(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """x `[..., C]` + bias `[C]` in the type of x, whose gradients have all digits."""
+    return (wide(x) + wide(bias)).astype(x.dtype)
+
+
+class Dense(nn.Module):
+    """`nn.Dense`, whose bias is added by `plus`."""
+
+    features: int
+    use_bias: bool = True
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1], self.features)
+        y = x @ self.param("kernel", self.kernel_init, shape)
+        if not self.use_bias:
+            return y
+        return plus(y, self.param("bias", nn.initializers.zeros, (self.features,)))
+
+
 class Dropout(nn.Module):
     """Dropout whose mask depends on the example's number in the whole batch.
 

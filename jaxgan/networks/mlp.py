@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players
-from jaxgan.networks.layers import Dropout
+from jaxgan.networks.layers import Dense, Dropout
 from jaxgan.spec import unknown
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -32,8 +32,8 @@ class Generator(nn.Module):
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         x = z
         for width in self.widths:
-            x = ACTIVATIONS[self.activation](nn.Dense(width)(x))
-        x = nn.Dense(math.prod(self.shape))(x)
+            x = ACTIVATIONS[self.activation](Dense(width)(x))
+        x = Dense(math.prod(self.shape))(x)
         x = jnp.tanh(x) if self.output == "tanh" else x
         return x.reshape((-1, *self.shape))
 
@@ -50,9 +50,9 @@ class Discriminator(nn.Module):
     def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
         x = x.reshape(len(x), -1)
         for width in self.widths:
-            x = ACTIVATIONS[self.activation](nn.Dense(width)(x))
+            x = ACTIVATIONS[self.activation](Dense(width)(x))
             x = Dropout(self.dropout, self.axis_name)(x, train=train)
-        return Critique(nn.Dense(1)(x)[:, 0], features=x)
+        return Critique(Dense(1)(x)[:, 0], features=x)
 
 
 def pair(

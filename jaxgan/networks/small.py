@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players, UsageError
-from jaxgan.networks.layers import depth_to_space, space_to_depth
+from jaxgan.networks.convolutions import Conv
+from jaxgan.networks.layers import Dense, depth_to_space, space_to_depth, wide
 
 LEAK = 0.02
 """Slope of the generator's output where its tanh is flat."""
@@ -55,14 +56,15 @@ class Generator(nn.Module):
         features = widths(self.width, levels_of(self.shape))[::-1]
         scale = 2 ** len(features)
         low = (-(-height // scale), -(-width // scale))
-        z = z / jnp.sqrt(jnp.mean(z**2, -1, keepdims=True) + 1e-8)
-        x = nn.Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
+        size = jnp.sqrt(jnp.mean(wide(z) ** 2, -1, keepdims=True) + 1e-8)
+        z = (wide(z) / size).astype(z.dtype)
+        x = Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
         x = nn.leaky_relu(x, 0.2).reshape((-1, *low, features[0]))
         for here, above in pairwise(features):
             x = nn.leaky_relu(_conv(here)(x), 0.2)
             x = nn.leaky_relu(depth_to_space(_conv(4 * above)(x)), 0.2)
         x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
-        x = depth_to_space(nn.Conv(4 * channels, (3, 3))(x))
+        x = depth_to_space(Conv(4 * channels, 3)(x))
         x = jnp.tanh(x) + LEAK * x
         x = x[:, :height, :width]
         return x if train else jnp.clip(x, -1, 1)
@@ -81,11 +83,11 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(_conv(features)(x), 0.2)
             x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
         x = x.reshape(len(x), -1)
-        return Critique(nn.Dense(1)(x)[:, 0], features=x)
+        return Critique(Dense(1)(x)[:, 0], features=x)
 
 
 def _conv(features: int) -> nn.Module:
-    return nn.Conv(features, (3, 3), kernel_init=HE)
+    return Conv(features, 3, kernel_init=HE)
 
 
 def pair(

@@ -3,6 +3,7 @@
 from jaxgan.report.desk import Report as Report
 from jaxgan.report.desk import append as append
 from jaxgan.report.desk import open_report as open_report
+from jaxgan.report.desk import silent as silent
 from jaxgan.report.desk import summarise as summarise
 from jaxgan.report.history import moments as moments
 from jaxgan.report.history import progress as progress

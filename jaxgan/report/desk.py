@@ -41,6 +41,15 @@ class Report(NamedTuple):
     """`start(step)`: all is compiled, the clock of steps per second starts now."""
 
 
+def silent() -> Report:
+    """A report that tells nothing."""
+
+    def nothing(*_: Any) -> None:
+        pass
+
+    return Report(log=nothing, note=nothing, preview=nothing, start=nothing)
+
+
 @contextmanager
 def open_report(
     workdir: str | Path,

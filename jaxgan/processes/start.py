@@ -1,0 +1,153 @@
+"""From flags, or from what a cluster tells, to processes that know of one another."""
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxgan.config import Config
+from jaxgan.errors import UsageError
+from jaxgan.processes.lifeline import Lifeline
+from jaxgan.processes.rendezvous import meet, split
+from jaxgan.program import verdict
+
+log = logging.getLogger("jaxgan")
+
+
+@contextlib.contextmanager
+def together(config: Config) -> Iterator[None]:
+    """Within, `jax` knows of all processes; one that fails ends all with its message.
+
+    Process 0 prints. Where flags and cluster tell of one process only, nothing happens.
+
+    Raises:
+      UsageError: before jax starts, if the others are not there or do not fit.
+    """
+    lifeline = start(config)
+    if lifeline is None:
+        yield
+        return
+    try:
+        yield
+    except BaseException as error:
+        _end(error, lifeline)
+    lifeline.leave()
+    import jax
+
+    jax.distributed.shutdown()
+
+
+def start(config: Config) -> Lifeline | None:
+    """Starts `jax.distributed` where there are several processes."""
+    given = config.num_processes > 0 or config.process_id >= 0
+    if config.coordinator in ("auto", "none"):
+        if given:
+            raise UsageError(
+                "--num_processes and --process_id go with --coordinator=HOST:PORT of "
+                "process 0, such as --coordinator=127.0.0.1:1234"
+            )
+        if config.coordinator == "none":
+            return None
+        return _of_cluster()
+    if config.num_processes < 1 or config.process_id < 0:
+        raise UsageError(
+            f"--coordinator={config.coordinator} goes with --num_processes and "
+            "--process_id, such as --num_processes=2 --process_id=0"
+        )
+    count, number = config.num_processes, config.process_id
+    host, _ = split(config.coordinator)
+    meet(config.coordinator, count, number)
+    own = host if number == 0 and host == "127.0.0.1" else None
+    where = {
+        "coordinator_address": config.coordinator,
+        "coordinator_bind_address": config.coordinator if own else None,
+        "num_processes": count,
+        "process_id": number,
+    }
+    return _connected(_initialised(**where), own or host)
+
+
+def _of_cluster() -> Lifeline | None:
+    if scheduled(os.environ):
+        return _connected(_initialised())
+    if not chips(os.environ):
+        return None
+    try:  # a TPU's own machine tells jax of the others, if it is of a pod
+        return _connected(_initialised())
+    except UsageError as error:
+        log.info("one process: %s", error)
+        return None
+
+
+def scheduled(environment: Mapping[str, str]) -> bool:
+    """Whether a scheduler started several processes, which jax then asks for them.
+
+    >>> scheduled({"SLURM_STEP_NUM_TASKS": "4"}), scheduled({})
+    (True, False)
+    """
+    tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
+    return any(int(environment.get(name) or 1) > 1 for name in tasks)
+
+
+def chips(environment: Mapping[str, str], devices: str = "/dev") -> bool:
+    """Whether this machine has TPU chips that jax is to use."""
+    if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
+        return False
+    found = [*Path(devices).glob("accel[0-9]*"), *Path(devices).glob("vfio/[0-9]*")]
+    return bool(found)
+
+
+def _initialised(**where: Any) -> Any:
+    import jax
+
+    try:
+        jax.distributed.initialize(**where)
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"the processes did not find one another: {reason}; give --coordinator, "
+            "--num_processes and --process_id, or --coordinator=none for one process"
+        ) from error
+    return jax
+
+
+def _connected(jax: Any, host: str = "") -> Lifeline | None:
+    """The processes with a connection from each to process 0."""
+    count, number = jax.process_count(), jax.process_index()
+    if count == 1:
+        return None
+    from jaxgan.agreement import shared
+
+    lifeline = Lifeline(number)
+    own = host or socket.gethostname()
+    where = shared(lambda: lifeline.listen(own, count))
+    if number:
+        logging.getLogger("jaxgan").setLevel(logging.ERROR)
+        try:
+            lifeline.reach(*where)
+        except OSError as error:
+            log.error("process 0 cannot be reached (%s); jax ends all later", error)
+    return lifeline
+
+
+def _end(error: BaseException, lifeline: Lifeline) -> None:
+    """The end of a process that failed; it waits for none of the others."""
+    from jaxgan.agreement import Elsewhere, leads
+
+    known = verdict(error)
+    if known is None:
+        time.sleep(2.0)  # another's end is the cause, most likely, and is told first
+        import traceback
+
+        traceback.print_exception(error)
+    code, message = known or (1, f"{type(error).__name__}: {error}".split("\n")[0])
+    lifeline.fail(message, code)
+    if leads() or not isinstance(error, Elsewhere):
+        print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(code)
