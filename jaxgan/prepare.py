@@ -81,7 +81,7 @@ def game_of(
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
-        settle=parallel.settled(layout),
+        around=parallel.each_its_part(layout),
     )
 
 

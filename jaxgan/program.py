@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgan.errors import TrainingError, UsageError
+from jaxgan.maintenance import notices
 
 
 def guarded(main: Callable[[], int]) -> int:
@@ -59,7 +60,8 @@ def stop_signals(ends: float = math.inf) -> Iterator[Callable[[], int]]:
     """Yields a function that tells the exit code with which to stop, or 0.
 
     It is 128 + the number of a SIGINT or SIGTERM that came; a second signal ends the
-    program at once. It is 75 (try again) when `time.monotonic` is past `ends`.
+    program at once. It is 75 (try again) when `time.monotonic` is past `ends`, or when
+    this machine is about to end.
     """
     caught: list[int] = []
 
@@ -72,7 +74,13 @@ def stop_signals(ends: float = math.inf) -> Iterator[Callable[[], int]]:
     main = threading.current_thread() is threading.main_thread()
     before = [(n, signal.signal(n, catch)) for n in numbers] if main else []
     try:
-        yield lambda: 128 + caught[0] if caught else AGAIN * (time.monotonic() > ends)
+        with notices() as told:
+
+            def ask():
+                again = told() or time.monotonic() > ends
+                return 128 + caught[0] if caught else AGAIN * again
+
+            yield ask
     finally:
         for number, handler in before:
             signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """From a config to a game: the only module that sees all tables."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def build(
     axis: str | None = None,
     devices: int = 1,
     unroll: bool = False,
-    settle: Callable[[TrainState], TrainState] = lambda state: state,
+    around: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Game:
     """The game of a config on examples of a shape.
 
@@ -67,7 +68,7 @@ def build(
       axis: name of the device axis, if there are several devices.
       devices: over how many a batch is split.
       unroll: write D's updates out instead of looping.
-      settle: says where a state lies after each update, see `step.make_step`.
+      around: put around each gradient, see `step.make_step`.
 
     Raises:
       UsageError: naming the flag, for whatever cannot be built.
@@ -91,17 +92,18 @@ def build(
     )
     half_life = _value("ema_half_life", config)
     decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
-    train_step = step.make_step(
+    make_step = functools.partial(
+        step.make_step,
         loss,
         optimizers,
         decay=decay,
         axis=axis,
         unroll=unroll,
         parts=parts,
-        settle=settle,
     )
     batches = example_batch(shape, config.d_updates * local, classes)
-    check(config, init, train_step, batches, axis)
+    check(config, init, make_step(), batches, axis)
+    train_step = make_step(around=around)
     return Game(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
 
 

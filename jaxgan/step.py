@@ -57,7 +57,7 @@ def make_step(
     axis: str | None = None,
     unroll: bool = False,
     parts: int = 1,
-    settle: Callable[[TrainState], TrainState] = lambda state: state,
+    around: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -71,21 +71,25 @@ def make_step(
       axis: name of the device axis to average gradients, statistics and metrics over.
       unroll: write D's updates out instead of looping (faster on CPU).
       parts: gradients of so many parts of a batch are averaged before an update.
-      settle: says where a state lies after each update, for devices that share it.
+      around: put around gradient(player, state, batch, key), which reads neither
+        optimizers nor running mean, where devices share the rest of the step.
     """
-    gradient = accumulated(loss, parts, unroll)
+    own_part = accumulated(loss, parts, unroll)
+
+    def averaged(player, state, batch, key):
+        found = own_part(player, state, batch, key)
+        return jax.lax.pmean(found, axis) if axis else found
+
+    gradient = around(averaged)
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-        found = gradient(player, state, batch, key)
-        if axis:
-            found = jax.lax.pmean(found, axis)
-        grads, stats, memory, values = found
+        grads, stats, memory, values = gradient(player, state, batch, key)
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
         values[f"{player}/grad_norm"] = optax.tree.norm(grads)
         values[f"{player}/param_norm"] = optax.tree.norm(own)
-        return settle(_put(state, player, own, stats, opt, memory)), values
+        return _put(state, player, own, stats, opt, memory), values
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])

@@ -108,7 +108,7 @@ def go_on(
         state, code = run_steps(state, keys, feed, clerk, stop)
         save(state, clerk, wait=True)
     if code:
-        why = "its time is over: " if code == AGAIN else ""
+        why = "its time, or its machine's, is over: " if code == AGAIN else ""
         step = int(state.step)
         log.warning("%sstopped at step %d; the same command resumes", why, step)
         return code

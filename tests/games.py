@@ -58,7 +58,7 @@ def game(config, devices=1, layout=None):
         axis=layout.axis,
         devices=layout.parts,
         unroll=len(layout.devices) == 1,
-        settle=parallel.settled(layout),
+        around=parallel.each_its_part(layout),
     )
     return built, jax.jit(built.init)(jax.random.key(1))
 

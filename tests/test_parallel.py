@@ -1,5 +1,7 @@
 """One device and several compute the same."""
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -77,7 +79,7 @@ def test_mesh_is_pmap_bit_for_bit(name, kind):
 
 
 def test_mesh_is_pmap_on_eight_devices_in_parts():
-    given = {"devices": 8, "batch_size": 16, "accumulate": 2, "count": 2}
+    given: Any = {"devices": 8, "batch_size": 16, "accumulate": 2, "count": 2}
     a, b = (run("small", way=way, **given) for way in ("pmap", "mesh"))
     same(a, b)
     close(run("small", batch_size=16), a, 2e-5)
@@ -87,6 +89,15 @@ def test_mesh_is_pmap_on_eight_devices_in_parts():
 @pytest.mark.parametrize("kind", ["resident", "streamed"])
 def test_a_state_in_shards_trains_the_same(name, kind):
     close(run(name), run(name, kind, 8, split=True), 2e-5)
+
+
+def test_shards_are_a_mesh_bit_for_bit_and_two_steps_a_call_too():
+    given = {"devices": 4, "way": "mesh", "d_optimizer": "adam(1e-3)"}
+    mesh, shards = (run("batch_norm", split=x, **given) for x in (False, True))
+    same(mesh[0], shards[0])
+    close(mesh[1], shards[1], 1e-5)  # norms of parameters are sums over shards
+    several = run("batch_norm", split=True, count=2, **given)
+    close(several, shards, 2e-5)
 
 
 def test_shards_hold_a_part_each_and_no_device_the_whole():
@@ -109,11 +120,12 @@ def test_layouts():
     assert parallel.layout_of(two, parallel="mesh").way == "mesh"
     assert parallel.layout_of(two, shard_state=True).way == "shards"
     assert parallel.layout_of(two, runs=2).way == "runs"
-    for given, message in (
+    wrong: list[tuple[Any, str]] = [
         ({"parallel": "dmap"}, "--parallel=dmap: choose auto, pmap or mesh"),
         ({"shard_state": True, "runs": 2}, "leave out --runs"),
         ({"shard_state": True, "parallel": "pmap"}, "leave out --parallel=pmap"),
-    ):
+    ]
+    for given, message in wrong:
         with pytest.raises(UsageError, match=message):
             parallel.layout_of(two, **given)
 

@@ -41,7 +41,10 @@ def pictures(tmp_path_factory):
 
 def argv(pictures, workdir, steps, **other):
     given = {**TINY, **other, "dataset": f"npz:{pictures}", "workdir": workdir}
-    return [f"--{name}={value}" for name, value in {**given, "steps": steps}.items()]
+    return [
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in {**given, "steps": steps}.items()
+    ]
 
 
 def run(pictures, workdir, steps, **other):

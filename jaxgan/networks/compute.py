@@ -21,24 +21,25 @@ class Compute(nn.Module):
     cast. What goes in is cast to `dtype`, what comes out to float32.
     """
 
-    net: nn.Module
+    inside: nn.Module
+    """Not `net`, as others call theirs: the names of both stand in one scope."""
     dtype: Any
     remat: bool
 
     def setup(self):
-        nn.share_scope(self, self.net)
+        nn.share_scope(self, self.inside)
 
     def __call__(self, *args: Tree, **kwargs: Any) -> Tree:
         def call(net, *args):
             return net(*args, **kwargs)
 
         if self.is_initializing():
-            return call(self.net, *args)
+            return call(self.inside, *args)
         if self.dtype is not None:
             call = _in(self.dtype, call)
         if self.remat:
             call = nn.remat(call)
-        return call(self.net, *args)
+        return call(self.inside, *args)
 
 
 def _in(dtype: Any, call: Any) -> Any:

@@ -45,9 +45,9 @@ def resident(
     """
     size = len(jax.tree.leaves(arrays)[0])
     per_epoch = size // (updates * batch)
-    local = batch // layout.parts
+    local = batch // layout.parts if layout.splits else batch
     data = put(arrays, layout)
-    if layout.axis:
+    if layout.splits:
         firsts = put(local * np.arange(layout.parts), layout, 0)
     else:
         firsts = put(np.int32(0), layout)
@@ -70,7 +70,7 @@ def resident(
         numbers = orders[step // per_epoch - first, places]
         return jax.tree.map(lambda x: x[numbers], data)
 
-    axis = (None, None, 0) if layout.axis else None
+    axis = (None, None, 0) if layout.splits else None
     return Feed(at, select, axis=axis, runs=(None, (0, None), None))
 
 
@@ -86,7 +86,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
     axis = {"runs": 0, "one": None}.get(layout.way, 2)
 
     def split(x):
-        if not layout.axis:
+        if not layout.splits:
             return x
         k, b, *shape = x.shape
         parts = layout.parts // processes

@@ -23,13 +23,18 @@ class Layout(NamedTuple):
 
     @property
     def axis(self) -> str | None:
-        """The axis that gradients are averaged over, where a step sees a part only."""
-        return AXIS if self.way in ("pmap", "mesh") else None
+        """The axis that gradients are averaged over, if devices share a batch."""
+        return AXIS if self.way in ("pmap", "mesh", "shards") else None
 
     @property
     def parts(self) -> int:
-        """In how many parts a batch is split before a step sees it."""
+        """In how many parts a batch is split."""
         return len(self.devices) if self.axis else 1
+
+    @property
+    def splits(self) -> bool:
+        """Whether it is split before the step sees it."""
+        return self.way in ("pmap", "mesh")
 
     @property
     def unroll(self) -> bool:

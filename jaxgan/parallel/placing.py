@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import Players, TrainState, Tree
+from jaxgan.core import TrainState, Tree
 from jaxgan.parallel.layout import Layout
 from jaxgan.runs import AXES, stack
 
@@ -20,7 +21,7 @@ def put(tree: Tree, layout: Layout, axis: int | None = None) -> Tree:
 def _put(x: Any, sharding: jax.sharding.NamedSharding) -> jax.Array:
     if jax.process_count() == 1:
         return jax.device_put(x, sharding)
-    if jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         data = _put(jax.random.key_data(x), sharding)
         return jax.jit(jax.random.wrap_key_data)(data)
     x = np.asarray(x)
@@ -58,31 +59,6 @@ def created(
     [key] = keys
     where = shardings(jax.eval_shape(init, key), layout)
     return jax.jit(init, out_shardings=where)(put(key, layout))
-
-
-def settled(layout: Layout) -> Any:
-    """Where the parts of a state lie between two updates; traced.
-
-    Of shards, the parameters come together on each device, for the networks to run
-    there as always; what the optimizers keep, and the running mean, never do: this is
-    what ZeRO (https://arxiv.org/abs/1910.02054) saves. Else nothing changes.
-    """
-    if layout.way != "shards":
-        return lambda state: state
-
-    def settle(state):
-        whole = layout.spread(None)
-        spread = jax.tree.map(layout.shards, (state.opt_state, state.ema))
-        lie = jax.lax.with_sharding_constraint
-        opt_state, ema = lie((state.opt_state, state.ema), spread)
-        return state.replace(
-            params=Players(*lie(tuple(state.params), whole)),
-            stats=Players(*lie(tuple(state.stats), whole)),
-            opt_state=opt_state,
-            ema=ema,
-        )
-
-    return settle
 
 
 def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:

@@ -1,5 +1,6 @@
 """One step as a compiled program on any number of devices."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -8,10 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Tree
+from jaxgan.core import Players, Tree
 from jaxgan.parallel.feed import Feed
 from jaxgan.parallel.layout import AXIS, Layout, spec
-from jaxgan.parallel.placing import settled, shardings
+from jaxgan.parallel.placing import shardings
 from jaxgan.runs import AXES, together
 from jaxgan.step import loop
 
@@ -111,22 +112,50 @@ def _one_of(axis: int | None, below: Tree) -> Tree:
 def by_shards(
     step: Callable, feed: Feed, layout: Layout, count: int, *given: Tree
 ) -> Any:
-    """Under `jit`, where XLA splits a step on the whole batch by where arrays lie."""
-    settle, lie = settled(layout), jax.lax.with_sharding_constraint
+    """Under `jit`, where what lies in parts is computed in parts.
+
+    That is all of a step but its gradients, see `each_its_part`.
+    """
+    lie = jax.lax.with_sharding_constraint
 
     def sharded(state, batches, key):
-        batches = lie(batches, layout.spread(1))
-        state, metrics = step(settle(state), batches, key)
+        state, metrics = step(state, lie(batches, layout.spread(1)), key)
         return lie(state, shardings(state, layout)), metrics
 
     whole, own = layout.spread(None), shardings(given[0], layout)
-    axis = layout.spread(feed.axis)
     return jax.jit(
         many_steps(sharded, feed, count),
         donate_argnums=0,
-        in_shardings=(own, axis, whole),
+        in_shardings=(own, layout.spread(feed.axis), whole),
         out_shardings=(own, whole),
     )
+
+
+def each_its_part(layout: Layout) -> Callable[[Callable], Callable]:
+    """What is put around the gradients of a step whose state lies in parts.
+
+    Within, each device has the whole parameters and its part of the batch, as always.
+    What the optimizers keep, and the running mean, no device ever has whole: this is
+    what ZeRO saves, https://arxiv.org/abs/1910.02054.
+    """
+    if layout.way != "shards":
+        return lambda gradient: gradient
+
+    def around(gradient):
+        def spread(player, state, batch, key):
+            call = jax.shard_map(
+                functools.partial(gradient, player),
+                mesh=layout.mesh,
+                in_specs=(spec(None), spec(0), spec(None)),
+                out_specs=spec(None),
+                check_vma=False,
+            )
+            read = state.replace(opt_state=Players(None, None), ema=None)
+            return call(read, batch, key)
+
+        return spread
+
+    return around
 
 
 def by_runs(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) -> Any:

@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from typing import TextIO
 
 log = logging.getLogger("jaxgan")
 
@@ -53,7 +54,7 @@ class Lifeline:
         there.settimeout(None)
         self._others[0] = there
         self._say(there, {"number": self.number})
-        self._watch(0, there)
+        self._watch(0, there, there.makefile())
 
     def fail(self, message: str, code: int) -> None:
         """Tells the others why this process ends; they end too."""
@@ -69,6 +70,8 @@ class Lifeline:
         with self._lock:
             for other in self._others.values():
                 self._say(other, {"left": self.number})
+                with contextlib.suppress(OSError):
+                    other.shutdown(socket.SHUT_RDWR)  # its reader closes it
 
     def _accept(self, listener: socket.socket, count: int) -> None:
         with listener:
@@ -76,19 +79,26 @@ class Lifeline:
             while len(self._others) < count - 1:
                 try:
                     other, _ = listener.accept()
-                    number = json.loads(other.makefile().readline())["number"]
-                except (OSError, ValueError, KeyError):
+                except OSError:  # nobody comes any more
                     return
+                told = other.makefile()
+                try:
+                    number = int(json.loads(told.readline())["number"])
+                except (OSError, ValueError, KeyError, TypeError):
+                    other.close()  # no process of ours
+                    told.close()
+                    continue
                 with self._lock:
                     self._others[number] = other
-                self._watch(number, other)
+                self._watch(number, other, told)
 
-    def _watch(self, number: int, other: socket.socket) -> None:
-        threading.Thread(target=self._read, args=(number, other), daemon=True).start()
+    def _watch(self, number: int, other: socket.socket, told: TextIO) -> None:
+        given = (number, other, told)
+        threading.Thread(target=self._read, args=given, daemon=True).start()
 
-    def _read(self, number: int, other: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in other.makefile():
+    def _read(self, number: int, other: socket.socket, told: TextIO) -> None:
+        with contextlib.suppress(OSError, ValueError), other, told:
+            for line in told:
                 said = json.loads(line)
                 if "left" in said:
                     self._left.add(number)

@@ -18,6 +18,9 @@ log = logging.getLogger("jaxgan")
 WAIT = 120.0
 """Seconds to wait for the others."""
 
+PATIENCE = 5.0
+"""Seconds to wait before it says so."""
+
 
 def meet(address: str, count: int, number: int, wait: float = WAIT) -> None:
     """Returns when all processes are there.
@@ -133,7 +136,7 @@ def _answer(others: list[socket.socket], problem: str) -> None:
 
 
 def _report_to(host: str, port: int, count: int, number: int, ends: float) -> None:
-    place, told = f"--coordinator={host}:{port}", False
+    place, began, told = f"--coordinator={host}:{port}", time.monotonic(), False
     while True:
         left = ends - time.monotonic()
         if left <= 0:
@@ -149,9 +152,9 @@ def _report_to(host: str, port: int, count: int, number: int, ends: float) -> No
                 there.settimeout(max(ends - time.monotonic(), 0) + 5.0)
                 problem = json.loads(_line(there))["problem"]
         except (OSError, ValueError):
-            if not told:
+            if not told and time.monotonic() > began + PATIENCE:
                 log.info("waiting for %s", place)
-            told = True
+                told = True
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
             continue
         if problem:

@@ -7,11 +7,11 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from jaxgan.config import Config
 from jaxgan.errors import UsageError
+from jaxgan.maintenance import chips
 from jaxgan.processes.lifeline import Lifeline
 from jaxgan.processes.rendezvous import meet, split
 from jaxgan.program import verdict
@@ -92,14 +92,6 @@ def scheduled(environment: Mapping[str, str]) -> bool:
     """
     tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
     return any(int(environment.get(name) or 1) > 1 for name in tasks)
-
-
-def chips(environment: Mapping[str, str], devices: str = "/dev") -> bool:
-    """Whether this machine has TPU chips that jax is to use."""
-    if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
-        return False
-    found = [*Path(devices).glob("accel[0-9]*"), *Path(devices).glob("vfio/[0-9]*")]
-    return bool(found)
 
 
 def _initialised(**where: Any) -> Any:

@@ -1,0 +1,68 @@
+"""Cloud TPU machines tell of their maintenance, or of their end, before it begins.
+
+As https://cloud.google.com/compute/docs/metadata/getting-live-migration-notice has it.
+"""
+
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+QUIET = {"maintenance-event": "NONE", "preempted": "FALSE"}
+"""What the machine's metadata say while nothing is to come."""
+
+SECONDS = 10.0
+"""Between two looks; notices come at least 30 s ahead."""
+
+
+def chips(environment: Mapping[str, str], devices: str = "/dev") -> bool:
+    """Whether this machine has TPU chips that jax is to use."""
+    if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
+        return False
+    found = [*Path(devices).glob("accel[0-9]*"), *Path(devices).glob("vfio/[0-9]*")]
+    return bool(found)
+
+
+@contextmanager
+def notices(
+    host: str | None = None, seconds: float = SECONDS
+) -> Iterator[Callable[[], bool]]:
+    """Yields a function that tells whether this machine is about to end.
+
+    Without a `host` that is asked for, it is asked only where there are TPU chips: the
+    one in `GCE_METADATA_IP`, or Google Cloud's.
+    """
+    if host is None and not chips(os.environ):
+        yield lambda: False
+        return
+    host = host or os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
+    told, over = threading.Event(), threading.Event()
+
+    def look():
+        while not told.is_set() and not over.is_set():
+            if any(_says(host, name, quiet) for name, quiet in QUIET.items()):
+                told.set()
+            over.wait(seconds)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield told.is_set
+    finally:
+        over.set()
+
+
+def _says(host: str, name: str, quiet: str) -> bool:
+    """Whether the metadata have something other to say than that all is quiet."""
+    request = urllib.request.Request(
+        f"http://{host}/computeMetadata/v1/instance/{name}",
+        headers={"Metadata-Flavor": "Google"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5.0) as answer:
+            return answer.read().decode().strip() != quiet
+    except (OSError, urllib.error.URLError, ValueError):
+        return False  # not of Google Cloud, or not to be had now

@@ -1,0 +1,68 @@
+"""A machine's own word that it is about to end."""
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from jaxgan.maintenance import chips, notices
+
+
+@pytest.fixture
+def machine():
+    """Its address and what its metadata say, by name."""
+    says = {"maintenance-event": "NONE", "preempted": "FALSE"}
+
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.removeprefix("/computeMetadata/v1/instance/")
+            known = name in says and self.headers["Metadata-Flavor"] == "Google"
+            self.send_response(200 if known else 404)
+            self.end_headers()
+            self.wfile.write(says.get(name, "?").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Metadata) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}", says
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("maintenance-event", "TERMINATE_ON_HOST_MAINTENANCE"), ("preempted", "TRUE")],
+)
+def test_a_notice_is_told_of(machine, name, value):
+    host, says = machine
+    with notices(host, 0.05) as told:
+        time.sleep(0.2)
+        assert not told()
+        says[name] = value
+        ends = time.monotonic() + 5
+        while not told() and time.monotonic() < ends:
+            time.sleep(0.02)
+        assert told()
+
+
+def test_no_answer_and_no_such_name_are_no_notice(machine):
+    host, says = machine
+    says.clear()
+    for place in (host, "127.0.0.1:9"):
+        with notices(place, 0.05) as told:
+            time.sleep(0.2)
+            assert not told()
+
+
+def test_machines_without_chips_are_not_asked(tmp_path):
+    with notices() as told:
+        assert not told()
+    assert not chips({}, str(tmp_path))
+    (tmp_path / "accel0").touch()
+    assert chips({}, str(tmp_path))
+    assert chips({"JAX_PLATFORMS": "tpu,cpu"}, str(tmp_path))
+    assert not chips({"JAX_PLATFORMS": "cpu"}, str(tmp_path))

@@ -1,0 +1,340 @@
+"""Several processes over loopback: they meet, train as one, and end together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from test_train import argv, lines, pictures, run, state_of, values  # noqa: F401
+
+from jaxgan import checkpoint
+from jaxgan.errors import UsageError
+from jaxgan.processes.lifeline import Lifeline
+from jaxgan.processes.rendezvous import meet, split
+from jaxgan.processes.start import scheduled
+
+SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(pictures, workdir, steps, count, each=(), cwd=None, **other):  # noqa: F811
+    """So many processes of one device each; `each` are flags of their own."""
+    address = f"127.0.0.1:{free_port()}"
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    started = []
+    for i in range(count):
+        own = each[i] if each else {}
+        given = {"num_processes": count, "process_id": i, "coordinator": address}
+        flags = argv(pictures, workdir, steps, **{**other, **given, **own})
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "jaxgan.train", *flags],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                cwd=cwd[i] if cwd else None,
+            )
+        )
+    return started
+
+
+def ended(started, timeout=240):
+    """Exit codes and what was said, less what gloo says of itself."""
+    said = [process.communicate(timeout=timeout)[0] for process in started]
+    noise = ("[Gloo]", "Expected number of connected peer", "waiting for")
+    own = [
+        "\n".join(x for x in text.splitlines() if not any(n in x for n in noise))
+        for text in said
+    ]
+    return [process.returncode for process in started], own
+
+
+def close(a, b, atol):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=atol), a, b)
+
+
+def reached(workdir, step, started):
+    """Waits until the metrics reach a step."""
+    ends = time.monotonic() + 120
+    while time.monotonic() < ends:
+        path = Path(workdir, "metrics.jsonl")
+        if path.exists() and f'"step": {step}' in path.read_text():
+            return
+        for process in started:
+            assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no step {step} in two minutes")
+
+
+def test_two_then_four_processes_then_one_train_what_one_trains(pictures, tmp_path):  # noqa: F811
+    # 50 // 8 = 6 steps an epoch; only sums differ in order
+    folder = tmp_path / "run"
+    codes, said = ended(start(pictures, folder, 10, 2, **SGD))
+    assert codes == [0, 0], said
+    assert "2 cpu devices (cpu) of 2 processes" in said[0]
+    assert not said[1]  # process 0 tells all
+    mesh = run(pictures, tmp_path / "mesh", 10, devices=2, parallel="mesh", **SGD)
+    jax.tree.map(
+        np.testing.assert_array_equal, state_of(mesh, 10), state_of(folder, 10)
+    )
+    assert values(mesh) == values(folder)
+    codes, said = ended(start(pictures, folder, 20, 4, input="host", **SGD))
+    assert codes == [0] * 4, said
+    assert "resumed at step 10" in said[0]
+    run(pictures, folder, 30, devices=8, parallel="pmap", **SGD)
+    run(pictures, folder, 40, devices=4, shard_state=True, **SGD)
+    whole = run(pictures, tmp_path / "whole", 40, **SGD)
+    close(state_of(whole, 40), state_of(folder, 40), 1e-5)
+    assert [x["step"] for x in lines(whole)] == [x["step"] for x in lines(folder)]
+
+
+def test_runs_and_shards_over_two_processes(pictures, tmp_path):  # noqa: F811
+    for name, flags in (
+        ("runs", {"runs": 2, "input": "host"}),
+        ("shards", {"shard_state": True, **SGD}),
+    ):
+        both = start(pictures, tmp_path / name, 10, 2, **flags)
+        codes, said = ended(both)
+        assert codes == [0, 0], said
+        one = run(pictures, tmp_path / f"{name}-1", 10, **{**flags, "devices": 1})
+        for a, b in zip(values(one), values(tmp_path / name), strict=True):
+            assert a.keys() == b.keys()
+        folders = [x / "checkpoints" for x in (one, tmp_path / name)]
+        assert [checkpoint.available(x) for x in folders] == [[10], [10]]
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_one_that_is_killed_ends_all_and_another_number_resumes(
+    pictures,  # noqa: F811
+    tmp_path,
+    killed,
+):
+    folder = tmp_path / "run"
+    both = start(pictures, folder, 1_000_000, 2, save_every=5, **SGD)
+    reached(folder, 20, both)
+    both[killed].kill()
+    began = time.monotonic()
+    codes, said = ended(both, timeout=60)
+    assert time.monotonic() - began < 30
+    assert codes[killed] == -signal.SIGKILL
+    assert codes[1 - killed] != 0
+    if killed == 1:  # process 0 is also jax's own coordinator, which may end others
+        assert "process 1: was ended from outside" in said[0]
+    steps = checkpoint.available(folder / "checkpoints")
+    assert steps
+    end = steps[-1] + 5
+    run(pictures, folder, end, save_every=5, **SGD)
+    whole = run(pictures, tmp_path / "whole", end, save_every=5, **SGD)
+    close(state_of(whole, end), state_of(folder, end), 1e-5)
+
+
+@pytest.mark.parametrize("told", [(0, 1), (1,)], ids=["both", "one"])
+def test_a_signal_to_one_stops_all_at_the_same_step(pictures, tmp_path, told):  # noqa: F811
+    folder = tmp_path / "run"
+    both = start(pictures, folder, 1_000_000, 2, save_every=1_000_000)
+    reached(folder, 10, both)
+    for i in told:
+        both[i].send_signal(signal.SIGTERM)
+    codes, said = ended(both)
+    assert codes == [128 + signal.SIGTERM] * 2, said
+    assert "the same command resumes" in said[0]
+    assert not said[1]
+    [step] = checkpoint.available(folder / "checkpoints")
+    assert step >= 10
+    codes, said = ended(start(pictures, folder, step + 5, 2))
+    assert codes == [0, 0], said
+
+
+def test_time_that_is_over_says_so_to_a_supervisor(pictures, tmp_path):  # noqa: F811
+    both = start(pictures, tmp_path / "run", 1_000_000, 2, max_minutes=0.25)
+    codes, said = ended(both)
+    assert codes == [75, 75], said
+    assert "is over: stopped at step" in said[0]
+    assert checkpoint.available(tmp_path / "run" / "checkpoints")
+
+
+def test_an_error_of_one_ends_all_with_its_message(pictures, tmp_path):  # noqa: F811
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "here.npz").write_bytes(Path(pictures).read_bytes())
+    both = start(
+        "here.npz", tmp_path / "run", 10, 2, cwd=[tmp_path / "a", tmp_path / "b"]
+    )
+    codes, said = ended(both)
+    assert codes == [2, 2], said
+    assert "error: process 1: " in said[0]
+    assert "here.npz" in said[0]
+    assert "Traceback" not in said[0] + said[1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_different_flags_are_refused_by_name(pictures, tmp_path):  # noqa: F811
+    each = [{"seed": 1}, {"seed": 2}]
+    codes, said = ended(start(pictures, tmp_path / "run", 10, 2, each=each))
+    assert codes == [2, 2], said
+    assert "--seed is 1 in process 0 and 2 in process 1" in said[0]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"num_processes": 2}, "go with --coordinator=HOST:PORT"),
+        ({"coordinator": "127.0.0.1:1234"}, "goes with --num_processes and"),
+        (
+            {"coordinator": "here", "num_processes": 2, "process_id": 0},
+            "--coordinator=here: give HOST:PORT",
+        ),
+        (
+            {"coordinator": "127.0.0.1:9", "num_processes": 2, "process_id": 2},
+            "--process_id=2: of --num_processes=2 the numbers are 0 to 1",
+        ),
+        ({"parallel": "dmap", "devices": 2}, "--parallel=dmap: choose auto, pmap or"),
+    ],
+)
+def test_flags_that_do_not_fit(pictures, tmp_path, capsys, flags, message):  # noqa: F811
+    from jaxgan import train
+
+    assert train.main(argv(pictures, tmp_path / "new", 20, **flags)) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def met(address, who, wait=20.0):
+    """What becomes of several `meet(address, count, number)` at once."""
+    outcome: dict[int, str] = {}
+
+    def one(place, count, number):
+        try:
+            meet(address, count, number, wait)
+            outcome[place] = "met"
+        except UsageError as error:
+            outcome[place] = str(error)
+
+    threads = [
+        threading.Thread(target=one, args=(place, *x)) for place, x in enumerate(who)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return [outcome[place] for place in range(len(who))]
+
+
+def test_they_meet_or_say_what_is_wrong():
+    address = f"127.0.0.1:{free_port()}"
+    assert met(address, [(3, 0), (3, 2), (3, 1)]) == ["met"] * 3
+    for told in met(address, [(2, 0), (3, 1)]):
+        assert "--num_processes is 2 in process 0 and 3 in process 1" in told
+    assert (
+        "two processes have --process_id=1" in met(address, [(3, 0), (3, 1), (3, 1)])[0]
+    )
+
+
+def test_a_wait_is_bounded_and_names_who_did_not_come():
+    address = f"127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    [alone] = met(address, [(2, 1)], wait=1.0)
+    assert f"--coordinator={address} does not answer: start process 0" in alone
+    for told in met(address, [(4, 0), (4, 2)], wait=2.0):
+        assert "[1, 3] did not come" in told
+    assert time.monotonic() - began < 15
+
+
+def test_a_stranger_at_the_door_is_no_process():
+    port = free_port()
+
+    def stranger():
+        for _ in range(100):
+            try:
+                with socket.create_connection(("127.0.0.1", port), 1) as s:
+                    s.sendall(b"GET / HTTP/1.1\n")
+                    return
+            except OSError:
+                time.sleep(0.05)
+
+    other = threading.Thread(target=stranger)
+    other.start()
+    assert met(f"127.0.0.1:{port}", [(2, 0)], wait=2.0) == [
+        f"of --num_processes=2, [1] did not come to --coordinator=127.0.0.1:{port} in "
+        "time: start them with the same flags and their own --process_id"
+    ]
+    other.join()
+
+
+def test_a_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        [told] = met(f"127.0.0.1:{port}", [(2, 0)], wait=1.0)
+    assert "process 0 cannot listen there" in told
+    with pytest.raises(UsageError, match="--coordinator=a:99999: give HOST:PORT"):
+        split("a:99999")
+
+
+@pytest.fixture
+def lifelines():
+    """Three that are connected, and what each was ended with."""
+    ends: dict[int, tuple[str, int]] = {}
+
+    def noted(i, *what):
+        ends.setdefault(i, what)
+
+    each = [Lifeline(i, partial(noted, i)) for i in range(3)]
+    where = each[0].listen("127.0.0.1", 3)
+    for other in each[1:]:
+        other.reach(*where)
+    until(lambda: len(each[0]._others) == 2)
+    yield each, ends
+    readers = threading.active_count()
+    for one in each:
+        one.leave()
+    until(lambda: threading.active_count() < readers or readers == 1)
+    time.sleep(0.2)
+
+
+def until(condition):
+    for _ in range(100):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("not within five seconds")
+
+
+def test_a_failure_reaches_all_others_with_its_code(lifelines):
+    each, ends = lifelines
+    each[2].fail("the disk is full", 2)
+    until(lambda: len(ends) == 2)
+    assert ends == dict.fromkeys((0, 1), ("process 2: the disk is full", 2))
+
+
+def test_a_connection_that_breaks_ends_all_and_one_that_is_left_does_not(lifelines):
+    each, ends = lifelines
+    each[1].leave()
+    time.sleep(0.3)
+    assert not ends
+    each[2]._others[0].shutdown(socket.SHUT_RDWR)  # as the system does for the killed
+    until(lambda: 0 in ends)
+    assert ends[0][0].startswith("process 2: was ended from outside")
+
+
+def test_what_tells_of_a_cluster():
+    assert scheduled({"OMPI_COMM_WORLD_SIZE": "2"})
+    assert not scheduled({"SLURM_STEP_NUM_TASKS": ""})
