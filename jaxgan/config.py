@@ -223,6 +223,12 @@ class Config:
     process_id: int = _flag(
         -1, "machine", "the number of this one, from 0", changes=True
     )
+    meet_seconds: float = _flag(
+        120.0,
+        "machine",
+        "how long processes wait for one another at the start",
+        changes=True,
+    )
     parallel: str = _flag(
         "auto",
         "machine",
@@ -252,7 +258,8 @@ class Config:
     remat: bool = _flag(
         False,
         "machine",
-        "compute activations again instead of keeping them: less memory, slower",
+        "compute activations again instead of keeping them: slower, and less memory "
+        "for deep networks on accelerators (XLA for CPU keeps them all the same)",
         changes=True,
     )
     dry_run: bool = _flag(
@@ -272,7 +279,7 @@ LEAST = {
     **dict.fromkeys(("ema_half_life", "ema_ramp", "devices", "steps_per_call"), 0),
     **dict.fromkeys(("accumulate", "runs"), 1),
     **dict.fromkeys(("augment_p", "rollbacks", "seed", "batch_per_device"), 0),
-    **dict.fromkeys(("max_minutes", "num_processes"), 0),
+    **dict.fromkeys(("max_minutes", "num_processes", "meet_seconds"), 0),
     **{"score_samples": 2},
 }
 """The smallest value of every number."""

@@ -7,6 +7,7 @@ import os
 import jax
 
 from jaxgan.core import Device, UsageError
+from jaxgan.maintenance import chips
 
 log = logging.getLogger("jaxgan")
 
@@ -51,12 +52,16 @@ def describe(devices: list[Device]) -> str:
 
 
 def missed_accelerator(platform: str) -> str | None:
-    """An accelerator's plugin that is installed but not in use, if there is one."""
+    """An accelerator's plugin that is installed but not in use, if there is one.
+
+    That of TPUs counts where there are chips: it also serves to plan without.
+    """
     asked = os.environ.get("JAX_PLATFORMS", "")
     if platform != "cpu" or asked == "cpu":
         return None
     names = (d.metadata["Name"] or "" for d in importlib.metadata.distributions())
-    found = [n for n in names if n.startswith("jax-cuda") or n == "libtpu"]
+    tpu = chips(os.environ)
+    found = [n for n in names if n.startswith("jax-cuda") or (tpu and n == "libtpu")]
     return min(found, default=None)
 
 

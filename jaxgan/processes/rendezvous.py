@@ -15,14 +15,11 @@ from jaxgan.errors import UsageError
 
 log = logging.getLogger("jaxgan")
 
-WAIT = 120.0
-"""Seconds to wait for the others."""
-
 PATIENCE = 5.0
 """Seconds to wait before it says so."""
 
 
-def meet(address: str, count: int, number: int, wait: float = WAIT) -> None:
+def meet(address: str, count: int, number: int, wait: float) -> None:
     """Returns when all processes are there.
 
     Args:

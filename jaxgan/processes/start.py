@@ -61,7 +61,7 @@ def start(config: Config) -> Lifeline | None:
         )
     count, number = config.num_processes, config.process_id
     host, _ = split(config.coordinator)
-    meet(config.coordinator, count, number)
+    meet(config.coordinator, count, number, config.meet_seconds)
     own = host if number == 0 and host == "127.0.0.1" else None
     where = {
         "coordinator_address": config.coordinator,
