@@ -406,7 +406,7 @@ def test_reads_that_were_given_up_say_nothing_of_their_own(tmp_path, monkeypatch
         """Never awaited, as Orbax's other reads are after one fails."""
 
     def give_up(*_):
-        cycle = [read()]
+        cycle: list = [read()]
         cycle.append(cycle)  # found by the garbage collection only
         left.append(read())  # found after all is over
         raise ValueError("a piece is missing")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from games import config
 
-from jaxgan import probe, recipe
+from jaxgan import parallel, probe, recipe
 from jaxgan.core import Critique, Players, Samples, TrainState
 from jaxgan.data.dataset import from_arrays
 from jaxgan.prepare import Plan
@@ -84,7 +84,8 @@ def test_it_leaves_the_state_alone_and_says_the_same_twice():
     pictures = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
     dataset = from_arrays("p", {"image": pictures.astype(np.float32)}, origin="")
     game = recipe.build(chosen, dataset.shape)
-    plan = Plan(chosen, jax.devices()[:1], dataset, game, True, 1, dataset)
+    layout = parallel.Layout(jax.devices()[:1])
+    plan = Plan(chosen, layout, dataset, game, True, 1, dataset)
     state = jax.jit(game.init)(jax.random.key(0))
     look = probe.open_probe(plan, jax.random.key(1))
     first = look(state)

@@ -79,7 +79,12 @@ class Lifeline:
             while len(self._others) < count - 1:
                 try:
                     other, _ = listener.accept()
-                except OSError:  # nobody comes any more
+                except OSError:
+                    missing = sorted(set(range(1, count)) - set(self._others))
+                    if missing:
+                        message = "did not come: look at its machine's log"
+                        said = {"failed": missing[0], "message": message}
+                        self._pass_on({**said, "code": KILLED})
                     return
                 told = other.makefile()
                 try:

@@ -10,6 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from jaxgan.errors import UsageError
 
@@ -19,14 +20,15 @@ PATIENCE = 5.0
 """Seconds to wait before it says so."""
 
 
-def meet(address: str, count: int, number: int, wait: float) -> None:
-    """Returns when all processes are there.
+def meet(address: str, count: int, number: int, wait: float, where: Any = None) -> Any:
+    """Returns when all processes are there: in each, what process 0 gives as `where`.
 
     Args:
       address: `host:port` of process 0.
       count: of processes.
       number: of this one, from 0.
       wait: seconds at most.
+      where: the others are to turn to next, as JSON has it.
 
     Raises:
       UsageError: naming the flags, when the address is of no use, when others do not
@@ -40,9 +42,9 @@ def meet(address: str, count: int, number: int, wait: float) -> None:
         )
     ends = time.monotonic() + wait
     if number == 0:
-        _await_all(host, port, count, ends)
-    else:
-        _report_to(host, port, count, number, ends)
+        _await_all(host, port, count, ends, where)
+        return where
+    return _report_to(host, port, count, number, ends)
 
 
 def split(address: str) -> tuple[str, int]:
@@ -60,7 +62,7 @@ def split(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _await_all(host: str, port: int, count: int, ends: float) -> None:
+def _await_all(host: str, port: int, count: int, ends: float, where: Any) -> None:
     there: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(_listener(host, port))
@@ -86,7 +88,7 @@ def _await_all(host: str, port: int, count: int, ends: float) -> None:
                 f"--coordinator={host}:{port} in time: start them with the same flags "
                 "and their own --process_id"
             )
-        _answer(list(there.values()), problem)
+        _answer(list(there.values()), problem, where)
         if problem:
             raise UsageError(problem)
 
@@ -126,13 +128,14 @@ def _misfit(said: dict[str, int], count: int, there: dict[int, socket.socket]) -
     return ""
 
 
-def _answer(others: list[socket.socket], problem: str) -> None:
+def _answer(others: list[socket.socket], problem: str, where: Any = None) -> None:
+    said = json.dumps({"problem": problem, "where": where}).encode() + b"\n"
     for other in others:
         with contextlib.suppress(OSError):
-            other.sendall(json.dumps({"problem": problem}).encode() + b"\n")
+            other.sendall(said)
 
 
-def _report_to(host: str, port: int, count: int, number: int, ends: float) -> None:
+def _report_to(host: str, port: int, count: int, number: int, ends: float) -> Any:
     place, began, told = f"--coordinator={host}:{port}", time.monotonic(), False
     while True:
         left = ends - time.monotonic()
@@ -147,16 +150,16 @@ def _report_to(host: str, port: int, count: int, number: int, ends: float) -> No
                     json.dumps({"count": count, "number": number}).encode() + b"\n"
                 )
                 there.settimeout(max(ends - time.monotonic(), 0) + 5.0)
-                problem = json.loads(_line(there))["problem"]
+                answer = json.loads(_line(there))
         except (OSError, ValueError):
             if not told and time.monotonic() > began + PATIENCE:
                 log.info("waiting for %s", place)
                 told = True
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
             continue
-        if problem:
-            raise UsageError(problem)
-        return
+        if answer["problem"]:
+            raise UsageError(answer["problem"])
+        return answer["where"]
 
 
 def _line(connection: socket.socket) -> bytes:

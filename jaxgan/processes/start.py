@@ -61,15 +61,19 @@ def start(config: Config) -> Lifeline | None:
         )
     count, number = config.num_processes, config.process_id
     host, _ = split(config.coordinator)
-    meet(config.coordinator, count, number, config.meet_seconds)
-    own = host if number == 0 and host == "127.0.0.1" else None
-    where = {
-        "coordinator_address": config.coordinator,
-        "coordinator_bind_address": config.coordinator if own else None,
-        "num_processes": count,
-        "process_id": number,
-    }
-    return _connected(_initialised(**where), own or host)
+    lifeline = Lifeline(number)
+    where = lifeline.listen(host, count) if number == 0 else None
+    where = meet(config.coordinator, count, number, config.meet_seconds, where)
+    if number:
+        _reach(lifeline, where)
+    own = number == 0 and host == "127.0.0.1"
+    _initialised(
+        coordinator_address=config.coordinator,
+        coordinator_bind_address=config.coordinator if own else None,
+        num_processes=count,
+        process_id=number,
+    )
+    return lifeline
 
 
 def _of_cluster() -> Lifeline | None:
@@ -108,23 +112,27 @@ def _initialised(**where: Any) -> Any:
     return jax
 
 
-def _connected(jax: Any, host: str = "") -> Lifeline | None:
-    """The processes with a connection from each to process 0."""
+def _connected(jax: Any) -> Lifeline | None:
+    """Processes that jax brought together, with a connection from each to process 0."""
     count, number = jax.process_count(), jax.process_index()
     if count == 1:
         return None
     from jaxgan.agreement import shared
 
     lifeline = Lifeline(number)
-    own = host or socket.gethostname()
-    where = shared(lambda: lifeline.listen(own, count))
+    where = shared(lambda: lifeline.listen(socket.gethostname(), count))
     if number:
-        logging.getLogger("jaxgan").setLevel(logging.ERROR)
-        try:
-            lifeline.reach(*where)
-        except OSError as error:
-            log.error("process 0 cannot be reached (%s); jax ends all later", error)
+        _reach(lifeline, where)
     return lifeline
+
+
+def _reach(lifeline: Lifeline, where: tuple[str, int]) -> None:
+    """In a process that follows: it prints nothing but its own errors."""
+    logging.getLogger("jaxgan").setLevel(logging.ERROR)
+    try:
+        lifeline.reach(*where)
+    except OSError as error:
+        log.error("process 0 cannot be reached (%s); jax ends all later", error)
 
 
 def _end(error: BaseException, lifeline: Lifeline) -> None:
