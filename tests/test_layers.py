@@ -8,18 +8,19 @@ import jaxgan
 LAYERS = [
     ["errors"],
     ["core"],
-    ["spec"],
+    ["spec", "backend", "maintenance"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["augment"],
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
     ["recipe", "parallel", "request"],
-    ["prepare"],
+    ["prepare", "agreement"],
     ["gallery", "probe", "feeds"],
     ["watch"],
-    ["clerk", "program"],
-    ["sample", "train"],
+    ["clerk", "program", "planning"],
+    ["processes"],
+    ["sample", "train", "plan"],
     ["trainer", "sampler"],
 ]
 RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -1,0 +1,1 @@
+"""What a run would cost on a TPU slice, as that slice's compiler has it."""

@@ -1,0 +1,64 @@
+"""What a compiled step should and should not have, each said in one line."""
+
+from jaxgan.planning.chips import Slice
+from jaxgan.planning.compiling import Step
+from jaxgan.planning.work import wide_products
+
+LARGE = 0.5
+"""A share of padding that is worth a warning."""
+
+
+def fits(step: Step, slice_: Slice) -> bool:
+    """Whether a device's memory is enough, as far as it is known."""
+    return not slice_.limit or step.memory.total <= slice_.limit
+
+
+def donation(step: Step) -> str:
+    """Whether the new state takes the place of the old one; "" if all of it does."""
+    reused, leaves = step.donated
+    if reused == leaves:
+        return ""
+    return f"{leaves - reused} of {leaves} leaves of the state are kept twice"
+
+
+def host(step: Step) -> str:
+    """What goes to or comes from the host within the step; "" if nothing does."""
+    found = step.work.transfers
+    return f"{len(found)} transfers to or from the host: {found[0]}" if found else ""
+
+
+def precision(step: Step) -> list[str]:
+    """Under `--precision=mixed`, where products that still read float32 come from."""
+    return wide_products(step.work) if step.config.precision == "mixed" else []
+
+
+def padding(step: Step) -> str:
+    """How much of the products' work is padding, and what helps; "" if little."""
+    share = step.work.padding
+    if share < LARGE:
+        return ""
+    dear = max(step.work.products, key=lambda x: x.padded - x.flops)
+    wide = f"{dear.features[0]} channels in and {dear.features[1]} out"
+    return (
+        f"{share:.0%} of the products' work is padding: the chip works on tiles of "
+        f"8 x 128, and the dearest product has {wide}. Wider layers (128 channels or "
+        "more) or a larger batch on each chip cost little more"
+    )
+
+
+def lines(step: Step) -> list[str]:
+    """All checks, one line each."""
+    wide = precision(step)
+    mixed = step.config.precision == "mixed"
+    found = [
+        "donation: " + (donation(step) or f"all {step.donated[1]} leaves are reused"),
+        "host: " + (host(step) or "nothing goes to or from it within a step"),
+        "padding: "
+        + (padding(step) or f"{step.work.padding:.0%} of the products' work"),
+    ]
+    if mixed:
+        told = f"{len(wide)} products read float32, such as {wide[0]}" if wide else ""
+        found.append("precision: " + (told or "no product reads float32"))
+    if step.work.unknown:
+        found.append(f"loops: {step.work.unknown} of unknown length count as one turn")
+    return found

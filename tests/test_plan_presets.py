@@ -1,0 +1,64 @@
+"""Every preset compiles for slices of 4 and of 64 chips, and is as it should be.
+
+A compile takes seconds: so each preset is under pmap on one of the slices and under
+`shard_map` on the other, in turns, and only the two of `BOTH` have all four.
+"""
+
+import functools
+
+import pytest
+
+from jaxgan.config import make
+from jaxgan.planning import settings
+from jaxgan.presets import PRESETS
+
+settings.settle(("v5e:2x2",))
+from jaxgan.planning import checks, chips, compiling, flags  # noqa: E402
+
+SLICES, WAYS, BOTH = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh"), ("mlp-small", "toy")
+NARROW = {
+    "residual": {"networks": "residual(32, 1)"},
+    "dcgan": {"networks": "dcgan(8)"},
+}
+"""Compiling these at full width takes minutes."""
+
+CASES = [
+    (preset, slice_, way)
+    for number, preset in enumerate(PRESETS)
+    for i, slice_ in enumerate(SLICES)
+    for j, way in enumerate(WAYS)
+    if preset in BOTH or (i + j + number) % 2 == 0
+]
+
+
+@functools.cache
+def step_of(preset, name, way, precision="float32"):
+    pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
+    shape = (2,) if preset.startswith("toy") else (28, 28, 1)
+    said = {"preset": preset, "parallel": way, "batch_per_device": 2}
+    config = make(**said, precision=precision, **NARROW.get(preset, {}))
+    question = flags.Question(config, (name,), shape)
+    slice_ = chips.find(name)
+    return compiling.compile_step(
+        config, compiling.dataset_of(question), slice_
+    ), slice_
+
+
+@pytest.mark.parametrize(("preset", "name", "way"), CASES)
+def test_a_preset_on_a_slice(preset, name, way):
+    step, slice_ = step_of(preset, name, way)
+    assert step.layout.way == way
+    assert checks.fits(step, slice_)
+    assert checks.donation(step) == ""
+    assert checks.host(step) == ""
+    assert step.work.unknown == 0
+    # all gradients are averaged, D's as often as it is updated
+    g, d = step.parameters
+    nbytes = 4 * (g + step.config.d_updates * d)
+    assert step.work.messages["all-reduce"].nbytes >= nbytes
+
+
+@pytest.mark.parametrize("preset", ["default", "mlp", "dcgan"])
+def test_mixed_precision_leaves_no_product_in_float32(preset):
+    step, _ = step_of(preset, "v5e:2x2", "pmap", "mixed")
+    assert checks.precision(step) == []
