@@ -222,6 +222,18 @@ def fake(total, **config):
     )
 
 
+def test_leaves_of_the_state_are_told_from_other_arguments():
+    def line(number, name):
+        return f'  %p{number} = f32[2]{{0}} parameter({number}), op_name="{name}"\n'
+
+    names = ["state.step", "state.ema['kernel']", "passed[0]", "flat_args[2]"]
+    body = "".join(line(*x) for x in enumerate(names))
+    text = f"HloModule m\n\nENTRY %main (x: f32[2]) -> f32[2] {{\n{body}}}\n"
+    found = compiling.of_state(hlo.parse(text), 2)
+    assert [x.number for x in found] == [0, 1]
+    assert [x.number for x in compiling.of_state(hlo.parse(text), 3)] == [0, 1, 3]
+
+
 SMALL = chips.Slice("v5e:2x2", chips.CHIPS["v5e"], (2, 2), [])
 
 
@@ -336,7 +348,7 @@ def test_checks_say_what_is_wrong():
     assert "1 of 4 leaves of the state are kept twice" in said
     assert "1 transfers to or from the host" in said
     assert "75% of the products' work is padding" in said
-    assert "1 products read float32, such as net/Dense_0" in said
+    assert "100.00% of the FLOPs read float32, most of them net/Dense_0" in said
     assert "1 of unknown length" in said
     assert lines.figures(step._replace(layout=LAYOUT), SLICE)["bound"] is None
 

@@ -61,4 +61,4 @@ def test_a_preset_on_a_slice(preset, name, way):
 @pytest.mark.parametrize("preset", ["default", "mlp", "dcgan"])
 def test_mixed_precision_leaves_no_product_in_float32(preset):
     step, _ = step_of(preset, "v5e:2x2", "pmap", "mixed")
-    assert checks.precision(step) == []
+    assert checks.precision(step) == {}

@@ -27,9 +27,16 @@ def host(step: Step) -> str:
     return f"{len(found)} transfers to or from the host: {found[0]}" if found else ""
 
 
-def precision(step: Step) -> list[str]:
-    """Under `--precision=mixed`, where products that still read float32 come from."""
-    return wide_products(step.work) if step.config.precision == "mixed" else []
+def precision(step: Step) -> dict[str, float]:
+    """Under `--precision=mixed`, the FLOPs of what still reads float32, by its name.
+
+    Augmentations and the heads that wrappers add do so on purpose.
+    """
+    found: dict[str, float] = {}
+    if step.config.precision == "mixed":
+        for product in wide_products(step.work):
+            found[product.op_name] = found.get(product.op_name, 0.0) + product.flops
+    return found
 
 
 def padding(step: Step) -> str:
@@ -48,17 +55,23 @@ def padding(step: Step) -> str:
 
 def lines(step: Step) -> list[str]:
     """All checks, one line each."""
-    wide = precision(step)
-    mixed = step.config.precision == "mixed"
     found = [
         "donation: " + (donation(step) or f"all {step.donated[1]} leaves are reused"),
         "host: " + (host(step) or "nothing goes to or from it within a step"),
         "padding: "
         + (padding(step) or f"{step.work.padding:.0%} of the products' work"),
     ]
-    if mixed:
-        told = f"{len(wide)} products read float32, such as {wide[0]}" if wide else ""
-        found.append("precision: " + (told or "no product reads float32"))
+    if step.config.precision == "mixed":
+        found.append("precision: " + told(precision(step), step.work.flops))
     if step.work.unknown:
         found.append(f"loops: {step.work.unknown} of unknown length count as one turn")
     return found
+
+
+def told(wide: dict[str, float], flops: float) -> str:
+    """How much of the products reads float32, and which most."""
+    if not wide:
+        return "no product reads float32"
+    most = max(wide, key=lambda name: wide[name])
+    share = sum(wide.values()) / flops
+    return f"{share:.2%} of the FLOPs read float32, most of them {most}"

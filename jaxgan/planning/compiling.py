@@ -1,6 +1,5 @@
 """The train step of a config, compiled for a slice that need not be here."""
 
-import dataclasses
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +46,7 @@ class Step(NamedTuple):
     """The compiler's own figures; a loop counts as one turn."""
     work: work.Work
     donated: tuple[int, int]
-    """Leaves of the state whose memory is reused, and all leaves."""
+    """Leaves of the state whose memory is reused, and all that the program reads."""
     parameters: tuple[int, int]
     """The generator's and the discriminator's."""
     text: str
@@ -244,15 +243,16 @@ def _bytes(text: str) -> float:
 def read(plan: prepare.Plan, program: Any, state: Tree) -> Step:
     """What there is to know of a compiled step."""
     found, text = program.memory_analysis(), program.as_text()
-    module, leaves = hlo.parse(text), len(jax.tree.leaves(state))
+    module = hlo.parse(text)
+    own = of_state(module, len(jax.tree.leaves(state)))
     memory = Memory(
         arguments=found.argument_size_in_bytes,
         results=found.output_size_in_bytes - found.alias_size_in_bytes,
         temporaries=found.temp_size_in_bytes,
         code=found.generated_code_size_in_bytes,
-        state=sum(work.parameters(module)[:leaves]),
+        state=sum(x.stored for x in own),
     )
-    reused = work.aliased(module) & set(range(leaves))
+    reused = work.aliased(module) & {x.number for x in own}
     counts = [sum(x.size for x in jax.tree.leaves(own)) for own in state.params]
     runs_ = plan.config.runs
     return Step(
@@ -261,12 +261,20 @@ def read(plan: prepare.Plan, program: Any, state: Tree) -> Step:
         memory,
         dict(program.cost_analysis() or {}),
         work.work_of(module, len(plan.layout.devices)),
-        (len(reused), leaves),
+        (len(reused), len(own)),
         (counts[0] // runs_, counts[1] // runs_),
         text,
     )
 
 
-def with_flags(config: Config, **changes: Any) -> Config:
-    """A config with some flags changed."""
-    return dataclasses.replace(config, **changes)
+def of_state(module: hlo.Module, leaves: int) -> list[work.Argument]:
+    """The arguments that are leaves of the state: by name under jit, else by number.
+
+    A leaf that no step reads, such as a rate that its schedule sets anew, is none.
+    """
+    names = {f"flat_args[{i}]" for i in range(leaves)}
+    return [
+        x
+        for x in work.parameters(module)
+        if x.name in names or x.name.startswith("state.")
+    ]

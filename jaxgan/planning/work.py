@@ -151,17 +151,28 @@ def aliased(module: Module) -> set[int]:
     return {int(n) for n in re.findall(r"\}: \((\d+), \{", text)}
 
 
-def parameters(module: Module) -> list[int]:
-    """Bytes of the program's arguments on a device, in order, padding included."""
-    lines = module.computations[module.entry].instructions.values()
-    found = {
-        int(x.text.partition(")")[0]): sum(s.stored for s in x.shapes)
-        for x in lines
+class Argument(NamedTuple):
+    """What a program takes."""
+
+    number: int
+    name: str
+    """As our program calls it, such as `state.ema` or `flat_args[3]`."""
+    stored: int
+    """Bytes on a device, padding included."""
+
+
+def parameters(module: Module) -> list[Argument]:
+    """The program's arguments in order; those that nothing reads were left out."""
+    found = [
+        Argument(
+            int(x.text.partition(")")[0]), x.op_name, sum(s.stored for s in x.shapes)
+        )
+        for x in module.computations[module.entry].instructions.values()
         if x.opcode == "parameter"
-    }
-    return [found[number] for number in sorted(found)]
+    ]
+    return sorted(found)
 
 
-def wide_products(work: Work) -> list[str]:
-    """The names of the products that read float32, for what should compute narrower."""
-    return sorted({x.op_name for x in work.products if "f32" in x.operands})
+def wide_products(work: Work) -> list[Product]:
+    """The products that read float32, for what should compute narrower."""
+    return [x for x in work.products if "f32" in x.operands]
