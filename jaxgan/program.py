@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jaxgan.errors import TrainingError, UsageError
-from jaxgan.maintenance import notices
+from jaxgan.maintenance import chips, notices
 
 
 def guarded(main: Callable[[], int]) -> int:
@@ -20,6 +20,8 @@ def guarded(main: Callable[[], int]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("jaxgan").setLevel(logging.INFO)
     keep_compiled()
+    if not chips(os.environ):
+        silence_libtpu()
     try:
         return main()
     except (UsageError, TrainingError, KeyboardInterrupt) as error:
@@ -53,6 +55,15 @@ AGAIN = 75
 def deadline(minutes: float) -> float:
     """When so many minutes are over, by `time.monotonic`; 0 for never."""
     return time.monotonic() + 60 * minutes if minutes else math.inf
+
+
+def silence_libtpu() -> None:
+    """Where there is no TPU, its library would say so at length on the console."""
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("TPU_LOG_DIR", "disabled")
+    os.environ.setdefault("TPU_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
 
 
 @contextmanager
