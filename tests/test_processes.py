@@ -303,11 +303,9 @@ def lifelines():
         other.reach(*where)
     until(lambda: len(each[0]._others) == 2)
     yield each, ends
-    readers = threading.active_count()
     for one in each:
         one.leave()
-    until(lambda: threading.active_count() < readers or readers == 1)
-    time.sleep(0.2)
+    until(lambda: all(x.name != "lifeline" for x in threading.enumerate()))
 
 
 def until(condition):

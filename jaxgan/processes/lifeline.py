@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import TextIO
+from typing import Any, TextIO
 
 log = logging.getLogger("jaxgan")
 
@@ -25,6 +25,10 @@ def end(message: str, code: int) -> None:
     print(f"error: {message}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(code)
+
+
+def _begin(work: Callable[..., None], *given: Any) -> None:
+    threading.Thread(target=work, args=given, name="lifeline", daemon=True).start()
 
 
 class Lifeline:
@@ -43,9 +47,7 @@ class Lifeline:
     def listen(self, host: str, count: int) -> tuple[str, int]:
         """In process 0: returns where the others are to `reach` it."""
         listener = socket.create_server((host, 0), backlog=1024)
-        threading.Thread(
-            target=self._accept, args=(listener, count), daemon=True
-        ).start()
+        _begin(self._accept, listener, count)
         return host, listener.getsockname()[1]
 
     def reach(self, host: str, port: int) -> None:
@@ -98,8 +100,7 @@ class Lifeline:
                 self._watch(number, other, told)
 
     def _watch(self, number: int, other: socket.socket, told: TextIO) -> None:
-        given = (number, other, told)
-        threading.Thread(target=self._read, args=given, daemon=True).start()
+        _begin(self._read, number, other, told)
 
     def _read(self, number: int, other: socket.socket, told: TextIO) -> None:
         with contextlib.suppress(OSError, ValueError), other, told:
