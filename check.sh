@@ -5,4 +5,4 @@ cd "$(dirname "$0")"
 ruff check .
 ruff format --check .
 pyright
-python -m pytest "$@"
+python -m pytest -n 2 "$@"
