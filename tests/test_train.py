@@ -249,6 +249,26 @@ def test_a_signal_saves_and_the_same_command_resumes(pictures, tmp_path, number)
     same(state_of(again, step + 5), state_of(whole, step + 5))
 
 
+def test_minutes_that_are_over_save_and_ask_to_be_started_again(pictures, tmp_path):
+    flags = argv(pictures, tmp_path / "run", 1_000_000, max_minutes=0.05)
+    assert train.main(flags) == 75
+    [step] = checkpoint.available(tmp_path / "run" / "checkpoints")
+    again = run(pictures, tmp_path / "run", step + 5, keep=1)
+    whole = run(pictures, tmp_path / "whole", step + 5, keep=1)
+    same(state_of(again, step + 5), state_of(whole, step + 5))
+
+
+def test_a_batch_per_device_is_so_many_times_larger_in_all(pictures, tmp_path, capsys):
+    given = {"devices": 4, "parallel": "mesh"}
+    each = run(pictures, tmp_path / "each", 6, **given, batch_per_device=2)
+    whole = run(pictures, tmp_path / "whole", 6, **given, batch_size=8)
+    same(state_of(each, 6), state_of(whole, 6))
+    assert train.main(argv(pictures, tmp_path / "x", 6, batch_per_device=-1)) == 2
+    assert "--batch_per_device=-1: must be at least 0" in capsys.readouterr().err
+    assert train.main(argv(pictures, each, 9, **given, batch_per_device=4)) == 2
+    assert "batch_size is 8 there and 16 here" in capsys.readouterr().err
+
+
 def test_twenty_kills_lose_nothing_that_was_saved(pictures, tmp_path):
     rng, workdir, saved = random.Random(0), tmp_path / "run", 0
     for i in range(20):
