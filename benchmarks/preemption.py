@@ -78,7 +78,11 @@ def point(folder: Path, rng: random.Random, most: float) -> str:
     time.sleep(rng.uniform(0.5, most))
     for process in started if rng.random() < 0.5 else [rng.choice(started)]:
         process.send_signal(number)
-    codes = [process.wait(timeout=120) for process in started]
+    try:
+        codes = [process.wait(timeout=120) for process in started]
+    finally:
+        for process in started:
+            process.kill()
     return f"{count} process(es) of {devices}, {number.name}: {codes}"
 
 
@@ -106,7 +110,7 @@ def main() -> None:
     said = parser.parse_args()
     rng, newest, ends = random.Random(said.seed), 0, Counter()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         noise = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), np.uint8)
         np.savez(folder / "pictures.npz", images=noise)

@@ -163,6 +163,20 @@ def test_a_signal_to_one_stops_all_at_the_same_step(pictures, tmp_path, told):  
     assert codes == [0, 0], said
 
 
+def test_a_signal_before_training_ends_a_process_too(tmp_path):
+    address = f"127.0.0.1:{free_port()}"
+    program = (
+        "import os, signal, time\n"
+        "from jaxgan.processes import start\n"
+        f"start._initialised(coordinator_address={address!r}, num_processes=1,\n"
+        f"    coordinator_bind_address={address!r}, process_id=0)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+        "time.sleep(20)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], timeout=60, cwd=tmp_path)
+    assert ended.returncode == -signal.SIGTERM
+
+
 def test_time_that_is_over_says_so_to_a_supervisor(pictures, tmp_path):  # noqa: F811
     both = start(pictures, tmp_path / "run", 1_000_000, 2, max_minutes=0.25)
     codes, said = ended(both)

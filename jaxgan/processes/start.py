@@ -101,6 +101,8 @@ def scheduled(environment: Mapping[str, str]) -> bool:
 def _initialised(**where: Any) -> Any:
     import jax
 
+    # else jax keeps SIGTERM to itself, and one that comes before training is lost
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(**where)
     except (RuntimeError, ValueError) as error:
