@@ -136,6 +136,11 @@ def augmentation(config: Config) -> Augment | None:
 
 def terms_of(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
     """Each player's loss and what is added to it."""
+    if config.precision != "float32" and "approximate_r" in config.d_terms:
+        raise UsageError(
+            f"--precision={config.precision}: approximate_r1 and approximate_r2 are "
+            "differences that bfloat16 rounds off: use r1 and r2, or float32"
+        )
     loss = _flag("loss", config, LOSSES)
     memory = {} if augment is None else {"augment": objective.remembering(augment)}
     return Players(

@@ -55,6 +55,10 @@ def test_every_preset_takes_finite_steps(name):
         ({"augment": "flip|flip"}, "--augment: 'flip' comes twice"),
         ({"augment": "flip", "augment_p": 1.5}, "--augment_p"),
         ({"augment": "flip", "augment_p": "adda(0.6)"}, "--augment_p: no name 'adda'"),
+        (
+            {"d_terms": "every(2, approximate_r1(1))", "precision": "mixed"},
+            "--precision=mixed: approximate_r1 and approximate_r2 are differences",
+        ),
         ({"ema_half_life": "cosine(1)"}, "--ema_half_life: cosine(start, end, steps)"),
     ],
 )
