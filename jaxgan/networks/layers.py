@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.networks.bits import chances
+
 
 def wide(x: jax.Array) -> jax.Array:
     """x in float32 at least, where it or its gradient is summed over many entries.
@@ -49,11 +51,11 @@ class Dropout(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         if not train or self.rate == 0.0:
             return x
-        key, count = self.make_rng("dropout"), len(x)
+        count = len(x)
         first = jax.lax.axis_index(self.axis_name) * count if self.axis_name else 0
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(count))
         keep = 1.0 - self.rate
-        mask = jax.vmap(lambda k: jax.random.bernoulli(k, keep, x.shape[1:]))(keys)
+        numbers = first + jnp.arange(count)
+        mask = chances(self.make_rng("dropout"), numbers, x.shape[1:], keep)
         return jnp.where(mask, x / keep, 0.0)
 
 
