@@ -70,11 +70,7 @@ def test_the_generators_statistics_move_once_a_step_however_many_d_updates():
     built, state = game(three)
     after_three, _ = jax.jit(built.step)(state, batches(three), KEY)
     ratio = [
-        float(
-            jnp.abs(
-                x.stats.generator["batch_stats"]["BatchNorm_0"]["mean"]
-            ).mean()
-        )
+        float(jnp.abs(x.stats.generator["batch_stats"]["BatchNorm_0"]["mean"]).mean())
         for x in (after_one, after_three)
     ]
     assert 0.5 < ratio[0] / ratio[1] < 2.0
