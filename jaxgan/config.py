@@ -130,6 +130,13 @@ class Config:
         1, "game", "discriminator updates per step, each on a batch of its own"
     )
 
+    g_latents: str = _flag(
+        "fresh",
+        "game",
+        "latents of the generator's update: fresh, or the same that the discriminator "
+        "saw last, as tutorials have it, which saves a pass",
+    )
+
     batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
     batch_per_device: int = _flag(
         0,
@@ -332,6 +339,8 @@ def make(**said: Any) -> Config:
         raise UsageError(
             f"--on_collapse={config.on_collapse}: choose warn, stop or rollback"
         )
+    if config.g_latents not in ("fresh", "same"):
+        raise UsageError(f"--g_latents={config.g_latents}: choose fresh or same")
     if config.precision not in ("float32", "mixed"):
         raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
     if not config.workdir:

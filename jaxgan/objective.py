@@ -35,6 +35,14 @@ class LossKeys(NamedTuple):
     """For the networks as terms call them."""
 
 
+def loss_keys(key: jax.Array, player: str) -> LossKeys:
+    """Keys by which both players draw the same samples; all else is each one's own."""
+    task, generator, *rest = jax.random.split(key, 2 + len(Players._fields))
+    own = rest[Players._fields.index(player)]
+    terms, augment, discriminator, again = jax.random.split(own, 4)
+    return LossKeys(task, terms, augment, generator, discriminator, again)
+
+
 def example_keys(
     key: jax.Array, count: int, first: jax.typing.ArrayLike = 0
 ) -> jax.Array:
@@ -111,7 +119,7 @@ def make_loss(
 
     def loss(own, player, state, batch, key, part=0):
         state = state.replace(params=state.params._replace(**{player: own}))
-        keys = LossKeys(*jax.random.split(key, len(LossKeys._fields)))
+        keys = loss_keys(key, player)
         count = len(jax.tree.leaves(batch)[0])
         first = (jax.lax.axis_index(axis) * parts if axis else 0) + part
 

@@ -21,6 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The tutorials' perceptrons, with dropout in D.
     "mlp": {
         **_PLAIN,
+        "g_latents": "same",
         "task": "generate(100)",
         "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3)",
         "loss": "non_saturating",
@@ -51,6 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # The DCGAN of the tutorials, https://arxiv.org/abs/1511.06434.
     "dcgan": {
         **_PLAIN,
+        "g_latents": "same",
         "task": "generate(100)",
         "networks": "dcgan",
         "loss": "non_saturating",
@@ -61,6 +63,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Least squares against vanishing gradients, https://arxiv.org/abs/1611.04076.
     "lsgan": {
         **_PLAIN,
+        "g_latents": "same",
         "task": "generate(100)",
         "networks": "mlp((256, 512, 1024), (512, 256))",
         "loss": "least_squares",

@@ -100,6 +100,7 @@ def build(
         axis=axis,
         unroll=unroll,
         parts=parts,
+        same_latents=config.g_latents == "same",
     )
     batches = example_batch(shape, config.d_updates * local, classes)
     check(config, init, make_step(), batches, axis)

@@ -57,6 +57,7 @@ def make_step(
     axis: str | None = None,
     unroll: bool = False,
     parts: int = 1,
+    same_latents: bool = False,
     around: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
@@ -71,6 +72,8 @@ def make_step(
       axis: name of the device axis to average gradients, statistics and metrics over.
       unroll: write D's updates out instead of looping (faster on CPU).
       parts: gradients of so many parts of a batch are averaged before an update.
+      same_latents: G answers the very samples that D saw last; where both updates are
+        written out, XLA then computes them once.
       around: put around gradient(player, state, batch, key), which reads neither
         optimizers nor running mean, where devices share the rest of the step.
     """
@@ -94,6 +97,7 @@ def make_step(
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
+        g_key = keys[k - 1 if same_latents else k]
         state, d_values = loop(
             lambda state, x: update("discriminator", state, *x),
             state,
@@ -101,7 +105,7 @@ def make_step(
             unroll,
         )
         last = jax.tree.map(lambda x: x[-1], (batches, d_values))
-        state, g_values = update("generator", state, last[0], keys[k])
+        state, g_values = update("generator", state, last[0], g_key)
         now = {"params": state.params.generator, **state.stats.generator}
         ema = optax.incremental_update(now, state.ema, 1 - decay(state.step))
         return state.replace(step=state.step + 1, ema=ema), {**last[1], **g_values}
@@ -148,10 +152,11 @@ def loop(
     XLA for CPU gives convolutions their fast form in the outermost computation only, so
     that a loop around them, of one turn even, costs a factor of three to five.
     """
-    if not unroll:
+    turns = len(jax.tree.leaves(xs)[0])
+    if not unroll and turns > 1:
         return jax.lax.scan(body, carry, xs)
     outs = []
-    for i in range(len(jax.tree.leaves(xs)[0])):
+    for i in range(turns):
         carry, out = body(carry, jax.tree.map(lambda x, i=i: x[i], xs))
         outs.append(out)
     return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *outs)

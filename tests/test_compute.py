@@ -162,7 +162,7 @@ def test_batch_statistics_are_float32_ones_of_bfloat16_inputs():
     start = net.init(KEY, x, train=True)
     start = jax.tree.map(jnp.zeros_like, start)
     out: Any = net.apply(start, x, train=True, mutable=["batch_stats"])
-    norm = out[1]["batch_stats"]["BatchNorm_0"]["norm"]
+    norm = out[1]["batch_stats"]["BatchNorm_0"]
     rounded = np.asarray(x.astype(jnp.bfloat16).astype(jnp.float32))
     assert out[0].dtype == norm["mean"].dtype == norm["var"].dtype == jnp.float32
     # momentum 0.99, from zero on; bfloat16 sums would be off by a half

@@ -4,6 +4,8 @@ import itertools
 import math
 from typing import Any
 
+import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -132,9 +134,37 @@ def test_batch_norm_by_hand():
     out: Any = layer.apply(start, x, train=True, mutable=["batch_stats"])
     y, new = out
     np.testing.assert_allclose(y, [[-1 / 1.001**0.5], [1 / 1.001**0.5]], rtol=1e-6)
-    norm = new["batch_stats"]["norm"]
+    norm = new["batch_stats"]
     np.testing.assert_allclose(norm["mean"], [0.02], rtol=1e-5)
     np.testing.assert_allclose(norm["var"], [1.0], rtol=1e-5)
+
+
+def test_batch_norm_is_that_of_flax():
+    x = jax.random.normal(jax.random.key(0), (4, 3, 3, 5)) * 3 + 1
+    ours = layers.BatchNorm()
+    other = nn.BatchNorm(momentum=0.99, epsilon=1e-3, use_fast_variance=False)
+    start: Any = ours.init(jax.random.key(1), x, train=False)
+    start["params"]["scale"] = jnp.arange(1.0, 6.0)
+    start["params"]["bias"] = jnp.arange(5.0)
+
+    def run(net, start, x, **how):
+        return net.apply(start, x, mutable=["batch_stats"], **how)
+
+    found = run(ours, start, x, train=True)
+    wanted = run(other, start, x, use_running_average=False)
+    chex.assert_trees_all_close(found, wanted, rtol=1e-6, atol=1e-6)
+    after = {**start, **found[1]}
+    now = run(ours, after, x, train=False)
+    chex.assert_trees_all_close(
+        now, run(other, after, x, use_running_average=True), rtol=1e-6, atol=1e-6
+    )
+
+    def slope(net, **how):
+        return jax.grad(lambda x: jnp.sin(run(net, start, x, **how)[0]).sum())(x)
+
+    chex.assert_trees_all_close(
+        slope(ours, train=True), slope(other, use_running_average=False), atol=1e-5
+    )
 
 
 def test_depth_to_space_and_back():

@@ -1,9 +1,10 @@
 """Convolutions, rearranged where XLA is slow at the plain form.
 
-XLA for CPU has no fast form of dilated convolutions, and those are what the gradients
-of strided ones, and transposed ones themselves, are. Both are the same sums as one
-convolution of stride 1 between pixels and channels rearranged by the stride. Nor has it
-one of the gradients of grouped convolutions, which are sums of products of matrices.
+XLA for CPU has no fast form of the gradients of transposed convolutions. These are the
+same sums as convolutions of stride 1, of which each makes the pixels of one phase of
+the stride, or all of them as channels. Nor has it one of the gradients of grouped
+convolutions, which are sums of products of matrices. Strided convolutions are as fast
+as they come, and so are their gradients of both orders.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.backend import platform
-from jaxgan.networks.layers import depth_to_space, plus, space_to_depth
+from jaxgan.networks.layers import depth_to_space, plus
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -23,37 +24,8 @@ def _rearranges() -> bool:
     return platform() == "cpu"
 
 
-def strided(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """`lax.conv` with SAME padding and a stride, by `space_to_depth`.
-
-    Args:
-      x: `[B, H, W, C]`.
-      kernel: `[k, k, C, O]`.
-      stride: in both directions.
-
-    Returns:
-      `[B, ceil(H / stride), ceil(W / stride), O]`.
-    """
-    k, _, channels, features = kernel.shape
-    taps = -(-k // stride)
-    pads = [(0, 0, 0)]
-    for side in x.shape[1:3]:
-        out = -(-side // stride)
-        low = max((out - 1) * stride + k - side, 0) // 2
-        high = stride * (out + taps - 1) - side - low  # below 0 if the kernel is small
-        pads.append((low, high, 0))
-    x = jax.lax.pad(x, jnp.zeros((), x.dtype), [*pads, (0, 0, 0)])
-    more = stride * taps - k
-    kernel = jnp.pad(kernel, [(0, more), (0, more), (0, 0), (0, 0)])
-    kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
-    kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(taps, taps, -1, features)
-    return jax.lax.conv_general_dilated(
-        space_to_depth(x, stride), kernel, (1, 1), "VALID", dimension_numbers=LAYOUT
-    )
-
-
 def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """`lax.conv_transpose` with SAME padding, by `depth_to_space`.
+    """`lax.conv_transpose` with SAME padding, in the faster of two forms.
 
     Args:
       x: `[B, H, W, C]`.
@@ -63,9 +35,47 @@ def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     Returns:
       `[B, stride * H, stride * W, O]`.
     """
+    few = kernel.shape[-1] < 8
+    return by_depth(x, kernel, stride) if few else by_phases(x, kernel, stride)
+
+
+def _ahead(k: int, stride: int) -> int:
+    """Zeros before the first pixel, as `lax.conv_transpose` has them.
+
+    Output `stride * m + a` reads input `m + o` through tap `stride * o + ahead - a`.
+    """
+    return k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
+
+
+def by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """As `transposed`, by one convolution for each phase: no product is wasted."""
+    b, height, width, _ = x.shape
+    k, _, _, features = kernel.shape
+    reads = [_taps(k, stride, phase) for phase in range(stride)]
+
+    def one(rows, columns):
+        if not (rows and columns):
+            return jnp.zeros((b, height, width, features), x.dtype)
+        part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
+        pads = [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
+        return jax.lax.conv_general_dilated(
+            x, part, (1, 1), pads, dimension_numbers=LAYOUT
+        )
+
+    rows = [jnp.stack([one(r, c) for c in reads], 3) for r in reads]
+    return jnp.stack(rows, 2).reshape(b, stride * height, stride * width, features)
+
+
+def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
+    """(tap, offset of the input it meets) for the outputs of one phase."""
+    first = _ahead(k, stride) - phase
+    return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
+
+
+def by_depth(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """As `transposed`, by one convolution to all phases and `depth_to_space`."""
     k, _, channels, features = kernel.shape
-    ahead = k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
-    # output s * m + a reads input m + o through tap t = s * o + ahead - a
+    ahead = _ahead(k, stride)
     low = -(ahead // stride)
     before = stride - 1 - (ahead + stride * low)
     taps = -(-(before + k) // stride)
@@ -121,8 +131,6 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        if self.stride > 1 and _rearranges():
-            return plus(strided(x, kernel, self.stride), bias)
         strides: Sequence[int] = (self.stride, self.stride)
         y = jax.lax.conv_general_dilated(
             x, kernel, strides, "SAME", dimension_numbers=LAYOUT

@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.networks.bits import chances
+
 
 def wide(x: jax.Array) -> jax.Array:
     """x in float32 at least, where it or its gradient is summed over many entries.
@@ -49,18 +51,19 @@ class Dropout(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         if not train or self.rate == 0.0:
             return x
-        key, count = self.make_rng("dropout"), len(x)
+        count = len(x)
         first = jax.lax.axis_index(self.axis_name) * count if self.axis_name else 0
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(first + jnp.arange(count))
         keep = 1.0 - self.rate
-        mask = jax.vmap(lambda k: jax.random.bernoulli(k, keep, x.shape[1:]))(keys)
+        numbers = first + jnp.arange(count)
+        mask = chances(self.make_rng("dropout"), numbers, x.shape[1:], keep)
         return jnp.where(mask, x / keep, 0.0)
 
 
 class BatchNorm(nn.Module):
     """Batch normalisation over the batch of all devices, https://arxiv.org/abs/1502.03167.
 
-    The defaults are those of Keras: momentum 0.99, epsilon 1e-3.
+    The defaults are those of Keras: momentum 0.99, epsilon 1e-3. Unlike `nn.BatchNorm`
+    it leaves XLA free to see that two passes over the same samples are one.
     """
 
     axis_name: str | None = None
@@ -69,14 +72,27 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        return nn.BatchNorm(
-            use_running_average=not train,
-            axis_name=self.axis_name,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            use_fast_variance=False,  # the fast form cancels digits
-            name="norm",
-        )(x)
+        scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:])
+        var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:])
+        if not train:
+            return self._normalise(x, mean.value, var.value, scale, bias)
+        now = self._mean(wide(x))
+        spread = self._mean(jnp.square(wide(x) - now))
+        if not self.is_initializing():
+            mean.value = self.momentum * mean.value + (1 - self.momentum) * now
+            var.value = self.momentum * var.value + (1 - self.momentum) * spread
+        return self._normalise(x, now, spread, scale, bias)
+
+    def _mean(self, x: jax.Array) -> jax.Array:
+        """Over all but the channels, of all devices."""
+        mean = x.mean(range(x.ndim - 1))
+        return jax.lax.pmean(mean, self.axis_name) if self.axis_name else mean
+
+    def _normalise(self, x, mean, var, scale, bias) -> jax.Array:
+        factor = jax.lax.rsqrt(var + self.epsilon) * wide(scale)
+        return ((wide(x) - mean) * factor + wide(bias)).astype(x.dtype)
 
 
 def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
