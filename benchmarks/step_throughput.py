@@ -30,12 +30,12 @@ PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-g
 VARIANTS = {
     "cpu": "ours:float32,ours:mixed,pytorch:eager,pytorch:channels_last,"
     "pytorch:channels_last+expert,pytorch:channels_last+expert+passive,"
-    "pytorch:compile,keras:function,keras:function_jit",
+    "pytorch:compile,keras_tf:function,keras_tf:function_jit",
     "gpu": "ours:float32,ours:mixed,ours:highest,pytorch:eager,pytorch:tf32,"
     "pytorch:tf32+channels_last+expert,pytorch:tf32+compile,"
     "pytorch:tf32+reduce_overhead,pytorch:tf32+max_autotune,pytorch:tf32+graphs,"
     "pytorch:autocast,pytorch:autocast+channels_last+expert,pytorch:autocast+compile,"
-    "pytorch:autocast+graphs+expert,keras:function,keras:function_jit",
+    "pytorch:autocast+graphs+expert,keras_tf:function,keras_tf:function_jit",
 }
 CEILINGS = {
     "cpu": ("jax float32", "jax bfloat16", "jax copy", "torch float32"),
@@ -46,7 +46,7 @@ CEILINGS = {
 }
 FLAGS = {"residual": {"augment": ""}}
 """What is left out of our own steps, because no peer has it."""
-NAMES = {"ours": "jaxgan"}
+NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {"passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
 """What a switch of a variant is, before the process starts."""
 

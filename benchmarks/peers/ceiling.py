@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The most that this machine gives: products of large matrices, and copies.
 
 Variants name a framework and what it does: `jax float32`, `jax tf32`, `jax bfloat16`,

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """PyTorch's steps, as its tutorials write them: D's updates, then one of G.
 
 Switches of a variant, joined by `+`:

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The pairs of `jaxgan.networks` as PyTorch's own layers, images `[B, C, H, W]`.
 
 Each function takes the latent's entries and the shape `(H, W, C)` of an image.

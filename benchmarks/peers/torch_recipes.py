@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Our presets as PyTorch users write them: losses, penalties, optimizers."""
 
 from collections.abc import Callable, Iterable

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Keras's steps, as TensorFlow's DCGAN tutorial has them: two tapes in one function.
 
 Both players' gradients are of the same samples and the same parameters, so that it runs
