@@ -313,9 +313,9 @@ def test_losses_with_the_same_weights(pytorch, torch, monkeypatch, preset):
     small = {"width": 16, "blocks": 1} if preset in TINY else {}
     pair = own.pair(own.latent, shape, **small)
     order = ORDERS.get(preset, of_perceptrons)
-    arrays = jax.tree.map(np.asarray, [v["params"] for v in variables])
+    g, d = (jax.tree.map(np.asarray, v["params"]) for v in variables)
     with torch.no_grad():
-        for net, values in zip(pair, order(*arrays, shape), strict=True):
+        for net, values in zip(pair, order(g, d, shape), strict=True):
             for parameter, value in zip(net.parameters(), values, strict=True):
                 assert parameter.shape == value.shape
                 parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
