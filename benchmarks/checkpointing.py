@@ -17,7 +17,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from step_throughput import feed_of
+from peers.ours import feed_of
 
 from jaxgan import checkpoint, data, parallel
 from jaxgan.config import Config, flags, make

@@ -1,133 +1,267 @@
-"""Steps and images per second of each preset, with compile time apart.
+"""How fast a training step is, ours and others', taken in turns.
 
-    python benchmarks/step_throughput.py --presets=default,mlp,dcgan --out=steps.json
+    python benchmarks/step_throughput.py --presets=default,dcgan --batch_sizes=64,128 \\
+        --out=steps.json --markdown=steps.md --picture=steps.png
 
-Each program is the one that `jaxgan.train` runs, on random 28x28x1 pictures that lie on
-the devices: gather, normalise, D's updates, G's update, running mean.
+For each preset, shape and batch size all contestants are started, one after the other,
+and then take windows in turns, in an order that rotates, so that what else happens on
+the machine hits all alike. Those that wait block on a pipe. What is measured already,
+under the same flags, is kept if `--out` is there.
 """
 
 import argparse
 import json
-import logging
+import os
 import platform
-import statistics
+import re
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any, NamedTuple
 
-import jax
-import numpy as np
+from peers import protocol
+from step_picture import draw
+from step_rows import markdown, rows_of
 
-from jaxgan import data, parallel
-from jaxgan.config import Config, make
-from jaxgan.prepare import game_of
-from jaxgan.presets import PRESETS
-from jaxgan.program import keep_compiled
+from jaxgan.config import make
 
-SIZE = 4_096
-
-
-def measure(config: Config, layout: parallel.Layout, seconds: float) -> dict:
-    """One row: rates of a config, over windows that fill `seconds`."""
-    shape = (2,) if config.preset.startswith("toy") else (28, 28, 1)
-    game = game_of(config, shape, 10, layout)
-    feed = feed_of(config, shape, layout)
-    default = parallel.default_steps_per_call(layout.devices)
-    count = config.steps_per_call or default
-
-    def step(state, batches, key):
-        return game.step(state, data.normalise(batches), key)
-
-    key = jax.random.key(0)
-    state = parallel.place(jax.jit(game.init)(key), layout)
-    started = time.perf_counter()
-    given = (state, feed.at(0, count), key)
-    program = parallel.compiled(step, feed, layout)(count, *given)
-    compiled = time.perf_counter() - started
-    state, _ = jax.block_until_ready(program(*given))  # warm
-    times = windows(program, state, feed, key, count, seconds)
-    median = statistics.median(times)
-    images = config.batch_size * config.d_updates
-    return {
-        "preset": config.preset,
-        "batch_size": config.batch_size,
-        "d_updates": config.d_updates,
-        "steps_per_call": count,
-        "ms_per_step": 1e3 * median,
-        "ms_per_step_range": [1e3 * min(times), 1e3 * max(times)],
-        "steps_per_second": 1 / median,
-        "images_per_second": images / median,
-        "compile_seconds": compiled,
-        "gflop_per_step": (program.cost_analysis() or {}).get("flops", 0) / 1e9 / count,
-    }
+PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
+VARIANTS = {
+    "cpu": "ours:float32,ours:mixed,pytorch:eager,pytorch:channels_last,"
+    "pytorch:channels_last+expert,pytorch:channels_last+expert+passive,"
+    "pytorch:compile,keras_tf:function,keras_tf:function_jit",
+    "gpu": "ours:float32,ours:mixed,ours:highest,pytorch:eager,pytorch:tf32,"
+    "pytorch:tf32+channels_last+expert,pytorch:tf32+compile,"
+    "pytorch:tf32+reduce_overhead,pytorch:tf32+max_autotune,pytorch:tf32+graphs,"
+    "pytorch:autocast,pytorch:autocast+channels_last+expert,pytorch:autocast+compile,"
+    "pytorch:autocast+graphs+expert,keras_tf:function,keras_tf:function_jit",
+}
+CEILINGS = {
+    "cpu": ("jax float32", "jax bfloat16", "jax copy", "torch float32"),
+    "gpu": (
+        *("jax float32", "jax tf32", "jax bfloat16", "jax copy"),
+        *("torch float32", "torch tf32", "torch bfloat16"),
+    ),
+}
+FLAGS = {"residual": {"augment": ""}}
+"""What is left out of our own steps, because no peer has it."""
+NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
+ENVIRONMENT = {"passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
+"""What a switch of a variant is, before the process starts."""
 
 
-def feed_of(
-    config: Config, shape: tuple[int, ...], layout: parallel.Layout
-) -> parallel.Feed:
-    """Random pictures, or points, that lie on the devices."""
-    rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 256, (SIZE, *shape), np.uint8)
-    points = rng.normal(size=(SIZE, *shape)).astype(np.float32)
-    arrays = {"image": pictures if len(shape) == 3 else points}
-    arrays["label"] = rng.integers(0, 10, SIZE, np.int32)
-    return parallel.resident(
-        arrays,
-        lambda epoch: data.epoch_order(0, epoch, SIZE),
-        updates=config.d_updates,
-        batch=config.batch_size,
-        layout=layout,
-    )
+class Entry(NamedTuple):
+    """A contestant: a module of `peers`, and one of its variants."""
+
+    module: str
+    variant: str
+
+    @property
+    def name(self) -> str:
+        """As tables have it, `pytorch eager`."""
+        return f"{NAMES.get(self.module, self.module)} {self.variant}"
 
 
-def windows(program, state, feed, key, count, seconds) -> list[float]:
-    """Seconds per step in windows of at least a second or two calls."""
-    times, step, ends = [], count, time.perf_counter() + seconds
-    while time.perf_counter() < ends or len(times) < 3:
-        started, done = time.perf_counter(), 0
-        while done < 2 or time.perf_counter() - started < min(1.0, seconds / 5):
-            state, metrics = program(state, feed.at(step, count), key)
-            step, done = step + count, done + 1
-            jax.block_until_ready(metrics)
-        times.append((time.perf_counter() - started) / done / count)
-    return times
+class Game(NamedTuple):
+    """Started contestants by name, and what is known of all."""
+
+    workers: dict[str, protocol.Worker]
+    found: dict[str, dict[str, Any]]
+    """By name: facts, `windows` (seconds per step) and `bytes`, or `error`."""
+    patience: float
+
+    def ask(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """An answer; who gives none is out."""
+        said = protocol.ask(self.workers[name], request, self.patience)
+        if "error" in said:
+            self.found[name] = {"error": said["error"]}
+            del self.workers[name]
+        return said
 
 
 def main() -> None:
-    """Measures every preset asked for, prints a table and writes JSON."""
+    """Measures all that is asked for; tables, JSON and picture grow as it goes."""
+    said = flags()
+    device = "gpu" if Path("/dev/nvidiactl").exists() else "cpu"
+    entries = entries_of(said.variants or VARIANTS[device])
+    report: dict[str, Any] = {"machine": machine(), "measured": []}
+    if said.out and Path(said.out).exists():
+        report = json.loads(Path(said.out).read_text())
+    with ExitStack() as stack:
+        ceilings = [Entry("ceiling", variant) for variant in CEILINGS[device]]
+        top = None
+        for job in jobs(said):
+            asked = {**job, "entries": entries, "seconds": said.seconds}
+            asked = json.loads(json.dumps({**asked, "windows": said.windows}))
+            if asked in [one["asked"] for one in report["measured"]]:
+                continue
+            top = top or enter(stack, ceilings, {}, said.patience)
+            measured = measure(job, entries, top, said)
+            report["measured"].append({"asked": asked, **measured})
+            print("\n".join(markdown(report["measured"][-1:])), flush=True)
+            save(report, said)
+    save(report, said)
+
+
+def flags() -> argparse.Namespace:
+    """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", default=",".join(PRESETS), help="names, by comma")
-    parser.add_argument("--batch_size", type=int, help="instead of each preset's own")
-    parser.add_argument("--steps_per_call", type=int, default=0, help="0: the default")
-    parser.add_argument("--devices", type=int, default=0, help="0: all")
-    parser.add_argument("--seconds", type=float, default=10, help="per preset")
-    parser.add_argument("--out", help="a JSON file")
-    said = parser.parse_args()
-    logging.basicConfig(format="%(message)s")
-    keep_compiled()
-    layout = parallel.layout_of(parallel.pick(said.devices))
-    machine = f"{parallel.describe(layout.devices)}, {platform.machine()}"
-    print(machine)
-    print("| preset | batch | ms/step | steps/s | images/s | GFLOP/s | compile s |")
-    print("|---|---|---|---|---|---|---|")
-    rows = []
+    add = parser.add_argument
+    add("--presets", default=",".join((*PRESETS, "dcgan")), help="names, by comma")
+    add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
+    add("--batch_sizes", default="0", help="by comma; 0 for each preset's own")
+    add("--variants", help="MODULE:VARIANT by comma; see benchmarks/peers/")
+    add("--steps_per_call", type=int, default=0, help="of ours; 0: the default")
+    add("--seconds", type=float, default=2.0, help="a window")
+    add("--windows", type=int, default=7, help="of each contestant")
+    add("--examples", type=int, default=16_384, help="pictures on the device")
+    add("--patience", type=float, default=600.0, help="seconds for any answer")
+    for name in ("out", "markdown", "picture"):
+        add(f"--{name}", help=f"a file for the {name if name != 'out' else 'JSON'}")
+    return parser.parse_args()
+
+
+def entries_of(text: str) -> list[Entry]:
+    """Contestants from `ours:float32,pytorch:eager`."""
+    return [Entry(*one.split(":")) for one in text.split(",")]
+
+
+def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """What is measured: each preset with each shape and batch size."""
     for preset in said.presets.split(","):
-        given = {"batch_size": said.batch_size} if said.batch_size else {}
-        config = make(preset=preset, steps_per_call=said.steps_per_call, **given)
-        row = measure(config, layout, said.seconds)
-        rows.append(row)
-        low, high = row["ms_per_step_range"]
-        speed = row["gflop_per_step"] * row["steps_per_second"]
-        print(
-            f"| {preset} | {row['batch_size']} x {row['d_updates']} "
-            f"| {row['ms_per_step']:.1f} ({low:.1f}-{high:.1f}) "
-            f"| {row['steps_per_second']:.1f} | {row['images_per_second']:,.0f} "
-            f"| {speed:.0f} | {row['compile_seconds']:.1f} |",
-            flush=True,
-        )
+        for shape in said.shapes.split(","):
+            for batch in said.batch_sizes.split(","):
+                config = make(preset=preset)
+                yield {
+                    "preset": preset,
+                    "shape": [int(side) for side in shape.split("x")],
+                    "batch_size": int(batch) or config.batch_size,
+                    "d_updates": config.d_updates,
+                    "examples": said.examples,
+                    "steps_per_call": said.steps_per_call,
+                    "flags": FLAGS.get(preset, {}),
+                }
+
+
+def enter(
+    stack: ExitStack, entries: list[Entry], job: dict[str, Any], patience: float
+) -> Game:
+    """Starts contestants one by one, so that none compiles beside another."""
+    game = Game({}, {}, patience)
+    for entry in entries:
+        switches = entry.variant.split("+")
+        env = [ENVIRONMENT[switch] for switch in switches if switch in ENVIRONMENT]
+        own = {**job, "variant": entry.variant, "env": dict(*env)}
+        worker = stack.enter_context(protocol.started(entry.module, own))
+        said = protocol.answer(worker, patience)
+        game.found[entry.name] = said
+        if "error" in said:
+            print(f"{entry.name}: {said['error']}", flush=True)
+        else:
+            game.workers[entry.name] = worker
+    return game
+
+
+def measure(
+    job: dict[str, Any], entries: list[Entry], top: Game, said: argparse.Namespace
+) -> dict[str, Any]:
+    """Windows of all contestants of a job, and of the machine's ceilings."""
+    print(f"{job['preset']} {job['shape']} batch {job['batch_size']} ...", flush=True)
+    work = flop(job, said.patience)
+    with ExitStack() as stack:
+        own = enter(stack, entries, job, said.patience)
+        both = Game({**own.workers, **top.workers}, {}, said.patience)
+        for name in both.workers:
+            both.found[name] = {**own.found, **top.found}[name] | {"windows": []}
+        load = rounds(both, said.seconds, said.windows)
+        for name in list(own.workers):
+            if name in both.workers:
+                both.found[name] |= both.ask(name, {"memory": True})
+    found = {**own.found, **both.found}
+    return {
+        "contestants": {name: found[name] for name in own.found},
+        "ceilings": {name: found.get(name, top.found[name]) for name in top.found},
+        "flops_per_step": work,
+        **load,
+    }
+
+
+def flop(job: dict[str, Any], patience: float) -> float | None:
+    """FLOP of a step by `peers/work.py`, None if they cannot be told."""
+    env = {"JAX_PLATFORMS": "cpu"}
+    with protocol.started("work", {**job, "variant": "float32", "env": env}) as worker:
+        said = protocol.answer(worker, patience)
+    if "error" in said:
+        print(f"FLOP: {said['error']}", flush=True)
+    return said.get("flops_per_step")
+
+
+def rounds(game: Game, seconds: float, windows: int) -> dict[str, float]:
+    """Lets all take windows in turns; the shares of the machine that were not theirs.
+
+    Every round begins with the next contestant. A window has as many steps as filled it
+    at the rate of the window before; the first round only tells that rate.
+    """
+    names, steps = list(game.workers), dict.fromkeys(game.workers, 1)
+    idle, began, before = 0.0, time.perf_counter(), _busy(game)
+    for round_ in range(windows + 1):
+        first = round_ % max(len(names), 1)
+        for name in names[first:] + names[:first]:
+            if name not in game.workers:
+                continue
+            others = [w for other, w in game.workers.items() if other != name]
+            used = sum(map(protocol.cpu_seconds, others))
+            said = game.ask(name, {"run": steps[name]})
+            idle += sum(map(protocol.cpu_seconds, others)) - used
+            if "error" in said:
+                continue
+            each = said["seconds"] / said["steps"]
+            steps[name] = max(1, round(seconds / each))
+            if round_:
+                game.found[name]["windows"].append(each)
+    wall = time.perf_counter() - began
+    return {
+        "idle_cores": idle / wall,
+        "others_cores": (_busy(game) - before) / wall,
+        "wall_seconds": wall,
+    }
+
+
+def _busy(game: Game) -> float:
+    """Seconds that processors have worked for others than these; Linux only."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    ticks = [int(field) for field in stat.read_text().split()[1:9]]
+    busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+    return busy - sum(map(protocol.cpu_seconds, game.workers.values()))
+
+
+def machine() -> dict[str, Any]:
+    """What it runs on."""
+    cpu = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = re.search(r"model name\s*:\s*(.+)", info.read_text())
+        cpu = found[1] if found else cpu
+    return {
+        "cpu": cpu or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def save(report: dict[str, Any], said: argparse.Namespace) -> None:
+    """Writes what was asked for of what is measured so far."""
+    report["rows"] = [row for one in report["measured"] for row in rows_of(one)]
     if said.out:
-        Path(said.out).write_text(
-            json.dumps({"machine": machine, "rows": rows}, indent=1)
-        )
+        Path(said.out).write_text(json.dumps(report, indent=1) + "\n")
+    if said.markdown:
+        Path(said.markdown).write_text("\n".join(markdown(report["measured"])) + "\n")
+    if said.picture:
+        draw(Path(said.picture), report["rows"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+# pyright: reportMissingImports=false
+"""Keras's steps, as TensorFlow's DCGAN tutorial has them: two tapes in one function.
+
+Both players' gradients are of the same samples and the same parameters, so that it runs
+the generator once where two updates in turn run it twice. Variants: `function`, and
+`function_jit`, which XLA compiles.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from peers import protocol
+from peers.protocol import Contestant
+
+LATENT = 100
+VARIANTS = ("function", "function_jit")
+
+Pair = tuple[keras.Model, keras.Model]
+
+
+class Recipe(NamedTuple):
+    """A pair of models and Adam's numbers."""
+
+    pair: Callable[[tuple[int, ...]], Pair]
+    rate: float
+    b1: float
+
+
+def perceptrons(
+    g: Sequence[int], d: Sequence[int], slope: float, dropout: float
+) -> Callable[[tuple[int, ...]], Pair]:
+    """Two multi-layer perceptrons; `slope` is D's, 0 for ReLU."""
+
+    def pair(shape):
+        size = shape[0] * shape[1] * shape[2]
+        hidden = [layers.Dense(width, activation="relu") for width in g]
+        last = [layers.Dense(size, activation="tanh"), layers.Reshape(shape)]
+        seen = []
+        for width in d:
+            seen += [layers.Dense(width), layers.LeakyReLU(slope)]
+            seen += [layers.Dropout(dropout)] if dropout else []
+        return (
+            keras.Sequential([layers.Input((LATENT,)), *hidden, *last]),
+            keras.Sequential(
+                [layers.Input(shape), layers.Flatten(), *seen, layers.Dense(1)]
+            ),
+        )
+
+    return pair
+
+
+def dcgan(shape: tuple[int, ...], width: int = 64) -> Pair:
+    """The tutorial's pair; images whose sides are multiples of 4."""
+    height, wide, channels = shape
+    if height % 4 or wide % 4:
+        raise ValueError(f"dcgan wants sides that 4 divides, not {shape}")
+    low = (height // 4, wide // 4, 4 * width)
+
+    def up(features, stride):
+        return layers.Conv2DTranspose(
+            features, 5, stride, padding="same", use_bias=False
+        )
+
+    def normed():
+        return [layers.BatchNormalization(), layers.LeakyReLU(0.3)]
+
+    def down(features):
+        conv = layers.Conv2D(features, 5, 2, padding="same")
+        return [conv, layers.LeakyReLU(0.3), layers.Dropout(0.3)]
+
+    start = layers.Dense(low[0] * low[1] * low[2], use_bias=False)
+    generator = [start, *normed(), layers.Reshape(low)]
+    generator += [up(2 * width, 1), *normed(), up(width, 2), *normed()]
+    generator += [up(channels, 2), layers.Activation("tanh")]
+    last = [layers.Flatten(), layers.Dense(1)]
+    discriminator = [*down(width), *down(2 * width), *last]
+    return (
+        keras.Sequential([layers.Input((LATENT,)), *generator]),
+        keras.Sequential([layers.Input(shape), *discriminator]),
+    )
+
+
+RECIPES = {
+    "mlp": Recipe(perceptrons((256, 512, 1024), (1024, 512, 256), 0.2, 0.3), 2e-4, 0.5),
+    "mlp-small": Recipe(perceptrons((256,), (256,), 0.0, 0.0), 1e-3, 0.9),
+    "dcgan": Recipe(dcgan, 1e-4, 0.9),
+}
+
+
+class Game(NamedTuple):
+    """A recipe, built."""
+
+    generator: keras.Model
+    discriminator: keras.Model
+    step: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    """Numbers of examples `[B]` to both losses."""
+
+
+def game_of(job: dict[str, Any]) -> Game:
+    """The game of a job.
+
+    Raises:
+      ValueError: for a preset or a variant that there is not.
+    """
+    if job["preset"] not in RECIPES:
+        raise ValueError(f"no {job['preset']} is written for Keras")
+    if job["variant"] not in VARIANTS:
+        raise ValueError(f"no variant {job['variant']}: choose {', '.join(VARIANTS)}")
+    recipe, shape = RECIPES[job["preset"]], tuple(job["shape"])
+    keras.utils.set_random_seed(0)
+    g, d = recipe.pair(shape)
+    g_optimizer, d_optimizer = (
+        keras.optimizers.Adam(recipe.rate, recipe.b1, epsilon=1e-8) for _ in range(2)
+    )
+    g_optimizer.build(g.trainable_variables)
+    d_optimizer.build(d.trainable_variables)
+    entropy: Any = keras.losses.BinaryCrossentropy(from_logits=True)
+    size = (job["examples"], *shape)
+    pictures = tf.cast(tf.random.uniform(size, 0, 256, tf.int32), tf.uint8)
+
+    @tf.function(jit_compile=job["variant"] == "function_jit")
+    def step(numbers):
+        real = (tf.cast(tf.gather(pictures, numbers), tf.float32) - 127.5) / 127.5
+        noise = tf.random.normal((job["batch_size"], LATENT))
+        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+            fake = g(noise, training=True)
+            of_real, of_fake = d(real, training=True), d(fake, training=True)
+            d_loss = entropy(tf.ones_like(of_real), of_real)
+            d_loss += entropy(tf.zeros_like(of_fake), of_fake)
+            g_loss = entropy(tf.ones_like(of_fake), of_fake)
+        for tape, loss, net, optimizer in (
+            (g_tape, g_loss, g, g_optimizer),
+            (d_tape, d_loss, d, d_optimizer),
+        ):
+            own = net.trainable_variables
+            grads = tape.gradient(loss, own)
+            optimizer.apply_gradients(zip(grads, own, strict=True))
+        return d_loss, g_loss
+
+    return Game(g, d, step)
+
+
+def parameters(game: Game) -> dict[str, int]:
+    """Of each player."""
+    return {
+        name: sum(int(tf.size(v)) for v in net.trainable_variables)
+        for name, net in zip(Game._fields[:2], game[:2], strict=True)
+    }
+
+
+def build(job: dict[str, Any]) -> Contestant:
+    """The steps of a job."""
+    game, batch = game_of(job), job["batch_size"]
+    per_epoch = job["examples"] // batch
+    order, done = tf.zeros(0, tf.int32), 0
+
+    def run(steps: int) -> int:
+        nonlocal order, done
+        losses: tuple[tf.Tensor, ...] = ()
+        for _ in range(steps):
+            place = done % per_epoch
+            if place == 0:
+                order = tf.random.shuffle(tf.range(job["examples"]))
+            losses = game.step(order[place * batch : (place + 1) * batch])
+            done += 1
+        for loss in losses:
+            loss.numpy()  # waits for it
+        return steps
+
+    devices = tf.config.list_physical_devices("GPU")
+    facts = {
+        "parameters": parameters(game),
+        "arithmetic": "tf32" if devices else "float32",
+        "device": "gpu" if devices else "cpu",
+        "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    return Contestant(run, memory, facts)
+
+
+def memory() -> int:
+    """The allocator's peak, or the process's on a CPU."""
+    if tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return protocol.peak_rss()
+
+
+if __name__ == "__main__":
+    protocol.serve(build)

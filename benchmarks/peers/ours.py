@@ -1,0 +1,138 @@
+"""Our own steps: the compiled program that `jaxgan.train` runs.
+
+Switches of a variant, joined by `+`: `float32` or `mixed` (bfloat16), `highest` (no
+TF32 on GPUs), and a number of steps per call, as in `mixed+50`.
+"""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan import data, parallel
+from jaxgan.config import Config, make
+from jaxgan.core import TrainState
+from jaxgan.prepare import game_of
+from peers import protocol
+from peers.protocol import Contestant
+
+SIZE = 4_096
+"""Examples, where nobody says how many."""
+
+
+def feed_of(
+    config: Config,
+    shape: tuple[int, ...],
+    layout: parallel.Layout,
+    size: int = SIZE,
+) -> parallel.Feed:
+    """Random pictures, or points, that lie on the devices."""
+    rng = np.random.default_rng(0)
+    if len(shape) == 3:
+        arrays = {"image": rng.integers(0, 256, (size, *shape), np.uint8)}
+    else:
+        arrays = {"image": rng.normal(size=(size, *shape)).astype(np.float32)}
+    arrays["label"] = rng.integers(0, 10, size, np.int32)
+    return parallel.resident(
+        arrays,
+        lambda epoch: data.epoch_order(0, epoch, size),
+        updates=config.d_updates,
+        batch=config.batch_size,
+        layout=layout,
+    )
+
+
+def config_of(job: dict[str, Any]) -> Config:
+    """The config of a job."""
+    switches = job.get("variant", "float32").split("+")
+    said = {"precision": "mixed"} if "mixed" in switches else {}
+    counts = [int(switch) for switch in switches if switch.isdigit()]
+    return make(
+        preset=job["preset"],
+        batch_size=job["batch_size"],
+        steps_per_call=counts[0] if counts else job.get("steps_per_call", 0),
+        **said,
+        **job.get("flags", {}),
+    )
+
+
+def program_of(
+    config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
+) -> tuple[Any, parallel.Feed, int, Any]:
+    """The game, its batches, the steps per call, and get(count, *arguments)."""
+    game = game_of(config, shape, 10, layout)
+    feed = feed_of(config, shape, layout, size)
+    default = parallel.default_steps_per_call(layout.devices)
+    per_epoch = data.steps_per_epoch(size, config.d_updates, config.batch_size)
+    count = config.steps_per_call or min(default, per_epoch)
+
+    def step(state, batches, key):
+        return game.step(state, data.normalise(batches), key)
+
+    return game, feed, count, parallel.compiled(step, feed, layout)
+
+
+def counts(state: TrainState) -> dict[str, int]:
+    """Parameters of each player."""
+    sizes = (sum(x.size for x in jax.tree.leaves(own)) for own in state.params)
+    return dict(zip(state.params._fields, sizes, strict=True))
+
+
+def build(job: dict[str, Any]) -> Contestant:
+    """The program of a job on one device, compiled."""
+    highest = "highest" in job["variant"].split("+")
+    if highest:
+        jax.config.update("jax_default_matmul_precision", "highest")
+    config, shape = config_of(job), tuple(job["shape"])
+    layout = parallel.layout_of(parallel.pick(1))
+    game, feed, count, programs = program_of(config, shape, job["examples"], layout)
+    key = jax.random.key(0)
+    state = parallel.place(jax.jit(game.init)(key), layout)
+    parameters = counts(state)
+    began = time.perf_counter()
+    program = programs(count, state, feed.at(0, count), key)
+    taken = time.perf_counter() - began
+    now = [state, 0]
+
+    def run(steps):
+        metrics = None
+        calls = -(-steps // count)
+        for _ in range(calls):
+            now[0], metrics = program(now[0], feed.at(now[1], count), key)
+            now[1] += count
+        jax.block_until_ready((now[0], metrics))
+        return calls * count
+
+    gpu = layout.devices[0].platform == "gpu"
+    whole = "tf32" if gpu and not highest else "float32"
+    return Contestant(
+        run,
+        memory,
+        {
+            "parameters": parameters,
+            "compile_seconds": taken,
+            "steps_per_call": count,
+            "arithmetic": "bfloat16" if config.precision == "mixed" else whole,
+            "device": parallel.describe(layout.devices),
+            "versions": versions(),
+        },
+    )
+
+
+def memory() -> int:
+    """The allocator's peak, or the process's on a CPU."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    return stats.get("peak_bytes_in_use") or protocol.peak_rss()
+
+
+def versions() -> dict[str, str]:
+    """Of what a step is made of."""
+    import flax
+    import optax
+
+    return {m.__name__: m.__version__ for m in (jax, flax, optax)}
+
+
+if __name__ == "__main__":
+    protocol.serve(build)

@@ -1,0 +1,272 @@
+# pyright: reportMissingImports=false
+"""PyTorch's steps, as its tutorials write them: D's updates, then one of G.
+
+Switches of a variant, joined by `+`:
+
+  eager          nothing else
+  channels_last  pictures and kernels lie as `[B, H, W, C]`
+  expert         D's parameters rest while G learns; the optimizers' fused form
+  compile        both networks through `torch.compile`; with `reduce_overhead` or
+                 `max_autotune` in that mode
+  autocast       bfloat16
+  passive        threads sleep while they wait (OMP_WAIT_POLICY); the driver sees to it
+  tf32           on CUDA, TF32 in products and convolutions; without it in neither
+  graphs         on CUDA, the whole step recorded once as a CUDA graph
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from peers import protocol
+from peers.protocol import Contestant
+from peers.torch_recipes import LOSSES, RECIPES, Recipe
+
+MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
+CUDA = {"tf32", "graphs", "reduce_overhead", "max_autotune"}
+SWITCHES = CUDA | {
+    *("eager", "channels_last", "expert", "compile", "autocast", "passive")
+}
+DECAY = 0.998
+"""Of the running mean; ours changes with the step, at the same price."""
+
+
+class Game(NamedTuple):
+    """A recipe on a device."""
+
+    recipe: Recipe
+    switches: set[str]
+    device: torch.device
+    generator: nn.Module
+    discriminator: nn.Module
+    compiled: tuple[Callable, Callable]
+    """Both networks, as they are called."""
+    g_optimizer: torch.optim.Optimizer
+    d_optimizer: torch.optim.Optimizer
+    mean: list[Tensor]
+    """Running mean of the generator's parameters."""
+    pictures: Tensor
+    """uint8, `[N, C, H, W]`."""
+
+
+def switches_of(variant: str, device: torch.device) -> set[str]:
+    """The switches of a variant.
+
+    Raises:
+      ValueError: for one that there is not, or not on this device.
+    """
+    switches = set(variant.split("+"))
+    if switches - SWITCHES:
+        unknown = ", ".join(sorted(switches - SWITCHES))
+        raise ValueError(f"no switch {unknown}: choose {', '.join(sorted(SWITCHES))}")
+    if device.type != "cuda" and switches & CUDA:
+        raise ValueError(f"{', '.join(sorted(switches & CUDA))}: there is no CUDA here")
+    return switches
+
+
+def game_of(job: dict[str, Any]) -> Game:
+    """The game of a job on the device there is.
+
+    Raises:
+      ValueError: for a preset or a switch that there is not.
+    """
+    if job["preset"] not in RECIPES:
+        raise ValueError(f"no {job['preset']} is written for PyTorch")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    recipe, switches = RECIPES[job["preset"]], switches_of(job["variant"], device)
+    set_precision(switches)
+    torch.manual_seed(0)
+    last = torch.channels_last
+    lies = last if "channels_last" in switches else torch.contiguous_format
+    shape = tuple(job["shape"])
+    g, d = (
+        net.to(device).to(memory_format=lies)  # type: ignore[call-overload]
+        for net in recipe.pair(recipe.latent, shape)
+    )
+    options: dict[str, Any] = {"fused": True} if "expert" in switches else {}
+    options |= {"capturable": True} if "graphs" in switches else {}
+    size = (job["examples"], shape[2], *shape[:2])
+    pictures = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
+    return Game(
+        recipe,
+        switches,
+        device,
+        g,
+        d,
+        (compiled(g, switches), compiled(d, switches)),
+        recipe.optimizer(g.parameters(), options),
+        recipe.optimizer(d.parameters(), options),
+        [p.detach().clone() for p in g.parameters()] if recipe.average else [],
+        pictures.contiguous(memory_format=lies),
+    )
+
+
+def set_precision(switches: set[str]) -> None:
+    """Says for all of PyTorch whether TF32 is used."""
+    tf32 = "tf32" in switches
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = True
+
+
+def compiled(net: nn.Module, switches: set[str]) -> Callable[[Tensor], Tensor]:
+    """The network as it is called."""
+    if not switches & {"compile", *MODES}:
+        return net
+    mode = next((MODES[name] for name in MODES if name in switches), None)
+    return torch.compile(net, mode=mode)
+
+
+def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """One step on the examples of these numbers, `[updates, B]`; both losses."""
+    recipe, (g, d) = game.recipe, game.compiled
+    fast = "autocast" in game.switches
+    rests = "expert" in game.switches
+    autocast = torch.autocast(game.device.type, torch.bfloat16, enabled=fast)
+    loss = LOSSES[recipe.loss]
+
+    def critic(samples: Tensor) -> Tensor:
+        with autocast:
+            return d(samples).float()
+
+    def generated() -> Tensor:
+        with autocast:
+            return g(latents(game, numbers.shape[1])).float()
+
+    if rests:
+        game.discriminator.requires_grad_(True)
+    real = fake = d_loss = torch.empty(0)
+    for own in numbers:
+        real = (game.pictures[own].float() - 127.5) / 127.5
+        with torch.set_grad_enabled(not recipe.again):
+            fake = generated()
+        game.d_optimizer.zero_grad()
+        judged = recipe.judge(critic, real, fake.detach())
+        d_loss = loss.discriminator(judged.real, judged.fake) + judged.penalty
+        d_loss.backward()
+        game.d_optimizer.step()
+        clip(game)
+
+    if rests:
+        game.discriminator.requires_grad_(False)
+    game.g_optimizer.zero_grad()
+    fake = generated() if recipe.again else fake
+    of_real = critic(real) if loss.paired else real
+    g_loss = loss.generator(of_real, critic(fake))
+    g_loss.backward()
+    game.g_optimizer.step()
+    average(game)
+    return d_loss.detach(), g_loss.detach()
+
+
+def latents(game: Game, count: int) -> Tensor:
+    """What the generator starts from, `[count, d]`."""
+    size = (count, game.recipe.latent)
+    if game.recipe.uniform:
+        return 2 * torch.rand(size, device=game.device) - 1
+    return torch.randn(size, device=game.device)
+
+
+@torch.no_grad()
+def clip(game: Game) -> None:
+    """Cuts the weights of D, if the recipe has it so."""
+    bound = game.recipe.clip
+    if bound:
+        for parameter in game.discriminator.parameters():
+            parameter.clamp_(-bound, bound)
+
+
+@torch.no_grad()
+def average(game: Game) -> None:
+    """Moves the running mean, if there is one."""
+    if game.mean:
+        now = list(game.generator.parameters())
+        torch._foreach_lerp_(game.mean, now, 1 - DECAY)  # type: ignore[reportPrivateImportUsage]
+
+
+def runner(game: Game, batch: int) -> Callable[[int], int]:
+    """Returns run(steps), which goes through the pictures in a new order each epoch."""
+    updates = game.recipe.updates
+    each = updates * batch
+    per_epoch = len(game.pictures) // each
+    order, done = torch.empty(0), 0
+    call = recorded(game, batch) if "graphs" in game.switches else None
+
+    def run(steps: int) -> int:
+        nonlocal order, done
+        for _ in range(steps):
+            place = done % per_epoch
+            if place == 0:
+                order = torch.randperm(len(game.pictures), device=game.device)
+            numbers = order[place * each : (place + 1) * each].view(updates, batch)
+            if "reduce_overhead" in game.switches:
+                torch.compiler.cudagraph_mark_step_begin()
+            call(numbers) if call else step(game, numbers)
+            done += 1
+        synchronize(game)
+        return steps
+
+    return run
+
+
+def recorded(game: Game, batch: int) -> Callable[[Tensor], None]:
+    """The step as one CUDA graph, which is launched for each step as a whole."""
+    numbers = torch.zeros(
+        (game.recipe.updates, batch), dtype=torch.long, device=game.device
+    )
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step(game, numbers)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(game, numbers)
+
+    def call(own: Tensor) -> None:
+        numbers.copy_(own)
+        graph.replay()
+
+    return call
+
+
+def synchronize(game: Game) -> None:
+    """Waits for all that was started."""
+    if game.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def parameters(game: Game) -> dict[str, int]:
+    """Of each player."""
+    nets = {"generator": game.generator, "discriminator": game.discriminator}
+    return {
+        name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()
+    }
+
+
+def memory() -> int:
+    """The allocator's peak, or the process's on a CPU."""
+    cuda = torch.cuda.is_available()
+    return torch.cuda.max_memory_allocated() if cuda else protocol.peak_rss()
+
+
+def build(job: dict[str, Any]) -> Contestant:
+    """The steps of a job."""
+    game = game_of(job)
+    fast, tf32 = ("autocast" in game.switches, "tf32" in game.switches)
+    cuda = game.device.type == "cuda"
+    facts = {
+        "parameters": parameters(game),
+        "arithmetic": "bfloat16" if fast else "tf32" if tf32 else "float32",
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "versions": {"torch": torch.__version__},
+        **({} if game.switches & {"compile", *MODES} else {"compile_seconds": 0.0}),
+    }
+    return Contestant(runner(game, job["batch_size"]), memory, facts)
+
+
+if __name__ == "__main__":
+    protocol.serve(build)

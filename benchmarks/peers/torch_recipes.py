@@ -1,0 +1,194 @@
+# pyright: reportMissingImports=false
+"""Our presets as PyTorch users write them: losses, penalties, optimizers."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from peers import torch_networks as nets
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def sure(logits: Tensor, target: float) -> Tensor:
+    """Binary cross-entropy with one target for all."""
+    wanted = torch.full_like(logits, target)
+    return F.binary_cross_entropy_with_logits(logits, wanted)
+
+
+def squares(logits: Tensor, target: float) -> Tensor:
+    """Mean squared error with one target for all."""
+    return F.mse_loss(logits, torch.full_like(logits, target))
+
+
+class Loss(NamedTuple):
+    """What both players minimise, as functions of the logits of real and fake."""
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    paired: bool = False
+    """Whether the generator's reads those of real."""
+
+
+LOSSES = {
+    "minimax": Loss(
+        lambda real, fake: sure(real, 1.0) + sure(fake, 0.0),
+        lambda real, fake: -sure(fake, 0.0),
+    ),
+    "non_saturating": Loss(
+        lambda real, fake: sure(real, 1.0) + sure(fake, 0.0),
+        lambda real, fake: sure(fake, 1.0),
+    ),
+    "least_squares": Loss(
+        lambda real, fake: 0.5 * (squares(real, 1.0) + squares(fake, 0.0)),
+        lambda real, fake: 0.5 * squares(fake, 1.0),
+    ),
+    "wasserstein": Loss(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda real, fake: -fake.mean(),
+    ),
+    "relativistic": Loss(
+        lambda real, fake: F.softplus(fake - real).mean(),
+        lambda real, fake: F.softplus(real - fake).mean(),
+        paired=True,
+    ),
+}
+
+
+class Penalised(NamedTuple):
+    """Logits of real and fake, and what is added to the loss of D."""
+
+    real: Tensor
+    fake: Tensor
+    penalty: Tensor | float = 0.0
+
+
+Judge = Callable[[Critic, Tensor, Tensor], Penalised]
+
+
+def slope(logits: Tensor, samples: Tensor) -> Tensor:
+    """Squared norms of the critic's gradient, `[B]`, to be differentiated again."""
+    (grad,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
+    return grad.square().sum((1, 2, 3))
+
+
+def plain(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
+    """No penalty."""
+    return Penalised(critic(real), critic(fake))
+
+
+def zero_centred(gamma: float) -> Judge:
+    """R1 and R2."""
+
+    def judge(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
+        real, fake = (x.detach().requires_grad_() for x in (real, fake))
+        of_real, of_fake = critic(real), critic(fake)
+        slopes = slope(of_real, real).mean() + slope(of_fake, fake).mean()
+        return Penalised(of_real, of_fake, gamma / 2 * slopes)
+
+    return judge
+
+
+def gradient_penalty(weight: float) -> Judge:
+    """Slope one between real and fake."""
+
+    def judge(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
+        t = torch.rand(len(real), 1, 1, 1, device=real.device)
+        between = (t * real + (1 - t) * fake).detach().requires_grad_()
+        norms = (slope(critic(between), between) + 1e-12).sqrt()
+        excess = (norms - 1).square().mean()
+        return Penalised(critic(real), critic(fake), weight * excess)
+
+    return judge
+
+
+Optimizer = Callable[[Iterable[nn.Parameter], dict], torch.optim.Optimizer]
+
+
+def adam(lr: float, b1: float = 0.9, b2: float = 0.999) -> Optimizer:
+    """`torch.optim.Adam`."""
+
+    def make(parameters, options):
+        return torch.optim.Adam(parameters, lr, (b1, b2), **options)
+
+    return make
+
+
+def rmsprop(lr: float) -> Optimizer:
+    """`torch.optim.RMSprop`, which has no fused form."""
+
+    def make(parameters, options):
+        options = {k: v for k, v in options.items() if k != "fused"}
+        return torch.optim.RMSprop(parameters, lr, **options)
+
+    return make
+
+
+class Recipe(NamedTuple):
+    """All that a step is made of; the defaults are those of most tutorials."""
+
+    pair: Callable[[int, nets.Shape], nets.Pair]
+    loss: str = "non_saturating"
+    optimizer: Optimizer = adam(2e-4, 0.5)
+    latent: int = 100
+    uniform: bool = False
+    judge: Judge = plain
+    updates: int = 1
+    clip: float = 0.0
+    """Weights of D end within it."""
+    average: bool = False
+    """Whether there is a running mean of the generator."""
+    again: bool = False
+    """Whether G draws new samples, instead of those that D was shown."""
+
+
+MODERN = Recipe(
+    nets.small,
+    "relativistic",
+    adam(2e-3, 0.0, 0.99),
+    latent=64,
+    judge=zero_centred(1.0),
+    average=True,
+    again=True,
+)
+
+RECIPES = {
+    "default": MODERN,
+    "residual": MODERN._replace(
+        pair=nets.residual, optimizer=adam(2e-4, 0.0, 0.9), judge=zero_centred(0.05)
+    ),
+    "mlp": Recipe(
+        nets.perceptrons((256, 512, 1024), (1024, 512, 256), dropout=0.3),
+    ),
+    "mlp-small": Recipe(
+        nets.perceptrons((256,), (256,), d_activation=nets.relu),
+        optimizer=adam(1e-3),
+    ),
+    "goodfellow": Recipe(
+        nets.perceptrons((128,), (128,), g_activation=lambda: nets.leaky(0.2)),
+        loss="minimax",
+        optimizer=adam(1e-3),
+        uniform=True,
+    ),
+    "dcgan": Recipe(nets.dcgan, optimizer=adam(1e-4)),
+    "lsgan": Recipe(
+        nets.perceptrons((256, 512, 1024), (512, 256)), loss="least_squares"
+    ),
+    "wgan": Recipe(
+        nets.perceptrons((256, 512, 1024), (512, 256)),
+        loss="wasserstein",
+        optimizer=rmsprop(5e-5),
+        updates=5,
+        clip=0.01,
+        again=True,
+    ),
+    "wgan-gp": MODERN._replace(
+        loss="wasserstein",
+        optimizer=adam(1e-4, 0.0, 0.9),
+        judge=gradient_penalty(10.0),
+        updates=5,
+    ),
+}

@@ -1,0 +1,167 @@
+"""From windows to rows: medians, ratios by round, shares of what the machine gives."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+OURS = "jaxgan "
+HEAD = [
+    *("contestant", "ms/step (quartiles)", "images/s", "GFLOP/s", "of the ceiling"),
+    *("memory MiB", "compile s", "jaxgan is so many times as fast"),
+]
+
+Row = dict[str, Any]
+
+QUIET = 0.2
+"""Cores that other programs may use."""
+DISTURBED = (
+    " **Not quiet: measure again.** Threads that spin while they wait, such as "
+    "PyTorch's, lose far more than their share on a busy machine."
+)
+
+
+def quartiles(values: list[float]) -> tuple[float, float, float]:
+    """The median between the quartiles.
+
+    >>> quartiles([4.0, 1.0, 2.0, 3.0, 5.0])
+    (2.0, 3.0, 4.0)
+    """
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, method="inclusive")
+    return low, middle, high
+
+
+def rows_of(measured: dict[str, Any]) -> list[Row]:
+    """A row for each contestant of one preset, shape and batch size."""
+    best, asked = ceilings(measured["ceilings"]), measured["asked"]
+    contestants, work = measured["contestants"], measured["flops_per_step"]
+    names = ("preset", "shape", "batch_size", "d_updates")
+    rows = []
+    for name, found in contestants.items():
+        row = {key: asked[key] for key in names} | {"contestant": name}
+        if "error" in found or not found.get("windows"):
+            rows.append(row | {"error": found.get("error", "no window")})
+            continue
+        low, middle, high = quartiles(found["windows"])
+        speed = work / middle if work else None
+        top = best.get(found["arithmetic"])
+        against = rival(found["arithmetic"], contestants)
+        row |= {
+            "ms_per_step": 1e3 * middle,
+            "quartiles": [1e3 * low, 1e3 * high],
+            "images_per_second": row["batch_size"] * row["d_updates"] / middle,
+            "gflop_per_step": work / 1e9 if work else None,
+            "gflop_per_second": speed / 1e9 if speed else None,
+            "arithmetic": found["arithmetic"],
+            "share_of_ceiling": speed / top if speed and top else None,
+            "peak_bytes": found.get("bytes"),
+            "compile_seconds": found["compile_seconds"],
+            "first_step_seconds": found["first_step_seconds"],
+        }
+        if against and against != name:
+            row["against"] = against
+            row["ours_times_as_fast"] = ratio(found, contestants[against])
+        rows.append(row)
+    return rows
+
+
+def ceilings(found: dict[str, Any]) -> dict[str, float]:
+    """By arithmetic, the fastest framework's FLOP/s; for `copy` bytes/s."""
+    best: dict[str, float] = {}
+    for one in found.values():
+        if one.get("windows"):
+            work = one.get("flops_per_step") or one["bytes_per_step"]
+            rate = work / statistics.median(one["windows"])
+            best[one["arithmetic"]] = max(rate, best.get(one["arithmetic"], 0.0))
+    return best
+
+
+def rival(arithmetic: str, contestants: dict[str, Any]) -> str | None:
+    """Who of ours is compared: the first in this arithmetic, else the first."""
+    ours = [n for n, f in contestants.items() if n.startswith(OURS) and "windows" in f]
+    same = [n for n in ours if contestants[n]["arithmetic"] == arithmetic]
+    return next(iter(same + ours), None)
+
+
+def ratio(peer: dict[str, Any], ours: dict[str, Any]) -> float | None:
+    """How many times as fast ours is: the median of the rounds that both finished."""
+    pairs = list(zip(peer["windows"], ours["windows"], strict=False))
+    return statistics.median(p / o for p, o in pairs) if pairs else None
+
+
+def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
+    """A table for each preset, shape and batch size."""
+    lines = []
+    for one in measured:
+        asked = one["asked"]
+        shape = "x".join(map(str, asked["shape"]))
+        lines += [
+            f"**{asked['preset']}**, {shape}, batch {asked['batch_size']} x "
+            f"{asked['d_updates']}, {flop_text(one['flops_per_step'])} a step"
+        ]
+        lines += ["", *table(HEAD, map(cells, rows_of(one))), "", summary(one), ""]
+    return lines
+
+
+def flop_text(work: float | None) -> str:
+    """FLOP for reading.
+
+    >>> flop_text(3.17e9), flop_text(1.7e13)
+    ('3.17 GFLOP', '17,000 GFLOP')
+    """
+    return f"{short(work / 1e9)} GFLOP" if work else "unknown FLOP"
+
+
+def cells(row: Row) -> list[str]:
+    """A row as text; the reason where there is nothing to tell."""
+    if "error" in row:
+        return [row["contestant"], f"none: {row['error'].replace('|', '/')}", *6 * [""]]
+    low, high = row["quartiles"]
+    faster, share = row.get("ours_times_as_fast"), row["share_of_ceiling"]
+    return [
+        row["contestant"],
+        f"{short(row['ms_per_step'])} ({short(low)}-{short(high)})",
+        f"{row['images_per_second']:,.0f}",
+        _text(row["gflop_per_second"], ",.0f"),
+        _text(share and 100 * share, ".0f", " %"),
+        _text(row["peak_bytes"] and row["peak_bytes"] / 2**20, ",.0f"),
+        f"{row['compile_seconds']:.1f}",
+        _text(faster, ".2f", f" ({row.get('against', '').removeprefix(OURS)})"),
+    ]
+
+
+def short(value: float) -> str:
+    """Three digits, or all before the point.
+
+    >>> short(1234.5), short(12.345), short(0.12345)
+    ('1,234', '12.3', '0.123')
+    """
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _text(value: float | None, form: str, unit: str = "") -> str:
+    return "" if value is None else f"{value:{form}}{unit}"
+
+
+def summary(measured: dict[str, Any]) -> str:
+    """What the machine gave beside, and what disturbed."""
+    parts = []
+    for name, one in measured["ceilings"].items():
+        if one.get("windows"):
+            work = one.get("flops_per_step") or one["bytes_per_step"]
+            unit = "GFLOP/s" if "flops_per_step" in one else "GB/s"
+            rate = work / statistics.median(one["windows"]) / 1e9
+            parts.append(f"{name.removeprefix('ceiling ')} {rate:,.0f} {unit}")
+    others = measured["others_cores"]
+    return (
+        f"Ceilings: {', '.join(parts)}. Cores in use by those who waited: "
+        f"{measured['idle_cores']:.2f}, by other programs: {others:.2f}."
+        + (DISTURBED if others > QUIET else "")
+    )
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """Lines of Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(row)} |" for row in lines]

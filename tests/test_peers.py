@@ -1,0 +1,404 @@
+"""What `benchmarks/peers/` measures is our work: parameters, losses, gradients."""
+
+import doctest
+import functools
+import json
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import step_rows
+from peers import protocol
+
+from jaxgan import recipe
+from jaxgan.config import make
+from jaxgan.core import LossInputs, Players, Samples
+from jaxgan.optimizers import chain
+
+SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3)]
+PRESETS = (
+    *("default", "residual", "mlp", "mlp-small", "goodfellow", "dcgan", "lsgan"),
+    *("wgan", "wgan-gp"),
+)
+KEYS = jax.random.split(jax.random.key(0), 5)
+TINY = {"residual": "residual(16, 1)"}
+
+
+@pytest.fixture
+def torch():
+    torch = pytest.importorskip("torch", reason="no PyTorch: install the extra bench")
+    torch.set_num_threads(1)  # several wait for one another where tests share cores
+    return torch
+
+
+@pytest.fixture
+def pytorch(torch):
+    from peers import pytorch
+
+    return pytorch
+
+
+@pytest.fixture
+def keras_tf():
+    pytest.importorskip("tensorflow", reason="no TensorFlow: install the extra bench")
+    from peers import keras_tf
+
+    return keras_tf
+
+
+def config_of(preset, **more):
+    return make(preset=preset, augment="", **more)
+
+
+def variables_of(config, shape):
+    """Shapes of both players' variables, by a look at the networks alone."""
+    facts = {"shape": shape, "classes": 10, "axis_name": None}
+    nets = recipe.networks(config, facts)
+    latent = 100 if "100" in config.task else 64
+    z, x = jnp.zeros((2, latent)), jnp.zeros((2, *shape))
+    inits = [functools.partial(net.init, train=False) for net in nets]
+    key = jax.random.key(0)
+    return nets, Players(*(i(key, y) for i, y in zip(inits, (z, x), strict=True)))
+
+
+def counts_of(preset, shape):
+    config = config_of(preset)
+    found = jax.eval_shape(lambda: variables_of(config, shape)[1])
+    return [sum(x.size for x in jax.tree.leaves(own["params"])) for own in found]
+
+
+def job_of(preset, variant, shape=(28, 28, 1), batch=4):
+    return {
+        "preset": preset,
+        "variant": variant,
+        "shape": list(shape),
+        "batch_size": batch,
+        "examples": 64,
+    }
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_parameters_in_torch(pytorch, torch, preset, shape):
+    own = pytorch.RECIPES[preset]
+    with torch.device("meta"):
+        nets = own.pair(own.latent, shape)
+    got = [sum(p.numel() for p in net.parameters()) for net in nets]
+    assert got == counts_of(preset, shape)
+
+
+def test_every_recipe_is_here(pytorch):
+    assert set(pytorch.RECIPES) == set(PRESETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_recipes_in_torch(pytorch, torch, preset):
+    own, config = pytorch.RECIPES[preset], config_of(preset)
+    assert (own.updates, own.loss) == (config.d_updates, config.loss)
+    assert own.average == (config.ema_half_life != 0)
+    assert own.uniform == ("uniform" in config.task)
+    steps = jnp.array([[0.3, -0.1], [0.2, 0.4], [-0.5, 0.1]])
+    ours = jnp.array([0.5, -0.2])
+    theirs = torch.tensor(np.array(ours), requires_grad=True)
+    transform = chain(config.g_optimizer)
+    state, optimizer = transform.init(ours), own.optimizer([theirs], {})
+    for grad in steps:
+        updates, state = transform.update(grad, state, ours)
+        ours = optax.apply_updates(ours, updates)
+        theirs.grad = torch.tensor(np.array(grad))
+        optimizer.step()
+    np.testing.assert_allclose(theirs.detach().numpy(), np.array(ours), rtol=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["eager", "channels_last+expert", "autocast"])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_steps_in_torch(pytorch, torch, monkeypatch, preset, variant):
+    nets = pytest.importorskip("peers.torch_networks")
+    tiny = functools.partial(nets.residual, width=16, blocks=1)
+    little = pytorch.RECIPES["residual"]._replace(pair=tiny)
+    monkeypatch.setitem(pytorch.RECIPES, "residual", little)
+    game = pytorch.game_of(job_of(preset, variant))
+    before = [p.detach().clone() for p in game.generator.parameters()]
+    numbers = torch.arange(4 * game.recipe.updates).view(-1, 4)
+    for loss in pytorch.step(game, numbers):
+        assert torch.isfinite(loss)
+    after = game.generator.parameters()
+    assert any((a != b).any() for a, b in zip(after, before, strict=True))
+    assert pytorch.runner(game, 4)(3) == 3
+
+
+def test_unknown_switches(pytorch):
+    with pytest.raises(ValueError, match="no switch fast"):
+        pytorch.game_of(job_of("mlp-small", "fast"))
+    with pytest.raises(ValueError, match="no CUDA"):
+        pytorch.game_of(job_of("mlp-small", "graphs"))
+
+
+def image_order(x, low, axis=0, mirror=False):
+    """Entries of a flat image, ours `[H, W, C]`, theirs `[C, H, W]`."""
+    x = np.moveaxis(x, axis, 0)
+    x = x.reshape(*low, -1, *x.shape[1:])
+    x = x[::-1, ::-1] if mirror else x
+    return np.moveaxis(np.moveaxis(x, 2, 0).reshape(-1, *x.shape[3:]), 0, axis)
+
+
+def pixel_order(x, axis):
+    """Channels that are four pixels each, ours pixels first, theirs channels first."""
+    x = np.moveaxis(x, axis, 0)
+    x = x.reshape(4, -1, *x.shape[1:]).swapaxes(0, 1).reshape(-1, *x.shape[1:])
+    return np.moveaxis(x, 0, axis)
+
+
+def numbered(params, kind):
+    """Layers of a kind in the order in which they are called."""
+    names = [name for name in params if name.rpartition("_")[0] == kind]
+    ordered = sorted(names, key=lambda name: int(name.rpartition("_")[2]))
+    return [params[name] for name in ordered]
+
+
+def of_perceptrons(g, d, shape):
+    del shape
+
+    def layers(params):
+        return [x for own in numbered(params, "Dense") for x in of_dense(own)]
+
+    return layers(g), layers(d)
+
+
+def of_dense(own):
+    return [own["kernel"].T, own["bias"]]
+
+
+def of_conv(own):
+    return [own["kernel"].transpose(3, 2, 0, 1), own["bias"]]
+
+
+def of_small(g, d, shape):
+    levels = sum(1 for _ in numbered(g, "Conv")) // 2
+    low = [side // 2**levels for side in shape[:2]]
+    got = [image_order(x, low) for x in of_dense(g["Dense_0"])]
+    for i, own in enumerate(numbered(g, "Conv")):
+        got += [pixel_order(x, 0) if i % 2 else x for x in of_conv(own)]
+    seen = []
+    for i, own in enumerate(numbered(d, "Conv")):
+        kernel, bias = of_conv(own)
+        first = i % 2 or i == 0  # 0, 1, 3, 5: after pixels became channels
+        seen += [pixel_order(kernel, 1) if first else kernel, bias]
+    logit, bias = of_dense(d["Dense_0"])
+    return got, [*seen, image_order(logit, low, 1), bias]
+
+
+def of_dcgan(g, d, shape):
+    """Mirrored: where a side does not fill up, ours pads below, theirs above."""
+    low = [side // 4 for side in shape[:2]]
+    start = image_order(g["Dense_0"]["kernel"].T, low, mirror=True)
+    first, *norms = (
+        [own["norm"]["scale"], own["norm"]["bias"]] for own in numbered(g, "BatchNorm")
+    )
+    got = [start, *(image_order(x, low, mirror=True) for x in first)]
+    for own, norm in zip(numbered(g, "ConvTranspose"), [*norms, []], strict=True):
+        got += [own["kernel"].transpose(2, 3, 0, 1), *norm]
+    seen = []
+    for own in numbered(d, "Conv"):
+        kernel, bias = of_conv(own)
+        seen += [kernel[:, :, ::-1, ::-1], bias]
+    logit, bias = of_dense(d["Dense_0"])
+    return got, [*seen, image_order(logit, low, 1, mirror=True), bias]
+
+
+def of_residual(g, d, shape):
+    del shape
+
+    def mix(kernel):
+        return kernel.T[:, :, None, None]
+
+    def colours(own):
+        return [mix(own["kernel"]), own["bias"]]
+
+    def block(own):
+        grouped = own["grouped"]["kernel"].transpose(3, 2, 0, 1)
+        first, second = own["first"]["bias"], own["second"]["bias"]
+        expand, project = mix(own["expand"]["kernel"]), mix(own["project"]["kernel"])
+        return [expand, first, grouped, second, project]
+
+    levels = range(sum(name.startswith("block") for name in g))
+    start = [g["start"]["basis"].transpose(2, 0, 1), *of_dense(g["start"]["strength"])]
+    up = [x for i in levels for x in block(g[f"block_{i}_0"])]
+    down = [x for i in reversed(levels) for x in block(d[f"block_{i}_0"])]
+    everywhere = d["everywhere"]["kernel"].transpose(2, 0, 1)
+    return (
+        [*start, *up, *colours(g["colours"])],
+        [*colours(d["colours"]), *down, everywhere, *of_dense(d["logit"])],
+    )
+
+
+ORDERS = {
+    "default": of_small,
+    "wgan-gp": of_small,
+    "dcgan": of_dcgan,
+    "residual": of_residual,
+}
+
+
+def noisy(tree):
+    """Parameters of which none is zero."""
+    rng = np.random.default_rng(1)
+    return jax.tree.map(lambda x: x + 0.05 * rng.normal(size=x.shape), tree)
+
+
+def ours(config, nets, variables, z, x):
+    """Both losses and the length of their gradients; D without dropout."""
+    terms = recipe.terms_of(config, None)
+
+    def loss(own, player):
+        params = variables._replace(
+            **{player: {**getattr(variables, player), "params": own}}
+        )
+        fake, _ = nets.generator.apply(
+            params.generator, z, train=True, mutable=["batch_stats"]
+        )
+
+        def critic(samples):
+            return nets.discriminator.apply(params.discriminator, samples, train=False)
+
+        samples, step = Samples(x, fake), jnp.zeros(())
+        inputs = LossInputs(samples, critic(x), critic(fake), critic, KEYS, step)
+        own_terms = getattr(terms, player).values()
+        return jnp.stack([term.apply(inputs, ())[0] for term in own_terms]).sum()
+
+    found = []
+    for player in reversed(Players._fields):
+        own = getattr(variables, player)["params"]
+        value, grads = jax.jit(jax.value_and_grad(loss), static_argnums=1)(own, player)
+        found += [value, optax.tree.norm(grads)]
+    return found
+
+
+def theirs(torch, own, losses, nets, z, x):
+    """The same by PyTorch."""
+    g, d = nets
+    g.train()
+    d.eval()
+    fake = g(z)
+    judged = own.judge(d, x, fake.detach())
+    loss = losses[own.loss]
+    values = (
+        loss.discriminator(judged.real, judged.fake) + judged.penalty,
+        loss.generator(d(x), d(fake)),
+    )
+    found = []
+    for value, net in zip(values, (d, g), strict=True):
+        grads = torch.autograd.grad(value, list(net.parameters()), allow_unused=True)
+        squares = [grad.square().sum() for grad in grads if grad is not None]
+        found += [value.detach(), torch.stack(squares).sum().sqrt()]
+    return found
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_losses_with_the_same_weights(pytorch, torch, monkeypatch, preset):
+    t = np.array(jax.vmap(jax.random.uniform)(KEYS))  # where gradient_penalty looks
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.tensor(t).view(size))
+    shape = (16, 16, 3) if preset in ORDERS else (8, 8, 1)
+    tiny = {"networks": TINY[preset]} if preset in TINY else {}
+    config, own = config_of(preset, **tiny), pytorch.RECIPES[preset]
+    nets, variables = variables_of(config, shape)
+    variables = Players(*({**v, "params": noisy(v["params"])} for v in variables))
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(5, own.latent)).astype(np.float32)
+    x = rng.uniform(-1, 1, (5, *shape)).astype(np.float32)
+
+    small = {"width": 16, "blocks": 1} if preset in TINY else {}
+    pair = own.pair(own.latent, shape, **small)
+    order = ORDERS.get(preset, of_perceptrons)
+    g, d = (jax.tree.map(np.asarray, v["params"]) for v in variables)
+    with torch.no_grad():
+        for net, values in zip(pair, order(g, d, shape), strict=True):
+            for parameter, value in zip(net.parameters(), values, strict=True):
+                assert parameter.shape == value.shape
+                parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+
+    seen = x[:, ::-1, ::-1] if preset == "dcgan" else x
+    seen = torch.tensor(np.ascontiguousarray(seen.transpose(0, 3, 1, 2)))
+    got = theirs(torch, own, pytorch.LOSSES, pair, torch.tensor(z), seen)
+    want = ours(config, nets, variables, jnp.array(z), jnp.array(x))
+    np.testing.assert_allclose([float(g) for g in got], want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["mlp", "mlp-small", "dcgan"])
+def test_keras(keras_tf, preset):
+    shape = (28, 28, 1)
+    game = keras_tf.game_of(job_of(preset, "function", shape))
+    assert list(keras_tf.parameters(game).values()) == counts_of(preset, shape)
+    for loss in game.step(np.arange(4, dtype=np.int32)):
+        assert np.isfinite(loss.numpy())
+
+
+def test_a_worker_answers_and_ends():
+    job = {**job_of("mlp-small", "float32"), "env": {"JAX_PLATFORMS": "cpu"}}
+    with protocol.started("ours", job) as worker:
+        said = protocol.answer(worker, 60)
+        assert said["ready"], said
+        counts = counts_of("mlp-small", (28, 28, 1))
+        assert list(said["parameters"].values()) == counts
+        ran = protocol.ask(worker, {"run": 3}, 60)
+        assert ran["steps"] == 3
+        assert ran["seconds"] > 0
+        assert protocol.ask(worker, {"memory": True}, 60)["bytes"] > 2**20
+        used = protocol.cpu_seconds(worker)
+        time.sleep(0.5)
+        assert protocol.cpu_seconds(worker) - used < 0.2  # it blocks, and does not spin
+    assert worker.process.poll() is not None
+
+
+def test_a_worker_that_cannot_says_why():
+    job = {**job_of("default", "float32"), "preset": "none-such"}
+    with protocol.started("ours", job) as worker:
+        said = protocol.answer(worker, 60)
+    assert "none-such" in said["error"]
+
+
+def window(seconds, arithmetic="float32"):
+    return {
+        "windows": seconds,
+        "arithmetic": arithmetic,
+        "compile_seconds": 1.0,
+        "first_step_seconds": 2.0,
+        "bytes": 2**20,
+    }
+
+
+def test_rows():
+    measured = {
+        "asked": {"preset": "mlp", "shape": [2], "batch_size": 10, "d_updates": 2},
+        "contestants": {
+            "jaxgan float32": window([1.0, 2.0, 4.0]),
+            "pytorch eager": window([3.0, 4.0, 4.0]),
+            "pytorch compile": {"error": "no compiler"},
+        },
+        "ceilings": {
+            "jax": {"windows": [0.5], "arithmetic": "float32", "flops_per_step": 8e9},
+            "torch": {"error": "no torch"},
+        },
+        "flops_per_step": 16e9,
+        "idle_cores": 0.0,
+        "others_cores": 0.5,
+    }
+    ours, peer, none = step_rows.rows_of(measured)
+    assert ours["ms_per_step"] == 2_000
+    assert ours["images_per_second"] == 10  # 2 updates of 10 in 2 s
+    assert ours["share_of_ceiling"] == 0.5  # 8 of 16 GFLOP/s
+    assert "against" not in ours
+    assert peer["ours_times_as_fast"] == 2  # of 3, 2 and 1
+    assert none["error"] == "no compiler"
+    text = "\n".join(step_rows.markdown([measured]))
+    assert "2 (jaxgan" not in text
+    assert "Not quiet" in text
+    assert json.dumps([ours, peer, none])
+
+
+@pytest.mark.parametrize("module", [protocol, step_rows])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
