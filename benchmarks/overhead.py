@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -94,10 +94,9 @@ def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> No
             stack.enter_context(mock.patch.object(place, name, new))
         plan = prepare(config)
         Path(folder, "checkpoints").mkdir()
-        try:
-            trainer.run(plan, Path(folder))
-        except Done:
-            return
+        with suppress(Done):
+            if trainer.run(plan, Path(folder)):
+                raise SystemExit("stopped")
 
 
 def against_bare(config: Config, said: argparse.Namespace) -> dict:
