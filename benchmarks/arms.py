@@ -4,6 +4,7 @@ An arm is a set of flags of `python -m jaxgan.train`. Its run can be interrupted
 same command goes on, and an arm that is done is not trained again.
 """
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -62,6 +63,13 @@ def machine() -> str:
         f"{devices}, {os.cpu_count()} cores, {platform.machine()}, "
         f"Python {platform.python_version()}"
     )
+
+
+def about() -> dict[str, Any]:
+    """What a JSON of results says of where it was made."""
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    return {"machine": machine(), "versions": versions}
 
 
 def command(flags: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """All that is told and kept of a run while it goes on."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan import checkpoint, parallel, report
+from jaxgan import checkpoint, parallel, profiling, report
 from jaxgan.agreement import leads, shared
 from jaxgan.config import flags
 from jaxgan.core import TrainState
@@ -44,6 +44,8 @@ class Clerk(NamedTuple):
     checkpoints: Any
     history: dict[str, Any]
     started: float
+    profile: Callable[..., None] = lambda *_: None
+    """(program, steps, state) ahead of each call of the step; traces some."""
 
 
 @contextmanager
@@ -71,7 +73,10 @@ def open_clerk(
         )
         gallery = open_gallery(plan, gallery_key)
         watch = open_watch(plan, probe_key, folder)
-        yield Clerk(plan, told, gallery, watch, checkpoints, history, time.monotonic())
+        places = (told, gallery, watch, checkpoints)
+        profile = profiling.open_profile(folder / "profile", config.profile)
+        ahead = stack.enter_context(profile)
+        yield Clerk(plan, *places, history, time.monotonic(), ahead)
 
 
 def settle(waiting: Waiting, clerk: Clerk) -> None:

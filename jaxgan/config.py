@@ -18,13 +18,16 @@ def _flag(
     *,
     changes: bool = False,
     kind: Callable[[str], Any] | None = None,
+    bare: Any = None,
 ) -> Any:
     """A field that is a flag.
 
-    `changes` if a resumed run may have another value, `kind` what reads its text.
+    `changes` if a resumed run may have another value, `kind` what reads its text,
+    `bare` its value where the flag is given without one.
     """
     kind = kind or type(default)
     metadata = {"group": group, "help": help, "changes": changes, "kind": kind}
+    metadata["bare"] = bare
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -213,6 +216,14 @@ class Config:
     score_samples: int = _flag(
         1_024, "reports", "samples per side in the distance that names the best"
     )
+    profile: int = _flag(
+        0,
+        "reports",
+        "compiled calls to trace, after two that warm up, into WORKDIR/profile; tells "
+        "the costliest operations; 0 for none, --profile alone for 10",
+        changes=True,
+        bare=10,
+    )
 
     devices: int = _flag(
         0, "machine", "how many local devices to use; 0 for all", changes=True
@@ -287,7 +298,8 @@ LEAST = {
     **dict.fromkeys(("accumulate", "runs"), 1),
     **dict.fromkeys(("augment_p", "rollbacks", "seed", "batch_per_device"), 0),
     **dict.fromkeys(("max_minutes", "num_processes", "meet_seconds"), 0),
-    **{"score_samples": 2},
+    "profile": 0,
+    "score_samples": 2,
 }
 """The smallest value of every number."""
 
@@ -390,6 +402,8 @@ def _parser() -> Parser:
         if isinstance(field.default, bool):
             add(f"--{field.name}", action="store_true", help=text)
         else:
-            kind = field.metadata["kind"]
-            add(f"--{field.name}", type=kind, metavar=kind.__name__.upper(), help=text)
+            kind, bare = field.metadata["kind"], field.metadata["bare"]
+            more = {} if bare is None else {"nargs": "?", "const": bare}
+            shape = kind.__name__.upper()
+            add(f"--{field.name}", type=kind, metavar=shape, help=text, **more)
     return parser

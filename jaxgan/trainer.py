@@ -218,6 +218,7 @@ def run_steps(
         call = program(count, *given)
         if step == first:
             clerk.report.start(step)
+        clerk.profile(call, count, state)
         state, metrics = call(*given)
         waiting.append((step, metrics))
         step += count

@@ -27,6 +27,12 @@ def test_one_dimension_is_scipys():
     np.testing.assert_allclose(swd.sliced_wasserstein(a, b, KEY), want, rtol=1e-4)
 
 
+def test_ascending_is_what_sort_gives():
+    x = jax.random.normal(KEY, (5, 1000)) ** 3
+    x = x.at[:, :4].set(jnp.array([0.0, jnp.inf, -jnp.inf, 1e-42]))
+    np.testing.assert_array_equal(swd.ascending(x), np.sort(x, -1))
+
+
 def test_a_shift_in_the_plane():
     # shifted by s along x: E|cos| s = 2 s / pi, over many directions
     a = normal(0, 100, 2)

@@ -23,7 +23,25 @@ def sliced_wasserstein(
     """
     axes = jax.random.normal(key, (a.shape[-1], directions))
     axes = axes / jnp.linalg.norm(axes, axis=0)
-    return jnp.mean(jnp.abs(jnp.sort(a @ axes, 0) - jnp.sort(b @ axes, 0)))
+    return jnp.mean(jnp.abs(ascending((a @ axes).T) - ascending((b @ axes).T)))
+
+
+def ascending(x: jax.Array) -> jax.Array:
+    """Each row `[n, d]` in order, as `jnp.sort` has it for all numbers but NaN.
+
+    They are sorted as integers in the same order, which XLA for CPU does four times
+    faster; of negative floats all bits but the sign are turned around for that.
+
+    >>> ascending(jnp.array([[1.5, -2.0, 0.0, -0.5]])).tolist()
+    [[-2.0, -0.5, 0.0, 1.5]]
+    """
+
+    def turned(bits):
+        return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+    bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
+    ordered = jax.lax.sort(turned(bits), is_stable=False)
+    return jax.lax.bitcast_convert_type(turned(ordered), jnp.float32)
 
 
 def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array:

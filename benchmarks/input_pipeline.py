@@ -1,0 +1,137 @@
+"""How many images per second each source gives, and whether a step waits for them.
+
+    python benchmarks/input_pipeline.py --preset=default --out=input_pipeline.json
+
+Sources: MNIST of TFDS (as prepared: array_record or TFRecord), and as many made-up
+pictures of `--size` as a folder of PNGs, of JPEGs, and as an npz. *images/s* is how
+fast batches come when nothing else runs: streamed by the threads that decode, or
+gathered from the device. *waits* is the share of its time that the real trainer with
+`--preset` spends on the next batch; *overhead* is how much longer its steps are than
+bare calls on a batch that is there already (`overhead.py` has both in turns).
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from arms import about
+from overhead import against_bare, config_of, show
+from PIL import Image
+
+from jaxgan.config import Config
+from jaxgan.feeds import open_feed
+from jaxgan.prepare import prepare
+from jaxgan.program import keep_compiled
+
+HEAD = ["source", "shape", "input", "images/s (range)", "trainer ms", "waits"]
+
+
+def pictures(count: int, size: int) -> Iterator[np.ndarray]:
+    """Smooth colours with some noise, about as hard to pack as photographs."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
+        smooth = Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC)
+        noise = rng.normal(0, 6, (size, size, 3))
+        yield np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
+
+
+def written(folder: Path, count: int, size: int) -> dict[str, str]:
+    """Writes the pictures in each format; the values of `--dataset` by name."""
+    made = list(pictures(count, size))
+    for suffix in ("png", "jpg"):
+        (folder / suffix).mkdir()
+        for i, picture in enumerate(made):
+            Image.fromarray(picture).save(folder / suffix / f"{i:05}.{suffix}")
+    np.savez(folder / "all.npz", images=np.stack(made))
+    return {
+        "folder of PNGs": f"folder:{folder}/png",
+        "folder of JPEGs": f"folder:{folder}/jpg",
+        "npz": f"npz:{folder}/all.npz",
+    }
+
+
+def speeds(config: Config, said: argparse.Namespace) -> tuple[list[float], str]:
+    """Images per second in some windows, and the shape of one."""
+    plan = prepare(config)
+    count = plan.steps_per_call
+    images = config.batch_size * config.d_updates * count
+    with open_feed(plan, 0) as feed:
+        get = jax.jit(lambda passed, step: feed.select(passed, step, jnp.int32(0)))
+        gather: Callable = get if plan.resident else lambda passed, _: passed
+        step, found = 0, []
+        for window in range(said.blocks + 1):
+            began, done = time.perf_counter(), 0
+            while done < 4 or time.perf_counter() - began < said.seconds:
+                passed = feed.at(step, count)
+                jax.block_until_ready(gather(passed, jnp.int32(step)))
+                step, done = step + count, done + 1
+            if window:  # the first warms up
+                found.append(done * images / (time.perf_counter() - began))
+    return found, "x".join(map(str, plan.dataset.shape))
+
+
+def measure(name: str, dataset: str, place: str, said: argparse.Namespace) -> dict:
+    """A row of a source."""
+    flags = {"dataset": dataset, "input": place, "steps_per_call": 1}
+    config = config_of(said.preset, said, **flags)
+    found, shape = speeds(config, said)
+    beside = against_bare(config, said)
+    return {
+        **{"source": name, "shape": shape, "input": place, "rates": found},
+        "images_per_second": statistics.median(found),
+        **{name: beside[name] for name in ("ms_trainer", "overhead", "waits")},
+    }
+
+
+def cells(row: dict) -> list[str]:
+    """A row of the table."""
+    low, high = min(row["rates"]), max(row["rates"])
+    return [
+        *(row["source"], row["shape"], row["input"]),
+        f"{row['images_per_second']:,.0f} ({low:,.0f} to {high:,.0f})",
+        *(f"{row['ms_trainer']:.1f}", f"{row['waits']:.2%}", f"{row['overhead']:.1%}"),
+    ]
+
+
+def main() -> None:
+    """Measures every source, prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", default="default", help="whose step waits")
+    parser.add_argument("--size", type=int, default=32, help="of pictures, in pixels")
+    parser.add_argument("--count", type=int, default=2_000, help="of pictures")
+    parser.add_argument("--seconds", type=float, default=2, help="of a window")
+    parser.add_argument("--blocks", type=int, default=3, help="windows")
+    parser.add_argument("--data_dir", default="", help="where TFDS keeps data sets")
+    parser.add_argument("--out", help="a JSON file")
+    said = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    keep_compiled()
+    known = about()
+    print(known["machine"])
+    with tempfile.TemporaryDirectory() as folder:
+        sources = {"TFDS mnist": "mnist"}
+        sources |= written(Path(folder), said.count, said.size)
+        rows = [
+            measure(name, dataset, place, said)
+            for name, dataset in sources.items()
+            for place in ("device", "host")
+        ]
+    show([*HEAD, "overhead"], [cells(row) for row in rows])
+    if said.out:
+        found = {**known, "preset": said.preset, "rows": rows}
+        Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

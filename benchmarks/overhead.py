@@ -1,0 +1,399 @@
+"""What the framework itself costs a run, beside the compiled step.
+
+    python benchmarks/overhead.py --presets=default,mlp-small --out=overhead.json
+
+Four questions, each a table; `--questions` takes some of them:
+
+* trainer: a step of the real trainer against the bare compiled call, in blocks that
+  take turns in one run; with it the share of the time that the trainer waits for its
+  input, which lies on the device or is streamed from the host (beside it the device
+  goes on with the two calls before, so a wait need not be a loss: overhead is).
+* marks: what a log line, a probe, a preview, a score and a checkpoint take, and their
+  share of the run at the intervals that are the default. Before each the device is
+  waited for, so the time is theirs alone; of a checkpoint it is the stall.
+* calls: steps per second against the steps in one compiled call.
+* runs: steps per second of `--runs=8`, all of them together, against those of one run,
+  which is what eight runs one after the other have.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+from arms import about, table
+
+from jaxgan import parallel, trainer
+from jaxgan.config import Config, make
+from jaxgan.feeds import open_feed, step_of
+from jaxgan.prepare import prepare
+from jaxgan.program import keep_compiled
+
+NEVER = 10**9
+TOYS = ("toy", "toy-grid")
+
+
+class Done(Exception):
+    """All is measured: ends the trainer."""
+
+
+def config_of(preset: str, said: argparse.Namespace, **more) -> Config:
+    """The flags of a run that reports nothing on its way."""
+    quiet = dict.fromkeys(("log_every", "sample_every", "save_every"), NEVER)
+    data = {"dataset": "ring8" if preset in TOYS else "mnist"}
+    given = {**data, "data_dir": said.data_dir, "preset": preset, "steps": NEVER}
+    return make(**{**given, **quiet, **more})
+
+
+def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> None:
+    """Trains until `Done` is raised.
+
+    Args:
+      config: of the run.
+      call: what a compiled program is replaced by, given it.
+      feed: likewise of the feed.
+      clerk: likewise of the clerk.
+    """
+    compiled, open_clerk = parallel.compiled, trainer.open_clerk
+
+    def replaced(*given):
+        get, programs = compiled(*given), {}
+
+        def program(count, *arguments):
+            if count not in programs:
+                programs[count] = call(get(count, *arguments), count)
+            return programs[count]
+
+        return program
+
+    @contextmanager
+    def fed(plan, first):
+        with open_feed(plan, first) as opened:
+            yield feed(opened)
+
+    @contextmanager
+    def told(*given):
+        with open_clerk(*given) as opened:
+            yield clerk(opened)
+
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        for place, name, new in (
+            (parallel, "compiled", replaced),
+            (trainer, "open_feed", fed),
+            (trainer, "open_clerk", told),
+        ):
+            stack.enter_context(mock.patch.object(place, name, new))
+        plan = prepare(config)
+        Path(folder, "checkpoints").mkdir()
+        with suppress(Done):
+            if trainer.run(plan, Path(folder)):
+                raise SystemExit("stopped")
+
+
+def against_bare(config: Config, said: argparse.Namespace) -> dict:
+    """A row: blocks of bare calls and of the trainer's, in turns."""
+    times, waited = {"bare": [], "trainer": []}, [0.0]
+    found = {"waits": []}
+
+    def feed(opened):
+        def at(step, count):
+            began = time.perf_counter()
+            passed = opened.at(step, count)
+            waited[0] += time.perf_counter() - began
+            return passed
+
+        return opened._replace(at=at)
+
+    def call(program, count):
+        calls, made, began = 0, 0, 0.0
+        own = None
+
+        def bare(passed, key, times):
+            nonlocal own
+            started = time.perf_counter()
+            for _ in range(times):
+                own, _ = program(own, passed, key)
+            jax.block_until_ready(own)
+            return time.perf_counter() - started
+
+        def timed(state, passed, key):
+            nonlocal own, calls, made, began
+            if own is None:  # the first call: warm up, choose the size of a block
+                own = jax.tree.map(jnp.copy, state)
+                bare(passed, key, 2)
+                calls = max(int(said.seconds / bare(passed, key, 2) * 2), 4)
+                made, began = -2, time.perf_counter()
+            elif made == calls:
+                jax.block_until_ready(state)
+                lasted = time.perf_counter() - began
+                times["trainer"].append(lasted / calls / count)
+                found["waits"].append(waited[0] / lasted)
+            if made in (calls, 0):  # 0: the trainer has warmed up as well
+                if len(times["trainer"]) == said.blocks:
+                    raise Done
+                jax.block_until_ready(state)
+                times["bare"].append(bare(passed, key, calls) / calls / count)
+                made, waited[0], began = 0, 0.0, time.perf_counter()
+            made += 1
+            return program(state, passed, key)
+
+        return timed
+
+    train(config, call, feed, lambda clerk: clerk)
+    pairs = zip(times["trainer"], times["bare"], strict=True)
+    return {
+        "preset": config.preset,
+        "input": config.input,
+        "ms_bare": 1e3 * statistics.median(times["bare"]),
+        "ms_trainer": 1e3 * statistics.median(times["trainer"]),
+        "overhead": statistics.median(a / b for a, b in pairs) - 1,
+        "overheads": [
+            a / b - 1 for a, b in zip(times["trainer"], times["bare"], strict=True)
+        ],
+        "waits": statistics.median(found["waits"]),
+    }
+
+
+def marks(config: Config, said: argparse.Namespace) -> dict:
+    """A row: seconds of each thing that a run does at its marks."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    inner = [0.0]
+
+    def timed(name: str, function: Callable, state: int | None = None) -> Callable:
+        def own(*given, **named):
+            if state is not None:  # then others may be timed within
+                jax.block_until_ready(given[state])
+                inner[0] = 0.0
+            began = time.perf_counter()
+            result = function(*given, **named)
+            lasted = time.perf_counter() - began
+            seconds[name].append(lasted - (inner[0] if state is not None else 0))
+            inner[0] += lasted
+            return result
+
+        return own
+
+    def clerk(opened):
+        gallery, watch = opened.gallery, opened.watch
+        return opened._replace(
+            gallery=gallery._replace(score=timed("score", gallery.score)),
+            watch=watch._replace(probe=timed("probe", watch.probe)),
+        )
+
+    step_times: list[float] = []
+
+    def call(program, count):
+        last = [0.0]
+
+        def step(state, passed, key):
+            if 4 <= len(step_times) < 12:  # some steps by themselves
+                jax.block_until_ready(state)
+            now = time.perf_counter()
+            step_times.append((now - last[0]) / count)
+            last[0] = now
+            return program(state, passed, key)
+
+        return step
+
+    with ExitStack() as stack:
+        for name, place, state in (
+            *(("log line", "tell", 1), ("preview", "show", 1)),
+            ("checkpoint", "save", 0),
+        ):
+            new = timed(name, getattr(trainer, place), state)
+            stack.enter_context(mock.patch.object(trainer, place, new))
+        train(config, call, lambda feed: feed, clerk)
+    step = statistics.median(step_times[5:12])
+    every = {"log line": "log_every", "probe": "log_every", "preview": "sample_every"}
+    costs = {}
+    for name, taken in seconds.items():
+        of = getattr(Config, every.get(name, "save_every"))
+        own = statistics.median(taken[1:] or taken)  # the first may compile
+        costs[name] = {"ms": 1e3 * own, "every": of, "per_step": own / of}
+    whole = step + sum(cost["per_step"] for cost in costs.values())
+    for cost in costs.values():
+        cost["share"] = cost.pop("per_step") / whole
+    return {"preset": config.preset, "ms_per_step": 1e3 * step, "costs": costs}
+
+
+@contextmanager
+def program_of(config: Config) -> Iterator[Callable[[float], float]]:
+    """Yields rate(seconds): steps per second of the compiled calls of a run."""
+    plan = prepare(config)
+    count, step = plan.steps_per_call, 0
+    with open_feed(plan, 0) as feed:
+        state, keys = trainer.first_state(plan, 0), trainer.run_keys(plan, 0)
+        get = parallel.compiled(step_of(plan), feed, plan.layout)
+        program = get(count, state, feed.at(0, count), keys)
+
+        def rate(seconds):
+            nonlocal state, step
+            began, first = time.perf_counter(), step
+            while step - first < 2 * count or time.perf_counter() - began < seconds:
+                state, metrics = program(state, feed.at(step, count), keys)
+                step += count
+                jax.block_until_ready(metrics)
+            return (step - first) / (time.perf_counter() - began)
+
+        rate(0)
+        yield rate
+
+
+def rates(configs: list[Config], said: argparse.Namespace) -> list[list[float]]:
+    """Steps per second of several programs, in windows that take turns."""
+    with ExitStack() as stack:
+        each = [stack.enter_context(program_of(config)) for config in configs]
+        turns = [[rate(said.seconds) for rate in each] for _ in range(said.blocks)]
+    return [list(own) for own in zip(*turns, strict=True)]
+
+
+def ask_trainer(said: argparse.Namespace) -> list[dict]:
+    """The table of the trainer and the bare call."""
+    rows = [
+        against_bare(config_of(preset, said, input=place), said)
+        for preset in said.presets.split(",")
+        for place in ("device", "host")
+    ]
+    show(
+        ["preset", "input", "bare ms", "trainer ms", "overhead (range)", "waits"],
+        [
+            [
+                *(row["preset"], row["input"]),
+                *(f"{row['ms_bare']:.2f}", f"{row['ms_trainer']:.2f}"),
+                f"{row['overhead']:.1%} ({spread(row['overheads'])})",
+                f"{row['waits']:.2%}",
+            ]
+            for row in rows
+        ],
+    )
+    return rows
+
+
+def ask_marks(said: argparse.Namespace) -> list[dict]:
+    """The table of what is done at marks."""
+    often = {"log_every": 10, "sample_every": 20, "save_every": 20, "steps": 61}
+    rows = [
+        marks(config_of(preset, said, **often), said)
+        for preset in said.presets.split(",")
+    ]
+    show(
+        ["preset", "ms/step", "mark", "ms", "every", "share of the run"],
+        [
+            [
+                *(row["preset"], f"{row['ms_per_step']:.1f}", name),
+                *(f"{cost['ms']:.1f}", f"{cost['every']:,}", f"{cost['share']:.2%}"),
+            ]
+            for row in rows
+            for name, cost in row["costs"].items()
+        ],
+    )
+    return rows
+
+
+def ask_calls(said: argparse.Namespace) -> list[dict]:
+    """The table of steps per call."""
+    rows, counts = [], [int(count) for count in said.counts.split(",")]
+    for preset in said.presets.split(","):
+        configs = [config_of(preset, said, steps_per_call=n) for n in counts]
+        for count, own in zip(counts, rates(configs, said), strict=True):
+            found = {"preset": preset, "steps_per_call": count, "rates": own}
+            rows.append({**found, "steps_per_second": statistics.median(own)})
+    show(
+        ["preset", "steps per call", "steps/s (range)"],
+        [
+            [
+                *(row["preset"], str(row["steps_per_call"])),
+                f"{row['steps_per_second']:.1f} ({spread(row['rates'], '.1f')})",
+            ]
+            for row in rows
+        ],
+    )
+    return rows
+
+
+def ask_runs(said: argparse.Namespace) -> list[dict]:
+    """The table of several runs in one program."""
+    rows = []
+    for preset in said.together.split(","):
+        configs = [config_of(preset, said, runs=n) for n in (1, said.runs)]
+        one, several = rates(configs, said)
+        all_of = [said.runs * rate for rate in several]
+        gains = [a / b for a, b in zip(all_of, one, strict=True)]
+        rows.append(
+            {
+                "preset": preset,
+                "runs": said.runs,
+                "one": statistics.median(one),
+                "all": statistics.median(all_of),
+                "gain": statistics.median(gains),
+                "gains": gains,
+            }
+        )
+    show(
+        ["preset", "runs", "one by one, steps/s", "together, steps/s", "gain (range)"],
+        [
+            [
+                *(row["preset"], str(row["runs"])),
+                *(f"{row['one']:.1f}", f"{row['all']:.1f}"),
+                f"{row['gain']:.2f} ({spread(row['gains'], '.2f')})",
+            ]
+            for row in rows
+        ],
+    )
+    return rows
+
+
+def spread(values: list[float], form: str = ".1%") -> str:
+    """The least and the largest of some values."""
+    return f"{min(values):{form}} to {max(values):{form}}"
+
+
+def show(head: list[str], rows: list[list[str]]) -> None:
+    """Prints a table."""
+    print("\n" + "\n".join(table(head, rows)), flush=True)
+
+
+QUESTIONS = {
+    "trainer": ask_trainer,
+    "marks": ask_marks,
+    "calls": ask_calls,
+    "runs": ask_runs,
+}
+
+
+def main() -> None:
+    """Answers the questions asked, prints tables and writes JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--questions", default=",".join(QUESTIONS), help="by comma")
+    parser.add_argument("--presets", default="default,mlp-small", help="by comma")
+    parser.add_argument("--together", default="toy,mlp-small", help="presets of runs")
+    parser.add_argument("--runs", type=int, default=8, help="in one program")
+    parser.add_argument("--counts", default="1,5,25", help="steps per call, by comma")
+    parser.add_argument("--seconds", type=float, default=2, help="of a block")
+    parser.add_argument("--blocks", type=int, default=5, help="of each kind, in turns")
+    parser.add_argument("--data_dir", default="", help="where TFDS keeps data sets")
+    parser.add_argument("--out", help="a JSON file")
+    said = parser.parse_args()
+    logging.basicConfig(format="%(message)s")
+    keep_compiled()
+    found = about()
+    print(found["machine"])
+    for name in said.questions.split(","):
+        found[name] = QUESTIONS[name](said)
+        if said.out:
+            Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
