@@ -103,6 +103,31 @@ def test_bytes_of_the_hbm_are_padded_and_those_on_the_chip_do_not_count():
     assert found().cycles == 100
 
 
+def test_a_slice_that_is_fetched_is_read_once():
+    # 2 of 8 rows of 128 go to the chip; what comes of them does not count again
+    line = (
+        "  %cut-start = ((f32[8,64]{1,0:T(8,128)}), f32[2,64]{1,0:T(2,128)S(1)}, "
+        "s32[]{:S(2)}) slice-start(%y), slice={[0:2], [0:64]}\n"
+        "  %cut = f32[2,64]{1,0:T(2,128)S(1)} slice-done(%cut-start)\n"
+    )
+    more = LOOP.replace("  %gather-start", line + "  %gather-start")
+    assert work.work_of(hlo.parse(more), 4).hbm == found().hbm + 4 * 2 * 128
+    kept = more.replace("T(2,128)S(1)", "T(2,128)")
+    assert work.work_of(hlo.parse(kept), 4).hbm == found().hbm + 2 * 4 * 2 * 128
+
+
+def test_another_layout_of_an_argument_is_made_once_per_call():
+    line = (
+        "  %copy = f32[8,64]{0,1:T(8,128)} copy(%y), "
+        'backend_config={"window_config":{"estimated_cycles":"7"}}\n'
+    )
+    more = work.work_of(hlo.parse(LOOP.replace("  %zero =", line + "  %zero =")), 4)
+    assert (more.hbm, more.cycles) == (found().hbm, found().cycles)
+    assert more.once == 4 * (8 * 128 + 64 * 128)
+    inner = LOOP.replace("  %zero =", line.replace("%y", "%product") + "  %zero =")
+    assert work.work_of(hlo.parse(inner), 4).once == 0
+
+
 def test_what_was_donated():
     assert work.aliased(hlo.parse(LOOP)) == {0, 2}
     stored = [x.stored for x in work.parameters(hlo.parse(LOOP))]

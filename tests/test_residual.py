@@ -12,7 +12,7 @@ from jaxgan import recipe
 from jaxgan.config import make
 from jaxgan.core import UsageError
 from jaxgan.networks import residual
-from jaxgan.networks.convolutions import grouped
+from jaxgan.networks.convolutions import grouped, merged
 
 KEY = jax.random.key(0)
 PAIR = residual.pair(8, 1, shape=(8, 8, 1))
@@ -98,21 +98,25 @@ def test_a_block_begins_as_the_identity_and_its_kernels_by_fixups_rule():
         assert abs(float(params[name]["kernel"].std()) / want - 1) < 0.03
 
 
-def test_grouped_convolutions_are_xlas_gradients_included():
-    x = jax.random.normal(KEY, (2, 5, 6, 32))
-    kernel = jax.random.normal(KEY, (3, 3, 16, 32))
+@pytest.mark.parametrize("lanes", [0, 16, 32, 128])
+def test_grouped_convolutions_are_xlas_gradients_included(lanes):
+    x = jax.random.normal(KEY, (2, 5, 6, 96))
+    kernel = jax.random.normal(KEY, (3, 3, 16, 96))
 
     def plain(x, kernel):
         layout = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(
-            x, kernel, (1, 1), "SAME", dimension_numbers=layout, feature_group_count=2
+            x, kernel, (1, 1), "SAME", dimension_numbers=layout, feature_group_count=6
         )
+
+    def ours(x, kernel):
+        return merged(x, kernel, lanes) if lanes else grouped(x, kernel)
 
     def gradients(convolve):
         value = jax.grad(lambda *args: jnp.sum(jnp.tanh(convolve(*args) / 20)), (0, 1))
         return convolve(x, kernel), value(x, kernel)
 
-    want, got = gradients(plain), gradients(grouped)
+    want, got = gradients(plain), gradients(ours)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), got, want)
 
 

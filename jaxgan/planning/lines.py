@@ -56,7 +56,7 @@ def work(step: Step) -> list[str]:
     ]
     if done.once:
         lines.append(
-            f"once per call: {mib(done.once)} are copied to the chip's own memory; "
+            f"once per call: {mib(done.once)} are laid out anew or fetched; "
             "not in the estimate, as a call has many steps"
         )
     return lines

@@ -28,7 +28,7 @@ class Work(NamedTuple):
     hbm: int
     """Bytes read from and written to the HBM, padding included."""
     once: int
-    """Bytes that are fetched once per call, before the first step."""
+    """Bytes that are moved once per call, before the first step."""
     cycles: int
     """The compiler's own guess, of what it guesses."""
     transfers: list[str]
@@ -57,21 +57,32 @@ def work_of(module: Module, devices: int) -> Work:
     """Reads a program of one step that runs on so many devices."""
     seen = list(visits(module))
     outside = [visit for visit in seen if not visit.fused]
+    first = [visit for visit in outside if at_start(module, visit)]
+    steady = [visit for visit in outside if not at_start(module, visit)]
     loops = [v for v in seen if v.instruction.opcode == "while"]
     return Work(
         products=[product(v) for v in seen if is_product(v.instruction)],
         messages=messages(seen, devices),
-        hbm=sum(v.times * moved(module, v) for v in outside if not prefetched(v)),
-        once=sum(moved(module, v) for v in outside if prefetched(v)),
-        cycles=sum(v.times * cycles(v.instruction) for v in outside),
+        hbm=sum(v.times * moved(module, v) for v in steady),
+        once=sum(moved(module, v) for v in first),
+        cycles=sum(v.times * cycles(v.instruction) for v in steady),
         transfers=transfers(seen),
         unknown=sum(turns(module, v.within, v.instruction) is None for v in loops),
     )
 
 
-def prefetched(visit: Visit) -> bool:
-    """Whether it is a copy to the chip that is made before the program starts."""
-    return "cross_program_prefetch_index" in visit.instruction.text
+def at_start(module: Module, visit: Visit) -> bool:
+    """Whether it is done once per call, however many steps the call has.
+
+    That are copies to the chip before the program starts, and to another layout of what
+    the program is given, such as the data set.
+    """
+    line, here = visit.instruction, visit.within
+    if "cross_program_prefetch_index" in line.text:
+        return True
+    if line.opcode != "copy" or here.name != module.entry:
+        return False
+    return all(here.instructions[x].opcode == "parameter" for x in line.operands)
 
 
 def moved(module: Module, visit: Visit) -> int:
@@ -83,6 +94,8 @@ def moved(module: Module, visit: Visit) -> int:
     inner = None
     if kind == "fusion" and called(line)[0] in module.computations:
         inner = module.computations[called(line)[0]]
+    if kind == "slice-start":  # what it is cut from, what it is, and a flag
+        return _crossing(line.shapes[0], line.shapes[1])
     shapes = line.shapes[:1] if kind.endswith("-start") else line.shapes
     total = sum(s.stored for s in shapes if s.space == 0 and s.dims)
     if inner and inner.root.opcode == "dynamic-update-slice":
@@ -95,6 +108,11 @@ def moved(module: Module, visit: Visit) -> int:
         if whole.space == 0 and whole.dims:  # numbers are kept on the chip
             total += read(line, inner, number, whole)
     return total
+
+
+def _crossing(source: Shape, part: Shape) -> int:
+    """Bytes that a copy of a part reads from the HBM and writes to it."""
+    return part.stored * ((source.space == 0) + (part.space == 0))
 
 
 def read(
