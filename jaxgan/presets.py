@@ -32,6 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # One hidden layer each.
     "mlp-small": {
         **_PLAIN,
+        "g_latents": "same",
         "task": "generate(100)",
         "networks": "mlp((256,), (256,), d_activation='relu')",
         "loss": "non_saturating",

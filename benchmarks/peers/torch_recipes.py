@@ -172,6 +172,7 @@ RECIPES = {
         loss="minimax",
         optimizer=adam(1e-3),
         uniform=True,
+        again=True,
     ),
     "dcgan": Recipe(nets.dcgan, optimizer=adam(1e-4)),
     "lsgan": Recipe(
