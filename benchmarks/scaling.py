@@ -9,11 +9,11 @@ compiler of `pip install 'jaxgan[tpu]'`, and no TPU.
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,25 +82,27 @@ def simulated_cells(row: dict[str, Any]) -> list[str]:
 
 
 def slices(
-    arms: list[str], kinds: list[str], size: int, names: str
-) -> dict[str, list[dict]]:
-    """Rows of a sweep over slices of v5e, by arm and kind."""
-    from jaxgan.planning import sweep
-    from jaxgan.planning.chips import find
-    from jaxgan.planning.compiling import dataset_of
-    from jaxgan.planning.flags import parse
+    arms: list[str], kinds: list[str], size: int, names: str, found: dict[str, list]
+) -> Iterator[None]:
+    """Adds the rows of slices of v5e, by arm and kind, and says when there is one more.
 
-    found = {}
+    Each is compiled in a process of its own, whose memory is free again after it.
+    """
+    from jaxgan.planning import sweep
+
     for arm in arms:
         for kind in kinds:
-            flags = [*ARMS[arm], *KINDS[kind], "--topology=v5e:2x2"]
-            question = parse(flags)
-            config = dataclasses.replace(question.config, steps=1)
-            places = [find(name) for name in names.split(",")]
-            rows = sweep.rows(config, places, (size,), dataset_of(question))
-            found[f"{arm}, {kind}"] = rows
-            print("\n".join([f"{arm}, {kind}", *sweep.table(rows)]), flush=True)
-    return found
+            name = f"{arm}, {kind}"
+            rows = [x for x in found.get(name, []) if x["batch_per_chip"] == size]
+            for topology in names.split(","):
+                flags = [*ARMS[arm], *KINDS[kind], f"--topology={topology}"]
+                own = planned([*flags, f"--batch_per_device={size}", "--steps=1"], 1)
+                rows = [x for x in rows if x["topology"] != topology]
+                rows.append({"batch_per_chip": size} | own)
+                rows.sort(key=lambda row: row["chips"])
+                found[name] = sweep.with_scaling(rows)
+                print("\n".join([name, *sweep.table(rows)]), flush=True)
+                yield
 
 
 def written(answer: dict[str, Any]) -> str:
@@ -134,22 +136,25 @@ def main() -> None:
     parser.add_argument("--markdown", default="")
     parser.add_argument("--picture", default="")
     said = parser.parse_args()
-    from jaxgan.planning.settings import settle
-
     counts = [int(n) for n in said.devices.split(",") if n]
-    batches = {"weak": ["--batch_per_device=16"], "strong": ["--batch_size=64"]}
-    answer: dict[str, Any] = {"simulated": simulated(counts, batches), "slices": {}}
-    settle(("v5e:2x2",))
     arms = [arm for arm in said.arms.split(",") if arm]
+    batches = {"weak": ["--batch_per_device=16"], "strong": ["--batch_size=64"]}
+    answer: dict[str, Any] = {"simulated": [], "slices": {}}
     if Path(said.out).exists():  # rows of earlier calls stay
-        old = json.loads(Path(said.out).read_text())
-        answer["simulated"] = answer["simulated"] or old["simulated"]
-        answer["slices"] = old["slices"]
-    answer["slices"] |= slices(arms, said.kinds.split("|"), said.size, said.topologies)
+        answer = json.loads(Path(said.out).read_text())
+    answer["simulated"] = simulated(counts, batches) or answer["simulated"]
+    write(said, answer)
+    kinds = said.kinds.split("|")
+    for _ in slices(arms, kinds, said.size, said.topologies, answer["slices"]):
+        write(said, answer)
+
+
+def write(said: argparse.Namespace, answer: dict[str, Any]) -> None:
+    """The files that the flags name."""
     Path(said.out).write_text(json.dumps(answer, indent=1) + "\n")
     if said.markdown:
         Path(said.markdown).write_text(written(answer))
-    if said.picture:
+    if said.picture and answer["slices"]:
         from jaxgan.planning.plot import draw
 
         draw(answer["slices"], said.picture)

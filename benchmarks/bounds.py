@@ -1,0 +1,80 @@
+"""What bounds each preset on a TPU: compute, memory or messages.
+
+    python benchmarks/bounds.py --out=bounds.json --markdown=bounds.md
+
+Each step is compiled for slices of 4 chips by Cloud TPU's own compiler
+(`pip install 'jaxgan[tpu]'`), with the preset's own batch on each chip. Nothing is
+measured: times are what the chips' published peaks leave, see docs/plan.md.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from jaxgan.planning import compiling
+from jaxgan.planning.chips import find
+from jaxgan.planning.flags import parse
+from jaxgan.planning.lines import figures
+from jaxgan.planning.settings import settle
+from jaxgan.presets import PRESETS
+
+TOPOLOGIES = "v5e:2x2,v5p:2x2x1,v6e:2x2"
+SHAPES = {"toy": "2", "toy-grid": "2", "stacked": "28x28x3", "residual": "32x32x3"}
+HEADS = ("preset", "slice", "batch per chip", "GFLOP", "HBM MiB", "compute us")
+HEADS += ("memory us", "messages us", "bound", "compiler's cycles us")
+
+
+def row(preset: str, topology: str, precision: str) -> dict[str, Any]:
+    """The figures of one preset on one slice."""
+    batch = PRESETS[preset].get("batch_size", 64)
+    flags = [f"--preset={preset}", f"--shape={SHAPES.get(preset, '28x28x1')}"]
+    flags += [f"--batch_per_device={batch}", f"--precision={precision}", "--steps=1"]
+    question = parse([*flags, f"--topology={topology}"])
+    slice_ = find(topology)
+    dataset = compiling.dataset_of(question)
+    step = compiling.compile_step(question.config, dataset, slice_)
+    return {"preset": preset, "batch_per_chip": batch} | figures(step, slice_)
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """One line of the table."""
+    seconds = row["seconds"]
+    parts = ("compute", "memory", "communication")
+    return [
+        f"`{row['preset']}`",
+        row["topology"],
+        f"{row['batch_per_chip']} x {row['d_updates']}",
+        f"{row['flops'] / 1e9:,.2f}",
+        f"{row['hbm_bytes'] / 2**20:,.1f}",
+        *(f"{1e6 * seconds[name]:,.1f}" for name in parts),
+        row["bound"],
+        f"{1e6 * seconds['guess']:,.0f}" if seconds["guess"] else "",
+    ]
+
+
+def main() -> None:
+    """Compiles what the flags ask for, and rewrites the files after each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    every = ",".join(name for name in PRESETS if name != "residual")
+    parser.add_argument("--presets", default=every, help="residual takes minutes")
+    parser.add_argument("--topologies", default=TOPOLOGIES)
+    parser.add_argument("--precision", default="mixed")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--markdown", default="")
+    said = parser.parse_args()
+    settle(tuple(said.topologies.split(",")))
+    lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
+    rows = []
+    for preset in said.presets.split(","):
+        for topology in said.topologies.split(","):
+            rows.append(row(preset, topology, said.precision))
+            lines.append("| " + " | ".join(cells(rows[-1])) + " |")
+            print(lines[-1], flush=True)
+            Path(said.out).write_text(json.dumps(rows, indent=1) + "\n")
+            if said.markdown:
+                Path(said.markdown).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
