@@ -195,9 +195,7 @@ def of_dcgan(g, d, shape):
     """Mirrored: where a side does not fill up, ours pads below, theirs above."""
     low = [side // 4 for side in shape[:2]]
     start = image_order(g["Dense_0"]["kernel"].T, low, mirror=True)
-    first, *norms = (
-        [own["norm"]["scale"], own["norm"]["bias"]] for own in numbered(g, "BatchNorm")
-    )
+    first, *norms = ([own["scale"], own["bias"]] for own in numbered(g, "BatchNorm"))
     got = [start, *(image_order(x, low, mirror=True) for x in first)]
     for own, norm in zip(numbered(g, "ConvTranspose"), [*norms, []], strict=True):
         got += [own["kernel"].transpose(2, 3, 0, 1), *norm]
