@@ -42,7 +42,7 @@ def draw(series: dict[str, list[dict[str, Any]]], path: str | os.PathLike[str]) 
     left.set_title("images/s at the peaks, no overlap", fontsize=10)
     right.set_title("share of the step spent in messages, %", fontsize=10)
     right.set_ylim(0, None)
-    left.legend(fontsize=7)
+    left.legend(fontsize=7, loc="upper left")
     figure.savefig(path)
 
 
