@@ -2,107 +2,75 @@
 
 import argparse
 import dataclasses
-import difflib
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 from jaxgan.errors import UsageError
+from jaxgan.parsing import Parser, add_fields, flag, value
 from jaxgan.presets import DATASET_PRESETS, PRESETS
 from jaxgan.spec import unknown
-
-
-def _flag(
-    default: Any,
-    group: str,
-    help: str,
-    *,
-    changes: bool = False,
-    kind: Callable[[str], Any] | None = None,
-    bare: Any = None,
-) -> Any:
-    """A field that is a flag.
-
-    `changes` if a resumed run may have another value, `kind` what reads its text,
-    `bare` its value where the flag is given without one.
-    """
-    kind = kind or type(default)
-    metadata = {"group": group, "help": help, "changes": changes, "kind": kind}
-    metadata["bare"] = bare
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def value(text: str) -> float | str:
-    """A number, or the text of what gives one, such as `cosine(0, 1, 500)`.
-
-    >>> value("32e3"), value("warmup(1, 500)")
-    (32000.0, 'warmup(1, 500)')
-    """
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """All that decides a run. Its fields are documented by `--help`."""
 
-    dataset: str = _flag(
+    dataset: str = flag(
         "mnist",
         "data",
         "a TFDS image data set, folder:PATH, npz:PATH, ring8, grid25 or stacked_mnist",
     )
-    split: str = _flag("train", "data", "the split to train on, such as train[:50%%]")
-    data_dir: str = _flag(
+    split: str = flag("train", "data", "the split to train on, such as train[:50%%]")
+    data_dir: str = flag(
         "", "data", "where TFDS keeps data sets; empty for TFDS's own", changes=True
     )
-    image_size: str = _flag(
+    image_size: str = flag(
         "", "data", "N or HxW, in pixels; empty keeps the data set's"
     )
-    crop: str = _flag(
+    crop: str = flag(
         "center", "data", "what is cut out before resizing: center, none, N or HxW"
     )
-    held_out: str = _flag(
+    held_out: str = flag(
         "auto",
         "data",
         "what is kept from training to tell over-fitting: a split, a count, none, or "
         "auto (the split test, else 1 in 20, at most 256)",
     )
-    input: str = _flag(
+    input: str = flag(
         "auto",
         "data",
         "where the data set lies: device, host (decoded beside training) or auto",
         changes=True,
     )
 
-    preset: str = _flag(
+    preset: str = flag(
         "auto", "game", "defaults for all flags below: " + ", ".join(PRESETS)
     )
-    task: str = _flag(
+    task: str = flag(
         "generate(64)",
         "game",
         "how the generator meets a batch: generate(dim, latents), conditional(dim, "
         "latents), codes(dim, categories, continuous)",
     )
-    networks: str = _flag(
+    networks: str = flag(
         "small", "game", "a pair of networks: small, mlp, dcgan, residual"
     )
-    generator_wrap: str = _flag(
+    generator_wrap: str = flag(
         "", "game", "put around the generator, in order: embed, spectral_norm"
     )
-    discriminator_wrap: str = _flag(
+    discriminator_wrap: str = flag(
         "",
         "game",
         "put around the discriminator, in order: spectral_norm, pack, minibatch_std, "
         "projection, classifier",
     )
-    loss: str = _flag(
+    loss: str = flag(
         "relativistic",
         "game",
         "the adversarial loss: minimax, non_saturating, least_squares, wasserstein, "
         "hinge, relativistic, relativistic_average",
     )
-    d_terms: str = _flag(
+    d_terms: str = flag(
         "r1(1)|r2(1)",
         "game",
         "terms added to the discriminator's loss: r1, r2, approximate_r1, "
@@ -110,91 +78,91 @@ class Config:
         "auxiliary_classifier, mutual_information, or one of these every so many "
         "steps: every(16, r1(10)); weights may be schedules",
     )
-    g_terms: str = _flag(
+    g_terms: str = flag(
         "",
         "game",
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, every",
     )
-    augment: str = _flag(
+    augment: str = flag(
         "",
         "game",
         "what happens to all that the discriminator sees, in order: color, "
         "translation, cutout (DiffAugment), geometric, ada_color, noise (ADA), flip, "
         "rotate90",
     )
-    augment_p: float | str = _flag(
+    augment_p: float | str = flag(
         1.0,
         "game",
         "how often: a probability, a schedule, or ada(target) to adapt it",
         kind=value,
     )
-    d_updates: int = _flag(
+    d_updates: int = flag(
         1, "game", "discriminator updates per step, each on a batch of its own"
     )
 
-    g_latents: str = _flag(
+    g_latents: str = flag(
         "fresh",
         "game",
         "latents of the generator's update: fresh, or the same that the discriminator "
         "saw last, as tutorials have it, which saves a pass",
     )
 
-    batch_size: int = _flag(64, "optimisation", "examples per update, over all devices")
-    batch_per_device: int = _flag(
+    batch_size: int = flag(64, "optimisation", "examples per update, over all devices")
+    batch_per_device: int = flag(
         0,
         "optimisation",
         "examples per update on each device, in place of --batch_size; 0 for that",
         changes=True,
     )
-    accumulate: int = _flag(
+    accumulate: int = flag(
         1,
         "optimisation",
         "parts in which a batch is taken, to save memory; their gradients are averaged",
     )
-    g_optimizer: str = _flag(
+    g_optimizer: str = flag(
         "adam(2e-3, b1=0.0, b2=0.99)",
         "optimisation",
         "the generator's optimizer: adam, adamw, rmsprop, sgd or another of optax's, "
         "after clip_by_global_norm and the like, before clip_weights; rates may be "
         "linear, cosine, warmup",
     )
-    d_optimizer: str = _flag(
+    d_optimizer: str = flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimisation", "the discriminator's optimizer"
     )
-    ema_half_life: float | str = _flag(
+    ema_half_life: float | str = flag(
         32_000.0,
         "optimisation",
         "half-life of the generator's running mean, in images, or its schedule; 0 for "
         "none",
         kind=value,
     )
-    ema_ramp: float = _flag(
+    ema_ramp: float = flag(
         0.1,
         "optimisation",
         "the half-life is at most this share of the images seen; 0 for no ramp",
     )
 
-    steps: int = _flag(
+    steps: int = flag(
         12_000, "run", "steps in all: d_updates of D, then one of G", changes=True
     )
-    seed: int = _flag(0, "run", "the seed of everything")
-    runs: int = _flag(
+    seed: int = flag(0, "run", "the seed of everything")
+    runs: int = flag(
         1, "run", "how many seeds, from --seed on, are trained side by side"
     )
-    on_collapse: str = _flag(
+    on_collapse: str = flag(
         "warn",
         "run",
         "what to do when the run collapses or stops being finite: warn, stop, or "
         "rollback to the best checkpoint, with other noise",
         changes=True,
     )
-    rollbacks: int = _flag(3, "run", "rollbacks at most", changes=True)
-    workdir: str = _flag(
+    rollbacks: int = flag(3, "run", "rollbacks at most", changes=True)
+    workdir: str = flag(
         "", "run", "where the run lives; empty for runs/DATASET-PRESET", changes=True
     )
 
-    max_minutes: float = _flag(
+    max_minutes: float = flag(
         0.0,
         "run",
         "minutes after which it saves and ends with exit code 75, to be started again; "
@@ -202,21 +170,21 @@ class Config:
         changes=True,
     )
 
-    log_every: int = _flag(100, "reports", "steps between two log lines", changes=True)
-    sample_every: int = _flag(
+    log_every: int = flag(100, "reports", "steps between two log lines", changes=True)
+    sample_every: int = flag(
         500, "reports", "steps between two sample pictures", changes=True
     )
-    save_every: int = _flag(
+    save_every: int = flag(
         1_000, "reports", "steps between two checkpoints", changes=True
     )
-    keep: int = _flag(
+    keep: int = flag(
         3, "reports", "newest checkpoints to keep, beside the best", changes=True
     )
-    samples: int = _flag(64, "reports", "samples in a picture")
-    score_samples: int = _flag(
+    samples: int = flag(64, "reports", "samples in a picture")
+    score_samples: int = flag(
         1_024, "reports", "samples per side in the distance that names the best"
     )
-    profile: int = _flag(
+    profile: int = flag(
         0,
         "reports",
         "compiled calls to trace, after two that warm up, into WORKDIR/profile; tells "
@@ -225,62 +193,62 @@ class Config:
         bare=10,
     )
 
-    devices: int = _flag(
+    devices: int = flag(
         0, "machine", "how many local devices to use; 0 for all", changes=True
     )
-    coordinator: str = _flag(
+    coordinator: str = flag(
         "auto",
         "machine",
         "where several processes meet: HOST:PORT of process 0, auto (a TPU pod or a "
         "scheduler tells) or none",
         changes=True,
     )
-    num_processes: int = _flag(
+    num_processes: int = flag(
         0, "machine", "how many processes there are, with --coordinator", changes=True
     )
-    process_id: int = _flag(
+    process_id: int = flag(
         -1, "machine", "the number of this one, from 0", changes=True
     )
-    meet_seconds: float = _flag(
+    meet_seconds: float = flag(
         120.0,
         "machine",
         "how long processes wait for one another at the start",
         changes=True,
     )
-    parallel: str = _flag(
+    parallel: str = flag(
         "auto",
         "machine",
         "how several devices run the step: pmap, mesh (shard_map, over several "
         "processes too) or auto",
         changes=True,
     )
-    shard_state: bool = _flag(
+    shard_state: bool = flag(
         False,
         "machine",
         "spread what the optimizers keep over the devices, for networks that do not "
         "fit on each (ZeRO)",
         changes=True,
     )
-    steps_per_call: int = _flag(
+    steps_per_call: int = flag(
         0,
         "machine",
         "steps in one compiled call; 0 for 1 on CPU, up to 50 elsewhere",
         changes=True,
     )
-    precision: str = _flag(
+    precision: str = flag(
         "float32",
         "machine",
         "what the networks compute in: float32, or mixed for bfloat16 with parameters, "
         "statistics, losses and optimizers in float32",
     )
-    remat: bool = _flag(
+    remat: bool = flag(
         False,
         "machine",
         "compute activations again instead of keeping them: slower, and less memory "
         "for deep networks on accelerators (XLA for CPU keeps them all the same)",
         changes=True,
     )
-    dry_run: bool = _flag(
+    dry_run: bool = flag(
         False, "machine", "print what would run, compile it, and stop", changes=True
     )
 
@@ -302,25 +270,6 @@ LEAST = {
     "score_samples": 2,
 }
 """The smallest value of every number."""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `UsageError`, with the nearest flag named."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises instead of printing the usage."""
-        raise UsageError(message)
-
-    def parse_flags(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
-        """As `parse_args`; a flag that there is not raises with the nearest one."""
-        known, rest = self.parse_known_args(argv)
-        if rest:
-            flags = [s for a in self._actions for s in a.option_strings]
-            name = rest[0].split("=")[0]
-            near = difflib.get_close_matches(name, flags, 1)
-            hint = f"did you mean {near[0]}?" if near else "see --help"
-            raise UsageError(f"no flag {name}: {hint}")
-        return known
 
 
 def parse(argv: Sequence[str] | None = None) -> Config:
@@ -391,19 +340,5 @@ def _parser() -> Parser:
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
-    groups: dict[str, Any] = {}
-    for field in dataclasses.fields(Config):
-        group = field.metadata["group"]
-        if group not in groups:
-            groups[group] = parser.add_argument_group(group)
-        add = groups[group].add_argument
-        shown = "nothing" if field.default == "" else field.default
-        text = f"{field.metadata['help']} [{shown}]"
-        if isinstance(field.default, bool):
-            add(f"--{field.name}", action="store_true", help=text)
-        else:
-            kind, bare = field.metadata["kind"], field.metadata["bare"]
-            more = {} if bare is None else {"nargs": "?", "const": bare}
-            shape = kind.__name__.upper()
-            add(f"--{field.name}", type=kind, metavar=shape, help=text, **more)
+    add_fields(parser, Config)
     return parser

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config import Parser
 from jaxgan.errors import UsageError
+from jaxgan.parsing import Parser
 
 
 class Request(NamedTuple):

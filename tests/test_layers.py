@@ -8,7 +8,7 @@ import jaxgan
 LAYERS = [
     ["errors"],
     ["core"],
-    ["spec", "backend", "maintenance"],
+    ["spec", "backend", "maintenance", "parsing"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["augment"],

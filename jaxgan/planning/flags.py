@@ -1,15 +1,15 @@
 """What a user asks of the planner: the flags of `python -m jaxgan.plan`."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan import config as training
-from jaxgan.config import Config, Parser
+from jaxgan.config import Config
 from jaxgan.errors import UsageError
+from jaxgan.parsing import Parser, no_flag
 
 SWEEP = "v5e:2x2,v5e:4x4,v5e:8x8,v5e:16x16"
 SIZES = "4,16,64"
@@ -90,14 +90,11 @@ def _parser() -> Parser:
 
 def check_known(rest: Sequence[str], parser: Parser) -> None:
     """A flag that neither planning nor training has raises, with the nearest one."""
-    own = [s for action in parser._actions for s in action.option_strings]
-    known = own + [f"--{field.name}" for field in dataclasses.fields(Config)]
+    known = parser.names() + [f"--{field.name}" for field in dataclasses.fields(Config)]
     for text in rest:
         name = text.partition("=")[0]
         if name.startswith("--") and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else "see --help"
-            raise UsageError(f"no flag {name}: {hint}")
+            raise no_flag(name, known)
 
 
 def shape_of(text: str) -> tuple[int, ...]:
