@@ -3,11 +3,12 @@
 XLA for CPU has no fast form of the gradients of transposed convolutions. These are the
 same sums as convolutions of stride 1, of which each makes the pixels of one phase of
 the stride, or all of them as channels. Nor has it one of the gradients of grouped
-convolutions, which are sums of products of matrices. Strided convolutions are as fast
+convolutions, which are sums of products of matrices; XLA for TPU pads their groups to
+the width of its registers, which they fill here. Strided convolutions are as fast
 as they come, and so are their gradients of both orders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -19,9 +20,30 @@ from jaxgan.networks.layers import depth_to_space, plus
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
-def _rearranges() -> bool:
-    """Whether this backend wants the rearranged form: the one place that decides."""
-    return platform() == "cpu"
+def form(plain: Callable, **others: Callable) -> Callable:
+    """What a convolution is on this backend: the one place that decides."""
+    return others.get(platform(), plain)
+
+
+def same(
+    x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
+) -> jax.Array:
+    """`lax.conv` of `[B, H, W, C]` with SAME padding."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        "SAME",
+        dimension_numbers=LAYOUT,
+        feature_group_count=groups,
+    )
+
+
+def plain_transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+    """`lax.conv_transpose` of `[B, H, W, C]` with SAME padding."""
+    return jax.lax.conv_transpose(
+        x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT
+    )
 
 
 def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -93,6 +115,11 @@ def by_depth(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     return depth_to_space(y, stride)
 
 
+def plain_grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`lax.conv` of `[B, H, W, C]` with as many groups as the kernel has."""
+    return same(x, kernel, groups=x.shape[-1] // kernel.shape[2])
+
+
 def grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`lax.conv` with SAME padding and `feature_group_count`, as products of matrices.
 
@@ -138,20 +165,6 @@ def merged(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.Array:
     return jnp.concatenate([same(x, kernel) for x, kernel in parts], -1)
 
 
-def same(
-    x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
-) -> jax.Array:
-    """`lax.conv` of `[B, H, W, C]` with SAME padding."""
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        "SAME",
-        dimension_numbers=LAYOUT,
-        feature_group_count=groups,
-    )
-
-
 class Conv(nn.Module):
     """`nn.Conv` of a square kernel with SAME padding."""
 
@@ -181,12 +194,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        if _rearranges():
-            return transposed(x, kernel, self.stride)
-        strides: Sequence[int] = (self.stride, self.stride)
-        return jax.lax.conv_transpose(
-            x, kernel, strides, "SAME", dimension_numbers=LAYOUT
-        )
+        return form(plain_transposed, cpu=transposed)(x, kernel, self.stride)
 
 
 class GroupedConv(nn.Module):
@@ -203,8 +211,4 @@ class GroupedConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, self.group, x.shape[-1])
         kernel = self.param("kernel", self.kernel_init, shape)
-        if _rearranges():
-            return grouped(x, kernel)
-        if platform() == "tpu":
-            return merged(x, kernel)
-        return same(x, kernel, groups=x.shape[-1] // self.group)
+        return form(plain_grouped, cpu=grouped, tpu=merged)(x, kernel)
