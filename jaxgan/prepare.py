@@ -41,7 +41,8 @@ def prepare(config: Config) -> Plan:
     log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     game = game_of(config, dataset.shape, len(dataset.classes), layout)
-    resident = choose_input(config.input, dataset.nbytes, layout.devices)
+    limit = parallel.resident_limit(layout.devices)
+    resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
     return Plan(config, layout, dataset, game, resident, count, held_out)
 
@@ -159,13 +160,11 @@ def check_batch(config: Config, layout: parallel.Layout) -> None:
         )
 
 
-def choose_input(said: str, nbytes: int, devices: list[Device]) -> bool:
+def choose_input(said: str, nbytes: int, limit: float) -> bool:
     """Whether the set lies on the devices: as said, or if it is small (`auto`)."""
     if said not in ("auto", "device", "host"):
         raise UsageError(f"--input={said}: choose auto, device or host")
-    return said == "device" or (
-        said == "auto" and nbytes <= parallel.resident_limit(devices)
-    )
+    return said == "device" or (said == "auto" and nbytes <= limit)
 
 
 def choose_steps_per_call(config: Config, devices: list[Device], per_epoch: int) -> int:

@@ -117,9 +117,7 @@ def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> prepare.Pla
     prepare.check_batch(config, layout)
     data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     limit = slice_.limit / 4 or 2**31
-    resident = config.input == "device" or (
-        config.input == "auto" and dataset.nbytes <= limit
-    )
+    resident = prepare.choose_input(config.input, dataset.nbytes, limit)
     game: Any = None
     return prepare.Plan(config, layout, dataset, game, resident, 1, None)
 
