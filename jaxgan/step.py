@@ -77,13 +77,7 @@ def make_step(
       around: put around gradient(player, state, batch, key), which reads neither
         optimizers nor running mean, where devices share the rest of the step.
     """
-    own_part = accumulated(loss, parts, unroll)
-
-    def averaged(player, state, batch, key):
-        found = own_part(player, state, batch, key)
-        return jax.lax.pmean(found, axis) if axis else found
-
-    gradient = around(averaged)
+    gradient = around(accumulated(loss, parts, unroll, axis))
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
@@ -113,8 +107,12 @@ def make_step(
     return step
 
 
-def accumulated(loss: Callable, parts: int, unroll: bool) -> Callable:
+def accumulated(
+    loss: Callable, parts: int, unroll: bool, axis: str | None = None
+) -> Callable:
     """Returns gradient(player, state, batch, key) -> (grads, stats, memory, values).
+
+    All are means over the devices of `axis`.
 
     The batch is taken in `parts`, one after the other, which needs so many times less
     memory; means over the batch inside a term or a network are then over one part.
@@ -141,7 +139,11 @@ def accumulated(loss: Callable, parts: int, unroll: bool) -> Callable:
         stats, memory = getattr(state.stats, player), getattr(state.term_state, player)
         return grads, stats, memory, values
 
-    return gradient
+    def averaged(player, state, batch, key):
+        found = gradient(player, state, batch, key)
+        return jax.lax.pmean(found, axis) if axis else found
+
+    return averaged
 
 
 def loop(
