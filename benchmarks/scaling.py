@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SWEEP = "v5e:2x2,v5e:4x4,v5e:8x8,v5e:16x16"
+from jaxgan.planning.flags import SWEEP
+
 WAYS = {
     "pmap": ["--parallel=pmap"],
     "mesh": ["--parallel=mesh"],
