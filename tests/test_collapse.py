@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from data_fixtures import mnist_dir  # noqa: F401
 from games import differs, same
-from test_train import lines, pictures, run, state_of  # noqa: F401
+from test_train import lines, run, state_of
 
 from jaxgan import checkpoint, train, trainer
 from jaxgan.clerk import Collapse
@@ -108,7 +108,7 @@ def test_healthy_runs_are_silent(tmp_path, flags, mnist_dir):  # noqa: F811
 
 
 def test_what_is_not_finite_goes_back_as_often_as_it_may(
-    pictures,  # noqa: F811
+    pictures,
     tmp_path,
     capsys,
 ):
@@ -127,7 +127,7 @@ def test_what_is_not_finite_goes_back_as_often_as_it_may(
     assert all("back to step 1 with other noise" in text for text in backs)
 
 
-def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_path):  # noqa: F811
+def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_path):
     given = {"task": "generate(4)"}
     ten = run(pictures, tmp_path / "a", 10, **given, save_every=5)
     plain = run(pictures, tmp_path / "b", 20, **given, save_every=5)
@@ -147,7 +147,7 @@ def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_pat
 
 @pytest.mark.parametrize(("since", "step"), [(10, 5), (5, 0)])
 def test_what_was_saved_after_the_first_sign_is_not_gone_back_to(
-    pictures,  # noqa: F811
+    pictures,
     tmp_path,
     since,
     step,
@@ -159,7 +159,7 @@ def test_what_was_saved_after_the_first_sign_is_not_gone_back_to(
     assert int(state.step) == step
 
 
-def read_flags(pictures, workdir, steps):  # noqa: F811
+def read_flags(pictures, workdir, steps):
     """The flags of `test_train.run`, for a plan of our own."""
     from test_train import TINY
 

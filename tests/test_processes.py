@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from test_train import argv, lines, pictures, run, state_of, values  # noqa: F401
+from test_train import argv, lines, run, state_of, values
 
 from jaxgan import checkpoint
 from jaxgan.errors import UsageError
@@ -30,7 +30,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def start(pictures, workdir, steps, count, each=(), cwd=None, **other):  # noqa: F811
+def start(pictures, workdir, steps, count, each=(), cwd=None, **other):
     """So many processes of one device each; `each` are flags of their own."""
     address = f"127.0.0.1:{free_port()}"
     environment = {
@@ -84,7 +84,7 @@ def reached(workdir, step, started):
     raise AssertionError(f"no step {step} in two minutes")
 
 
-def test_two_then_four_processes_then_one_train_what_one_trains(pictures, tmp_path):  # noqa: F811
+def test_two_then_four_processes_then_one_train_what_one_trains(pictures, tmp_path):
     # 50 // 8 = 6 steps an epoch; only sums differ in order
     folder = tmp_path / "run"
     codes, said = ended(start(pictures, folder, 10, 2, **SGD))
@@ -106,7 +106,7 @@ def test_two_then_four_processes_then_one_train_what_one_trains(pictures, tmp_pa
     assert [x["step"] for x in lines(whole)] == [x["step"] for x in lines(folder)]
 
 
-def test_runs_and_shards_over_two_processes(pictures, tmp_path):  # noqa: F811
+def test_runs_and_shards_over_two_processes(pictures, tmp_path):
     for name, flags in (
         ("runs", {"runs": 2, "input": "host"}),
         ("shards", {"shard_state": True, **SGD}),
@@ -123,7 +123,7 @@ def test_runs_and_shards_over_two_processes(pictures, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("killed", [0, 1])
 def test_one_that_is_killed_ends_all_and_another_number_resumes(
-    pictures,  # noqa: F811
+    pictures,
     tmp_path,
     killed,
 ):
@@ -147,7 +147,7 @@ def test_one_that_is_killed_ends_all_and_another_number_resumes(
 
 
 @pytest.mark.parametrize("told", [(0, 1), (1,)], ids=["both", "one"])
-def test_a_signal_to_one_stops_all_at_the_same_step(pictures, tmp_path, told):  # noqa: F811
+def test_a_signal_to_one_stops_all_at_the_same_step(pictures, tmp_path, told):
     folder = tmp_path / "run"
     both = start(pictures, folder, 1_000_000, 2, save_every=1_000_000)
     reached(folder, 10, both)
@@ -177,7 +177,7 @@ def test_a_signal_before_training_ends_a_process_too(tmp_path):
     assert ended.returncode == -signal.SIGTERM
 
 
-def test_time_that_is_over_says_so_to_a_supervisor(pictures, tmp_path):  # noqa: F811
+def test_time_that_is_over_says_so_to_a_supervisor(pictures, tmp_path):
     both = start(pictures, tmp_path / "run", 1_000_000, 2, max_minutes=0.25)
     codes, said = ended(both)
     assert codes == [75, 75], said
@@ -185,7 +185,7 @@ def test_time_that_is_over_says_so_to_a_supervisor(pictures, tmp_path):  # noqa:
     assert checkpoint.available(tmp_path / "run" / "checkpoints")
 
 
-def test_an_error_of_one_ends_all_with_its_message(pictures, tmp_path):  # noqa: F811
+def test_an_error_of_one_ends_all_with_its_message(pictures, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "here.npz").write_bytes(Path(pictures).read_bytes())
@@ -200,7 +200,7 @@ def test_an_error_of_one_ends_all_with_its_message(pictures, tmp_path):  # noqa:
     assert not (tmp_path / "run").exists()
 
 
-def test_different_flags_are_refused_by_name(pictures, tmp_path):  # noqa: F811
+def test_different_flags_are_refused_by_name(pictures, tmp_path):
     each = [{"seed": 1}, {"seed": 2}]
     codes, said = ended(start(pictures, tmp_path / "run", 10, 2, each=each))
     assert codes == [2, 2], said
@@ -224,7 +224,7 @@ def test_different_flags_are_refused_by_name(pictures, tmp_path):  # noqa: F811
         ({"parallel": "dmap", "devices": 2}, "--parallel=dmap: choose auto, pmap or"),
     ],
 )
-def test_flags_that_do_not_fit(pictures, tmp_path, capsys, flags, message):  # noqa: F811
+def test_flags_that_do_not_fit(pictures, tmp_path, capsys, flags, message):
     from jaxgan import train
 
     assert train.main(argv(pictures, tmp_path / "new", 20, **flags)) == 2

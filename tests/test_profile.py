@@ -7,10 +7,9 @@ import re
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
-from games import images
 from jax.profiler import ProfileData
+from test_train import TINY
 
 from jaxgan import profiling, train
 from jaxgan.config import Config, parse
@@ -19,27 +18,15 @@ from jaxgan.profiling.account import summed
 from jaxgan.profiling.events import Event, read
 from jaxgan.profiling.origins import around, origins
 
-TINY = {
-    "networks": "small(4)",
-    "task": "generate(4)",
-    "batch_size": 8,
-    "devices": 1,
-    "samples": 4,
-    "score_samples": 16,
-    "held_out": "none",
-}
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """An npz of 50 pictures of 8x8."""
-    path = tmp_path_factory.mktemp("data") / "pictures.npz"
-    np.savez(path, images=np.round((images(50) + 1) * 127.5).astype(np.uint8))
-    return path
-
 
 def run(pictures, workdir, **other):
-    given = {**TINY, **other, "dataset": f"npz:{pictures}", "workdir": workdir}
+    given = {
+        **TINY,
+        "held_out": "none",
+        **other,
+        "dataset": f"npz:{pictures}",
+        "workdir": workdir,
+    }
     return train.main([f"--{name}={value}" for name, value in given.items()])
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from games import same
-from test_train import argv, lines, pictures, run, state_of, values  # noqa: F401
+from test_train import argv, lines, run, state_of, values
 
 from jaxgan import checkpoint, recipe, runs, sample, train
 from jaxgan.config import make
@@ -12,7 +12,7 @@ from jaxgan.workdir import read_config
 
 
 @pytest.fixture(scope="module")
-def three(pictures, tmp_path_factory):  # noqa: F811
+def three(pictures, tmp_path_factory):
     """Seeds 4, 5, 6 for 20 steps."""
     folder = tmp_path_factory.mktemp("three") / "run"
     return run(pictures, folder, 20, runs=3, seed=4)
@@ -28,7 +28,7 @@ def states_of(workdir, step):
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
 
-def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):  # noqa: F811
+def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):
     alone = run(pictures, tmp_path / "alone", 20, seed=5)
     same(runs.one(states_of(three, 20), 1), state_of(alone, 20))
     [told] = [x for x in lines(three) if x["step"] == 20 and "generator/loss" in x]
@@ -40,14 +40,14 @@ def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):  # noqa: F811
         np.testing.assert_allclose(told["std"][name], want)
 
 
-def test_a_resumed_set_of_runs_is_the_same(pictures, three, tmp_path):  # noqa: F811
+def test_a_resumed_set_of_runs_is_the_same(pictures, three, tmp_path):
     run(pictures, tmp_path / "halves", 10, runs=3, seed=4)
     halves = run(pictures, tmp_path / "halves", 20, runs=3, seed=4)
     same(states_of(three, 20), states_of(halves, 20))
     assert values(three) == values(halves)
 
 
-def test_runs_spread_over_devices_and_back(pictures, three, tmp_path):  # noqa: F811
+def test_runs_spread_over_devices_and_back(pictures, three, tmp_path):
     # 3 runs on 3 of the 8 devices; the second half on one, from the host
     spread = {"runs": 3, "seed": 4, "devices": 0}
     run(pictures, tmp_path / "spread", 10, **spread)
@@ -77,7 +77,7 @@ def test_a_run_that_there_is_not(three, tmp_path, capsys):
 
 
 def test_a_run_that_diverges_is_told_of_and_the_others_finish(
-    pictures,  # noqa: F811
+    pictures,
     tmp_path,
 ):
     # the rate is 8e28 in the second step: none is finite, none is moved, none saved bad
@@ -101,7 +101,7 @@ def test_a_run_that_diverges_is_told_of_and_the_others_finish(
         ({"on_collapse": "pray"}, "--on_collapse=pray: choose warn, stop or rollback"),
     ],
 )
-def test_what_runs_cannot_do(pictures, tmp_path, capsys, flags, message):  # noqa: F811
+def test_what_runs_cannot_do(pictures, tmp_path, capsys, flags, message):
     assert train.main(argv(pictures, tmp_path / "new", 20, **flags)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from test_train import finished, pictures, run  # noqa: F401
+from test_train import finished, run  # noqa: F401
 
 from jaxgan import sample
 from jaxgan.core import UsageError
@@ -103,7 +103,7 @@ def test_seeds_in_text():
 
 
 @pytest.fixture(scope="module")
-def labelled(pictures, tmp_path_factory):  # noqa: F811
+def labelled(pictures, tmp_path_factory):
     """A conditional run of a few steps; five classes, 0 to 4."""
     folder = tmp_path_factory.mktemp("labelled") / "run"
     wraps = {"generator_wrap": "embed", "discriminator_wrap": "projection"}

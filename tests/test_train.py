@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from games import images, same
+from games import same
 from PIL import Image
 
 from jaxgan import checkpoint, train
@@ -28,15 +28,6 @@ TINY = {
     "sample_every": 10,
     "save_every": 10,
 }
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    """An npz of 50 pictures of 8x8, with labels."""
-    path = tmp_path_factory.mktemp("data") / "pictures.npz"
-    raw = np.round((images(50) + 1) * 127.5).astype(np.uint8)
-    np.savez(path, images=raw, labels=np.arange(50) % 5)
-    return path
 
 
 def argv(pictures, workdir, steps, **other):
