@@ -1,23 +1,26 @@
 """Convolutions, rearranged where XLA is slow at the plain form.
 
+On a CPU products bound them, of which `winograd` takes fewer where channels are many.
 XLA for CPU has no fast form of the gradients of transposed convolutions. These are the
 same sums as convolutions of stride 1, of which each makes the pixels of one phase of
 the stride, or all of them as channels. Nor has it one of the gradients of grouped
 convolutions, which are sums of products of matrices; XLA for TPU pads their groups to
-the width of its registers, which they fill here. Strided convolutions are as fast
-as they come, and so are their gradients of both orders.
+the width of its registers, which they fill here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgan.backend import platform
-from jaxgan.networks.layers import depth_to_space, plus
+from jaxgan.networks import winograd
+from jaxgan.networks.layers import depth_to_space, plus, space_to_depth
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+Pads = Sequence[tuple[int, int]]
+"""Zeros before and after an image, in each direction."""
 
 
 def form(plain: Callable, **others: Callable) -> Callable:
@@ -39,6 +42,40 @@ def same(
     )
 
 
+def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+    """As `same`, with fewer products where that is faster.
+
+    A convolution with a stride is one without, of an image with the pixels of each
+    `stride x stride` square as channels of one.
+    """
+    k, _, channels, features = kernel.shape
+    window, steps = kernel.shape[:2], (stride, stride)
+    pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, "SAME")
+    leads = [-before % stride for before, _ in pads]
+    taps = max(-(-(lead + k) // stride) for lead in leads)
+    if not pays(x.dtype, taps, channels * stride**2, features):
+        return same(x, kernel, stride)
+    rest = [(0, -size % stride) for size in x.shape[1:3]]
+    x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
+    around = [(lead, stride * taps - lead - k) for lead in leads]
+    kernel = jnp.pad(kernel, [*around, (0, 0), (0, 0)])
+    kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+    kernel = kernel.swapaxes(1, 2).reshape(taps, taps, -1, features)
+    firsts = [-(-before // stride) for before, _ in pads]
+    return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
+
+
+def pays(dtype: jnp.dtype, taps: int, channels: int, features: int) -> bool:
+    """Whether `winograd.convolve` is faster than the plain sums, gradients included.
+
+    What it saves grows with the pairs of channels and features, what its matrices cost
+    with their number.
+    """
+    whole = dtype in (jnp.float32, jnp.float64)
+    saved = channels * features / (channels + features)
+    return whole and 2 <= taps <= 5 and saved >= 32
+
+
 def plain_transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """`lax.conv_transpose` of `[B, H, W, C]` with SAME padding."""
     return jax.lax.conv_transpose(
@@ -47,7 +84,7 @@ def plain_transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
 
 
 def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """`lax.conv_transpose` with SAME padding, in the faster of two forms.
+    """`lax.conv_transpose` with SAME padding, in the fastest of three forms.
 
     Args:
       x: `[B, H, W, C]`.
@@ -57,8 +94,10 @@ def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     Returns:
       `[B, stride * H, stride * W, O]`.
     """
-    few = kernel.shape[-1] < 8
-    return by_depth(x, kernel, stride) if few else by_phases(x, kernel, stride)
+    k, _, channels, features = kernel.shape
+    if pays(x.dtype, depth_taps(k, stride), channels, features * stride**2):
+        return by_depth(x, kernel, stride, winograd.convolve)
+    return (by_depth if features < 8 else by_phases)(x, kernel, stride)
 
 
 def _ahead(k: int, stride: int) -> int:
@@ -79,10 +118,7 @@ def by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
         if not (rows and columns):
             return jnp.zeros((b, height, width, features), x.dtype)
         part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
-        pads = [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
-        return jax.lax.conv_general_dilated(
-            x, part, (1, 1), pads, dimension_numbers=LAYOUT
-        )
+        return padded(x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)])
 
     rows = [jnp.stack([one(r, c) for c in reads], 3) for r in reads]
     return jnp.stack(rows, 2).reshape(b, stride * height, stride * width, features)
@@ -94,24 +130,39 @@ def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
     return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
 
 
-def by_depth(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def padded(x: jax.Array, kernel: jax.Array, pads: Pads) -> jax.Array:
+    """`lax.conv` of `[B, H, W, C]` with stride 1."""
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), pads, dimension_numbers=LAYOUT
+    )
+
+
+def depth_taps(k: int, stride: int) -> int:
+    """Taps of the kernel that makes all phases at once, in each direction."""
+    return -(-(_before(k, stride) + k) // stride)
+
+
+def _before(k: int, stride: int) -> int:
+    """Zeros in front of the kernel that make its taps whole squares of the stride."""
+    return -(_ahead(k, stride) + 1) % stride
+
+
+def by_depth(
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    convolve: Callable[[jax.Array, jax.Array, Pads], jax.Array] = padded,
+) -> jax.Array:
     """As `transposed`, by one convolution to all phases and `depth_to_space`."""
     k, _, channels, features = kernel.shape
-    ahead = _ahead(k, stride)
-    low = -(ahead // stride)
-    before = stride - 1 - (ahead + stride * low)
-    taps = -(-(before + k) // stride)
+    first, taps = _ahead(k, stride) // stride, depth_taps(k, stride)
+    before = _before(k, stride)
     after = stride * taps - before - k
     kernel = jnp.pad(kernel, [(before, after), (before, after), (0, 0), (0, 0)])
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
     kernel = kernel[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
-    y = jax.lax.conv_general_dilated(
-        x,
-        kernel.reshape(taps, taps, channels, -1),
-        (1, 1),
-        [(-low, taps - 1 + low)] * 2,
-        dimension_numbers=LAYOUT,
-    )
+    kernel = kernel.reshape(taps, taps, channels, -1)
+    y = convolve(x, kernel, [(first, taps - 1 - first)] * 2)
     return depth_to_space(y, stride)
 
 
@@ -178,7 +229,7 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = same(x, kernel, self.stride)
+        y = form(same, cpu=reduced)(x, kernel, self.stride)
         return plus(y, bias)
 
 
