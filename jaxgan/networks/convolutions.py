@@ -53,7 +53,8 @@ def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, "SAME")
     leads = [-before % stride for before, _ in pads]
     taps = max(-(-(lead + k) // stride) for lead in leads)
-    if not pays(x.dtype, taps, channels * stride**2, features):
+    sides = [-(-size // stride) for size in x.shape[1:3]]
+    if not pays(x.dtype, sides, taps, channels * stride**2, features):
         return same(x, kernel, stride)
     rest = [(0, -size % stride) for size in x.shape[1:3]]
     x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
@@ -65,15 +66,18 @@ def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
 
 
-def pays(dtype: jnp.dtype, taps: int, channels: int, features: int) -> bool:
+def pays(
+    dtype: jnp.dtype, sides: Sequence[int], taps: int, channels: int, features: int
+) -> bool:
     """Whether `winograd.convolve` is faster than the plain sums, gradients included.
 
     What it saves grows with the pairs of channels and features, what its matrices cost
-    with their number.
+    with their number; more so where it cuts images into blocks.
     """
-    whole = dtype in (jnp.float32, jnp.float64)
-    saved = channels * features / (channels + features)
-    return whole and 2 <= taps <= 5 and saved >= 32
+    if dtype not in (jnp.float32, jnp.float64) or not 2 <= taps <= 5:
+        return False
+    least = 16 if max(sides) <= winograd.BLOCK else 32
+    return channels * features / (channels + features) >= least
 
 
 def plain_transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -95,7 +99,8 @@ def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
       `[B, stride * H, stride * W, O]`.
     """
     k, _, channels, features = kernel.shape
-    if pays(x.dtype, depth_taps(k, stride), channels, features * stride**2):
+    taps = depth_taps(k, stride)
+    if pays(x.dtype, x.shape[1:3], taps, channels, features * stride**2):
         return by_depth(x, kernel, stride, winograd.convolve)
     return (by_depth if features < 8 else by_phases)(x, kernel, stride)
 
