@@ -46,7 +46,7 @@ def rows_of(measured: dict[str, Any]) -> list[Row]:
         low, middle, high = quartiles(found["windows"])
         speed = work / middle if work else None
         top = best.get(found["arithmetic"])
-        against = rival(found["arithmetic"], contestants)
+        against = rival(name, contestants)
         row |= {
             "ms_per_step": 1e3 * middle,
             "quartiles": [1e3 * low, 1e3 * high],
@@ -77,11 +77,15 @@ def ceilings(found: dict[str, Any]) -> dict[str, float]:
     return best
 
 
-def rival(arithmetic: str, contestants: dict[str, Any]) -> str | None:
-    """Who of ours is compared: the first in this arithmetic, else the first."""
+def rival(name: str, contestants: dict[str, Any]) -> str | None:
+    """Who of ours is compared: in the same arithmetic and pages, if there is one."""
+
+    def alike(other: str) -> tuple[bool, bool]:
+        same = contestants[other]["arithmetic"] == contestants[name]["arithmetic"]
+        return same, ("huge" in other) == ("huge" in name)
+
     ours = [n for n, f in contestants.items() if n.startswith(OURS) and "windows" in f]
-    same = [n for n in ours if contestants[n]["arithmetic"] == arithmetic]
-    return next(iter(same + ours), None)
+    return max(ours, key=alike, default=None)
 
 
 def ratio(peer: dict[str, Any], ours: dict[str, Any]) -> float | None:

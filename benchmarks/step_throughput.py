@@ -28,9 +28,10 @@ from jaxgan.config import make
 
 PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
 VARIANTS = {
-    "cpu": "ours:float32,ours:mixed,pytorch:eager,pytorch:channels_last,"
-    "pytorch:channels_last+expert,pytorch:channels_last+expert+passive,"
-    "pytorch:compile,keras_tf:function,keras_tf:function_jit",
+    "cpu": "ours:float32,ours:mixed,ours:float32+huge,pytorch:eager,"
+    "pytorch:channels_last,pytorch:channels_last+expert,"
+    "pytorch:channels_last+expert+passive,pytorch:channels_last+expert+huge,"
+    "pytorch:compile,keras_tf:function,keras_tf:function+huge,keras_tf:function_jit",
     "gpu": "ours:float32,ours:mixed,ours:highest,pytorch:eager,pytorch:tf32,"
     "pytorch:tf32+channels_last+expert,pytorch:tf32+compile,"
     "pytorch:tf32+reduce_overhead,pytorch:tf32+max_autotune,pytorch:tf32+graphs,"
@@ -47,8 +48,11 @@ CEILINGS = {
 FLAGS = {"residual": {"augment": ""}}
 """What is left out of our own steps, because no peer has it."""
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
-ENVIRONMENT = {"passive": {"OMP_WAIT_POLICY": "PASSIVE"}}
-"""What a switch of a variant is, before the process starts."""
+ENVIRONMENT = {
+    "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "huge": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+}
+"""Switches that are nothing but what a process starts with."""
 
 
 class Entry(NamedTuple):
@@ -151,8 +155,9 @@ def enter(
     game = Game({}, {}, patience)
     for entry in entries:
         switches = entry.variant.split("+")
-        env = [ENVIRONMENT[switch] for switch in switches if switch in ENVIRONMENT]
-        own = {**job, "variant": entry.variant, "env": dict(*env)}
+        env = {k: v for s in switches for k, v in ENVIRONMENT.get(s, {}).items()}
+        variant = "+".join(s for s in switches if s not in ENVIRONMENT)
+        own = {**job, "variant": variant, "env": env}
         worker = stack.enter_context(protocol.started(entry.module, own))
         said = protocol.answer(worker, patience)
         game.found[entry.name] = said

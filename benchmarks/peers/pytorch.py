@@ -9,7 +9,6 @@ Switches of a variant, joined by `+`:
   compile        both networks through `torch.compile`; with `reduce_overhead` or
                  `max_autotune` in that mode
   autocast       bfloat16
-  passive        threads sleep while they wait (OMP_WAIT_POLICY); the driver sees to it
   tf32           on CUDA, TF32 in products and convolutions; without it in neither
   graphs         on CUDA, the whole step recorded once as a CUDA graph
 """
@@ -26,9 +25,7 @@ from peers.torch_recipes import LOSSES, RECIPES, Recipe
 
 MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
 CUDA = {"tf32", "graphs", "reduce_overhead", "max_autotune"}
-SWITCHES = CUDA | {
-    *("eager", "channels_last", "expert", "compile", "autocast", "passive")
-}
+SWITCHES = CUDA | {"eager", "channels_last", "expert", "compile", "autocast"}
 DECAY = 0.998
 """Of the running mean; ours changes with the step, at the same price."""
 
