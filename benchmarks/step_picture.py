@@ -1,6 +1,7 @@
 """The rows of `step_throughput.py` as bars, a panel for each preset, shape and batch.
 
-python benchmarks/step_picture.py steps.json steps.png
+python benchmarks/step_picture.py steps.json steps.png  # all, or those of a batch:
+python benchmarks/step_picture.py steps.json steps.png 128
 """
 
 import json
@@ -86,5 +87,12 @@ def _fitting(reason: str) -> str:
     return text if len(text) < 62 else text[:60] + "..."
 
 
+def main() -> None:
+    """Draws what is asked for."""
+    source, target, *batch = sys.argv[1:]
+    rows = json.loads(Path(source).read_text())["rows"]
+    draw(Path(target), [r for r in rows if not batch or str(r["batch_size"]) in batch])
+
+
 if __name__ == "__main__":
-    draw(Path(sys.argv[2]), json.loads(Path(sys.argv[1]).read_text())["rows"])
+    main()

@@ -94,9 +94,50 @@ def ratio(peer: dict[str, Any], ours: dict[str, Any]) -> float | None:
     return statistics.median(p / o for p, o in pairs) if pairs else None
 
 
-def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
-    """A table for each preset, shape and batch size."""
+OVERVIEW = [
+    *("preset", "shape", "batch x updates", "jaxgan ms/step", "of the ceiling"),
+    *("x PyTorch eager", "x best PyTorch", "x Keras", "x Keras, XLA"),
+]
+
+
+def overview(measured: Iterable[dict[str, Any]]) -> list[str]:
+    """A row for each preset, shape and batch size: ours, in float32, beside others."""
     lines = []
+    for one in measured:
+        rows = [row for row in rows_of(one) if row.get("arithmetic") != "bfloat16"]
+        ours = next((r for r in rows if r["contestant"].startswith(OURS)), None)
+        if ours and "error" not in ours:
+            lines.append(overview_cells(ours, rows))
+    return table(OVERVIEW, lines)
+
+
+def overview_cells(ours: Row, rows: list[Row]) -> list[str]:
+    """How many times as fast ours is; beside the best, in brackets which that is."""
+    faster = {
+        row["contestant"]: row["ours_times_as_fast"]
+        for row in rows
+        if row.get("ours_times_as_fast") and not row["contestant"].startswith(OURS)
+    }
+    torch = {k.partition(" ")[2]: v for k, v in faster.items() if "pytorch" in k}
+    best = min(torch, key=torch.__getitem__, default="")
+    share = ours["share_of_ceiling"]
+    return [
+        ours["preset"],
+        "x".join(map(str, ours["shape"])),
+        f"{ours['batch_size']} x {ours['d_updates']}",
+        short(ours["ms_per_step"]),
+        _text(share and 100 * share, ".0f", " %"),
+        _text(torch.get("eager"), ".2f"),
+        _text(torch.get(best), ".2f", f" ({best})"),
+        _text(faster.get("keras function"), ".2f"),
+        _text(faster.get("keras function_jit"), ".2f"),
+    ]
+
+
+def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
+    """An overview, and a table for each preset, shape and batch size."""
+    measured = list(measured)
+    lines = [*overview(measured), ""]
     for one in measured:
         asked = one["asked"]
         shape = "x".join(map(str, asked["shape"]))

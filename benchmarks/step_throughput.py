@@ -28,10 +28,9 @@ from jaxgan.config import make
 
 PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
 VARIANTS = {
-    "cpu": "ours:float32,ours:mixed,ours:float32+huge,pytorch:eager,"
-    "pytorch:channels_last,pytorch:channels_last+expert,"
-    "pytorch:channels_last+expert+passive,pytorch:channels_last+expert+huge,"
-    "pytorch:compile,keras_tf:function,keras_tf:function+huge,keras_tf:function_jit",
+    "cpu": "ours:float32,ours:mixed,pytorch:eager,pytorch:channels_last,"
+    "pytorch:channels_last+expert,pytorch:channels_last+expert+passive,"
+    "pytorch:compile,keras_tf:function,keras_tf:function_jit",
     "gpu": "ours:float32,ours:mixed,ours:highest,pytorch:eager,pytorch:tf32,"
     "pytorch:tf32+channels_last+expert,pytorch:tf32+compile,"
     "pytorch:tf32+reduce_overhead,pytorch:tf32+max_autotune,pytorch:tf32+graphs,"
