@@ -107,7 +107,7 @@ def overview(measured: Iterable[dict[str, Any]]) -> list[str]:
         rows = [row for row in rows_of(one) if row.get("arithmetic") != "bfloat16"]
         ours = next((r for r in rows if r["contestant"].startswith(OURS)), None)
         if ours and "error" not in ours:
-            lines.append(overview_cells(ours, rows))
+            lines.append([named(one["asked"]), *overview_cells(ours, rows)])
     return table(OVERVIEW, lines)
 
 
@@ -122,7 +122,6 @@ def overview_cells(ours: Row, rows: list[Row]) -> list[str]:
     best = min(torch, key=torch.__getitem__, default="")
     share = ours["share_of_ceiling"]
     return [
-        ours["preset"],
         "x".join(map(str, ours["shape"])),
         f"{ours['batch_size']} x {ours['d_updates']}",
         short(ours["ms_per_step"]),
@@ -142,11 +141,17 @@ def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
         asked = one["asked"]
         shape = "x".join(map(str, asked["shape"]))
         lines += [
-            f"**{asked['preset']}**, {shape}, batch {asked['batch_size']} x "
+            f"**{named(asked)}**, {shape}, batch {asked['batch_size']} x "
             f"{asked['d_updates']}, {flop_text(one['flops_per_step'])} a step"
         ]
         lines += ["", *table(HEAD, map(cells, rows_of(one))), "", summary(one), ""]
     return lines
+
+
+def named(asked: dict[str, Any]) -> str:
+    """The preset, with its networks where they are not its own."""
+    networks = asked.get("flags", {}).get("networks")
+    return f"{asked['preset']} {networks}" if networks else asked["preset"]
 
 
 def flop_text(work: float | None) -> str:

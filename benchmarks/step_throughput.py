@@ -17,6 +17,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,6 +115,7 @@ def flags() -> argparse.Namespace:
     add("--presets", default=",".join((*PRESETS, "dcgan")), help="names, by comma")
     add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
     add("--batch_sizes", default="0", help="by comma; 0 for each preset's own")
+    add("--networks", default="", help="such as small(8)|small(32), of ours alone")
     add("--variants", help="MODULE:VARIANT by comma; see benchmarks/peers/")
     add("--steps_per_call", type=int, default=0, help="of ours; 0: the default")
     add("--seconds", type=float, default=2.0, help="a window")
@@ -122,29 +124,37 @@ def flags() -> argparse.Namespace:
     add("--patience", type=float, default=600.0, help="seconds for any answer")
     for name in ("out", "markdown", "picture"):
         add(f"--{name}", help=f"a file for the {name if name != 'out' else 'JSON'}")
-    return parser.parse_args()
+    said = parser.parse_args()
+    if said.networks and {e.module for e in entries_of(said.variants or "")} != {
+        "ours"
+    }:
+        parser.error(
+            "--networks: peers have the preset's own; add --variants=ours:float32"
+        )
+    return said
 
 
 def entries_of(text: str) -> list[Entry]:
     """Contestants from `ours:float32,pytorch:eager`."""
-    return [Entry(*one.split(":")) for one in text.split(",")]
+    return [Entry(*one.split(":")) for one in text.split(",") if one]
 
 
 def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What is measured: each preset with each shape and batch size."""
-    for preset in said.presets.split(","):
-        for shape in said.shapes.split(","):
-            for batch in said.batch_sizes.split(","):
-                config = make(preset=preset)
-                yield {
-                    "preset": preset,
-                    "shape": [int(side) for side in shape.split("x")],
-                    "batch_size": int(batch) or config.batch_size,
-                    "d_updates": config.d_updates,
-                    "examples": said.examples,
-                    "steps_per_call": said.steps_per_call,
-                    "flags": FLAGS.get(preset, {}),
-                }
+    lists = (said.presets, said.shapes, said.batch_sizes)
+    each = product(*(text.split(",") for text in lists), said.networks.split("|"))
+    for preset, shape, batch, networks in each:
+        config = make(preset=preset)
+        own = {"networks": networks} if networks else {}
+        yield {
+            "preset": preset,
+            "shape": [int(side) for side in shape.split("x")],
+            "batch_size": int(batch) or config.batch_size,
+            "d_updates": config.d_updates,
+            "examples": said.examples,
+            "steps_per_call": said.steps_per_call,
+            "flags": {**FLAGS.get(preset, {}), **own},
+        }
 
 
 def enter(

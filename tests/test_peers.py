@@ -397,6 +397,28 @@ def test_rows():
     assert json.dumps([ours, peer, none])
 
 
+def test_overview():
+    asked = {"preset": "mlp", "shape": [2], "batch_size": 10, "d_updates": 2}
+    measured = {
+        "asked": asked | {"flags": {"networks": "mlp(8)"}},
+        "contestants": {
+            "jaxgan mixed": window([9.0]) | {"arithmetic": "bfloat16"},
+            "jaxgan float32": window([2.0]),
+            "jaxgan float32+huge": window([1.0]),
+            "pytorch eager": window([8.0]),
+            "pytorch expert": window([6.0]),
+            "pytorch expert+huge": window([4.0]),  # beside ours with huge pages
+            "pytorch autocast": window([1.0]) | {"arithmetic": "bfloat16"},
+            "keras function": window([1.0]),
+        },
+        "ceilings": {},
+        "flops_per_step": 16e9,
+    }
+    *_, row = step_rows.overview([measured])
+    cells = ["mlp mlp(8)", "2", "10 x 2", "2,000", "", "4.00", "3.00 (expert)", "0.50"]
+    assert row == f"| {' | '.join(cells)} |  |"
+
+
 @pytest.mark.parametrize("module", [protocol, step_rows])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
