@@ -125,12 +125,9 @@ def flags() -> argparse.Namespace:
     for name in ("out", "markdown", "picture"):
         add(f"--{name}", help=f"a file for the {name if name != 'out' else 'JSON'}")
     said = parser.parse_args()
-    if said.networks and {e.module for e in entries_of(said.variants or "")} != {
-        "ours"
-    }:
-        parser.error(
-            "--networks: peers have the preset's own; add --variants=ours:float32"
-        )
+    modules = {entry.module for entry in entries_of(said.variants or "")}
+    if said.networks and modules != {"ours"}:
+        parser.error("--networks: not of peers; add --variants=ours:float32")
     return said
 
 

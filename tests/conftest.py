@@ -23,3 +23,11 @@ def pictures(tmp_path_factory):
     raw = np.round((images(50) + 1) * 127.5).astype(np.uint8)
     np.savez(path, images=raw, labels=np.arange(50) % 5)
     return path
+
+
+@pytest.fixture(scope="session")
+def finished(pictures, tmp_path_factory):
+    """A run of 20 steps."""
+    from test_train import run
+
+    return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from test_train import finished, run  # noqa: F401
+from test_train import run
 
 from jaxgan import sample
 from jaxgan.core import UsageError
@@ -21,13 +21,13 @@ def arrays(path):
         return file[file.files[0]]
 
 
-def test_arrays_are_images_in_the_datas_own_type(finished, tmp_path):  # noqa: F811
+def test_arrays_are_images_in_the_datas_own_type(finished, tmp_path):
     assert draw(finished, tmp_path / "a.npz", "--n=5") == 0
     assert arrays(tmp_path / "a.npz").shape == (5, 8, 8, 1)
     assert arrays(tmp_path / "a.npz").dtype == np.uint8
 
 
-def test_a_seed_is_a_set_of_samples(finished, tmp_path):  # noqa: F811
+def test_a_seed_is_a_set_of_samples(finished, tmp_path):
     draw(finished, tmp_path / "a.npz", "--n=5")
     draw(finished, tmp_path / "b.npz", "--n=300", "--seed=0-1")
     a, b = (arrays(tmp_path / f"{x}.npz") for x in ("a", "b-seed0"))
@@ -36,7 +36,7 @@ def test_a_seed_is_a_set_of_samples(finished, tmp_path):  # noqa: F811
     assert (arrays(tmp_path / "b-seed1.npz")[:5] != a).any()
 
 
-def test_checkpoints_by_step_and_name(finished, tmp_path):  # noqa: F811
+def test_checkpoints_by_step_and_name(finished, tmp_path):
     for name, flag in (
         ("last", "--checkpoint=last"),
         ("twenty", "--step=20"),
@@ -54,7 +54,7 @@ def test_checkpoints_by_step_and_name(finished, tmp_path):  # noqa: F811
     assert any((best == x).all() for x in either)
 
 
-def test_a_grid_and_an_interpolation(finished, tmp_path):  # noqa: F811
+def test_a_grid_and_an_interpolation(finished, tmp_path):
     draw(finished, tmp_path / "grid.png", "--n=9")
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.width == grid.height
@@ -78,7 +78,7 @@ def test_a_grid_and_an_interpolation(finished, tmp_path):  # noqa: F811
         (["--out=no/such/place.png"], "there is no folder"),
     ],
 )
-def test_bad_requests(finished, tmp_path, capsys, flags, message):  # noqa: F811
+def test_bad_requests(finished, tmp_path, capsys, flags, message):
     assert draw(finished, tmp_path / "a.png", *flags) == 2
     said = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error: ")]
     assert len(said) == 1
@@ -118,6 +118,6 @@ def test_classes_are_drawn_in_turn_or_the_one_asked_for(labelled, tmp_path):
     assert same == [i % 5 == 2 for i in range(12)]
 
 
-def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):  # noqa: F811
+def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):
     assert draw(labelled, tmp_path / "a.npz", "--label=7") == 2
     assert "--label: no class '7': There is: 0, 1, 2, 3, 4" in capsys.readouterr().err

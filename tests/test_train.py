@@ -70,12 +70,6 @@ def state_of(workdir, step):
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
 
-@pytest.fixture(scope="session")
-def finished(pictures, tmp_path_factory):
-    """A run of 20 steps."""
-    return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)
-
-
 def test_a_run_leaves_what_it_promises(finished):
     config = json.loads((finished / "config.json").read_text())
     assert (config["batch_size"], config["steps"]) == (8, 20)

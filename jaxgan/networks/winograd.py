@@ -72,12 +72,12 @@ def convolve(
     counts = [-(-size // BLOCK) for size in wanted]
     blocks = [-(-size // count) for size, count in zip(wanted, counts, strict=True)]
     if counts == [1, 1]:
-        sides = (Side(x.shape[i + 1], blocks[i], pads[i][0]) for i in (0, 1))
-        return whole(x, kernel, *sides)
-    for axis in (1, 2):
-        block, (before, _) = blocks[axis - 1], pads[axis - 1]
-        x = windows(x, axis, counts[axis - 1], block, block + k - 1, before)
-    y = whole(x, kernel, *(Side(block + k - 1, block, 0) for block in blocks))
+        own = (Side(x.shape[i + 1], blocks[i], pads[i][0]) for i in (0, 1))
+        return whole(x, kernel, *own)
+    sides = [Side(block + k - 1, block, 0) for block in blocks]
+    for i in (0, 1):
+        x = windows(x, i + 1, counts[i], sides[i]._replace(before=pads[i][0]))
+    y = whole(x, kernel, *sides)
     y = y.reshape(*counts[::-1], -1, *blocks, features).transpose(2, 1, 3, 0, 4, 5)
     y = y.reshape(len(y), counts[0] * blocks[0], counts[1] * blocks[1], features)
     return y[:, : wanted[0], : wanted[1]]
@@ -99,16 +99,14 @@ def whole(x: jax.Array, kernel: jax.Array, rows: Side, columns: Side) -> jax.Arr
     return y.transpose(2, 0, 1, 3)
 
 
-def windows(
-    x: jax.Array, axis: int, count: int, block: int, size: int, before: int
-) -> jax.Array:
+def windows(x: jax.Array, axis: int, count: int, side: Side) -> jax.Array:
     """What each of `count` blocks of outputs reads along an axis, as more examples."""
-    starts = range(0, count * block, block)
+    starts = range(0, count * side.outputs, side.outputs)
     pads = [(0, 0)] * x.ndim
-    pads[axis] = (before, starts[-1] + size - before - x.shape[axis])
+    pads[axis] = (side.before, starts[-1] + side.size - side.before - x.shape[axis])
     x = jnp.pad(x, pads)
     return jnp.concatenate(
-        [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in starts]
+        [jax.lax.slice_in_dim(x, i, i + side.size, axis=axis) for i in starts]
     )
 
 
