@@ -1,4 +1,4 @@
-"""The two ways a program of ours ends early, each with one line to the user."""
+"""The two errors that end a program with one line, and the text of such lines."""
 
 
 class UsageError(ValueError):
@@ -13,3 +13,27 @@ class TrainingError(RuntimeError):
 
     Programs print the message on one line and exit with code 1.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without its final full stop.
+
+    >>> first_line(ValueError("No such split.\\n\\nTraceback ..."))
+    'No such split'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def printable(text: str) -> str:
+    r"""Escapes the characters of `text` that a terminal would act on.
+
+    File and class names may hold any character; escape codes, line breaks and
+    bidirectional controls must not reach a terminal or a log.
+
+    >>> printable("a\x1b[31m\nb")
+    'a\\x1b[31m\\nb'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )

@@ -6,7 +6,6 @@ not at all, so that a program killed at any moment leaves a folder that can go o
 
 import fcntl
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.errors import UsageError
+from jaxgan.files import atomic_write
 
 OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
 """What a run writes besides config.json: such a folder is not a new one."""
@@ -90,22 +90,7 @@ def truncate_metrics(path: str | Path, step: int) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     kept = b"".join(line for line in lines if _is_until(line, step))
     if kept != b"".join(lines):
-        write_atomically(file, kept)
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Writes a file such that it is never seen in part, not even after a power cut."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as temporary:
-            temporary.write(content)
-            temporary.flush()
-            os.fchmod(temporary.fileno(), 0o644)
-            os.fsync(temporary.fileno())
-        os.replace(name, file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        atomic_write(file, kept)
 
 
 def _is_until(line: bytes, step: int) -> bool:
@@ -204,4 +189,4 @@ def _read(path: Path, name: str) -> dict[str, Any]:
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
-    write_atomically(file, (json.dumps(content, indent=2) + "\n").encode())
+    atomic_write(file, (json.dumps(content, indent=2) + "\n").encode())

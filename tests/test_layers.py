@@ -7,7 +7,7 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core"],
+    ["core", "files"],
     ["spec", "backend", "maintenance", "parsing"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],

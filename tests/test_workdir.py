@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxgan import workdir
+from jaxgan import files, workdir
 from jaxgan.errors import UsageError
 from jaxgan.workdir import differences, open_workdir, read_config, read_data
 
@@ -47,7 +47,7 @@ def test_a_new_folder_gets_config_and_data(tmp_path):
 
 def test_the_config_is_written_first(tmp_path, monkeypatch):
     written = []
-    monkeypatch.setattr(workdir, "write_atomically", lambda f, _: written.append(f))
+    monkeypatch.setattr(workdir, "atomic_write", lambda f, _: written.append(f))
     opened(tmp_path)
     assert [file.name for file in written] == ["config.json", "data.json"]
 
@@ -179,10 +179,10 @@ def test_one_program_at_a_time_until_it_ends_even_by_kill_9(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from jaxgan.workdir import write_atomically
+from jaxgan.files import atomic_write
 number = 0
 while True:
-    write_atomically(Path(sys.argv[1]), (f"{number} " * 50_000).encode())
+    atomic_write(Path(sys.argv[1]), (f"{number} " * 50_000).encode())
     if not number:
         print("written", flush=True)
     number += 1
@@ -213,7 +213,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        workdir.write_atomically(file, b"new")
+        files.atomic_write(file, b"new")
     assert os.listdir(tmp_path) == ["config.json"]
     assert file.read_text() == "old"
 

@@ -5,8 +5,8 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
-from jaxgan.data.quiet import first_line, missing_module, needs_module, quietly
-from jaxgan.errors import UsageError
+from jaxgan.data.quiet import missing_module, needs_module, quietly
+from jaxgan.errors import UsageError, first_line
 
 OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
 

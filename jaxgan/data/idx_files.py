@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.data.packages import PACKAGES
-from jaxgan.data.quiet import first_line, quietly
+from jaxgan.data.quiet import quietly
 from jaxgan.data.wanted import Search, Unavailable, is_right, put, search_for
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, first_line
 
 PROBE_SECONDS = 4.0
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.data.quiet import first_line
 from jaxgan.data.wanted import Search, Unavailable, put
+from jaxgan.errors import first_line
 
 SECONDS = 300.0
 """What one package may take to arrive."""

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from jaxgan.data import idx_sets
 from jaxgan.data.idx_files import unreachable
-from jaxgan.data.quiet import first_line, missing_module, needs_module, quietly
-from jaxgan.errors import UsageError
+from jaxgan.data.quiet import missing_module, needs_module, quietly
+from jaxgan.errors import UsageError, first_line
 
 LOG = logging.getLogger("jaxgan")
 

@@ -26,16 +26,6 @@ def quietly() -> Iterator[None]:
         tqdm_utils.enable_progress_bar()
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, without its later lines and its last full stop.
-
-    >>> first_line(ValueError("No such split.\\n\\nTraceback ..."))
-    'No such split'
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".:") if lines else type(error).__name__
-
-
 def missing_module(error: BaseException | None) -> str | None:
     """The module whose absence lies behind an error, None if there is none."""
     while error is not None:

@@ -12,10 +12,9 @@ from jaxgan.data import cache, prepare
 from jaxgan.data.builders import open_builder
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.pictures import decode, dtype_of, example_shape
-from jaxgan.data.quiet import first_line
 from jaxgan.data.resize import Frame
 from jaxgan.data.tfrecord import TFRecords
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, first_line
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 

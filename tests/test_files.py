@@ -1,0 +1,38 @@
+"""Paths as users write them."""
+
+from pathlib import Path
+
+import pytest
+
+from jaxgan.errors import UsageError
+from jaxgan.files import local_path
+
+
+def test_home_is_expanded(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert local_path("--workdir", "~/runs") == Path("/home/ada/runs")
+    assert local_path("--workdir", "runs/~") == Path("runs/~")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gs://bucket/run", "only local folders"),
+        ("s3://x", "only local folders"),
+        ("file:///tmp/x", "only local folders"),
+        ("~nobody-of-that-name/x", "no such home folder"),
+        ("a\0b", "NUL"),
+        ("x" * 300, "at most 255 bytes"),
+        ("ü" * 200, "at most 255 bytes"),
+    ],
+)
+def test_impossible_paths_are_refused_in_one_line(text, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        local_path("--workdir", text)
+    assert str(caught.value).startswith("--workdir=")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("text", ["a:b", "x/gs://y", "C:\\runs", ""])
+def test_other_paths_stay(text):
+    assert str(local_path("--out", text)) == str(Path(text))
