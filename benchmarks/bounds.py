@@ -53,6 +53,17 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def named(row: dict[str, Any]) -> tuple[str, str]:
+    """The preset and the slice of a row."""
+    return row["preset"], row["topology"]
+
+
+def table_of(rows: list[dict[str, Any]]) -> list[str]:
+    """Lines of Markdown."""
+    lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
+    return lines + ["| " + " | ".join(cells(row)) + " |" for row in rows]
+
+
 def main() -> None:
     """Compiles what the flags ask for, and rewrites the files after each."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -64,16 +75,18 @@ def main() -> None:
     parser.add_argument("--markdown", default="")
     said = parser.parse_args()
     settle(tuple(said.topologies.split(",")))
-    lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     rows = []
+    if Path(said.out).exists():  # rows of earlier calls stay
+        rows = json.loads(Path(said.out).read_text())
     for preset in said.presets.split(","):
         for topology in said.topologies.split(","):
-            rows.append(row(preset, topology, said.precision))
-            lines.append("| " + " | ".join(cells(rows[-1])) + " |")
-            print(lines[-1], flush=True)
+            new = row(preset, topology, said.precision)
+            print(" | ".join(cells(new)), flush=True)
+            rows = [one for one in rows if named(one) != named(new)] + [new]
+            rows.sort(key=lambda one: list(PRESETS).index(one["preset"]))
             Path(said.out).write_text(json.dumps(rows, indent=1) + "\n")
             if said.markdown:
-                Path(said.markdown).write_text("\n".join(lines) + "\n")
+                Path(said.markdown).write_text("\n".join(table_of(rows)) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from arms import about
+from arms import about, table
 from overhead import against_bare, config_of, show
 from PIL import Image
 
@@ -102,6 +102,11 @@ def cells(row: dict) -> list[str]:
     ]
 
 
+def table_of(found: dict) -> list[str]:
+    """Lines of Markdown."""
+    return table([*HEAD, "overhead"], [cells(row) for row in found["rows"]])
+
+
 def main() -> None:
     """Measures every source, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(
@@ -127,9 +132,9 @@ def main() -> None:
             for name, dataset in sources.items()
             for place in ("device", "host")
         ]
-    show([*HEAD, "overhead"], [cells(row) for row in rows])
+    found = {**known, "preset": said.preset, "rows": rows}
+    show(table_of(found))
     if said.out:
-        found = {**known, "preset": said.preset, "rows": rows}
         Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
 
 

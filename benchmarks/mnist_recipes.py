@@ -13,7 +13,7 @@ Of a conditional recipe also the share that is read as the digit that was asked 
 
 import argparse
 import json
-import signal
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import scipy.linalg
+from arms import about, table
 
 from jaxgan import data
 from jaxgan.program import keep_compiled
@@ -45,6 +46,11 @@ ARMS = {
     **{name: [f"--preset={name}"] for name in ("wgan-gp", "sngan")},
     **{name: [f"--preset={name}"] for name in ("projection", "acgan", "infogan")},
 }
+
+HEAD = [
+    *("recipe", "budget", "steps", "confident", "classes", "rarest", "Frechet"),
+    "as asked",
+]
 
 
 class Classifier(nn.Module):
@@ -132,14 +138,34 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
     }
 
 
-def train_for(minutes: float, workdir: Path, flags: list[str]) -> None:
-    """Trains by the command line and ends it with SIGTERM, which saves."""
-    run = [sys.executable, "-m", "jaxgan.train", "--dataset=mnist", "--steps=10000000"]
+def train_for(budget: list[str], workdir: Path, flags: list[str]) -> list[str]:
+    """Trains by the command line within a budget; returns the command.
+
+    A run whose time is over saves and exits with 75.
+    """
+    run = ["-m", "jaxgan.train", "--dataset=mnist", *budget, *flags]
+    command = [sys.executable, *run, f"--workdir={workdir}"]
     with (workdir.parent / f"{workdir.name}.log").open("w") as log:
-        process = subprocess.Popen([*run, f"--workdir={workdir}", *flags], stderr=log)
-    time.sleep(60 * minutes)
-    process.send_signal(signal.SIGTERM)
-    process.wait(timeout=600)
+        code = subprocess.run(command, stderr=log).returncode
+    if code not in (0, 75):
+        raise SystemExit(f"{workdir}: exit code {code}, see {log.name}")
+    return ["python", *run]
+
+
+def cells(row: dict) -> list[str]:
+    """A row of the table."""
+    asked = row["as_asked"]
+    return [
+        *(row["arm"], row["budget"], f"{row['steps']:,}"),
+        *(f"{100 * row['confident']:.1f} %", str(row["classes"])),
+        *(f"{100 * row['rarest']:.1f} %", f"{row['frechet']:.1f}"),
+        "" if asked is None else f"{100 * asked:.1f} %",
+    ]
+
+
+def table_of(found: dict) -> list[str]:
+    """Lines of Markdown."""
+    return table(HEAD, [cells(row) for row in found["rows"]])
 
 
 def main() -> None:
@@ -148,34 +174,41 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=5, help="per arm, start included"
     )
+    parser.add_argument("--steps", type=int, help="per arm, in place of --minutes")
     parser.add_argument("--arms", default=",".join(ARMS), help="which, by comma")
     parser.add_argument("--judge", help="only judge this workdir")
     parser.add_argument("--checkpoint", default="last", help="last or best")
     parser.add_argument("--data_dir", help="TFDS's folder")
     parser.add_argument("--folder", default="runs/recipes", help="where the runs go")
-    parser.add_argument("--out", help="a JSON file")
+    parser.add_argument("--out", help="a JSON file, which is added to")
     said = parser.parse_args()
     keep_compiled()
-    judge, real, accuracy = train_classifier(said.data_dir)
+    found = {**about(), "rows": []}
+    if said.out and Path(said.out).exists():
+        found["rows"] = json.loads(Path(said.out).read_text())["rows"]
+    judge, real, found["classifier_accuracy"] = train_classifier(said.data_dir)
     if said.judge:
         print(json.dumps(judged(said.judge, judge, real, said.checkpoint)))
         return
     Path(said.folder).mkdir(parents=True, exist_ok=True)
-    print("| recipe | steps | confident | classes | rarest | Frechet |")
-    print("|---|---|---|---|---|---|")
-    rows = {}
+    told = f"{said.steps:,} steps" if said.steps else f"{said.minutes:g} minutes"
+    budget = [f"--steps={said.steps or 10**7}"]
+    budget += [] if said.steps else [f"--max_minutes={said.minutes}"]
     for name in said.arms.split(","):
-        workdir = Path(said.folder) / "".join(c if c.isalnum() else "-" for c in name)
-        train_for(said.minutes, workdir, ARMS[name])
-        row = rows[name] = judged(str(workdir), judge, real, said.checkpoint)
-        print(
-            f"| {name} | {row['steps']:,} | {100 * row['confident']:.1f} % | "
-            f"{row['classes']} | {100 * row['rarest']:.1f} % | {row['frechet']:.1f} |",
-            flush=True,
-        )
-    if said.out:
-        found = {"classifier_accuracy": accuracy, "minutes": said.minutes, "arms": rows}
-        Path(said.out).write_text(json.dumps(found, indent=1))
+        words = "".join(c if c.isalnum() else "-" for c in f"{name}-{told}")
+        workdir = Path(said.folder) / words
+        began = time.monotonic()
+        command = train_for(budget, workdir, ARMS[name])
+        row = {"arm": name, "budget": told, "command": shlex.join(command)}
+        row["seconds"] = time.monotonic() - began
+        row |= judged(str(workdir), judge, real, said.checkpoint)
+        print(" | ".join(cells(row)), flush=True)
+        same = (name, told)
+        rows = [x for x in found["rows"] if (x["arm"], x["budget"]) != same] + [row]
+        rows.sort(key=lambda x: ("steps" in x["budget"], list(ARMS).index(x["arm"])))
+        found["rows"] = rows
+        if said.out:
+            Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -171,6 +171,12 @@ def row(arm: str, found: dict[str, Any]) -> list[str]:
     return [arm, *cells, f"{found['cpu_seconds_per_seed']:.0f}"]
 
 
+def table_of(name: str, rows: dict[str, Any]) -> list[str]:
+    """Lines of Markdown: the arms of a data set, then published figures."""
+    lines = shared.table(HEAD, [row(*each) for each in rows.items()])
+    return lines + shared.table(HEAD, PUBLISHED[name])[2:]
+
+
 def tables(found: dict[str, Any]) -> str:
     """All that was found on the toys as Markdown."""
     lines = []
@@ -182,8 +188,7 @@ def tables(found: dict[str, Any]) -> str:
             f"**{name}**: mean ± deviation over {'/'.join(map(str, sorted(seeds)))} "
             f"seeds (fewest modes), {counts} steps",
             "",
-            *shared.table(HEAD, [row(*each) for each in rows.items()]),
-            *shared.table(HEAD, PUBLISHED[name])[2:],
+            *table_of(name, rows),
             "",
         ]
     return "\n".join(lines)

@@ -256,14 +256,9 @@ def rates(configs: list[Config], said: argparse.Namespace) -> list[list[float]]:
     return [list(own) for own in zip(*turns, strict=True)]
 
 
-def ask_trainer(said: argparse.Namespace) -> list[dict]:
-    """The table of the trainer and the bare call."""
-    rows = [
-        against_bare(config_of(preset, said, input=place), said)
-        for preset in said.presets.split(",")
-        for place in ("device", "host")
-    ]
-    show(
+def trainer_table(rows: list[dict]) -> list[str]:
+    """Lines of Markdown."""
+    return table(
         ["preset", "input", "bare ms", "trainer ms", "overhead (range)", "waits"],
         [
             [
@@ -275,17 +270,22 @@ def ask_trainer(said: argparse.Namespace) -> list[dict]:
             for row in rows
         ],
     )
+
+
+def ask_trainer(said: argparse.Namespace) -> list[dict]:
+    """The table of the trainer and the bare call."""
+    rows = [
+        against_bare(config_of(preset, said, input=place), said)
+        for preset in said.presets.split(",")
+        for place in ("device", "host")
+    ]
+    show(trainer_table(rows))
     return rows
 
 
-def ask_marks(said: argparse.Namespace) -> list[dict]:
-    """The table of what is done at marks."""
-    often = {"log_every": 10, "sample_every": 20, "save_every": 20, "steps": 61}
-    rows = [
-        marks(config_of(preset, said, **often), said)
-        for preset in said.presets.split(",")
-    ]
-    show(
+def marks_table(rows: list[dict]) -> list[str]:
+    """Lines of Markdown."""
+    return table(
         ["preset", "ms/step", "mark", "ms", "every", "share of the run"],
         [
             [
@@ -296,7 +296,31 @@ def ask_marks(said: argparse.Namespace) -> list[dict]:
             for name, cost in row["costs"].items()
         ],
     )
+
+
+def ask_marks(said: argparse.Namespace) -> list[dict]:
+    """The table of what is done at marks."""
+    often = {"log_every": 10, "sample_every": 20, "save_every": 20, "steps": 61}
+    rows = [
+        marks(config_of(preset, said, **often), said)
+        for preset in said.presets.split(",")
+    ]
+    show(marks_table(rows))
     return rows
+
+
+def calls_table(rows: list[dict]) -> list[str]:
+    """Lines of Markdown."""
+    return table(
+        ["preset", "steps per call", "steps/s (range)"],
+        [
+            [
+                *(row["preset"], str(row["steps_per_call"])),
+                f"{row['steps_per_second']:.1f} ({spread(row['rates'], '.1f')})",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def ask_calls(said: argparse.Namespace) -> list[dict]:
@@ -307,17 +331,23 @@ def ask_calls(said: argparse.Namespace) -> list[dict]:
         for count, own in zip(counts, rates(configs, said), strict=True):
             found = {"preset": preset, "steps_per_call": count, "rates": own}
             rows.append({**found, "steps_per_second": statistics.median(own)})
-    show(
-        ["preset", "steps per call", "steps/s (range)"],
+    show(calls_table(rows))
+    return rows
+
+
+def runs_table(rows: list[dict]) -> list[str]:
+    """Lines of Markdown."""
+    return table(
+        ["preset", "runs", "one by one, steps/s", "together, steps/s", "gain (range)"],
         [
             [
-                *(row["preset"], str(row["steps_per_call"])),
-                f"{row['steps_per_second']:.1f} ({spread(row['rates'], '.1f')})",
+                *(row["preset"], str(row["runs"])),
+                *(f"{row['one']:.1f}", f"{row['all']:.1f}"),
+                f"{row['gain']:.2f} ({spread(row['gains'], '.2f')})",
             ]
             for row in rows
         ],
     )
-    return rows
 
 
 def ask_runs(said: argparse.Namespace) -> list[dict]:
@@ -338,17 +368,7 @@ def ask_runs(said: argparse.Namespace) -> list[dict]:
                 "gains": gains,
             }
         )
-    show(
-        ["preset", "runs", "one by one, steps/s", "together, steps/s", "gain (range)"],
-        [
-            [
-                *(row["preset"], str(row["runs"])),
-                *(f"{row['one']:.1f}", f"{row['all']:.1f}"),
-                f"{row['gain']:.2f} ({spread(row['gains'], '.2f')})",
-            ]
-            for row in rows
-        ],
-    )
+    show(runs_table(rows))
     return rows
 
 
@@ -357,9 +377,9 @@ def spread(values: list[float], form: str = ".1%") -> str:
     return f"{min(values):{form}} to {max(values):{form}}"
 
 
-def show(head: list[str], rows: list[list[str]]) -> None:
+def show(lines: list[str]) -> None:
     """Prints a table."""
-    print("\n" + "\n".join(table(head, rows)), flush=True)
+    print("\n" + "\n".join(lines), flush=True)
 
 
 QUESTIONS = {

@@ -11,6 +11,7 @@ finished by one process and compared with one that was never ended.
 import argparse
 import json
 import os
+import platform
 import random
 import signal
 import socket
@@ -100,6 +101,19 @@ def final(folder: Path, name: str, steps: int) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves}
 
 
+def machine() -> str:
+    """The machine in one line."""
+    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.python_version()}"
+
+
+def table_of(found: dict) -> list[str]:
+    """Lines of Markdown: how the runs were ended, and the difference at the end."""
+    lines = ["| ended | points |", "| --- | --- |"]
+    lines += [f"| {how} | {count} |" for how, count in sorted(found["ends"].items())]
+    lines.append(f"| *all, lost checkpoints: 0* | *{found['points']}* |")
+    return lines
+
+
 def main() -> None:
     """Runs all points; exits with 1 at the first loss."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -128,7 +142,8 @@ def main() -> None:
     print(f"{said.points} points, {last} steps, no checkpoint lost; against a run that")
     print(f"was never ended, parameters differ by {worst:.1e} at most")
     if said.out:
-        found = {"points": said.points, "steps": last, "difference": worst, **ends}
+        found = {"machine": machine(), "points": said.points, "steps": last}
+        found |= {"difference": worst, "ends": ends}
         found["minutes"] = round((time.monotonic() - began) / 60, 1)
         Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
 

@@ -106,11 +106,17 @@ def slices(
                 yield
 
 
-def written(answer: dict[str, Any]) -> str:
-    """Both tables in Markdown."""
+def simulated_table(answer: dict[str, Any]) -> list[str]:
+    """Lines of Markdown: the rows of simulated devices."""
     lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     for row in answer["simulated"]:
         lines.append("| " + " | ".join(simulated_cells(row)) + " |")
+    return lines
+
+
+def written(answer: dict[str, Any]) -> str:
+    """Both tables in Markdown."""
+    lines = simulated_table(answer)
     if answer["slices"]:
         from jaxgan.planning import sweep
 

@@ -153,18 +153,24 @@ def row(arm: str, found: dict[str, Any]) -> list[str]:
     return [arm, f"{found['step']:,}", *cells, f"{found['cpu_seconds_per_seed']:.0f}"]
 
 
+def table_of(found: dict[str, Any]) -> list[str]:
+    """Lines of Markdown: the arms, real pictures, then published figures."""
+    true = found["real"]
+    shown = ["*real pictures*", "", f"*{true['modes']}*", f"*{true['kl']:.3f}*", ""]
+    lines = shared.table(HEAD, [row(*each) for each in found["arms"].items()])
+    return lines + shared.table(HEAD, [shown, *PUBLISHED])[2:]
+
+
 def told(found: dict[str, Any]) -> str:
     """All that was found as Markdown."""
     true, floor = found["real"], found["kl_floor"]
     right = [100 * found["classifier_accuracy"], 100 * true["read_right"]]
-    shown = ["*real pictures*", "", f"*{true['modes']}*", f"*{true['kl']:.3f}*", ""]
     lines = [
         f"n = {found['samples']:,} samples; the KL of as many perfect ones is "
         f"{floor['simulated']:.4f}. The classifier is right about {right[0]:.2f} % of "
         f"the test digits, and reads {right[1]:.1f} % of real pictures right.",
         "",
-        *shared.table(HEAD, [row(*each) for each in found["arms"].items()]),
-        *shared.table(HEAD, [shown, *PUBLISHED])[2:],
+        *table_of(found),
         "",
     ]
     return "\n".join(lines)

@@ -167,9 +167,23 @@ def help_seconds(times: int) -> float:
     return statistics.median(each)
 
 
+def table_of(found: dict) -> list[str]:
+    """Lines of Markdown."""
+    from arms import table
+
+    cells = [
+        [
+            *(row["preset"], row["cache"], f"{row['seconds']:.1f}"),
+            *(f"{row['phases'].get(phase, 0.0):.2f}" for phase in PHASES),
+        ]
+        for row in found["rows"]
+    ]
+    return table(["preset", "cache", "first step after s", *PHASES], cells)
+
+
 def main() -> None:
     """Measures the presets asked for, prints a table and writes JSON."""
-    from arms import about, table
+    from arms import about
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--presets", default="default,mlp-small", help="by comma")
@@ -187,16 +201,9 @@ def main() -> None:
         flags = [f"--dataset={said.dataset}", f"--preset={preset}"]
         flags += [f"--data_dir={said.data_dir}"] if said.data_dir else []
         rows += [{"preset": preset, **row} for row in starts(flags, said.times)]
-    cells = [
-        [
-            *(row["preset"], row["cache"], f"**{row['seconds']:.1f}**"),
-            *(f"{row['phases'].get(phase, 0.0):.2f}" for phase in PHASES),
-        ]
-        for row in rows
-    ]
-    print("\n".join(table(["preset", "cache", "first step after s", *PHASES], cells)))
+    found = {**known, "help_seconds": helped, "rows": rows}
+    print("\n".join(table_of(found)))
     if said.out:
-        found = {**known, "help_seconds": helped, "rows": rows}
         Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -1,0 +1,105 @@
+"""The tables of benchmarks/README.md, each made from a JSON file in results/.
+
+    python benchmarks/tables.py            # writes the tables anew
+    python benchmarks/tables.py --check    # exits with 1 if one is out of date
+
+In the README a table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+class Source(NamedTuple):
+    """A results file and the function that makes a table from it."""
+
+    file: str
+    table: Callable[[Any], Iterable[str]]
+
+
+def sources() -> dict[str, Source]:
+    """The source of each table by name; imports the benchmarks."""
+    import bounds
+    import input_pipeline
+    import mnist_recipes
+    import mode_coverage
+    import overhead
+    import preemption
+    import scaling
+    import stacked_mnist
+    import startup
+    import step_rows
+
+    def arms(name: str) -> Callable[[Any], list[str]]:
+        return lambda found: mode_coverage.table_of(name, found["data_sets"][name])
+
+    return {
+        "steps": Source(
+            "steps_cpu.json", lambda found: step_rows.overview(found["measured"])
+        ),
+        "startup": Source("startup.json", startup.table_of),
+        "trainer": Source(
+            "overhead.json", lambda found: overhead.trainer_table(found["trainer"])
+        ),
+        "marks": Source(
+            "overhead.json", lambda found: overhead.marks_table(found["marks"])
+        ),
+        "calls": Source(
+            "overhead.json", lambda found: overhead.calls_table(found["calls"])
+        ),
+        "runs": Source(
+            "overhead.json", lambda found: overhead.runs_table(found["runs"])
+        ),
+        "input": Source("input_pipeline.json", input_pipeline.table_of),
+        "preemption": Source("preemption.json", preemption.table_of),
+        "simulated": Source("scaling.json", scaling.simulated_table),
+        "bounds": Source("bounds.json", bounds.table_of),
+        "recipes": Source("recipes.json", mnist_recipes.table_of),
+        "ring8": Source("mode_coverage.json", arms("ring8")),
+        "grid25": Source("mode_coverage.json", arms("grid25")),
+        "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
+    }
+
+
+def updated(text: str) -> str:
+    """The README's text with every table made anew.
+
+    Raises KeyError for a marker whose table is unknown.
+    """
+    known = sources()
+
+    def table(found: re.Match[str]) -> str:
+        source = known[found[2]]
+        content = json.loads((HERE / "results" / source.file).read_text())
+        lines = "\n".join(source.table(content))
+        return f"{found[1]}{lines}\n{found[3]}"
+
+    return MARKED.sub(table, text)
+
+
+def main() -> int:
+    """Writes or checks the tables; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    args = parser.parse_args()
+    readme = HERE / "README.md"
+    old = readme.read_text()
+    new = updated(old)
+    if args.check:
+        return int(new != old)
+    readme.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
