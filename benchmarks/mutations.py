@@ -1,0 +1,527 @@
+"""Do the tests notice a wrong formula? Each mutation changes one place of the code.
+
+    python benchmarks/mutations.py --out=benchmarks/results/mutations.json
+    python benchmarks/mutations.py --only=hinge,r1 # those whose names contain a word
+    python benchmarks/mutations.py --check         # only looks that all still apply
+
+The package and its tests are copied; for each mutation the tests of that place run
+until the first failure. *Caught* means that one failed; a survivor needs a new test.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from arms import about
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("jaxgan", "tests", "benchmarks", "pyproject.toml")
+
+
+class Mutation(NamedTuple):
+    """One place of the code, and the tests that should notice a change there."""
+
+    name: str
+    file: str
+    """Below `jaxgan/`."""
+    old: str
+    """Occurs once in the file."""
+    new: str
+    tests: str
+    """Files in `tests/`, without `test_` and `.py`, by space."""
+
+
+LOSSES = "losses objective"
+SLOPES = "regularizers regularizers_all"
+LOGITS = "regularizers_logits regularizers_all"
+STEP = "step objective"
+
+MUTATIONS = (
+    # Those that survived the audit of version 0.1.0.
+    Mutation(
+        "same noise every step",
+        "step.py",
+        "jax.random.fold_in(key, state.step)",
+        "jax.random.fold_in(key, 0)",
+        STEP,
+    ),
+    Mutation(
+        "seed ignored in keys",
+        "trainer.py",
+        "jax.random.key(seed)",
+        "jax.random.key(0)",
+        "train runs_train",
+    ),
+    Mutation(
+        "EMA ramp ignored",
+        "schedules.py",
+        "jnp.minimum(said, ramp * seen) if ramp else",
+        "",
+        "recipe step schedules",
+    ),
+    Mutation(
+        "real and fake augmented with different keys",
+        "objective.py",
+        "fake=d(see(samples.fake), condition)",
+        "fake=d(seen(augment, state, per_example(keys.terms))[0](samples.fake), "
+        "condition)",
+        "augment objective augment_strength",
+    ),
+    Mutation(
+        "the default without R2",
+        "config.py",
+        '"r1(1)|r2(1)",',
+        '"r1(1)",',
+        "config recipe",
+    ),
+    Mutation(
+        "RMSProp's eps inside the root",
+        "optimizers.py",
+        "eps_in_sqrt=False",
+        "eps_in_sqrt=True",
+        "optimizers",
+    ),
+    Mutation(
+        "SWD scales the fake by its own mean",
+        "metrics/swd.py",
+        "(b - mean) / deviation",
+        "(b - jnp.mean(b)) / deviation",
+        "metrics",
+    ),
+    # Losses: signs, dropped terms, swapped players.
+    Mutation(
+        "minimax: sign of G",
+        "losses.py",
+        "each(lambda f: -nn.softplus(f), s.fake.logits)",
+        "each(lambda f: nn.softplus(f), s.fake.logits)",
+        LOSSES,
+    ),
+    Mutation(
+        "non-saturating: saturates",
+        "losses.py",
+        "each(lambda f: nn.softplus(-f), s.fake.logits)",
+        "each(lambda f: -nn.softplus(f), s.fake.logits)",
+        LOSSES,
+    ),
+    Mutation(
+        "smoothing: sign", "losses.py", "(1 - real) * r", "(real - 1) * r", LOSSES
+    ),
+    Mutation("smoothing of fake dropped", "losses.py", " - fake * f", "", LOSSES),
+    Mutation(
+        "least squares: targets swapped",
+        "losses.py",
+        "(r - b) ** 2",
+        "(r - a) ** 2",
+        LOSSES,
+    ),
+    Mutation(
+        "Wasserstein: players swapped",
+        "losses.py",
+        "each(lambda f: f, s.fake.logits) - each(lambda r: r, s.real.logits)",
+        "each(lambda r: r, s.real.logits) - each(lambda f: f, s.fake.logits)",
+        LOSSES,
+    ),
+    Mutation("hinge: no margin", "losses.py", "nn.relu(1 - r)", "nn.relu(-r)", LOSSES),
+    Mutation(
+        "relativistic: sign",
+        "losses.py",
+        "sign * (fake - real)",
+        "sign * (real - fake)",
+        LOSSES,
+    ),
+    Mutation(
+        "relativistic average: mean of one device",
+        "losses.py",
+        "jnp.mean(over_batch(y, axis))",
+        "jnp.mean(y)",
+        LOSSES,
+    ),
+    # Terms.
+    Mutation(
+        "R1 at fake",
+        "regularizers/slopes.py",
+        "jnp.mean(slope(s.critic, s.samples.real))",
+        "jnp.mean(slope(s.critic, s.samples.fake))",
+        SLOPES,
+    ),
+    Mutation(
+        "R2 without its half",
+        "regularizers/slopes.py",
+        "at(gamma, s.step) / 2 * jnp.mean(slope(s.critic, s.samples.fake))",
+        "at(gamma, s.step) * jnp.mean(slope(s.critic, s.samples.fake))",
+        SLOPES,
+    ),
+    Mutation(
+        "slope: mean over pixels",
+        "regularizers/slopes.py",
+        "jnp.sum(x**2, axis=tuple(range(1, x.ndim)))",
+        "jnp.mean(x**2, axis=tuple(range(1, x.ndim)))",
+        SLOPES,
+    ),
+    Mutation(
+        "norm: NaN at zero",
+        "regularizers/slopes.py",
+        "squared + 1e-12",
+        "squared",
+        SLOPES,
+    ),
+    Mutation(
+        "gradient penalty: slope zero",
+        "regularizers/slopes.py",
+        "norm(slope(s.critic, between)) - 1",
+        "norm(slope(s.critic, between))",
+        SLOPES,
+    ),
+    Mutation(
+        "gradient penalty: one factor for the batch",
+        "regularizers/slopes.py",
+        "jax.vmap(mix)(s.keys, s.samples.real",
+        "jax.vmap(mix, (None, 0, 0))(s.keys[0], s.samples.real",
+        SLOPES,
+    ),
+    Mutation(
+        "DRAGAN: not in deviations of the data",
+        "regularizers/slopes.py",
+        "sigma * deviation(x, s.axis)",
+        "sigma * jnp.ones(())",
+        SLOPES,
+    ),
+    Mutation(
+        "path length: mean of this batch",
+        "regularizers/slopes.py",
+        "jnp.mean((lengths - mean) ** 2)",
+        "jnp.mean((lengths - jnp.mean(lengths)) ** 2)",
+        SLOPES,
+    ),
+    Mutation(
+        "path length: not per pixel",
+        "regularizers/slopes.py",
+        "math.prod(y.shape[1:-1])",
+        "math.prod(y.shape[1:])",
+        SLOPES,
+    ),
+    Mutation(
+        "approximate penalties: noise not scaled",
+        "regularizers/slopes.py",
+        "x + sigma * e",
+        "x + e",
+        SLOPES,
+    ),
+    Mutation(
+        "LeCam: own past",
+        "regularizers/logits.py",
+        '(r - means["fake"]) ** 2',
+        '(r - means["real"]) ** 2',
+        LOGITS,
+    ),
+    Mutation(
+        "consistency: fake is real",
+        "regularizers/logits.py",
+        "distance(s, s.samples.fake)",
+        "distance(s, s.samples.real)",
+        LOGITS,
+    ),
+    Mutation(
+        "feature matching: mean over features",
+        "regularizers/features.py",
+        "jnp.sum(gap**2)",
+        "jnp.mean(gap**2)",
+        "regularizers_all",
+    ),
+    Mutation(
+        "InfoGAN: half dropped",
+        "regularizers/features.py",
+        "nll = 0.5 * jnp.sum",
+        "nll = jnp.sum",
+        "regularizers_all",
+    ),
+    Mutation(
+        "orthogonal: lengths count too",
+        "regularizers/weights.py",
+        "gram - jnp.diag(jnp.diag(gram))",
+        "gram - jnp.eye(len(gram))",
+        "regularizers_all",
+    ),
+    Mutation(
+        "every: not n times as strong",
+        "regularizers/memory.py",
+        "jnp.asarray(n * value, dtype)",
+        "jnp.asarray(value, dtype)",
+        "regularizers regularizers_all",
+    ),
+    Mutation(
+        "every: one step late",
+        "regularizers/memory.py",
+        "s.step % n == 0",
+        "s.step % n == 1",
+        "regularizers regularizers_all",
+    ),
+    # The step.
+    Mutation(
+        "same latents: fresh ones",
+        "step.py",
+        "keys[k - 1 if same_latents else k]",
+        "keys[k]",
+        STEP,
+    ),
+    Mutation(
+        "G answers the first batch",
+        "step.py",
+        "x[-1], (batches",
+        "x[0], (batches",
+        STEP,
+    ),
+    Mutation(
+        "EMA: share swapped",
+        "step.py",
+        "1 - decay(state.step)",
+        "decay(state.step)",
+        STEP,
+    ),
+    Mutation(
+        "fresh latents: those of D",
+        "step.py",
+        "keys[k - 1 if same_latents else k]",
+        "keys[k - 1]",
+        STEP,
+    ),
+    Mutation(
+        "accumulate: sum of gradients",
+        "step.py",
+        "jax.tree.map(lambda x: x.mean(0), found)",
+        "jax.tree.map(lambda x: x.sum(0), found)",
+        STEP,
+    ),
+    Mutation(
+        "gradients of one device",
+        "step.py",
+        "return jax.lax.pmean(found, axis) if axis else found",
+        "return found",
+        "parallel step",
+    ),
+    Mutation(
+        "dropout: one mask for all calls",
+        "objective.py",
+        "jax.random.fold_in(key, box[1])}",
+        "key}",
+        STEP,
+    ),
+    Mutation(
+        "noise by the number within a device",
+        "objective.py",
+        "example_keys(key, count, first * count)",
+        "example_keys(key, count, 0)",
+        "parallel objective",
+    ),
+    # Networks, augmentations, metrics, data.
+    Mutation(
+        "dropout: not scaled",
+        "networks/layers.py",
+        "x / keep, 0.0",
+        "x, 0.0",
+        "networks",
+    ),
+    Mutation(
+        "BatchNorm: momentum swapped",
+        "networks/layers.py",
+        "self.momentum * mean.value + (1 - self.momentum) * now",
+        "(1 - self.momentum) * mean.value + self.momentum * now",
+        "networks",
+    ),
+    Mutation(
+        "spectral norm: gradient through the vectors",
+        "networks/spectral.py",
+        "fixed = jax.lax.stop_gradient(matrix)",
+        "fixed = matrix",
+        "wrappers",
+    ),
+    Mutation(
+        "minibatch deviation: over features",
+        "networks/wrappers.py",
+        "jnp.var(groups, axis=1)",
+        "jnp.var(groups, axis=2)",
+        "wrappers",
+    ),
+    Mutation(
+        "augmentations in turn: one key",
+        "augment/chance.py",
+        "part(jax.random.fold_in(key, place), image, p)",
+        "part(key, image, p)",
+        "augment augment_local augment_ada",
+    ),
+    Mutation(
+        "color: contrast about each pixel",
+        "augment/local.py",
+        "mean = jnp.mean(colors)\n",
+        "mean = jnp.mean(colors, -1, keepdims=True)\n",
+        "augment_local",
+    ),
+    Mutation(
+        "ADA: sign",
+        "augment/strength.py",
+        "jnp.sign(overfit - target)",
+        "jnp.sign(target - overfit)",
+        "augment_strength",
+    ),
+    Mutation(
+        "ADA: contrast twice as strong",
+        "augment/colour.py",
+        "2 ** (0.5 * drawn.normal[0])",
+        "2 ** drawn.normal[0]",
+        "augment_ada",
+    ),
+    Mutation(
+        "SWD: not sorted",
+        "metrics/swd.py",
+        "ascending((b @ axes).T)",
+        "(b @ axes).T",
+        "metrics",
+    ),
+    Mutation(
+        "modes: four sigma",
+        "metrics/modes.py",
+        "NEAR = 3.0",
+        "NEAR = 4.0",
+        "metrics_modes",
+    ),
+    Mutation(
+        "modes: KL the other way",
+        "metrics/modes.py",
+        "return np.log(count) - entropy",
+        "return entropy",
+        "metrics_modes",
+    ),
+    Mutation(
+        "diversity: kernel not squared",
+        "metrics/diversity.py",
+        "jnp.exp(-squared_distances(scaled))",
+        "jnp.exp(-squared_distances(scaled) / 2)",
+        "metrics_diversity",
+    ),
+    Mutation(
+        "order: epochs alike",
+        "data/order.py",
+        "np.array([seed % 2**64, epoch], np.uint64)",
+        "np.array([seed % 2**64, 0], np.uint64)",
+        "data_order data_stream",
+    ),
+    Mutation(
+        "order: batches overlap",
+        "data/order.py",
+        "first = position * updates * batch",
+        "first = position * batch",
+        "data_order",
+    ),
+    Mutation(
+        "hold out: overlaps training",
+        "data/held_out.py",
+        "np.sort(order[count:])",
+        "np.sort(order[: dataset.size - count])",
+        "data_held_out",
+    ),
+    Mutation(
+        "normalize: off by half a step",
+        "data/dataset.py",
+        '"uint8": 127.5',
+        '"uint8": 128.0',
+        "data_dataset",
+    ),
+    Mutation(
+        "best is the worst",
+        "checkpoint.py",
+        "reverse=True",
+        "reverse=False",
+        "checkpoint",
+    ),
+)
+
+
+def check(mutations: tuple[Mutation, ...]) -> list[str]:
+    """The mutations that no longer apply, with the reason."""
+    wrong = []
+    for mutation in mutations:
+        count = (ROOT / "jaxgan" / mutation.file).read_text().count(mutation.old)
+        if count != 1:
+            wrong.append(f"{mutation.name}: {mutation.old!r} occurs {count} times")
+    return wrong
+
+
+def run(root: Path, tests: str) -> tuple[bool, float, str]:
+    """Runs test files; (all passed, seconds, the first failure's name)."""
+    files = [f"tests/test_{name}.py" for name in tests.split()]
+    there = [name for name in files if (root / name).exists()]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p"]
+    command += ["no:cacheprovider", *there]
+    began = time.monotonic()
+    done = subprocess.run(
+        command,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=1_200,
+    )
+    failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    failed += [line for line in done.stdout.splitlines() if line.startswith("ERROR")]
+    first = failed[0].split(" - ")[0] if failed else done.stdout[-200:]
+    return done.returncode == 0, time.monotonic() - began, first
+
+
+def main() -> int:
+    """Tries the mutations; returns 1 if one survived or does not apply."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default="", help="words in names, by comma")
+    parser.add_argument("--check", action="store_true", help="run nothing")
+    parser.add_argument("--out", help="a JSON file, which is added to")
+    args = parser.parse_args()
+    wrong = check(MUTATIONS)
+    print("\n".join(wrong) or f"{len(MUTATIONS)} mutations apply")
+    if wrong or args.check:
+        return int(bool(wrong))
+    words = args.only.split(",")
+    chosen = [m for m in MUTATIONS if any(word in m.name for word in words)]
+    rows: dict[str, Any] = {}
+    if args.out and Path(args.out).exists():
+        rows = json.loads(Path(args.out).read_text())["mutations"]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__", "results")
+                shutil.copytree(ROOT / name, root / name, ignore=ignored)
+            else:
+                shutil.copy(ROOT / name, root / name)
+        for tests in sorted({mutation.tests for mutation in chosen}):
+            passed, seconds, first = run(root, tests)
+            print(f"unchanged, {tests}: {seconds:.0f} s", flush=True)
+            if not passed:
+                raise SystemExit(f"the tests fail without a mutation: {first}")
+        for mutation in chosen:
+            file = root / "jaxgan" / mutation.file
+            text = file.read_text()
+            file.write_text(text.replace(mutation.old, mutation.new))
+            passed, seconds, first = run(root, mutation.tests)
+            file.write_text(text)
+            verdict = "SURVIVED" if passed else f"caught by {first}"
+            print(f"{mutation.name}: {verdict} ({seconds:.0f} s)", flush=True)
+            rows[mutation.name] = {"file": mutation.file, "caught": not passed}
+            rows[mutation.name] |= {} if passed else {"by": first}
+            if args.out:
+                found = {**about(), "mutations": rows}
+                Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
+    caught = sum(rows[mutation.name]["caught"] for mutation in chosen)
+    print(f"caught {caught} of {len(chosen)}")
+    return int(caught < len(chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
