@@ -1,5 +1,7 @@
 """The two errors that end a program with one line, and the text of such lines."""
 
+from typing import Any
+
 
 class UsageError(ValueError):
     """What the user asked for cannot be done; the message says what can.
@@ -37,3 +39,13 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def short_repr(value: Any, longest: int = 80) -> str:
+    """The `repr` of a value, cut where it is longer than a line can take.
+
+    >>> short_repr("r1(1)"), short_repr("x" * 100, 5)
+    ("'r1(1)'", "'xxxx...")
+    """
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."

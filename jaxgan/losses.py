@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import nn
 
 from jaxgan.core import LossInputs, Players, Term, Tree
+from jaxgan.ranges import Fraction, Number
 
 
 def stateless(fn: Callable[[LossInputs], jax.Array]) -> Term:
@@ -31,7 +32,7 @@ def over_batch(x: jax.Array, axis: str | None) -> jax.Array:
     return mean if axis is None else jax.lax.pmean(mean, axis)
 
 
-def minimax(smooth: float = 0.0, smooth_fake: float = 0.0) -> Players[Term]:
+def minimax(smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0) -> Players[Term]:
     """The value function itself, saturating for G, https://arxiv.org/abs/1406.2661.
 
     V = E[log D(x)] + E[log(1 - D(G(z)))] with D = sigmoid(logit): G minimises its
@@ -45,7 +46,9 @@ def minimax(smooth: float = 0.0, smooth_fake: float = 0.0) -> Players[Term]:
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
-def non_saturating(smooth: float = 0.0, smooth_fake: float = 0.0) -> Players[Term]:
+def non_saturating(
+    smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0
+) -> Players[Term]:
     """As `minimax`, but G maximises log D(G(z)), https://arxiv.org/abs/1406.2661.
 
     This is what the tutorials call binary cross-entropy, computed from logits.
@@ -68,7 +71,7 @@ def _cross_entropy(real: float, fake: float) -> Term:
     return stateless(term)
 
 
-def least_squares(a: float = 0.0, b: float = 1.0, c: float = 1.0) -> Players[Term]:
+def least_squares(a: Number = 0.0, b: Number = 1.0, c: Number = 1.0) -> Players[Term]:
     """LSGAN, https://arxiv.org/abs/1611.04076, equation 2.
 
     Args:

@@ -7,20 +7,30 @@ discriminator of five updates a step is through with one in a fifth of the steps
 import inspect
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.schedules import SCHEDULES, Value
+from jaxgan.ranges import (
+    ANY,
+    BELOW_ONE,
+    NON_NEGATIVE,
+    POSITIVE,
+    Fraction,
+    NonNegative,
+    Positive,
+    Range,
+)
+from jaxgan.schedules import SCHEDULES, Decay, Rate, Value
 from jaxgan.spec import build, unknown
 
 Factory = Callable[..., optax.GradientTransformation]
 
 
 def adam(
-    lr: Value, b1: Value = 0.9, b2: Value = 0.999, eps: float = 1e-8
+    lr: Rate, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8
 ) -> optax.GradientTransformation:
     """Adam, https://arxiv.org/abs/1412.6980.
 
@@ -30,11 +40,11 @@ def adam(
 
 
 def adamw(
-    lr: Value,
-    b1: Value = 0.9,
-    b2: Value = 0.999,
-    weight_decay: float = 1e-2,
-    eps: float = 1e-8,
+    lr: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    weight_decay: NonNegative = 1e-2,
+    eps: NonNegative = 1e-8,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
     make = _scheduled(optax.adamw, b1, b2)
@@ -47,23 +57,25 @@ def _scheduled(factory: Factory, *values: Value) -> Factory:
 
 
 def rmsprop(
-    lr: Value, decay: float = 0.99, eps: float = 1e-8
+    lr: Rate, decay: Fraction = 0.99, eps: NonNegative = 1e-8
 ) -> optax.GradientTransformation:
     """RMSProp as the WGAN paper uses it, https://arxiv.org/abs/1701.07875."""
     return optax.rmsprop(lr, decay, eps, eps_in_sqrt=False)
 
 
-def sgd(lr: Value, momentum: float = 0.0) -> optax.GradientTransformation:
+def sgd(lr: Rate, momentum: Fraction = 0.0) -> optax.GradientTransformation:
     """Stochastic gradient descent, with momentum if it is not 0."""
     return optax.sgd(lr, momentum or None)
 
 
-def clip_by_global_norm(norm: float) -> optax.GradientTransformation:
+def clip_by_global_norm(
+    norm: Annotated[float, Range(0, ends="(]", example=1)],
+) -> optax.GradientTransformation:
     """Scales the gradient of a player down to `norm` if it is longer."""
     return optax.clip_by_global_norm(norm)
 
 
-def clip_weights(bound: float = 0.01) -> optax.GradientTransformation:
+def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
     """Ends every update inside [-bound, bound], https://arxiv.org/abs/1701.07875.
 
     Stands last: `rmsprop(5e-5)|clip_weights(0.01)`.
@@ -88,15 +100,41 @@ def centralize() -> optax.GradientTransformation:
     return optax.stateless(lambda updates, params: jax.tree.map(centred, updates))
 
 
+RANGES = {
+    **dict.fromkeys(("b1", "b2", "b3", "rho", "momentum"), BELOW_ONE),
+    **dict.fromkeys(("eps", "eps_root", "weight_decay"), NON_NEGATIVE),
+    **dict.fromkeys(("weight_decay_rate", "min_norm", "min_step_size"), NON_NEGATIVE),
+    **dict.fromkeys(("alpha", "beta", "initial_accumulator_value"), NON_NEGATIVE),
+    **dict.fromkeys(("clipping_threshold", "trust_coefficient"), POSITIVE),
+    **dict.fromkeys(
+        ("clipping", "max_delta", "threshold"), Range(0, ends="(]", example=1)
+    ),
+    "learning_rate": Range(0, example=1e-3),
+    "max_step_size": POSITIVE,
+    "radam.threshold": Range(4),  # below, the root of a negative number
+    "eta_minus": Range(0, 1, "(]"),
+    "eta_plus": Range(1),
+    "decay_rate": Range(0, 1),
+    "decay_offset": Range(-(2**31), 0),  # steps before the first have no decay
+    "min_dim_size_to_factor": Range(1, 2**31 - 1),
+}
+"""The ranges of optax's parameters, by name, or by optimizer and name."""
+
+
 def from_optax(name: str) -> Factory:
     """Optax's factory of that name, with the arguments that text can say.
 
-    Those are numbers, schedules and booleans; a learning rate must be said.
+    Those are numbers, schedules and booleans; a learning rate must be said. Numbers
+    have the range that `RANGES` has for them, or are finite.
     """
     factory = getattr(optax, name)
     said = []
     for parameter in inspect.signature(factory).parameters.values():
         kind = _kind(parameter.annotation)
+        if kind not in (bool, None):
+            usual = RANGES.get(parameter.name, ANY)
+            usual = RANGES.get(f"{name}.{parameter.name}", usual)
+            kind = Annotated[kind, usual]
         if parameter.name == "learning_rate":
             said.append(parameter.replace(annotation=kind, default=parameter.empty))
         elif kind is not None:

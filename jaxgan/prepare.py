@@ -36,6 +36,7 @@ def prepare(config: Config) -> Plan:
     layout = lay_out(config)
     config = per_device(config, layout)
     check_batch(config, layout)
+    recipe.check_texts(config)
     dataset, held_out = load(config)
     shape = "x".join(map(str, dataset.shape))
     log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)

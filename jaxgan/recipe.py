@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan import augment, objective, spec, step
+from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, STRENGTHS
 from jaxgan.config import Config
 from jaxgan.core import (
@@ -26,8 +27,9 @@ from jaxgan.losses import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.compute import PRECISIONS, compute
 from jaxgan.optimizers import chain
+from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.regularizers import REGULARIZERS
-from jaxgan.schedules import SCHEDULES, ema_decay
+from jaxgan.schedules import SCHEDULES, Value, ema_decay
 from jaxgan.tasks import TASKS
 
 
@@ -90,7 +92,7 @@ def build(
     loss = objective.make_loss(
         task, nets, terms, augment=changes, axis=axis, parts=parts
     )
-    half_life = _value("ema_half_life", config)
+    half_life = _half_life(config)
     decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
     make_step = functools.partial(
         step.make_step,
@@ -106,6 +108,22 @@ def build(
     check(config, init, make_step(), batches, axis)
     train_step = make_step(around=around)
     return Game(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
+
+
+def check_texts(config: Config) -> None:
+    """Builds all that needs no data, so that a wrong text costs no download.
+
+    Networks are made for a small picture with labels, but not initialized.
+
+    Raises:
+      UsageError: naming the flag.
+    """
+    networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
+    _flag("task", config, TASKS)
+    terms_of(config, augmentation(config))
+    for name in ("g_optimizer", "d_optimizer"):
+        _said(name, config, chain)
+    _half_life(config)
 
 
 def networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
@@ -235,6 +253,15 @@ def _value(name: str, config: Config, more: spec.Table | None = None) -> Any:
         return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES)
 
     return _said(name, config, read)
+
+
+def _half_life(config: Config) -> Value:
+    """The half-life of the running mean, in images."""
+    value = _value("ema_half_life", config)
+    if not NON_NEGATIVE.holds(value):
+        message = out_of_range("the half-life", value, NON_NEGATIVE)
+        raise UsageError(f"--ema_half_life: {message}: take 32000")
+    return value
 
 
 def _said(name: str, config: Config, build: Callable[[Any], Any]) -> Any:

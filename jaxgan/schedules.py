@@ -1,13 +1,19 @@
 """Numbers that change with the step: `float | optax.Schedule` everywhere."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.ranges import BELOW_ONE, NON_NEGATIVE, Number, Range, Steps
+
 Value = float | optax.Schedule
+Weight = Annotated[Value, NON_NEGATIVE]
+Rate = Annotated[Value, Range(0, example=1e-3)]
+Decay = Annotated[Value, BELOW_ONE]
 
 
 def at(value: Value, step: Any) -> Any:
@@ -21,12 +27,24 @@ def at(value: Value, step: Any) -> Any:
     return value(step) if callable(value) else value
 
 
-def linear(start: float, end: float, steps: int) -> optax.Schedule:
+@dataclasses.dataclass(frozen=True)
+class Ramp:
+    """A schedule that goes from one value to another and never leaves them."""
+
+    ends: tuple[float, float]
+    schedule: optax.Schedule
+
+    def __call__(self, step: Any) -> Any:
+        """Returns the value at a step, `[]`."""
+        return self.schedule(step)
+
+
+def linear(start: Number, end: Number, steps: Steps) -> Ramp:
     """From `start` to `end` in `steps` steps on a straight line, then constant."""
-    return optax.linear_schedule(start, end, steps)
+    return Ramp((start, end), optax.linear_schedule(start, end, steps))
 
 
-def cosine(start: float, end: float, steps: int) -> optax.Schedule:
+def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
     """From `start` to `end` in `steps` steps on half a cosine, then constant.
 
     R3GAN's burn-in, https://arxiv.org/abs/2501.05441.
@@ -39,12 +57,12 @@ def cosine(start: float, end: float, steps: int) -> optax.Schedule:
         done = jnp.clip(step / steps, 0.0, 1.0)
         return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
 
-    return schedule
+    return Ramp((start, end), schedule)
 
 
-def warmup(end: float, steps: int) -> optax.Schedule:
+def warmup(end: Number, steps: Steps) -> Ramp:
     """From 0 to `end` in `steps` steps, then constant."""
-    return optax.linear_schedule(0.0, end, steps)
+    return Ramp((0.0, end), optax.linear_schedule(0.0, end, steps))
 
 
 SCHEDULES = {f.__name__: f for f in (linear, cosine, warmup)}

@@ -3,14 +3,24 @@
 import ast
 import difflib
 import inspect
-import types
-import typing
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxgan.errors import UsageError
+from jaxgan.arguments import check
+from jaxgan.errors import UsageError, short_repr
 
 Table = Mapping[str, Callable[..., Any]]
+
+
+LONGEST = 4_000
+"""Characters of a recipe. Python's parser may crash on much longer ones."""
+
+DEEPEST = 5
+"""Calls inside one another: `every(16, consistency(by=noise(0.1)))` has three.
+
+On a CPU each `every` traces twice what it wraps, so that depth costs exponentially.
+"""
 
 
 class Call(NamedTuple):
@@ -29,13 +39,20 @@ def parse(text: str) -> list[Call]:
      Call(name='l1', args=(), kwargs={'weight': 100}),
      Call(name='noise', args=(), kwargs={})]
     """
+    if len(text) > LONGEST:
+        raise UsageError(
+            f"cannot read {short_repr(text)}: it has {len(text)} characters, and "
+            f"{LONGEST} at most are read"
+        )
     if not text.strip():
         return []
     try:
-        return [_call(node) for node in _parts(ast.parse(text, mode="eval").body)]
-    except (SyntaxError, ValueError) as error:
+        return [_call(node) for node in _parts(_tree(text))]
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        reason = f": {error}" if isinstance(error, _Refused) else ""
         raise UsageError(
-            f"cannot read {text!r}: write calls joined by |, such as 'r1(10)|r2(10)'"
+            f"cannot read {short_repr(text)}{reason}: write calls joined by |, such as "
+            "'r1(10)|r2(10)'"
         ) from error
 
 
@@ -60,7 +77,8 @@ def build(text: str, table: Table, nested: Table | None = None, **given: Any) ->
     for call in parse(text):
         name = _label(call, table)
         if name in built:
-            raise UsageError(f"{name!r} comes twice in {text!r}: say it once")
+            twice = f"{short_repr(name)} comes twice in {short_repr(text)}"
+            raise UsageError(f"{twice}: say it once")
         built[name] = _make(call, table, nested or {}, given)
     return built
 
@@ -70,7 +88,8 @@ def build_one(text: str, table: Table, nested: Table | None = None, **given) -> 
     built = build(text, table, nested, **given)
     if len(built) != 1:
         names = ", ".join(sorted(table))
-        raise UsageError(f"wants one of: {names}; {text!r} names {len(built)}")
+        shown = short_repr(text)
+        raise UsageError(f"wants one of: {names}; {shown} names {len(built)}")
     return next(iter(built.values()))
 
 
@@ -82,32 +101,55 @@ def unknown(name: str, names: Any, what: str = "name") -> UsageError:
     """
     near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    return UsageError(f"no {what} {name!r}:{hint} There is: {', '.join(sorted(names))}")
+    there_is = ", ".join(sorted(names))
+    return UsageError(f"no {what} {short_repr(name)}:{hint} There is: {there_is}")
+
+
+class _Refused(ValueError):
+    """Python that a recipe does not use; the message says why."""
+
+
+def _tree(text: str) -> ast.expr:
+    if "#" in text:
+        raise _Refused("there are no comments")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a warning of Python's parser is no recipe
+        return ast.parse(text.strip(), mode="eval").body
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
-    """The operands of `a | b | c`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [*_parts(node.left), *_parts(node.right)]
-    return [node]
+    """The operands of `a | b | c`, which Python nests to the left."""
+    parts = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        parts.append(node.right)
+        node = node.left
+    parts.append(node)
+    return parts[::-1]
 
 
-def _call(node: ast.expr) -> Call:
+def _call(node: ast.expr, depth: int = 1) -> Call:
+    if depth > DEEPEST:
+        raise _Refused(f"more than {DEEPEST} calls are inside one another")
     if isinstance(node, ast.Name):
         return Call(node.id, (), {})
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError("not a call")
-    if any(k.arg is None for k in node.keywords):
-        raise ValueError("no ** here")
-    kwargs = {str(k.arg): _value(k.value) for k in node.keywords}
-    return Call(node.func.id, tuple(map(_value, node.args)), kwargs)
+    kwargs = {}
+    for keyword in node.keywords:
+        if keyword.arg is None:
+            raise ValueError("no ** here")
+        if keyword.arg in kwargs:
+            raise _Refused(f"{short_repr(keyword.arg)} is given twice")
+        kwargs[keyword.arg] = _value(keyword.value, depth)
+    args = tuple(_value(arg, depth) for arg in node.args)
+    return Call(node.func.id, args, kwargs)
 
 
-def _value(node: ast.expr) -> Any:
+def _value(node: ast.expr, depth: int) -> Any:
     if isinstance(node, ast.Call | ast.Name):
-        return _call(node)
+        return _call(node, depth + 1)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [_call(part) for part in _parts(node)]
+        return [_call(part, depth + 1) for part in _parts(node)]
     return ast.literal_eval(node)
 
 
@@ -120,9 +162,7 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     args = [_resolve(a, nested) for a in call.args]
     kwargs = {k: _resolve(v, nested) for k, v in call.kwargs.items()}
     try:
-        bound = signature.bind(*args, **kwargs, **given)
-        said = {k: v for k, v in bound.arguments.items() if k not in given}
-        _check_kinds(signature, said)
+        check(signature, args, kwargs, given)
     except TypeError as error:
         shown = [
             name if p.default is p.empty else f"{name}={p.default!r}"
@@ -131,43 +171,6 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
         ]
         raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error
     return factory(*args, **kwargs, **given)
-
-
-def _check_kinds(signature: inspect.Signature, arguments: Mapping[str, Any]) -> None:
-    """Numbers where numbers stand, and text where text does; raises TypeError."""
-    for name, value in arguments.items():
-        wanted = signature.parameters[name].annotation
-        if not _fits(value, wanted):
-            kind = getattr(wanted, "__name__", None) or "a number or a schedule"
-            shown = f"a {type(value).__name__}" if _is_built(value) else repr(value)
-            raise TypeError(f"{name} is {kind}, not {shown}")
-
-
-def _fits(value: Any, wanted: Any) -> bool:
-    """Whether a value is of an annotation, as far as annotations tell."""
-    if wanted is inspect.Parameter.empty:
-        return not isinstance(value, str)
-    kinds = typing.get_args(wanted) if _is_union(wanted) else (wanted,)
-    return any(_is_a(value, kind) for kind in kinds)
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if kind is float:
-        return isinstance(value, int | float)
-    if inspect.isclass(kind) and not typing.get_origin(kind):
-        return isinstance(value, kind)
-    if typing.get_origin(kind) is Callable:
-        return callable(value)
-    return not (isinstance(value, str) or _is_built(value))
-
-
-def _is_union(wanted: Any) -> bool:
-    return typing.get_origin(wanted) in (typing.Union, types.UnionType)
-
-
-def _is_built(value: Any) -> bool:
-    """Whether it came out of a factory, such as a term."""
-    return isinstance(value, tuple) and hasattr(value, "_fields")
 
 
 def _resolve(value: Any, nested: Table) -> Any:

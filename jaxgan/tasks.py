@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import Samples, Task, Tree, UsageError
+from jaxgan.ranges import Size, Width
 
 LATENTS: dict[str, Callable[..., jax.Array]] = {
     "normal": jax.random.normal,
@@ -14,7 +15,7 @@ LATENTS: dict[str, Callable[..., jax.Array]] = {
 """Distributions of latents: standard normal, or uniform in (-1, 1)."""
 
 
-def generate(dim: int = 100, latents: str = "normal") -> Task:
+def generate(dim: Width = 100, latents: str = "normal") -> Task:
     """Samples from noise: `fake = G(z)`, z `[B, dim]`.
 
     Args:
@@ -30,7 +31,7 @@ def generate(dim: int = 100, latents: str = "normal") -> Task:
     return task
 
 
-def conditional(dim: int = 100, latents: str = "normal") -> Task:
+def conditional(dim: Width = 100, latents: str = "normal") -> Task:
     """Samples with a label: `fake = G(z, label)`, https://arxiv.org/abs/1411.1784.
 
     Both players read the label `[B]` that came with the real example.
@@ -50,7 +51,10 @@ def conditional(dim: int = 100, latents: str = "normal") -> Task:
 
 
 def codes(
-    dim: int = 62, categories: int = 10, continuous: int = 2, latents: str = "normal"
+    dim: Width = 62,
+    categories: Size = 10,
+    continuous: Size = 2,
+    latents: str = "normal",
 ) -> Task:
     """Samples with a code that can be found again: InfoGAN, arXiv 1606.03657.
 

@@ -7,7 +7,8 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "files"],
+    ["core", "files", "ranges"],
+    ["arguments"],
     ["spec", "backend", "maintenance", "parsing"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],

@@ -1,6 +1,6 @@
 """Recipes as text: what is read, and what is said when it cannot be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -125,3 +125,83 @@ def test_schedules_and_lists_of_calls_are_arguments():
 
 def test_given_keywords_pass_by_factories_that_do_not_take_them():
     assert spec.build_one("l1(2)", TABLE, shape=(2,)) == ("l1", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("r1|" * 3_000 + "l1", "it has 9002 characters, and 4000 at most are read"),
+        ("r1|" * 1_300 + "l1", "'r1' comes twice"),
+        ("r1(" + "-" * 20_000 + "1)", "characters"),
+        ("r1(" + "-" * 3_900 + "1)", "cannot read"),
+        ("r1(" + "(" * 1_900 + ")" * 1_900 + ")", "cannot read"),
+        ("-" * 3_999, "cannot read"),
+        ("often(2, " * 6 + "pair" + ")" * 6, "more than 5 calls are inside one another"),
+        ("r1(gamma=1, gamma=2)", "'gamma' is given twice"),
+        ("r1(1) # |l1", "there are no comments"),
+        ("r1(1)|", "cannot read"),
+        ("|r1(1)", "cannot read"),
+        ("r1||l1", "cannot read"),
+        ("r1('a", "cannot read"),
+        ("r1(²)", "cannot read"),
+        ("r1(１)", "cannot read"),  # a full-width digit
+        ("r1(\0)", "cannot read"),
+        ("r1(\udcff)", "cannot read"),
+        ("r1(f'{1}')", "cannot read"),
+        ("r1((x := 1))", "cannot read"),
+        ("r1(lambda: 1)", "cannot read"),
+        ("r1(*(1,))", "cannot read"),
+        ("r1(1)(2)", "cannot read"),
+        ("r1[1]", "cannot read"),
+        ("r1(a.b)", "cannot read"),
+        ("r1({[]: 1})", "cannot read"),
+        ("r1(10**9)", "cannot read"),
+        ("r1(1if 1else 2)", "cannot read"),  # Python's parser warns of it
+        ("r1('\\d')", "cannot read"),
+        ("'r1'", "cannot read"),
+        ("r1\n|l1", "cannot read"),
+        ("x" * 3_999, "no name 'xxx"),
+        ("r1(" + "x" * 3_900 + "=1)", "unexpected keyword argument 'xxx"),
+        ("net(shape=(1,))", "unexpected keyword argument 'shape'"),
+    ],
+)
+def test_odd_texts_are_refused_in_one_short_line(text, message):
+    with pytest.raises(UsageError) as error:
+        spec.build(text, {**WRAPPERS, **TABLE}, WRAPPERS, shape=(2,))
+    said = str(error.value)
+    assert message in said
+    assert said.isprintable()
+    assert len(said) < 400
+
+
+def test_spaces_around_a_text_do_not_matter():
+    assert spec.build("  r1( 2 ) \n", TABLE) == {"r1": ("r1", 2)}
+
+
+def several(widths: Sequence[int], by: Callable[[int, int], int] | None = None):
+    return widths, by
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("several(3)", "widths is several int, such as (64, 32), not 3"),
+        ("several('ab')", "widths is several int, such as (64, 32), not 'ab'"),
+        ("several((1, 2.5))", "widths is several int, such as (64, 32), not (1, 2.5)"),
+        ("several((1, True))", "not (1, True)"),
+        ("several([1], 1)", "by is a call, or calls joined by |, not 1"),
+        ("several([1], one)", "by is a call, or calls joined by |, not a function"),
+        ("rate(True)", "x is float, not True"),
+        ("rate(1, steps=False)", "steps is int, not False"),
+        ("rate({})", "x is float, not {}"),
+    ],
+)
+def test_kinds_of_sequences_functions_and_booleans(text, message):
+    table = {"several": several, "rate": rate}
+    nested = {"one": lambda: lambda a: a, "two": lambda: lambda a, b: a}
+    with pytest.raises(UsageError) as error:
+        spec.build(text, table, nested)
+    assert message in str(error.value)
+    widths, by = spec.build_one("several((1, 2), two)", table, nested)
+    assert widths == (1, 2)
+    assert by(3, 4) == 3

@@ -18,11 +18,12 @@ from jaxgan.augment.chance import (
     check_share,
     product,
 )
+from jaxgan.ranges import Probability
 
 BLIT, AFFINE = 3, 5  # how many matrices either group has
 
 
-def geometric(blit: float = 1.0, affine: float = 1.0) -> Augmentation:
+def geometric(blit: Probability = 1.0, affine: Probability = 1.0) -> Augmentation:
     """ADA's geometry: eight transformations, each drawn on its own.
 
     Blitting: mirroring, quarter turns (half turns if the image is not square), shifts

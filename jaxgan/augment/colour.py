@@ -21,6 +21,7 @@ from jaxgan.augment.chance import (
     on_colors,
     product,
 )
+from jaxgan.ranges import Probability
 
 LUMA = np.zeros((4, 4), np.float32)
 """Projects colours on the gray axis: v v^T with v = (1, 1, 1, 0) / sqrt(3)."""
@@ -35,11 +36,11 @@ CROSS[:3, :3] = np.cross(np.eye(3), np.full(3, -(3**-0.5)))
 
 
 def ada_color(
-    brightness: float = 1.0,
-    contrast: float = 1.0,
-    luma_flip: float = 1.0,
-    hue: float = 1.0,
-    saturation: float = 1.0,
+    brightness: Probability = 1.0,
+    contrast: Probability = 1.0,
+    luma_flip: Probability = 1.0,
+    hue: Probability = 1.0,
+    saturation: Probability = 1.0,
 ) -> Augmentation:
     """ADA's colours: five transformations, each drawn on its own.
 

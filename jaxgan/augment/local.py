@@ -17,6 +17,7 @@ from jaxgan.augment.chance import (
     sometimes,
 )
 from jaxgan.core import UsageError
+from jaxgan.ranges import NonNegative, Probability
 
 
 def color() -> Augmentation:
@@ -52,7 +53,7 @@ def stretch(colors: jax.Array, factor: jax.Array) -> jax.Array:
     return mean + factor * (colors - mean)
 
 
-def translation(ratio: float = 0.125) -> Augmentation:
+def translation(ratio: Probability = 0.125) -> Augmentation:
     """DiffAugment's: a shift by whole pixels along both axes, with 0 from outside.
 
     Uniform in -round(ratio H) .. round(ratio H), and so along W.
@@ -69,7 +70,7 @@ def translation(ratio: float = 0.125) -> Augmentation:
     return sometimes(change)
 
 
-def cutout(ratio: float = 0.5) -> Augmentation:
+def cutout(ratio: Probability = 0.5) -> Augmentation:
     """A rectangle of `ratio` of both sides is 0 in all channels, alpha too.
 
     Both papers have it. Its centre is uniform over the pixels, so that it may end at
@@ -122,7 +123,7 @@ def rotate90() -> Augmentation:
     return sometimes(change)
 
 
-def noise(sigma: float = 0.1) -> Augmentation:
+def noise(sigma: NonNegative = 0.1) -> Augmentation:
     """ADA's: normal noise on all channels; its deviation is |N(0, sigma^2)|.
 
     Raises:

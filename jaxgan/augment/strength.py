@@ -1,7 +1,7 @@
 """How often samples are augmented: a number, a schedule, or as D's answers ask for."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxgan.augment.chance import Augmentation, check_share, in_turn
 from jaxgan.core import Augment, LossInputs, Tree, UsageError
 from jaxgan.losses import each
+from jaxgan.ranges import Positive, Range
 from jaxgan.schedules import Value, at
 
 KEEP = 0.75
@@ -75,7 +76,9 @@ def given(value: Value) -> Strength:
 
 
 def ada(
-    target: float = 0.6, images: float = 500_000.0, relative: bool = False
+    target: Annotated[float, Range(-1, 1, "()")] = 0.6,
+    images: Positive = 500_000.0,
+    relative: bool = False,
 ) -> Strength:
     """As much as keeps D from overfitting, https://arxiv.org/abs/2006.06676, section 3.
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxgan.core import Critique, Players, UsageError
 from jaxgan.networks.convolutions import Conv, ConvTranspose
 from jaxgan.networks.layers import BatchNorm, Dense, Dropout
+from jaxgan.ranges import Fraction, Width
 
 GLOROT = nn.initializers.glorot_uniform()
 
@@ -59,8 +60,8 @@ class Discriminator(nn.Module):
 
 
 def pair(
-    width: int = 64,
-    dropout: float = 0.3,
+    width: Width = 64,
+    dropout: Fraction = 0.3,
     *,
     shape: tuple[int, ...],
     axis_name: str | None = None,

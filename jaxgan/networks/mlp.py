@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players
 from jaxgan.networks.layers import Dense, Dropout
+from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -56,11 +57,11 @@ class Discriminator(nn.Module):
 
 
 def pair(
-    g: Sequence[int] = (256, 512, 1024),
-    d: Sequence[int] = (1024, 512, 256),
+    g: Widths = (256, 512, 1024),
+    d: Widths = (1024, 512, 256),
     g_activation: str = "relu",
     d_activation: str = "leaky_relu",
-    dropout: float = 0.0,
+    dropout: Fraction = 0.0,
     *,
     shape: tuple[int, ...],
     axis_name: str | None = None,

@@ -5,6 +5,8 @@ convolutions, an identity beside each, and bilinear resampling between resolutio
 Written from the paper; weights and sizes are not those of its code.
 """
 
+from typing import Annotated
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,6 +15,7 @@ from jaxgan.core import Critique, Players, UsageError
 from jaxgan.networks.convolutions import GroupedConv
 from jaxgan.networks.layers import Dense, plus, wide
 from jaxgan.networks.small import levels_of
+from jaxgan.ranges import Range, Width
 
 GROUP = 16
 """Channels that a 3x3 convolution sees together."""
@@ -198,8 +201,8 @@ class Everywhere(nn.Module):
 
 
 def pair(
-    width: int = 768,
-    blocks: int = 2,
+    width: Width = 768,
+    blocks: Annotated[int, Range(1, 100)] = 2,
     *,
     shape: tuple[int, ...],
     axis_name: str | None = None,

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxgan.core import Critique, Players, UsageError
 from jaxgan.networks.convolutions import Conv
 from jaxgan.networks.layers import Dense, depth_to_space, space_to_depth, wide
+from jaxgan.ranges import Width
 
 LEAK = 0.02
 """Slope of the generator's output where its tanh is flat."""
@@ -91,7 +92,7 @@ def _conv(features: int) -> nn.Module:
 
 
 def pair(
-    width: int = 16, *, shape: tuple[int, ...], axis_name: str | None = None
+    width: Width = 16, *, shape: tuple[int, ...], axis_name: str | None = None
 ) -> Players[nn.Module]:
     """The default pair for images of any height and width.
 

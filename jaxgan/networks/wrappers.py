@@ -4,7 +4,7 @@ Those for discriminators read what the network inside returns, its logits and fe
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxgan.core import Critique, Tree, UsageError
 from jaxgan.networks.spectral import SpectralNorm
+from jaxgan.ranges import Range, Size, Width
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -134,7 +135,7 @@ def _plus(critique: Critique, more: jax.Array) -> Critique:
     return critique._replace(logits=jax.tree.map(add, critique.logits))
 
 
-def spectral_norm(steps: int = 1) -> Wrap:
+def spectral_norm(steps: Annotated[int, Range(1, 100)] = 1) -> Wrap:
     """Every kernel divided by its largest singular value, arXiv 1802.05957.
 
     For either player. Kernels are parameters of two axes or more, `[..., O]` taken as a
@@ -147,7 +148,7 @@ def spectral_norm(steps: int = 1) -> Wrap:
     return lambda net: SpectralNorm(net, steps)
 
 
-def pack(size: int = 2) -> Wrap:
+def pack(size: Width = 2) -> Wrap:
     """The discriminator judges `size` examples as one, https://arxiv.org/abs/1712.04086.
 
     Consecutive examples are joined along channels, conditions likewise; logits and
@@ -157,7 +158,7 @@ def pack(size: int = 2) -> Wrap:
     return lambda net: Pack(net, size)
 
 
-def minibatch_std(group: int = 4) -> Wrap:
+def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     """Minibatch standard deviation, https://arxiv.org/abs/1710.10196, section 3.
 
     Of features, over groups of consecutive examples, averaged over features. The last
@@ -195,7 +196,7 @@ def projection(*, classes: int = 0) -> Wrap:
     return lambda net: Extended(net, "projection", more)
 
 
-def classifier(outputs: int = 0, *, classes: int = 0) -> Wrap:
+def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
     """A second head on the features, for AC-GAN (arXiv 1610.09585) and InfoGAN.
 
     Args:
@@ -216,7 +217,7 @@ def classifier(outputs: int = 0, *, classes: int = 0) -> Wrap:
     return lambda net: Extended(net, "classifier", more)
 
 
-def embed(dim: int = 0, *, classes: int = 0) -> Wrap:
+def embed(dim: Size = 0, *, classes: int = 0) -> Wrap:
     """The generator's latent is followed by a learned embedding of the label.
 
     So any generator becomes conditional, https://arxiv.org/abs/1411.1784.

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from jaxgan import data
+from jaxgan import data, recipe
 from jaxgan.config import Config
 from jaxgan.core import UsageError
 from jaxgan.planning import remedies, sweep
@@ -22,6 +22,7 @@ log = logging.getLogger("jaxgan")
 def plan(question: Question) -> int:
     """Prints the answer; returns the exit code, 1 if the run does not fit."""
     slices = [find(name) for name in question.topologies]
+    recipe.check_texts(question.config)
     dataset = dataset_of(question)
     if question.sizes:
         return over_slices(question, slices, dataset)

@@ -6,10 +6,10 @@ import optax
 
 from jaxgan.core import Critique, LossInputs, Term, UsageError
 from jaxgan.losses import over_batch, stateless
-from jaxgan.schedules import Value, at
+from jaxgan.schedules import Weight, at
 
 
-def feature_matching(weight: Value = 1.0) -> Term:
+def feature_matching(weight: Weight = 1.0) -> Term:
     """The same mean features for real and fake, https://arxiv.org/abs/1606.03498.
 
     weight |E f(x) - E f(G(z))|^2, summed over the axes of a feature, mean over leaves;
@@ -36,7 +36,7 @@ def feature_matching(weight: Value = 1.0) -> Term:
     return stateless(term)
 
 
-def auxiliary_classifier(real: Value = 1.0, fake: Value = 1.0) -> Term:
+def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
     """The label found again, https://arxiv.org/abs/1610.09585 (AC-GAN).
 
     -real E[log P(c | x)] - fake E[log P(c | G(z, c))], for both players alike.
@@ -66,7 +66,7 @@ def auxiliary_classifier(real: Value = 1.0, fake: Value = 1.0) -> Term:
     return stateless(term)
 
 
-def mutual_information(weight: Value = 1.0) -> Term:
+def mutual_information(weight: Weight = 1.0) -> Term:
     """The code of a fake found again, https://arxiv.org/abs/1606.03657 (InfoGAN).
 
     weight E[-log Q(c | G(z, c))], for both players alike: cross-entropy of the

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 from jaxgan.augment import Augmentation, flip, pipe, translation
 from jaxgan.core import LossInputs, Term, Tree, UsageError
 from jaxgan.losses import each, stateless
+from jaxgan.ranges import Fraction
 from jaxgan.regularizers.memory import running_mean
-from jaxgan.schedules import Value, at
+from jaxgan.schedules import Weight, at
 
 
-def lecam(weight: Value = 0.3, decay: float = 0.99) -> Term:
+def lecam(weight: Weight = 0.3, decay: Fraction = 0.99) -> Term:
     """Each kind near the other's past, https://arxiv.org/abs/2104.03310.
 
     weight (E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2]). `a_real` and `a_fake` are
@@ -39,8 +40,8 @@ def lecam(weight: Value = 0.3, decay: float = 0.99) -> Term:
 
 
 def consistency(
-    weight: Value = 10.0,
-    fake: Value = 0.0,
+    weight: Weight = 10.0,
+    fake: Weight = 0.0,
     by: Augmentation | Sequence[Augmentation] | None = None,
 ) -> Term:
     """The same answer to an augmented example, https://arxiv.org/abs/1910.12027 (CR).

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import LossInputs, Term, Tree, UsageError
+from jaxgan.ranges import Steps
 
 
 def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -22,7 +23,7 @@ def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:
     return lambda old, new: decay * old + (1 - decay) * new
 
 
-def every(n: int, term: Term) -> Term:
+def every(n: Steps, term: Term) -> Term:
     """A term on each n-th step only, n times as strong, https://arxiv.org/abs/1912.04958.
 
     It counts at steps 0, n, 2n ...; at all others its value is 0 and its memory stays

@@ -9,8 +9,9 @@ import optax
 
 from jaxgan.core import Critique, LossInputs, Term, Tree, UsageError
 from jaxgan.losses import each, over_batch, stateless
+from jaxgan.ranges import Fraction, NonNegative, Positive
 from jaxgan.regularizers.memory import running_mean
-from jaxgan.schedules import Value, at
+from jaxgan.schedules import Value, Weight, at
 
 Critic = Callable[[Tree], Critique]
 
@@ -44,7 +45,7 @@ def normal_like(keys: jax.Array, samples: Tree) -> Tree:
     return jax.vmap(optax.tree.random_like)(keys, samples)
 
 
-def r1(gamma: Value = 10.0) -> Term:
+def r1(gamma: Weight = 10.0) -> Term:
     """Zero-centred slope at real data, https://arxiv.org/abs/1801.04406, equation 9.
 
     gamma/2 E[|grad D(x)|^2], summed over H, W, C.
@@ -54,14 +55,14 @@ def r1(gamma: Value = 10.0) -> Term:
     )
 
 
-def r2(gamma: Value = 10.0) -> Term:
+def r2(gamma: Weight = 10.0) -> Term:
     """Zero-centred slope at generated data, https://arxiv.org/abs/1801.04406."""
     return stateless(
         lambda s: at(gamma, s.step) / 2 * jnp.mean(slope(s.critic, s.samples.fake))
     )
 
 
-def approximate_r1(gamma: Value = 0.1, sigma: float = 0.01) -> Term:
+def approximate_r1(gamma: Weight = 0.1, sigma: Positive = 0.01) -> Term:
     """`r1` without a second derivative, https://arxiv.org/abs/2509.24935 (GAT).
 
     gamma/2 E[((D(x + sigma e) - D(x)) / sigma)^2] with e ~ N(0, I): for small sigma its
@@ -76,7 +77,7 @@ def approximate_r1(gamma: Value = 0.1, sigma: float = 0.01) -> Term:
     return _difference(lambda s: s.samples.real, gamma, sigma)
 
 
-def approximate_r2(gamma: Value = 0.1, sigma: float = 0.01) -> Term:
+def approximate_r2(gamma: Weight = 0.1, sigma: Positive = 0.01) -> Term:
     """`approximate_r1` at generated data, with the same noise."""
     return _difference(lambda s: s.samples.fake, gamma, sigma)
 
@@ -97,7 +98,7 @@ def _difference(
     return stateless(term)
 
 
-def gradient_penalty(weight: Value = 10.0, one_sided: bool = False) -> Term:
+def gradient_penalty(weight: Weight = 10.0, one_sided: bool = False) -> Term:
     """Slope one between real and fake, https://arxiv.org/abs/1704.00028 (WGAN-GP).
 
     weight E[(|grad D(x)| - 1)^2] at x = t real + (1 - t) fake. The mixing factor t is
@@ -121,7 +122,7 @@ def gradient_penalty(weight: Value = 10.0, one_sided: bool = False) -> Term:
     return stateless(term)
 
 
-def dragan(weight: Value = 10.0, sigma: float = 0.5) -> Term:
+def dragan(weight: Weight = 10.0, sigma: NonNegative = 0.5) -> Term:
     """Slope one around real data, https://arxiv.org/abs/1705.07215.
 
     weight E[(|grad D(x + sigma std e)| - 1)^2], with e ~ N(0, I) for each example.
@@ -149,7 +150,7 @@ def deviation(x: jax.Array, axis: str | None) -> jax.Array:
     return norm(jnp.mean(over_batch((x - mean) ** 2, axis)))
 
 
-def path_length(weight: Value = 2.0, decay: float = 0.99) -> Term:
+def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
     """Equal slopes of G at all latents, https://arxiv.org/abs/1912.04958, equation 4.
 
     weight E[(|J^T y| - a)^2] for J = dG(z)/dz and y ~ N(0, I) / sqrt(H W), drawn for

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 
 from jaxgan.core import LossInputs, Term, Tree
 from jaxgan.losses import stateless
-from jaxgan.schedules import Value, at
+from jaxgan.schedules import Weight, at
 
 
-def orthogonal(weight: Value = 1e-4) -> Term:
+def orthogonal(weight: Weight = 1e-4) -> Term:
     """Filters at right angles, of any length, https://arxiv.org/abs/1809.11096, eq. 3.
 
     weight sum |W^T W * (1 - I)|^2 over the player's own kernels, each as a matrix

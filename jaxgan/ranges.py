@@ -1,0 +1,97 @@
+"""The ranges of numbers, declared in the annotations of factories.
+
+`def r1(gamma: Weight = 10.0)` and `Weight = Annotated[Value, Range(0)]` let `spec`
+refuse `r1(-1)` by name and range. To a type checker the annotation is its first part.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
+
+LARGEST = 3.4028234663852886e38
+"""The largest float32: whatever is above it becomes infinite on a device."""
+
+
+class Range(NamedTuple):
+    """An interval of numbers.
+
+    >>> 1 in Range(0, 1), 1 in Range(0, 1, "[)"), float("nan") in Range(0)
+    (True, False, False)
+    """
+
+    low: float
+    high: float = LARGEST
+    ends: str = "[]"
+    """As intervals are written: an end with a parenthesis is not in it."""
+    example: float | None = None
+    """A usual value, for parameters without a default."""
+
+    def __contains__(self, value: Any) -> bool:
+        """Returns whether a number is inside; NaN and infinity never are."""
+        above = self.low <= value if self.ends[0] == "[" else self.low < value
+        below = value <= self.high if self.ends[1] == "]" else value < self.high
+        return above and below
+
+    def holds(self, value: Any) -> bool:
+        """Returns whether all numbers of an argument are inside.
+
+        Those are a number itself, the entries of a sequence, and the first and the last
+        value of a schedule where it has `ends`; anything else holds none.
+        """
+        if isinstance(value, int | float):
+            return value in self
+        if isinstance(value, list | tuple):
+            return all(map(self.holds, value))
+        return all(end in self for end in getattr(value, "ends", ()))
+
+    def __str__(self) -> str:
+        """The range in words, after "is".
+
+        >>> str(Range(0)), str(Range(0, ends="(]")), str(Range(0, 1, "[)"))
+        ('at least 0', 'more than 0', 'in [0, 1)')
+        >>> str(Range(-1, 1, "()")), str(Range(-LARGEST))
+        ('between -1 and 1', 'a finite number')
+        """
+        first, last = self.ends
+        if self.high < LARGEST:
+            if self.ends == "()":
+                return f"between {self.low} and {self.high}"
+            return f"in {first}{self.low}, {self.high}{last}"
+        if self.low == -LARGEST:
+            return "a finite number"
+        return f"{'at least' if first == '[' else 'more than'} {self.low}"
+
+
+def range_of(annotation: Any) -> tuple[Any, Range | None]:
+    """Splits an annotation into its kind and the range that it declares, if any.
+
+    >>> range_of(Probability)
+    (<class 'float'>, Range(low=0, high=1, ends='[]', example=None))
+    >>> range_of(str)
+    (<class 'str'>, None)
+    """
+    if get_origin(annotation) is not Annotated:
+        return annotation, None
+    kind, *extras = get_args(annotation)
+    return kind, next((x for x in extras if isinstance(x, Range)), None)
+
+
+NON_NEGATIVE = Range(0)
+POSITIVE = Range(0, ends="(]")
+BELOW_ONE = Range(0, 1, "[)")
+ANY = Range(-LARGEST)
+
+Number = Annotated[float, ANY]
+NonNegative = Annotated[float, NON_NEGATIVE]
+Positive = Annotated[float, POSITIVE]
+Probability = Annotated[float, Range(0, 1)]
+Fraction = Annotated[float, BELOW_ONE]
+"""What stays of a running mean, or is dropped: all of it is too much."""
+
+Steps = Annotated[int, Range(1, 2**31 - 1, example=1000)]
+"""A number of steps, which devices count in int32."""
+
+Width = Annotated[int, Range(1, 2**20)]
+"""A number of channels, units or examples; no layer has a million."""
+Size = Annotated[int, Range(0, 2**20)]
+"""As `Width`, where 0 has a meaning of its own."""
+Widths = Annotated[Sequence[int], Range(1, 2**20)]
