@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.tree_util import keystr, tree_flatten_with_path
+from orbax.checkpoint import future
 
 from jaxgan.core import Tree
 
@@ -48,7 +49,7 @@ def crc32(values: np.ndarray) -> int:
     >>> crc32(np.float32(1.0)) == crc32(np.array([0, 0, 128, 63], np.uint8))
     True
     """
-    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
 def crc32_of_json(content: Any) -> int:
@@ -106,9 +107,7 @@ class DigestHandler(ocp.AsyncCheckpointHandler):
         leaves = jax.tree.leaves(args.state)
         parts = dict(zip(types, map(local_parts, leaves), strict=True))
         record = self._record(directory, types, parts, args)
-        return [
-            ocp.future.CommitFutureAwaitingContractedSignals(record, name="digests")
-        ]
+        return [future.CommitFutureAwaitingContractedSignals(record, name="digests")]
 
     async def _record(
         self,
