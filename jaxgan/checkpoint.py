@@ -22,9 +22,9 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental.multihost_utils import sync_global_devices
-from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import checkpoint_managers
 
+from jaxgan import digests
 from jaxgan.core import TrainState, Tree
 from jaxgan.errors import UsageError
 
@@ -82,7 +82,7 @@ def save(
     Raises `UsageError` when this save, or the one before, could not be written.
     """
     step = int(state.step)
-    score = math.inf if score is None else float(score)
+    known = float(score) if score is not None and math.isfinite(score) else None
     with _one_line(Path(manager.directory)):
         if step not in manager.all_steps():
             manager.save(
@@ -91,8 +91,9 @@ def save(
                     state=ocp.args.StandardSave(state),
                     history=ocp.args.JsonSave(history),
                     config=ocp.args.JsonSave(config),
+                    digests=digests.DigestSave(state, history, known),
                 ),
-                metrics={"score": score} if math.isfinite(score) else None,
+                metrics=None if known is None else {"score": known},
                 force=True,
             )
         if wait:
@@ -172,13 +173,19 @@ def _metrics_file(path: Path) -> Path:
 def _score(path: Path) -> float:
     """The distance saved with a checkpoint; infinite where it cannot be known."""
     try:
-        return float(json.loads(_metrics_file(path).read_text())["score"])
+        score = float(json.loads(_metrics_file(path).read_text())["score"])
+        recorded = digests.read(path)
     except (OSError, ValueError, KeyError, TypeError):
         return math.inf
+    return math.inf if recorded and recorded.score != score else score
 
 
 def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any]]:
+    recorded = digests.read(path)
     history = json.loads((path / "history" / "metadata").read_text())
+    if recorded:
+        digests.check_history(recorded, history)
+        _check_same(path, recorded.types, digests.leaf_types(template), partial)
     own = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
         primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"own{own}"
@@ -186,8 +193,11 @@ def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, An
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
     with ocp.Checkpointer(handler, multiprocessing_options=alone) as reader:
         where: Any = path / "state"  # Orbax's own type of path is not imported for it
-        stored = handler.metadata(where).tree
-        _check_same(path, _leaves(stored), _leaves(template), partial)
+        stored = digests.leaf_types(handler.metadata(where).tree)
+        if not recorded:
+            _check_same(path, stored, digests.leaf_types(template), partial)
+        elif stored != recorded.types:
+            raise ValueError("the names or shapes are not as they were saved")
         state = reader.restore(
             where,
             args=ocp.args.PyTreeRestore(
@@ -196,19 +206,13 @@ def _read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, An
                 partial_restore=partial,
             ),
         )
+    if recorded:
+        digests.check_leaves(recorded, state)
     return state, history
 
 
 def _as_numpy(leaf: Any) -> ocp.RestoreArgs:
     return ocp.RestoreArgs(restore_type=np.ndarray, dtype=leaf.dtype)
-
-
-def _leaves(tree: Tree) -> dict[str, str]:
-    """What each leaf is, by its path: `{"ema/kernel": "float32[3, 4]"}`."""
-    return {
-        keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
-        for path, leaf in tree_flatten_with_path(tree)[0]
-    }
 
 
 def _check_same(

@@ -19,10 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from games import same
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+from test_train import run, state_of, values
 
-from jaxgan import checkpoint
+from jaxgan import checkpoint, digests
 from jaxgan.checkpoint import available, open_checkpoints, restore, save
 from jaxgan.core import Players, TrainState
 from jaxgan.errors import UsageError
@@ -226,6 +228,108 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, file
     assert_same(restore(tmp_path, template)[0], make_state(2, 100_000))
 
 
+def flip(file: Path, share: float) -> None:
+    """Flips a bit of the byte at a share of the file."""
+    content = bytearray(file.read_bytes())
+    content[int(share * len(content))] ^= 0x10
+    file.write_bytes(content)
+
+
+def value_file(checkpoint: Path) -> Path:
+    """The largest file with values of a checkpoint."""
+    files = checkpoint.glob("state/ocdbt.process_0/d/*")
+    return max(files, key=lambda file: file.stat().st_size)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "digests/process_0.json",
+        "history/metadata",
+        "state/_METADATA",
+        "state/manifest.ocdbt",
+        "state/d/*",
+    ],
+)
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_flipped_bit_in_any_file_that_is_read_is_found(tmp_path, caplog, file, share):
+    write(tmp_path, [1, 2])
+    [path] = (tmp_path / "2").glob(file)
+    flip(path, share)
+    assert_same(restore(tmp_path, jax.eval_shape(make_state, 0))[0], make_state(1))
+    [line] = caplog.messages
+    assert line.startswith("checkpoint 2 is damaged: ")
+    assert "\n" not in line
+
+
+def test_flipped_bits_of_values_are_found_in_the_part_that_is_read(tmp_path, caplog):
+    """Noise is stored as it is, so that a flipped bit is a wrong value."""
+    with open_checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2):
+            save(checkpoints, noise(step), history={}, config={})
+    flip(value_file(tmp_path / "2"), 0.5)
+    want = noise(1)
+    assert_same(restore(tmp_path, want)[0], want)
+    assert "damaged: the values of ema/kernel are not as they were" in caplog.text
+    step = {"step": want.step}  # lies in another file
+    assert int(restore(tmp_path, step, partial=True)[0]["step"]) == 2
+
+
+def test_a_flipped_bit_in_a_score_does_not_name_the_best(tmp_path):
+    write(tmp_path, [1, 2], scores={1: 1.0, 2: 5.0})
+    metrics = tmp_path / "2/metrics/metrics"
+    metrics.write_text(metrics.read_text().replace("5.0", "0.0"))
+    assert int(restore(tmp_path, make_state(0), which="best")[0].step) == 1
+
+
+def test_each_part_of_a_sharded_leaf_has_its_digest(tmp_path):
+    state = make_state(5, 800)
+    parts = NamedSharding(replicated(8).mesh, P("data"))
+    state = replace(state, ema={"kernel": jax.device_put(jnp.arange(800.0), parts)})
+    with open_checkpoints(tmp_path, keep=1) as checkpoints:
+        save(checkpoints, state, history={}, config={})
+    recorded = digests.read(tmp_path / "5")
+    assert recorded
+    bounds = sorted(index for index, _ in recorded.parts["ema/kernel"])
+    assert bounds == [[[i, i + 100]] for i in range(0, 800, 100)]
+    whole = {"ema": {"kernel": np.arange(800, dtype=np.float32)}}
+    digests.check_leaves(recorded, whole)
+    whole["ema"]["kernel"][799] = -799
+    with pytest.raises(ValueError, match="ema/kernel are not as they were saved"):
+        digests.check_leaves(recorded, whole)
+    whole["ema"]["kernel"][799] = 799
+    recorded.parts["ema/kernel"].pop()  # another process did not record
+    with pytest.raises(ValueError, match="digests of ema/kernel are incomplete"):
+        digests.check_leaves(recorded, whole)
+
+
+def test_checkpoints_without_digests_are_restored(tmp_path):
+    write(tmp_path, [1, 2], scores={1: 1.0, 2: 2.0})
+    for step in ("1", "2"):
+        shutil.rmtree(tmp_path / step / "digests")
+    assert_same(restore(tmp_path, make_state(0))[0], make_state(2))
+    assert int(restore(tmp_path, make_state(0), which="best")[0].step) == 1
+
+
+def test_a_run_with_flipped_bits_goes_on_as_if_never_damaged(
+    pictures, tmp_path, caplog
+):
+    flags = {"networks": "mlp((256,), (256,))", "save_every": 5, "samples": 4}
+    whole = run(pictures, tmp_path / "whole", 10, **flags)
+    copies = [tmp_path / f"{share}" for share in (0.1, 0.6)]
+    for copy in copies:
+        shutil.copytree(whole, copy)
+        flip(value_file(copy / "checkpoints" / "10"), float(copy.name))
+    run(pictures, whole, 15, **flags)
+    for copy in copies:
+        caplog.clear()
+        run(pictures, copy, 15, **flags)
+        assert caplog.text.count("checkpoint 10 is damaged: ") == 1
+        assert "resumed at step 5" in caplog.text
+        same(state_of(whole, 15), state_of(copy, 15))
+        assert values(copy) == values(whole)
+
+
 def test_a_damaged_score_stops_nobody(tmp_path):
     write(tmp_path, [1, 2], scores={1: 1.0, 2: 2.0})
     (tmp_path / "1/metrics/metrics").write_text('{"sc')
@@ -390,8 +494,8 @@ def test_kill_9_at_any_moment_loses_no_saved_step(tmp_path):
         lines = [line.split() for line in run_and_kill(folder, rng.uniform(0, 0.25))]
         restored = [line for line in lines if line[0] == "restored"]
         assert len(restored) == (kill > 0)
-        for _, step, same in restored:
-            assert same == "True"
+        for _, step, equal in restored:
+            assert equal == "True"
             assert int(step) >= reported
         reported = max(int(line[1]) for line in lines if line[0] == "saved")
     assert not list(folder.glob("set-aside-*")), "no save was ever half done"

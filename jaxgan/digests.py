@@ -1,0 +1,190 @@
+"""Digests of a checkpoint, which tell whether its bits are those that were saved.
+
+Each process records a CRC-32 of every part of the state that it saves, so a sharded
+leaf needs no communication; the host copies are those that Orbax writes. Process 0
+also records the history and the score. A file has a CRC-32 of its own content.
+"""
+
+import dataclasses
+import json
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.tree_util import keystr, tree_flatten_with_path
+from orbax.checkpoint import future
+
+from jaxgan.core import Tree
+
+FOLDER = "digests"
+"""The folder in a checkpoint; those of older versions have none."""
+
+
+class Part(NamedTuple):
+    """A part of a leaf that lies on the host of this process."""
+
+    index: list[list[int]]
+    """[start, stop] per axis."""
+    values: np.ndarray
+
+
+class Digests(NamedTuple):
+    """What all processes recorded of a checkpoint."""
+
+    types: dict[str, str]
+    """Dtype and shape of each leaf by its path, as `leaf_types` has them."""
+    parts: dict[str, list[tuple[list[list[int]], int]]]
+    """(index, CRC-32) of each part of each leaf."""
+    history: int
+    """CRC-32 of the history as JSON."""
+    score: float | None
+
+
+def crc32(values: np.ndarray) -> int:
+    """The CRC-32 of an array's bytes in C order; dtype and shape do not count.
+
+    >>> crc32(np.float32(1.0)) == crc32(np.array([0, 0, 128, 63], np.uint8))
+    True
+    """
+    return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+
+
+def crc32_of_json(content: Any) -> int:
+    """The CRC-32 of what JSON keeps of `content`.
+
+    >>> crc32_of_json({"a": (1, 2), "b": 0.1}) == crc32_of_json({"b": 0.1, "a": [1, 2]})
+    True
+    """
+    kept = json.loads(json.dumps(content))
+    return zlib.crc32(json.dumps(kept, sort_keys=True).encode())
+
+
+def leaf_types(tree: Tree) -> dict[str, str]:
+    """Dtype and shape of each leaf by its path: `{"ema/kernel": "float32[3, 4]"}`."""
+    return {
+        keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
+        for path, leaf in tree_flatten_with_path(tree)[0]
+    }
+
+
+def local_parts(leaf: Any) -> list[Part]:
+    """Host copies of the parts of `leaf` that this process saves.
+
+    Of equal parts on several devices the first counts, as for Orbax. On CPU the copies
+    are views, which jax does not overwrite while they are held.
+    """
+    if isinstance(leaf, jax.Array):
+        shards = [x for x in leaf.addressable_shards if x.replica_id == 0]
+        return [Part(_bounds(x.index, leaf.shape), np.asarray(x.data)) for x in shards]
+    if jax.process_index() > 0:
+        return []
+    leaf = np.asarray(leaf)
+    return [Part([[0, n] for n in leaf.shape], leaf)]
+
+
+def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]:
+    return [list(s.indices(n)[:2]) for s, n in zip(index, shape, strict=True)]
+
+
+@dataclasses.dataclass
+class DigestSave(ocp.args.CheckpointArgs):
+    """What `DigestHandler` records: the arguments of `manager.save`."""
+
+    state: Tree
+    history: dict[str, Any]
+    score: float | None
+
+
+class DigestHandler(ocp.AsyncCheckpointHandler):
+    """Writes the digests beside the state, in a thread of its own."""
+
+    async def async_save(self, directory: Any, args: DigestSave) -> Any:
+        """Fetches the host copies, and returns the future that reads and writes."""
+        types = leaf_types(args.state)
+        leaves = jax.tree.leaves(args.state)
+        parts = dict(zip(types, map(local_parts, leaves), strict=True))
+        record = self._record(directory, types, parts, args)
+        return [future.CommitFutureAwaitingContractedSignals(record, name="digests")]
+
+    async def _record(
+        self,
+        directory: Any,
+        types: dict[str, str],
+        parts: dict[str, list[Part]],
+        args: DigestSave,
+    ) -> None:
+        own = {
+            name: [[part.index, crc32(part.values)] for part in parts[name]]
+            for name in types
+        }
+        content: dict[str, Any] = {"parts": own}
+        if jax.process_index() == 0:
+            history = crc32_of_json(args.history)
+            content |= {"types": types, "history": history, "score": args.score}
+        text = json.dumps({"crc32": crc32_of_json(content), "content": content})
+        (directory / f"process_{jax.process_index()}.json").write_text(text)
+
+    def save(self, directory: Any, args: DigestSave) -> None:
+        """Not called: a checkpoint manager saves in the background."""
+        raise NotImplementedError
+
+    def restore(self, directory: Any, args: Any = None) -> Any:
+        """Not called: `read` does it."""
+        raise NotImplementedError
+
+
+# Orbax wants arguments of both kinds, though `read` is what restores.
+_register = ocp.args.register_with_handler
+_register(DigestHandler, for_save=True, for_restore=True)(DigestSave)
+
+
+def read(checkpoint: Path) -> Digests | None:
+    """Reads the digests of a checkpoint; None if its version recorded none.
+
+    Raises:
+      OSError, ValueError: if they are damaged.
+    """
+    folder = checkpoint / FOLDER
+    if not folder.is_dir():
+        return None
+    first = _content(folder / "process_0.json")
+    parts: dict[str, list] = {name: [] for name in first["types"]}
+    for file in sorted(folder.glob("process_*.json")):
+        for name, own in _content(file)["parts"].items():
+            parts[name] += [(index, crc) for index, crc in own]
+    return Digests(first["types"], parts, first["history"], first["score"])
+
+
+def _content(file: Path) -> dict[str, Any]:
+    stored = json.loads(file.read_text())
+    if crc32_of_json(stored["content"]) != stored["crc32"]:
+        raise ValueError(f"{file.name} is not as it was saved")
+    return stored["content"]
+
+
+def check_history(digests: Digests, history: dict[str, Any]) -> None:
+    """Raises ValueError if the history is not as it was saved."""
+    if crc32_of_json(history) != digests.history:
+        raise ValueError("the history is not as it was saved")
+
+
+def check_leaves(digests: Digests, tree: Tree) -> None:
+    """Raises ValueError, naming a leaf, if one is not as it was saved.
+
+    Args:
+      digests: of the checkpoint; its processes need not be those of now.
+      tree: NumPy arrays, all leaves of the state or a part of them.
+    """
+    leaves = jax.tree.leaves(tree)
+    for name, leaf in zip(leaf_types(tree), leaves, strict=True):
+        seen = 0
+        for bounds, crc in digests.parts[name]:
+            part = leaf[tuple(slice(*bound) for bound in bounds)]
+            seen += part.size
+            if crc32(part) != crc:
+                raise ValueError(f"the values of {name} are not as they were saved")
+        if seen != leaf.size:
+            raise ValueError(f"the digests of {name} are incomplete")
