@@ -167,8 +167,9 @@ def test_a_signal_before_training_ends_a_process_too(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     program = (
         "import os, signal, time\n"
+        "from jaxgan.config import Config\n"
         "from jaxgan.processes import start\n"
-        f"start._initialised(coordinator_address={address!r}, num_processes=1,\n"
+        f"start._initialised(Config(), coordinator_address={address!r}, num_processes=1,\n"
         f"    coordinator_bind_address={address!r}, process_id=0)\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "time.sleep(20)\n"
