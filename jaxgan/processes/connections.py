@@ -6,6 +6,7 @@ jax.
 
 import contextlib
 import json
+import os
 import queue
 import socket
 import threading
@@ -104,6 +105,13 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(where, family=family, backlog=1024)
+
+
+def reason(error: OSError) -> str:
+    """Returns why a connection failed, in a few words."""
+    if (error.errno or 0) > 0:  # those of names are negative
+        return os.strerror(error.errno or 0)
+    return error.strerror or str(error) or "no answer"
 
 
 def address(host: str, port: int) -> str:

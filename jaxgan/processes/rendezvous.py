@@ -23,6 +23,7 @@ from jaxgan.processes.connections import (
     arrivals,
     connect,
     listen,
+    reason,
 )
 
 log = logging.getLogger("jaxgan")
@@ -120,18 +121,22 @@ def listen_at(host: str, port: int, flag: str) -> socket.socket:
         return listen(host, port)
     except OSError as error:
         raise UsageError(
-            f"{flag}: process 0 cannot listen there ({error.strerror}); give an "
+            f"{flag}: process 0 cannot listen there ({reason(error)}); give an "
             "address of its own machine and a free port"
         ) from None
 
 
 def _await_all(meeting: Meeting, ends: float, where: Any) -> None:
-    count, there = meeting.count, {}
+    count = meeting.count
+    there: dict[int, tuple[Connection, dict[str, Any]]] = {}
     with contextlib.ExitStack() as stack:
         flag = meeting.flag
         listener = stack.enter_context(listen_at(meeting.host, meeting.port, flag))
 
         def over() -> bool:
+            if len(there) == count - 1:  # but some may have died in the meantime
+                for number in [n for n, (x, _) in there.items() if not x.is_open()]:
+                    del there[number]
             return len(there) == count - 1 or time.monotonic() >= ends
 
         for other, said in arrivals(listener, _asked(meeting), over):
@@ -220,14 +225,14 @@ def _report_to(meeting: Meeting, ends: float) -> Any:
         try:
             answer = _answered(meeting, max(left, 0.01))
         except OSError as error:
-            reason = error.strerror or str(error) or "no answer"
+            why = reason(error)
             if left <= 0:
                 raise UsageError(
                     f"{meeting.flag} does not answer: start process 0 there, with "
-                    f"--num_processes={meeting.count} --process_id=0 ({reason})"
+                    f"--num_processes={meeting.count} --process_id=0 ({why})"
                 ) from None
             if not told and time.monotonic() > began + PATIENCE:
-                log.info("waiting for %s (%s)", meeting.flag, reason)
+                log.info("waiting for %s (%s)", meeting.flag, why)
                 told = True
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
             continue
