@@ -215,6 +215,13 @@ class Config:
         "how long processes wait for one another at the start",
         changes=True,
     )
+    heartbeat_seconds: float = flag(
+        60.0,
+        "machine",
+        "how long a process may give no sign of life, stopped or cut off, before all "
+        "end",
+        changes=True,
+    )
     parallel: str = flag(
         "auto",
         "machine",
@@ -267,6 +274,7 @@ LEAST = {
     **dict.fromkeys(("augment_p", "rollbacks", "seed", "batch_per_device"), 0),
     **dict.fromkeys(("max_minutes", "num_processes", "meet_seconds"), 0),
     "profile": 0,
+    "heartbeat_seconds": 1,
     "score_samples": 2,
 }
 """The smallest value of every number."""

@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -16,9 +14,6 @@ import pytest
 from test_train import argv, lines, run, state_of, values
 
 from jaxgan import checkpoint
-from jaxgan.errors import UsageError
-from jaxgan.processes.lifeline import Lifeline
-from jaxgan.processes.rendezvous import meet, split
 from jaxgan.processes.start import scheduled
 
 SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
@@ -167,9 +162,10 @@ def test_a_signal_before_training_ends_a_process_too(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     program = (
         "import os, signal, time\n"
+        "from jaxgan.config import Config\n"
         "from jaxgan.processes import start\n"
-        f"start._initialised(coordinator_address={address!r}, num_processes=1,\n"
-        f"    coordinator_bind_address={address!r}, process_id=0)\n"
+        f"start._initialised(Config(), coordinator_address={address!r},\n"
+        f"    num_processes=1, coordinator_bind_address={address!r}, process_id=0)\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "time.sleep(20)\n"
     )
@@ -232,121 +228,7 @@ def test_flags_that_do_not_fit(pictures, tmp_path, capsys, flags, message):
     assert not (tmp_path / "new").exists()
 
 
-def met(address, who, wait=20.0):
-    """What becomes of several `meet(address, count, number)` at once."""
-    outcome: dict[int, str] = {}
-
-    def one(place, count, number):
-        try:
-            meet(address, count, number, wait)
-            outcome[place] = "met"
-        except UsageError as error:
-            outcome[place] = str(error)
-
-    threads = [
-        threading.Thread(target=one, args=(place, *x)) for place, x in enumerate(who)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return [outcome[place] for place in range(len(who))]
-
-
-def test_they_meet_or_say_what_is_wrong():
-    address = f"127.0.0.1:{free_port()}"
-    assert met(address, [(3, 0), (3, 2), (3, 1)]) == ["met"] * 3
-    for told in met(address, [(2, 0), (3, 1)]):
-        assert "--num_processes is 2 in process 0 and 3 in process 1" in told
-    assert (
-        "two processes have --process_id=1" in met(address, [(3, 0), (3, 1), (3, 1)])[0]
-    )
-
-
-def test_a_wait_is_bounded_and_names_who_did_not_come():
-    address = f"127.0.0.1:{free_port()}"
-    began = time.monotonic()
-    [alone] = met(address, [(2, 1)], wait=1.0)
-    assert f"--coordinator={address} does not answer: start process 0" in alone
-    for told in met(address, [(4, 0), (4, 2)], wait=2.0):
-        assert "[1, 3] did not come" in told
-    assert time.monotonic() - began < 15
-
-
-def test_a_stranger_at_the_door_is_no_process():
-    port = free_port()
-
-    def stranger():
-        for _ in range(100):
-            try:
-                with socket.create_connection(("127.0.0.1", port), 1) as s:
-                    s.sendall(b"GET / HTTP/1.1\n")
-                    return
-            except OSError:
-                time.sleep(0.05)
-
-    other = threading.Thread(target=stranger)
-    other.start()
-    assert met(f"127.0.0.1:{port}", [(2, 0)], wait=2.0) == [
-        f"of --num_processes=2, [1] did not come to --coordinator=127.0.0.1:{port} in "
-        "time: start them with the same flags and their own --process_id"
-    ]
-    other.join()
-
-
-def test_a_port_in_use():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        [told] = met(f"127.0.0.1:{port}", [(2, 0)], wait=1.0)
-    assert "process 0 cannot listen there" in told
-    with pytest.raises(UsageError, match="--coordinator=a:99999: give HOST:PORT"):
-        split("a:99999")
-
-
-@pytest.fixture
-def lifelines():
-    """Three that are connected, and what each was ended with."""
-    ends: dict[int, tuple[str, int]] = {}
-
-    def noted(i, *what):
-        ends.setdefault(i, what)
-
-    each = [Lifeline(i, partial(noted, i)) for i in range(3)]
-    where = each[0].listen("127.0.0.1", 3)
-    for other in each[1:]:
-        other.reach(*where)
-    until(lambda: len(each[0]._others) == 2)
-    yield each, ends
-    for one in each:
-        one.leave()
-    until(lambda: all(x.name != "lifeline" for x in threading.enumerate()))
-
-
-def until(condition):
-    for _ in range(100):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("not within five seconds")
-
-
-def test_a_failure_reaches_all_others_with_its_code(lifelines):
-    each, ends = lifelines
-    each[2].fail("the disk is full", 2)
-    until(lambda: len(ends) == 2)
-    assert ends == dict.fromkeys((0, 1), ("process 2: the disk is full", 2))
-
-
-def test_a_connection_that_breaks_ends_all_and_one_that_is_left_does_not(lifelines):
-    each, ends = lifelines
-    each[1].leave()
-    time.sleep(0.3)
-    assert not ends
-    each[2]._others[0].shutdown(socket.SHUT_RDWR)  # as the system does for the killed
-    until(lambda: 0 in ends)
-    assert ends[0][0].startswith("process 2: was ended from outside")
-
-
 def test_what_tells_of_a_cluster():
     assert scheduled({"OMPI_COMM_WORLD_SIZE": "2"})
     assert not scheduled({"SLURM_STEP_NUM_TASKS": ""})
+    assert not scheduled({"SLURM_STEP_NUM_TASKS": "²"})

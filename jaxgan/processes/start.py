@@ -1,7 +1,9 @@
 """From flags, or from what a cluster tells, to processes that know of one another."""
 
 import contextlib
+import ipaddress
 import logging
+import math
 import os
 import socket
 import sys
@@ -10,10 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jaxgan.config import Config
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, first_line
 from jaxgan.maintenance import chips
+from jaxgan.processes.connections import listen
 from jaxgan.processes.lifeline import Lifeline
-from jaxgan.processes.rendezvous import meet, split
+from jaxgan.processes.rendezvous import SECRET, listen_at, meet, split
 from jaxgan.program import verdict
 
 log = logging.getLogger("jaxgan")
@@ -34,12 +37,12 @@ def together(config: Config) -> Iterator[None]:
         return
     try:
         yield
+        import jax
+
+        jax.distributed.shutdown()  # waits for all
     except BaseException as error:
         _end(error, lifeline)
     lifeline.leave()
-    import jax
-
-    jax.distributed.shutdown()
 
 
 def start(config: Config) -> Lifeline | None:
@@ -53,7 +56,7 @@ def start(config: Config) -> Lifeline | None:
             )
         if config.coordinator == "none":
             return None
-        return _of_cluster()
+        return _of_cluster(config)
     if config.num_processes < 1 or config.process_id < 0:
         raise UsageError(
             f"--coordinator={config.coordinator} goes with --num_processes and "
@@ -61,13 +64,19 @@ def start(config: Config) -> Lifeline | None:
         )
     count, number = config.num_processes, config.process_id
     host, _ = split(config.coordinator)
-    lifeline = Lifeline(number)
-    where = lifeline.listen(host, count) if number == 0 else None
-    where = meet(config.coordinator, count, number, config.meet_seconds, where)
-    if number:
+    lifeline, where = Lifeline(number, silence=config.heartbeat_seconds), None
+    if number == 0:
+        listener = listen_at(host, 0, f"--coordinator={config.coordinator}")
+        where = lifeline.listen(listener, host)
+    secret = os.environ.get(SECRET, "")
+    where = meet(config.coordinator, count, number, config.meet_seconds, where, secret)
+    if number == 0:
+        lifeline.accept(count)
+    else:
         _reach(lifeline, where)
-    own = number == 0 and host == "127.0.0.1"
+    own = number == 0 and is_loopback(host)
     _initialised(
+        config,
         coordinator_address=config.coordinator,
         coordinator_bind_address=config.coordinator if own else None,
         num_processes=count,
@@ -76,13 +85,25 @@ def start(config: Config) -> Lifeline | None:
     return lifeline
 
 
-def _of_cluster() -> Lifeline | None:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host.
+
+    >>> is_loopback("::1"), is_loopback("10.0.0.1")
+    (True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _of_cluster(config: Config) -> Lifeline | None:
     if scheduled(os.environ):
-        return _connected(_initialised())
+        return _connected(_initialised(config), config)
     if not chips(os.environ):
         return None
     try:  # a TPU's own machine tells jax of the others, if it is of a pod
-        return _connected(_initialised())
+        return _connected(_initialised(config), config)
     except UsageError as error:
         log.info("one process: %s", error)
         return None
@@ -95,16 +116,28 @@ def scheduled(environment: Mapping[str, str]) -> bool:
     (True, False)
     """
     tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
-    return any(int(environment.get(name) or 1) > 1 for name in tasks)
+    return any(_count(environment.get(name, "")) > 1 for name in tasks)
 
 
-def _initialised(**where: Any) -> Any:
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 1
+
+
+def _initialised(config: Config, **where: Any) -> Any:
     import jax
 
     # else jax keeps SIGTERM to itself, and one that comes before training is lost
     jax.config.update("jax_enable_preemption_service", False)
+    # jax ends a process with a dump of its stack: the lifeline notices silence before,
+    # jax after half of its time at the earliest
+    heartbeat = max(100, math.ceil(3 * config.heartbeat_seconds))
+    patience = max(300, math.ceil(config.meet_seconds))
     try:
-        jax.distributed.initialize(**where)
+        jax.distributed.initialize(
+            **where,
+            heartbeat_timeout_seconds=heartbeat,
+            initialization_timeout=patience,
+        )
     except (RuntimeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
@@ -114,26 +147,39 @@ def _initialised(**where: Any) -> Any:
     return jax
 
 
-def _connected(jax: Any) -> Lifeline | None:
+def _connected(jax: Any, config: Config) -> Lifeline | None:
     """Processes that jax brought together, with a connection from each to process 0."""
     count, number = jax.process_count(), jax.process_index()
     if count == 1:
         return None
     from jaxgan.agreement import shared
 
-    lifeline = Lifeline(number)
-    where = shared(lambda: lifeline.listen(socket.gethostname(), count))
-    if number:
+    lifeline = Lifeline(number, silence=config.heartbeat_seconds)
+    where = shared(lambda: _listening(lifeline, socket.gethostname()))
+    if where is None:
+        return None
+    if number == 0:
+        lifeline.accept(count)
+    else:
         _reach(lifeline, where)
     return lifeline
 
 
-def _reach(lifeline: Lifeline, where: tuple[str, int]) -> None:
+def _listening(lifeline: Lifeline, host: str) -> tuple[str, int, str] | None:
+    try:
+        return lifeline.listen(listen(host, 0), host)
+    except OSError as error:  # its own name may be no address of this machine
+        log.warning("no connection to the others (%s: %s)", host, first_line(error))
+        return None
+
+
+def _reach(lifeline: Lifeline, where: Any) -> None:
     """In a process that follows: it prints nothing but its own errors."""
     logging.getLogger("jaxgan").setLevel(logging.ERROR)
     try:
-        lifeline.reach(*where)
-    except OSError as error:
+        host, port, token = where
+        lifeline.reach(host, port, token)
+    except (OSError, TypeError, ValueError) as error:
         log.error("process 0 cannot be reached (%s); jax ends all later", error)
 
 
