@@ -96,6 +96,8 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             data_dir=config.data_dir or None,
             image_size=config.image_size or None,
             crop=config.crop,
+            image_field=config.image_field,
+            label_field=config.label_field,
         )
 
     return data.hold_out(split(config.split), config.held_out, config.split, split)

@@ -1,5 +1,6 @@
 """Data sets: named, fetched once, read as batches of raw examples."""
 
+from jaxgan.data.arrays import from_arrays
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
 from jaxgan.data.held_out import hold_out
@@ -11,6 +12,7 @@ __all__ = [
     "Dataset",
     "Modes",
     "epoch_order",
+    "from_arrays",
     "hold_out",
     "load",
     "normalise",
