@@ -105,8 +105,8 @@ the memory that is free; save fewer or smaller examples, or use folder:PATH
         needed += 4 * math.prod(header.shape)  # becomes float32
     if free is not None and needed > free:
         raise UsageError(
-            f"{name}: {where} takes {needed / 2**30:,.1f} GiB, more than the memory that is "
-            "free; save fewer or smaller examples, or use folder:PATH"
+            f"{name}: {where} takes {needed / 2**30:,.1f} GiB, more than the memory "
+            "that is free; save fewer or smaller examples, or use folder:PATH"
         )
 
 

@@ -15,10 +15,10 @@ SPLITS = {
 }
 """Words in names that tell a split."""
 IMAGES = frozenset(
-    ("image", "images", "img", "imgs", "picture", "pictures", "photo", "photos", "x")
-    + ("data", "input", "inputs", "sample", "samples")
+    {"image", "img", "picture", "photo", "x", "data", "input", "sample"}
+    | {"images", "imgs", "pictures", "photos", "inputs", "samples"}
 )
-LABELS = frozenset(("label", "labels", "y", "target", "targets", "class", "classes"))
+LABELS = frozenset({"label", "labels", "y", "target", "targets", "class", "classes"})
 FIRST = {"image": ("images", "image", "x"), "label": ("labels", "label", "y")}
 """Names that go before all others."""
 SHOWN = 8

@@ -84,6 +84,24 @@ def load(
     return dataset
 
 
+def same_place(one: str, other: str) -> bool:
+    """True if two names are of one folder or file: `folder:pics` and `folder:./pics/`.
+
+    >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
+    (True, False)
+    """
+    (kind, _, path), (other_kind, _, other_path) = (
+        name.partition(":") for name in (one, other)
+    )
+    if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
+        return one == other
+    try:
+        here, there = (Path(x).expanduser().resolve() for x in (path, other_path))
+        return here == there
+    except (OSError, RuntimeError, ValueError):  # no path at all
+        return False
+
+
 def _of_path(path: Path) -> str:
     """The name of the data set at a path."""
     if not path.is_dir() and path.suffix not in (".npz", ".npy"):

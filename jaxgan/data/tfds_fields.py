@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.data.order import evenly
 from jaxgan.data.roles import Choice
 from jaxgan.errors import UsageError, printable
 
@@ -141,8 +142,8 @@ def without_absent_labels(
     """
     if fields.label is None:
         return fields
-    numbers = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
-    labels = np.array([x[fields.label] for x in encoded(numbers.tolist())])
+    numbers = evenly(count, LOOKED_AT).tolist()
+    labels = np.array([x[fields.label] for x in encoded(numbers)])
     if (labels >= 0).any():
         check_labels(name, fields.label, labels)
         return fields
