@@ -30,11 +30,30 @@ class Config:
     crop: str = flag(
         "center", "data", "what is cut out before resizing: center, none, N or HxW"
     )
+    image_field: str = flag(
+        "",
+        "data",
+        "the feature (TFDS) or array (npz) that holds the images, where there are "
+        "several; empty to find it",
+    )
+    label_field: str = flag(
+        "",
+        "data",
+        "the feature or array that holds the labels; none to train without labels; "
+        "empty to find it",
+    )
     held_out: str = flag(
         "auto",
         "data",
         "what is kept from training to tell over-fitting: a split, a count, none, or "
         "auto (the split test, else 1 in 20, at most 256)",
+    )
+    data_changed: str = flag(
+        "refuse",
+        "data",
+        "what to do when a run resumes with other data of the same shape: refuse or "
+        "accept",
+        changes=True,
     )
     input: str = flag(
         "auto",
@@ -310,6 +329,10 @@ def make(**said: Any) -> Config:
         )
     if config.g_latents not in ("fresh", "same"):
         raise UsageError(f"--g_latents={config.g_latents}: choose fresh or same")
+    if config.data_changed not in ("refuse", "accept"):
+        raise UsageError(
+            f"--data_changed={config.data_changed}: choose refuse or accept"
+        )
     if config.precision not in ("float32", "mixed"):
         raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
     if not config.workdir:

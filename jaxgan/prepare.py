@@ -2,9 +2,10 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxgan import data, parallel, recipe
+from jaxgan import data, parallel, recipe, workdir
 from jaxgan.config import Config
 from jaxgan.core import Device
 from jaxgan.errors import UsageError
@@ -38,8 +39,7 @@ def prepare(config: Config) -> Plan:
     check_batch(config, layout)
     recipe.check_texts(config)
     dataset, held_out = load(config)
-    shape = "x".join(map(str, dataset.shape))
-    log.info("%s examples of %s %s", f"{dataset.size:,}", shape, dataset.dtype)
+    log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     game = game_of(config, dataset.shape, len(dataset.classes), layout)
     limit = parallel.resident_limit(layout.devices)
@@ -97,9 +97,19 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             data_dir=config.data_dir or None,
             image_size=config.image_size or None,
             crop=config.crop,
+            image_field=config.image_field,
+            label_field=config.label_field,
         )
 
     return data.hold_out(split(config.split), config.held_out, config.split, split)
+
+
+def log_values(dataset: data.Dataset) -> None:
+    """Logs how many examples there are and their range, and warns if it is odd."""
+    values = data.measure_values(dataset)
+    log.info("%s", data.describe_values(dataset, values))
+    if warning := data.range_warning(dataset, values):
+        log.warning("%s", warning)
 
 
 def check_runs(config: Config) -> None:
@@ -135,13 +145,44 @@ def seeds_of(config: Config) -> range:
 
 
 def facts(dataset: data.Dataset) -> dict[str, Any]:
-    """What sampling needs to know of the data, as JSON has it."""
+    """What a run keeps of its data, as JSON has it: for sampling, and to compare."""
     return {
         "shape": list(dataset.shape),
         "dtype": str(dataset.dtype),
         "classes": list(dataset.classes),
         "size": dataset.size,
+        "fingerprint": data.fingerprint(dataset),
     }
+
+
+def may_differ(
+    config: Config, known: dict[str, Any]
+) -> Callable[[dict[str, Any], dict[str, Any]], frozenset[str]]:
+    """Returns alike(old config, old data): fields in which a resumed run may differ.
+
+    Data are compared by their examples where an earlier run kept a fingerprint of them,
+    so that they may be found by another name; else by the place where they are.
+
+    Args:
+      config: of the run that resumes.
+      known: the `facts` of its data.
+    """
+
+    def alike(old: dict[str, Any], old_data: dict[str, Any]) -> frozenset[str]:
+        found = set()
+        if old_data.get("classes") == []:
+            found.add("classes")  # a run that knew of no labels uses none
+        same = old_data.get("fingerprint") == known["fingerprint"] is not None
+        if same or data.same_place(str(old.get("dataset")), config.dataset):
+            found.add("dataset")
+        if config.data_changed == "accept":
+            changed = workdir.differences(old_data, known, frozenset(found))
+            if changed:
+                log.warning("goes on with other data: %s", workdir.shown(changed))
+            found |= workdir.ACCEPTABLE
+        return frozenset(found)
+
+    return alike
 
 
 def check_batch(config: Config, layout: parallel.Layout) -> None:

@@ -103,6 +103,7 @@ def build(
         unroll=unroll,
         parts=parts,
         same_latents=config.g_latents == "same",
+        shape=shape,
     )
     batches = example_batch(shape, config.d_updates * local, classes)
     check(config, init, make_step(), batches, axis)

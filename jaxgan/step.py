@@ -8,6 +8,7 @@ import optax
 from flax import linen as nn
 
 from jaxgan.core import Batch, Players, Task, TrainState, Tree
+from jaxgan.errors import UsageError
 from jaxgan.objective import Terms, example_keys
 
 
@@ -58,6 +59,7 @@ def make_step(
     unroll: bool = False,
     parts: int = 1,
     same_latents: bool = False,
+    shape: tuple[int, ...] | None = None,
     around: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
@@ -74,6 +76,8 @@ def make_step(
       parts: gradients of so many parts of a batch are averaged before an update.
       same_latents: G answers the very samples that D saw last; where both updates are
         written out, XLA then computes them once.
+      shape: of one example; batches of others, or of integers, then raise UsageError
+        when the step is traced. None for batches that hold no images.
       around: put around gradient(player, state, batch, key), which reads neither
         optimizers nor running mean, where devices share the rest of the step.
     """
@@ -89,6 +93,8 @@ def make_step(
         return _put(state, player, own, stats, opt, memory), values
 
     def step(state, batches, key):
+        if shape is not None:
+            check_batches(batches, shape)
         k = len(jax.tree.leaves(batches)[0])
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
         g_key = keys[k - 1 if same_latents else k]
@@ -105,6 +111,22 @@ def make_step(
         return state.replace(step=state.step + 1, ema=ema), {**last[1], **g_values}
 
     return step
+
+
+def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
+    """Raises UsageError unless images are floats `[updates, batch, *shape]`."""
+    image = batches["image"]
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise UsageError(
+            f"the step was given {image.dtype} images and takes floats in [-1, 1]: "
+            "pass data.normalise(batches)"
+        )
+    if image.shape[2:] != shape or image.ndim != len(shape) + 2:
+        raise UsageError(
+            f"the step was given images of shape {list(image.shape)} and takes "
+            f"[updates, batch, {', '.join(map(str, shape))}]: add the axis of "
+            "discriminator updates, as data.stream does"
+        )
 
 
 def accumulated(

@@ -26,7 +26,7 @@ from jaxgan.config import MAY_CHANGE, Config, flags
 from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError
 from jaxgan.feeds import open_feed, step_of
-from jaxgan.prepare import Plan, facts, prepare, seeds_of
+from jaxgan.prepare import Plan, facts, may_differ, prepare, seeds_of
 from jaxgan.program import AGAIN, deadline, stop_signals
 from jaxgan.watch import findings
 
@@ -69,7 +69,13 @@ def train(config: Config) -> int:
     folder, known = Path(config.workdir), facts(plan.dataset)
     given, may_change = flags(plan.config), MAY_CHANGE
     with ExitStack() as stack:
-        opened = workdir.open_workdir(folder, given, may_change=may_change, data=known)
+        opened = workdir.open_workdir(
+            folder,
+            given,
+            may_change=may_change,
+            data=known,
+            alike=may_differ(plan.config, known),
+        )
         shared(lambda: stack.enter_context(opened))
         return run(plan, folder, ends)
 

@@ -7,7 +7,7 @@ not at all, so that a program killed at any moment leaves a folder that can go o
 import fcntl
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ from jaxgan.files import atomic_write
 
 OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
 """What a run writes besides config.json: such a folder is not a new one."""
+
+ACCEPTABLE = frozenset({"dataset", "dtype", "classes", "size", "fingerprint"})
+"""Fields of config.json and data.json that `--data_changed=accept` lets differ."""
 
 ABSENT = "(absent)"
 """In `differences`: the field is unknown to that side, which is of another version."""
@@ -29,12 +32,15 @@ def open_workdir(
     *,
     may_change: frozenset[str] = frozenset(),
     data: dict[str, Any],
+    alike: Callable[[dict[str, Any], dict[str, Any]], frozenset[str]] | None = None,
 ) -> Iterator[Path]:
     """Starts a run in a new folder, or resumes the run of the same `config`.
 
     The folder is this program's own until the end of the `with`, or of the program.
     Fields in `may_change` may differ; config.json then takes the new values. A field
-    that only one side knows is from another version, and no difference.
+    that only one side knows is from another version, and no difference. Of a run that
+    resumes, `alike(config, data)` names more fields of both that may differ; data.json
+    then takes the new values too.
 
     Raises `UsageError`, before anything is written, where the folder cannot be used,
     belongs to a run of another config or other data, or is in use.
@@ -43,7 +49,7 @@ def open_workdir(
     _make(path)
     with _locked(path):
         if (path / "config.json").exists():
-            _resume(path, config, may_change, data)
+            _resume(path, config, may_change, data, alike)
         else:
             _start(path, config, data)
         yield path
@@ -145,28 +151,50 @@ def _start(path: Path, config: dict[str, Any], data: dict[str, Any]) -> None:
 
 
 def _resume(
-    path: Path, config: dict[str, Any], may_change: frozenset[str], data: dict[str, Any]
+    path: Path,
+    config: dict[str, Any],
+    may_change: frozenset[str],
+    data: dict[str, Any],
+    alike: Callable[[dict[str, Any], dict[str, Any]], frozenset[str]] | None,
 ) -> None:
-    old = read_config(path)
+    old, old_data = read_config(path), {}
+    if (path / "data.json").exists():  # else killed between the two files
+        old_data = read_data(path)
+    if alike is not None:
+        may_change |= alike(old, old_data)
     _refuse(path, "config", differences(old, config, may_change))
-    if (path / "data.json").exists():
-        _refuse(path, "data", differences(read_data(path), data))
-    else:  # killed between the two files
-        _write(path / "data.json", data)
+    _refuse(path, "data", differences(old_data, data, may_change))
+    if differences(old_data, data) or data.keys() - old_data.keys():
+        _write(path / "data.json", {**old_data, **data})
     if differences(old, config):
         _write(path / "config.json", {**old, **config})
+
+
+def shown(found: dict[str, tuple[Any, Any]]) -> str:
+    """Differences in words, each value in short.
+
+    >>> shown({"size": (50, 51)})
+    'size is 50 there and 51 here'
+    """
+    texts = {
+        name: [x if len(x) < 80 else f"{x[:76]} ..." for x in map(json.dumps, pair)]
+        for name, pair in found.items()
+    }
+    if len(texts) > 1:
+        texts.pop("fingerprint", None)  # it differs because the others do
+    return ", ".join(
+        f"{name} is {old} there and {new} here" for name, (old, new) in texts.items()
+    )
 
 
 def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
     if not found:
         return
-    each = ", ".join(
-        f"{name} is {json.dumps(old)} there and {json.dumps(new)} here"
-        for name, (old, new) in found.items()
-    )
+    remedy = "use another --workdir or the same flags"
+    if found.keys() <= ACCEPTABLE:
+        remedy += ", or go on with other data by --data_changed=accept"
     raise UsageError(
-        f"--workdir={path} is a run of another {what}: {each}; use another --workdir "
-        "or the same flags"
+        f"--workdir={path} is a run of another {what}: {shown(found)}; {remedy}"
     )
 
 

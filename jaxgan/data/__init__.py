@@ -1,20 +1,29 @@
 """Data sets: named, fetched once, read as batches of raw examples."""
 
+from jaxgan.data.arrays import from_arrays
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
+from jaxgan.data.fingerprint import fingerprint
 from jaxgan.data.held_out import hold_out
 from jaxgan.data.order import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import load
+from jaxgan.data.sources import load, same_place
 from jaxgan.data.stream import stream
+from jaxgan.data.value_range import describe_values, measure_values, range_warning
 
 __all__ = [
     "Dataset",
     "Modes",
+    "describe_values",
     "epoch_order",
+    "fingerprint",
+    "from_arrays",
     "hold_out",
     "load",
+    "measure_values",
     "normalise",
+    "range_warning",
     "read_all",
+    "same_place",
     "step_indices",
     "steps_per_epoch",
     "stream",

@@ -1,78 +1,207 @@
-"""Data sets in one NumPy file: `npz:PATH`."""
+"""Data sets of arrays: `npz:PATH`, and arrays in memory."""
 
-import zipfile
-import zlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset, Examples, from_arrays
+from jaxgan.data import dataset as datasets
+from jaxgan.data.dataset import Dataset, Examples, Range
+from jaxgan.data.labels import are_absent, classify
+from jaxgan.data.npy_files import check_readable, read_array, read_headers
 from jaxgan.data.resize import Frame, fit_array, framed_size
-from jaxgan.errors import UsageError
+from jaxgan.data.roles import Choice, Form, Roles, assign, listed
+from jaxgan.errors import UsageError, printable
 
-IMAGES = ("images", "image", "x")
-LABELS = ("labels", "label", "y")
+LOG = logging.getLogger("jaxgan")
 FORMS = "[n, H, W], [n, H, W, C] (uint8, uint16 or floats in [-1, 1]) or [n, d] floats"
+CHANNELS = 4
+"""At most; a last axis that is no longer holds channels."""
 
 
-def npz(name: str, path: Path, frame: Frame) -> Dataset:
-    """The arrays of an `.npz` file: images or vectors, and labels if it has them.
+def npz(name: str, path: Path, frame: Frame, choice: Choice) -> Dataset:
+    """The arrays of an `.npz` or `.npy` file: images or vectors, and labels if any.
 
-    Images are the array named `images`, `image` or `x`, else the first; labels are the
-    one named `labels`, `label` or `y`, integers or strings. Raises UsageError if the
-    file cannot be read, or holds no examples of one of the forms that we know.
+    Only the arrays in use are read; `roles.assign` says which they are, and a line of
+    the log. Labels are integers, strings, bytes, booleans or one-hot rows.
+
+    Raises:
+      UsageError: if the file cannot be read, if it is not clear what its arrays are, or
+        if it holds no examples of one of the forms that we know.
     """
-    arrays = _read(name, path)
-    key = next((k for k in IMAGES if k in arrays), None)
-    key = key or next((k for k in arrays if k not in LABELS), None)
-    if key is None:
-        raise UsageError(f"{name}: holds no array of images; save one named 'images'")
-    where = f"{name}: array '{key}'"
-    examples: Examples = {"image": _framed(where, _examples(where, arrays[key]), frame)}
-    classes: tuple[str, ...] = ()
-    for label in (k for k in LABELS if k in arrays):
-        where = f"{name}: array '{label}'"
-        examples["label"], classes = _labels(where, arrays[label], len(arrays[key]))
-        break
-    return from_arrays(name, examples, classes=classes, origin=f"the file {path}")
+    headers = read_headers(name, path)
+
+    def read(key: str) -> np.ndarray:
+        return read_array(name, path, key, headers[key])
+
+    roles = assign(name, headers, choice)
+    check_readable(name, roles.images, headers[roles.images])
+    made = _build(name, headers, read, roles, frame, f"the file {path}")
+    source = Range(f"{path}, {roles.images}", 0, made.size)
+    return made._replace(ranges=(source,))
 
 
-def _read(name: str, path: Path) -> Examples:
-    if not path.is_file():
-        raise UsageError(f"{name}: there is no file {path}")
+def of_mapping(
+    name: str, arrays: Mapping[str, Any], frame: Frame, choice: Choice
+) -> Dataset:
+    """The data set of arrays in memory, named as those in an `.npz` file are."""
+    plain = {key: _array(f"{name}: '{key}'", value) for key, value in arrays.items()}
+    roles = assign(name, plain, choice)
+    return _build(name, plain, plain.__getitem__, roles, frame, "arrays in memory")
+
+
+def from_arrays(
+    images: Any,
+    labels: Any = None,
+    classes: Sequence[str] | None = None,
+    *,
+    name: str = "arrays",
+) -> Dataset:
+    """The data set whose examples are the rows of `images`.
+
+    Args:
+      images: `[n, H, W]` or `[n, H, W, C]` uint8, uint16 or floats in [-1, 1], or
+        `[n, d]` floats.
+      labels: `[n]` integers, strings, bytes or booleans, or one-hot rows `[n, k]`; None
+        for none. The values that occur are the classes.
+      classes: names of the labels 0 to k - 1, in this order; these labels are then
+        taken as they are, and a class need not occur.
+      name: of the data set, for messages.
+
+    Raises:
+      UsageError: for arrays of other forms.
+
+    >>> digits = from_arrays(np.zeros((3, 8, 8), np.uint8), ["cat", "dog", "cat"])
+    >>> digits.size, digits.shape, digits.classes
+    (3, (8, 8, 1), ('cat', 'dog'))
+    """
+    where = f"{name}: images"
+    images = _array(where, images)
+    check_form(where, images)
+    examples: Examples = {"image": _examples(where, images)}
+    names: tuple[str, ...] = ()
+    where = f"{name}: labels"
+    if labels is None and classes is not None:
+        raise UsageError(f"{name}: classes are named and labels are not given")
+    if labels is not None:
+        own = _array(where, labels)
+        examples["label"], names = classify(where, own, len(images))
+    if classes is not None:
+        examples["label"] = _numbers(where, examples["label"], names, len(classes))
+        names = tuple(classes)
+    return datasets.from_arrays(name, examples, classes=names, origin="arrays")
+
+
+def _array(where: str, values: Any) -> np.ndarray:
     try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                return {"images": loaded}
-            return {k: loaded[k] for k in loaded.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return np.asarray(values)
+    except ValueError as error:  # rows of several lengths
+        raise UsageError(f"{where} is no array: its rows differ in shape") from error
+
+
+def _numbers(
+    where: str, labels: np.ndarray, names: tuple[str, ...], count: int
+) -> np.ndarray:
+    """Labels as they were before they were classified: numbers less than `count`."""
+    try:
+        values = np.array([int(name) for name in names])
+    except ValueError:
+        values = np.array([-1])
+    if values.min() < 0 or values.max() >= count:
         raise UsageError(
-            f"{name}: cannot be read as an .npz of plain arrays ({reason}); "
-            "write it with numpy.savez"
-        ) from error
+            f"{where} are to be integers from 0 to {count - 1} where {count} classes "
+            "are named; leave out classes, or give such numbers"
+        )
+    return values[labels].astype(np.int32)
+
+
+def _build(
+    name: str,
+    forms: Mapping[str, Form],
+    read: Callable[[str], np.ndarray],
+    roles: Roles,
+    frame: Frame,
+    origin: str,
+) -> Dataset:
+    """The data set of arrays whose roles are known; reads those that are in use."""
+    where = f"{name}: array '{printable(roles.images)}'"
+    check_form(where, forms[roles.images])
+    images = _examples(where, read(roles.images))
+    examples: Examples = {"image": _framed(where, images, frame)}
+    classes: tuple[str, ...] = ()
+    if roles.labels is not None:
+        others = [read(key) for key in roles.others]
+        found = _labels(name, roles.labels, read(roles.labels), len(images), others)
+        if found is not None:
+            examples["label"], classes = found
+    _log_roles(name, forms, roles, classes)
+    return datasets.from_arrays(name, examples, classes=classes, origin=origin)
+
+
+def _labels(
+    name: str, key: str, labels: np.ndarray, size: int, others: list[np.ndarray]
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """Class numbers and names, None if no example has a label."""
+    where = f"{name}: array '{printable(key)}'"
+    if are_absent(labels):
+        LOG.info("%s is -1 throughout: there are no labels", where)
+        return None
+    numbers, classes = classify(where, labels, size, others)
+    if labels.dtype.kind in "if" and classes[0] == "-1" and len(classes) > 2:
+        LOG.warning(
+            "%s has the value -1, a class like the others; if it stands for no label, "
+            "leave those examples out, or labels with --label_field=none",
+            where,
+        )
+    return numbers, classes
+
+
+def _log_roles(
+    name: str, forms: Mapping[str, Form], roles: Roles, classes: tuple[str, ...]
+) -> None:
+    """Logs what was taken for what."""
+    text = f"images are {listed([roles.images], forms)}"
+    if classes:
+        shown = ", ".join(printable(c) for c in classes[:5])
+        shown += ", ..." if len(classes) > 5 else ""
+        count = f"{len(classes):,} class" + ("es" if len(classes) > 1 else "")
+        text += f"; labels are '{printable(roles.labels or '')}', {count} ({shown})"
+    unused = [key for key in forms if key not in (roles.images, roles.labels)]
+    if unused:
+        text += f"; not in use: {listed(unused, forms)}"
+    LOG.info("%s: %s", name, text)
+
+
+def check_form(where: str, form: Form) -> None:
+    """Raises UsageError unless examples of this shape and dtype can be trained on."""
+    shape, dtype = list(form.shape), form.dtype
+    real = dtype.kind == "f"
+    known = real or (dtype.kind == "u" and dtype.itemsize <= 2)
+    if not known or len(shape) not in ((2, 3, 4) if real else (3, 4)):
+        raise UsageError(f"{where} is {dtype} {shape}; give {FORMS}")
+    if 0 in shape:
+        raise UsageError(f"{where} is empty, {shape}; give at least one example")
+    if len(shape) == 4 and shape[-1] > CHANNELS:
+        turned = "; try .transpose(0, 2, 3, 1)" if shape[1] <= CHANNELS else ""
+        raise UsageError(
+            f"{where} is {shape}; channels, 1 to {CHANNELS} of them, come last{turned}"
+        )
+    if len(shape) == 3 and shape[-1] <= CHANNELS < shape[1]:
+        raise UsageError(
+            f"{where} is {shape}, which is one picture with {shape[-1]} channels, or "
+            f"{shape[0]} gray ones {shape[-1]} wide: give [n, H, W, C], for gray "
+            "pictures array[..., None]"
+        )
 
 
 def _examples(where: str, array: np.ndarray) -> np.ndarray:
     """`[n, H, W, C]` uint8, uint16 or float32, or `[n, d]` float32; checked."""
-    shape = list(array.shape)
-    real = array.dtype.kind == "f"
-    if not (real or array.dtype in (np.uint8, np.uint16)) or array.ndim not in (
-        2,
-        3,
-        4,
-    ):
-        raise UsageError(f"{where} is {array.dtype} {shape}; give {FORMS}")
-    if array.size == 0:
-        raise UsageError(f"{where} is empty, {shape}; give at least one example")
-    if array.ndim == 2 and not real:
-        raise UsageError(f"{where} is {array.dtype} {shape}; give {FORMS}")
-    if array.ndim == 4 and shape[-1] > 4:
-        raise UsageError(f"{where} is {shape}; channels, 1 to 4 of them, come last")
-    if real:
-        array = array.astype(np.float32)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32, copy=False)
         _check_floats(where, array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[..., None] if array.ndim == 3 else array
 
 
@@ -98,19 +227,3 @@ def _framed(where: str, images: np.ndarray, frame: Frame) -> np.ndarray:
         return images
     framed = np.stack([fit_array(frame, image) for image in images])
     return np.clip(framed, -1, 1) if framed.dtype == np.float32 else framed
-
-
-def _labels(
-    where: str, labels: np.ndarray, size: int
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    if labels.shape not in ((size,), (size, 1)):
-        shape = list(labels.shape)
-        raise UsageError(f"{where} is {shape}; give one label per example, [{size}]")
-    labels = labels.reshape(size)
-    if labels.dtype.kind == "U":
-        names, numbers = np.unique(labels, return_inverse=True)
-        return numbers.astype(np.int32), tuple(str(n) for n in names)
-    if labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise UsageError(f"{where} is not of class numbers 0, 1, 2 ... or of names")
-    names = tuple(str(i) for i in range(int(labels.max()) + 1))
-    return labels.astype(np.int32), names

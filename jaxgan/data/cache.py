@@ -19,6 +19,7 @@ LIMIT = 2 * 2**30
 """Bytes; larger sets are decoded anew by every run."""
 FORMAT = 1
 """Counts changes to how pictures are decoded: older files are then not used."""
+USUAL = (("image", "label"), ("image", None))
 CHUNK = 256
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -41,14 +42,18 @@ def read_all(dataset: Dataset) -> Examples:
     return examples
 
 
-def place(prepared: Path, split: str, frame: Frame) -> Path:
+def place(
+    prepared: Path, split: str, frame: Frame, fields: tuple[str, str | None]
+) -> Path:
     """Where the decoded form of a prepared set is kept: the stem of its files.
 
-    The name tells apart splits, frames, and what else was ever prepared there.
+    The name tells apart splits, frames, the features that hold image and label, and
+    what else was ever prepared there.
     """
     files = sorted(f for f in prepared.iterdir() if f.is_file())
     stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    key = repr((FORMAT, split, tuple(frame), stats)).encode()
+    others = () if fields in USUAL else (fields,)  # the usual ones keep their old place
+    key = repr((FORMAT, split, tuple(frame), stats, *others)).encode()
     words = re.sub(r"\W+", "_", split).strip("_")
     return prepared / "jaxgan" / f"{words}-{hashlib.sha256(key).hexdigest()[:16]}"
 

@@ -19,6 +19,15 @@ class Modes(NamedTuple):
     """Standard deviation of each, the same in every direction."""
 
 
+class Range(NamedTuple):
+    """Consecutive examples of a place where examples are stored."""
+
+    source: str
+    """A file, or another name that no two places share."""
+    start: int
+    stop: int
+
+
 class Dataset(NamedTuple):
     """Numbered examples of one shape, and how to read them."""
 
@@ -41,6 +50,10 @@ class Dataset(NamedTuple):
     """Where `read_all` may keep the decoded set, None for nowhere."""
     modes: Modes | None = None
     """What toys were drawn from, for metrics that count modes."""
+    ranges: tuple[Range, ...] = ()
+    """Where the examples are stored, `()` if unknown: splits are compared by it."""
+    encoded: Callable[[np.ndarray], list[bytes]] | None = None
+    """Example numbers to what is stored of them, which no decoder's version changes."""
 
     @property
     def resident(self) -> bool:

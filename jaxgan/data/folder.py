@@ -48,7 +48,14 @@ def folder(name: str, path: Path, frame: Frame) -> Dataset:
 
     origin = f"{len(files)} pictures in {path}"
     return Dataset(
-        name, len(files), shape, dtype_of(mode), classes, read, origin=origin
+        name,
+        len(files),
+        shape,
+        dtype_of(mode),
+        classes,
+        read,
+        origin=origin,
+        encoded=lambda numbers: [files[n].read_bytes() for n in numbers],
     )
 
 

@@ -1,12 +1,13 @@
 """Examples that are kept from training, to tell whether D learns them by heart."""
 
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset
+from jaxgan.data.dataset import Dataset, Range
 from jaxgan.data.order import epoch_order
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 
 MOST, SHARE, LEAST = 256, 20, 16
 """Without a test split: at most so many, one in so many, none if fewer than so many."""
@@ -20,26 +21,86 @@ def hold_out(
     Args:
       dataset: the examples of `split`.
       said: `none`, a count to take out of `dataset`, the name of another split, or
-        `auto`: the split `test` if there is one, else 1 in 20, at most 256.
+        `auto`: the split `test` if there is one that shares no example with `dataset`,
+        else 1 in 20, at most 256.
       split: what `dataset` is.
       other: loads another split; raises UsageError if there is none.
 
     Raises:
-      UsageError: if the count leaves nothing, or there is no such split.
+      UsageError: if the count leaves nothing, if there is no such split, or if it
+        shares examples with `split`.
     """
     if said == "none":
         return dataset, None
-    if said.isdigit():
+    if said.isascii() and said.isdigit() and len(said) < 19:
         return split_off(dataset, int(said))
     if said != "auto":
-        return dataset, other(said)
-    count = min(MOST, dataset.size // SHARE)
-    if not dataset.name.startswith(("npz:", "folder:")) and "test" not in split:
-        try:
-            return dataset, other("test")
-        except UsageError:  # then there is none
-            pass
+        return dataset, _named(dataset, said, split, other)
+    try:
+        return dataset, _named(dataset, "test", split, other)
+    except UsageError:  # there is none, or it is trained on
+        count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
+
+
+def _named(
+    dataset: Dataset, said: str, split: str, other: Callable[[str], Dataset]
+) -> Dataset:
+    """Another split, which training does not see."""
+    flag = f"--held_out={printable(said)}"
+    try:
+        held = other(said)
+    except UsageError as error:
+        text = str(error).replace(f"--split={printable(said)}", flag)
+        raise UsageError(text) from error
+    other_classes = dataset.classes and held.classes != dataset.classes
+    if held.shape != dataset.shape or other_classes:
+        raise UsageError(
+            f"{flag} has examples of {list(held.shape)} and {len(held.classes)} "
+            f"classes, --split={split} of {list(dataset.shape)} and "
+            f"{len(dataset.classes)}: use --held_out=auto"
+        )
+    count = shared(dataset, held)
+    if said == split and not (dataset.ranges and held.ranges):
+        count = held.size
+    if count:
+        raise UsageError(
+            f"{flag} shares {count:,} of its {held.size:,} examples with "
+            f"--split={printable(split)}: use a part that is not trained on, or "
+            "--held_out=auto, which takes one out"
+        )
+    return held
+
+
+def shared(one: Dataset, other: Dataset) -> int:
+    """How many examples of `other` are examples of `one` too, by where they are stored.
+
+    0 if that is unknown.
+    """
+    own, count = defaultdict(list), 0
+    for part in one.ranges:
+        own[part.source].append(part)
+    for part in other.ranges:
+        found = np.zeros(part.stop - part.start, bool)
+        for mine in own[part.source]:
+            both = _both(mine, part)
+            found[both.start - part.start : both.stop - part.start] = True
+        count += int(found.sum())
+    return count
+
+
+def repeated(dataset: Dataset) -> int:
+    """How often an example is there again, as in the split `train+train`."""
+    seen, count = defaultdict(list), 0
+    for part in dataset.ranges:
+        count += sum(len(_both(before, part)) for before in seen[part.source])
+        seen[part.source].append(part)
+    return count
+
+
+def _both(one: Range, other: Range) -> range:
+    start = max(one.start, other.start)
+    return range(start, max(start, min(one.stop, other.stop)))
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
@@ -59,16 +120,23 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
             f"--held_out={count} leaves nothing of the {dataset.size} examples to "
             f"train on: use --held_out={dataset.size // SHARE}, or none"
         )
+    if again := repeated(dataset):
+        raise UsageError(
+            f"--split takes {again:,} examples more than once, so that none can be "
+            "kept from training: take each part once, or use --held_out=none"
+        )
     order = epoch_order(2**63, 0, dataset.size)
     held, rest = np.sort(order[:count]), np.sort(order[count:])
     return _part(dataset, rest, f"less{count}"), _part(dataset, held, f"held{count}")
 
 
 def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
-    arrays, cache = dataset.arrays, dataset.cache
+    arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
     return dataset._replace(
         size=len(numbers),
         read=lambda wanted: dataset.read(numbers[wanted]),
         arrays=arrays and {field: a[numbers] for field, a in arrays.items()},
         cache=cache and cache.with_name(f"{cache.name}-{name}"),
+        ranges=(),
+        encoded=encoded and (lambda wanted: encoded(numbers[wanted])),
     )

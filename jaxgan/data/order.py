@@ -29,6 +29,15 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     return order
 
 
+def evenly(size: int, count: int) -> np.ndarray:
+    """At most `count` of the numbers of `size` examples, spread evenly, both ends too.
+
+    >>> evenly(10, 4).tolist(), evenly(3, 4).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    return np.linspace(0, size - 1, min(size, count)).astype(np.int64)
+
+
 def steps_per_epoch(size: int, updates: int, batch: int) -> int:
     """How many train steps of `updates` batches one pass over `size` examples gives.
 

@@ -110,6 +110,34 @@ def _resize(picture: Image.Image, size: Size) -> Image.Image:
 
 
 def fit_array(frame: Frame, image: np.ndarray) -> np.ndarray:
-    """As `fit`, for an image `[H, W, C]` in memory: uint8, uint16 or float32."""
+    """As `fit`, for an image `[H, W, C]` in memory: uint8, uint16 or float32.
+
+    Four channels are colors and alpha: colors count by their alpha where several pixels
+    become one, so that those of transparent pixels do not show at the edges.
+    """
+    height, width, channels = image.shape
+    top, left, bottom, right = _box(frame, (height, width))
+    if channels < 4 or frame.size in (None, (bottom - top, right - left)):
+        return _fit_channels(frame, image)
+    if image.dtype == np.uint8:
+        return fit(frame, Image.fromarray(image))  # Pillow's RGBA, which does the same
+    low, high = _ends(image.dtype)
+    parts = (image.astype(np.float32) - low) / (high - low)
+    alpha = parts[..., 3:]
+    parts[..., :3] *= alpha
+    parts = _fit_channels(frame, parts)
+    alpha = parts[..., 3:]
+    opaque = np.where(alpha > 0, alpha, 1)
+    parts[..., :3] = np.where(alpha > 0, parts[..., :3] / opaque, 0)
+    values = np.clip(parts, 0, 1) * (high - low) + low
+    return (values if low < 0 else np.rint(values)).astype(image.dtype)
+
+
+def _ends(dtype: np.dtype) -> tuple[int, int]:
+    """The least and the largest value of images of a dtype."""
+    return (-1, 1) if dtype.kind == "f" else (0, int(np.iinfo(dtype).max))
+
+
+def _fit_channels(frame: Frame, image: np.ndarray) -> np.ndarray:
     channels = [Image.fromarray(image[..., c]) for c in range(image.shape[-1])]
     return np.concatenate([fit(frame, channel) for channel in channels], axis=-1)

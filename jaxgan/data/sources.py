@@ -1,14 +1,17 @@
 """Data sets by name: the one place that knows all kinds of them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jaxgan.data.arrays import npz
+import numpy as np
+
+from jaxgan.data.arrays import npz, of_mapping
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
 from jaxgan.data.resize import Frame, parse_frame
+from jaxgan.data.roles import Choice
 from jaxgan.data.stacked import stacked_mnist
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
@@ -24,6 +27,13 @@ class Request(NamedTuple):
     split: str
     data_dir: str | None
     frame: Frame
+    image_field: str = ""
+    label_field: str = ""
+
+    @property
+    def choice(self) -> Choice:
+        """The arrays or features that are asked for."""
+        return Choice(self.split, self.image_field, self.label_field)
 
     @property
     def path(self) -> Path:
@@ -32,38 +42,80 @@ class Request(NamedTuple):
 
 
 def load(
-    name: str,
+    name: str | Path | np.ndarray | Mapping[str, Any],
     *,
     split: str = "train",
     data_dir: str | None = None,
     image_size: str | None = None,
     crop: str = "center",
+    image_field: str | None = None,
+    label_field: str | None = None,
 ) -> Dataset:
     """The data set of that name, ready to be read.
 
-    `name` is `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set
-    of TFDS such as `mnist`; MNIST and those of TFDS are prepared in `data_dir` (TFDS's
-    default if None) the first time.
-    `image_size` (`64`, `48x64`) and `crop` (`center`, `none`, `108`) fit pictures.
-    Empty texts count as None. Logs where the data came from. Raises UsageError if it
-    cannot be had.
+    Args:
+      name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set of
+        TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file; or
+        images in memory; or several arrays by name, as in an `.npz` file.
+      split: such as `test` or `train[:50%]`, where there are splits.
+      data_dir: where MNIST and the sets of TFDS are prepared the first time; TFDS's
+        default if None.
+      image_size: `64` or `48x64`, to fit pictures to.
+      crop: `center`, `none` or `108`, what is cut out before.
+      image_field: the feature or array that holds the images, where it is not clear.
+      label_field: that of the labels; `none` leaves labels out.
+
+    Empty texts count as None. Logs where the data came from.
+
+    Raises:
+      UsageError: if the data cannot be had.
     """
-    request = Request(
-        name, split, data_dir or None, parse_frame(image_size or None, crop)
-    )
-    source = SOURCES.get(name.partition(":")[0], _tfds)
-    dataset = source(request)
+    frame = parse_frame(image_size or None, crop)
+    fields = (image_field or "", label_field or "")
+    if isinstance(name, np.ndarray):
+        name = {"images": name}
+    if isinstance(name, Mapping):
+        dataset = of_mapping("arrays", name, frame, Choice(split, *fields))
+    else:
+        text = _of_path(name) if isinstance(name, Path) else name
+        request = Request(text, split, data_dir or None, frame, *fields)
+        dataset = SOURCES.get(text.partition(":")[0], _tfds)(request)
     LOG.info("data: %s", dataset.origin)
     return dataset
 
 
+def same_place(one: str, other: str) -> bool:
+    """True if two names are of one folder or file: `folder:pics` and `folder:./pics/`.
+
+    >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
+    (True, False)
+    """
+    (kind, _, path), (other_kind, _, other_path) = (
+        name.partition(":") for name in (one, other)
+    )
+    if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
+        return one == other
+    try:
+        here, there = (Path(x).expanduser().resolve() for x in (path, other_path))
+        return here == there
+    except (OSError, RuntimeError, ValueError):  # no path at all
+        return False
+
+
+def _of_path(path: Path) -> str:
+    """The name of the data set at a path."""
+    if not path.is_dir() and path.suffix not in (".npz", ".npy"):
+        raise UsageError(f"{path} is neither a folder nor an .npz or .npy file")
+    return f"{'folder' if path.is_dir() else 'npz'}:{path}"
+
+
 def _npz(request: Request) -> Dataset:
-    _no_splits(request)
-    return npz(request.name, _named_path(request), request.frame)
+    return npz(request.name, _named_path(request), request.frame, request.choice)
 
 
 def _folder(request: Request) -> Dataset:
     _no_splits(request)
+    _no_fields(request)
     return folder(request.name, _named_path(request), request.frame)
 
 
@@ -85,8 +137,18 @@ def _no_splits(request: Request) -> None:
         )
 
 
+def _no_fields(request: Request) -> None:
+    for flag in ("image_field", "label_field"):
+        if said := getattr(request, flag):
+            raise UsageError(
+                f"--{flag}={said}: {request.name} has no named fields, only .npz files "
+                f"and TFDS's sets have; leave out --{flag}"
+            )
+
+
 def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
     def source(request: Request) -> Dataset:
+        _no_fields(request)
         if request.split not in ("train", "test"):
             raise UsageError(
                 f"--split={request.split}: {request.name} has the splits train, test"
@@ -102,11 +164,12 @@ def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
 
 
 def _stacked(request: Request) -> Dataset:
+    _no_fields(request)
     return stacked_mnist(request.split, request.data_dir, request.frame)
 
 
 def _tfds(request: Request) -> Dataset:
-    return tfds_set(request.name, request.split, request.data_dir, request.frame)
+    return tfds_set(request.name, request.choice, request.data_dir, request.frame)
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {

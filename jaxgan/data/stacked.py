@@ -7,8 +7,9 @@ the protocol is that of VEEGAN (1705.07761) and PacGAN (1712.04086).
 import numpy as np
 
 from jaxgan.data.cache import read_all
-from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data.dataset import Dataset, Examples, Range
 from jaxgan.data.resize import Frame
+from jaxgan.data.roles import Choice
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.errors import UsageError
 
@@ -29,7 +30,7 @@ def stacked_mnist(split: str, data_dir: str | None, frame: Frame) -> Dataset:
         raise UsageError(
             f"--split={split}: stacked_mnist has the splits {', '.join(SIZES)}"
         )
-    pool = tfds_set("mnist", POOL, data_dir, frame)
+    pool = tfds_set("mnist", Choice(POOL), data_dir, frame)
     digits, chosen = read_all(pool), triples(split, pool.size)
 
     def read(numbers: np.ndarray) -> Examples:
@@ -46,6 +47,7 @@ def stacked_mnist(split: str, data_dir: str | None, frame: Frame) -> Dataset:
         classes=tuple(f"{i:03}" for i in range(1000)),
         read=read,
         origin=f"{SIZES[split]:,} times three digits of {pool.origin}",
+        ranges=(Range(f"stacked_mnist {split}", 0, SIZES[split]),),
     )
 
 

@@ -3,47 +3,44 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from jaxgan.data import cache, prepare
 from jaxgan.data.builders import open_builder
-from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data.dataset import Dataset, Examples, Range
 from jaxgan.data.pictures import decode, dtype_of, example_shape
 from jaxgan.data.resize import Frame
+from jaxgan.data.roles import Choice
+from jaxgan.data.tfds_fields import (
+    Encoded,
+    Fields,
+    check_labels,
+    find_fields,
+    without_absent_labels,
+)
 from jaxgan.data.tfrecord import TFRecords
-from jaxgan.errors import UsageError, first_line
-
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+from jaxgan.errors import UsageError, first_line, printable
 
 
-class Fields(NamedTuple):
-    """Which features of a set we read."""
-
-    image: str
-    label: str | None
-    mode: str
-    """Of the images: L, RGB, RGBA or `I;16`."""
-    size: tuple[int, int] | None
-    """Height and width, None where the set does not fix them."""
-    classes: tuple[str, ...]
-
-
-def tfds_set(name: str, split: str, data_dir: str | None, frame: Frame) -> Dataset:
+def tfds_set(name: str, choice: Choice, data_dir: str | None, frame: Frame) -> Dataset:
     """A data set of TFDS, such as `mnist` or `emnist/balanced`; prepared if need be.
 
     Raises UsageError for names, configs, versions and splits that there are not, for
-    sets without images, and where the set can be neither found nor prepared.
+    sets without images or with several, of which none is chosen, and where the set can
+    be neither found nor prepared.
     """
-    builder = open_builder(name, data_dir)
-    fields = _fields(name, builder)
+    split, builder = choice.split, open_builder(name, data_dir)
+    fields = find_fields(name, builder, choice)
     if not prepare.is_prepared(builder):
         prepare.prepare(builder)
         builder = open_builder(name, data_dir)
-    records = _records(name, builder, split)
+    instructions = _instructions(name, builder, split)
+    records = _records(builder, instructions)
     encoded = _encoded_reader(builder, records, fields)
+    fields = without_absent_labels(name, split, fields, encoded, len(records))
     size = fields.size or _common_size(name, encoded, len(records), fields, frame)
     shape = example_shape(frame, size, fields.mode)
     dtype = dtype_of(fields.mode)
@@ -55,84 +52,58 @@ def tfds_set(name: str, split: str, data_dir: str | None, frame: Frame) -> Datas
         classes=fields.classes,
         read=_reader(name, encoded, fields, frame, shape),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
-        cache=cache.place(Path(builder.data_path), split, frame),
+        cache=cache.place(
+            Path(builder.data_path), split, frame, (fields.image, fields.label)
+        ),
+        ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
+        encoded=lambda numbers: records.__getitems__(np.asarray(numbers).tolist()),
     )
 
 
-def _fields(name: str, builder: Any) -> Fields:
-    from tensorflow_datasets.core import features as kinds
-
-    features = dict(sorted(builder.info.features.items()))  # TFDS's order varies
-    image = _pick(features, "image", lambda f: isinstance(f, kinds.Image))
-    if image is None:
-        listed = ", ".join(f"{k} ({type(f).__name__})" for k, f in features.items())
-        raise UsageError(f"--dataset={name} has no images; its features are {listed}")
-    label = _pick(
-        features,
-        "label",
-        lambda f: isinstance(f, kinds.ClassLabel) and bool(f.num_classes),
-    )
-    height, width, channels = features[image].shape
-    mode = MODES.get(channels or 3)
-    if features[image].np_dtype == np.uint16 and channels == 1:
-        mode = "I;16"
-    elif features[image].np_dtype != np.uint8 or mode is None:
-        raise UsageError(
-            f"--dataset={name} has {features[image].np_dtype} images of {channels} "
-            "channels; only 8-bit gray, RGB and RGBA and 16-bit gray can be read"
-        )
-    size = (height, width) if height and width else None
-    classes = tuple(features[label].names) if label else ()
-    return Fields(image, label, mode, size, classes)
-
-
-def _pick(
-    features: dict[str, Any], usual: str, fits: Callable[[Any], bool]
-) -> str | None:
-    """The feature called `usual` if it fits, else the first by name that does."""
-    found = [key for key, feature in features.items() if fits(feature)]
-    return usual if usual in found else next(iter(found), None)
-
-
-def _records(name: str, builder: Any, split: str) -> Any:
-    """The serialized examples of a split: has a length and `__getitems__`."""
+def _instructions(name: str, builder: Any, split: str) -> list[Any]:
+    """Which examples of which files are in a split, as TFDS's FileInstructions."""
     from etils import epath
     from tensorflow_datasets.core.data_sources import base
-    from tensorflow_datasets.core.utils.lazy_imports_utils import (
-        array_record_data_source,
-    )
 
     splits = list(builder.info.splits)
-    instructions: Any
+    said = f"--split={printable(split)}"
     try:
         instructions = base.file_instructions(builder.info, split)  # type: ignore[arg-type]
     except Exception as error:
         raise UsageError(
-            f"--split={split}: {name} has the splits {', '.join(splits)}; "
+            f"{said}: {name} has the splits {', '.join(splits)}; "
             f"use one of them, or a slice such as {splits[0]}[:10%]"
         ) from error
+    instructions = [i for i in instructions if i.take > 0]
     if not instructions:
-        raise UsageError(f"--split={split}: holds no examples; use {splits[0]}")
+        raise UsageError(f"{said}: holds no examples; use {splits[0]}")
     for shard in instructions:
         if not epath.Path(shard.filename).exists():
             raise UsageError(
                 f"--dataset={name}: {shard.filename} is missing; "
                 "remove its folder, and the set is prepared anew"
             )
+    return instructions
+
+
+def _records(builder: Any, instructions: list[Any]) -> Any:
+    """The serialized examples of a split: has a length and `__getitems__`."""
+    from tensorflow_datasets.core.utils.lazy_imports_utils import (
+        array_record_data_source,
+    )
+
     if builder.info.file_format.value == "tfrecord":
         return TFRecords(instructions)
     return array_record_data_source.ArrayRecordDataSource(instructions)
-
-
-Encoded = Callable[[Sequence[int]], list[dict[str, Any]]]
 
 
 def _encoded_reader(builder: Any, records: Any, fields: Fields) -> Encoded:
     """Example numbers to examples whose images are still encoded."""
     import tensorflow_datasets as tfds
 
-    wanted = {fields.image: tfds.decode.SkipDecoding()}
     features = builder.info.features
+    pictures = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+    wanted = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
 
     def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
         serialized = records.__getitems__(list(numbers))
@@ -155,6 +126,7 @@ def _reader(
         if fields.label is None:
             return {"image": images}
         labels = np.array([e[fields.label] for e in examples], np.int32)
+        check_labels(name, fields.label, labels)
         return {"image": images, "label": labels}
 
     return read

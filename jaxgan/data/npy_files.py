@@ -1,0 +1,198 @@
+"""Arrays in `.npy` and `.npz` files: headers first, then only the arrays in use."""
+
+import math
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import format as npy
+
+from jaxgan.errors import UsageError, first_line, printable
+
+MOST_MEMBERS = 10_000
+DEFLATE_RATIO = 1032
+"""Deflate cannot compress by more, https://zlib.net/zlib_tech.html."""
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+"""By version of the format; the third is for records with names in Unicode."""
+
+
+class Header(NamedTuple):
+    """The form of an array whose values have not been read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    problem: str = ""
+    """The reason why the array cannot be read, empty if there is none."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values; a Python integer, which does not overflow."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_headers(name: str, path: Path) -> dict[str, Header]:
+    """Reads the forms of all arrays in a file; the one in an `.npy` is `images`.
+
+    Members of an `.npz` that are not arrays are left out. Those that cannot be read,
+    such as pickled ones, have a `problem`, which is an error only for those in use.
+
+    Args:
+      name: named in errors.
+      path: the file.
+
+    Raises:
+      UsageError: if there is no such file, or if it is of another kind.
+    """
+    if not path.is_file():
+        raise UsageError(f"{name}: there is no file {path}")
+    with _readable(name), path.open("rb") as file:
+        if _is_npy(file):
+            header = _read_header(file)
+            held = path.stat().st_size - file.tell()
+            return {"images": _checked(header, held, math.inf)}
+        with zipfile.ZipFile(file) as archive:
+            members = [i for i in archive.infolist() if i.filename.endswith(".npy")]
+            if len(members) > MOST_MEMBERS:
+                raise ValueError(
+                    f"it holds {len(members):,} arrays; stack them into one"
+                )
+            seen: dict[str, Header] = {}
+            for member in members:
+                key = member.filename.removesuffix(".npy")
+                header = _member_header(archive, member, path.stat().st_size)
+                twice = header._replace(problem="is there twice")
+                seen[key] = twice if key in seen else header
+            return seen
+
+
+def read_array(name: str, path: Path, key: str, header: Header) -> np.ndarray:
+    """Reads one of the arrays that `read_headers` found.
+
+    Raises:
+      UsageError: if the array cannot be read, or does not fit the memory that is free.
+    """
+    check_readable(name, key, header)
+    with _readable(name), path.open("rb") as file:
+        if _is_npy(file):
+            return npy.read_array(file, allow_pickle=False)
+        with (
+            zipfile.ZipFile(file) as archive,
+            archive.open(f"{key}.npy") as member,
+        ):
+            array = npy.read_array(member, allow_pickle=False)
+            if member.read(1):  # reading to the end also compares the checksum
+                raise ValueError(f"array '{key}' is longer than its header states")
+            return array
+
+
+def check_readable(name: str, key: str, header: Header) -> None:
+    """Raises UsageError unless an array can be read and fits the memory that is free.
+
+    >>> check_readable("npz:a.npz", "x", Header((1 << 50, 8), np.dtype("f4")))
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: npz:a.npz: array 'x' takes 33,554,432.0 GiB, more than \
+the memory that is free; save fewer or smaller examples, or use folder:PATH
+    """
+    where = f"array '{printable(key)}'"
+    if header.problem:
+        raise _unreadable(name, f"{where} {header.problem}")
+    needed, free = header.nbytes, free_memory()
+    if header.dtype.kind == "f" and header.dtype.itemsize > 4:
+        needed += 4 * math.prod(header.shape)  # becomes float32
+    if free is not None and needed > free:
+        raise UsageError(
+            f"{name}: {where} takes {needed / 2**30:,.1f} GiB, more than the memory "
+            "that is free; save fewer or smaller examples, or use folder:PATH"
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes that this machine or its control group has free, None if unknown."""
+    found = []
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found += [int(x.split()[1]) * 1024 for x in lines if "MemAvailable" in x]
+    except (OSError, ValueError):
+        pass
+    try:
+        group = Path("/sys/fs/cgroup")
+        most, used = (
+            int((group / f"memory.{x}").read_text()) for x in ("max", "current")
+        )
+        found.append(most - used)
+    except (OSError, ValueError):  # no such group, or one without a limit
+        pass
+    return max(min(found), 0) if found else None
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a foreign file may raise nearly anything
+        raise _unreadable(name, printable(first_line(error))) from error
+
+
+def _unreadable(name: str, reason: str) -> UsageError:
+    return UsageError(
+        f"{name}: cannot be read as an .npz of plain arrays ({reason}); "
+        "write it with numpy.savez"
+    )
+
+
+def _is_npy(file: Any) -> bool:
+    start = file.read(len(npy.MAGIC_PREFIX))
+    file.seek(0)
+    return start == npy.MAGIC_PREFIX
+
+
+def _read_header(file: Any) -> Header:
+    version = npy.read_magic(file)
+    if version not in HEADERS:
+        return Header((), np.dtype("V"), f"is of the format's version {version}")
+    shape, _, dtype = HEADERS[version](file)
+    return Header(shape, dtype)
+
+
+def _member_header(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int
+) -> Header:
+    if member.flag_bits & 1:
+        return Header((), np.dtype("V"), "is encrypted")
+    try:
+        with archive.open(member) as file:
+            header = _read_header(file)
+            start = file.tell()
+    except Exception as error:  # as above
+        return Header((), np.dtype("V"), f"cannot be read ({first_line(error)})")
+    ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: DEFLATE_RATIO}
+    packed = min(member.compress_size, file_size)
+    most = ratio.get(member.compress_type, math.inf) * packed
+    return _checked(header, member.file_size - start, most)
+
+
+def _checked(header: Header, held: int, most: float) -> Header:
+    """The header, with its problem if it has one.
+
+    Args:
+      header: of an array.
+      held: bytes of values that the file states.
+      most: bytes that its compressed form can hold at most.
+    """
+    if header.problem:
+        return header
+    if header.dtype.hasobject:
+        return header._replace(problem="holds Python objects")
+    if min(header.shape, default=1) < 0 or header.nbytes != held:
+        return header._replace(
+            problem=f"states {header.nbytes:,} bytes of values and has {held:,}"
+        )
+    if header.nbytes > most:
+        return header._replace(
+            problem=f"states {header.nbytes:,} bytes, more than its compressed form has"
+        )
+    return header

@@ -1,0 +1,252 @@
+"""Which arrays of a file are its images and its labels, from names and forms."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from jaxgan.errors import UsageError, printable
+
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("val", "valid", "validation"), "validation"),
+}
+"""Words in names that tell a split."""
+IMAGES = frozenset(
+    {"image", "img", "picture", "photo", "x", "data", "input", "sample"}
+    | {"images", "imgs", "pictures", "photos", "inputs", "samples"}
+)
+LABELS = frozenset({"label", "labels", "y", "target", "targets", "class", "classes"})
+FIRST = {"image": ("images", "image", "x"), "label": ("labels", "label", "y")}
+"""Names that go before all others."""
+SHOWN = 8
+
+
+class Form(Protocol):
+    """What an array and the header of one have in common."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+
+
+class Choice(NamedTuple):
+    """What the user asks for."""
+
+    split: str = "train"
+    image: str = ""
+    """The name of the images' array or feature, empty to find it."""
+    label: str = ""
+    """That of the labels, empty to find it, `none` to leave labels out."""
+
+
+class Roles(NamedTuple):
+    """The keys of arrays by what they are for."""
+
+    images: str
+    labels: str | None
+    others: tuple[str, ...]
+    """The labels of other splits."""
+
+
+class Name(NamedTuple):
+    """What the name of an array says."""
+
+    role: str
+    """image, label or empty."""
+    split: str
+    """train, test, validation or empty."""
+    sure: bool
+    """True if it says nothing else."""
+    stem: tuple[str, ...]
+    """Its words without those of the split, in lower case."""
+
+
+def read_name(key: str) -> Name:
+    """Takes a name apart: camel case, fused words and any punctuation.
+
+    >>> read_name("x_train"), read_name("testLabels").split
+    (Name(role='image', split='train', sure=True, stem=('x',)), 'test')
+    >>> read_name("fine_labels").sure, read_name("label_names").role
+    (False, '')
+    """
+    words: list[str] = []
+    for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", key):
+        words += _unfused(word.lower())
+    stem = tuple(word for word in words if word not in SPLITS)
+    split = next((SPLITS[word] for word in words if word in SPLITS), "")
+    last = stem[-1] if stem else ""
+    role = "image" if last in IMAGES else "label" if last in LABELS else ""
+    return Name(role, split, len(stem) == 1, stem)
+
+
+def _unfused(word: str) -> list[str]:
+    """The two words of `xtrain` or `testlabels`, else the word alone."""
+    for split in SPLITS:
+        before, after = word.removesuffix(split), word.removeprefix(split)
+        if before in IMAGES | LABELS:
+            return [before] if before == word else [before, split]
+        if after in IMAGES | LABELS:
+            return [split, after]
+    return [word]
+
+
+def assign(name: str, forms: Mapping[str, Form], choice: Choice) -> Roles:
+    """Finds the images and the labels of a split among the arrays of a file.
+
+    Names decide, in any case and order: `images`, `x_train`, `trainLabels`, `targets`.
+    Where they say nothing, forms do: an array of pictures goes before one of vectors,
+    and an array of `numpy.savez`'s own names (`arr_0`) that has one value per example
+    holds labels.
+
+    Args:
+      name: of the data set, for errors.
+      forms: an array, or its header, by key.
+      choice: the split, and keys that the user chose.
+
+    Raises:
+      UsageError: if there is no such split or key, if there are no images, or if
+        several arrays fit alike.
+    """
+    names = {key: read_name(key) for key in forms}
+    if choice.image:
+        images = _chosen(name, "image_field", choice.image, forms)
+        pool = [key for key in forms if names[key].split == names[images].split]
+    else:
+        pool = _of_split(name, names, choice.split)
+        images = _find_images(name, pool, names, forms)
+    labels = None
+    if choice.label and choice.label != "none":
+        labels = _chosen(name, "label_field", choice.label, forms)
+    elif not choice.label:
+        rest = [key for key in pool if key != images]
+        labels = _find_labels(name, rest, names, forms, images)
+    others = () if labels is None else _counterparts(labels, names)
+    return Roles(images, labels, others)
+
+
+def _counterparts(key: str, names: dict[str, Name]) -> tuple[str, ...]:
+    own = names[key]
+    return tuple(
+        k for k, n in names.items() if n.stem == own.stem and n.split != own.split
+    )
+
+
+def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
+    """The keys of a split; those that name none are of `train`."""
+    found = {n.split for n in names.values() if n.role == "image"}
+    said = SPLITS.get(split, split)
+    if said == "train":
+        old = any(key in FIRST["image"] for key in names)
+        if "train" not in found or old:
+            said = ""
+            if found and "" not in found:
+                flags = " or ".join(f"--split={x}" for x in sorted(found))
+                raise UsageError(f"{name} has no split train: use {flags}")
+    elif said not in found:
+        if not found - {""}:
+            kind = name.partition(":")[0]
+            raise UsageError(
+                f"--split={printable(split)}: {name} has no splits; leave it at train "
+                f"and give other data as another {kind}:PATH"
+            )
+        listed = ", ".join(sorted({x or "train" for x in found}))
+        raise UsageError(f"--split={printable(split)}: {name} has the splits {listed}")
+    return [key for key, n in names.items() if n.split == said]
+
+
+def _chosen(name: str, flag: str, key: str, forms: Mapping[str, Form]) -> str:
+    if key not in forms:
+        raise UsageError(
+            f"--{flag}={printable(key)}: {name} has no such array; it holds "
+            f"{listed(forms, forms)}"
+        )
+    return key
+
+
+def _find_images(
+    name: str, pool: list[str], names: dict[str, Name], forms: Mapping[str, Form]
+) -> str:
+    for key in FIRST["image"]:
+        if key in pool:
+            return key
+    named = [key for key in pool if names[key].role == "image"]
+    sure = [key for key in named if names[key].sure]
+    unnamed = [key for key in pool if not names[key].role]
+    for keys in (sure, named, unnamed):
+        fitting = _narrowed(keys, forms)
+        if len(fitting) > 1:
+            raise UsageError(
+                f"{name} has several arrays of images, {listed(fitting, forms)}; "
+                f"choose one with --image_field={printable(fitting[0])}"
+            )
+        if fitting:
+            return fitting[0]
+    raise UsageError(
+        f"{name}: holds no array of images; save one named 'images' (it holds "
+        f"{listed(forms, forms) or 'nothing'})"
+    )
+
+
+def _narrowed(keys: list[str], forms: Mapping[str, Form]) -> list[str]:
+    """Of several keys those of pictures, else of vectors."""
+    if len(keys) < 2:
+        return keys
+    pictures = [k for k in keys if len(forms[k].shape) in (3, 4) and _real(forms[k])]
+    return pictures or [
+        k for k in keys if len(forms[k].shape) == 2 and forms[k].dtype.kind == "f"
+    ]
+
+
+def _real(form: Form) -> bool:
+    return form.dtype.kind == "f" or form.dtype in (np.uint8, np.uint16)
+
+
+def _find_labels(
+    name: str,
+    pool: list[str],
+    names: dict[str, Name],
+    forms: Mapping[str, Form],
+    images: str,
+) -> str | None:
+    for key in FIRST["label"]:
+        if key in pool:
+            return key
+    count = forms[images].shape[:1]
+    fitting = [key for key in pool if forms[key].shape[:1] == count]
+    named = [key for key in fitting if names[key].role == "label"]
+    sure = [key for key in named if names[key].sure]
+    plain = re.compile(r"arr_\d+")
+    unnamed = [
+        key
+        for key in fitting
+        if plain.fullmatch(key) and plain.fullmatch(images) and _one_each(forms[key])
+    ]
+    for keys in (sure, named, unnamed):
+        if len(keys) > 1:
+            raise UsageError(
+                f"{name} has several arrays of labels, {listed(keys, forms)}; choose "
+                f"one with --label_field={printable(keys[0])}, or none"
+            )
+        if keys:
+            return keys[0]
+    return None
+
+
+def _one_each(form: Form) -> bool:
+    """True for one value per example, or one row that may be one-hot."""
+    return len(form.shape) == 1 or (len(form.shape) == 2 and form.dtype.kind in "biuf")
+
+
+def listed(keys: Iterable[str], forms: Mapping[str, Form]) -> str:
+    """Some of the arrays with their forms, as in `'a' (uint8 [5, 4, 4])`."""
+    keys = list(keys)
+    shown = [
+        f"'{printable(k)}' ({forms[k].dtype} {list(forms[k].shape)})"
+        for k in keys[:SHOWN]
+    ]
+    more = [f"{len(keys) - SHOWN:,} more"] if len(keys) > SHOWN else []
+    return ", ".join(shown + more)
