@@ -154,10 +154,16 @@ def show(step: int, state: TrainState, clerk: Clerk) -> None:
 
 
 def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
-    """Scores the running mean and saves all, in the background unless told to wait."""
+    """Scores the running mean and saves all, in the background unless told to wait.
+
+    A step that was saved before is not scored again.
+    """
     step, ema = int(state.step), parallel.local(state.ema)
+    was_saved = shared(lambda: step in clerk.checkpoints.all_steps())
 
     def scored():
+        if was_saved:
+            return None, seconds(clerk)
         assert clerk.gallery
         score = clerk.gallery.score(ema)
         clerk.report.log(step, {"score": score})
@@ -169,9 +175,11 @@ def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
         state,
         history={**clerk.history, "seconds": taken},
         config=flags(clerk.plan.config),
-        score=float(np.mean(score)),
+        score=None if score is None else float(np.mean(score)),
         wait=wait,
     )
+    if was_saved:
+        return
 
     def looked():
         assert clerk.watch

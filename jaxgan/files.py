@@ -1,10 +1,15 @@
-"""Paths that users give, and files that are written whole or not at all."""
+"""Paths that users give, locks, and files that are written whole or not at all."""
 
+import contextlib
+import errno
 import os
+import stat
 import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
-from jaxgan.errors import UsageError, printable
+from jaxgan.errors import UsageError, first_line, printable
 
 LONGEST_NAME = 255
 """Bytes in one component of a path, on every common file system."""
@@ -50,16 +55,129 @@ supported; use a path such as runs/1
         ) from None
 
 
-def atomic_write(file: Path, content: bytes) -> None:
-    """Writes a file such that it is never seen in part, not even after a power cut."""
+def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:
+    """Writes a file such that it is never seen in part.
+
+    With `sync` not even after a power cut; that may wait for the disk.
+    """
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as temporary:
             temporary.write(content)
             temporary.flush()
-            os.fchmod(temporary.fileno(), 0o644)
-            os.fsync(temporary.fileno())
+            if sync:
+                os.fsync(temporary.fileno())
+        os.chmod(name, 0o644)
         os.replace(name, file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(file: Path, *, wait: bool) -> Iterator[None]:
+    """Holds the lock of `file`, which is created, until the end of the `with`.
+
+    The kernel drops the lock with the program, even one killed by SIGKILL. Where there
+    is no `fcntl`, as on Windows, `filelock` holds the lock of a file beside it.
+
+    Raises:
+      BlockingIOError: another program holds the lock, and `wait` is false.
+      OSError: the file cannot be written, or its file system has no locks.
+    """
+    if kind(file) not in ("", "a file"):  # opening a pipe would wait for its reader
+        raise FileExistsError(errno.EEXIST, f"{file.name} is {kind(file)}")
+    try:
+        import fcntl
+    except ImportError:
+        with _locked_elsewhere(file.with_name(f"{file.name}.held"), wait):
+            yield
+        return
+    with open(file, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except PermissionError as error:  # how some network drives say it is held
+            raise BlockingIOError(*error.args) from error
+        yield
+
+
+@contextlib.contextmanager
+def _locked_elsewhere(file: Path, wait: bool) -> Iterator[None]:
+    with warnings.catch_warnings():  # of the kind of its lock
+        warnings.simplefilter("ignore")
+        import filelock
+
+    try:
+        lock = filelock.FileLock(file, timeout=-1 if wait else 0).acquire()
+    except filelock.Timeout as error:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
+    with lock:
+        yield
+
+
+KINDS = {
+    stat.S_ISREG: "a file",
+    stat.S_ISDIR: "a folder",
+    stat.S_ISFIFO: "a named pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+def kind(path: Path) -> str:
+    """Returns what is at `path`, links followed; empty if nothing is.
+
+    Raises OSError where that cannot be known.
+
+    >>> kind(Path("/")), kind(Path("/dev/null")), kind(Path("/none"))
+    ('a folder', 'a device', '')
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "a link to nothing" if os.path.islink(path) else ""
+    return next((name for is_kind, name in KINDS.items() if is_kind(mode)), "a device")
+
+
+SPACE = "free some space"
+SHORT = {
+    errno.ENOSPC: SPACE,
+    errno.EDQUOT: SPACE,
+    errno.EFBIG: f"{SPACE}, or raise the limit of a file's size (ulimit -f)",
+}
+IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
+REMEDIES = {
+    **SHORT,
+    **dict.fromkeys(IN_THE_WAY, "remove or rename what is in the way"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "allow yourself to write there"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files"),
+    errno.EROFS: "make the disk writable",
+    errno.ENOENT: "leave a run's folder in place while it runs",
+}
+
+
+def reason(error: Exception) -> str:
+    """Returns an error's first line, or the system's words for one of its own.
+
+    >>> reason(OSError(errno.ENOSPC, "No space left on device"))
+    'No space left on device'
+    """
+    words = error.strerror if isinstance(error, OSError) else None
+    return printable(words or first_line(error))
+
+
+def remedy(error: OSError) -> str:
+    """Returns what helps after a write that failed, as the start of a clause.
+
+    >>> remedy(OSError(errno.ENOSPC, "No space left on device"))
+    'free some space'
+    >>> remedy(OSError(errno.EIO, "Input/output error"))
+    'look after the disk'
+    """
+    return REMEDIES.get(error.errno or 0, "look after the disk")
+
+
+def remedy_if_short(error: OSError) -> str:
+    """Returns the remedy with ", or " after it where space is short, else nothing."""
+    return f"{remedy(error)}, or " if error.errno in SHORT else ""

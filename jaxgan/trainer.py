@@ -104,7 +104,7 @@ def go_on(
     with (
         open_clerk(plan, folder, history, first, key) as clerk,
         open_feed(plan, first) as feed,
-        stop_signals(ends) as ask,
+        stop_signals(ends, alone=plan.layout.processes == 1) as ask,
     ):
         if back and leads():
             told = f"back to step {first:,} with other noise, after: {back}"

@@ -1,6 +1,5 @@
 """What is found wrong with a run while it goes on: probe and monitor together."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,8 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan import runs
+from jaxgan import report, runs
 from jaxgan.core import TrainState
+from jaxgan.errors import printable
 from jaxgan.monitor import Finding, not_finite, open_monitor
 from jaxgan.prepare import Plan
 from jaxgan.probe import open_probe
@@ -75,18 +75,19 @@ def named(finding: Finding, seed: int, count: int) -> Finding:
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of a workdir's metrics.jsonl that are measures."""
+    """The lines of a workdir's metrics.jsonl that are measures."""
     return [line for line in lines(folder) if "finding" not in line]
 
 
 def findings(folder: Path) -> list[Finding]:
     """What was found wrong so far."""
     told = [line for line in lines(folder) if "finding" in line]
-    return [Finding(x["step"], x["kind"], x["finding"], False) for x in told]
+    return [
+        Finding(x["step"], str(x.get("kind")), printable(str(x["finding"])), False)
+        for x in told
+    ]
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     """The whole lines of a workdir's metrics.jsonl."""
-    path = folder / "metrics.jsonl"
-    text = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in text]
+    return report.read_metrics(folder / "metrics.jsonl")

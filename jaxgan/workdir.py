@@ -4,16 +4,24 @@ config.json holds the flags, data.json facts of the data; both are written whole
 not at all, so that a program killed at any moment leaves a folder that can go on.
 """
 
-import fcntl
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from jaxgan.errors import UsageError
-from jaxgan.files import atomic_write
+import numpy as np
+
+from jaxgan.errors import UsageError, printable
+from jaxgan.files import (
+    atomic_write,
+    kind,
+    locked,
+    reason,
+    remedy,
+    remedy_if_short,
+)
 
 OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
 """What a run writes besides config.json: such a folder is not a new one."""
@@ -21,8 +29,12 @@ OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
 ACCEPTABLE = frozenset({"dataset", "dtype", "classes", "size", "fingerprint"})
 """Fields of config.json and data.json that `--data_changed=accept` lets differ."""
 
-ABSENT = "(absent)"
-"""In `differences`: the field is unknown to that side, which is of another version."""
+KINDS = {
+    **dict.fromkeys((".lock", "config.json", "data.json", "metrics.jsonl"), "a file"),
+    **dict.fromkeys(("progress.png", "losses.png"), "a file"),
+    **dict.fromkeys(("samples", "checkpoints", "profile"), "a folder"),
+}
+"""Kinds of what a run writes."""
 
 
 @contextmanager
@@ -45,13 +57,14 @@ def open_workdir(
     Raises `UsageError`, before anything is written, where the folder cannot be used,
     belongs to a run of another config or other data, or is in use.
     """
-    path = Path(path).expanduser().absolute()
+    path = _absolute(path)
     _make(path)
     with _locked(path):
-        if (path / "config.json").exists():
-            _resume(path, config, may_change, data, alike)
-        else:
-            _start(path, config, data)
+        with writable(path):
+            if (path / "config.json").exists():
+                _resume(path, config, may_change, data, alike)
+            else:
+                _start(path, config, data)
         yield path
 
 
@@ -81,66 +94,98 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 
 def read_data(path: str | Path) -> dict[str, Any]:
-    """The facts of the data that the run in the folder `path` was trained on."""
-    return _read(Path(path), "data.json")
+    """The facts of the data that the run in the folder `path` was trained on.
 
-
-def truncate_metrics(path: str | Path, step: int) -> None:
-    """Drops the lines of metrics.jsonl after `step`, and what is not a whole line.
-
-    A run that resumes at `step` then writes each line once.
+    Raises `UsageError` where `shape`, `dtype` or `classes` are not there, or a fact is
+    not of its kind.
     """
-    file = Path(path) / "metrics.jsonl"
-    if not file.exists():
-        return
-    lines = file.read_bytes().splitlines(keepends=True)
-    kept = b"".join(line for line in lines if _is_until(line, step))
-    if kept != b"".join(lines):
-        atomic_write(file, kept)
+    facts = _read(Path(path), "data.json")
+    for name, (is_right, wanted) in FACTS.items():
+        if not is_right(facts.get(name)):
+            value = _shown(facts[name]) if name in facts else "absent"
+            raise _damaged(Path(path) / "data.json", f"{name} is {value}, not {wanted}")
+    return facts
 
 
-def _is_until(line: bytes, step: int) -> bool:
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Says in one line that the folder `path` did not take a file, why, and what helps.
+
+    Raises `UsageError` in place of an OSError.
+    """
     try:
-        return line.endswith(b"\n") and json.loads(line)["step"] <= step
-    except (ValueError, KeyError, TypeError):
-        return False
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"--workdir={printable(str(path))} cannot be written any more "
+            f"({reason(error)}); {remedy(error)}, and the same command resumes"
+        ) from error
+
+
+def _absolute(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except FileNotFoundError:  # where one is
+        raise UsageError(
+            f"--workdir={printable(str(path))}: the current folder was deleted; cd "
+            "into another one"
+        ) from None
 
 
 def _make(path: Path) -> None:
     """Makes the folder and proves that one can write there; root may, by its bits."""
-    for parent in (path, *path.parents):
-        if parent.exists() and not parent.is_dir():
-            raise UsageError(
-                f"--workdir={path}: {parent} is a file; use a folder, such as runs/1"
-            )
+    shown = f"--workdir={printable(str(path))}"
     try:
+        for parent in (path, *path.parents):
+            if kind(parent) not in ("", "a folder"):
+                raise UsageError(
+                    f"{shown}: {printable(str(parent))} is {kind(parent)}; use a "
+                    "folder, such as runs/1"
+                )
+        _check_kinds(path)
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise UsageError(
-            f"--workdir={path} cannot be written ({error.strerror}); use a folder of "
-            "yours, such as runs/1"
+            f"{shown} cannot be written ({reason(error)}); {remedy_if_short(error)}use "
+            "a folder of yours, such as runs/1"
         ) from None
     if not (path / "config.json").exists():
         found = [name for name in OURS if (path / name).exists()]
         if found:
             raise UsageError(
-                f"--workdir={path} has {', '.join(found)} but no config.json, so it is "
-                "no run that can go on; use a new folder"
+                f"{shown} has {', '.join(found)} but no config.json, so it is no run "
+                "that can go on; use a new folder"
+            )
+
+
+def _check_kinds(path: Path) -> None:
+    """Refuses what is no file where a run writes a file, and no folder likewise."""
+    for name, wanted in KINDS.items():
+        found = kind(path / name)
+        if found not in ("", wanted):
+            raise UsageError(
+                f"--workdir={printable(str(path))}: {name} is {found}, not {wanted}; "
+                "remove or rename it, or use another --workdir"
             )
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """The kernel drops the lock with the program, even one killed by SIGKILL."""
-    with open(path / ".lock", "a") as lock:
+    shown = f"--workdir={printable(str(path))}"
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(locked(path / ".lock", wait=False))
+        except BlockingIOError as error:
+            raise UsageError(
+                f"{shown} is in use by another program; wait for its end, or use "
+                "another --workdir"
+            ) from error
         except OSError as error:
             raise UsageError(
-                f"--workdir={path} is in use by another program; wait for its end, or "
-                "use another --workdir"
+                f"{shown} cannot be locked ({reason(error)}); {remedy_if_short(error)}"
+                "use a --workdir on another disk"
             ) from error
         yield
 
@@ -194,27 +239,64 @@ def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
     if found.keys() <= ACCEPTABLE:
         remedy += ", or go on with other data by --data_changed=accept"
     raise UsageError(
-        f"--workdir={path} is a run of another {what}: {shown(found)}; {remedy}"
+        f"--workdir={printable(str(path))} is a run of another {what}: {shown(found)}; {remedy}"
     )
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:
-    if not (path / name).is_file():
+    shown = f"--workdir={printable(str(path))}"
+    try:
+        found = kind(path / name)
+        text = (path / name).read_bytes() if found == "a file" else b""
+    except OSError as error:
         raise UsageError(
-            f"--workdir={path} is no run's folder: it has no {name}; use the folder of "
-            "a run"
+            f"{shown}: {name} cannot be read ({reason(error)}); allow yourself to read "
+            "it, or use another --workdir"
+        ) from error
+    if found != "a file":
+        raise UsageError(
+            f"{shown} is no run's folder: "
+            + (f"{name} is {found}" if found else f"it has no {name}")
+            + "; use the folder of a run"
         )
     try:
-        content = json.loads((path / name).read_text())
-    except ValueError:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise UsageError(
-            f"{path / name} is damaged: it is not JSON; put its backup there, or use "
-            "another --workdir"
-        )
+        raise _damaged(path / name, "it is not JSON")
     return content
+
+
+def _damaged(file: Path, why: str) -> UsageError:
+    return UsageError(
+        f"{printable(str(file))} is damaged: {why}; put its backup there, or use "
+        "another --workdir"
+    )
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
     atomic_write(file, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(type(x) is int and x > 0 for x in value)
+
+
+def _is_dtype(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and np.dtype(value).kind in "biuf"
+    except (TypeError, ValueError, SyntaxError):
+        return False
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+FACTS = {
+    "shape": (_is_shape, "a list of sizes"),
+    "dtype": (_is_dtype, "the name of a number's type"),
+    "classes": (_are_names, "a list of names"),
+}
+"""Facts of the data that sampling needs: what each must be."""

@@ -18,6 +18,7 @@ from jaxgan import report
 from jaxgan.errors import UsageError
 from jaxgan.report import history, pictures
 from jaxgan.report.lines import Pace, advance, line
+from jaxgan.report.metrics_file import truncate_metrics
 from jaxgan.report.plots import panels, read_curves
 
 WHITE = [255, 255, 255]
@@ -78,6 +79,58 @@ def test_metrics_are_lines_of_json_with_the_step_first(tmp_path):
     report.append(file, {"step": 4, "a": float("inf")})
     text = '{"step": 3, "a": 0.5, "b": null}\n{"step": 4, "a": null}\n'
     assert file.read_text() == text
+
+
+def test_metrics_end_at_the_step_that_is_resumed(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 5}\n{"step": 10}\n{"step": 10, "score": 1}\n{"step": 15')
+    truncate_metrics(file, 10)
+    assert file.read_text() == '{"step": 5}\n{"step": 10}\n{"step": 10, "score": 1}\n'
+    truncate_metrics(file, 5)
+    assert file.read_text() == '{"step": 5}\n'
+    truncate_metrics(tmp_path / "none", 5)
+
+
+def test_broken_lines_go_and_whole_files_stay_untouched(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 1}\n{"st\n[3]\n{"step": 2}\n{"step": 3}')
+    truncate_metrics(file, 10)
+    assert file.read_text() == '{"step": 1}\n{"step": 2}\n'
+    before = file.stat().st_ino
+    truncate_metrics(file, 10)
+    assert file.stat().st_ino == before
+
+
+def test_the_lines_of_step_0_are_written_anew_and_rollbacks_stay(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    note = '{"step": 0, "kind": "rollback", "finding": "back to step 0"}\n'
+    file.write_text('{"step": 0, "score": 1}\n' + note + '{"step": 5}\n')
+    truncate_metrics(file, 0)
+    assert file.read_text() == note
+
+
+BROKEN = (
+    '{"st',
+    "[1]",
+    "null",
+    "3",
+    "{}",
+    '{"step": null}',
+    '{"step": "1"}',
+    "[" * 9999,
+)
+
+
+@pytest.mark.parametrize(
+    "line", [*map(str.encode, BROKEN), b"\xff\xfe", b"\0\0", b"[" * 9999]
+)
+def test_lines_that_are_broken_are_passed_over(tmp_path, line):
+    file = tmp_path / "metrics.jsonl"
+    file.write_bytes(b'{"step": 1, "a": 2.5}\n' + line + b'\n{"step": 2}\n' + line)
+    assert report.read_metrics(file) == [{"step": 1, "a": 2.5}, {"step": 2}]
+    truncate_metrics(file, 2)
+    assert file.read_bytes() == b'{"step": 1, "a": 2.5}\n{"step": 2}\n'
+    assert report.read_metrics(tmp_path / "none") == []
 
 
 # Pictures

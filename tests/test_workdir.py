@@ -14,10 +14,10 @@ import pytest
 
 from jaxgan import files, workdir
 from jaxgan.errors import UsageError
-from jaxgan.workdir import differences, open_workdir, read_config, read_data
+from jaxgan.workdir import KINDS, differences, open_workdir, read_config, read_data
 
 CONFIG = {"dataset": "mnist", "loss": "hinge", "steps": 100, "workdir": "runs/a"}
-DATA = {"shape": [28, 28, 1], "dtype": "uint8", "classes": 10}
+DATA = {"shape": [28, 28, 1], "dtype": "uint8", "classes": ["0", "1"]}
 MAY_CHANGE = frozenset({"steps"})
 
 
@@ -34,6 +34,15 @@ def refusal(path, config=CONFIG, data=DATA) -> str:
     assert "\n" not in message
     assert "--workdir" in message
     return message
+
+
+def as_link(path):
+    path.symlink_to("nothing")
+
+
+def as_the_other(path):
+    """A folder where a file belongs, and the other way round."""
+    path.mkdir() if KINDS[path.name] == "a file" else path.write_text("mine")
 
 
 def test_a_new_folder_gets_config_and_data(tmp_path):
@@ -113,7 +122,8 @@ def test_a_file_in_the_way_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "samples", "checkpoints"])
 def test_results_without_a_config_are_refused(tmp_path, name):
-    (tmp_path / name).mkdir()
+    path = tmp_path / name
+    path.mkdir() if KINDS[name] == "a folder" else path.touch()
     assert f"has {name} but no config.json" in refusal(tmp_path)
     assert os.listdir(tmp_path) == [name]
 
@@ -146,6 +156,97 @@ def test_where_no_folder_can_be_made_it_is_refused():
     assert "cannot be written" in refusal("/proc/run")
 
 
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("make", [os.mkfifo, as_link, as_the_other])
+def test_what_is_in_the_way_of_a_file_or_folder_is_refused(tmp_path, name, make):
+    opened(tmp_path)
+    if (tmp_path / name).exists():
+        (tmp_path / name).unlink()
+    make(tmp_path / name)
+    before = sorted(os.listdir(tmp_path))
+    said = refusal(tmp_path)
+    assert f": {name} is a" in said
+    assert f"not {KINDS[name]}; remove or rename it" in said
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    for read, name in ((read_config, "config.json"), (read_data, "data.json")):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UsageError, match=f"{name} is a named pipe; use the folder"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shape": None}, "shape is null, not a list of sizes"),
+        ({"shape": [28, "28", 1]}, 'shape is \\[28, "28", 1\\], not'),
+        ({"shape": [28, -1, 1]}, "not a list of sizes"),
+        ({"shape": [True]}, "not a list of sizes"),
+        ({"dtype": 3}, "dtype is 3, not the name of a number's type"),
+        ({"dtype": "object"}, "not the name of a number's type"),
+        ({"dtype": "("}, "not the name of a number's type"),
+        ({"classes": {"a": 1}}, "not a list of names"),
+        ({"classes": [1, 2]}, "not a list of names"),
+    ],
+)
+def test_facts_of_another_kind_are_damaged(tmp_path, change, words):
+    opened(tmp_path)
+    file = tmp_path / "data.json"
+    file.write_text(json.dumps({**DATA, **change}))
+    with pytest.raises(UsageError, match=rf"data\.json is damaged: .*{words}"):
+        read_data(tmp_path)
+    assert "data.json is damaged" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_facts_that_are_not_there_are_damaged(tmp_path, name):
+    opened(tmp_path)
+    left = {key: value for key, value in DATA.items() if key != name}
+    (tmp_path / "data.json").write_text(json.dumps(left))
+    assert f"data.json is damaged: {name} is absent, not " in refusal(tmp_path)
+
+
+def test_where_the_current_folder_is_gone_it_is_refused(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    said = refusal("run")
+    assert said == (
+        "--workdir=run: the current folder was deleted; cd into another one"
+    )
+    opened(tmp_path / "whole")
+
+
+def test_a_name_with_escape_codes_is_shown_escaped(tmp_path):
+    (tmp_path / "a\x1b[31m").write_text("mine")
+    said = refusal(tmp_path / "a\x1b[31m")
+    assert said.isprintable()
+    assert "a\\x1b[31m is a file" in said
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (errno.ENOSPC, "free some space, and the same command resumes"),
+        (errno.EDQUOT, "free some space, and the same command resumes"),
+        (errno.EFBIG, "free some space, or raise the limit of a file's size"),
+        (errno.EROFS, "make the disk writable, and"),
+        (errno.EACCES, "allow yourself to write there, and"),
+        (errno.EISDIR, "remove or rename what is in the way, and"),
+        (errno.EIO, "look after the disk, and"),
+    ],
+)
+def test_the_remedy_is_that_of_the_reason(tmp_path, code, remedy):
+    with pytest.raises(UsageError) as caught, workdir.writable(tmp_path):
+        raise OSError(code, os.strerror(code))
+    said = str(caught.value)
+    assert f"({os.strerror(code)}); {remedy}" in said
+    assert ("space" in said.replace("left on device", "")) == (code in files.SHORT)
+
+
 def test_what_is_no_run_is_not_read(tmp_path):
     with pytest.raises(UsageError, match=r"is no run's folder: it has no config.json"):
         read_config(tmp_path)
@@ -156,11 +257,13 @@ def test_what_is_no_run_is_not_read(tmp_path):
 HOLDER = """
 import sys
 from jaxgan.workdir import open_workdir
-with open_workdir(sys.argv[1], {"a": 1}, data={}):
+data = {"shape": [1], "dtype": "uint8", "classes": []}
+with open_workdir(sys.argv[1], {"a": 1}, data=data):
     print("open", flush=True)
     sys.stdin.read()
 """
 ROOT = Path(__file__).parent.parent
+FEW = {"shape": [1], "dtype": "uint8", "classes": []}
 
 
 def test_one_program_at_a_time_until_it_ends_even_by_kill_9(tmp_path):
@@ -170,10 +273,34 @@ def test_one_program_at_a_time_until_it_ends_even_by_kill_9(tmp_path):
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"open\n"
-    assert "is in use by another program" in refusal(tmp_path, {"a": 1}, {})
+    assert "is in use by another program" in refusal(tmp_path, {"a": 1}, FEW)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
-    opened(tmp_path, {"a": 1}, {})
+    opened(tmp_path, {"a": 1}, FEW)
+
+
+WITHOUT = """
+import sys
+sys.modules["fcntl"] = None
+"""
+PROGRAMS = "import jaxgan.train, jaxgan.sample, jaxgan.trainer, jaxgan.sampler"
+
+
+def test_without_fcntl_programs_are_imported_and_lock(tmp_path):
+    """As on Windows, where a program that is killed leaves no lock either."""
+
+    def start(more=""):
+        args = [sys.executable, "-W", "ignore", "-c", WITHOUT + more + HOLDER]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen([*args, str(tmp_path)], cwd=ROOT, **pipes)
+
+    holder = start(PROGRAMS)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"open\n"
+    assert b"is in use by another program" in start().communicate()[1]
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert start().communicate() == (b"open\n", b"")
 
 
 WRITER = """
@@ -216,23 +343,3 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path, monkeypatch):
         files.atomic_write(file, b"new")
     assert os.listdir(tmp_path) == ["config.json"]
     assert file.read_text() == "old"
-
-
-def test_metrics_end_at_the_step_that_is_resumed(tmp_path):
-    file = tmp_path / "metrics.jsonl"
-    file.write_text('{"step": 5}\n{"step": 10}\n{"step": 10, "score": 1}\n{"step": 15')
-    workdir.truncate_metrics(tmp_path, 10)
-    assert file.read_text() == '{"step": 5}\n{"step": 10}\n{"step": 10, "score": 1}\n'
-    workdir.truncate_metrics(tmp_path, 5)
-    assert file.read_text() == '{"step": 5}\n'
-    workdir.truncate_metrics(tmp_path / "none", 5)
-
-
-def test_broken_lines_go_and_whole_files_stay_untouched(tmp_path):
-    file = tmp_path / "metrics.jsonl"
-    file.write_text('{"step": 1}\n{"st\n[3]\n{"step": 2}\n{"step": 3}')
-    workdir.truncate_metrics(tmp_path, 10)
-    assert file.read_text() == '{"step": 1}\n{"step": 2}\n'
-    before = file.stat().st_ino
-    workdir.truncate_metrics(tmp_path, 10)
-    assert file.stat().st_ino == before

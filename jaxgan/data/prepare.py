@@ -1,9 +1,6 @@
 """Puts data sets of TFDS on disk, once, in TFDS's own layout."""
 
-import contextlib
-import fcntl
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +9,7 @@ from jaxgan.data import idx_sets
 from jaxgan.data.idx_files import unreachable
 from jaxgan.data.quiet import missing_module, needs_module, quietly
 from jaxgan.errors import UsageError, first_line
+from jaxgan.files import locked
 
 LOG = logging.getLogger("jaxgan")
 
@@ -31,7 +29,9 @@ def prepare(builder: Any) -> None:
         )
     LOG.info("preparing %s in %s ...", builder.info.full_name, root)
     try:
-        with _alone(Path(root) / "downloads", builder.name):
+        downloads = Path(root) / "downloads"
+        downloads.mkdir(parents=True, exist_ok=True)
+        with locked(downloads / f"{builder.name}.lock", wait=True):
             if not is_prepared(builder):
                 _write_note(builder, _prepare(builder))
     except OSError as error:
@@ -61,15 +61,6 @@ def _note(builder: Any) -> Path:
 def _write_note(builder: Any, note: str) -> None:
     _note(builder).parent.mkdir(exist_ok=True)
     _note(builder).write_text(note + "\n")
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
-    """Waits until no other process prepares the set; the system frees the lock."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f"{name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _prepare(builder: Any) -> str:

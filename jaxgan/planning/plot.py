@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan import report
+
 
 def draw(series: dict[str, list[dict[str, Any]]], path: str | os.PathLike[str]) -> None:
     """Weak scaling and its parts: images/s, and what a step is made of, over chips.
@@ -13,9 +15,7 @@ def draw(series: dict[str, list[dict[str, Any]]], path: str | os.PathLike[str]) 
       series: rows of a sweep, by name.
       path: a .png.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), dpi=80, layout="constrained")
+    figure = report.new_figure(figsize=(9, 3.6), dpi=80)
     left, right = figure.subplots(1, 2)
     for i, (name, rows) in enumerate(series.items()):
         for size, own in by_size(rows).items():

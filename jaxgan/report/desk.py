@@ -1,24 +1,26 @@
 """Where a run reports: console, metrics.jsonl, TensorBoard, pictures."""
 
-import json
 import logging
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import printable
+from jaxgan.files import reason
 from jaxgan.report.across import Across, across
+from jaxgan.report.events import EventWriter
 from jaxgan.report.history import progress
 from jaxgan.report.lines import SHORT, Pace, advance, line
+from jaxgan.report.metrics_file import append, truncate_metrics
 from jaxgan.report.pictures import Picture, save_png
 from jaxgan.report.plots import losses_plot
-from jaxgan.workdir import truncate_metrics
+from jaxgan.workdir import writable
 
 log = logging.getLogger("jaxgan")
 
@@ -66,15 +68,16 @@ def open_report(
     one) a bar takes the place of the lines.
     """
     workdir = Path(workdir)
-    (workdir / "samples").mkdir(exist_ok=True)
-    _forget_after(workdir, resume_step)
+    with writable(workdir):
+        (workdir / "samples").mkdir(exist_ok=True)
+        _forget_after(workdir, resume_step)
     terminal = sys.stderr.isatty() if terminal is None else terminal
     bar = (
         _bar(steps, batch_size, resume_step) if terminal else _plain(steps, batch_size)
     )
     pace = Pace(resume_step, time.monotonic())
 
-    with _board(workdir, resume_step) as board, bar as say:
+    with closing(EventWriter(workdir, resume_step)) as events, bar as say:
 
         def tell(step: int, metrics: Mapping[str, Any]) -> None:
             nonlocal pace
@@ -83,22 +86,30 @@ def open_report(
                 pace = advance(pace, step, time.monotonic())
                 metrics = {**metrics, "steps_per_second": pace.rate}
             found = across(metrics)
-            with _writable(workdir):
+            with writable(workdir):
                 append(workdir / "metrics.jsonl", {**known, **found.as_fields()})
-            for name, value in found.means.items():
-                if name != "seconds" and math.isfinite(value):
-                    board.add_scalar(name, value, step)
+            curves = {
+                name: value
+                for name, value in found.means.items()
+                if name != "seconds" and math.isfinite(value)
+            }
+            events.write_scalars(step, curves)
             say(step, found, pace)
 
         def note(step: int, kind: str, text: str) -> None:
             found = {"step": step, "kind": kind, "finding": text}
-            with _writable(workdir):
+            with writable(workdir):
                 append(workdir / "metrics.jsonl", found)
-            board.add_text("findings", text, step)
-            log.warning("%s", text)
+            events.write_text(step, "findings", text)
+            log.warning("%s", printable(text))
 
         def preview(step: int, picture: Picture | np.ndarray) -> None:
-            _keep_picture(workdir, board, step, picture)
+            if not isinstance(picture, Picture):
+                picture = Picture(np.asarray(picture))
+            path = workdir / "samples" / f"step_{step:08}.png"
+            with writable(workdir):
+                save_png(path, picture._replace(step=step))
+            events.write_image(step, "samples", picture.pixels)
 
         def start(step: int) -> None:
             nonlocal pace
@@ -109,35 +120,8 @@ def open_report(
         finally:
             try:
                 summarise(workdir)
-            except OSError as error:  # what went before is the thing to tell
-                log.warning("the run's curves could not be written: %s", error)
-
-
-def _keep_picture(
-    workdir: Path, board: Any, step: int, picture: Picture | np.ndarray
-) -> None:
-    if not isinstance(picture, Picture):
-        picture = Picture(np.asarray(picture))
-    path = workdir / "samples" / f"step_{step:08}.png"
-    with _writable(workdir):
-        save_png(path, picture._replace(step=step))
-    shape = "HWC" if picture.pixels.ndim == 3 else "HW"
-    board.add_image("samples", picture.pixels, step, dataformats=shape)
-
-
-def append(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Adds a line of JSON, the step first; what is not finite is written as null."""
-    ordered = {"step": values["step"], **values}
-    with Path(path).open("a") as file:
-        file.write(json.dumps(_finite(ordered)) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(x) for name, x in value.items()}
-    if isinstance(value, list):
-        return [_finite(x) for x in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            except Exception as error:  # what went before is the thing to tell
+                log.warning("the run's curves could not be drawn: %s", reason(error))
 
 
 def summarise(workdir: str | Path) -> None:
@@ -151,39 +135,11 @@ def summarise(workdir: str | Path) -> None:
 
 
 def _forget_after(workdir: Path, step: int) -> None:
-    truncate_metrics(workdir, step)
+    truncate_metrics(workdir / "metrics.jsonl", step)
     for path in (workdir / "samples").glob("step_*.png"):
         number = path.stem.removeprefix("step_")
         if number.isdigit() and int(number) > step:
             path.unlink()
-
-
-@contextmanager
-def _writable(workdir: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(
-            f"--workdir={workdir} cannot be written any more ({error.strerror}); free "
-            "some space, and the same command resumes"
-        ) from error
-
-
-@contextmanager
-def _board(workdir: Path, resume_step: int):
-    """TensorBoard's writer; points after `resume_step` are dropped by its readers."""
-    logging.getLogger("tensorboardX").setLevel(logging.ERROR)
-    from tensorboardX import SummaryWriter
-
-    writer = SummaryWriter(
-        str(workdir),
-        purge_step=resume_step + 1 if resume_step else 0,
-        filename_suffix=f".{resume_step:08}",  # the time in the name is in seconds
-    )
-    try:
-        yield writer
-    finally:
-        writer.close()
 
 
 @contextmanager

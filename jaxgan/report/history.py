@@ -1,12 +1,16 @@
 """The same latents through training, made from the saved sample pictures alone."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxgan.files import kind
 from jaxgan.report.pictures import Layout, Picture, load_png
+
+log = logging.getLogger("jaxgan")
 
 ROWS, COLUMNS = 10, 12
 LABEL, GAP, WIDTH = 84, 8, 1350
@@ -59,9 +63,12 @@ def _alike(one: Picture, other: Picture) -> bool:
 def _load(path: Path) -> Picture | None:
     """A picture whose step is in itself or in its name, or None."""
     try:
+        if kind(path) != "a file":
+            return None
         found = load_png(path)
         step = int(path.stem.split("_")[-1]) if found.step is None else found.step
-    except (OSError, ValueError, SyntaxError):
+    except Exception as error:  # damaged pictures raise anything
+        log.debug("%s: %s", path, error)
         return None
     pixels = found.pixels
     if pixels.ndim == 2:

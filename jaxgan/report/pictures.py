@@ -1,13 +1,15 @@
 """Samples as one picture: images in a grid, points as a scatter, others as curves."""
 
+import io
 import json
 import math
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
+
+from jaxgan.files import atomic_write
 
 LEAST_SIDE = 32
 """Images smaller than this, in pixels, are enlarged."""
@@ -147,14 +149,14 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
         about.add_text("jaxgan:layout", json.dumps(picture.layout._asdict()))
     if picture.step is not None:
         about.add_text("jaxgan:step", str(picture.step))
-    part = path.with_name(f".{path.name}.tmp")
-    Image.fromarray(picture.pixels).save(part, format="PNG", pnginfo=about)
-    os.replace(part, path)
+    png = io.BytesIO()
+    Image.fromarray(picture.pixels).save(png, format="PNG", pnginfo=about)
+    atomic_write(path, png.getvalue(), sync=False)
 
 
 def load_png(path: str | Path) -> Picture:
-    """Reads a picture that `save_png` wrote, or any other."""
-    with Image.open(path) as image:
+    """Reads a picture that `save_png` wrote, or any other PNG."""
+    with Image.open(path, formats=("PNG",)) as image:
         about: dict = getattr(image, "text", {})
         pixels = np.asarray(
             image if image.mode in ("L", "RGB") else image.convert("RGB")

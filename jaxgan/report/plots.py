@@ -1,11 +1,15 @@
 """The curves of a run, drawn from its metrics.jsonl."""
 
-import json
+import io
+import logging
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxgan.files import atomic_write
+from jaxgan.report.metrics_file import read_metrics
 
 LOGITS = {
     "discriminator/real": "of real",
@@ -32,15 +36,10 @@ class Panel(NamedTuple):
 def read_curves(metrics_path: str | Path) -> dict[str, Curve]:
     """The finite values of each measure by name; lines that are broken are left out."""
     found: dict[str, list[tuple[int, float]]] = {}
-    for text in Path(metrics_path).read_text(errors="replace").splitlines():
-        try:
-            values = json.loads(text)
-            step = int(values["step"])
-        except (ValueError, KeyError, TypeError):
-            continue
+    for values in read_metrics(metrics_path):
         for name, value in values.items():
             if isinstance(value, int | float) and np.isfinite(value):
-                found.setdefault(name, []).append((step, float(value)))
+                found.setdefault(name, []).append((values["step"], float(value)))
     return {
         name: Curve(*np.array(sorted(points), float).T)
         for name, points in found.items()
@@ -92,20 +91,34 @@ def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
     shown = panels(list(found))
     if not shown:
         return False
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 0.6 + 2.1 * len(shown)), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(figsize=(10, 0.6 + 2.1 * len(shown)), dpi=110)
     axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for panel, axis in zip(shown, axes, strict=True):
         _draw(axis, panel, found)
     axes[-1].set_xlabel("step")
-    out = Path(out)
-    part = out.with_name(f".{out.name}.tmp")
-    canvas.print_figure(part, format="png")
-    os.replace(part, out)
+    png = io.BytesIO()
+    figure.savefig(png, format="png")
+    atomic_write(Path(out), png.getvalue(), sync=False)
     return True
+
+
+def new_figure(**options: Any) -> Any:
+    """An empty figure of matplotlib that is drawn without a display.
+
+    `MPLBACKEND` is not read: one that does not exist, as notebooks leave it to programs
+    that they start, would keep matplotlib from being imported.
+    """
+    given = os.environ.pop("MPLBACKEND", None)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    finally:
+        if given is not None:
+            os.environ["MPLBACKEND"] = given
+    figure = Figure(layout="constrained", **options)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _draw(axis: Any, panel: Panel, found: dict[str, Curve]) -> None:

@@ -1,0 +1,96 @@
+"""TensorBoard events of a run."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.files import reason
+
+log = logging.getLogger("jaxgan")
+
+FLUSH_SECONDS = 120.0
+
+
+class EventWriter:
+    """Writes TensorBoard events, in the thread that calls.
+
+    A failure of any kind is logged once and ends the writing of events, never the run.
+    (The writer thread of `tensorboardX.SummaryWriter` ends with the first failure, and
+    its callers then wait for ever.)
+    """
+
+    def __init__(self, folder: Path, resume_step: int = 0) -> None:
+        self._file: Any = None
+        self._flush_time = time.monotonic()
+        self._guard(lambda: self._open(folder, resume_step))
+
+    def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes a point of each curve."""
+        self._write(
+            step, lambda make: [make.scalar(name, x) for name, x in values.items()]
+        )
+
+    def write_text(self, step: int, name: str, text: str) -> None:
+        """Writes a text, which TensorBoard reads as Markdown."""
+        self._write(step, lambda make: [make.text(name, text)])
+
+    def write_image(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """Writes a picture, uint8 `[H, W]` or `[H, W, 3]`."""
+        axes = "HWC" if pixels.ndim == 3 else "HW"
+        self._write(step, lambda make: [make.image(name, pixels, dataformats=axes)])
+
+    def close(self) -> None:
+        """Writes what is left and closes the file."""
+        self._guard(lambda: self._file and self._file.flush())
+        self._end()
+
+    def _open(self, folder: Path, resume_step: int) -> None:
+        logging.getLogger("tensorboardX").setLevel(logging.ERROR)
+        from tensorboardX import RecordWriter
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        # Names are in seconds: the step tells apart runs that resume within one.
+        name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+        self._file = RecordWriter(str(folder / f"{name}.{resume_step:08}"))
+        self._add(Event(file_version="brain.Event:2"))
+        first = resume_step + 1 if resume_step else 0
+        start = SessionLog(status=SessionLog.START)  # readers drop earlier points
+        self._add(Event(step=first, session_log=start))
+
+    def _write(self, step: int, summaries: Callable[[Any], list[Any]]) -> None:
+        def write():
+            from tensorboardX import summary as make
+            from tensorboardX.proto.event_pb2 import Event
+
+            for summary in summaries(make):
+                self._add(Event(step=step, summary=summary))
+            if time.monotonic() >= self._flush_time:
+                self._flush_time = time.monotonic() + FLUSH_SECONDS
+                self._file.flush()
+
+        if self._file:
+            self._guard(write)
+
+    def _add(self, event: Any) -> None:
+        event.wall_time = time.time()
+        self._file.write(event.SerializeToString())
+
+    def _guard(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except Exception as error:  # of tensorboardX, protobuf or the disk
+            log.warning("TensorBoard events are no longer written: %s", reason(error))
+            self._end()
+
+    def _end(self) -> None:
+        file, self._file = self._file, None
+        try:
+            if file:
+                file.close()
+        except Exception as error:  # the first failure was logged
+            log.debug("%s", error)
