@@ -36,6 +36,19 @@ class Config:
         "what is kept from training to tell over-fitting: a split, a count, none, or "
         "auto (the split test, else 1 in 20, at most 256)",
     )
+    alpha: str = flag(
+        "auto",
+        "data",
+        "transparent pixels of folder:PATH: keep (RGBA), white or black (put on that "
+        "color), or auto (keep, unless all pictures that could have some have none)",
+    )
+    on_bad_example: str = flag(
+        "stop",
+        "data",
+        "on an example that cannot be read: stop (saves first), or skip (uses the next "
+        "one in its place)",
+        changes=True,
+    )
     input: str = flag(
         "auto",
         "data",
@@ -302,6 +315,12 @@ def make(**said: Any) -> Config:
         )
     if config.g_latents not in ("fresh", "same"):
         raise UsageError(f"--g_latents={config.g_latents}: choose fresh or same")
+    if config.alpha not in ("auto", "keep", "white", "black"):
+        raise UsageError(f"--alpha={config.alpha}: choose auto, keep, white or black")
+    if config.on_bad_example not in ("stop", "skip"):
+        raise UsageError(
+            f"--on_bad_example={config.on_bad_example}: choose stop or skip"
+        )
     if config.precision not in ("float32", "mixed"):
         raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
     if not config.workdir:

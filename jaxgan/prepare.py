@@ -96,9 +96,15 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             data_dir=config.data_dir or None,
             image_size=config.image_size or None,
             crop=config.crop,
+            alpha=config.alpha,
+            on_bad_example=config.on_bad_example,
         )
 
-    return data.hold_out(split(config.split), config.held_out, config.split, split)
+    parts = data.hold_out(split(config.split), config.held_out, config.split, split)
+    if config.on_bad_example == "stop":
+        return parts
+    train, held_out = parts
+    return data.skip_bad_examples(train), held_out and data.skip_bad_examples(held_out)
 
 
 def check_runs(config: Config) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.listing import NoSuchSplit
 from jaxgan.data.order import epoch_order
 from jaxgan.errors import UsageError
 
@@ -32,14 +33,42 @@ def hold_out(
     if said.isdigit():
         return split_off(dataset, int(said))
     if said != "auto":
-        return dataset, other(said)
+        held = other(said)
+        if held.shape != dataset.shape or held.dtype != dataset.dtype:
+            raise UsageError(
+                f"--held_out={said}: its examples are {list(held.shape)} {held.dtype}, "
+                f"and those of {split} {list(dataset.shape)} {dataset.dtype}; use "
+                "--held_out=none"
+            )
+        return dataset, held
     count = min(MOST, dataset.size // SHARE)
-    if not dataset.name.startswith(("npz:", "folder:")) and "test" not in split:
+    if dataset.name.startswith("folder:"):
+        held = _folder_split(dataset, other)
+        if held is not None:
+            return dataset, held
+    elif not dataset.name.startswith("npz:") and "test" not in split:
         try:
             return dataset, other("test")
         except UsageError:  # then there is none
             pass
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
+
+
+def _folder_split(dataset: Dataset, other: Callable[[str], Dataset]) -> Dataset | None:
+    """The folder `test`, or `val`, if its examples are like those of the data set."""
+    for name in ("test", "val"):
+        try:
+            held = other(name)
+        except NoSuchSplit:
+            continue
+        # Several names mean one folder: valid may be what is trained on.
+        if held.origin != dataset.origin and _form(held) == _form(dataset):
+            return held
+    return None
+
+
+def _form(dataset: Dataset) -> tuple:
+    return dataset.shape, dataset.dtype, dataset.classes
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:

@@ -24,6 +24,8 @@ class Request(NamedTuple):
     split: str
     data_dir: str | None
     frame: Frame
+    alpha: str = "auto"
+    skip_bad: bool = False
 
     @property
     def path(self) -> Path:
@@ -38,6 +40,8 @@ def load(
     data_dir: str | None = None,
     image_size: str | None = None,
     crop: str = "center",
+    alpha: str = "auto",
+    on_bad_example: str = "stop",
 ) -> Dataset:
     """The data set of that name, ready to be read.
 
@@ -45,13 +49,19 @@ def load(
     of TFDS such as `mnist`; MNIST and those of TFDS are prepared in `data_dir` (TFDS's
     default if None) the first time.
     `image_size` (`64`, `48x64`) and `crop` (`center`, `none`, `108`) fit pictures.
+    `alpha` (`auto`, `keep`, `white`, `black`) says what becomes of transparent pixels
+    of `folder:PATH`. `on_bad_example="skip"` also opens sets with pictures whose
+    headers are damaged; reading these raises `BadExample`, unless they are replaced by
+    `skip_bad_examples`.
     Empty texts count as None. Logs where the data came from. Raises UsageError if it
     cannot be had.
     """
-    request = Request(
-        name, split, data_dir or None, parse_frame(image_size or None, crop)
-    )
-    source = SOURCES.get(name.partition(":")[0], _tfds)
+    frame, skip_bad = parse_frame(image_size or None, crop), on_bad_example == "skip"
+    request = Request(name, split, data_dir or None, frame, alpha, skip_bad)
+    kind = name.partition(":")[0]
+    if alpha in ("white", "black") and kind != "folder":
+        raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
+    source = SOURCES.get(kind, _tfds)
     dataset = source(request)
     LOG.info("data: %s", dataset.origin)
     return dataset
@@ -63,8 +73,14 @@ def _npz(request: Request) -> Dataset:
 
 
 def _folder(request: Request) -> Dataset:
-    _no_splits(request)
-    return folder(request.name, _named_path(request), request.frame)
+    return folder(
+        request.name,
+        _named_path(request),
+        request.frame,
+        split=request.split,
+        alpha=request.alpha,
+        skip_bad=request.skip_bad,
+    )
 
 
 def _named_path(request: Request) -> Path:
@@ -106,7 +122,13 @@ def _stacked(request: Request) -> Dataset:
 
 
 def _tfds(request: Request) -> Dataset:
-    return tfds_set(request.name, request.split, request.data_dir, request.frame)
+    return tfds_set(
+        request.name,
+        request.split,
+        request.data_dir,
+        request.frame,
+        skip_bad=request.skip_bad,
+    )
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {

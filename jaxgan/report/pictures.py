@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from jaxgan.data.pictures import open_picture
+
 LEAST_SIDE = 32
 """Images smaller than this, in pixels, are enlarged."""
 
@@ -154,7 +156,7 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
 
 def load_png(path: str | Path) -> Picture:
     """Reads a picture that `save_png` wrote, or any other."""
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         about: dict = getattr(image, "text", {})
         pixels = np.asarray(
             image if image.mode in ("L", "RGB") else image.convert("RGB")
