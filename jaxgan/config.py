@@ -56,6 +56,19 @@ class Config:
         "accept",
         changes=True,
     )
+    alpha: str = flag(
+        "auto",
+        "data",
+        "transparent pixels of folder:PATH: keep (RGBA), white or black (put on that "
+        "color), or auto (keep, unless all pictures that could have some have none)",
+    )
+    on_bad_example: str = flag(
+        "stop",
+        "data",
+        "on an example that cannot be read: stop (saves first), or skip (uses the next "
+        "one in its place)",
+        changes=True,
+    )
     input: str = flag(
         "auto",
         "data",
@@ -333,6 +346,12 @@ def make(**said: Any) -> Config:
     if config.data_changed not in ("refuse", "accept"):
         raise UsageError(
             f"--data_changed={config.data_changed}: choose refuse or accept"
+        )
+    if config.alpha not in ("auto", "keep", "white", "black"):
+        raise UsageError(f"--alpha={config.alpha}: choose auto, keep, white or black")
+    if config.on_bad_example not in ("stop", "skip"):
+        raise UsageError(
+            f"--on_bad_example={config.on_bad_example}: choose stop or skip"
         )
     if config.precision not in ("float32", "mixed"):
         raise UsageError(f"--precision={config.precision}: choose float32 or mixed")

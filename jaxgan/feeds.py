@@ -26,9 +26,7 @@ def feed_of(plan: Plan, step: int) -> parallel.Feed:
     config, dataset = plan.config, plan.dataset
     seeds = seeds_of(config)
     if not plan.resident:
-        return parallel.streamed(
-            streams(plan, own_seeds(plan), step), layout=plan.layout
-        )
+        return checked(plan, step)
 
     def order(epoch):
         orders = [data.epoch_order(seed, epoch, dataset.size) for seed in seeds]
@@ -41,6 +39,24 @@ def feed_of(plan: Plan, step: int) -> parallel.Feed:
         batch=config.batch_size,
         layout=plan.layout,
     )
+
+
+def checked(plan: Plan, step: int) -> parallel.Feed:
+    """Decoded batches; all examples are checked in the background meanwhile.
+
+    A run that is past its first epoch has read them all.
+    """
+    config, dataset = plan.config, plan.dataset
+    feed = parallel.streamed(streams(plan, own_seeds(plan), step), layout=plan.layout)
+    if step >= data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size):
+        return feed
+    check = data.BackgroundCheck(dataset, (jax.process_index(), plan.layout.processes))
+
+    def close():
+        check.close()
+        feed.close()
+
+    return feed._replace(close=close, failure=lambda: feed.failure() or check.failure)
 
 
 def own_seeds(plan: Plan) -> range:

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from jaxgan.errors import UsageError, first_line, printable
 
@@ -53,6 +54,33 @@ supported; use a path such as runs/1
         raise UsageError(
             f"{shown}: there is no such home folder; write the whole path"
         ) from None
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Opens a regular file for reading in binary; never waits for a writer.
+
+    Raises:
+      ValueError: for a FIFO, a socket, a device or a folder, also one that takes the
+        file's place at this moment.
+      OSError: for a file that cannot be opened.
+    """
+    names = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # not on all systems
+    flags = os.O_RDONLY
+    for name in names:
+        flags |= getattr(os, name, 0)
+    _check_regular(os.stat(path))  # to open a device may already act on it
+    file = os.fdopen(os.open(path, flags), "rb")
+    try:
+        _check_regular(os.fstat(file.fileno()))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
 
 
 def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:

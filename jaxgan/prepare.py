@@ -99,9 +99,15 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             crop=config.crop,
             image_field=config.image_field,
             label_field=config.label_field,
+            alpha=config.alpha,
+            on_bad_example=config.on_bad_example,
         )
 
-    return data.hold_out(split(config.split), config.held_out, config.split, split)
+    parts = data.hold_out(split(config.split), config.held_out, config.split, split)
+    if config.on_bad_example == "stop":
+        return parts
+    train, held_out = parts
+    return data.skip_bad_examples(train), held_out and data.skip_bad_examples(held_out)
 
 
 def log_values(dataset: data.Dataset) -> None:

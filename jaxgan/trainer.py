@@ -32,6 +32,9 @@ from jaxgan.watch import findings
 
 log = logging.getLogger("jaxgan")
 
+BAD_DATA = 2
+"""The exit code of a run that stops, and saves, for an example that cannot be read."""
+
 
 class Keys(NamedTuple):
     """The run's PRNG keys, one per purpose."""
@@ -110,9 +113,12 @@ def go_on(
             told = f"back to step {first:,} with other noise, after: {back}"
             clerk.report.note(first, "rollback", told)
         keys = run_keys(plan, rollbacks(folder))
-        stop = stopping(ask, plan.layout)
+        stop = stopping(lambda: ask() or BAD_DATA * bool(feed.failure()), plan.layout)
         state, code = run_steps(state, keys, feed, clerk, stop)
         save(state, clerk, wait=True)
+    if code == BAD_DATA:
+        log.warning("saved at step %d", int(state.step))
+        agreed(lambda: raise_failure(feed))
     if code:
         why = "its time, or its machine's, is over: " if code == AGAIN else ""
         step = int(state.step)
@@ -125,6 +131,13 @@ def go_on(
     log.info("done: look at %s", folder / "progress.png")
     log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
     return 0
+
+
+def raise_failure(feed: parallel.Feed) -> None:
+    """Raises the error for which the feed stops the run, where it is this one's."""
+    error = feed.failure()
+    if error is not None:
+        raise error
 
 
 def begin(
@@ -218,9 +231,12 @@ def run_steps(
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
     look_first(first, state, clerk)
     step, code = first, 0
-    while step < config.steps and not (code := stop()):
+    while step < config.steps:
         count = min(plan.steps_per_call, config.steps - step)
-        given = (state, feed.at(step, count), key)
+        batches = feed.at(step, count)  # ahead of stop(), which tells if it fails
+        if code := stop():
+            break
+        given = (state, batches, key)
         call = program(count, *given)
         if step == first:
             clerk.report.start(step)

@@ -102,7 +102,7 @@ def read_data(path: str | Path) -> dict[str, Any]:
     facts = _read(Path(path), "data.json")
     for name, (is_right, wanted) in FACTS.items():
         if not is_right(facts.get(name)):
-            value = _shown(facts[name]) if name in facts else "absent"
+            value = json.dumps(facts[name])[:200] if name in facts else "absent"
             raise _damaged(Path(path) / "data.json", f"{name} is {value}, not {wanted}")
     return facts
 
@@ -239,7 +239,8 @@ def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
     if found.keys() <= ACCEPTABLE:
         remedy += ", or go on with other data by --data_changed=accept"
     raise UsageError(
-        f"--workdir={printable(str(path))} is a run of another {what}: {shown(found)}; {remedy}"
+        f"--workdir={printable(str(path))} is a run of another {what}: "
+        f"{shown(found)}; {remedy}"
     )
 
 

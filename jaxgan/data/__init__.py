@@ -1,6 +1,7 @@
 """Data sets: named, fetched once, read as batches of raw examples."""
 
 from jaxgan.data.arrays import from_arrays
+from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
 from jaxgan.data.fingerprint import fingerprint
@@ -11,6 +12,8 @@ from jaxgan.data.stream import stream
 from jaxgan.data.value_range import describe_values, measure_values, range_warning
 
 __all__ = [
+    "BackgroundCheck",
+    "BadExample",
     "Dataset",
     "Modes",
     "describe_values",
@@ -24,6 +27,7 @@ __all__ = [
     "range_warning",
     "read_all",
     "same_place",
+    "skip_bad_examples",
     "step_indices",
     "steps_per_epoch",
     "stream",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgan.data.bad_examples import skipped
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.resize import Frame
 
@@ -37,7 +38,9 @@ def read_all(dataset: Dataset) -> Examples:
     examples = _kept(dataset, keep) if keep else None
     if examples is None:
         examples = _decode_all(dataset)
-        if keep:
+        if keep and not skipped(
+            dataset
+        ):  # a later run may fix, or refuse, the bad ones
             _keep(examples, keep)
     return examples
 

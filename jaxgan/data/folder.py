@@ -1,52 +1,101 @@
 """Pictures in a folder: `folder:PATH`, with class sub-folders or without."""
 
-import os
+import logging
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data.listing import Walk, find_root, log_left_out
 from jaxgan.data.pictures import (
+    SUFFIXES,
     Header,
     common_mode,
     decode,
     dtype_of,
     example_shape,
+    formats,
     header,
+    is_opaque,
+    open_picture,
 )
 from jaxgan.data.resize import Frame, Size, framed_size
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, first_line, printable
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+LOG = logging.getLogger("jaxgan")
+
+ALPHA = ("auto", "keep", "white", "black")
+"""Values of `--alpha`."""
+LOOKED_AT = 4096
+"""Pictures with an alpha channel that are decoded at most to see whether they use it;
+more would delay the start by minutes."""
 
 
-def folder(name: str, path: Path, frame: Frame) -> Dataset:
+class _Kind(NamedTuple):
+    """The common form of all pictures."""
+
+    name: str
+    """Of the data set."""
+    mode: str
+    shape: tuple[int, int, int]
+    frame: Frame
+    background: str
+
+
+def folder(
+    name: str,
+    path: Path,
+    frame: Frame,
+    *,
+    split: str = "train",
+    alpha: str = "auto",
+    skip_bad: bool = False,
+) -> Dataset:
     """All pictures below `path`, in the order of their names.
 
-    First-level sub-folders are the classes; pictures directly in `path` have none. A
-    mixture of gray and colour is read as the widest of L, RGB and RGBA. Every header is
-    read now, pixels later. Raises UsageError if there is nothing to read, if a file is
-    broken, or if sizes differ and `frame` does not make them equal.
+    First-level sub-folders are the classes; pictures directly in `path` have none. In
+    a folder with sub-folders such as `train` and `test`, this holds for each of them;
+    all have the classes of `train`. A mixture of gray and color is read as RGB. Every
+    header is read now, pixels later.
+
+    Args:
+      name: of the data set, `folder:PATH`.
+      path: the folder.
+      frame: the crop and the size.
+      split: a sub-folder, or `train` where there are none.
+      alpha: `keep` reads RGBA where a picture has an alpha channel; `auto` the same,
+        unless others have none and it is opaque in all that have; `white` and `black`
+        put transparent pixels on that color.
+      skip_bad: keeps files whose headers are damaged, so that reading them raises
+        `BadExample`, instead of raising that now.
+
+    Raises UsageError if there is nothing to read, if a file or a folder cannot be
+    read, or if sizes differ and `frame` does not make them equal.
     """
-    files = _find(name, path)
-    classes, labels = _classes(name, path, files)
-    headers = _headers(name, files)
-    mode = common_mode(
-        {h.mode: str(f) for h, f in zip(headers, files, strict=True)}, name
-    )
-    _check_sizes(name, files, headers, frame)
-    shape = example_shape(frame, headers[0].size, mode)
+    root, splits = find_root(name, path, split)
+    walk = _pictures_below(name, root)
+    classes, labels = _classes(name, walk, splits)
+    files = walk.files
+    headers = _headers(name, files, skip_bad)
+    known = [(f, h) for f, h in zip(files, headers, strict=True) if h]
+    _log_animated(name, known)
+    mode = _common_mode(name, known, alpha)
+    _check_sizes(name, known, frame)
+    shape = example_shape(frame, known[0][1].size, mode)
+    kind = _Kind(name, mode, shape, frame, "black" if alpha == "black" else "white")
 
     def read(numbers: np.ndarray) -> Examples:
-        numbers = np.asarray(numbers)
-        images = [_picture(name, files[n], mode, frame) for n in numbers]
-        _check_shapes(name, [files[n] for n in numbers], images, shape)
-        examples = {"image": np.stack(images)}
+        images = np.empty((len(numbers), *shape), dtype_of(mode))
+        for i, number in enumerate(numbers):
+            images[i] = _picture(files[number], kind)
+        examples = {"image": images}
         return {**examples, "label": labels[numbers]} if classes else examples
 
-    origin = f"{len(files)} pictures in {path}"
+    origin = f"{len(files):,} pictures in {printable(str(root))}"
     return Dataset(
         name,
         len(files),
@@ -59,83 +108,155 @@ def folder(name: str, path: Path, frame: Frame) -> Dataset:
     )
 
 
-def _find(name: str, path: Path) -> list[Path]:
-    if not path.exists():
-        raise UsageError(f"{name}: there is no folder {path}")
-    if not path.is_dir():
-        raise UsageError(f"{name}: {path} is not a folder; give the one it lies in")
-    found = []
-    for place, folders, files in os.walk(path):
-        folders[:] = [f for f in folders if not f.startswith((".", "__MACOSX"))]
-        found += [
-            Path(place, f)
-            for f in files
-            if f.lower().endswith(SUFFIXES) and not f.startswith(".")
-        ]
-    if not found:
-        kinds = ", ".join(s[1:] for s in SUFFIXES)
-        raise UsageError(f"{name}: holds no pictures ({kinds}), nor do its sub-folders")
-    return sorted(found, key=lambda f: f.relative_to(path).parts)
+def _pictures_below(name: str, root: Path) -> Walk:
+    walk = Walk(name, root)
+    log_left_out(walk)
+    if not walk.files:
+        kinds = ", ".join(SUFFIXES[one][0][1:] for one in formats())
+        raise UsageError(
+            f"{name}: {printable(str(root))} holds no pictures ({kinds}), nor do its "
+            "sub-folders"
+        )
+    if walk.classes and walk.loose:
+        raise UsageError(
+            f"{name}: pictures lie both beside ({printable(walk.loose)}) and inside "
+            f"({printable(walk.classes[0])}/) class folders; move them all into "
+            "folders, or all out of them"
+        )
+    return walk
 
 
 def _classes(
-    name: str, path: Path, files: list[Path]
+    name: str, walk: Walk, splits: dict[str, Path]
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names, sorted, and the class of each file, `[n]` int32."""
-    places = [f.relative_to(path).parts for f in files]
-    loose = next((p[0] for p in places if len(p) == 1), None)
-    nested = next((p[0] for p in places if len(p) > 1), None)
-    if nested is None:
-        return (), np.zeros(len(files), np.int32)
-    if loose is not None:
-        raise UsageError(
-            f"{name}: pictures lie both beside ({loose}) and inside ({nested}/) class "
-            "folders; move them all into folders, or all out of them"
-        )
-    classes = sorted({p[0] for p in places})
+    """Class names, sorted, and the class of each file, `[n]` int32.
+
+    All splits number their classes as `train` does, where there is one.
+    """
+    own = classes = walk.classes
+    train = splits.get("train", splits.get("training"))
+    if train is not None and train != walk.root and own:
+        classes = Walk(name, train).classes
+        strange = sorted(set(own) - set(classes))
+        if classes and strange:
+            raise UsageError(
+                f"{name}: {printable(walk.root.name)}/{printable(strange[0])} is not "
+                f"one of the {len(classes)} classes of {train.name}/; rename it, or "
+                "move it away"
+            )
+    if not classes or not own:
+        return (), np.zeros(len(walk.files), np.int32)
     number = {c: i for i, c in enumerate(classes)}
-    return tuple(classes), np.array([number[p[0]] for p in places], np.int32)
+    return classes, np.array([number[top] for top in walk.tops], np.int32)
 
 
-def _headers(name: str, files: list[Path]) -> list[Header]:
-    def read(file: Path) -> Header:
+def _headers(name: str, files: list[Path], skip_bad: bool) -> list[Header | None]:
+    """The headers of all files, None for a bad one if those are skipped."""
+
+    def read(file: Path) -> Header | None:
         try:
-            with Image.open(file) as picture:
+            with open_picture(file) as picture:
                 return header(picture)
         except Exception as error:  # Pillow's decoders raise nearly anything
+            if skip_bad:
+                return None
             raise _broken(name, file, error) from error
 
+    formats()  # loads Pillow's decoders, once
     with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(read, files))
+        headers = list(pool.map(read, files))
+    if not any(headers):
+        raise UsageError(f"{name}: none of {len(files):,} pictures can be read")
+    return headers
 
 
-def _picture(name: str, file: Path, mode: str, frame: Frame) -> np.ndarray:
+def _picture(file: Path, kind: _Kind) -> np.ndarray:
+    """The pixels of a file, `[H, W, C]`; raises BadExample."""
     try:
-        with Image.open(file) as picture:
-            return decode(picture, mode, frame)
-    except UsageError:
-        raise
+        with open_picture(file) as picture:
+            found = header(picture)
+            deep = found.mode == "I;16"
+            shape = example_shape(kind.frame, found.size, kind.mode)
+            if shape == kind.shape and deep == (kind.mode == "I;16"):
+                return decode(
+                    picture, kind.mode, kind.frame, background=kind.background
+                )
     except Exception as error:
-        raise _broken(name, file, error) from error
-
-
-def _broken(name: str, file: Path, error: Exception) -> UsageError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return UsageError(
-        f"{name}: {file} cannot be read as a picture ({reason}); mend or remove it"
+        raise _broken(kind.name, file, error) from error
+    shown = printable(str(file))
+    raise BadExample(
+        f"{kind.name}: {shown} has changed since this run began", "put it back"
     )
 
 
-def _check_sizes(
-    name: str, files: list[Path], headers: list[Header], frame: Frame
-) -> None:
-    first = _framed_size(files[0], headers[0], frame)
-    for file, one in zip(files, headers, strict=True):
-        if _framed_size(file, one, frame) != first:
-            (high, wide), (other_high, other_wide) = headers[0].size, one.size
+def _broken(name: str, file: Path, error: Exception) -> BadExample:
+    # Pillow and the system may repeat the path, with any character in it.
+    reason = getattr(error, "strerror", None) or printable(first_line(error))
+    return BadExample(
+        f"{name}: {printable(str(file))} cannot be read as a picture ({reason})",
+        "fix it",
+    )
+
+
+def _common_mode(name: str, known: list[tuple[Path, Header]], alpha: str) -> str:
+    """The mode of all pictures: L, RGB, RGBA or `I;16`."""
+    mode = common_mode({h.mode: printable(str(f)) for f, h in known}, name)
+    having = [file for file, h in known if h.alpha]
+    if not having or alpha in ("white", "black"):
+        return mode
+    first, why = having[0], "has an alpha channel"
+    if alpha == "auto" and len(having) < len(known):
+        first = _first_transparent(name, having)
+        why = "is transparent in part"
+    count = f"{name}: {len(having):,} of {len(known):,} pictures have an alpha channel"
+    if first is None:
+        LOG.info("%s, opaque in all of them: training on %s", count, mode)
+        return mode
+    LOG.warning(
+        "%s (%s %s): training on RGBA; --alpha=white puts them on white and trains "
+        "on %s",
+        *(count, printable(str(first)), why, mode),
+    )
+    return "RGBA"
+
+
+def _first_transparent(name: str, files: list[Path]) -> Path | None:
+    """The first file with a pixel that is not opaque; None if there is none."""
+    if len(files) > LOOKED_AT:
+        return files[0]
+
+    def opaque(file: Path) -> bool:
+        try:
+            with open_picture(file) as picture:
+                return is_opaque(picture)
+        except Exception:  # found, and named, when it is read
+            return True
+
+    with ThreadPoolExecutor(8) as pool:
+        each = zip(files, pool.map(opaque, files), strict=True)
+        return next((file for file, plain in each if not plain), None)
+
+
+def _log_animated(name: str, known: Iterable[tuple[Path, Header]]) -> None:
+    files = [file for file, h in known if h.animated]
+    if files:
+        LOG.info(
+            "%s: %s picture(s) have several frames or pages, such as %s: the first of "
+            "each is read",
+            *(name, f"{len(files):,}", printable(str(files[0]))),
+        )
+
+
+def _check_sizes(name: str, known: list[tuple[Path, Header]], frame: Frame) -> None:
+    first_file, first = known[0]
+    wanted = _framed_size(first_file, first, frame)
+    for file, one in known:
+        if _framed_size(file, one, frame) != wanted:
+            (high, wide), (other_high, other_wide) = first.size, one.size
             raise UsageError(
-                f"{name}: pictures differ in size ({files[0]} is {high}x{wide}, {file} "
-                f"is {other_high}x{other_wide}); make them one with --image_size=64x64"
+                f"{name}: pictures differ in size ({printable(str(first_file))} is "
+                f"{high}x{wide}, {printable(str(file))} is {other_high}x{other_wide}); "
+                "make them one with --image_size=64x64"
             )
 
 
@@ -143,12 +264,4 @@ def _framed_size(file: Path, one: Header, frame: Frame) -> Size:
     try:
         return framed_size(frame, one.size)
     except UsageError as error:
-        raise UsageError(f"{file}: {error}") from None
-
-
-def _check_shapes(
-    name: str, files: list[Path], images: list[np.ndarray], shape: tuple[int, ...]
-) -> None:
-    for file, image in zip(files, images, strict=True):
-        if image.shape != shape:
-            raise UsageError(f"{name}: {file} has changed since this run began")
+        raise UsageError(f"{printable(str(file))}: {error}") from None

@@ -36,10 +36,12 @@ def hold_out(
         return split_off(dataset, int(said))
     if said != "auto":
         return dataset, _named(dataset, said, split, other)
-    try:
-        return dataset, _named(dataset, "test", split, other)
-    except UsageError:  # there is none, or it is trained on
-        count = min(MOST, dataset.size // SHARE)
+    for name in ("test", "val") if _is_folder(dataset) else ("test",):
+        try:
+            return dataset, _named(dataset, name, split, other)
+        except UsageError:  # there is none, or it is trained on
+            continue
+    count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
 
 
@@ -54,14 +56,17 @@ def _named(
         text = str(error).replace(f"--split={printable(said)}", flag)
         raise UsageError(text) from error
     other_classes = dataset.classes and held.classes != dataset.classes
-    if held.shape != dataset.shape or other_classes:
+    if (held.shape, held.dtype) != (dataset.shape, dataset.dtype) or other_classes:
         raise UsageError(
-            f"{flag} has examples of {list(held.shape)} and {len(held.classes)} "
-            f"classes, --split={split} of {list(dataset.shape)} and "
-            f"{len(dataset.classes)}: use --held_out=auto"
+            f"{flag} has examples of {list(held.shape)} {held.dtype} and "
+            f"{len(held.classes)} classes, --split={printable(split)} of "
+            f"{list(dataset.shape)} {dataset.dtype} and {len(dataset.classes)}: use "
+            "--held_out=auto"
         )
     count = shared(dataset, held)
-    if said == split and not (dataset.ranges and held.ranges):
+    # Several names mean one folder: valid may be what is trained on.
+    same = said == split or (_is_folder(dataset) and held.origin == dataset.origin)
+    if same and not (dataset.ranges and held.ranges):
         count = held.size
     if count:
         raise UsageError(
@@ -101,6 +106,10 @@ def repeated(dataset: Dataset) -> int:
 def _both(one: Range, other: Range) -> range:
     start = max(one.start, other.start)
     return range(start, max(start, min(one.stop, other.stop)))
+
+
+def _is_folder(dataset: Dataset) -> bool:
+    return dataset.name.startswith("folder:")
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:

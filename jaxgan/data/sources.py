@@ -29,6 +29,8 @@ class Request(NamedTuple):
     frame: Frame
     image_field: str = ""
     label_field: str = ""
+    alpha: str = "auto"
+    skip_bad: bool = False
 
     @property
     def choice(self) -> Choice:
@@ -50,6 +52,8 @@ def load(
     crop: str = "center",
     image_field: str | None = None,
     label_field: str | None = None,
+    alpha: str = "auto",
+    on_bad_example: str = "stop",
 ) -> Dataset:
     """The data set of that name, ready to be read.
 
@@ -64,6 +68,10 @@ def load(
       crop: `center`, `none` or `108`, what is cut out before.
       image_field: the feature or array that holds the images, where it is not clear.
       label_field: that of the labels; `none` leaves labels out.
+      alpha: `auto`, `keep`, `white` or `black`: transparent pixels of `folder:PATH`.
+      on_bad_example: `stop`, or `skip` to open sets with pictures whose headers are
+        damaged too; reading these raises `BadExample`, unless they are replaced by
+        `skip_bad_examples`.
 
     Empty texts count as None. Logs where the data came from.
 
@@ -78,8 +86,14 @@ def load(
         dataset = of_mapping("arrays", name, frame, Choice(split, *fields))
     else:
         text = _of_path(name) if isinstance(name, Path) else name
-        request = Request(text, split, data_dir or None, frame, *fields)
-        dataset = SOURCES.get(text.partition(":")[0], _tfds)(request)
+        skip_bad = on_bad_example == "skip"
+        request = Request(
+            text, split, data_dir or None, frame, *fields, alpha, skip_bad
+        )
+        kind = text.partition(":")[0]
+        if alpha in ("white", "black") and kind != "folder":
+            raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
+        dataset = SOURCES.get(kind, _tfds)(request)
     LOG.info("data: %s", dataset.origin)
     return dataset
 
@@ -114,9 +128,15 @@ def _npz(request: Request) -> Dataset:
 
 
 def _folder(request: Request) -> Dataset:
-    _no_splits(request)
     _no_fields(request)
-    return folder(request.name, _named_path(request), request.frame)
+    return folder(
+        request.name,
+        _named_path(request),
+        request.frame,
+        split=request.split,
+        alpha=request.alpha,
+        skip_bad=request.skip_bad,
+    )
 
 
 def _named_path(request: Request) -> Path:
@@ -169,7 +189,13 @@ def _stacked(request: Request) -> Dataset:
 
 
 def _tfds(request: Request) -> Dataset:
-    return tfds_set(request.name, request.choice, request.data_dir, request.frame)
+    return tfds_set(
+        request.name,
+        request.choice,
+        request.data_dir,
+        request.frame,
+        skip_bad=request.skip_bad,
+    )
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {

@@ -1,18 +1,17 @@
 """Data sets of TensorFlow Datasets by name, read without TensorFlow."""
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from jaxgan.data import cache, prepare
+from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.builders import open_builder
 from jaxgan.data.dataset import Dataset, Examples, Range
-from jaxgan.data.pictures import decode, dtype_of, example_shape
-from jaxgan.data.resize import Frame
+from jaxgan.data.pictures import decode, dtype_of, example_shape, open_picture
+from jaxgan.data.resize import Frame, Size
 from jaxgan.data.roles import Choice
 from jaxgan.data.tfds_fields import (
     Encoded,
@@ -25,8 +24,18 @@ from jaxgan.data.tfrecord import TFRecords
 from jaxgan.errors import UsageError, first_line, printable
 
 
-def tfds_set(name: str, choice: Choice, data_dir: str | None, frame: Frame) -> Dataset:
+def tfds_set(
+    name: str,
+    choice: Choice,
+    data_dir: str | None,
+    frame: Frame,
+    *,
+    skip_bad: bool = False,
+) -> Dataset:
     """A data set of TFDS, such as `mnist` or `emnist/balanced`; prepared if need be.
+
+    With `skip_bad`, images whose headers are damaged raise `BadExample` when they are
+    read, and not now.
 
     Raises UsageError for names, configs, versions and splits that there are not, for
     sets without images or with several, of which none is chosen, and where the set can
@@ -39,9 +48,11 @@ def tfds_set(name: str, choice: Choice, data_dir: str | None, frame: Frame) -> D
         builder = open_builder(name, data_dir)
     instructions = _instructions(name, builder, split)
     records = _records(builder, instructions)
-    encoded = _encoded_reader(builder, records, fields)
+    encoded = _encoded_reader(name, builder, records, fields)
     fields = without_absent_labels(name, split, fields, encoded, len(records))
-    size = fields.size or _common_size(name, encoded, len(records), fields, frame)
+    size = fields.size or _common_size(
+        name, encoded, len(records), fields, frame, skip_bad
+    )
     shape = example_shape(frame, size, fields.mode)
     dtype = dtype_of(fields.mode)
     return Dataset(
@@ -97,7 +108,7 @@ def _records(builder: Any, instructions: list[Any]) -> Any:
     return array_record_data_source.ArrayRecordDataSource(instructions)
 
 
-def _encoded_reader(builder: Any, records: Any, fields: Fields) -> Encoded:
+def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> Encoded:
     """Example numbers to examples whose images are still encoded."""
     import tensorflow_datasets as tfds
 
@@ -106,23 +117,39 @@ def _encoded_reader(builder: Any, records: Any, fields: Fields) -> Encoded:
     wanted = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
 
     def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
-        serialized = records.__getitems__(list(numbers))
-        return [features.deserialize_example_np(s, decoders=wanted) for s in serialized]
+        try:
+            serialized = records.__getitems__(list(numbers))
+            return [
+                features.deserialize_example_np(s, decoders=wanted) for s in serialized
+            ]
+        except Exception as error:  # damaged records raise nearly anything
+            if len(numbers) > 1:  # to name the one
+                return [read([number])[0] for number in numbers]
+            raise _broken(name, f"example {numbers[0]} cannot be read", error) from None
 
     return read
 
 
+def _broken(name: str, what: str, error: Exception) -> BadExample:
+    return BadExample(
+        f"--dataset={name}: {what} ({printable(first_line(error))})",
+        "remove the set's folder to prepare it anew",
+    )
+
+
 def _reader(
-    name: str, encoded: Encoded, fields: Fields, frame: Frame, shape: tuple[int, ...]
+    name: str,
+    encoded: Encoded,
+    fields: Fields,
+    frame: Frame,
+    shape: tuple[int, int, int],
 ) -> Callable[[np.ndarray], Examples]:
     def read(numbers: np.ndarray) -> Examples:
         examples = encoded(np.asarray(numbers).tolist())
         images = np.empty((len(examples), *shape), dtype_of(fields.mode))
         for i, example in enumerate(examples):
-            image = _decode(name, int(numbers[i]), example[fields.image], fields, frame)
-            if image.shape != shape:
-                raise _differ(name, int(numbers[i]), image.shape, shape)
-            images[i] = image
+            where, data = (name, int(numbers[i])), example[fields.image]
+            images[i] = _decode(where, data, fields.mode, frame, shape)
         if fields.label is None:
             return {"image": images}
         labels = np.array([e[fields.label] for e in examples], np.int32)
@@ -133,40 +160,71 @@ def _reader(
 
 
 def _decode(
-    name: str, number: int, data: bytes, fields: Fields, frame: Frame
+    where: tuple[str, int],
+    data: bytes,
+    mode: str,
+    frame: Frame,
+    shape: tuple[int, int, int],
 ) -> np.ndarray:
+    """The pixels of an encoded image; `where` is the name of the set, the number."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.format = None  # as stored: TFDS does not turn pictures upright
-            return decode(picture, fields.mode, frame)
+        with open_picture(data) as picture:
+            size = picture.height, picture.width
+            if example_shape(frame, size, mode) == shape:
+                # As stored: TFDS does not turn pictures upright.
+                return decode(picture, mode, frame, upright=False)
     except UsageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything
-        raise UsageError(
-            f"--dataset={name}: the image of example {number} cannot be decoded "
-            f"({first_line(error)}); remove the set's folder, prepare it anew"
-        ) from error
+        raise _undecodable(*where, error) from error
+    raise _differ(*where, size, shape)
 
 
 def _common_size(
-    name: str, encoded: Encoded, count: int, fields: Fields, frame: Frame
-) -> tuple[int, int]:
+    name: str,
+    encoded: Encoded,
+    count: int,
+    fields: Fields,
+    frame: Frame,
+    skip_bad: bool,
+) -> Size:
     """The size of all images, from their headers, where the set does not state one."""
-    first = None
-    looked_at = 1 if frame.size else count  # what differs is then made equal
-    for start in range(0, looked_at, 1024):
-        for example in encoded(range(start, min(start + 1024, looked_at))):
-            size = _stored_size(name, example[fields.image])
+
+    def sizes(numbers: Sequence[int]) -> list[Size | None]:
+        """Of each image, None for a bad one if those are skipped."""
+        try:
+            examples = zip(numbers, encoded(numbers), strict=True)
+            return [_stored_size(name, n, e[fields.image]) for n, e in examples]
+        except BadExample:
+            if not skip_bad:
+                raise
+            if len(numbers) == 1:
+                return [None]
+            return [size for number in numbers for size in sizes([number])]
+
+    first, at_once = None, 1 if frame.size else 1024
+    for start in range(0, count, at_once):
+        for size in filter(None, sizes(range(start, min(start + at_once, count)))):
             first = first or size
             if size != first:
                 raise _differ(name, start, size, first)
-    assert first is not None
+        if first and frame.size:  # what differs is then made equal
+            break
+    if first is None:
+        raise UsageError(f"--dataset={name}: none of {count:,} images can be read")
     return first
 
 
-def _stored_size(name: str, data: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data)) as picture:
-        return picture.height, picture.width
+def _stored_size(name: str, number: int, data: bytes) -> Size:
+    try:
+        with open_picture(data) as picture:
+            return picture.height, picture.width
+    except Exception as error:
+        raise _undecodable(name, number, error) from error
+
+
+def _undecodable(name: str, number: int, error: Exception) -> BadExample:
+    return _broken(name, f"the image of example {number} cannot be decoded", error)
 
 
 def _differ(

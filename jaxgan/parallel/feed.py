@@ -24,6 +24,8 @@ class Feed(NamedTuple):
     runs: Any = None
     """The axes of what is passed that are runs, as `vmap` takes them."""
     close: Callable[[], None] = lambda: None
+    failure: Callable[[], Exception | None] = lambda: None
+    """The error for which the run has to stop before its next call, None for none."""
 
 
 def resident(
@@ -81,7 +83,13 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
       batches: a generator of `[k, b, ...]` per field and step, the part of the batch
         that this process reads, or of `[runs, k, B, ...]` for the runs it trains.
       layout: the devices over which axis b is split, or the runs are.
+
+    An error of the generator is the feed's `failure`; `at` then gives the newest batch
+    again, as other processes may go on for a few calls until they learn of it. Raised
+    at once if there is no batch yet.
     """
+    newest: list[Tree] = []
+    failures: list[Exception] = []
     processes, steps_axis = layout.processes, 1 if layout.way == "runs" else 0
     axis = {"runs": 0, "one": None}.get(layout.way, 2)
 
@@ -92,9 +100,20 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         parts = layout.parts // processes
         return x.reshape(k, parts, b // parts, *shape)
 
+    def take(count):
+        try:
+            several = [next(batches) for _ in range(count)]
+        except Exception as error:
+            if not newest:
+                raise
+            failures.append(error)
+            return newest * count
+        newest[:] = several[-1:]
+        return several
+
     def at(step, count):
         del step  # the generator was started at the right one
-        several = [next(batches) for _ in range(count)]
+        several = newest * count if failures else take(count)
         joined = jax.tree.map(
             lambda *x: np.stack([split(y) for y in x], steps_axis), *several
         )
@@ -104,4 +123,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         del step
         return jax.tree.map(lambda x: x[i], passed)
 
-    return Feed(at, select, axis=axis, runs=0, close=batches.close)
+    def failure():
+        return next(iter(failures), None)
+
+    return Feed(at, select, axis=axis, runs=0, close=batches.close, failure=failure)

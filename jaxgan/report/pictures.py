@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
+from jaxgan.data.pictures import open_picture
 from jaxgan.files import atomic_write
 
 LEAST_SIDE = 32
@@ -155,8 +156,8 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
 
 
 def load_png(path: str | Path) -> Picture:
-    """Reads a picture that `save_png` wrote, or any other PNG."""
-    with Image.open(path, formats=("PNG",)) as image:
+    """Reads a picture that `save_png` wrote, or any other."""
+    with open_picture(path) as image:
         about: dict = getattr(image, "text", {})
         pixels = np.asarray(
             image if image.mode in ("L", "RGB") else image.convert("RGB")
