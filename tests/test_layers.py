@@ -7,10 +7,10 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "files"],
+    ["core", "environment", "files"],
     ["spec", "backend", "maintenance", "parsing"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
-    ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
+    ["cli", "losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["augment"],
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
