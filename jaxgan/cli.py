@@ -144,7 +144,7 @@ class PrintableFormatter(logging.Formatter):
 
 
 def _escaped(value: object) -> object:
-    return printable(str(value)) if isinstance(value, str | Path) else value
+    return printable(str(value)) if isinstance(value, str | Path | Exception) else value
 
 
 def _begin() -> None:

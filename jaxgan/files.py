@@ -43,10 +43,50 @@ supported; use a path such as runs/1
             f"{LONGEST_NAME} bytes; use a shorter path"
         )
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError:
         raise UsageError(
             f"{shown}: there is no such home folder; write the whole path"
+        ) from None
+    try:
+        # ./~/x stays in the working directory, however often it is expanded
+        return path.absolute() if str(path).startswith("~") else _of_cwd(path)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{shown}: the working directory is no longer there; change to another, or "
+            "write the whole path"
+        ) from None
+
+
+def _of_cwd(path: Path) -> Path:
+    """The path; raises FileNotFoundError if it is of a working directory that is not.
+
+    >>> _of_cwd(Path("runs/1"))
+    PosixPath('runs/1')
+    """
+    if not path.is_absolute():
+        Path.cwd()
+    return path
+
+
+def check_writable(flag: str, file: Path) -> None:
+    """Checks that a file can be written where a user asked for one.
+
+    Raises:
+      UsageError: naming `flag`, if the folder is not there or cannot be written, or
+        if `file` is something else than a file.
+    """
+    shown = f"{flag}={printable(str(file))}"
+    if file.exists() and not file.is_file():
+        raise UsageError(f"{shown} is not a file; use the name of a new one")
+    if not file.parent.is_dir():
+        raise UsageError(f"{shown}: there is no folder {file.parent}, make it first")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{shown} cannot be written ({error.strerror}); use a folder of yours"
         ) from None
 
 

@@ -7,7 +7,7 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "environment", "files"],
+    ["core", "environment", "files", "foreign"],
     ["spec", "backend", "maintenance", "parsing"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
     ["cli", "losses", "config", "optimizers", "metrics", "checkpoint", "report"],
@@ -15,6 +15,7 @@ LAYERS = [
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
     ["recipe", "parallel", "request"],
+    ["sample_files"],
     ["prepare", "agreement"],
     ["gallery", "probe", "feeds"],
     ["watch", "planning"],
