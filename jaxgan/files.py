@@ -10,7 +10,7 @@ LONGEST_NAME = 255
 """Bytes in one component of a path, on every common file system."""
 
 
-def local_path(flag: str, text: str | Path) -> Path:
+def local_path(flag: str, text: str | Path, prefix: str = "") -> Path:
     """Returns the local path that a user gave for `flag`, with `~` expanded.
 
     A shell leaves `~` in place after `=`, as in `--workdir=~/runs/1`.
@@ -18,6 +18,7 @@ def local_path(flag: str, text: str | Path) -> Path:
     Args:
       flag: named in errors, such as `--workdir`.
       text: a path; URLs such as `gs://bucket/run` are refused.
+      prefix: stands before the path in the flag, such as `npz:`.
 
     Raises:
       UsageError: for a URL, an unknown home folder, or a path that no file can have.
@@ -25,21 +26,22 @@ def local_path(flag: str, text: str | Path) -> Path:
     >>> local_path("--workdir", "gs://bucket/run")
     Traceback (most recent call last):
       ...
-    jaxgan.errors.UsageError: --workdir=gs://bucket/run: only local folders are \
-supported; use a path such as runs/1
+    jaxgan.errors.UsageError: --workdir=gs://bucket/run: only local paths are \
+supported; use one such as runs/1
     """
     text = os.fspath(text)
-    shown = f"{flag}={printable(text)}"
+    shown = f"{flag}={prefix}{printable(text)}"
+    example = f"{prefix}some/path" if prefix else "runs/1"
     scheme, separator, _ = text.partition("://")
     if separator and scheme and "/" not in scheme:
         raise UsageError(
-            f"{shown}: only local folders are supported; use a path such as runs/1"
+            f"{shown}: only local paths are supported; use one such as {example}"
         )
     if "\0" in text:
         raise UsageError(f"{shown}: a path cannot hold a NUL character")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in text.split("/")):
         raise UsageError(
-            f"{flag}={printable(text[:40])}...: a file name has at most "
+            f"{flag}={prefix}{printable(text[:40])}...: a file name has at most "
             f"{LONGEST_NAME} bytes; use a shorter path"
         )
     try:

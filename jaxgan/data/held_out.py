@@ -29,7 +29,7 @@ def hold_out(
     """
     if said == "none":
         return dataset, None
-    if said.isdigit():
+    if said.isascii() and said.isdigit() and len(said) < 20:
         return split_off(dataset, int(said))
     if said != "auto":
         return dataset, other(said)

@@ -154,7 +154,7 @@ def _forget_after(workdir: Path, step: int) -> None:
     truncate_metrics(workdir, step)
     for path in (workdir / "samples").glob("step_*.png"):
         number = path.stem.removeprefix("step_")
-        if number.isdigit() and int(number) > step:
+        if number.isascii() and number.isdigit() and int(number) > step:
             path.unlink()
 
 
