@@ -2,12 +2,14 @@
 
 import argparse
 import dataclasses
-import json
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 from jaxgan.errors import UsageError
-from jaxgan.parsing import Parser, add_fields, flag, value
+from jaxgan.files import local_path
+from jaxgan.foreign import TRAINING
+from jaxgan.parsing import Parser, add_fields, fitted, flag, shown, value
 from jaxgan.presets import DATASET_PRESETS, PRESETS
 from jaxgan.spec import unknown
 
@@ -309,8 +311,18 @@ LEAST = {
     "profile": 0,
     "heartbeat_seconds": 1,
     "score_samples": 2,
+    "process_id": -1,
 }
 """The smallest value of every number."""
+
+MOST = {
+    "seed": 2**63 - 1,  # the held-out examples are drawn by the seed 2**63
+    "runs": 4_096,
+    "samples": 65_536,
+    "num_processes": 65_536,
+    "meet_seconds": 1e6,  # sockets take no more
+}
+"""The largest value of some numbers; others have room in 32 bits, as steps do."""
 
 
 def parse(argv: Sequence[str] | None = None) -> Config:
@@ -327,9 +339,28 @@ def parse(argv: Sequence[str] | None = None) -> Config:
 def make(**said: Any) -> Config:
     """A config from some fields; the others come from the preset, then the defaults.
 
+    Numbers are converted to the types of their fields, and `~` is expanded in paths.
+
+    Raises:
+      UsageError: for a field that there is not, a value of another type, or a value
+        that makes no sense.
+
     >>> make(dataset="mnist", preset="wgan").loss
     'wasserstein'
     """
+    config = _checked(fitted(Config, said))
+    paths = {
+        name: str(local_path(f"--{name}", text))
+        for name, text in (
+            ("workdir", config.workdir or _default_workdir(config)),
+            ("data_dir", config.data_dir),
+        )
+        if text
+    }
+    return dataclasses.replace(config, **paths)
+
+
+def _checked(said: dict[str, Any]) -> Config:
     name = said.get("preset", "auto")
     if name == "auto":
         name = DATASET_PRESETS.get(said.get("dataset", Config.dataset), "default")
@@ -355,37 +386,33 @@ def make(**said: Any) -> Config:
         )
     if config.precision not in ("float32", "mixed"):
         raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
-    if not config.workdir:
-        place = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
-        config = dataclasses.replace(config, workdir=f"runs/{place.strip('-')}-{name}")
     return config
 
 
-def saved(fields: dict[str, Any]) -> Config:
+def _default_workdir(config: Config) -> str:
+    """`runs/DATASET-PRESET`; a name that is too long for a folder ends in its hash."""
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
+    place = f"{name.strip('-')}-{config.preset}"
+    if len(place.encode(errors="replace")) > 200:
+        digest = hashlib.sha256(config.dataset.encode(errors="replace")).hexdigest()
+        place = f"{name.strip('-')[:40]}-{digest[:16]}-{config.preset}"
+    return f"runs/{place}"
+
+
+def saved(fields: dict[str, Any], file: str = "config.json") -> Config:
     """The config of a `config.json`; what another version knew is left out.
 
-    Raises `UsageError` for a value that is not of its flag's type.
+    So are its paths, as the folder may have been moved since.
+
+    Raises:
+      UsageError: for values that no run has, naming `file`.
     """
-    known = {}
-    for field in dataclasses.fields(Config):
-        if field.name in fields:
-            known[field.name] = fields[field.name]
-            _check_type(field, fields[field.name])
-    return make(**known)
-
-
-def _check_type(field: dataclasses.Field, given: Any) -> None:
-    wanted: tuple[type, ...] = (type(field.default),)
-    if float in wanted:
-        wanted = (float, int)
-    if field.metadata["kind"] is value:
-        wanted = (float, int, str)  # a number or a schedule
-    if type(given) not in wanted:
-        names = " or ".join(kind.__name__ for kind in wanted)
-        raise UsageError(
-            f"config.json is damaged: {field.name} is {json.dumps(given)[:40]}, not "
-            f"{names}; put its backup there, or use another --workdir"
-        )
+    known = {f.name for f in dataclasses.fields(Config)} - {"workdir", "data_dir"}
+    own = {name: value for name, value in fields.items() if name in known}
+    try:
+        return _checked(fitted(Config, own))
+    except UsageError as error:
+        raise UsageError(f"{file} is damaged: {error}; put its backup there") from error
 
 
 def flags(config: Config) -> dict[str, Any]:
@@ -398,11 +425,21 @@ def _check_numbers(config: Config) -> None:
         value = getattr(config, name)
         if isinstance(value, str):
             continue  # a schedule
+        such = f"such as --{name}={max(getattr(Config, name), least)}"
         if not least <= value < float("inf"):
             raise UsageError(
-                f"--{name}={value}: must be at least {least}, such as "
-                f"--{name}={max(getattr(Config, name), least)}"
+                f"--{name}={shown(value)}: must be at least {least}, {such}"
             )
+        most = MOST.get(name, 2**31 - 1 if isinstance(value, int) else value)
+        if value > most:
+            raise UsageError(
+                f"--{name}={shown(value)}: must be at most {most:,}, {such}"
+            )
+    if config.seed + config.runs > 2**63:
+        raise UsageError(
+            f"--seed={config.seed} with --runs={config.runs}: the largest seed is "
+            f"{2**63 - 1}, such as --seed=0"
+        )
 
 
 def _parser() -> Parser:
@@ -411,6 +448,7 @@ def _parser() -> Parser:
         description="Train a generative adversarial network.",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
+        foreign=TRAINING,
     )
     add_fields(parser, Config)
     return parser

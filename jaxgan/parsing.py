@@ -3,7 +3,11 @@
 import argparse
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+import math
+import numbers
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from jaxgan.errors import UsageError
@@ -23,7 +27,7 @@ def flag(
     `changes` if a resumed run may have another value, `kind` what reads its text,
     `bare` its value where the flag is given without one.
     """
-    kind = kind or type(default)
+    kind = kind or READERS.get(type(default), type(default))
     metadata = {"group": group, "help": help, "changes": changes, "kind": kind}
     metadata["bare"] = bare
     return dataclasses.field(default=default, metadata=metadata)
@@ -36,13 +40,114 @@ def value(text: str) -> float | str:
     (32000.0, 'warmup(1, 500)')
     """
     try:
-        return float(text)
-    except ValueError:
+        return number(text)
+    except argparse.ArgumentTypeError:
         return text
 
 
+def whole(text: str) -> int:
+    """Reads a whole number in ASCII digits; `int` also reads those of other scripts.
+
+    >>> whole("1_000"), whole("-1")
+    (1000, -1)
+    """
+    if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*", text) or len(text) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Reads a number in ASCII digits, such as `2e-3`.
+
+    >>> number("2e-3"), number("1_000")
+    (0.002, 1000.0)
+    """
+    try:
+        if text.isascii():
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{shown(text)} is not a number")
+
+
+def shown(value: Any) -> str:
+    """The `repr` of a value for a message, cut where it is long."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "a huge number"
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """A text for a message, cut where it is long."""
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"
+
+
+MOST_DIGITS = 40
+READERS: dict[type, Callable[[str], Any]] = {int: whole, float: number}
+"""What reads the text of a flag, by the type of its default."""
+SHAPES = {whole: "INT", number: "FLOAT", value: "VALUE", str: "STR"}
+"""How `--help` shows what a flag takes."""
+KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
+
+
+def fitted(fields: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values for some fields of a dataclass, of the types that they have.
+
+    Numbers of numpy and paths are converted.
+
+    Raises:
+      UsageError: for a field that there is not, with the nearest one, or for a value of
+        another type.
+    """
+    known = {field.name: field for field in dataclasses.fields(fields)}
+    values = {}
+    for name, given in said.items():
+        if name not in known:
+            raise no_flag(f"--{name}", [f"--{field}" for field in known])
+        values[name] = _fitted(known[name], given)
+    return values
+
+
+def _fitted(field: dataclasses.Field, given: Any) -> Any:
+    default, reader = field.default, field.metadata["kind"]
+    truth = isinstance(given, bool)
+    if isinstance(default, bool):
+        if truth:
+            return given
+    elif isinstance(default, int):
+        if isinstance(given, numbers.Integral) and not truth:
+            return int(given)
+    elif isinstance(default, float):
+        if isinstance(given, numbers.Real) and not truth:
+            return _as_float(given)
+        if reader is value and isinstance(given, str):
+            return value(given)
+    elif isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    kind = KINDS[type(default)] + (" or a schedule" if reader is value else "")
+    raise UsageError(
+        f"--{field.name}={shown(given)}: give {kind}, such as {field.name}={default!r}"
+    )
+
+
+def _as_float(given: Any) -> float:
+    try:
+        return float(given)
+    except OverflowError:
+        return math.inf
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `UsageError`, with the nearest flag named."""
+    """A parser whose errors are `UsageError`, with the nearest flag named.
+
+    `foreign` has advice for flags of other programs, by their names.
+    """
+
+    def __init__(
+        self, *args: Any, foreign: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        self.foreign = foreign or {}
 
     def error(self, message: str) -> NoReturn:
         """Raises instead of printing the usage."""
@@ -56,19 +161,31 @@ class Parser(argparse.ArgumentParser):
         """As `parse_args`; a flag that there is not raises with the nearest one."""
         known, rest = self.parse_known_args(argv)
         if rest:
-            raise no_flag(rest[0].partition("=")[0], self.names())
+            raise no_flag(rest[0].partition("=")[0], self.names(), self.foreign)
         return known
 
 
-def no_flag(name: str, known: Iterable[str]) -> UsageError:
+def no_flag(
+    name: str, known: Iterable[str], foreign: Mapping[str, str] | None = None
+) -> UsageError:
     """The error for a flag that there is not.
 
     >>> no_flag("--step", ["--steps", "--seed"])
     UsageError('no flag --step: did you mean --steps?')
+    >>> no_flag("--LR", ["--steps"], {"lr": "use --g_optimizer"})
+    UsageError('no flag --LR: use --g_optimizer')
     """
-    near = difflib.get_close_matches(name, list(known), 1)
+    short = cut(name)
+    plain = name.lstrip("-").lower().replace("-", "_")
+    if not name.startswith("-"):
+        return UsageError(
+            f"no flag {short}: flags begin with --, such as --dataset=mnist"
+        )
+    if f"--{plain}" not in known and plain in (foreign or {}):
+        return UsageError(f"no flag {short}: {(foreign or {})[plain]}")
+    near = difflib.get_close_matches(name[:60], list(known), 1)
     hint = f"did you mean {near[0]}?" if near else "see --help"
-    return UsageError(f"no flag {name}: {hint}")
+    return UsageError(f"no flag {short}: {hint}")
 
 
 def add_fields(parser: Parser, fields: Any) -> None:
@@ -86,5 +203,15 @@ def add_fields(parser: Parser, fields: Any) -> None:
         else:
             kind, bare = field.metadata["kind"], field.metadata["bare"]
             more = {} if bare is None else {"nargs": "?", "const": bare}
-            shape = kind.__name__.upper()
-            add(f"--{field.name}", type=kind, metavar=shape, help=text, **more)
+            read = _with_example(kind, field.default)
+            add(f"--{field.name}", type=read, metavar=SHAPES[kind], help=text, **more)
+
+
+def _with_example(kind: Callable[[str], Any], default: Any) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error}, such as {default}") from None
+
+    return read

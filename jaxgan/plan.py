@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
+from jaxgan.cli import run_main
+from jaxgan.environment import start_jax
 from jaxgan.planning.flags import parse
-from jaxgan.program import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,11 +16,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from jaxgan.planning.settings import settle
 
         settle(question.topologies)
+        start_jax()
         from jaxgan.planning.planner import plan
 
         return plan(question)
 
-    return guarded(answer)
+    return run_main(answer)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""What all programs of ours share: how they begin, and how they end early."""
+"""What all programs of ours share: the cache, the time limit, signals."""
 
 import contextlib
-import logging
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,40 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from jaxgan.errors import TrainingError, UsageError
-from jaxgan.maintenance import chips, notices
+from jaxgan.maintenance import notices
 
 
-def guarded(main: Callable[[], int]) -> int:
-    """Runs a program; what the user can mend is one line and exit code 2 or 1."""
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("jaxgan").setLevel(logging.INFO)
-    keep_compiled()
-    if not chips(os.environ):
-        silence_libtpu()
+def cache_folder() -> Path | None:
+    """Returns the folder of files that may be lost, None where there is no home."""
     try:
-        return main()
-    except (UsageError, TrainingError, KeyboardInterrupt) as error:
-        code, message = verdict(error) or (1, "")
-        print(f"error: {message}", file=sys.stderr)
-        return code
-
-
-def verdict(error: BaseException) -> tuple[int, str] | None:
-    """Exit code and message of what ends a program, None for a fault of ours."""
-    if isinstance(error, UsageError):
-        return 2, str(error)
-    if isinstance(error, TrainingError):
-        return 1, str(error)
-    if isinstance(error, KeyboardInterrupt):  # nothing to save yet, or a second one
-        return 130, "interrupted"
-    return None
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no HOME, and a user that the system does not know
+        return None
+    return home / "jaxgan"
 
 
 def keep_compiled() -> None:
     """Keeps compiled programs for the next start, unless jax was told where already."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "jaxgan" / "xla"))
+    folder = cache_folder()
+    if folder:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 

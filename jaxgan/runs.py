@@ -23,6 +23,17 @@ AXES: Any = TrainState(
 """The axes of a state that are runs, as `jax.vmap` takes them."""
 
 
+def key_of(seed: int) -> jax.Array:
+    """The PRNG key of a seed from 0 to 2**63 - 1; another one for each.
+
+    `jax.random.key` reads the lower 32 bits of a seed. What is above them is folded in,
+    so that seeds below 2**32 have the key that jax gives them.
+    """
+    high, low = divmod(seed, 2**32)
+    key = jax.random.key(low)
+    return jax.random.fold_in(key, high) if high else key
+
+
 def stack(states: Sequence[TrainState]) -> TrainState:
     """One state of several runs that are at the same step."""
     together = jax.tree.map(lambda *x: jnp.stack(x), *states)

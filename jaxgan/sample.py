@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from jaxgan.program import guarded
+from jaxgan.cli import run_main
+from jaxgan.environment import start_jax
 from jaxgan.request import parse
 
 
@@ -12,11 +13,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def draw():
         request = parse(argv)  # before jax is imported, so that --help answers at once
+        start_jax()
         from jaxgan.sampler import sample
 
         return sample(request)
 
-    return guarded(draw)
+    return run_main(draw)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
 import functools
 import logging
 import math
-from collections.abc import Sequence
+import os
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, recipe, report, runs, workdir
+from jaxgan import checkpoint, recipe, runs, sample_files, workdir
 from jaxgan.config import saved
 from jaxgan.core import Batch, Tree
 from jaxgan.errors import UsageError
@@ -21,6 +22,9 @@ from jaxgan.spec import unknown
 
 log = logging.getLogger("jaxgan")
 
+DTYPES = (np.uint8, np.uint16, np.float32)
+"""Of data, as `data.Dataset` has them."""
+
 
 def sample(request: Request) -> int:
     """Draws what was asked for and writes it; returns the exit code.
@@ -28,36 +32,78 @@ def sample(request: Request) -> int:
     Raises:
       UsageError: if the workdir or the checkpoint is not there.
     """
-    check_place(Path(request.out))
+    sample_files.check_place(request)
     game, variables, facts = restore(request)
+    check_memory(request.n, facts.shape)
+    sample_files.open_folder(request, facts.shape, facts.dtype)
     columns = math.ceil(math.sqrt(request.n))
     change = functools.partial(walk, columns=columns) if request.interpolate else _same
     draw = jax.jit(lambda *given: game.draw(*given, change))
     batch = examples(request, facts)
+    labels = None
+    if reads_labels(game, facts.shape):
+        labels = np.resize(np.asarray(batch["label"]), request.n)
     at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
     for seed in request.seeds:
-        keys = example_keys(jax.random.key(seed), request.n)
+        keys = example_keys(runs.key_of(seed), request.n)
         samples = draw_many(draw, variables, batch, keys, at_once)
-        path = file_of(request.out, seed, request.seeds)
-        write(path, samples, np.dtype(facts["dtype"]))
+        own = (samples, facts.dtype, labels, facts.classes)
+        path = sample_files.write(request, seed, *own)
         log.info("%d samples in %s", len(samples), path)
     return 0
 
 
-def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
+class Facts(NamedTuple):
+    """What sampling needs to know of a run's data."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    classes: tuple[str, ...]
+
+
+def read_facts(folder: Path) -> Facts:
+    """The facts in data.json.
+
+    Raises:
+      UsageError: if some are missing, or not what training writes.
+    """
+    found = workdir.read_data(folder)
+    try:
+        shape, classes = tuple(found["shape"]), tuple(found["classes"])
+        dtype = np.dtype(found["dtype"])
+        sides = all(type(side) is int and side > 0 for side in shape)
+        if not sides or not 1 <= len(shape) <= 3 or dtype not in DTYPES:
+            raise ValueError("not a shape and type of examples")
+        if not all(isinstance(name, str) for name in classes):
+            raise ValueError("not names of classes")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder / 'data.json'} is damaged ({type(error).__name__}: {error}); put "
+            "its backup there"
+        ) from error
+    return Facts(shape, dtype, classes)
+
+
+def restore(request: Request) -> tuple[recipe.Game, Tree, Facts]:
     """The game of a workdir, the generator's variables, and the facts of its data."""
-    config = saved(workdir.read_config(request.workdir))
-    facts = workdir.read_data(request.workdir)
+    file = request.workdir / "config.json"
+    config = saved(workdir.read_config(request.workdir), str(file))
+    facts = read_facts(request.workdir)
     if not 0 <= request.run < config.runs:
         raise UsageError(f"--run={request.run}: there are {config.runs}, from --run=0")
-    game = recipe.build(config, tuple(facts["shape"]), classes=len(facts["classes"]))
+    game = recipe.build(config, facts.shape, classes=len(facts.classes))
+    if request.label and not reads_labels(game, facts.shape):
+        raise UsageError(
+            f"--label={request.label}: this run is unconditional, --task={config.task} "
+            "reads no labels: leave out --label, or train with --preset=projection"
+        )
     state = jax.eval_shape(game.init, jax.random.key(0))
     if config.runs > 1:
         state = jax.eval_shape(runs.stack, [state] * config.runs)
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
-    folder = Path(request.workdir) / "checkpoints"
+    folder = request.workdir / "checkpoints"
     found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
     log.info("checkpoint of step %d", int(found["step"]))
     variables = found.get("ema")
@@ -68,50 +114,59 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     return game, variables, facts
 
 
-def examples(request: Request, facts: dict) -> Batch:
+def reads_labels(game: recipe.Game, shape: tuple[int, ...]) -> bool:
+    """Returns whether the samples of a game have classes: its task reads `label`."""
+    batch = _OnlyImages(recipe.example_batch(shape, 1, classes=0))
+
+    def task(key):
+        return game.task(lambda z, *_: z, batch, key[None])
+
+    try:
+        jax.eval_shape(task, jax.random.key(0))
+    except _Missing:
+        return True
+    return False
+
+
+class _Missing(Exception):
+    """A task asked for something that is not in a batch."""
+
+
+class _OnlyImages(dict):
+    def __missing__(self, name: str) -> None:
+        raise _Missing(name)
+
+
+def check_memory(n: int, shape: tuple[int, ...]) -> None:
+    """Checks that all samples of a seed fit into this machine's memory, twice.
+
+    Raises:
+      UsageError: naming `--n`, and a number that fits.
+    """
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not told on this system
+        return
+    each = 2 * 4 * math.prod(shape)
+    if n * each > memory:
+        raise UsageError(
+            f"--n={n}: its samples take {n * each / 2**30:,.0f} GiB of the "
+            f"{memory / 2**30:,.0f} GiB here: use --n={memory // (2 * each)} with "
+            "several --seed"
+        )
+
+
+def examples(request: Request, facts: Facts) -> Batch:
     """What samples are drawn for: the class asked for, or all of them in turn."""
-    names = list(facts["classes"])
+    names = list(facts.classes)
     turn = max(len(names), 1)
     count = -(-min(request.n, AT_ONCE) // turn) * turn  # whole turns
-    batch = recipe.example_batch(tuple(facts["shape"]), count, len(names))
+    batch = recipe.example_batch(facts.shape, count, len(names))
     if not request.label:
         return batch
     if request.label not in names:
         raise UsageError(f"--label: {unknown(request.label, names, 'class')}")
     return {**batch, "label": jnp.full(count, names.index(request.label), jnp.int32)}
-
-
-def check_place(out: Path) -> None:
-    """Samples are written into a folder that is there."""
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"--out={out}: there is no folder {out.parent}, make it first")
-
-
-def write(path: Path, samples: np.ndarray, dtype: np.dtype) -> None:
-    """A grid as .png, or the samples as .npz, images in the data's own dtype.
-
-    8-bit images are 0 to 255 and 16-bit images 0 to 65535; vectors stay float32.
-    """
-    if path.suffix == ".png":
-        report.save_png(path, report.picture(samples))
-        return
-    if np.issubdtype(dtype, np.integer):
-        top = np.iinfo(dtype).max
-        samples = np.round((samples + 1) * (top / 2)).clip(0, top).astype(dtype)
-    part = path.with_name(f".{path.name}")
-    with part.open("wb") as file:
-        np.savez_compressed(file, samples=samples)
-    part.replace(path)
-
-
-def file_of(out: str, seed: int, seeds: Sequence[int]) -> Path:
-    """Where the samples of a seed go: `out` itself if there is one seed only.
-
-    >>> file_of("digits.png", 3, (1, 3)).name
-    'digits-seed3.png'
-    """
-    path = Path(out)
-    return path if len(seeds) == 1 else path.with_stem(f"{path.stem}-seed{seed}")
 
 
 def walk(z: jax.Array, columns: int) -> jax.Array:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from jaxgan.cli import run_main
 from jaxgan.config import parse
+from jaxgan.environment import start_jax
 from jaxgan.processes import together
-from jaxgan.program import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,11 +15,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     def train():
         config = parse(argv)  # before jax is imported, so that --help answers at once
         with together(config):
+            start_jax()
             from jaxgan.trainer import train
 
             return train(config)
 
-    return guarded(train)
+    return run_main(train)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from jaxgan.clerk import (
 )
 from jaxgan.config import MAY_CHANGE, Config, flags
 from jaxgan.core import TrainState
-from jaxgan.errors import TrainingError
+from jaxgan.errors import TrainingError, printable
 from jaxgan.feeds import open_feed, step_of
 from jaxgan.prepare import Plan, facts, may_differ, prepare, seeds_of
 from jaxgan.program import AGAIN, deadline, stop_signals
@@ -46,7 +46,7 @@ class Keys(NamedTuple):
 
 def keys_of(seed: int, rollbacks: int = 0) -> Keys:
     """The keys of a seed; after a rollback all but the gallery's are others."""
-    keys = Keys(*jax.random.split(jax.random.key(seed), len(Keys._fields)))
+    keys = Keys(*jax.random.split(runs.key_of(seed), len(Keys._fields)))
     if rollbacks == 0:
         return keys
     init, run = (jax.random.fold_in(key, rollbacks) for key in (keys.init, keys.run))
@@ -69,17 +69,17 @@ def train(config: Config) -> int:
     if config.dry_run:
         dry_run(plan)
         return 0
-    folder, known = Path(config.workdir), facts(plan.dataset)
+    known = facts(plan.dataset)
     given, may_change = flags(plan.config), MAY_CHANGE
     with ExitStack() as stack:
         opened = workdir.open_workdir(
-            folder,
+            config.workdir,
             given,
             may_change=may_change,
             data=known,
             alike=may_differ(plan.config, known),
         )
-        shared(lambda: stack.enter_context(opened))
+        folder = shared(lambda: stack.enter_context(opened))
         return run(plan, folder, ends)
 
 
@@ -285,4 +285,4 @@ def dry_run(plan: Plan) -> None:
         program = parallel.compiled(step_of(plan), feed, plan.layout)
         lines += parallel.needs(program(plan.steps_per_call, *given))
     if leads():
-        print("\n".join(lines))
+        print("\n".join(map(printable, lines)))

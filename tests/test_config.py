@@ -51,7 +51,10 @@ def test_flags_round_trip():
     [
         (["--stepz=5"], "no flag --stepz: did you mean --steps?"),
         (["--xyzzy"], "no flag --xyzzy: see --help"),
-        (["--steps=five"], "argument --steps: invalid int value: 'five'"),
+        (
+            ["--steps=five"],
+            "argument --steps: 'five' is not a whole number, such as 12000",
+        ),
         (["--steps=-5"], "--steps=-5: must be at least 1, such as --steps=12000"),
         (["--batch_size=0"], "--batch_size=0: must be at least 1"),
         (["--seed=-1"], "--seed=-1: must be at least 0"),

@@ -17,9 +17,9 @@ def test_home_is_expanded(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("gs://bucket/run", "only local folders"),
-        ("s3://x", "only local folders"),
-        ("file:///tmp/x", "only local folders"),
+        ("gs://bucket/run", "only local paths"),
+        ("s3://x", "only local paths"),
+        ("file:///tmp/x", "only local paths"),
         ("~nobody-of-that-name/x", "no such home folder"),
         ("a\0b", "NUL"),
         ("x" * 300, "at most 255 bytes"),

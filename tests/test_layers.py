@@ -7,7 +7,7 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "files", "ranges"],
+    ["core", "environment", "files", "foreign", "ranges"],
     ["arguments"],
     ["spec", "backend", "maintenance", "parsing"],
     [
@@ -20,11 +20,12 @@ LAYERS = [
         "program",
         "digests",
     ],
-    ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
+    ["cli", "losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["augment"],
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
     ["recipe", "parallel", "request"],
+    ["sample_files"],
     ["prepare", "agreement"],
     ["gallery", "probe", "feeds"],
     ["watch", "planning"],

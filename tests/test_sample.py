@@ -68,7 +68,7 @@ def test_a_grid_and_an_interpolation(finished, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--n=0"], "--n=0: must be at least 1"),
+        (["--n=0"], "--n=0: must be from 1 to 65,536, such as --n=64"),
         (["--out=a.jpg"], "--out=a.jpg: must end in .png or .npz"),
         (["--step=11"], "there is no checkpoint 11"),
         (["--checkpoint=worst"], "--checkpoint=worst: choose last or best"),

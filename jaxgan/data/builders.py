@@ -3,6 +3,7 @@
 import difflib
 import re
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from jaxgan.data.quiet import missing_module, needs_module, quietly
@@ -40,8 +41,12 @@ def open_builder(name: str, data_dir: str | None) -> Any:
 def _unknown(name: str, base: str) -> str:
     import tensorflow_datasets as tfds
 
+    local = Path(name)
+    if name and local.exists():
+        kind = "folder" if local.is_dir() else "npz"
+        return f"--dataset={name} is a path: did you mean {kind}:{name}?"
     known = tfds.list_builders(with_community_datasets=False)
-    near = difflib.get_close_matches(base, known, n=3)
+    near = difflib.get_close_matches(base[:60], known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     hidden = find_spec("tensorflow") is None  # TFDS then leaves out what imports it
     more = "pip install 'jaxgan[tf]' for more sets, or " if hidden else ""

@@ -42,7 +42,7 @@ def parse_frame(image_size: str | None, crop: str = "center") -> Frame:
 
 
 def _parse_size(text: str, problem: str) -> Size:
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text.strip())
     if match is None:
         raise UsageError(f"{problem}: use 64, or 48x64 for height x width")
     size = int(match[1]), int(match[2] or match[1])

@@ -1,6 +1,9 @@
 """Data sets by name: the one place that knows all kinds of them."""
 
+import difflib
 import logging
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +19,7 @@ from jaxgan.data.stacked import stacked_mnist
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
 from jaxgan.errors import UsageError
+from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
 
@@ -39,8 +43,12 @@ class Request(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """What stands behind the prefix."""
-        return Path(self.name.partition(":")[2]).expanduser()
+        """What stands behind the prefix, with `~` expanded.
+
+        Raises UsageError for URLs, and for paths that no file can have.
+        """
+        kind, _, text = self.name.partition(":")
+        return local_path("--dataset", text, prefix=f"{kind}:")
 
 
 def load(
@@ -87,9 +95,8 @@ def load(
     else:
         text = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
-        request = Request(
-            text, split, data_dir or None, frame, *fields, alpha, skip_bad
-        )
+        place = str(local_path("--data_dir", data_dir)) if data_dir else None
+        request = Request(text, split, place, frame, *fields, alpha, skip_bad)
         kind = text.partition(":")[0]
         if alpha in ("white", "black") and kind != "folder":
             raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
@@ -148,6 +155,13 @@ def _named_path(request: Request) -> Path:
     return request.path
 
 
+def _no_path(request: Request) -> None:
+    """Refuses text after the name of a set that is not in files."""
+    name, colon, _ = request.name.partition(":")
+    if colon:
+        raise UsageError(f"--dataset={request.name}: write --dataset={name}")
+
+
 def _no_splits(request: Request) -> None:
     if request.split != "train":
         kind = request.name.partition(":")[0]
@@ -168,6 +182,7 @@ def _no_fields(request: Request) -> None:
 
 def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
     def source(request: Request) -> Dataset:
+        _no_path(request)
         _no_fields(request)
         if request.split not in ("train", "test"):
             raise UsageError(
@@ -185,10 +200,14 @@ def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
 
 def _stacked(request: Request) -> Dataset:
     _no_fields(request)
+    _no_path(request)
+    _check_home(request)
     return stacked_mnist(request.split, request.data_dir, request.frame)
 
 
 def _tfds(request: Request) -> Dataset:
+    _check_name(request.name)
+    _check_home(request)
     return tfds_set(
         request.name,
         request.choice,
@@ -196,6 +215,46 @@ def _tfds(request: Request) -> Dataset:
         request.frame,
         skip_bad=request.skip_bad,
     )
+
+
+def _check_name(name: str) -> None:
+    """Refuses paths without a prefix; TFDS is not asked for them.
+
+    >>> _check_name("./pics")
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --dataset=./pics is a path: did you mean folder:./pics?
+    """
+    prefix, colon, path = name.partition(":")
+    if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
+        local_path("--dataset", name)  # raises
+    near = difflib.get_close_matches(prefix.lower(), ("folder", "npz"), 1, 0.7)
+    if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
+        near = ["folder"]
+    if colon and near:
+        raise UsageError(f"--dataset={name}: did you mean {near[0]}:{path}?")
+    suffix = Path(name).suffix.lower()
+    if _looks_like_a_path(name):
+        kind = "npz" if suffix in (".npz", ".npy") else "folder"
+        raise UsageError(f"--dataset={name} is a path: did you mean {kind}:{name}?")
+
+
+def _looks_like_a_path(name: str) -> bool:
+    if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
+        return True
+    files = (".npz", ".npy", ".zip", ".tar", ".gz", ".png", ".jpg", ".h5", ".mat")
+    return name.endswith("/") or name.lower().endswith(files)
+
+
+def _check_home(request: Request) -> None:
+    """Refuses TFDS's own folder where there is no home; it would be `./~`."""
+    if request.data_dir or os.environ.get("TFDS_DATA_DIR"):
+        return
+    if os.path.expanduser("~") == "~":
+        raise UsageError(
+            f"--dataset={request.name}: there is no home folder to keep it in; name "
+            "one, such as --data_dir=/tmp/tensorflow_datasets"
+        )
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {

@@ -127,7 +127,7 @@ def split(name: str) -> tuple[str, tuple[int, ...]]:
     Raises:
       UsageError: listing names that work.
     """
-    found = re.fullmatch(r"(\w+):(\d+(?:x\d+){1,2})", name)
+    found = re.fullmatch(r"(\w+):([0-9]{1,4}(?:x[0-9]{1,4}){1,2})", name)
     if not found or found.group(1) not in CHIPS:
         raise UsageError(f"--topology={name}: {names(name)}, or local")
     sides = tuple(int(n) for n in found.group(2).split("x"))

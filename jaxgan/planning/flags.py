@@ -4,15 +4,26 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxgan import config as training
 from jaxgan.config import Config
 from jaxgan.errors import UsageError
-from jaxgan.parsing import Parser, no_flag
+from jaxgan.files import check_writable, local_path
+from jaxgan.foreign import TRAINING
+from jaxgan.parsing import Parser, cut, no_flag, whole
 
 SWEEP = "v5e:2x2,v5e:4x4,v5e:8x8,v5e:16x16"
 SIZES = "4,16,64"
+MOST = {"classes": 1_000_000, "examples": 2**31 - 1}
+GOES_WITH = {
+    "classes": "--shape",
+    "examples": "--shape",
+    "topologies": "--sweep",
+    "batch_sizes": "--sweep",
+    "out": "--sweep",
+}
+"""Flags that say nothing without another one."""
 
 
 class Question(NamedTuple):
@@ -27,8 +38,10 @@ class Question(NamedTuple):
     examples: int = 50_000
     sizes: tuple[int, ...] = ()
     """Of a sweep: examples per update on each chip. Else ()."""
-    json: str = ""
-    out: str = ""
+    json: Path | None = None
+    """Where all figures are written."""
+    out: Path | None = None
+    """Where the sweep is drawn."""
     said: tuple[str, ...] = ()
     """The flags of training as they were given."""
 
@@ -48,20 +61,48 @@ def parse(argv: Sequence[str] | None = None) -> Question:
             "--topology=KIND:AxB is missing, such as --topology=v5e:4x4; local is this "
             "machine"
         )
-    if said.out and (not said.sweep or Path(said.out).suffix != ".png"):
-        raise UsageError(f"--out={said.out}: the plot of --sweep, must end in .png")
-    chosen = said.topologies if said.sweep else said.topology
+    if said.sweep and said.topology:
+        raise UsageError(
+            f"--topology={said.topology} is for one slice and --sweep for several: "
+            "give one of them, such as --sweep --topologies=v5e:2x2,v5e:4x4"
+        )
+    _check_alone(said)
+    chosen = said.topologies or SWEEP if said.sweep else said.topology
+    given = {
+        name: _within(name, getattr(said, name), least)
+        for name, least in (("classes", 0), ("examples", 1))
+        if getattr(said, name) is not None
+    }
     return Question(
         config,
         topologies=tuple(chosen.split(",")),
         shape=shape_of(said.shape) if said.shape else (),
-        classes=_least("classes", said.classes, 0),
-        examples=_least("examples", said.examples, 1),
-        sizes=sizes_of(said.batch_sizes) if said.sweep else (),
-        json=said.json,
-        out=said.out,
+        sizes=sizes_of(said.batch_sizes or SIZES) if said.sweep else (),
+        json=_place("json", said.json),
+        out=_place("out", said.out, ".png"),
         said=tuple(rest),
+        **given,
     )
+
+
+def _check_alone(said: Any) -> None:
+    for name, other in GOES_WITH.items():
+        if getattr(said, name) is not None and not getattr(said, other[2:]):
+            raise UsageError(
+                f"--{name}={getattr(said, name)} goes with {other}: add it, or leave "
+                f"out --{name}"
+            )
+
+
+def _place(name: str, text: str | None, suffix: str = "") -> Path | None:
+    """The file that a flag names, once it is known that it can be written."""
+    if not text:
+        return None
+    path = local_path(f"--{name}", text)
+    if suffix and path.suffix != suffix:
+        raise UsageError(f"--{name}={text}: must end in {suffix}")
+    check_writable(f"--{name}", path)
+    return path
 
 
 def _parser() -> Parser:
@@ -74,17 +115,16 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--topology", default="", help="KIND:AxB[xC], such as v5e:4x4; or local")
     add("--shape", default="", help="of an example, as 32x32x3 [the data set's]")
-    add("--classes", type=int, default=10, help="labels, with --shape [10]")
-    add("--examples", type=int, default=50_000, help="with --shape [50000]")
+    add("--classes", type=whole, help="labels, with --shape [10]")
+    add("--examples", type=whole, help="with --shape [50000]")
     add("--sweep", action="store_true", help="a table over slices and batch sizes")
-    add("--topologies", default=SWEEP, help=f"of the sweep [{SWEEP}]")
+    add("--topologies", help=f"of the sweep [{SWEEP}]")
     add(
         "--batch_sizes",
-        default=SIZES,
         help=f"of the sweep: examples per update on each chip [{SIZES}]",
     )
-    add("--json", default="", help="where to write all figures")
-    add("--out", default="", help="where to draw the sweep, a .png")
+    add("--json", help="where to write all figures")
+    add("--out", help="where to draw the sweep, a .png")
     return parser
 
 
@@ -94,7 +134,7 @@ def check_known(rest: Sequence[str], parser: Parser) -> None:
     for text in rest:
         name = text.partition("=")[0]
         if name.startswith("--") and name not in known:
-            raise no_flag(name, known)
+            raise no_flag(name, known, TRAINING)
 
 
 def shape_of(text: str) -> tuple[int, ...]:
@@ -103,8 +143,11 @@ def shape_of(text: str) -> tuple[int, ...]:
     >>> shape_of("32x32x3"), shape_of("2")
     ((32, 32, 3), (2,))
     """
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*x[1-9]\d*)?", text):
-        raise UsageError(f"--shape={text}: write HxWxC, such as 32x32x3, or one number")
+    number = "[1-9][0-9]{0,5}"
+    if not re.fullmatch(f"{number}(x{number}x{number})?", text):
+        raise UsageError(
+            f"--shape={cut(text)}: write HxWxC, such as 32x32x3, or one number"
+        )
     return tuple(int(n) for n in text.split("x"))
 
 
@@ -114,12 +157,12 @@ def sizes_of(text: str) -> tuple[int, ...]:
     >>> sizes_of("4,16")
     (4, 16)
     """
-    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
-        raise UsageError(f"--batch_sizes={text}: write numbers, such as {SIZES}")
+    if not re.fullmatch("[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", text):
+        raise UsageError(f"--batch_sizes={cut(text)}: write numbers, such as {SIZES}")
     return tuple(int(n) for n in text.split(","))
 
 
-def _least(name: str, value: int, least: int) -> int:
-    if value < least:
-        raise UsageError(f"--{name}={value}: must be at least {least}")
+def _within(name: str, value: int, least: int) -> int:
+    if not least <= value <= MOST[name]:
+        raise UsageError(f"--{name}={value}: must be from {least} to {MOST[name]:,}")
     return value

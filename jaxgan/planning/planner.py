@@ -1,6 +1,7 @@
 """Answers what a run would take: one slice, or a table over several."""
 
 import dataclasses
+import io
 import json
 import logging
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 
 from jaxgan import data, recipe
 from jaxgan.config import Config
-from jaxgan.core import UsageError
+from jaxgan.errors import UsageError, printable
+from jaxgan.files import atomic_write
 from jaxgan.planning import remedies, sweep
 from jaxgan.planning.checks import fits
 from jaxgan.planning.chips import Slice, find
@@ -43,7 +45,7 @@ def one(
         print(f"memory per device: DOES NOT FIT, {error}")
     else:
         for line in told(step, slice_):
-            print(line)
+            print(printable(line))
         answer = figures(step, slice_)
         if fits(step, slice_):
             return answer, True
@@ -87,7 +89,9 @@ def over_slices(question: Question, slices: list[Slice], dataset: data.Dataset) 
     if question.out:
         from jaxgan.planning.plot import draw
 
-        draw({question.config.preset: rows}, question.out)
+        picture = io.BytesIO()
+        draw({question.config.preset: rows}, picture)
+        _write("out", question.out, picture.getvalue())
         log.info("drawn: %s", question.out)
     keep({"rows": rows}, question)
     return 0
@@ -97,4 +101,14 @@ def keep(answer: dict[str, Any], question: Question) -> None:
     """Writes the figures, if that was asked for."""
     if question.json:
         said = {"flags": list(question.said)}
-        Path(question.json).write_text(json.dumps(said | answer, indent=1) + "\n")
+        text = json.dumps(said | answer, indent=1) + "\n"
+        _write("json", question.json, text.encode())
+
+
+def _write(flag: str, path: Path, content: bytes) -> None:
+    try:
+        atomic_write(path, content)
+    except OSError as error:
+        raise UsageError(
+            f"--{flag}={path} cannot be written ({error.strerror or error})"
+        ) from error

@@ -1,19 +1,22 @@
 """The curves of a sweep."""
 
 import os
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from jaxgan import report
 
 
-def draw(series: dict[str, list[dict[str, Any]]], path: str | os.PathLike[str]) -> None:
+def draw(
+    series: dict[str, list[dict[str, Any]]],
+    path: str | os.PathLike[str] | IO[bytes],
+) -> None:
     """Weak scaling and its parts: images/s, and what a step is made of, over chips.
 
     Args:
       series: rows of a sweep, by name.
-      path: a .png.
+      path: a .png, or a file to write one into.
     """
     figure = report.new_figure(figsize=(9, 3.6), dpi=80)
     left, right = figure.subplots(1, 2)

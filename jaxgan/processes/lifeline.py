@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from jaxgan.cli import print_error
 from jaxgan.errors import printable
 from jaxgan.processes.connections import (
     GREETING_SECONDS,
@@ -49,7 +50,7 @@ def end(message: str, code: int) -> None:
 
     def say() -> None:
         with contextlib.suppress(OSError, ValueError):
-            print(f"error: {message}", file=sys.stderr, flush=True)
+            print_error(message)
             sys.stdout.flush()
 
     saying = threading.Thread(target=say, daemon=True)

@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jaxgan.cli import ending, foreseen, print_error
 from jaxgan.config import Config
 from jaxgan.errors import UsageError, first_line
 from jaxgan.maintenance import chips
 from jaxgan.processes.connections import listen
 from jaxgan.processes.lifeline import Lifeline
 from jaxgan.processes.rendezvous import SECRET, listen_at, meet, split
-from jaxgan.program import verdict
 
 log = logging.getLogger("jaxgan")
 
@@ -187,15 +187,11 @@ def _end(error: BaseException, lifeline: Lifeline) -> None:
     """The end of a process that failed; it waits for none of the others."""
     from jaxgan.agreement import Elsewhere, leads
 
-    known = verdict(error)
-    if known is None:
+    if not foreseen(error):
         time.sleep(2.0)  # another's end is the cause, most likely, and is told first
-        import traceback
-
-        traceback.print_exception(error)
-    code, message = known or (1, f"{type(error).__name__}: {error}".split("\n")[0])
+    code, message = ending(error)
     lifeline.fail(message, code)
     if leads() or not isinstance(error, Elsewhere):
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        print_error(message)
     sys.stdout.flush()
     os._exit(code)

@@ -138,7 +138,7 @@ def _forget_after(workdir: Path, step: int) -> None:
     truncate_metrics(workdir / "metrics.jsonl", step)
     for path in (workdir / "samples").glob("step_*.png"):
         number = path.stem.removeprefix("step_")
-        if number.isdigit() and int(number) > step:
+        if number.isascii() and number.isdigit() and int(number) > step:
             path.unlink()
 
 

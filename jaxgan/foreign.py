@@ -1,0 +1,101 @@
+"""Flags of other programs, and the flags of ours that do the same."""
+
+OPTIMIZERS = (
+    "write rates into --g_optimizer and --d_optimizer, such as "
+    "--g_optimizer='adam(2e-4, b1=0.5)' --d_optimizer='adam(2e-4, b1=0.5)'"
+)
+RESUME = "the same command with the same --workdir resumes by itself"
+STEPS = "use --steps=12000; an epoch has as many steps as examples / batch_size"
+DEVICES = (
+    "use --devices=1 for how many; JAX_PLATFORMS=cpu, cuda or tpu chooses the kind"
+)
+DATA = "use --dataset=folder:PATH, --dataset=npz:PATH or a set of TFDS"
+
+_TRAINING = {
+    "lr lrate learning_rate lr_g lr_d g_lr d_lr lrg lrd glr dlr generator_lr "
+    "discriminator_lr b1 b2 beta1 beta2 adam_beta1 adam_beta2 weight_decay momentum "
+    "optimizer optim opt lr_scheduler lr_decay": OPTIMIZERS,
+    "epoch epochs n_epoch n_epochs nepochs num_epochs max_epochs niter": STEPS,
+    "iterations iters n_iter n_iters num_iters max_iter max_iters num_steps max_steps "
+    "train_steps total_steps": "use --steps=12000",
+    "kimg total_kimg": "use --steps=12000; a step sees batch_size images",
+    "batch batches batchsize bs b train_batch_size": "use --batch_size=64",
+    "batch_gpu": "use --batch_per_device=64",
+    "gpu gpus gpu_id gpu_ids ngpu n_gpu num_gpus device cuda no_cuda cpu tpu "
+    "accelerator": DEVICES,
+    "nz z_dim zdim latent latent_dim latent_size latent_dims noise_dim": (
+        "write it into --task, such as --task='generate(100)'"
+    ),
+    "ngf ndf nf width hidden_dim hidden_size arch model architecture network net "
+    "backbone gan_type netg netd": (
+        "use --networks='small(64)' or a --preset, such as --preset=dcgan"
+    ),
+    "data dataroot data_root data_path datapath dataset_path dataset_dir train_dir "
+    "input_dir images": DATA,
+    "out outdir out_dir outf output output_dir logdir log_dir save_dir savedir "
+    "save_path model_dir checkpoint_dir ckpt_dir exp_dir run_dir experiment exp_name": (
+        "use --workdir=runs/1, which holds checkpoints, pictures and logs"
+    ),
+    "resume load load_model checkpoint ckpt restore pretrained continue": RESUME,
+    "worker workers num_workers n_workers n_cpu nthreads threads": (
+        "data are read ahead by themselves; --input=device, host or auto says from "
+        "where"
+    ),
+    "img_size imsize imgsize imagesize resolution res size": "use --image_size=64",
+    "nc channels img_channels n_channels": "the data tell how many channels there are",
+    "cond conditional class_cond num_classes n_classes": (
+        "use --preset=projection, or --task='conditional(64)'; the data tell the "
+        "classes"
+    ),
+    "gamma r1 r1_gamma gp gp_weight lambda_gp lambda grad_penalty": (
+        "write it into --d_terms, such as --d_terms='r1(1)|r2(1)'"
+    ),
+    "n_critic ncritic critic_iters d_iters d_steps disc_iters n_dis": (
+        "use --d_updates=5"
+    ),
+    "clip clip_value weight_clip": (
+        "use --d_optimizer='rmsprop(5e-5)|clip_weights(0.01)'"
+    ),
+    "ema ema_decay ema_beta ema_kimg moving_average": (
+        "use --ema_half_life=32000, in images; 0 for none"
+    ),
+    "fp16 bf16 amp half mixed_precision": "use --precision=mixed",
+    "random_seed manual_seed manualseed rng": "use --seed=0",
+    "sample_interval sample_freq image_freq": "use --sample_every=500",
+    "log_interval log_freq print_freq": "use --log_every=100",
+    "save_interval save_freq snap snapshot checkpoint_every save_epoch": (
+        "use --save_every=1000"
+    ),
+    "aug augs augmentation diffaugment ada mirror hflip": (
+        "use --augment='color|translation|cutout', or --augment=flip"
+    ),
+    "wandb tensorboard": "TensorBoard's files lie in --workdir",
+    "local_rank rank world_size nproc nproc_per_node nodes": (
+        "use --coordinator=HOST:PORT, --num_processes and --process_id"
+    ),
+    "config cfg config_file": "use a --preset, such as --preset=dcgan, and flags",
+}
+_SAMPLING = {
+    "num num_samples n_samples nsamples num_images samples count batch_size": (
+        "use --n=64"
+    ),
+    "outdir out_dir output output_dir outfile save_dir o": (
+        "use --out=samples.png, samples.npz, or samples/ for single files"
+    ),
+    "seeds random_seed manual_seed": "use --seed=0, or --seed=0,2,5-8",
+    "class classes class_idx cls labels y": "use --label=NAME",
+    "ckpt model network model_path checkpoint_path load run_dir logdir resume": (
+        "use --workdir=RUN, with --checkpoint=last, best or --step=1000"
+    ),
+    "ema use_ema no_ema": "the mean of the parameters is drawn; --raw for the newest",
+}
+
+
+def _by_name(table: dict[str, str]) -> dict[str, str]:
+    return {name: advice for names, advice in table.items() for name in names.split()}
+
+
+TRAINING = _by_name(_TRAINING)
+"""Advice by the name of a flag that the training program does not have."""
+SAMPLING = _by_name(_SAMPLING)
+"""Advice by the name of a flag that the sampling program does not have."""
