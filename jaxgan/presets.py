@@ -173,15 +173,13 @@ _OF_0_1_0: dict[str, dict[str, Any]] = {
         "g_latents": "same",
         "networks": "mlp((256,), (256,), d_activation='relu')",
     },
-    **dict.fromkeys(
-        ("goodfellow", "goodfellow-ns"),
-        {
-            "g_latents": "fresh",
-            "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
-        },
-    ),
+    "goodfellow": {
+        "g_latents": "fresh",
+        "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
+    },
     "dcgan": {"g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"},
 }
+_OF_0_1_0["goodfellow-ns"] = _OF_0_1_0["goodfellow"]
 """Flags of presets in version 0.1.0, where they were others."""
 
 

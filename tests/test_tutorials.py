@@ -85,14 +85,15 @@ def dcgan(g, d):
     )
 
 
-# Networks, fresh latents for G's update, saturating, Adam's numbers, epsilon hat.
+# Networks, fresh latents for G's update, saturating, Adam's numbers, epsilon hat, and
+# how near float32 stays in 20 steps. Another eps moves the losses of dcgan by 7e-6.
 TORCH, KERAS = (0.9, 0.999, 1e-8), (0.9, 0.999, 1e-7)
 PROGRAMS = {
-    "mlp": (mlp, True, False, (2e-4, 0.5, 0.999, 1e-8), False),
-    "mlp-small": (mlp_small, True, False, (1e-3, *TORCH), False),
-    "goodfellow": (goodfellow, False, True, (1e-3, *TORCH), False),
-    "goodfellow-ns": (goodfellow, False, False, (1e-3, *TORCH), False),
-    "dcgan": (dcgan, False, False, (1e-4, *KERAS), True),
+    "mlp": (mlp, True, False, (2e-4, 0.5, 0.999, 1e-8), False, 2e-6),
+    "mlp-small": (mlp_small, True, False, (1e-3, *TORCH), False, 1e-4),
+    "goodfellow": (goodfellow, False, True, (1e-3, *TORCH), False, 1e-4),
+    "goodfellow-ns": (goodfellow, False, False, (1e-3, *TORCH), False, 1e-4),
+    "dcgan": (dcgan, False, False, (1e-4, *KERAS), True, 2e-6),
 }
 NARROWER = {
     "(256, 512, 1024)": "(24, 32, 48)",
@@ -131,7 +132,7 @@ def drawn(game, state, key, player, real):
 
 @pytest.mark.parametrize("preset", PROGRAMS)
 def test_twenty_steps_are_the_tutorials(preset):
-    networks, fresh, saturating, numbers, hat = PROGRAMS[preset]
+    networks, fresh, saturating, numbers, hat, near = PROGRAMS[preset]
     text = narrow(make(preset=preset).networks)
     config = make(preset=preset, batch_size=BATCH, networks=text)
     game = recipe.build(config, SHAPE, unroll=True)
@@ -161,4 +162,4 @@ def test_twenty_steps_are_the_tutorials(preset):
         )
         state, metrics = run(state, {"image": jnp.asarray(real)[None]}, KEY)
         ours.append([metrics["discriminator/loss"], metrics["generator/loss"]])
-    np.testing.assert_allclose(np.array(ours), np.array(theirs), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, rtol=near, atol=near)

@@ -134,7 +134,10 @@ class Conv(Layer):
 
 
 class ConvTranspose(Layer):
-    """Conv's gradient with respect to x, as Keras's Conv2DTranspose; kernel [.., in, out]."""
+    """The gradient of a convolution with respect to x, as Keras's Conv2DTranspose.
+
+    The kernel is `[5, 5, in, out]`.
+    """
 
     def __init__(self, kernel, stride):
         super().__init__()
@@ -214,7 +217,12 @@ class Adam:
     """Algorithm 1 of the paper, or with Keras's epsilon hat."""
 
     def __init__(self, params, rate, b1, b2, eps, hat):
-        self.params, self.numbers, self.hat, self.t = params, (rate, b1, b2, eps), hat, 0
+        self.params, self.numbers, self.hat, self.t = (
+            params,
+            (rate, b1, b2, eps),
+            hat,
+            0,
+        )
         self.m = [np.zeros_like(p) for p in params]
         self.v = [np.zeros_like(p) for p in params]
 
