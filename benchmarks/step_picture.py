@@ -45,7 +45,9 @@ def draw(path: Path, rows: list[dict[str, Any]]) -> None:
 
 def _title(row: dict[str, Any]) -> str:
     shape = "x".join(map(str, row["shape"]))
-    return f"{row['preset']}, {shape}, batch {row['batch_size']} x {row['d_updates']}"
+    latents = f":{row['latents']}" if row.get("latents") else ""
+    batch = f"{row['batch_size']} x {row['d_updates']}"
+    return f"{row['preset']}{latents}, {shape}, batch {batch}"
 
 
 def paint(axis: Any, panel: list[dict[str, Any]]) -> None:

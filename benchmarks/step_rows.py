@@ -40,6 +40,7 @@ def rows_of(measured: dict[str, Any]) -> list[Row]:
     rows = []
     for name, found in contestants.items():
         row = {key: asked[key] for key in names} | {"contestant": name}
+        row["latents"] = asked.get("flags", {}).get("g_latents", "")
         if "error" in found or not found.get("windows"):
             rows.append(row | {"error": found.get("error", "no window")})
             continue
@@ -149,9 +150,15 @@ def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def named(asked: dict[str, Any]) -> str:
-    """The preset, with its networks where they are not its own."""
-    networks = asked.get("flags", {}).get("networks")
-    return f"{asked['preset']} {networks}" if networks else asked["preset"]
+    """The preset, with its networks and latents where they are not its own.
+
+    >>> named({"preset": "mlp", "flags": {"g_latents": "same"}})
+    'mlp:same'
+    """
+    said = asked.get("flags", {})
+    latents = f":{said['g_latents']}" if "g_latents" in said else ""
+    networks = f" {said['networks']}" if "networks" in said else ""
+    return f"{asked['preset']}{latents}{networks}"
 
 
 def flop_text(work: float | None) -> str:

@@ -112,7 +112,11 @@ def flags() -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--presets", default=",".join((*PRESETS, "dcgan")), help="names, by comma")
+    add(
+        "--presets",
+        default=",".join((*PRESETS, "dcgan")),
+        help="names, by comma; with :same or :fresh for other latents of G's update",
+    )
     add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
     add("--batch_sizes", default="0", help="by comma; 0 for each preset's own")
     add("--networks", default="", help="such as small(8)|small(32), of ours alone")
@@ -140,9 +144,11 @@ def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What is measured: each preset with each shape and batch size."""
     lists = (said.presets, said.shapes, said.batch_sizes)
     each = product(*(text.split(",") for text in lists), said.networks.split("|"))
-    for preset, shape, batch, networks in each:
-        config = make(preset=preset)
-        own = {"networks": networks} if networks else {}
+    for named, shape, batch, networks in each:
+        preset, _, latents = named.partition(":")
+        own = {"g_latents": latents} if latents else {}
+        config = make(preset=preset, **own)
+        own |= {"networks": networks} if networks else {}
         yield {
             "preset": preset,
             "shape": [int(side) for side in shape.split("x")],

@@ -72,6 +72,8 @@ class LossInputs(NamedTuple):
     """The parameters that this loss moves: those of its player."""
     axis: str | None = None
     """The device axis that holds the rest of the batch, for means over all of it."""
+    parts: int = 1
+    """The number of parts that a device's batch is taken in; this is one of them."""
 
 
 class Term(NamedTuple):
@@ -79,6 +81,11 @@ class Term(NamedTuple):
 
     init: Callable[[], Tree]
     apply: Callable[[LossInputs, Tree], tuple[jax.Array, Tree]]
+    """(inputs, memory) to the value and the next memory.
+
+    Where a batch is taken in parts, each is given the memory of the update before, and
+    the next memory is the mean of theirs.
+    """
 
 
 class Augment(NamedTuple):

@@ -144,6 +144,7 @@ def make_loss(
             generator=lambda z: net("generator", keys.again)[0](z, *given),
             params=own,
             axis=axis,
+            parts=parts,
         )
         total, memory, values = evaluate(terms, player, inputs, state)
         if augment and player == "discriminator":

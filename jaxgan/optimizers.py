@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgan.ranges import (
@@ -30,13 +31,42 @@ Factory = Callable[..., optax.GradientTransformation]
 
 
 def adam(
-    lr: Rate, b1: Decay = 0.9, b2: Decay = 0.999, eps: NonNegative = 1e-8
+    lr: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    eps: NonNegative = 1e-8,
+    eps_hat: bool = False,
 ) -> optax.GradientTransformation:
     """Adam, https://arxiv.org/abs/1412.6980.
 
     Under a schedule of b1 or b2, the bias is corrected by the newest value.
+
+    Args:
+      lr: the rate.
+      b1: decay of the mean of gradients.
+      b2: decay of the mean of their squares.
+      eps: added to the root of the mean of squares.
+      eps_hat: add eps before the mean's bias is corrected, as Keras and TensorFlow do
+        (the paper's epsilon hat, end of section 2), not after it (algorithm 1).
     """
-    return _scheduled(optax.adam, b1, b2)(lr, b1, b2, eps)
+    return _scheduled(_adam_hat if eps_hat else optax.adam, b1, b2)(lr, b1, b2, eps)
+
+
+def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
+    """lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), with the state of `adam`."""
+    moments = optax.scale_by_adam(b1, b2, eps)
+
+    def update(updates, state, params=None):
+        _, state = moments.update(updates, state, params)
+        factor = jnp.sqrt(1 - b2**state.count) / (1 - b1**state.count)
+
+        def step(m, v):
+            return factor * m / (jnp.sqrt(v) + eps)
+
+        return jax.tree.map(step, state.mu, state.nu), state
+
+    scaled = optax.GradientTransformation(moments.init, update)
+    return optax.chain(scaled, optax.scale_by_learning_rate(learning_rate))
 
 
 def adamw(
@@ -78,13 +108,27 @@ def clip_by_global_norm(
 def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
     """Ends every update inside [-bound, bound], https://arxiv.org/abs/1701.07875.
 
-    Stands last: `rmsprop(5e-5)|clip_weights(0.01)`.
+    Stands last: `rmsprop(5e-5)|clip_weights(0.01)`. No parameter leaves the interval by
+    a rounding error; updates that stay inside it are left as they are.
     """
 
     def clip(update, param):
-        return jnp.clip(param + update, -bound, bound) - param
+        most = _largest_up_to(bound, param.dtype)
+        moved = param + update
+        change = jnp.clip(moved, -most, most) - param
+        # param + change may round to the next number outside. One step of the change
+        # towards 0 makes their exact sum, and so the rounded one, lie inside.
+        inward = jnp.nextafter(change, -jnp.sign(moved) * jnp.inf)
+        change = jnp.where(jnp.abs(param + change) > most, inward, change)
+        return jnp.where(jnp.abs(moved) <= most, update, change)
 
     return optax.stateless(lambda updates, params: jax.tree.map(clip, updates, params))
+
+
+def _largest_up_to(bound: float, dtype: Any) -> np.ndarray:
+    """The largest number of a type that is not above `bound`."""
+    most = np.asarray(bound, dtype)
+    return np.nextafter(most, np.zeros_like(most)) if float(most) > bound else most
 
 
 def centralize() -> optax.GradientTransformation:

@@ -1,5 +1,6 @@
 """Recipes by name: flags that go together, as papers and tutorials have them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
@@ -18,39 +19,47 @@ PRESETS: dict[str, dict[str, Any]] = {
         "steps": 8_000,
         "samples": 512,
     },
-    # The tutorials' perceptrons, with dropout in D.
+    # The PyTorch tutorial's MLP: binary cross-entropy, new latents for G's update,
+    # torch's initialization. It names Adam without rates: these are DCGAN's.
     "mlp": {
         **_PLAIN,
-        "g_latents": "same",
         "task": "generate(100)",
-        "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3)",
+        "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3, "
+        "init='pytorch')",
         "loss": "non_saturating",
         "batch_size": 128,
         "g_optimizer": "adam(2e-4, b1=0.5)",
         "d_optimizer": "adam(2e-4, b1=0.5)",
     },
-    # One hidden layer each.
+    # The PyTorch tutorial's GAN of one hidden layer each: a linear output, new latents
+    # for G's update, torch's initialization and its Adam with all defaults.
     "mlp-small": {
         **_PLAIN,
-        "g_latents": "same",
         "task": "generate(100)",
-        "networks": "mlp((256,), (256,), d_activation='relu')",
+        "networks": "mlp((256,), (256,), d_activation='relu', init='pytorch', "
+        "output='linear')",
         "loss": "non_saturating",
         "batch_size": 128,
         "g_optimizer": "adam(1e-3)",
         "d_optimizer": "adam(1e-3)",
     },
-    # The value function of https://arxiv.org/abs/1406.2661, saturating for G.
+    # The TensorFlow 1 tutorial's GAN: uniform latents, the same batch of them for D's
+    # update and then for G's, Glorot's initialization. It trains the value function of
+    # https://arxiv.org/abs/1406.2661, saturating for G, and names no optimizer.
     "goodfellow": {
         **_PLAIN,
+        "g_latents": "same",
         "task": "generate(100, latents='uniform')",
-        "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
+        "networks": "mlp((128,), (128,), g_activation='leaky_relu', "
+        "init='glorot_uniform')",
         "loss": "minimax",
         "batch_size": 128,
         "g_optimizer": "adam(1e-3)",
         "d_optimizer": "adam(1e-3)",
     },
-    # The DCGAN of the tutorials, https://arxiv.org/abs/1511.06434.
+    # The Keras tutorial's DCGAN, after https://arxiv.org/abs/1511.06434, with Keras's
+    # Adam. One batch of latents serves both updates of a step, as its text has it; it
+    # shows no loop. Its images have 3 channels, these have those of the data.
     "dcgan": {
         **_PLAIN,
         "g_latents": "same",
@@ -58,8 +67,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "networks": "dcgan",
         "loss": "non_saturating",
         "batch_size": 128,
-        "g_optimizer": "adam(1e-4)",
-        "d_optimizer": "adam(1e-4)",
+        "g_optimizer": "adam(1e-4, eps=1e-7, eps_hat=True)",
+        "d_optimizer": "adam(1e-4, eps=1e-7, eps_hat=True)",
     },
     # Least squares against vanishing gradients, https://arxiv.org/abs/1611.04076.
     "lsgan": {
@@ -149,7 +158,55 @@ PRESETS["residual"] = {
     "ema_ramp": 0.0,
     "steps": 488_281,
 }
+# The same, with the loss for G that its paper advises in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
 DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}
 """What `--preset=auto` means for a data set; any other has `default`."""
+
+_OF_0_1_0: dict[str, dict[str, Any]] = {
+    "mlp": {
+        "g_latents": "same",
+        "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3)",
+    },
+    "mlp-small": {
+        "g_latents": "same",
+        "networks": "mlp((256,), (256,), d_activation='relu')",
+    },
+    "goodfellow": {
+        "g_latents": "fresh",
+        "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
+    },
+    "dcgan": {"g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"},
+}
+_OF_0_1_0["goodfellow-ns"] = _OF_0_1_0["goodfellow"]
+"""Flags of presets in version 0.1.0, where they were others."""
+
+
+def earlier_flags(
+    flags: Mapping[str, Any], stored: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The flags with which a run of version 0.1.0 and of the same preset goes on.
+
+    Args:
+      flags: all flags as they are now.
+      stored: the flags that the run was started with.
+
+    Returns:
+      The flags of 0.1.0's preset that are others now; empty unless `stored` has all of
+      them, and `flags` all of the preset's present ones.
+
+    >>> now = {"preset": "dcgan", **PRESETS["dcgan"]}
+    >>> then = {**now, "g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"}
+    >>> earlier_flags(now, then)
+    {'g_optimizer': 'adam(1e-4)', 'd_optimizer': 'adam(1e-4)'}
+    >>> earlier_flags(now, now)
+    {}
+    """
+    preset = flags["preset"]
+    then = _OF_0_1_0.get(preset, {})
+    now = {name: PRESETS[preset].get(name, flags[name]) for name in then}
+    same_preset = stored.get("preset") == preset
+    untouched = all(flags[name] == value for name, value in now.items())
+    as_then = all(stored.get(name) == value for name, value in then.items())
+    return dict(then) if same_preset and untouched and as_then else {}

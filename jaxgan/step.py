@@ -138,6 +138,8 @@ def accumulated(
 
     The batch is taken in `parts`, one after the other, which needs so many times less
     memory; means over the batch inside a term or a network are then over one part.
+    Every part starts from the same statistics and term state, and what they become is
+    averaged: running means, which are linear in what is new, decay once per update.
     """
 
     def one(player, state, batch, key, part):
@@ -150,16 +152,12 @@ def accumulated(
         if parts == 1:
             return one(player, state, batch, key, 0)
 
-        def body(state, x):
-            grads, stats, memory, values = one(player, state, x[0], key, x[1])
-            own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-            return _put(state, player, own, stats, opt, memory), (grads, values)
+        def body(carry, x):
+            return carry, one(player, state, x[0], key, x[1])
 
         split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
-        state, found = loop(body, state, (split, jnp.arange(parts)), unroll)
-        grads, values = jax.tree.map(lambda x: x.mean(0), found)
-        stats, memory = getattr(state.stats, player), getattr(state.term_state, player)
-        return grads, stats, memory, values
+        _, found = loop(body, (), (split, jnp.arange(parts)), unroll)
+        return jax.tree.map(lambda x: x.mean(0).astype(x.dtype), found)
 
     def averaged(player, state, batch, key):
         found = gradient(player, state, batch, key)

@@ -1,5 +1,6 @@
 """One training run: restore or begin, then steps, logs, pictures and checkpoints."""
 
+import dataclasses
 import logging
 import math
 from collections.abc import Callable
@@ -26,7 +27,9 @@ from jaxgan.config import MAY_CHANGE, Config, flags
 from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError, printable
 from jaxgan.feeds import open_feed, step_of
+from jaxgan.files import local_path
 from jaxgan.prepare import Plan, facts, may_differ, prepare, seeds_of
+from jaxgan.presets import earlier_flags
 from jaxgan.program import AGAIN, deadline, stop_signals
 from jaxgan.watch import findings
 
@@ -65,6 +68,7 @@ def train(config: Config) -> int:
     """
     ends = deadline(config.max_minutes)
     alike(flags(config))
+    config = shared(lambda: as_started(config))
     plan = agreed(lambda: prepare(config))
     if config.dry_run:
         dry_run(plan)
@@ -81,6 +85,18 @@ def train(config: Config) -> int:
         )
         folder = shared(lambda: stack.enter_context(opened))
         return run(plan, folder, ends)
+
+
+def as_started(config: Config) -> Config:
+    """The config; for a run of version 0.1.0 with what its preset meant there."""
+    folder = local_path("--workdir", config.workdir)
+    if not (folder / "config.json").is_file():
+        return config
+    earlier = earlier_flags(flags(config), workdir.read_config(folder))
+    if earlier:
+        shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
+        log.info("preset %s as in version 0.1.0: %s", config.preset, shown)
+    return dataclasses.replace(config, **earlier)
 
 
 def run(plan: Plan, folder: Path, ends: float = math.inf) -> int:

@@ -91,9 +91,17 @@ def of_torch(fn, *arrays):
     return [x.detach().numpy() for x in (value, *grads)]
 
 
+ROUNDING = 8 * np.finfo(np.float32).eps
+"""Relative error of a short sum in float32: of its largest terms, not of its value."""
+
+
 def close(got, want):
+    """Equal within the rounding of each array's largest entry.
+
+    An entry in which terms as large as that cancel has no more digits than they have.
+    """
     for g, w in zip(got, want, strict=True):
-        np.testing.assert_allclose(g, w, rtol=2e-5, atol=2e-6)
+        np.testing.assert_allclose(g, w, rtol=0, atol=ROUNDING * np.abs(w).max())
 
 
 def test_every_loss_is_here():

@@ -1,5 +1,6 @@
 """What `benchmarks/peers/` measures is our work: parameters, losses, gradients."""
 
+import argparse
 import doctest
 import functools
 import json
@@ -11,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 import step_rows
+import step_throughput
 from peers import protocol
 
 from jaxgan import recipe
@@ -100,6 +102,7 @@ def test_recipes_in_torch(pytorch, torch, preset):
     assert (own.updates, own.loss) == (config.d_updates, config.loss)
     assert own.average == (config.ema_half_life != 0)
     assert own.uniform == ("uniform" in config.task)
+    assert own.again == (config.g_latents == "fresh")
     steps = jnp.array([[0.3, -0.1], [0.2, 0.4], [-0.5, 0.1]])
     ours = jnp.array([0.5, -0.2])
     theirs = torch.tensor(np.array(ours), requires_grad=True)
@@ -128,6 +131,34 @@ def test_steps_in_torch(pytorch, torch, monkeypatch, preset, variant):
     after = game.generator.parameters()
     assert any((a != b).any() for a, b in zip(after, before, strict=True))
     assert pytorch.runner(game, 4)(3) == 3
+
+
+@pytest.mark.parametrize("latents", ["fresh", "same"])
+def test_latents_that_a_job_asks_for(pytorch, latents):
+    job = job_of("mlp-small", "eager") | {"flags": {"g_latents": latents}}
+    game, seen = pytorch.game_of(job), []
+    draw = pytorch.latents
+    pytorch.latents = lambda *given: seen.append(draw(*given)) or seen[-1]
+    try:
+        pytorch.step(game, pytorch.torch.arange(4).view(1, 4))
+    finally:
+        pytorch.latents = draw
+    assert len(seen) == (2 if latents == "fresh" else 1)
+
+
+def test_presets_with_latents_are_jobs_of_their_own():
+    said = argparse.Namespace(
+        presets="mlp,mlp:same",
+        shapes="28x28x1",
+        batch_sizes="0",
+        networks="",
+        examples=64,
+        steps_per_call=0,
+    )
+    own, same = step_throughput.jobs(said)
+    assert own["flags"] == {}
+    assert same == {**own, "flags": {"g_latents": "same"}}
+    assert [step_rows.named(job) for job in (own, same)] == ["mlp", "mlp:same"]
 
 
 def test_unknown_switches(pytorch):

@@ -1,8 +1,9 @@
 # pyright: reportMissingImports=false
-"""Keras's steps, as TensorFlow's DCGAN tutorial has them: two tapes in one function.
+"""Keras's steps, as TensorFlow's DCGAN tutorial has them: one function with two tapes.
 
-Both players' gradients are of the same samples and the same parameters, so that it runs
-the generator once where two updates in turn run it twice. Variants: `function`, and
+Where both players are shown the same samples, their gradients are also of the same
+parameters, as there: the generator runs once, and one call of D on its samples serves
+both. Where G draws new ones, its update comes after D's. Variants: `function`, and
 `function_jit`, which XLA compiles.
 """
 
@@ -28,17 +29,24 @@ class Recipe(NamedTuple):
     pair: Callable[[tuple[int, ...]], Pair]
     rate: float
     b1: float
+    eps: float = 1e-8
+    again: bool = False
+    """Whether G draws new samples, instead of those that D was shown."""
 
 
 def perceptrons(
-    g: Sequence[int], d: Sequence[int], slope: float, dropout: float
+    g: Sequence[int],
+    d: Sequence[int],
+    slope: float = 0.2,
+    dropout: float = 0.0,
+    output: str = "tanh",
 ) -> Callable[[tuple[int, ...]], Pair]:
     """Two multi-layer perceptrons; `slope` is D's, 0 for ReLU."""
 
     def pair(shape):
         size = shape[0] * shape[1] * shape[2]
         hidden = [layers.Dense(width, activation="relu") for width in g]
-        last = [layers.Dense(size, activation="tanh"), layers.Reshape(shape)]
+        last = [layers.Dense(size, activation=output), layers.Reshape(shape)]
         seen = []
         for width in d:
             seen += [layers.Dense(width), layers.LeakyReLU(slope)]
@@ -85,9 +93,16 @@ def dcgan(shape: tuple[int, ...], width: int = 64) -> Pair:
 
 
 RECIPES = {
-    "mlp": Recipe(perceptrons((256, 512, 1024), (1024, 512, 256), 0.2, 0.3), 2e-4, 0.5),
-    "mlp-small": Recipe(perceptrons((256,), (256,), 0.0, 0.0), 1e-3, 0.9),
-    "dcgan": Recipe(dcgan, 1e-4, 0.9),
+    "mlp": Recipe(
+        perceptrons((256, 512, 1024), (1024, 512, 256), dropout=0.3),
+        2e-4,
+        0.5,
+        again=True,
+    ),
+    "mlp-small": Recipe(
+        perceptrons((256,), (256,), slope=0.0, output="linear"), 1e-3, 0.9, again=True
+    ),
+    "dcgan": Recipe(dcgan, 1e-4, 0.9, eps=1e-7),
 }
 
 
@@ -110,38 +125,69 @@ def game_of(job: dict[str, Any]) -> Game:
         raise ValueError(f"no {job['preset']} is written for Keras")
     if job["variant"] not in VARIANTS:
         raise ValueError(f"no variant {job['variant']}: choose {', '.join(VARIANTS)}")
-    recipe, shape = RECIPES[job["preset"]], tuple(job["shape"])
+    recipe = protocol.with_latents(RECIPES[job["preset"]], job)
+    shape = tuple(job["shape"])
     keras.utils.set_random_seed(0)
     g, d = recipe.pair(shape)
-    g_optimizer, d_optimizer = (
-        keras.optimizers.Adam(recipe.rate, recipe.b1, epsilon=1e-8) for _ in range(2)
-    )
-    g_optimizer.build(g.trainable_variables)
-    d_optimizer.build(d.trainable_variables)
-    entropy: Any = keras.losses.BinaryCrossentropy(from_logits=True)
+    g_move, d_move = (mover(net, recipe) for net in (g, d))
     size = (job["examples"], *shape)
     pictures = tf.cast(tf.random.uniform(size, 0, 256, tf.int32), tf.uint8)
+    turn = in_turn if recipe.again else at_once
 
     @tf.function(jit_compile=job["variant"] == "function_jit")
     def step(numbers):
         real = (tf.cast(tf.gather(pictures, numbers), tf.float32) - 127.5) / 127.5
-        noise = tf.random.normal((job["batch_size"], LATENT))
-        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
-            fake = g(noise, training=True)
-            of_real, of_fake = d(real, training=True), d(fake, training=True)
-            d_loss = entropy(tf.ones_like(of_real), of_real)
-            d_loss += entropy(tf.zeros_like(of_fake), of_fake)
-            g_loss = entropy(tf.ones_like(of_fake), of_fake)
-        for tape, loss, net, optimizer in (
-            (g_tape, g_loss, g, g_optimizer),
-            (d_tape, d_loss, d, d_optimizer),
-        ):
-            own = net.trainable_variables
-            grads = tape.gradient(loss, own)
-            optimizer.apply_gradients(zip(grads, own, strict=True))
-        return d_loss, g_loss
+        return turn(g, d, g_move, d_move, real)
 
     return Game(g, d, step)
+
+
+def mover(net: keras.Model, recipe: Recipe) -> Callable[[Any, Any], None]:
+    """Returns move(tape, loss): one update of Adam."""
+    optimizer = keras.optimizers.Adam(recipe.rate, recipe.b1, epsilon=recipe.eps)
+    own = net.trainable_variables
+    optimizer.build(own)
+
+    def move(tape, loss):
+        optimizer.apply_gradients(zip(tape.gradient(loss, own), own, strict=True))
+
+    return move
+
+
+def entropy(logits: tf.Tensor, target: float) -> tf.Tensor:
+    """Binary cross-entropy with one target for all."""
+    of: Any = keras.losses.BinaryCrossentropy(from_logits=True)
+    return of(tf.fill(tf.shape(logits), target), logits)
+
+
+def drawn(g: keras.Model, real: tf.Tensor) -> tf.Tensor:
+    """New samples, as many as there are pictures."""
+    return g(tf.random.normal((tf.shape(real)[0], LATENT)), training=True)
+
+
+def at_once(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both updates from one pass; both losses."""
+    with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+        fake = drawn(g, real)
+        of_real, of_fake = d(real, training=True), d(fake, training=True)
+        d_loss = entropy(of_real, 1.0) + entropy(of_fake, 0.0)
+        g_loss = entropy(of_fake, 1.0)
+    g_move(g_tape, g_loss)
+    d_move(d_tape, d_loss)
+    return d_loss, g_loss
+
+
+def in_turn(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
+    """D's update, then G's on new samples; both losses."""
+    fake = drawn(g, real)
+    with tf.GradientTape() as tape:
+        of_real, of_fake = d(real, training=True), d(fake, training=True)
+        d_loss = entropy(of_real, 1.0) + entropy(of_fake, 0.0)
+    d_move(tape, d_loss)
+    with tf.GradientTape() as tape:
+        g_loss = entropy(d(drawn(g, real), training=True), 1.0)
+    g_move(tape, g_loss)
+    return d_loss, g_loss
 
 
 def parameters(game: Game) -> dict[str, int]:

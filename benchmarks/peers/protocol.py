@@ -41,6 +41,16 @@ class Contestant(NamedTuple):
     than its third."""
 
 
+def with_latents(recipe: Any, job: dict[str, Any]) -> Any:
+    """A peer's recipe, whose `again` follows the job's flag `g_latents` if it is there.
+
+    `again` says whether G's update draws new samples, `fresh`, or is shown those that D
+    was shown, `same`.
+    """
+    said = job.get("flags", {}).get("g_latents")
+    return recipe._replace(again=said == "fresh") if said else recipe
+
+
 def serve(build: Callable[[dict[str, Any]], Contestant]) -> None:
     """The main of a worker: builds what its argument asks for and answers requests."""
     say = _channel()

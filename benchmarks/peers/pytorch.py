@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from peers import protocol
 from peers.protocol import Contestant
-from peers.torch_recipes import LOSSES, RECIPES, Recipe
+from peers.torch_recipes import LOSSES, Recipe, recipe_of
+from peers.torch_recipes import RECIPES as RECIPES
 
 MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
 CUDA = {"tf32", "graphs", "reduce_overhead", "max_autotune"}
@@ -69,10 +70,9 @@ def game_of(job: dict[str, Any]) -> Game:
     Raises:
       ValueError: for a preset or a switch that there is not.
     """
-    if job["preset"] not in RECIPES:
-        raise ValueError(f"no {job['preset']} is written for PyTorch")
+    recipe = recipe_of(job)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    recipe, switches = RECIPES[job["preset"]], switches_of(job["variant"], device)
+    switches = switches_of(job["variant"], device)
     set_precision(switches)
     torch.manual_seed(0)
     last = torch.channels_last

@@ -56,6 +56,7 @@ def perceptrons(
     *,
     g_activation: Callable[[], nn.Module] = relu,
     d_activation: Callable[[], nn.Module] = lambda: leaky(0.2),
+    output: Callable[[], nn.Module] = nn.Tanh,
     dropout: float = 0.0,
 ) -> Callable[[int, Shape], Pair]:
     """Two multi-layer perceptrons with these hidden widths."""
@@ -66,7 +67,7 @@ def perceptrons(
         layers: list[nn.Module] = []
         for before, after in pairwise((latent, *g)):
             layers += [nn.Linear(before, after), g_activation()]
-        layers += [nn.Linear(g[-1], size), nn.Tanh()]
+        layers += [nn.Linear(g[-1], size), output()]
         layers += [nn.Unflatten(1, (channels, height, width))]
         hidden: list[nn.Module] = [nn.Flatten()]
         for before, after in pairwise((size, *d)):

@@ -2,12 +2,13 @@
 """Our presets as PyTorch users write them: losses, penalties, optimizers."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from peers import protocol
 from peers import torch_networks as nets
 
 Critic = Callable[[Tensor], Tensor]
@@ -108,11 +109,11 @@ def gradient_penalty(weight: float) -> Judge:
 Optimizer = Callable[[Iterable[nn.Parameter], dict], torch.optim.Optimizer]
 
 
-def adam(lr: float, b1: float = 0.9, b2: float = 0.999) -> Optimizer:
+def adam(lr: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Optimizer:
     """`torch.optim.Adam`."""
 
     def make(parameters, options):
-        return torch.optim.Adam(parameters, lr, (b1, b2), **options)
+        return torch.optim.Adam(parameters, lr, (b1, b2), eps, **options)
 
     return make
 
@@ -162,19 +163,23 @@ RECIPES = {
     ),
     "mlp": Recipe(
         nets.perceptrons((256, 512, 1024), (1024, 512, 256), dropout=0.3),
+        again=True,
     ),
     "mlp-small": Recipe(
-        nets.perceptrons((256,), (256,), d_activation=nets.relu),
+        nets.perceptrons(
+            (256,), (256,), d_activation=nets.relu, output=torch.nn.Identity
+        ),
         optimizer=adam(1e-3),
+        again=True,
     ),
     "goodfellow": Recipe(
         nets.perceptrons((128,), (128,), g_activation=lambda: nets.leaky(0.2)),
         loss="minimax",
         optimizer=adam(1e-3),
         uniform=True,
-        again=True,
     ),
-    "dcgan": Recipe(nets.dcgan, optimizer=adam(1e-4)),
+    # Keras adds its eps before Adam's bias is corrected, for which torch has no switch.
+    "dcgan": Recipe(nets.dcgan, optimizer=adam(1e-4, eps=1e-7)),
     "lsgan": Recipe(
         nets.perceptrons((256, 512, 1024), (512, 256)), loss="least_squares"
     ),
@@ -193,3 +198,14 @@ RECIPES = {
         updates=5,
     ),
 }
+
+
+def recipe_of(job: dict[str, Any]) -> Recipe:
+    """The recipe of a job's preset, with latents as its flag `g_latents` says.
+
+    Raises:
+      ValueError: for a preset that there is not.
+    """
+    if job["preset"] not in RECIPES:
+        raise ValueError(f"no {job['preset']} is written for PyTorch")
+    return protocol.with_latents(RECIPES[job["preset"]], job)

@@ -5,6 +5,8 @@ which is mid-gray in images in [-1, 1], also where the background is black. Colo
 leave [-1, 1]; they are not clipped.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -56,13 +58,14 @@ def stretch(colors: jax.Array, factor: jax.Array) -> jax.Array:
 def translation(ratio: Probability = 0.125) -> Augmentation:
     """DiffAugment's: a shift by whole pixels along both axes, with 0 from outside.
 
-    Uniform in -round(ratio H) .. round(ratio H), and so along W.
+    Uniform in -n .. n for n = ratio H rounded to the nearest, halves up; and so along
+    W.
     """
     check_share("ratio", ratio, 0.125)
 
     def change(key, image):
         height, width, _ = image.shape
-        y, x = (round(ratio * height), round(ratio * width))
+        y, x = (_rounded(ratio * height), _rounded(ratio * width))
         top, left = integers(key, (2 * y + 1, 2 * x + 1))
         padded = jnp.pad(image, ((y, y), (x, x), (0, 0)))
         return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
@@ -70,11 +73,16 @@ def translation(ratio: Probability = 0.125) -> Augmentation:
     return sometimes(change)
 
 
+def _rounded(size: float) -> int:
+    """To the nearest, halves up as in DiffAugment's reference; `round` makes 2.5 2."""
+    return math.floor(size + 0.5)
+
+
 def cutout(ratio: Probability = 0.5) -> Augmentation:
     """A rectangle of `ratio` of both sides is 0 in all channels, alpha too.
 
-    Both papers have it. Its centre is uniform over the pixels, so that it may end at
-    the border.
+    Both papers have it. Its sides are rounded, halves up. Its center is uniform over
+    the pixels, so that it may end at the border.
     """
     check_share("ratio", ratio, 0.5)
 
@@ -88,8 +96,8 @@ def cutout(ratio: Probability = 0.5) -> Augmentation:
 
 
 def _near(center: jax.Array, count: int, ratio: float) -> jax.Array:
-    """Which of `count` pixels lie in `round(ratio * count)` pixels about a centre."""
-    size = round(ratio * count)
+    """The mask of `ratio` of `count` pixels about a center, `[count]`."""
+    size = _rounded(ratio * count)
     offset = jnp.arange(count) - (center - size // 2)
     return (offset >= 0) & (offset < size)
 

@@ -84,7 +84,8 @@ def ada(
 
     r_t = E[sign(D(real))] over the whole batch of all devices, in a running mean of
     about four updates. Every update of D moves p by sign(r_t - target) times the batch
-    over `images`, from 0 on and within [0, 1].
+    over `images`, from 0 on and within [0, 1]. Of a batch taken in parts, each part has
+    its own sign, and p moves by their mean.
 
     Args:
       target: of r_t; 1 is a D that always tells real from fake.
@@ -98,7 +99,8 @@ def ada(
         raise UsageError(f"images is more than 0, not {images}: take 500000")
 
     def update(inputs, memory):
-        now, count = _overfit(inputs, relative), jnp.float32(len(inputs.keys))
+        now = _overfit(inputs, relative)
+        count = jnp.float32(len(inputs.keys) * inputs.parts)
         if inputs.axis:
             now = jax.lax.pmean(now, inputs.axis)
             count = jax.lax.psum(count, inputs.axis)

@@ -1,6 +1,6 @@
 """The DCGAN of the tutorials, after https://arxiv.org/abs/1511.06434.
 
-Layers, initialisation and defaults are those of Keras: Glorot-uniform kernels,
+Layers, initialization and defaults are those of Keras: Glorot-uniform kernels,
 LeakyReLU with slope 0.3, BatchNorm with momentum 0.99 and epsilon 1e-3.
 """
 
@@ -66,7 +66,10 @@ def pair(
     shape: tuple[int, ...],
     axis_name: str | None = None,
 ) -> Players[nn.Module]:
-    """The tutorial's pair; with 28x28x1, 2,330,944 and 212,865 parameters.
+    """The tutorial's pair; with 28x28x1, 2,305,472 and 212,865 trained parameters.
+
+    Keras counts 2,330,944 in the generator, with the 25,472 running statistics of its
+    BatchNorm.
 
     Args:
       width: channels of the narrowest hidden layer.

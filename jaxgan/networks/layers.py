@@ -1,10 +1,50 @@
 """Layers that the networks share."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgan.networks.bits import chances
+
+Initializer = nn.initializers.Initializer
+
+
+class Init(NamedTuple):
+    """Initializers of a dense layer."""
+
+    kernel: Initializer
+    bias: Callable[[int], Initializer]
+    """From the number of inputs."""
+
+
+def zero_bias(inputs: int) -> Initializer:
+    """Biases of zero, however many inputs a layer has."""
+    del inputs
+    return nn.initializers.zeros
+
+
+def uniform_bias(inputs: int) -> Initializer:
+    """Biases uniform in +-1 / sqrt(inputs)."""
+    bound = inputs**-0.5
+
+    def init(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return init
+
+
+INITS = {
+    "lecun_normal": Init(nn.initializers.lecun_normal(), zero_bias),
+    "glorot_uniform": Init(nn.initializers.glorot_uniform(), zero_bias),
+    # The default of torch.nn.Linear: kernel and bias uniform in +-1 / sqrt(inputs).
+    "pytorch": Init(
+        nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"), uniform_bias
+    ),
+}
+"""The defaults of Flax, of Keras and TensorFlow, and of PyTorch."""
 
 
 def wide(x: jax.Array) -> jax.Array:
@@ -26,7 +66,8 @@ class Dense(nn.Module):
 
     features: int
     use_bias: bool = True
-    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -34,7 +75,7 @@ class Dense(nn.Module):
         y = x @ self.param("kernel", self.kernel_init, shape)
         if not self.use_bias:
             return y
-        return plus(y, self.param("bias", nn.initializers.zeros, (self.features,)))
+        return plus(y, self.param("bias", self.bias_init, (self.features,)))
 
 
 class Dropout(nn.Module):

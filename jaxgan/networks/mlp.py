@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.core import Critique, Players
-from jaxgan.networks.layers import Dense, Dropout
+from jaxgan.networks.layers import INITS, Dense, Dropout
 from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
 
@@ -19,6 +19,15 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "elu": nn.elu,
     "swish": nn.swish,
 }
+OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "tanh": jnp.tanh,
+    "linear": lambda x: x,
+}
+
+
+def _dense(x: jax.Array, features: int, init: str) -> jax.Array:
+    kernel, bias = INITS[init]
+    return Dense(features, kernel_init=kernel, bias_init=bias(x.shape[-1]))(x)
 
 
 class Generator(nn.Module):
@@ -28,14 +37,14 @@ class Generator(nn.Module):
     widths: Sequence[int]
     activation: str = "relu"
     output: str = "tanh"
+    initialization: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         x = z
         for width in self.widths:
-            x = ACTIVATIONS[self.activation](Dense(width)(x))
-        x = Dense(math.prod(self.shape))(x)
-        x = jnp.tanh(x) if self.output == "tanh" else x
+            x = ACTIVATIONS[self.activation](_dense(x, width, self.initialization))
+        x = OUTPUTS[self.output](_dense(x, math.prod(self.shape), self.initialization))
         return x.reshape((-1, *self.shape))
 
 
@@ -46,14 +55,15 @@ class Discriminator(nn.Module):
     activation: str = "leaky_relu"
     dropout: float = 0.0
     axis_name: str | None = None
+    initialization: str = "lecun_normal"
 
     @nn.compact
     def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
         x = x.reshape(len(x), -1)
         for width in self.widths:
-            x = ACTIVATIONS[self.activation](Dense(width)(x))
+            x = ACTIVATIONS[self.activation](_dense(x, width, self.initialization))
             x = Dropout(self.dropout, self.axis_name)(x, train=train)
-        return Critique(Dense(1)(x)[:, 0], features=x)
+        return Critique(_dense(x, 1, self.initialization)[:, 0], features=x)
 
 
 def pair(
@@ -62,6 +72,8 @@ def pair(
     g_activation: str = "relu",
     d_activation: str = "leaky_relu",
     dropout: Fraction = 0.0,
+    init: str = "lecun_normal",
+    output: str = "auto",
     *,
     shape: tuple[int, ...],
     axis_name: str | None = None,
@@ -74,14 +86,27 @@ def pair(
       g_activation: a name in `ACTIVATIONS`; leaky_relu has slope 0.2.
       d_activation: likewise.
       dropout: rate after each of the discriminator's hidden layers.
-      shape: of one sample; images end in tanh, vectors are linear.
+      init: a name in `layers.INITS`, for all layers: lecun_normal with biases of zero,
+        glorot_uniform (Keras, TensorFlow) likewise, or pytorch, where kernels and
+        biases are uniform in +-1 / sqrt(inputs).
+      output: of the generator, tanh, linear, or auto: tanh for images and linear for
+        vectors.
+      shape: of one sample.
       axis_name: of the devices, if the step runs on several.
+
+    Raises:
+      UsageError: for an unknown activation, initialization or output.
     """
     for name in (g_activation, d_activation):
         if name not in ACTIVATIONS:
             raise unknown(name, ACTIVATIONS, "activation")
-    output = "tanh" if len(shape) == 3 else "linear"
+    if init not in INITS:
+        raise unknown(init, INITS, "initialization")
+    if output not in (*OUTPUTS, "auto"):
+        raise unknown(output, (*OUTPUTS, "auto"), "output")
+    if output == "auto":
+        output = "tanh" if len(shape) == 3 else "linear"
     return Players(
-        Generator(shape, tuple(g), g_activation, output),
-        Discriminator(tuple(d), d_activation, dropout, axis_name),
+        Generator(shape, tuple(g), g_activation, output, init),
+        Discriminator(tuple(d), d_activation, dropout, axis_name, init),
     )
