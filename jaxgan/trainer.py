@@ -68,6 +68,7 @@ def train(config: Config) -> int:
         return 0
     folder, known = Path(config.workdir), facts(plan.dataset)
     given, may_change = flags(plan.config), MAY_CHANGE
+    shared(lambda: checkpoint.available(folder / "checkpoints"))  # or one line
     with ExitStack() as stack:
         opened = workdir.open_workdir(folder, given, may_change=may_change, data=known)
         shared(lambda: stack.enter_context(opened))

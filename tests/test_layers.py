@@ -7,7 +7,7 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "files"],
+    ["core", "files", "storage_errors"],
     ["spec", "backend", "maintenance", "parsing"],
     [
         "schedules",
@@ -19,8 +19,8 @@ LAYERS = [
         "program",
         "digests",
     ],
-    ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
-    ["augment"],
+    ["losses", "config", "optimizers", "metrics", "checkpoint_reader", "report"],
+    ["augment", "checkpoint"],
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
     ["recipe", "parallel", "request"],
