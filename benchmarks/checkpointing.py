@@ -4,31 +4,50 @@
 
 A save stalls the run until the state is off the device; the rest goes on beside the
 next steps. The stall is put beside the plain copy of the same state to the host.
+
+The digests that find flipped bits are computed beside the writing. Their column is the
+time that they take alone, on one core; every other save goes without them, with a step
+between. `--algorithms` tells how fast other digests are.
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import platform
 import statistics
 import tempfile
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from peers.ours import feed_of
 
-from jaxgan import checkpoint, data, parallel
+from jaxgan import checkpoint, data, digests, parallel
 from jaxgan.config import Config, flags, make
+from jaxgan.core import TrainState
 from jaxgan.prepare import game_of
 from jaxgan.program import keep_compiled
 
 SHAPES = {"residual": (32, 32, 3)}
 
+ALGORITHMS: dict[str, Callable[[Any], Any]] = {
+    "crc32": zlib.crc32,
+    "adler32": zlib.adler32,
+    "blake2b": lambda content: hashlib.blake2b(content).digest(),
+    "sha1": lambda content: hashlib.sha1(content).digest(),
+    "sha256": lambda content: hashlib.sha256(content).digest(),
+}
+"""Digests of the standard library."""
+
 
 def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> dict:
-    """Milliseconds of copy, stall and whole save, and of a step with and without."""
+    """Milliseconds of copy, digests, stall, whole save, and steps with and without."""
     shape = SHAPES.get(config.preset, (28, 28, 1))
     game, feed = game_of(config, shape, 10, layout), feed_of(config, shape, layout)
 
@@ -51,7 +70,8 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
 
     state, _ = run(state, lambda done: done == 2)
     state, alone = run(state, lambda done: done == steps)
-    rows = {"copy": [], "stall": [], "whole": [], "beside": []}
+    names = ("copy", "digests", "without", "stall", "whole", "beside")
+    rows: dict[str, list[float]] = {name: [] for name in names}
     with (
         tempfile.TemporaryDirectory() as folder,
         checkpoint.open_checkpoints(folder, keep=1) as manager,
@@ -60,6 +80,17 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
             began = time.perf_counter()
             jax.tree.map(lambda x: np.array(x, copy=True), state)
             rows["copy"].append(1e3 * (time.perf_counter() - began))
+            began = time.perf_counter()
+            for leaf in jax.tree.leaves(state):
+                for part in digests.local_parts(leaf):
+                    digests.crc32(part.values)
+            rows["digests"].append(1e3 * (time.perf_counter() - began))
+            began = time.perf_counter()
+            save_without_digests(manager, state, flags(config))
+            state, _ = run(state, lambda _: not manager.is_saving_in_progress())
+            manager.wait_until_finished()
+            rows["without"].append(1e3 * (time.perf_counter() - began))
+            state, _ = run(state, lambda done: done == 1)
             began = time.perf_counter()
             checkpoint.save(manager, state, history={}, config=flags(config))
             rows["stall"].append(1e3 * (time.perf_counter() - began))
@@ -78,6 +109,35 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
     }
 
 
+def save_without_digests(manager: Any, state: TrainState, config: dict) -> None:
+    """Saves as `checkpoint.save` does, but for the digests."""
+    manager.save(
+        int(state.step),
+        args=ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            history=ocp.args.JsonSave({}),
+            config=ocp.args.JsonSave(config),
+        ),
+        force=True,
+    )
+
+
+def throughputs(megabytes: int, repeats: int = 5) -> dict[str, float]:
+    """The best of some repeats, in GB/s, of each algorithm on random bytes."""
+    content = np.random.default_rng(0).bytes(megabytes * 10**6)
+
+    def seconds(digest):
+        began = time.perf_counter()
+        digest(content)
+        return time.perf_counter() - began
+
+    best = {
+        name: min(seconds(digest) for _ in range(repeats))
+        for name, digest in ALGORITHMS.items()
+    }
+    return {name: megabytes / 1e3 / found for name, found in best.items()}
+
+
 def main() -> None:
     """Measures every preset asked for, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -85,6 +145,9 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=5, help="per preset")
     parser.add_argument("--steps", type=int, default=10, help="without a save")
     parser.add_argument("--batch_size", type=int, default=64)
+    parser.add_argument(
+        "--algorithms", type=int, default=0, help="megabytes to compare digests on"
+    )
     parser.add_argument("--out", help="a JSON file")
     said = parser.parse_args()
     logging.basicConfig(format="%(message)s")
@@ -92,20 +155,24 @@ def main() -> None:
     layout = parallel.layout_of(parallel.pick(0))
     machine = f"{parallel.describe(layout.devices)}, {platform.machine()}"
     print(machine)
+    speeds = throughputs(said.algorithms) if said.algorithms else {}
+    for name, speed in speeds.items():
+        print(f"{name}: {speed:.2f} GB/s")
     print(
-        "| preset | state | copy | stall | whole save | step beside it | step alone |"
+        "| preset | state | copy | digests | stall | whole save | without digests "
+        "| step beside it | step alone |"
     )
-    print("|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     rows = []
     for preset in said.presets.split(","):
         config = make(preset=preset, batch_size=said.batch_size)
         row = measure(config, layout, said.saves, said.steps)
         rows.append(row)
-        names = ("copy", "stall", "whole", "beside", "alone")
-        cells = " | ".join(f"{row.get(name, np.nan):.0f} ms" for name in names)
+        names = ("copy", "digests", "stall", "whole", "without", "beside", "alone")
+        cells = " | ".join(f"{row.get(name, np.nan):.1f} ms" for name in names)
         print(f"| {preset} | {row['mib']:.0f} MiB | {cells} |", flush=True)
     if said.out:
-        rows = {"machine": machine, "rows": rows}
+        rows = {"machine": machine, "gb_per_second": speeds, "rows": rows}
         Path(said.out).write_text(json.dumps(rows, indent=1) + "\n")
 
 

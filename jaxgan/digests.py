@@ -77,12 +77,16 @@ def local_parts(leaf: Any) -> list[Part]:
     are views, which jax does not overwrite while they are held.
     """
     if isinstance(leaf, jax.Array):
-        shards = [x for x in leaf.addressable_shards if x.replica_id == 0]
+        shards = _own_shards(leaf)
         return [Part(_bounds(x.index, leaf.shape), np.asarray(x.data)) for x in shards]
     if jax.process_index() > 0:
         return []
     leaf = np.asarray(leaf)
     return [Part([[0, n] for n in leaf.shape], leaf)]
+
+
+def _own_shards(leaf: jax.Array) -> list[Any]:
+    return [x for x in leaf.addressable_shards if x.replica_id == 0]
 
 
 def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]:
@@ -105,6 +109,9 @@ class DigestHandler(ocp.AsyncCheckpointHandler):
         """Fetches the host copies, and returns the future that reads and writes."""
         types = leaf_types(args.state)
         leaves = jax.tree.leaves(args.state)
+        for leaf in leaves:
+            for shard in _own_shards(leaf) if isinstance(leaf, jax.Array) else ():
+                shard.data.copy_to_host_async()  # all of them, before any is awaited
         parts = dict(zip(types, map(local_parts, leaves), strict=True))
         record = self._record(directory, types, parts, args)
         return [future.CommitFutureAwaitingContractedSignals(record, name="digests")]

@@ -75,6 +75,7 @@ def train(config: Config) -> int:
         return 0
     known = facts(plan.dataset)
     given, may_change = flags(plan.config), MAY_CHANGE
+    shared(lambda: checkpoint.available(folder / "checkpoints"))  # or one line
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,

@@ -1,14 +1,18 @@
 """Checkpoints come back bit for bit, whatever happened to the program or the disk."""
 
+import errno
 import gc
 import os
 import random
+import resource
 import select
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +26,14 @@ import pytest
 from games import same
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
-from test_train import run, state_of, values
+from test_train import argv, run, state_of, values
 
-from jaxgan import checkpoint, digests
+from jaxgan import checkpoint, digests, train
 from jaxgan.checkpoint import available, open_checkpoints, restore, save
+from jaxgan.checkpoint_reader import read
 from jaxgan.core import Players, TrainState
 from jaxgan.errors import UsageError
+from jaxgan.storage_errors import raise_unless_damage
 
 
 @flax.struct.dataclass
@@ -354,6 +360,134 @@ def test_what_a_killed_save_left_is_no_checkpoint_and_goes(tmp_path):
     assert not (tmp_path / "2.orbax-checkpoint-tmp").exists()
 
 
+ODD = ["²", "007", "-3", "1_0", "+5", " 5", "٣", "copy_4", "2 (copy)", "\x1b[31m", "x"]
+
+
+def test_other_folders_among_the_checkpoints_are_no_checkpoints(tmp_path):
+    write(tmp_path, [1, 2])
+    for name in ODD:
+        shutil.copytree(tmp_path / "1", tmp_path / name)
+    (tmp_path / "9").write_text("a file")
+    assert available(tmp_path) == [1, 2]
+    assert int(restore(tmp_path, make_state(0))[0].step) == 2
+    write(tmp_path, [3], keep=1)
+    assert available(tmp_path) == [3]
+    assert all((tmp_path / name).is_dir() for name in ODD)
+
+
+@pytest.mark.parametrize("kind", ["file", "broken link", "loop"])
+def test_checkpoints_that_are_no_folder_are_refused(tmp_path, pictures, capsys, kind):
+    place = tmp_path / "run" / "checkpoints"
+    place.parent.mkdir()
+    if kind == "file":
+        place.write_text("")
+    else:
+        place.symlink_to("checkpoints" if kind == "loop" else "/nowhere")
+    for work in (available, lambda folder: write(folder, [1])):
+        with pytest.raises(UsageError, match="checkpoints is not a folder; remove it"):
+            work(place)
+    assert train.main(argv(pictures, tmp_path / "run", 5)) == 2
+    assert "error: " in capsys.readouterr().err
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_pipe_within_a_checkpoint_is_damage_and_hangs_nobody(tmp_path, caplog):
+    write(tmp_path, [1, 2], scores={1: 2.0, 2: 1.0})
+    for file in ("history/metadata", "metrics/metrics"):
+        (tmp_path / "2" / file).unlink()
+        os.mkfifo(tmp_path / "2" / file)
+    for which in ("last", "best"):
+        assert int(restore(tmp_path, make_state(0), which=which)[0].step) == 1
+    assert "checkpoint 2 is damaged: " in caplog.text
+    assert "is not a regular file" in caplog.text
+    write(tmp_path, [3], keep=1)
+
+
+def test_a_score_of_the_wrong_kind_stops_nobody(tmp_path):
+    write(tmp_path, [1, 2], scores={1: 1.0, 2: 2.0})
+    shutil.rmtree(tmp_path / "1/metrics")
+    (tmp_path / "1/metrics").write_text("")
+    (tmp_path / "2/metrics/metrics").unlink()
+    (tmp_path / "2/metrics/metrics").mkdir()
+    write(tmp_path, [3], keep=1)
+    assert available(tmp_path) == [3]
+
+
+@pytest.mark.parametrize(
+    ("which", "found"), [("last", 3), ("best", 3), (2, "no checkpoint 2 in")]
+)
+def test_one_that_training_removes_while_it_is_read_is_not_called_damaged(
+    tmp_path, monkeypatch, caplog, which, found
+):
+    write(tmp_path, [1, 2], scores={1: 5.0, 2: 1.0})
+
+    def removed_meanwhile(path, *given):
+        """Training saves a better one; the removal of this one has only begun."""
+        if path.name == "2":
+            write(tmp_path, [3], keep=3, scores={3: 0.5})
+            shutil.rmtree(path / "state")
+            threading.Timer(0.02, shutil.rmtree, [path]).start()
+        return read(path, *given)
+
+    monkeypatch.setattr(checkpoint, "read", removed_meanwhile)
+    if isinstance(found, int):
+        state, _ = restore(tmp_path, make_state(0), which=which)
+        assert int(state.step) == found
+    else:
+        with pytest.raises(UsageError, match=found):
+            restore(tmp_path, make_state(0), which=which)
+    assert "checkpoint 2 was removed while it was read" in caplog.text
+    assert "damaged" not in caplog.text
+
+
+@contextmanager
+def limited(kind: int, most: int):
+    """This process with a limit of its own."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+def test_too_many_open_files_are_one_line(tmp_path):
+    write(tmp_path, [1])
+    with (
+        limited(resource.RLIMIT_NOFILE, 3),
+        pytest.raises(UsageError, match=r"cannot be read \(Too many open files\)"),
+    ):
+        restore(tmp_path, make_state(0))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(errno.EACCES, "Permission denied"),
+        OSError(errno.EMFILE, "Too many open files"),
+        ValueError("PERMISSION_DENIED: ... [os_error_code='13' source locations=..."),
+        MemoryError(),
+    ],
+)
+def test_what_says_nothing_of_the_content_is_no_damage(tmp_path, error):
+    with pytest.raises(
+        UsageError, match=r"20 in .* \((Permission|Cannot allocate|Too many)"
+    ):
+        raise_unless_damage(tmp_path / "20", error)
+
+
+def test_space_is_asked_for_only_where_it_is_short(tmp_path):
+    message = r"\(File too large\); the last good one \(step 1\) stays; allow larger"
+    write(tmp_path, [1])
+    with (
+        limited(resource.RLIMIT_FSIZE, 200_000),
+        pytest.raises(UsageError, match=message) as caught,
+        open_checkpoints(tmp_path, keep=2) as checkpoints,
+    ):
+        save(checkpoints, noise(2), history={}, config={})
+    assert "free some space" not in str(caught.value)
+
+
 def test_the_wrong_step_lists_the_right_ones(tmp_path):
     write(tmp_path, [10, 20])
     with pytest.raises(UsageError, match=r"no checkpoint 15 in .*; choose of \[10, 20"):
@@ -515,7 +649,7 @@ def test_reads_that_were_given_up_say_nothing_of_their_own(tmp_path, monkeypatch
         left.append(read())  # found after all is over
         raise ValueError("a piece is missing")
 
-    monkeypatch.setattr(checkpoint, "_read", give_up)
+    monkeypatch.setattr(checkpoint, "read", give_up)
     with pytest.raises(UsageError, match="is whole; use another"):
         restore(tmp_path, make_state(0))
     left.clear()

@@ -7,7 +7,7 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "environment", "files", "foreign", "ranges"],
+    ["core", "environment", "files", "foreign", "ranges", "storage_errors"],
     ["arguments"],
     ["spec", "backend", "maintenance", "parsing"],
     [
@@ -20,8 +20,8 @@ LAYERS = [
         "program",
         "digests",
     ],
-    ["cli", "losses", "config", "optimizers", "metrics", "checkpoint", "report"],
-    ["augment"],
+    ["cli", "losses", "config", "optimizers", "metrics", "checkpoint_reader", "report"],
+    ["augment", "checkpoint"],
     ["regularizers", "networks", "tasks", "objective"],
     ["step"],
     ["recipe", "parallel", "request"],
