@@ -4,6 +4,7 @@ import gzip
 import json
 import logging
 import re
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -276,6 +277,26 @@ def test_on_a_cpu_an_operation_lasts_until_its_end_is_told():
         ("hlo_module", "hlo_op", "device_ordinal", "_p", "_c"),
     )
     assert read(data, "jit_call") == [Event("cpu:1", "dot.1", 5, 31)]
+
+
+class Warns:
+    """Data that warn when their events are read, as jaxlib's do once in a process."""
+
+    def __init__(self, text):
+        self.text = text
+
+    @property
+    def planes(self):
+        warnings.warn(self.text, DeprecationWarning, stacklevel=1)
+        return []
+
+
+def test_a_type_without_a_module_ends_no_run_whose_warnings_are_errors():
+    # raised in C++, where nobody catches it: of Python 3.13 on
+    text = "builtin type event_stats has no __module__ attribute"
+    assert read(Warns(text), "jit_call") == []
+    with pytest.raises(DeprecationWarning, match="builtin type another"):
+        read(Warns(text.replace("event_stats", "another")), "jit_call")
 
 
 def test_a_plain_product_is_the_costliest_operation(tmp_path):

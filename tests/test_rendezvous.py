@@ -21,8 +21,11 @@ WHERE = ["10.0.0.1", 1234, "token"]
 """As process 0 gives it to the others."""
 
 
-def met(address, who, wait=20.0, secrets=("", "", "")):
-    """What becomes of several `meet(address, count, number)` at once."""
+def met(address, who, wait=20.0, secrets=("", "", ""), between=lambda: None):
+    """What becomes of several `meet(address, count, number)` at once.
+
+    `between` is called once the first has begun.
+    """
     outcome: dict[int, Any] = {}
 
     def one(place, count, number):
@@ -36,7 +39,9 @@ def met(address, who, wait=20.0, secrets=("", "", "")):
     threads = [
         threading.Thread(target=one, args=(place, *x)) for place, x in enumerate(who)
     ]
-    for thread in threads:
+    threads[0].start()
+    between()
+    for thread in threads[1:]:
         thread.start()
     for thread in threads:
         thread.join(30)
@@ -91,14 +96,9 @@ def test_a_port_in_use():
     assert "process 0 cannot listen there" in told
 
 
-def split_address(address):
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def knock(port, said, until_open=200):
+def knock(port, said):
     """A connection by a stranger, once somebody listens."""
-    for _ in range(until_open):
+    for _ in range(200):
         with contextlib.suppress(OSError):
             there = socket.create_connection(("127.0.0.1", port), 5)
             there.sendall(said)
@@ -114,10 +114,7 @@ def met_beside(strangers, who, **other):
     def come():
         came.extend(knock(port, said) for said in strangers)
 
-    thread = threading.Thread(target=come)
-    thread.start()
-    outcome = met(f"127.0.0.1:{port}", who, **other)
-    thread.join()
+    outcome = met(f"127.0.0.1:{port}", who, between=come, **other)
     for stranger in came:
         stranger.close()
     return outcome
@@ -258,17 +255,7 @@ def test_a_process_that_is_started_again_takes_its_old_place():
         time.sleep(0.3)
         there.close()
 
-    thread = threading.Thread(target=die_young)
-    thread.start()
-    outcome = []
-    first = threading.Thread(
-        target=lambda: outcome.append(met(address, [(3, 0)])), daemon=True
-    )
-    first.start()
-    thread.join()
-    assert met(address, [(3, 1), (3, 2)]) == ["met", "met"]
-    first.join()
-    assert outcome == [["met"]]
+    assert met(address, [(3, 0), (3, 2), (3, 1)], between=die_young) == ["met"] * 3
 
 
 def connect_when_open(port):

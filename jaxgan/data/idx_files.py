@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxgan.data.packages import PACKAGES
 from jaxgan.data.quiet import quietly
-from jaxgan.data.wanted import Search, Unavailable, is_right, put, search_for
+from jaxgan.data.wanted import Search, Unavailable, put, read_right, search_for
 from jaxgan.errors import UsageError, first_line
 
 PROBE_SECONDS = 4.0
@@ -59,8 +59,8 @@ def on_disk(search: Search) -> str:
             _manual(search) / file.name,
             search.downloads / "manual" / file.name,
         )
-        found = [place.read_bytes() for place in places if place.is_file()]
-        right = next((d for d in found if is_right(file, d)), None)
+        found = (read_right(file, place) for place in places)
+        right = next((data for data in found if data is not None), None)
         if right is None:
             file.place.unlink(missing_ok=True)  # TFDS would trust it
             missing.append(file)

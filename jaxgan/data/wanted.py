@@ -51,6 +51,17 @@ def is_right(file: Wanted, data: bytes) -> bool:
     return hashlib.sha256(data).hexdigest() == file.info.checksum
 
 
+def read_right(file: Wanted, place: Path) -> bytes | None:
+    """Returns the content of `place` if it is the file's; None otherwise."""
+    try:
+        if not place.is_file() or place.stat().st_size != file.info.size:
+            return None
+        data = place.read_bytes()
+    except OSError:
+        return None
+    return data if is_right(file, data) else None
+
+
 def put(search: Search, file: Wanted, data: bytes) -> None:
     """Writes a file where TFDS will look for it.
 

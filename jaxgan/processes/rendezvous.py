@@ -95,9 +95,7 @@ def split(place: str) -> tuple[str, int]:
     >>> split("127.0.0.1:1234"), split("[::1]:1234")
     (('127.0.0.1', 1234), ('::1', 1234))
     """
-    found = re.fullmatch(
-        r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", place
-    )
+    found = re.fullmatch(r"(?:\[([\w:.%]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", place)
     host = (found[1] or found[2]) if found else ""
     port = int(found[3]) if found else 0
     if not _is_name(host) or not 0 < port < 2**16:

@@ -1,6 +1,7 @@
 """Reads which operations ran when, from what jax's profiler writes (xplane.pb)."""
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,13 @@ class Event(NamedTuple):
     end: float
 
 
+UNNAMED = "builtin type event_stats has no __module__ attribute"
+"""A warning by Python 3.13 about a type that jaxlib makes when it is first read.
+
+Where warnings are errors, jaxlib ends the process at this one.
+"""
+
+
 def events(path: str | Path, module: str) -> list[Event]:
     """What ran of a module, such as `jit_call`, on all devices of a trace."""
     return read(ProfileData.from_file(str(path)), module)
@@ -27,11 +35,13 @@ def events(path: str | Path, module: str) -> list[Event]:
 def read(data: Any, module: str) -> list[Event]:
     """The same of a `ProfileData`."""
     found: list[Event] = []
-    for plane in data.planes:
-        if plane.name.startswith("/host:CPU"):
-            found += on_host(plane, module)
-        elif plane.name.startswith("/device:"):
-            found += on_device(plane, module)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", UNNAMED, DeprecationWarning)
+        for plane in data.planes:
+            if plane.name.startswith("/host:CPU"):
+                found += on_host(plane, module)
+            elif plane.name.startswith("/device:"):
+                found += on_device(plane, module)
     return found
 
 
