@@ -42,10 +42,17 @@ def fashion_dir(tmp_path_factory: pytest.TempPathFactory, mnist_dir: Path) -> Pa
 
 
 def own_builder(
-    name: str, features: dict[str, Any], examples: list[dict[str, Any]]
+    name: str,
+    features: dict[str, Any],
+    examples: list[dict[str, Any]] | dict[str, list[dict[str, Any]]],
+    supervised_keys: Any = None,
 ) -> Any:
-    """A TFDS builder of a set that TFDS does not know, with the split `train`."""
+    """A TFDS builder of a set that TFDS does not know.
+
+    `examples` are those of each split, or of the split `train`.
+    """
     set_name = name
+    splits = examples if isinstance(examples, dict) else {"train": examples}
 
     class Own(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore
         VERSION = tfds.core.Version("1.0.0")
@@ -54,24 +61,31 @@ def own_builder(
 
         def _info(self) -> tfds.core.DatasetInfo:
             return tfds.core.DatasetInfo(
-                builder=self, features=tfds.features.FeaturesDict(features)
+                builder=self,
+                features=tfds.features.FeaturesDict(features),
+                supervised_keys=supervised_keys,
             )
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
             del dl_manager
-            return {"train": self._generate_examples()}
+            return {split: self._generate_examples(split) for split in splits}
 
-        def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-            yield from enumerate(examples)
+        def _generate_examples(self, split) -> Iterator[tuple[int, dict[str, Any]]]:
+            yield from enumerate(splits[split])
 
     return Own
 
 
 def prepare_own(
-    data_dir: Path, name: str, features: dict[str, Any], examples: list[dict[str, Any]]
+    data_dir: Path,
+    name: str,
+    features: dict[str, Any],
+    examples: list[dict[str, Any]] | dict[str, list[dict[str, Any]]],
+    supervised_keys: Any = None,
 ) -> Any:
     """The builder of such a set, prepared in `data_dir`."""
-    builder = own_builder(name, features, examples)(data_dir=data_dir)
+    made = own_builder(name, features, examples, supervised_keys)
+    builder = made(data_dir=data_dir)
     builder.download_and_prepare(file_format="array_record")
     return builder
 

@@ -41,10 +41,10 @@ def test_names_come_before_order_and_labels_are_found(path):
     first, images = np.zeros((3, 2), np.float32), np.ones((3, 2, 2), np.uint8)
     dataset = load(path, {"first": first, "y": np.array([[2], [0], [2]]), "x": images})
     assert dataset.shape == (2, 2, 1)
-    assert dataset.classes == ("0", "1", "2")
+    assert dataset.classes == ("0", "2")
     labels = dataset.read(np.arange(3))["label"]
     assert labels.dtype == np.int32
-    np.testing.assert_array_equal(labels, [2, 0, 2])
+    np.testing.assert_array_equal(labels, [1, 0, 1])
 
 
 def test_labels_before_the_only_array_are_still_labels(path):
@@ -95,7 +95,10 @@ def test_images_are_framed(path):
             r"'y' is \[3\]; give one label per example, \[2\]",
         ),
         ({"x": np.zeros((2, 4)), "y": np.array([0.5, 1])}, "class numbers 0, 1, 2"),
-        ({"x": np.zeros((2, 4)), "y": np.array([-1, 1])}, "class numbers 0, 1, 2"),
+        ({"x": np.zeros((2, 4)), "y": np.array([1j, 1])}, "class numbers 0, 1, 2"),
+        ({"x": np.zeros((2, 3, 8, 8), np.uint8)}, r"try .transpose\(0, 2, 3, 1\)"),
+        ({"x": np.zeros((64, 48, 3), np.uint8)}, "one picture with 3 channels, or 64"),
+        ({"x": np.zeros((64, 48, 1))}, r"for gray pictures array\[..., None\]"),
         ({"x": np.zeros((2, 4), object)}, "cannot be read as an .npz of plain arrays"),
     ],
 )

@@ -67,21 +67,19 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     return Fields(image, label, mode, size, classes)
 
 
-def _supervised(builder: Any) -> list[str]:
-    """Names of features, in the order of the set's (input, target)."""
-    keys: list[str] = []
+def _supervised(builder: Any) -> list[list[str]]:
+    """Names of features in each part of the set's (input, target), or (both, weight).
 
-    def visit(part: Any) -> None:
+    A dict has lost its order when TFDS has read it back.
+    """
+
+    def names(part: Any) -> list[str]:
         if isinstance(part, str):
-            keys.append(part)
-        elif isinstance(part, dict):
-            visit(list(part.values()))
-        elif isinstance(part, list | tuple):
-            for each in part:
-                visit(each)
+            return [part]
+        parts = part.values() if isinstance(part, dict) else part
+        return [name for each in parts for name in names(each)]
 
-    visit(builder.info.supervised_keys)
-    return keys
+    return [names(part) for part in builder.info.supervised_keys or ()]
 
 
 def _pick(
@@ -89,7 +87,7 @@ def _pick(
     kind: str,
     said: str,
     found: list[str],
-    supervised: list[str],
+    supervised: list[list[str]],
     likely: list[str],
 ) -> str:
     """The feature that is meant.
@@ -99,17 +97,18 @@ def _pick(
       kind: image or label.
       said: the feature that the user chose, empty for none.
       found: all features of the kind.
-      supervised: features that the set names, the first ones first.
+      supervised: features that the set names, by part.
       likely: those of `found` that are meant if nobody says anything.
     """
     if said and said not in found:
         have = f"choose from {', '.join(found)}" if found else f"it has no {kind}s"
         raise UsageError(f"--{kind}_field={printable(said)}: {name}: {have}")
-    named = [key for key in supervised if key in found]
-    usual = [kind] if kind in found else []
-    for keys in ([said] if said else [], named[:1], usual):
-        if keys:
-            return keys[0]
+    named = [[key for key in part if key in found] for part in supervised]
+    hint = next((keys for keys in named if keys), [])
+    if said or len(hint) == 1:
+        return said or hint[0]
+    if kind in found:
+        return kind
     if len(likely) > 1:
         none = ", or none" if kind == "label" else ""
         raise UsageError(

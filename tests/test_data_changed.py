@@ -1,0 +1,213 @@
+"""A run resumes with the data that it began with, wherever they are."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from data_fixtures import png, prepare_own
+from PIL import Image
+from test_train import argv, run
+
+from jaxgan import data, prepare, train, workdir
+from jaxgan.config import MAY_CHANGE, flags, make
+from jaxgan.errors import UsageError
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+
+
+def opened(folder, dataset, **given):
+    """Begins or resumes a run as training does, without its steps."""
+    config = make(dataset=dataset, workdir=str(folder), held_out="none", **given)
+    known = prepare.facts(prepare.load(config)[0])
+    alike = prepare.may_differ(config, known)
+    with workdir.open_workdir(
+        folder, flags(config), may_change=MAY_CHANGE, data=known, alike=alike
+    ):
+        return known
+
+
+def refusal(folder, dataset, **given):
+    with pytest.raises(UsageError) as caught:
+        opened(folder, dataset, **given)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def save(path, pictures=PICTURES, **more):
+    np.savez(path, images=pictures, **more)
+    return f"npz:{path}"
+
+
+def save_files(folder, pictures=PICTURES):
+    folder.mkdir(exist_ok=True)
+    for i, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(folder / f"{i:03}.png")
+    return f"folder:{folder}"
+
+
+def prints(sets):
+    return [data.fingerprint(x) for x in sets]
+
+
+def test_a_fingerprint_tells_sets_apart():
+    labels = np.arange(40) % 3
+    other, turned = PICTURES.copy(), PICTURES[::-1]
+    other[17, 3, 3] ^= 1
+    sets = [
+        data.from_arrays(PICTURES),
+        data.from_arrays(other),
+        data.from_arrays(turned),
+        data.from_arrays(PICTURES[:-1]),
+        data.from_arrays(PICTURES.astype(np.uint16)),
+        data.from_arrays(PICTURES.reshape(40, 4, 16)),
+        data.from_arrays(PICTURES, labels),
+        data.from_arrays(PICTURES, labels[::-1]),
+    ]
+    assert len(set(prints(sets))) == len(sets)
+    assert prints(sets[:1]) == prints([data.from_arrays(PICTURES.copy(order="F"))])
+
+
+def test_fingerprints_of_files_are_of_what_is_stored(tmp_path):
+    name = save_files(tmp_path / "a")
+    whole = data.load(name)
+    first = data.fingerprint(whole)
+    assert data.fingerprint(whole._replace(read=None)) == first  # type: ignore[arg-type]
+    Image.fromarray(255 - PICTURES[7]).save(tmp_path / "a" / "007.png")
+    assert data.fingerprint(data.load(name)) != first
+    examples = [{"image": png(x), "label": 0} for x in PICTURES]
+    features = {
+        "image": tfds.features.Image(shape=(8, 8, 1)),
+        "label": tfds.features.ClassLabel(num_classes=2),
+    }
+    prepare_own(tmp_path / "1", "own", features, examples)
+    prepare_own(tmp_path / "2", "own", features, examples)
+    prepare_own(tmp_path / "3", "own", features, [{**x, "label": 1} for x in examples])
+    sets = [data.load("own", data_dir=str(tmp_path / i)) for i in "123"]
+    one, same, other = prints(sets)
+    assert one == same != other
+    halves = [data.hold_out(x, "20", "train", data.load)[0] for x in sets]
+    assert data.fingerprint(halves[0]) == data.fingerprint(halves[1]) not in (one, None)
+
+
+def test_a_fingerprint_is_cheap_and_of_points_there_is_none():
+    seen = []
+
+    def read(numbers):
+        seen.append(len(numbers))
+        return {"image": np.zeros((len(numbers), 512, 512, 3), np.uint8)}
+
+    one = data.from_arrays(np.zeros((1, 512, 512, 3), np.uint8))
+    data.fingerprint(one._replace(size=10**6, read=read, arrays=None))
+    assert seen == [85]
+    assert data.fingerprint(data.load("ring8")) is None  # computed: rounded elsewhere
+
+
+def test_exchanged_content_of_the_same_shape_is_refused(tmp_path):
+    for name, again in (
+        (save(tmp_path / "a.npz"), lambda: save(tmp_path / "a.npz", 255 - PICTURES)),
+        (
+            save_files(tmp_path / "b"),
+            lambda: save_files(tmp_path / "b", 255 - PICTURES),
+        ),
+    ):
+        folder = tmp_path / f"run-{name.partition(':')[0]}"
+        before = opened(folder, name)["fingerprint"]
+        again()
+        said = refusal(folder, name)
+        assert f'another data: fingerprint is "{before}" there' in said
+        assert "go on with other data by --data_changed=accept" in said
+        after = opened(folder, name, data_changed="accept")["fingerprint"]
+        assert workdir.read_data(folder)["fingerprint"] == after != before
+        opened(folder, name)
+
+
+def test_an_added_file_is_refused_or_accepted(tmp_path, caplog):
+    name, folder = save_files(tmp_path / "a"), tmp_path / "run"
+    opened(folder, name)
+    Image.fromarray(PICTURES[0]).save(tmp_path / "a" / "new.png")
+    said = refusal(folder, name)
+    assert "size is 40 there and 41 here" in said
+    assert "fingerprint" not in said
+    opened(folder, name, data_changed="accept")
+    assert "goes on with other data: size is 40 there and 41 here" in caplog.text
+    assert workdir.read_data(folder)["size"] == 41
+    opened(folder, name)
+
+
+def test_a_place_may_be_written_in_many_ways(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_files(tmp_path / "pics")
+    save(tmp_path / "a.npz")
+    (tmp_path / "link").symlink_to("pics")
+    for kind, path in (("folder", "pics"), ("npz", "a.npz")):
+        folder = tmp_path / f"run-{kind}"
+        opened(folder, f"{kind}:{path}")
+        file = folder / "data.json"
+        kept = json.loads(file.read_text())
+        del kept["fingerprint"]  # as of version 0.1.0: only places can be compared
+        for other in (f"./{path}", f"~/{path}", tmp_path / path, f"link/../{path}"):
+            file.write_text(json.dumps(kept))
+            opened(folder, f"{kind}:{other}")
+            assert workdir.read_config(folder)["dataset"] == f"{kind}:{other}"
+            assert len(workdir.read_data(folder)["fingerprint"]) == 16
+    opened(tmp_path / "run-folder", "folder:pics/")
+    opened(tmp_path / "run-folder", "folder:link")
+
+
+def test_another_place_is_the_same_if_its_examples_are(tmp_path):
+    name, folder = save(tmp_path / "a.npz"), tmp_path / "run"
+    opened(folder, name)
+    shutil.copy(tmp_path / "a.npz", tmp_path / "b.npz")
+    opened(folder, f"npz:{tmp_path / 'b.npz'}")
+    other = save(tmp_path / "c.npz", 255 - PICTURES)
+    said = refusal(folder, other)
+    assert f'b.npz" there and "{other}" here' in said
+    assert "--data_changed=accept" in said
+    opened(folder, other, data_changed="accept")
+    assert workdir.read_config(folder)["dataset"] == other
+
+
+def test_another_shape_is_never_accepted(tmp_path):
+    folder = tmp_path / "run"
+    opened(folder, save(tmp_path / "a.npz"))
+    wide = save(tmp_path / "a.npz", np.zeros((40, 8, 9), np.uint8))
+    said = refusal(folder, wide, data_changed="accept")
+    assert "shape is [8, 8, 1] there and [8, 9, 1] here" in said
+    assert "--data_changed" not in said
+    with pytest.raises(UsageError, match="--data_changed=maybe: choose refuse or acc"):
+        make(data_changed="maybe")
+
+
+def test_a_run_of_0_1_0_resumes_and_gets_a_fingerprint(tmp_path):
+    name, folder = save(tmp_path / "a.npz", targets=np.arange(40) % 2), tmp_path / "run"
+    opened(folder, name)
+    file = folder / "data.json"
+    kept = json.loads(file.read_text())
+    old = {k: v for k, v in kept.items() if k != "fingerprint"} | {"classes": []}
+    file.write_text(json.dumps(old))  # its npz knew of no key like `targets`
+    config = json.loads((folder / "config.json").read_text())
+    new = ("image_field", "label_field", "data_changed")
+    config = {k: v for k, v in config.items() if k not in new}
+    (folder / "config.json").write_text(json.dumps(config))
+    opened(folder, name)
+    assert json.loads(file.read_text()) == kept
+    others = {k: v for k, v in workdir.read_config(folder).items() if k not in new}
+    assert others == config
+    save(tmp_path / "a.npz", PICTURES, targets=np.arange(40) % 4)
+    assert 'classes is ["0", "1"] there' in refusal(folder, name)
+
+
+def test_training_resumes_with_data_that_changed(pictures, tmp_path, capfd):
+    mine = tmp_path / "mine.npz"
+    shutil.copy(pictures, mine)
+    folder = run(mine, tmp_path / "run", 2)
+    with np.load(pictures) as held:
+        np.savez(mine, images=255 - held["images"], labels=held["labels"])
+    assert train.main(argv(mine, folder, 4)) == 2
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if "fingerprint" in x]
+    assert "--data_changed=accept" in line
+    run(mine, folder, 4, data_changed="accept")
+    run(mine, folder, 5)
