@@ -1,8 +1,6 @@
 """Examples that cannot be read: found early, and replaced where that is asked for."""
 
 import logging
-import os
-import sys
 import threading
 import time
 
@@ -13,6 +11,8 @@ from jaxgan.errors import UsageError
 
 LOG = logging.getLogger("jaxgan")
 
+REST = 2
+"""The check in the background rests so many times as long as it reads."""
 IN_A_ROW = 100
 """So many bad examples one after the other are not replaced: the disk may be gone."""
 
@@ -114,7 +114,7 @@ def skipped(dataset: Dataset) -> int:
 
 
 class BackgroundCheck:
-    """Reads each example of a data set once, in a thread of low priority.
+    """Reads each example of a data set once, in a thread that mostly rests.
 
     A bad example is then found soon, and not hours later, when its turn comes.
     """
@@ -131,8 +131,6 @@ class BackgroundCheck:
         self._thread.start()
 
     def _run(self) -> None:
-        if sys.platform == "linux":  # where threads have priorities of their own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         for number in self._numbers:
             begin = time.monotonic()
             try:
@@ -140,8 +138,8 @@ class BackgroundCheck:
             except Exception as error:  # passed on, as the thread has no caller
                 self.failure = error
                 return
-            # Rests as long as it worked, so that training gets the interpreter's lock.
-            if self._ended.wait(time.monotonic() - begin):
+            # A lower priority would make training wait for the interpreter's lock.
+            if self._ended.wait(REST * (time.monotonic() - begin)):
                 return
 
     def join(self) -> None:

@@ -113,7 +113,7 @@ class Walk:
         if not regular and entry.is_symlink():
             os.stat(entry.path)  # raises if it leads nowhere
         if not regular:
-            self.left_out["no regular file"] += 1
+            self.left_out["FIFOs, sockets or devices"] += 1
         elif lower.endswith(self._suffixes):
             self.files.append(Path(entry.path))
         else:
@@ -131,12 +131,6 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
       NoSuchSplit: if there is no such split.
       UsageError: if `path` is no folder, or if folders of splits lie beside others.
     """
-    if not path.exists():
-        raise UsageError(f"{name}: there is no folder {printable(str(path))}")
-    if not path.is_dir():
-        raise UsageError(
-            f"{name}: {printable(str(path))} is not a folder; give the one it lies in"
-        )
     splits = _split_folders(name, path)
     if not splits and split == "train":
         return path, {}
@@ -155,15 +149,22 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
 
 def _split_folders(name: str, path: Path) -> dict[str, Path]:
     known = {alias for row in SPLITS for alias in row}
+    shown = printable(str(path))
     try:
         entries = _entries(path)
+    except FileNotFoundError:
+        raise UsageError(f"{name}: there is no folder {shown}") from None
+    except NotADirectoryError:
+        raise UsageError(
+            f"{name}: {shown} is not a folder; give the one it lies in"
+        ) from None
     except OSError as error:
         raise UsageError(
-            f"{name}: {printable(str(path))} cannot be read ({error.strerror})"
+            f"{name}: {shown} cannot be read ({error.strerror}); make it readable"
         ) from None
-    folders = [Path(entry.path) for entry in entries if _is_data_folder(entry)]
+    folders = [Path(path, e.name) for e in entries if _is_data_folder(e)]
     splits = {f.name.lower(): f for f in folders if f.name.lower() in known}
-    loose = any(entry.name.lower().endswith(suffixes()) for entry in entries)
+    loose = any(e.name.lower().endswith(suffixes()) and e.is_file() for e in entries)
     if not splits or loose:
         return {}
     others = [f for f in folders if f.name.lower() not in known]
@@ -186,7 +187,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _is_data_folder(entry: os.DirEntry[str]) -> bool:
     hidden = entry.name.startswith(".") or entry.name.lower() in NOT_DATA
-    return not hidden and entry.is_dir()
+    try:
+        return not hidden and entry.is_dir()
+    except OSError:  # such as a link to itself; the walk tells
+        return False
 
 
 def log_left_out(walk: Walk) -> None:

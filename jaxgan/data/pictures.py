@@ -102,7 +102,7 @@ def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
         try:
             picture = Image.open(file, formats=formats())
         except UnidentifiedImageError:
-            raise ValueError(f"it is none of {', '.join(formats())}") from None
+            raise ValueError(f"damaged, or none of {', '.join(formats())}") from None
         with picture:
             yield picture
 
