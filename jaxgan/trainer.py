@@ -75,7 +75,8 @@ def train(config: Config) -> int:
         return 0
     known = facts(plan.dataset)
     given, may_change = flags(plan.config), MAY_CHANGE
-    shared(lambda: checkpoint.available(folder / "checkpoints"))  # or one line
+    checkpoints = local_path("--workdir", config.workdir) / "checkpoints"
+    shared(lambda: checkpoint.available(checkpoints))  # or one line, before any write
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,
