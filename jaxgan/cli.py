@@ -6,6 +6,7 @@ import importlib.metadata
 import logging
 import os
 import platform
+import select
 import sys
 import tempfile
 import time
@@ -44,11 +45,12 @@ def run_main(program: Callable[[], int]) -> int:
     try:
         code = program()
     except SystemExit:
-        _flush()
+        if gone := _flush():
+            return gone
         raise
     except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, OSError) and (gone := _flush()):
-            return gone
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return EXIT_PIPE
         code, message = ending(error)
         print_error(message)
     return _flush() or code
@@ -151,7 +153,8 @@ def _begin() -> None:
     for name in ("stdout", "stderr"):  # None where they are closed, as with >&-
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
-    if hasattr(sys.stdout, "reconfigure"):  # names that its encoding does not have
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        # names may hold what the encoding does not have
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
@@ -160,6 +163,16 @@ def _begin() -> None:
     keep_compiled()
     if not chips(os.environ):
         silence_libtpu()
+
+
+def _reader_is_gone() -> bool:
+    """Returns whether stdout is a pipe that nobody reads, as after `| head -1`."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLERR)
+        return bool(poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # Windows has no poll
+        return False
 
 
 def _flush() -> int:

@@ -426,7 +426,9 @@ def _check_numbers(config: Config) -> None:
         if isinstance(value, str):
             continue  # a schedule
         such = f"such as --{name}={max(getattr(Config, name), least)}"
-        if not least <= value < float("inf"):
+        if value == float("inf"):
+            raise UsageError(f"--{name}={value}: must be finite, {such}")
+        if not least <= value:
             raise UsageError(
                 f"--{name}={shown(value)}: must be at least {least}, {such}"
             )

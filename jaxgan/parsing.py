@@ -151,7 +151,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises instead of printing the usage."""
+        bare = re.match(r"argument (--\w+): ignored explicit argument", message)
+        if bare:
+            message = f"{bare[1]} takes no value: write {bare[1]} alone"
         raise UsageError(message)
+
+    def print_help(self, file: Any = None) -> None:
+        """Prints the help; an output that cannot be written raises, as any print."""
+        print(self.format_help(), end="", file=file)
 
     def names(self) -> list[str]:
         """All flags there are."""

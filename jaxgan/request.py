@@ -46,7 +46,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
             f"--checkpoint={said.checkpoint} and --step={said.step} name two "
             "checkpoints: give one of them"
         )
-    which = said.checkpoint or "last"
+    which = "last" if said.checkpoint is None else said.checkpoint
     if which not in ("last", "best"):
         raise UsageError(f"--checkpoint={which}: choose last or best")
     seeds = seeds_of(said.seed)

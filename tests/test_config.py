@@ -1,12 +1,16 @@
 """Flags: defaults, presets, and what is said of bad ones."""
 
 import dataclasses
+import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxgan import config
 from jaxgan.augment import AUGMENTATIONS, STRENGTHS
 from jaxgan.core import UsageError
+from jaxgan.foreign import SAMPLING, TRAINING
 from jaxgan.losses import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.presets import PRESETS
@@ -104,3 +108,129 @@ def test_help_names_all_there_is():
 def test_only_what_extends_or_reports_a_run_may_change():
     assert "steps" in config.MAY_CHANGE
     assert not {"seed", "batch_size", "loss", "networks"} & config.MAY_CHANGE
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--steps=1e4"], "'1e4' is not a whole number, such as 12000"),
+        (["--steps=\u00b2"], "'²' is not a whole number"),
+        (["--seed=\u0663"], "'٣' is not a whole number"),
+        (["--steps=" + "9" * 5_000], "is not a whole number"),
+        (["--steps=2147483648"], "--steps=2147483648: must be at most 2,147,483,647"),
+        (["--batch_size=" + "9" * 30], "must be at most 2,147,483,647"),
+        ([f"--seed={2**63}"], "must be at most 9,223,372,036,854,775,807"),
+        ([f"--seed={2**63 - 4}", "--runs=5"], "--runs=5: the largest seed is"),
+        (["--runs=1000000000000"], "--runs=1000000000000: must be at most 4,096"),
+        (["--samples=1000000"], "--samples=1000000: must be at most 65,536"),
+        (["--meet_seconds=1e300"], "must be at most 1,000,000.0"),
+        (["--num_processes=1000000000000"], "must be at most 65,536"),
+        (["--process_id=-5"], "--process_id=-5: must be at least -1"),
+        (["--max_minutes=1e400"], "--max_minutes=inf: must be finite"),
+        (["--ema_ramp=\u00b2"], "'²' is not a number, such as 0.1"),
+        (["--dry_run=yes"], "--dry_run takes no value: write --dry_run alone"),
+        (["mnist"], "no flag mnist: flags begin with --, such as --dataset=mnist"),
+        (["--" + "a" * 5_000], "...aaaaaaaaaa: see --help"),
+        (["--lr=3"], "no flag --lr: write rates into --g_optimizer and --d_optimizer"),
+        (["--learning-rate=3"], "--d_optimizer='adam(2e-4, b1=0.5)'"),
+        (["--epochs=3"], "no flag --epochs: use --steps=12000"),
+        (["--batch=3"], "no flag --batch: use --batch_size=64"),
+        (["--batch-size=3"], "did you mean --batch_size?"),
+        (["--gpu=0"], "no flag --gpu: use --devices=1"),
+        (["--resume"], "the same command with the same --workdir resumes"),
+        (["--workdir=gs://bucket/run"], "--workdir=gs://bucket/run: only local paths"),
+        (["--data_dir=s3://bucket"], "--data_dir=s3://bucket: only local paths"),
+        (["--workdir=" + "a" * 300], "a file name has at most 255 bytes"),
+    ],
+)
+def test_what_no_run_can_have_is_one_line(argv, message):
+    with pytest.raises(UsageError) as error:
+        config.parse(argv)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_no_advice_is_for_a_flag_that_there_is():
+    flags = {field.name for field in dataclasses.fields(config.Config)}
+    assert not flags & TRAINING.keys()
+    for advice in {*TRAINING.values(), *SAMPLING.values()}:
+        for name in re.findall(r"--(\w+)", advice):
+            assert name in flags | {"out", "n", "label", "checkpoint", "step", "raw"}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"steps": "20"}, "--steps='20': give a whole number, such as steps=12000"),
+        ({"steps": 20.0}, "--steps=20.0: give a whole number"),
+        ({"steps": True}, "--steps=True: give a whole number"),
+        ({"steps": None}, "--steps=None: give a whole number"),
+        ({"steps": 10**5000}, "--steps=a huge number: must be at most"),
+        ({"ema_ramp": "0.1"}, "--ema_ramp='0.1': give a number, such as ema_ramp=0.1"),
+        ({"ema_ramp": 10**400}, "--ema_ramp=inf: must be finite"),
+        ({"ema_half_life": []}, "--ema_half_life=[]: give a number or a schedule"),
+        ({"remat": 1}, "--remat=1: give True or False, such as remat=False"),
+        ({"loss": 5}, "--loss=5: give text, such as loss='relativistic'"),
+        ({"workdir": b"x"}, "--workdir=b'x': give text"),
+        ({"workdir": "a\0b"}, "a path cannot hold a NUL character"),
+        ({"preset": 3}, "--preset=3: give text"),
+        ({"stepz": 20}, "no flag --stepz: did you mean --steps?"),
+    ],
+)
+def test_make_takes_the_types_of_its_fields(said, message):
+    with pytest.raises(UsageError) as error:
+        config.make(**said)
+    assert message in str(error.value)
+
+
+def test_make_converts_what_means_the_same():
+    made = config.make(
+        steps=np.int64(20), ema_ramp=np.float32(0.5), augment_p="0.5", workdir=Path("x")
+    )
+    assert config.flags(made) == config.flags(
+        config.make(steps=20, ema_ramp=0.5, augment_p=0.5, workdir="x")
+    )
+    assert type(made.steps) is int
+    assert type(config.make(ema_ramp=0).ema_ramp) is float
+
+
+def test_home_is_expanded_once(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    made = config.make(workdir="~/run", data_dir="~/sets")
+    assert (made.workdir, made.data_dir) == ("/home/ada/run", "/home/ada/sets")
+    beside = config.make(workdir="./~/run").workdir
+    assert beside == str(Path.cwd() / "~" / "run")
+    assert config.make(workdir=beside).workdir == beside
+
+
+def test_a_data_set_of_a_long_name_has_a_workdir_too():
+    first, second = (
+        config.make(dataset=f"npz:{'some/place/' * 200}{end}.npz").workdir
+        for end in "ab"
+    )
+    assert first != second
+    assert max(len(part) for part in Path(first).parts) < 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"steps": None}, "config.json is damaged: --steps=None: give a whole number"),
+        ({"loss": ["hinge"]}, "config.json is damaged: --loss=['hinge']: give text"),
+    ],
+)
+def test_a_config_file_of_wrong_types(fields, message):
+    with pytest.raises(UsageError) as error:
+        config.saved(fields)
+    assert message in str(error.value)
+
+
+def test_a_config_file_of_another_time_and_place():
+    old = {
+        "loss": "hinge",
+        "workdir": "gs://x",
+        "data_dir": "~nobody-there/x",
+        "new": 1,
+    }
+    assert config.saved(old).loss == "hinge"

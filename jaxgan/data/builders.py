@@ -1,9 +1,9 @@
 """TFDS's builders by name, and what to say where there is none."""
 
 import difflib
+import os
 import re
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from jaxgan.data.quiet import missing_module, needs_module, quietly
@@ -41,9 +41,8 @@ def open_builder(name: str, data_dir: str | None) -> Any:
 def _unknown(name: str, base: str) -> str:
     import tensorflow_datasets as tfds
 
-    local = Path(name)
-    if name and local.exists():
-        kind = "folder" if local.is_dir() else "npz"
+    if os.path.exists(name):
+        kind = "folder" if os.path.isdir(name) else "npz"
         return f"--dataset={name} is a path: did you mean {kind}:{name}?"
     known = tfds.list_builders(with_community_datasets=False)
     near = difflib.get_close_matches(base[:60], known, n=3)

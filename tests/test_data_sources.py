@@ -1,0 +1,72 @@
+"""Names of data sets, and what is said of those that are none."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxgan import data
+from jaxgan.data import sources
+from jaxgan.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./pics", "--dataset=./pics is a path: did you mean folder:./pics?"),
+        ("pics/", "did you mean folder:pics/?"),
+        ("/data/pics", "did you mean folder:/data/pics?"),
+        ("~/pics", "did you mean folder:~/pics?"),
+        ("C:\\pics", "did you mean folder:C:\\pics?"),
+        ("x.npz", "did you mean npz:x.npz?"),
+        ("~/x.NPZ", "did you mean npz:~/x.NPZ?"),
+        ("here", "did you mean folder:here?"),
+        ("fodler:pics", "did you mean folder:pics?"),
+        ("Folder:pics", "did you mean folder:pics?"),
+        ("imagefolder:pics", "did you mean folder:pics?"),
+        ("NPZ:x.npz", "did you mean npz:x.npz?"),
+        ("gs://bucket/x", "--dataset=gs://bucket/x: only local paths"),
+        ("npz:gs://b/x.npz", "npz:gs://b/x.npz: only local paths are supported; use "),
+        ("folder:s3://b/x", "use one such as folder:some/path"),
+        ("npz:" + "a" * 5_000, "a file name has at most 255 bytes"),
+        ("a" * 5_000, "TFDS has no such set"),
+        ("npz:~nobody-of-that-name/x", "there is no such home folder"),
+        ("ring8:4", "--dataset=ring8:4: write --dataset=ring8"),
+        ("stacked_mnist:x", "write --dataset=stacked_mnist"),
+    ],
+)
+def test_names_that_are_none(name, message, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as error:
+        data.load(name)
+    assert message in str(error.value)
+    assert list(tmp_path.iterdir()) == [tmp_path / "here"]
+
+
+def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.savez(tmp_path / "x.npz", images=np.zeros((3, 8, 8), np.uint8))
+    assert data.load("npz:~/x.npz").size == 3
+    with pytest.raises(UsageError, match=f"there is no folder {tmp_path}/pics"):
+        data.load("folder:~/pics")
+    asked = []
+    monkeypatch.setitem(sources.SOURCES, "probe", lambda x: asked.append(x.data_dir))
+    with pytest.raises(AttributeError):  # the probe gives no data
+        data.load("probe", data_dir="~/sets")
+    assert asked == [str(Path(tmp_path, "sets"))]
+
+
+@pytest.mark.parametrize("said", ["\u00b2", "\u0663", "-5", "", "9" * 40])
+def test_a_count_of_held_out_examples_in_other_digits(pictures, said):
+    def load(split):
+        return data.load(f"npz:{pictures}", split=split)
+
+    with pytest.raises(UsageError, match=f"--held_out={said}: give a split, a count"):
+        data.hold_out(load("train"), said, "train", load)
+
+
+@pytest.mark.parametrize("size", ["\u00b2", "\u0663", "8x\u0663", "9" * 50])
+def test_sizes_in_other_digits(pictures, size):
+    with pytest.raises(UsageError, match="is not a size: use 64, or 48x64"):
+        data.load(f"npz:{pictures}", image_size=size)
