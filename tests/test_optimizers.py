@@ -159,7 +159,10 @@ def test_centralized_gradients_have_no_mean():
         ("lion('fast')", "learning_rate is a number or a schedule, not 'fast'"),
         ("lion(1e-3, b1='x')", "b1 is float, not 'x'"),
         ("lion(1e-3, mask=1)", "unexpected keyword argument 'mask'"),
-        ("rprop(linear(1, 0, 2))", "learning_rate is float, not a schedule from 1 to 0"),
+        (
+            "rprop(linear(1, 0, 2))",
+            "learning_rate is float, not a schedule from 1 to 0",
+        ),
         ("adafactor", "missing a required argument: 'learning_rate'"),
         ("adadelta(None)", "learning_rate is a number or a schedule, not None"),
         ("adam(1e-3, eps=linear(1, 0, 2))", "eps is float, not a schedule"),

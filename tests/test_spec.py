@@ -136,7 +136,10 @@ def test_given_keywords_pass_by_factories_that_do_not_take_them():
         ("r1(" + "-" * 3_900 + "1)", "cannot read"),
         ("r1(" + "(" * 1_900 + ")" * 1_900 + ")", "cannot read"),
         ("-" * 3_999, "cannot read"),
-        ("often(2, " * 6 + "pair" + ")" * 6, "more than 5 calls are inside one another"),
+        (
+            "often(2, " * 6 + "pair" + ")" * 6,
+            "more than 5 calls are inside one another",
+        ),
         ("r1(gamma=1, gamma=2)", "'gamma' is given twice"),
         ("r1(1) # |l1", "there are no comments"),
         ("r1(1)|", "cannot read"),
