@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jaxgan.errors import TrainingError, UsageError
+from jaxgan.errors import TrainingError, UsageError, one_line
 from jaxgan.maintenance import chips, notices
 
 
@@ -26,7 +26,7 @@ def guarded(main: Callable[[], int]) -> int:
         return main()
     except (UsageError, TrainingError, KeyboardInterrupt) as error:
         code, message = verdict(error) or (1, "")
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {one_line(message)}", file=sys.stderr)
         return code
 
 

@@ -12,9 +12,12 @@ BASE = {
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
     "plan": ("--topology=local", "--shape=8x8x1", "--networks=small(4)"),
+    "plan --sweep": ("--sweep", "--shape=8x8x1", "--networks=small(4)"),
 }
 """Flags that work; those of a row come after them, and win."""
 
+BIG = str(2**64)
+LONG = "x" * 5_000
 INTEGERS = (
     "accumulate",
     "batch_per_device",
@@ -320,7 +323,9 @@ SAMPLE: list[Row] = [
     ("no run's folder", "--workdir={data}"),
     ("no run's folder", "--workdir={data}/pictures.npz"),
     ("no run's folder", "--workdir={data}/empty"),
-    ("{run}/checkpoints", "--step=99"),
+    ("there is no checkpoint", "--step=99"),
+    ("there is no checkpoint", "--step=-1"),
+    ("there is no checkpoint", f"--step={BIG}"),
     ("damaged", "--workdir={data}/no_json"),
     ("damaged", "--workdir={data}/list"),
     ("data.json", "--workdir={data}/no_data"),
@@ -334,20 +339,13 @@ PLAN: list[Row] = [
     *(("--classes", f"--classes={text}") for text in ("x", "-1", "1.5", "")),
     *(("--examples", f"--examples={text}") for text in ("x", "0", "-1", "1.5", "")),
     *(
-        ("--batch_sizes", "--sweep", f"--batch_sizes={text}")
-        for text in ("x", "0", "-4", "4,", "4,,8", "1.5", "²", "")
-    ),
-    *(
         ("--topology", f"--topology={text}")
         for text in ("v9:4x4", "v5e", "v5e:4", "v5e:4x", "v5e:axb", "x", "v5e:4x4x4x4")
     ),
     ("--topology", "--topology="),
-    ("--topology", "--sweep", "--topologies=v9:4x4"),
-    ("--topology", "--sweep", "--topologies=,"),
     ("no flag --topologyy: did you mean --topology?", "--topologyy=v5e:4x4"),
     ("no flag", "--xyzzy"),
     ("--out", "--out=new.png"),
-    ("--out", "--sweep", "--out=new.jpg"),
     ("--sweep", "--sweep=1"),
     ("--steps", "--steps=five"),
     ("--steps", "--steps=0"),
@@ -359,8 +357,16 @@ PLAN: list[Row] = [
     ("there is no file", "--shape=", "--dataset=npz:nothing.npz"),
 ]
 
-BIG = str(2**64)
-LONG = "x" * 5_000
+SWEEP: list[Row] = [
+    *(
+        ("--batch_sizes", f"--batch_sizes={text}")
+        for text in ("x", "0", "-4", "4,", "4,,8", "1.5", "²", "")
+    ),
+    ("--topology", "--topologies=v9:4x4"),
+    ("--topology", "--topologies=,"),
+    ("--out", "--out=new.jpg"),
+]
+
 PENDING: list[tuple[str, str, Row]] = [
     *(
         ("cli", "train", row)
@@ -416,10 +422,7 @@ PENDING: list[tuple[str, str, Row]] = [
             ("--label", "--label=1"),
             ("--seed", f"--seed={BIG}"),
             ("--seed", "--seed=0-1000000000000"),
-            ("--seed", "--seed=1-"),
             ("--n", f"--n={BIG}"),
-            ("--step", "--step=-1"),
-            ("--step", f"--step={BIG}"),
             ("--out", "--out={data}/folder.png"),
             ("--out", "--out=/proc/x.png"),
             ("--out", f"--out={LONG}.png"),
@@ -440,12 +443,12 @@ PENDING: list[tuple[str, str, Row]] = [
             ("--json", "--json={data}"),
             ("--json", "--json=nowhere/x.json"),
             ("--json", "--json=gs://b/x.json"),
-            ("--out", "--sweep", "--out=nowhere/x.png"),
             ("--shape", "--shape=99999999x99999999x1"),
             ("--classes", f"--classes={BIG}"),
             ("--examples", f"--examples={BIG}"),
         )
     ),
+    ("cli", "plan --sweep", ("--out", "--out=nowhere/x.png")),
     *(
         ("procs", "train", row)
         for row in (
@@ -464,6 +467,11 @@ PENDING: list[tuple[str, str, Row]] = [
 
 ROWS = [
     (program, row)
-    for program, rows in (("train", TRAIN), ("sample", SAMPLE), ("plan", PLAN))
+    for program, rows in (
+        ("train", TRAIN),
+        ("sample", SAMPLE),
+        ("plan", PLAN),
+        ("plan --sweep", SWEEP),
+    )
     for row in rows
 ]

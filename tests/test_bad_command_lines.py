@@ -59,7 +59,7 @@ def refuse(forks: Forks, data: Path, run: Path, cwd: Path, program: str, row: Ro
         for flag in (*BASE[program], *flags)
     ]
     before = tree(cwd, data, run)
-    outcome = forks.run(program, argv, cwd)
+    outcome = forks.run(program.split()[0], argv, cwd)
     assert_refused(outcome, word)
     assert tree(cwd, data, run) == before
 
