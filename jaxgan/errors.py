@@ -1,6 +1,10 @@
 """The two errors that end a program with one line, and the text of such lines."""
 
+import re
 from typing import Any
+
+LONGEST_WORD = 255
+"""Characters of a word in a message; no name of a file has more."""
 
 
 class UsageError(ValueError):
@@ -49,3 +53,16 @@ def short_repr(value: Any, longest: int = 80) -> str:
     """
     text = repr(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def one_line(text: str) -> str:
+    r"""A message as one line of a terminal: escaped, and with long words cut.
+
+    >>> one_line("no flag --\nx" + "y" * 300 + ": see --help")[-17:]
+    'yy...: see --help'
+    """
+
+    def cut(word: re.Match) -> str:
+        return f"{word[0][:60]}..."
+
+    return re.sub(rf"\w{{{LONGEST_WORD + 1},}}", cut, printable(text))

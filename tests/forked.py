@@ -6,6 +6,7 @@ process forks before any backend exists, so that each child makes its own.
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import stat
@@ -91,7 +92,7 @@ def assert_refused(outcome: Outcome, *words: str, code: int = 2) -> None:
     assert line.isprintable(), ascii(line)
     assert len(line) < 1200, line
     for word in words:
-        assert word in line
+        assert word in line, line
 
 
 def _serve() -> None:
@@ -118,6 +119,7 @@ def _child(main: Any, request: dict[str, Any], out: int, err: int) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
+        logging.root.handlers.clear()  # a library's, made while it was imported
         os.chdir(request["cwd"])
         os.environ["HOME"] = request["cwd"]
         for name, value in request.get("env", {}).items():

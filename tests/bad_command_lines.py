@@ -1,0 +1,477 @@
+"""The table of bad command lines, program by program."""
+
+BASE = {
+    "train": (
+        "--dataset=npz:{data}/pictures.npz",
+        "--networks=small(4)",
+        "--batch_size=8",
+        "--steps=2",
+        "--held_out=none",
+        "--devices=1",
+        "--workdir=run",
+    ),
+    "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
+    "plan": ("--topology=local", "--shape=8x8x1", "--networks=small(4)"),
+    "plan --sweep": ("--sweep", "--shape=8x8x1", "--networks=small(4)"),
+}
+"""Flags that work; those of a row come after them, and win."""
+
+BIG = str(2**64)
+LONG = "x" * 5_000
+INTEGERS = (
+    "accumulate",
+    "batch_per_device",
+    "batch_size",
+    "d_updates",
+    "devices",
+    "keep",
+    "log_every",
+    "num_processes",
+    "process_id",
+    "profile",
+    "rollbacks",
+    "runs",
+    "sample_every",
+    "samples",
+    "save_every",
+    "score_samples",
+    "seed",
+    "steps",
+    "steps_per_call",
+)
+FLOATS = ("ema_ramp", "max_minutes", "meet_seconds")
+SCHEDULED = ("augment_p", "ema_half_life")
+POSITIVE = {
+    "accumulate",
+    "batch_size",
+    "d_updates",
+    "keep",
+    "log_every",
+    "runs",
+    "sample_every",
+    "samples",
+    "save_every",
+    "score_samples",
+    "steps",
+}
+"""Of the integers, those that are at least 1."""
+
+Row = tuple[str, ...]
+"""A word of the error, then flags."""
+
+
+def numbers() -> list[Row]:
+    """Every flag with a number, with what is no number for it."""
+    rows = []
+    for name in INTEGERS:
+        texts = ["x", "1.5", "", "²", "1e3", "0x10", "nan"]
+        low = "0" if name in POSITIVE else "-5"
+        texts += [low, "-1"] if name != "process_id" else []
+        rows += [(f"--{name}", f"--{name}={text}") for text in texts]
+    for name in FLOATS:
+        texts = ("x", "nan", "inf", "-inf", "-1", "", "²", "1e400", "1j")
+        rows += [(f"--{name}", f"--{name}={text}") for text in texts]
+    for name in SCHEDULED:
+        texts = ("nan", "inf", "-1", "1e400", "linear(0, -1, 9)", "linear(0, 1, 0)")
+        more = ("linear(0, 1)", "r1", "flip", "linear(1,", "1|2", "", "cosine")
+        for text in (*texts, *more):
+            rows.append((f"--{name}", "--augment=flip", f"--{name}={text}"))
+    return rows
+
+
+def texts() -> list[Row]:
+    """Every flag that is a recipe, with what is none."""
+    bad = {
+        "loss": """
+            hing hinge('x') hinge(1) hinge|hinge hinge|minimax r1 hinge( 1 None
+            minimax(1) minimax(smooth=-0.1) minimax(smooth_fake=1.5) minimax(nan)
+            least_squares(1e400) least_squares(b=1j) least_squares(True) lambda:1
+        """,
+        "task": """
+            generat generate(0) generate(-4) generate(2.5) generate(1e400)
+            generate(latents='x') generate(latents=1) conditional(0) codes(0)
+            codes(categories=1) codes(categories=-1) codes(continuous=-1)
+            codes(categories=0,continuous=0) generate(99999999999999999999)
+            generate(dim=4,dim=5) generate|codes generate(64
+        """,
+        "networks": """
+            smal small(0) small(-4) small(2.5) small('x') small(True) small(1e400)
+            small(4)|small(4) small(width=4,depth=2) small(shape=(1,1,1))
+            mlp((0,),(5,)) mlp((5,),(-5,)) mlp(5,5) mlp('ab','cd') mlp((5.5,),(5,))
+            mlp(dropout=1) mlp(dropout=1.5) mlp(dropout=-0.1)
+            mlp(g_activation='rellu') mlp(d_activation=2) dcgan(0) dcgan(dropout=1.5)
+            dcgan(4,-1) residual(0) residual(-8) residual(20) residual(8,0)
+            residual(8,101) residual(8,-2) residual(99999999999999999999)
+            small(remat=True)
+        """,
+        "d_terms": """
+            r3 r1(-1) r1(1e400) r1(-1e400) r1(1e39) r1(1j) r1('x') r1(None) r1(True)
+            r1(1,2) r1(gamma=1,gamma=2) r1(weight=1) r1(nan) r1(inf) r1(**{})
+            r1(*(1,)) r1|r1(2) r1| |r1 r1||r2 r1(1)# r1(1 r1('a r1(²) r1(f'{1}')
+            r1((x:=1)) r1.x r1(lambda:1) r1(a.b) r1[0] r1(1)(2) r1(flip) r1(r2)
+            r1(cosine(1,2,0)) r1(cosine(1,2)) r1(linear(1,-1,9)) r1(linear(-1,1,9))
+            r1(warmup(-1,9)) r1(linear(1,2,-3)) r1(linear(1,2,2.5))
+            r1(linear('a',1,9)) r1(linear(1e400,1,9)) r1(linear(linear(1,2,3),1,9))
+            r1(linear(1,2,9**9)) r2(-1) approximate_r1(sigma=0)
+            approximate_r1(sigma=-1) approximate_r2(-1) gradient_penalty(-1)
+            gradient_penalty(one_sided=2) dragan(-1) dragan(sigma=-1) lecam(-1)
+            lecam(decay=1) lecam(decay=-0.1) lecam(decay=2) consistency(-1)
+            consistency(fake=-1) consistency(by=1) consistency(by='x')
+            consistency(by=r1) consistency(by=flip(1)) consistency(by=linear(0,1,9))
+            orthogonal(-1) auxiliary_classifier(-1) every(0,r1) every(-3,r1)
+            every(2.5,r1) every(2,3) every(2) every(r1,2) every(2,r3)
+            every(99999999999999999999,r1)
+        """,
+        "g_terms": """
+            feature_matching(-1) path_length(-1) path_length(decay=1) orthogonal('x')
+            feature_matching(1e400) mutual_information(-1) every(0,path_length)
+        """,
+        "augment": """
+            blur translation(2) translation(-0.1) cutout(1.5) cutout(-1) noise(-1)
+            noise(1e400) geometric(2) geometric(affine=-1) ada_color(hue=3) flip(1)
+            rotate90('x') color(1) flip|flip flip| flip|r1 1 flip(
+        """,
+        "g_optimizer": """
+            adamm adam adam(-1) adam(1e400) adam('x') adam(1e-3,b1=1)
+            adam(1e-3,b1=-0.5) adam(1e-3,b2=2) adam(1e-3,eps=-1) adam(True)
+            adam(linear(1,-1,9)) adam(1e-3,b2=linear(0.9,1,9)) adam(1,2,3,4,5,6)
+            adam(1e-3)|adam(1e-3) adamw(1e-3,weight_decay=-1) rmsprop(-1)
+            rmsprop(1e-3,decay=1) sgd(-1) sgd(1,momentum=1) sgd(1,momentum=-1)
+            clip_weights(0.1) clip_weights(-1) sgd(1)|clip_weights(0)
+            sgd(1)|clip_weights(-1) sgd(1)|clip_by_global_norm(0)
+            sgd(1)|clip_by_global_norm(-1) lion(-1) lion(1,b1=1)
+            lion(1,weight_decay=-1) rprop(linear(1,0,2)) radam(1,threshold=1)
+            adafactor adafactor(1,momentum=2) adagrad(1,eps=-1) adan(1,b3=1)
+            lars(1,trust_coefficient=0) rprop(1,eta_plus=0) yogi(1,b2=1) zero_nans
+            centralize sgd(1)|clip(0) sgd(1)|clip('a') momentum(1)
+        """,
+        "d_optimizer": """
+            adamm adam(-1) adam(1e-3,b1=2) sgd(1e400) sgd( 1 r1
+        """,
+        "discriminator_wrap": """
+            packk pack(0) pack(-1) pack(2.5) spectral_norm(0) spectral_norm(-1)
+            spectral_norm(101) minibatch_std(1) classifier(-1) projection(4)
+            projection(classes=4) pack|pack pack(
+        """,
+        "generator_wrap": """
+            embed(-1) embed(2.5) spectral_norm(0) embedd embed(
+        """,
+        "augment_p": """
+            ada(2) ada(-1) ada(1) ada(images=0) ada(images=-5) ada(relative=2)
+        """,
+    }
+    rows = []
+    for name, all_texts in bad.items():
+        more = ("--augment=flip",) if name == "augment_p" else ()
+        rows += [(f"--{name}", *more, f"--{name}={text}") for text in all_texts.split()]
+    for text in (
+        "r1|" * 3_000 + "r2",
+        "r1|" * 1_300 + "r2",
+        "r1(" + "-" * 20_000 + "1)",
+        "r1(" + "-" * 3_900 + "1)",
+        "(" * 3_000,
+        "r1(" + "[" * 3_000,
+        "every(2," * 30 + "r1" + ")" * 30,
+        "x" * 5_000,
+        "x" * 3_000,
+        "r1(" + "x" * 3_000 + "=1)",
+        "r1(" + "9" * 3_000 + ")",
+        "r1(\x1b[31m)",
+        "\x1b[31m",
+        "r1(\udcff)",
+        "r1(\n1",
+    ):
+        rows.append(("--d_terms", f"--d_terms={text}"))
+    return rows
+
+
+TRAIN: list[Row] = [
+    *numbers(),
+    *texts(),
+    # Flags that there are not.
+    ("no flag --stepz: did you mean --steps?", "--stepz=5"),
+    ("no flag --xyzzy", "--xyzzy"),
+    ("no flag", "--step=5"),
+    ("no flag", "--st=5"),
+    ("no flag", "--Steps=5"),
+    ("no flag", "--steps5"),
+    ("no flag", "---steps=5"),
+    ("no flag", "--=5"),
+    ("no flag", "-x"),
+    ("no flag", "-steps=5"),
+    ("no flag", "--batch-size=8"),
+    ("no flag", "--checkpoint=best"),
+    ("no flag", "--topology=v5e:4x4"),
+    ("no flag", "pictures"),
+    ("no flag", "steps=5"),
+    ("no flag", "--steps=5", "6"),
+    ("expected one argument", "--steps"),
+    ("expected one argument", "--dataset"),
+    ("expected one argument", "--workdir", "--dry_run"),
+    ("--dry_run", "--dry_run=yes"),
+    ("--remat", "--remat=1"),
+    ("--shard_state", "--shard_state=no"),
+    # Choices.
+    ("--preset: no preset 'dcgen': did you mean 'dcgan'?", "--preset=dcgen"),
+    ("--preset", "--preset="),
+    ("--on_collapse", "--on_collapse=explode"),
+    ("--on_collapse", "--on_collapse="),
+    ("--g_latents", "--g_latents=other"),
+    ("--precision", "--precision=float16"),
+    ("--precision", "--precision=bfloat16"),
+    ("--input", "--input=disk"),
+    ("--parallel", "--parallel=vmap"),
+    ("--crop", "--crop=round"),
+    ("--crop", "--crop=0"),
+    ("--crop", "--crop=-4"),
+    ("--crop", "--crop=4x"),
+    ("--crop", "--crop=9x9x9"),
+    ("--image_size", "--image_size=0"),
+    ("--image_size", "--image_size=-8"),
+    ("--image_size", "--image_size=8x"),
+    ("--image_size", "--image_size=8x8x3"),
+    ("--image_size", "--image_size=big"),
+    ("--image_size", "--image_size=8.5"),
+    ("--held_out", "--held_out=16"),
+    ("--held_out", "--held_out=99"),
+    ("--split", "--split=test"),
+    ("--split", "--split=train[:50%]"),
+    ("--split", "--split="),
+    # Data.
+    ("there is no file", "--dataset=npz:nothing.npz"),
+    ("names no path", "--dataset=npz:"),
+    ("names no path", "--dataset=folder:"),
+    ("there is no folder", "--dataset=folder:nothing"),
+    ("not a folder", "--dataset=folder:{data}/pictures.npz"),
+    ("no file", "--dataset=npz:{data}"),
+    ("cannot be read", "--dataset=npz:{data}/text.npz"),
+    ("holds no pictures", "--dataset=folder:{data}/empty"),
+    ("--image_size", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--image_size=8"),
+    ("--crop", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--crop=none"),
+    ("--split", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--split=validation"),
+    ("small", "--dataset=ring8", "--networks=small(4)"),
+    ("dcgan", "--dataset=grid25", "--networks=dcgan(4)"),
+    ("residual", "--dataset=grid25", "--networks=residual(8)"),
+    ("--dataset", "--dataset=npz:{data}/plain.npz", "--task=conditional(4)"),
+    ("labels", "--dataset=npz:{data}/plain.npz", "--generator_wrap=embed"),
+    ("labels", "--dataset=npz:{data}/plain.npz", "--discriminator_wrap=projection"),
+    # Workdirs.
+    ("is a file", "--workdir={data}/pictures.npz"),
+    ("is a file", "--workdir={data}/pictures.npz/run"),
+    ("cannot be written", "--workdir=/proc/run"),
+    ("cannot be written", "--workdir=/sys/run"),
+    ("another config", "--workdir={run}"),
+    ("no config.json", "--workdir={data}/no_config"),
+    # Batches, devices, runs and processes.
+    ("--batch_size=17", "--batch_size=17"),
+    ("does not divide over 3 devices", "--devices=3"),
+    ("--devices=99", "--devices=99"),
+    ("--accumulate=3", "--accumulate=3"),
+    ("--accumulate=16", "--accumulate=16"),
+    ("--batch_size", "--accumulate=2", "--devices=8"),
+    ("--batch_size=8 x 3 updates", "--d_updates=3"),
+    ("--steps_per_call=3", "--steps_per_call=3"),
+    ("--on_collapse=rollback", "--runs=2", "--on_collapse=rollback"),
+    ("--runs=3", "--runs=3", "--devices=2"),
+    ("--shard_state", "--runs=2", "--shard_state"),
+    ("approximate_r1", "--precision=mixed", "--d_terms=approximate_r1"),
+    ("--discriminator_wrap=classifier", "--d_terms=mutual_information", "--task=codes"),
+    ("--task=conditional", "--d_terms=auxiliary_classifier"),
+    ("--task=codes", "--d_terms=mutual_information"),
+    ("pack(3) takes 3 examples", "--discriminator_wrap=pack(3)"),
+    ("minibatch_std(3) takes 3", "--discriminator_wrap=minibatch_std(3)"),
+    ("--generator_wrap=embed", "--discriminator_wrap=embed"),
+    ("--discriminator_wrap=pack", "--generator_wrap=pack"),
+    ("reads no label", "--d_terms=auxiliary_classifier", "--task=conditional"),
+    ("--generator_wrap=embed", "--task=conditional"),
+    ("--num_processes", "--coordinator=localhost:1234"),
+    ("--coordinator", "--coordinator=localhost"),
+    ("--coordinator", "--coordinator=localhost:x", "--num_processes=2"),
+    ("--process_id", "--coordinator=localhost:1234", "--num_processes=2"),
+    (
+        "--process_id",
+        "--coordinator=localhost:1234",
+        "--num_processes=2",
+        "--process_id=2",
+    ),
+]
+
+SAMPLE: list[Row] = [
+    *(("--n", f"--n={text}") for text in ("x", "0", "-1", "1.5", "", "nan", "²")),
+    *(("--run", f"--run={text}") for text in ("x", "-1", "1", "99", "1.5", "")),
+    *(("--step", f"--step={text}") for text in ("x", "1.5", "", "²", "nan")),
+    *(
+        ("--seed", f"--seed={text}")
+        for text in ("x", "", ",", "-1", "1.5", "1,,2", "5-2", "1-2-3", "nan", "²")
+    ),
+    ("no flag --seeds: did you mean --seed?", "--seeds=1"),
+    ("no flag", "--xyzzy"),
+    ("no flag", "--steps=20"),
+    ("no flag", "samples.png"),
+    ("expected one argument", "--out"),
+    ("--raw", "--raw=yes"),
+    ("--interpolate", "--interpolate=1"),
+    ("--checkpoint", "--checkpoint=first"),
+    ("--checkpoint", "--checkpoint="),
+    ("--out", "--out=new.jpg"),
+    ("--out", "--out=new"),
+    ("--out", "--out="),
+    ("--out", "--out=nowhere/new.png"),
+    ("--out", "--out={data}/pictures.npz/new.png"),
+    ("--workdir", "--workdir="),
+    ("no run's folder", "--workdir=nothing"),
+    ("no run's folder", "--workdir={data}"),
+    ("no run's folder", "--workdir={data}/pictures.npz"),
+    ("no run's folder", "--workdir={data}/empty"),
+    ("there is no checkpoint", "--step=99"),
+    ("there is no checkpoint", "--step=-1"),
+    ("there is no checkpoint", f"--step={BIG}"),
+    ("damaged", "--workdir={data}/no_json"),
+    ("damaged", "--workdir={data}/list"),
+    ("data.json", "--workdir={data}/no_data"),
+]
+
+PLAN: list[Row] = [
+    *(
+        ("--shape", f"--shape={text}")
+        for text in ("8x8", "0x8x1", "8x8x1x1", "x", "-8", "8X8X1", "8.5", "²", "8x8x0")
+    ),
+    *(("--classes", f"--classes={text}") for text in ("x", "-1", "1.5", "")),
+    *(("--examples", f"--examples={text}") for text in ("x", "0", "-1", "1.5", "")),
+    *(
+        ("--topology", f"--topology={text}")
+        for text in ("v9:4x4", "v5e", "v5e:4", "v5e:4x", "v5e:axb", "x", "v5e:4x4x4x4")
+    ),
+    ("--topology", "--topology="),
+    ("no flag --topologyy: did you mean --topology?", "--topologyy=v5e:4x4"),
+    ("no flag", "--xyzzy"),
+    ("--out", "--out=new.png"),
+    ("--sweep", "--sweep=1"),
+    ("--steps", "--steps=five"),
+    ("--steps", "--steps=0"),
+    ("--d_terms", "--d_terms=r1(-1)"),
+    ("--networks", "--networks=small(0)"),
+    ("--g_optimizer", "--g_optimizer=adam(-1)"),
+    ("--loss", "--loss=hing"),
+    ("--preset", "--preset=dcgen"),
+    ("there is no file", "--shape=", "--dataset=npz:nothing.npz"),
+]
+
+SWEEP: list[Row] = [
+    *(
+        ("--batch_sizes", f"--batch_sizes={text}")
+        for text in ("x", "0", "-4", "4,", "4,,8", "1.5", "²", "")
+    ),
+    ("--topology", "--topologies=v9:4x4"),
+    ("--topology", "--topologies=,"),
+    ("--out", "--out=new.jpg"),
+]
+
+PENDING: list[tuple[str, str, Row]] = [
+    *(
+        ("cli", "train", row)
+        for row in (
+            *(
+                ("--workdir", f"--workdir={x}")
+                for x in ("gs://b/run", "s3://b", "a\0b")
+            ),
+            *(("--workdir", f"--workdir={x}") for x in ("~nobody_here/x", LONG)),
+            *(
+                ("--data_dir", f"--data_dir={x}")
+                for x in ("gs://b/x", "~nobody_here/x")
+            ),
+            *(("gs://", f"--dataset={x}:gs://b/x") for x in ("npz", "folder")),
+            ("~nobody_here", "--dataset=npz:~nobody_here/x.npz"),
+            ("~nobody_here", "--dataset=folder:~nobody_here/x"),
+            ("did you mean folder:", "--dataset={data}/empty"),
+            ("did you mean npz:", "--dataset={data}/pictures.npz"),
+            ("--g_optimizer", "--lr=1e-3"),
+            ("--seed", f"--seed={BIG}"),
+            ("--steps", f"--steps={BIG}"),
+            ("--samples", f"--samples={BIG}"),
+            ("--score_samples", f"--score_samples={BIG}"),
+            ("--runs", f"--runs={BIG}"),
+            ("--d_updates", f"--d_updates={BIG}"),
+            ("--batch_size", f"--batch_size={BIG}"),
+            ("--held_out", "--held_out=²"),
+            ("--held_out", "--held_out=-5"),
+            ("--held_out", "--held_out="),
+            ("--steps", f"--steps={'9' * 5000}"),
+            ("--steps", f"--steps={LONG}"),
+            ("--preset", f"--preset={LONG}"),
+            ("--on_collapse", f"--on_collapse={LONG}"),
+            ("--precision", f"--precision={LONG}"),
+            ("--crop", f"--crop={LONG}"),
+            ("--image_size", f"--image_size={LONG}"),
+            ("--split", f"--split={LONG}"),
+            ("--dataset", f"--dataset=npz:{LONG}"),
+            ("no flag", f"--{LONG}=1"),
+            ("--preset", "--preset=\x1b[31m"),
+            ("--on_collapse", "--on_collapse=\x1b[31m"),
+            ("--crop", "--crop=\x1b[31m"),
+            ("--split", "--split=\x1b[31m"),
+            ("npz:", "--dataset=npz:\x1b[31m.npz"),
+            ("folder:", "--dataset=folder:a\nb"),
+            ("no flag", "--\x1b[31m=1"),
+            ("no flag", "\x1b[31m"),
+        )
+    ),
+    *(
+        ("cli", "sample", row)
+        for row in (
+            ("--label", "--label=1"),
+            ("--seed", f"--seed={BIG}"),
+            ("--seed", "--seed=0-1000000000000"),
+            ("--n", f"--n={BIG}"),
+            ("--out", "--out={data}/folder.png"),
+            ("--out", "--out=/proc/x.png"),
+            ("--out", f"--out={LONG}.png"),
+            ("--out", "--out=gs://b/x.png"),
+            ("--out", "--out=~nobody_here/x.png"),
+            ("--workdir", "--workdir=gs://b/x"),
+            ("--workdir", "--workdir=~nobody_here/x"),
+            ("config.json", "--workdir={data}/null"),
+            ("config.json", "--workdir={data}/wrong"),
+            ("data.json", "--workdir={data}/no_keys"),
+            ("no checkpoint", "--workdir={data}/no_checkpoint"),
+        )
+    ),
+    *(
+        ("cli", "plan", row)
+        for row in (
+            ("--json", "--json=/proc/x.json"),
+            ("--json", "--json={data}"),
+            ("--json", "--json=nowhere/x.json"),
+            ("--json", "--json=gs://b/x.json"),
+            ("--shape", "--shape=99999999x99999999x1"),
+            ("--classes", f"--classes={BIG}"),
+            ("--examples", f"--examples={BIG}"),
+        )
+    ),
+    ("cli", "plan --sweep", ("--out", "--out=nowhere/x.png")),
+    *(
+        ("procs", "train", row)
+        for row in (
+            ("--process_id", "--process_id=-2"),
+            ("--coordinator", "--num_processes=2"),
+            ("--coordinator", "--process_id=0"),
+            ("--coordinator", "--coordinator=localhost:99999", "--num_processes=2"),
+            ("--coordinator", "--coordinator=localhost:-1", "--num_processes=2"),
+            ("--coordinator", "--coordinator=localhost:²", "--num_processes=2"),
+            ("--coordinator", f"--coordinator={LONG}:1", "--num_processes=2"),
+            ("--coordinator", "--coordinator=\x1b[31m:1", "--num_processes=2"),
+        )
+    ),
+]
+"""(who works on it, program, row): refused in another way today."""
+
+ROWS = [
+    (program, row)
+    for program, rows in (
+        ("train", TRAIN),
+        ("sample", SAMPLE),
+        ("plan", PLAN),
+        ("plan --sweep", SWEEP),
+    )
+    for row in rows
+]
