@@ -3,9 +3,10 @@
 As https://cloud.google.com/compute/docs/metadata/getting-live-migration-notice has it.
 """
 
+import http.client
 import os
+import re
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ QUIET = {"maintenance-event": "NONE", "preempted": "FALSE"}
 
 SECONDS = 10.0
 """Between two looks; notices come at least 30 s ahead."""
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens URLs without a proxy, which would tell of its own machine."""
 
 
 def chips(environment: Mapping[str, str], devices: str = "/dev") -> bool:
@@ -56,13 +60,18 @@ def notices(
 
 
 def _says(host: str, name: str, quiet: str) -> bool:
-    """Whether the metadata have something other to say than that all is quiet."""
+    """Whether the metadata have something other to say than that all is quiet.
+
+    Metadata are words in capitals; whoever else answers at that name, such as the login
+    page of a network, tells nothing of this machine.
+    """
     request = urllib.request.Request(
         f"http://{host}/computeMetadata/v1/instance/{name}",
         headers={"Metadata-Flavor": "Google"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=5.0) as answer:
-            return answer.read().decode().strip() != quiet
-    except (OSError, urllib.error.URLError, ValueError):
+        with DIRECT.open(request, timeout=5.0) as answer:
+            said = answer.read(256).decode().strip()
+    except (OSError, ValueError, http.client.HTTPException):
         return False  # not of Google Cloud, or not to be had now
+    return said != quiet and re.fullmatch("[A-Z_]{1,100}", said) is not None

@@ -194,10 +194,10 @@ sys.exit(guarded(main))
 """
 
 
-def started(seconds, address, count):
+def started(seconds, address, count, **other):
     """Real processes that know of one another through jax, and only wait."""
     flags = [f"--coordinator={address}", f"--num_processes={count}"]
-    flags += ["--heartbeat_seconds=4"]
+    flags += [f"--{name}={value}" for name, value in other.items()]
     return [
         subprocess.Popen(
             [sys.executable, "-c", ALL, str(seconds), *flags, f"--process_id={i}"],
@@ -225,14 +225,16 @@ def has(host):
 
 def test_one_process_with_a_coordinator_ends_well():
     host = "::1" if has("::1") else "127.0.0.1"
-    [alone] = started(0, free_address(host), 1)
+    [alone] = started(
+        0, free_address(host), 1, heartbeat_seconds=1e300, meet_seconds=1e300
+    )
     out, err = alone.communicate(timeout=120)
     assert (alone.returncode, out) == (0, "together\n"), err
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_stopped_process_ends_the_others_before_jax_does(stopped):
-    both = started(100, free_address("127.0.0.1"), 2)
+    both = started(100, free_address("127.0.0.1"), 2, heartbeat_seconds=4)
     for process in both:
         assert process.stdout
         assert process.stdout.readline() == "together\n"

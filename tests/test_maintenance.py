@@ -1,5 +1,6 @@
 """A machine's own word that it is about to end."""
 
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -56,6 +57,36 @@ def test_no_answer_and_no_such_name_are_no_notice(machine):
         with notices(place, 0.05) as told:
             time.sleep(0.2)
             assert not told()
+
+
+@pytest.mark.parametrize(
+    "value", ["<html>Please log in</html>", "", "none", "\xff", "A" * 5000]
+)
+def test_another_server_at_that_name_is_not_believed(machine, value):
+    host, says = machine
+    says["preempted"] = value
+    with notices(host, 0.05) as told:
+        time.sleep(0.3)
+        assert not told()
+
+
+def test_a_server_that_speaks_no_http_is_not_believed():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with notices(f"127.0.0.1:{listener.getsockname()[1]}", 0.05) as told:
+            for _ in range(3):
+                with listener.accept()[0] as there:
+                    there.recv(4096)
+                    there.sendall(b"what?\n")
+        assert not told()
+
+
+def test_a_proxy_is_not_asked(machine, monkeypatch):
+    host, says = machine
+    monkeypatch.setenv("http_proxy", f"http://{host}")
+    says["preempted"] = "TRUE"
+    with notices("127.0.0.1:9", 0.05) as told:
+        time.sleep(0.3)
+        assert not told()
 
 
 def test_machines_without_chips_are_not_asked(tmp_path):

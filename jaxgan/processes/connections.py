@@ -19,7 +19,7 @@ T = TypeVar("T")
 LONGEST = 16_384
 """Bytes in one message at most."""
 
-GREETING_SECONDS = 5.0
+GREETING_SECONDS = 20.0
 """How long a new connection may take to send its first message."""
 
 MOST_GREETED = 256

@@ -29,7 +29,7 @@ from jaxgan.processes.connections import (
 log = logging.getLogger("jaxgan")
 
 PATIENCE = 5.0
-"""Seconds to wait before it says so."""
+"""Seconds to wait for a first answer, and before it says so."""
 
 SECRET = "JAXGAN_TOKEN"
 """The environment variable that holds the secret of a run."""
@@ -241,16 +241,16 @@ def _report_to(meeting: Meeting, ends: float) -> Any:
 
 def _answered(meeting: Meeting, seconds: float) -> dict[str, Any]:
     """Returns process 0's answer; raises OSError for none, or for one by another."""
-    other = connect(meeting.host, meeting.port, min(seconds, 5.0))
+    other = connect(meeting.host, meeting.port, min(seconds, PATIENCE))
     with contextlib.closing(other):
-        patience = min(seconds + 1.0, GREETING_SECONDS)
+        patience = min(seconds + 1.0, PATIENCE)
         challenge = other.receive(patience).get("challenge")
         nonce = secrets.token_hex()
         count, number = meeting.count, meeting.number
         own = proof(meeting.secret, challenge, nonce, count, number)
         hello = {"count": count, "number": number, "nonce": nonce, "proof": own}
         other.send(hello)
-        answer = other.receive(seconds + GREETING_SECONDS)
+        answer = other.receive(seconds + PATIENCE)
     if "refused" in answer:
         raise ConnectionError(f"it has another {SECRET}: give all the same, or none")
     problem, where = answer.get("problem"), answer.get("where")

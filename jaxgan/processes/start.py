@@ -21,6 +21,9 @@ from jaxgan.processes.rendezvous import SECRET, listen_at, meet, split
 
 log = logging.getLogger("jaxgan")
 
+LONGEST = 10_000_000
+"""Seconds; what waits, here and in jax, takes no number of any size."""
+
 
 @contextlib.contextmanager
 def together(config: Config) -> Iterator[None]:
@@ -64,7 +67,7 @@ def start(config: Config) -> Lifeline | None:
         )
     count, number = config.num_processes, config.process_id
     host, _ = split(config.coordinator)
-    lifeline, where = Lifeline(number, silence=config.heartbeat_seconds), None
+    lifeline, where = _lifeline(number, config), None
     if number == 0:
         listener = listen_at(host, 0, f"--coordinator={config.coordinator}")
         where = lifeline.listen(listener, host)
@@ -83,6 +86,10 @@ def start(config: Config) -> Lifeline | None:
         process_id=number,
     )
     return lifeline
+
+
+def _lifeline(number: int, config: Config) -> Lifeline:
+    return Lifeline(number, silence=min(config.heartbeat_seconds, LONGEST))
 
 
 def is_loopback(host: str) -> bool:
@@ -130,8 +137,8 @@ def _initialised(config: Config, **where: Any) -> Any:
     jax.config.update("jax_enable_preemption_service", False)
     # jax ends a process with a dump of its stack: the lifeline notices silence before,
     # jax after half of its time at the earliest
-    heartbeat = max(100, math.ceil(3 * config.heartbeat_seconds))
-    patience = max(300, math.ceil(config.meet_seconds))
+    heartbeat = max(100, math.ceil(min(3 * config.heartbeat_seconds, LONGEST)))
+    patience = max(300, math.ceil(min(config.meet_seconds, LONGEST)))
     try:
         jax.distributed.initialize(
             **where,
@@ -154,7 +161,7 @@ def _connected(jax: Any, config: Config) -> Lifeline | None:
         return None
     from jaxgan.agreement import shared
 
-    lifeline = Lifeline(number, silence=config.heartbeat_seconds)
+    lifeline = _lifeline(number, config)
     where = shared(lambda: _listening(lifeline, socket.gethostname()))
     if where is None:
         return None
