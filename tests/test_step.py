@@ -159,7 +159,7 @@ def test_the_running_mean_follows_its_half_life():
 
 def test_the_half_life_is_at_most_its_share_of_the_images_seen():
     # step 2 of 8 images: 24 are seen and half of that is 12, so 0.5^(8 / 12) stays
-    chosen = config("batch_norm", ema_half_life=1000.0, ema_ramp=0.5)
+    chosen = config("k", d_updates=1, ema_half_life=1000.0, ema_ramp=0.5)
     built, state = game(chosen)
     state = state.replace(step=jnp.asarray(2, jnp.int32))
     after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
