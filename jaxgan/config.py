@@ -140,7 +140,7 @@ class Config:
         "fresh",
         "game",
         "latents of the generator's update: fresh, or the same that the discriminator "
-        "saw last, as tutorials have it, which saves a pass",
+        "saw last, as some tutorials have it, which saves a pass",
     )
 
     batch_size: int = flag(64, "optimisation", "examples per update, over all devices")

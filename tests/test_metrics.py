@@ -70,3 +70,17 @@ def test_small_and_narrow_images_have_a_distance():
     for shape in ((4, 4, 1), (5, 40, 3), (28, 9, 4)):
         a, b = normal(0, 8, *shape), normal(1, 8, *shape)
         assert np.isfinite(swd.distance(a, b, KEY))
+
+
+def test_patches_of_both_sides_are_scaled_by_the_real_ones():
+    # one mean and one deviation, of all channels of the real patches; 8x8 has one level
+    real = normal(0, 12, 8, 8, 3) * jnp.array([0.1, 1.0, 2.0]) + 0.5
+    fake = 3 * normal(1, 12, 8, 8, 3) - 1
+    place, axes = jax.random.split(jax.random.fold_in(KEY, 0))
+    a, b = (np.asarray(swd.patches(x, place), np.float64) for x in (real, fake))
+    a, b = ((x - a.mean()) / a.std() for x in (a, b))
+    of_patches = swd.sliced_wasserstein(jnp.asarray(a), jnp.asarray(b), axes)
+    flat = [x.reshape(12, -1) for x in (real, fake)]
+    whole = swd.sliced_wasserstein(*flat, jax.random.fold_in(KEY, 1))
+    got = swd.image_distance(real, fake, KEY)
+    np.testing.assert_allclose(got, (of_patches + whole) / 2, rtol=1e-4)

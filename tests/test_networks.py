@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from jaxgan import recipe
 from jaxgan.config import make
@@ -112,6 +113,64 @@ def test_vectors_go_to_mlp_only():
             NETWORKS[name](shape=(2,))
     with pytest.raises(UsageError, match="did you mean 'relu'"):
         NETWORKS["mlp"](g_activation="rellu", shape=(2,))
+
+
+BOUNDS = {
+    "pytorch": lambda inputs, outputs: inputs**-0.5,
+    "glorot_uniform": lambda inputs, outputs: (6 / (inputs + outputs)) ** 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "init"), [("mlp-small", "pytorch"), ("goodfellow", "glorot_uniform")]
+)
+def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, init):
+    built = recipe.build(make(preset=preset), (28, 28, 1))
+    params = jax.jit(built.init)(jax.random.key(0)).params
+    for player in params:
+        for own in player.values():
+            bound = BOUNDS[init](*own["kernel"].shape)
+            groups = [own["kernel"]] + [own["bias"]] * (init == "pytorch")
+            for x in groups:
+                test = scipy.stats.kstest(np.ravel(x) / bound, "uniform", (-1, 2))
+                assert test.pvalue > 1e-3
+            if init != "pytorch":
+                np.testing.assert_array_equal(own["bias"], 0)
+
+
+def test_the_default_initialization_is_flaxs():
+    x = jnp.ones((2, 400))
+    nets = NETWORKS["mlp"]((300,), (300,), shape=(28, 28, 1))
+    own: Any = nets.generator.init(jax.random.key(0), x, train=False)["params"]
+    np.testing.assert_allclose(own["Dense_0"]["kernel"].std(), 400**-0.5, rtol=0.02)
+    np.testing.assert_array_equal(own["Dense_0"]["bias"], 0)
+    said = NETWORKS["mlp"]((300,), (300,), init="lecun_normal", shape=(28, 28, 1))
+    chex.assert_trees_all_equal(
+        own, said.generator.init(jax.random.key(0), x, train=False)["params"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "shape", "linear"),
+    [
+        ("auto", (4, 4, 1), False),
+        ("auto", (2,), True),
+        ("tanh", (2,), False),
+        ("linear", (4, 4, 1), True),
+    ],
+)
+def test_outputs_of_the_perceptron(output, shape, linear):
+    net = NETWORKS["mlp"]((8,), (8,), output=output, shape=shape).generator
+    z = 100 * jax.random.normal(jax.random.key(1), (5, 3))
+    x: Any = net.init_with_output(jax.random.key(0), z, train=False)[0]
+    assert (float(jnp.abs(x).max()) > 1) == linear
+
+
+def test_what_a_perceptron_cannot_be():
+    with pytest.raises(UsageError, match="no initialization 'torch': did you mean"):
+        NETWORKS["mlp"](init="torch", shape=(2,))
+    with pytest.raises(UsageError, match=r"no output 'sigmoid'.*auto, linear, tanh"):
+        NETWORKS["mlp"](output="sigmoid", shape=(2,))
 
 
 def test_dropout_drops_its_rate_and_keeps_the_mean():

@@ -87,6 +87,25 @@ def test_d_sees_what_is_augmented_and_penalties_are_of_what_is_not():
     assert float(memory["augment"]) == 0.75
 
 
+def test_real_and_fake_of_an_example_are_augmented_by_one_key():
+    # each example is multiplied by a number of its key: D(x) = 4 u, D(G(z)) = 8 u
+    def apply(keys, x, p):
+        return x * jax.vmap(jax.random.uniform)(keys)[:, None, None, None]
+
+    drawn = times(1.0)._replace(apply=apply)
+
+    def term(s: LossInputs):
+        assert isinstance(s.real.logits, jax.Array)
+        again = s.critic(s.samples.real).logits
+        distances = jnp.abs(s.fake.logits - 2 * s.real.logits) + jnp.abs(
+            again - s.real.logits
+        )
+        return distances.max() + 1e3 * (s.real.logits.std() == 0)
+
+    (value, _), _ = evaluate("discriminator", {"x": stateless(term)}, drawn)
+    assert float(value) < 1e-6
+
+
 def test_gradients_reach_g_through_the_augmentation():
     # d/db of sum over 4 entries of 2 (z + b) is 8
     terms = {"loss": stateless(lambda s: jnp.mean(s.fake.logits))}
@@ -149,6 +168,43 @@ def test_four_parts_of_sixteen_are_sixty_four(flags, devices):
     # sums in another order, and Adam divides small gradients by small numbers
     whole, parts = trained(1, devices, **flags), trained(4, devices, **flags)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4), whole, parts)
+
+
+REMEMBERED = {
+    "lecam": {"d_terms": "lecam(1, decay=0.5)"},
+    "spectral": {"discriminator_wrap": "spectral_norm"},
+    "ada": {"augment": "flip", "augment_p": "ada(-0.9, images=80)"},
+}
+
+
+@pytest.mark.parametrize("flags", REMEMBERED.values(), ids=REMEMBERED)
+def test_what_is_remembered_moves_once_an_update_however_many_parts(flags):
+    given = {"networks": "mlp((16,), (16,))", "loss": "hinge", "d_terms": "", **flags}
+    found = []
+    for parts in (1, 4):
+        chosen = config("small", accumulate=parts, batch_size=16, **given)
+        built = recipe.build(chosen, SHAPE)
+        state = jax.jit(built.init)(KEY)
+        for i in range(2):
+            state, _ = jax.jit(built.step)(state, batches(chosen, i), KEY)
+        found.append((state.stats, state.term_state))
+    assert jax.tree.leaves(found[0])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
+
+
+def test_running_statistics_decay_once_an_update_however_many_parts():
+    # the mean over parts is that over the batch; a variance is that of a part
+    found = []
+    for parts in (1, 4):
+        chosen = config("batch_norm", accumulate=parts, batch_size=16)
+        built = recipe.build(chosen, SHAPE)
+        state = jax.jit(built.init)(KEY)
+        state, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+        found.append(state.stats.generator["batch_stats"]["BatchNorm_0"])
+    whole, parted = found
+    np.testing.assert_allclose(parted["mean"], whole["mean"], atol=1e-7)
+    assert np.all(parted["var"] > 0.99)  # 0.99 + 0.01 * variance, from 1 on
+    assert np.all(parted["var"] <= whole["var"] + 1e-6)
 
 
 def test_parts_are_looped_over_where_loops_are_fast():

@@ -52,6 +52,13 @@ def test_rmsprop_is_torchs():
     np.testing.assert_allclose(steps("rmsprop(0.01)"), [0.9, -2.1], rtol=1e-5)
 
 
+def test_rmsprops_eps_stands_outside_the_root():
+    # g = 1e-6: v = 1e-14, step = rate * 1e-6 / (1e-7 + 1e-8); inside it were 1e-2 rate
+    tiny = {"w": jnp.array([1e-6, -1e-6])}
+    got = steps("rmsprop(0.11)", grads=tiny)
+    np.testing.assert_allclose(got, [1 - 1.0, -2 + 1.0], rtol=1e-5)
+
+
 def test_decoupled_decay():
     got = steps("adamw(0.1, weight_decay=0.5)")
     np.testing.assert_allclose(got, [0.9 - 0.05, -2.1 + 0.1], rtol=1e-5)
@@ -63,6 +70,27 @@ def test_gradients_are_cut_before_and_weights_after():
     np.testing.assert_allclose(got, [1 - 0.6, -2 - 0.8], rtol=1e-6)
     got = steps("sgd(0.1)|clip_weights(0.5)")
     np.testing.assert_allclose(got, [0.5, -0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("bound", [0.01, 0.05, 0.1, 1 / 3, 3.0])
+def test_no_clipped_weight_is_outside_by_a_rounding_error(bound):
+    # compared in float64: 0.05 in float32 is above 0.05
+    key, other = jax.random.split(jax.random.key(0))
+    w: Any = bound * jax.random.uniform(key, (100_000,), minval=-1.5, maxval=1.5)
+    updates = {"w": bound * jax.random.normal(other, w.shape)}
+    tx = chain(f"sgd(1.0)|clip_weights({bound})")
+
+    @jax.jit
+    def step(w):
+        changes, _ = tx.update(updates, tx.init({"w": w}), {"w": w})
+        return optax.apply_updates({"w": w}, changes)["w"]
+
+    clipped, free = np.asarray(step(w), np.float64), np.asarray(w - updates["w"])
+    inside = abs(free) < bound * (1 - 1e-6)
+    assert 0.2 < inside.mean() < 0.8
+    assert abs(clipped).max() <= bound
+    np.testing.assert_array_equal(clipped[inside], free[inside])
+    np.testing.assert_allclose(abs(clipped[~inside]), bound, rtol=1e-6)
 
 
 def test_rates_may_be_schedules():
@@ -176,14 +204,20 @@ def test_what_no_optimizer_takes(text, message):
     assert message in str(error.value)
 
 
-def adam_by_hand(rates, b1s, b2s, decay=0.0, eps=1e-8):
-    """Kingma and Ba's algorithm 1 with a value of each number per step, in float64."""
+def adam_by_hand(rates, b1s, b2s, decay=0.0, eps=1e-8, hat=False):
+    """Kingma and Ba's algorithm 1 with a value of each number per step, in float64.
+
+    `hat` puts eps beside the root of v before its bias is corrected: the end of their
+    section 2, and Keras.
+    """
     w, m, v = np.array([1.0, -2.0]), np.zeros(2), np.zeros(2)
     for t, (rate, b1, b2) in enumerate(zip(rates, b1s, b2s, strict=True), start=1):
         g = GRAD / t
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
         m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
-        w = w - rate * (m_hat / (np.sqrt(v_hat) + eps) + decay * w)
+        root = np.sqrt(1 - b2**t)
+        below = (np.sqrt(v) + eps) / root if hat else np.sqrt(v_hat) + eps
+        w = w - rate * (m_hat / below + decay * w)
     return w
 
 
@@ -203,6 +237,20 @@ def adam_by_hand(rates, b1s, b2s, decay=0.0, eps=1e-8):
             [0.5, 0.6, 0.7, 0.8, 0.9],
             [0.9] * 5,
             {"eps": 0.01},
+        ),
+        (
+            "adam(0.1, eps=0.5, eps_hat=True)",
+            [0.1] * 5,
+            [0.9] * 5,
+            [0.999] * 5,
+            {"eps": 0.5, "hat": True},
+        ),
+        (
+            "adam(linear(0.1, 0.3, 4), b2=linear(0.9, 0.98, 2), eps=0.5, eps_hat=True)",
+            [0.1, 0.15, 0.2, 0.25, 0.3],
+            [0.9] * 5,
+            [0.9, 0.94, 0.98, 0.98, 0.98],
+            {"eps": 0.5, "hat": True},
         ),
         (
             "adamw(0.1, b2=linear(0.9, 0.98, 2), weight_decay=0.5, eps=0.1)",
@@ -227,6 +275,7 @@ def test_adams_moments_may_be_schedules(text, rates, b1s, b2s, options):
 
 
 def test_plain_numbers_keep_adams_plain_state():
-    states = chain("adam(0.1)").init(PARAMS), chain("adam(0.1, b2=0.9)").init(PARAMS)
+    texts = "adam(0.1)", "adam(0.1, b2=0.9)", "adam(0.1, eps=1e-7, eps_hat=True)"
+    states = [chain(text).init(PARAMS) for text in texts]
     assert len({str(jax.tree.structure(state)) for state in states}) == 1
     assert "hyperparams" not in str(jax.tree.structure(states[0]))

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from critics import FAKE, REAL, linear_critic, value
 from games import images
 
 from jaxgan import recipe
@@ -30,6 +31,19 @@ def test_every_preset_takes_finite_steps(name):
         assert np.isfinite(list(metrics.values())).all(), metrics
     terms = {f"discriminator/{term}" for term in built.terms.discriminator}
     assert terms <= set(metrics)
+
+
+def test_the_default_recipe_is_r3gans():
+    # D(x) = 3 x + 4 y on x = (1, 1) and 0: softplus(-7); R1 = R2 = 25 / 2
+    terms = recipe.terms_of(make(), None)
+    assert list(terms.discriminator) == ["loss", "r1", "r2"]
+    assert list(terms.generator) == ["loss"]
+    values = [value(t, linear_critic, REAL, FAKE) for t in terms.discriminator.values()]
+    np.testing.assert_allclose(values, [np.log1p(np.exp(-7)), 12.5, 12.5], rtol=1e-5)
+    moved = terms.generator["loss"]
+    np.testing.assert_allclose(
+        value(moved, linear_critic, REAL, FAKE), np.log1p(np.exp(7)), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

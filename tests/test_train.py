@@ -141,6 +141,42 @@ def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
     assert sorted(p.name for p in finished.rglob("*")) == before
 
 
+def test_every_seed_has_keys_of_its_own():
+    from jaxgan.trainer import keys_of
+
+    def data(*given):
+        return [tuple(jax.random.key_data(key).tolist()) for key in keys_of(*given)]
+
+    assert data(3) == data(3)
+    every = [*data(0), *data(1), *data(2**31), *data(1, 1)[:2], *data(1, 2)[:2]]
+    assert len(set(every)) == len(every)
+    assert data(1, 1)[2] == data(1)[2]  # of the gallery, also after a rollback
+
+
+def test_a_run_of_version_0_1_0_goes_on_as_it_began(pictures, tmp_path, capsys, caplog):
+    """Its preset's flags are those of its config.json; other differences are none."""
+    own = {"preset": "mlp-small", "task": "generate(100)", "workdir": tmp_path}
+    begun = {
+        "g_latents": "same",
+        "networks": "mlp((256,), (256,), d_activation='relu')",
+    }
+
+    def ends(steps, **more):
+        said = {**TINY, "dataset": f"npz:{pictures}", **own, **more, "steps": steps}
+        del said["networks"]  # TINY's
+        said |= {"networks": more["networks"]} if "networks" in more else {}
+        return train.main([f"--{name}={value}" for name, value in said.items()])
+
+    assert ends(2, **begun) == 0
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert ends(4) == 0
+    assert "as in version 0.1.0: --g_latents=same --networks=" in caplog.text
+    assert json.loads((tmp_path / "config.json").read_text()) == {**config, "steps": 4}
+    assert [line["step"] for line in lines(tmp_path)][-1] == 4
+    assert ends(5, g_latents="same") == 2
+    assert "networks is" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

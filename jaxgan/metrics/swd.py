@@ -45,9 +45,10 @@ def ascending(x: jax.Array) -> jax.Array:
 
 
 def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array:
-    """Random 7x7 patches as vectors, `[n * per_image, 49 C]`.
+    """Random square patches as vectors, `[n * per_image, s * s * C]`.
 
-    The places depend on the key alone, so two sets of one size are cut alike.
+    s is 7, or the shorter side of smaller images. The places depend on the key alone,
+    so two sets of one size are cut alike.
     """
     n, height, width, channels = images.shape
     size = min(PATCH, height, width)
@@ -63,9 +64,11 @@ def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array
 
 
 def pyramid(images: jax.Array) -> list[jax.Array]:
-    """The Laplacian pyramid by 2x2 means, from the finest level to the coarsest.
+    """A Laplacian pyramid, from the finest level to the coarsest.
 
-    Levels are halved while both sides stay at least 14 pixels.
+    Levels are halved while both sides stay at least 14 pixels, by the linear filter of
+    `jax.image.resize`: a triangle, [1, 3, 3, 1] / 8 along each axis where a side is
+    even. A level is what enlarging the next one linearly leaves out.
     """
     levels = []
     while min(images.shape[1:3]) >= 2 * PATCH * 2:
@@ -80,9 +83,11 @@ def pyramid(images: jax.Array) -> list[jax.Array]:
 def image_distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Array:
     """Sliced Wasserstein distance of patches, after https://arxiv.org/abs/1710.10196.
 
-    Per level of a Laplacian pyramid: 7x7 patches at random places, each channel
-    shifted and scaled by the real patches' mean and deviation; to this the distance of
-    whole images of the coarsest level is added. The mean over these is returned, `[]`.
+    Per level of a Laplacian pyramid: the distance of 7x7 patches at random places.
+    Those of both sides are shifted and scaled by two numbers, the mean and deviation of
+    all entries of the real patches (not one pair per channel, as in the paper). With
+    these counts the distance of the whole images of the coarsest level, which are not
+    scaled. The mean over all of them is returned, `[]`.
 
     Args:
       real: `[n, H, W, C]` in [-1, 1].

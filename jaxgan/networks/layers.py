@@ -101,10 +101,11 @@ class Dropout(nn.Module):
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over the batch of all devices, https://arxiv.org/abs/1502.03167.
+    """Batch normalization over the batch of all devices, https://arxiv.org/abs/1502.03167.
 
-    The defaults are those of Keras: momentum 0.99, epsilon 1e-3. Unlike `nn.BatchNorm`
-    it leaves XLA free to see that two passes over the same samples are one.
+    Of a batch taken in parts, over one part. The defaults are those of Keras: momentum
+    0.99, epsilon 1e-3. Unlike `nn.BatchNorm` it leaves XLA free to see that two passes
+    over the same samples are one.
     """
 
     axis_name: str | None = None

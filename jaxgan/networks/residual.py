@@ -213,8 +213,8 @@ def pair(
     Args:
       width: channels, the same at all resolutions up to 64 pixels; a multiple of 8.
       blocks: at each resolution, in each player.
-      shape: of one image, `(H, W, C)`; halved until its shorter side has 4 to 7 pixels,
-        what does not go into that is cut out of the next larger size.
+      shape: of one image, `(H, W, C)`; halved at least once, until its shorter side has
+        7 pixels or fewer; other sizes are cut out of the next larger one that fits.
       axis_name: unused, nothing here depends on the batch.
       remat: compute each block again for gradients instead of keeping what is in it.
 
