@@ -14,7 +14,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxgan.errors import TrainingError, UsageError, first_line, printable
+from jaxgan.errors import (
+    TrainingError,
+    UsageError,
+    first_line,
+    one_line,
+    printable,
+)
 from jaxgan.maintenance import chips
 from jaxgan.program import cache_folder, keep_compiled, silence_libtpu
 
@@ -88,7 +94,7 @@ def foreseen(error: BaseException) -> bool:
 
 def print_error(message: str) -> None:
     """Prints an error as one line that holds nothing a terminal would act on."""
-    line = printable(message)
+    line = one_line(message)
     if len(line) > LONGEST:
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     with contextlib.suppress(OSError):  # a terminal that is gone
