@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, recipe, report, runs, workdir
+from jaxgan import checkpoint, memory, recipe, report, runs, workdir
 from jaxgan.config import saved
 from jaxgan.core import Batch, Tree
 from jaxgan.errors import UsageError
@@ -22,6 +22,7 @@ from jaxgan.spec import unknown
 log = logging.getLogger("jaxgan")
 
 
+@memory.explained("use a smaller --n, and several seeds such as --seed=0-9")
 def sample(request: Request) -> int:
     """Draws what was asked for and writes it; returns the exit code.
 
@@ -57,6 +58,7 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, dict]:
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
+    memory.check_sampling(part, request.n, tuple(facts["shape"]))
     folder = Path(request.workdir) / "checkpoints"
     found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
     log.info("checkpoint of step %d", int(found["step"]))
