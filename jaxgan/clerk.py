@@ -84,6 +84,7 @@ def settle(waiting: Waiting, clerk: Clerk) -> None:
 
     Of several runs, one that is not finite stands still; the watch tells of it.
     """
+    jax.block_until_ready([metrics for _, metrics in waiting])  # raises what failed
     waiting[:] = [
         (first, jax.device_get(parallel.local(metrics))) for first, metrics in waiting
     ]

@@ -5,10 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, parallel, runs
-from jaxgan.prepare import Plan, seeds_of
+from jaxgan.core import Tree
+from jaxgan.prepare import Plan, seeds_of, shapes
 
 
 @contextmanager
@@ -106,3 +108,41 @@ def step_of(plan: Plan) -> Callable:
         return plan.game.step(state, data.normalise(batches), key)
 
     return runs.standing(step) if plan.config.runs > 1 else step
+
+
+def argument_shapes(plan: Plan, count: int) -> tuple[Tree, Tree, parallel.Feed, Tree]:
+    """Shapes of state and key, the feed, and shapes of what it passes to `count` steps.
+
+    No example is put on a device, nor decoded if they are streamed.
+    """
+    config = plan.config
+    keys = jax.eval_shape(lambda: [jax.random.key(i) for i in range(config.runs)])
+    state = shapes(plan)
+    if config.runs > 1:
+        keys = [jax.eval_shape(lambda x: jnp.stack(x), keys)]
+    made: list[parallel.Feed] = []
+
+    def passed():
+        made.append(feed_of(plan, 0))
+        return made[0].at(0, count)
+
+    if plan.resident:
+        given = jax.eval_shape(passed)
+    else:
+        made.append(feed_of(plan, 0))
+        given = _streamed_shapes(plan, count)
+    return state, keys[0], made[0], given
+
+
+def _streamed_shapes(plan: Plan, count: int) -> Tree:
+    """Shapes of the batches of `count` steps that come from the host."""
+    config, dataset, parts = plan.config, plan.dataset, plan.layout.parts
+    batch = (config.batch_size,)
+    if plan.layout.axis:
+        batch = (parts, config.batch_size // parts)
+    lead = (count, config.d_updates, *batch)
+    lead = (config.runs, *lead) if config.runs > 1 else lead
+    shapes = {"image": jax.ShapeDtypeStruct((*lead, *dataset.shape), dataset.dtype)}
+    if dataset.classes:
+        shapes["label"] = jax.ShapeDtypeStruct(lead, np.int32)
+    return shapes

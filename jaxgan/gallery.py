@@ -84,5 +84,6 @@ def draw_many(
     done = []
     for part in places.reshape(-1, at_once):
         examples = {name: np.asarray(x)[part % len(x)] for name, x in batch.items()}
-        done.append(np.asarray(draw(variables, examples, keys[jnp.asarray(part % n)])))
+        drawn = draw(variables, examples, keys[jnp.asarray(part % n)])
+        done.append(np.asarray(jax.block_until_ready(drawn)))  # raises what failed
     return np.concatenate(done)[:n]

@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from jaxgan import data, parallel, recipe, workdir
+import jax
+
+from jaxgan import data, parallel, recipe, runs, workdir
 from jaxgan.config import Config
-from jaxgan.core import Device
+from jaxgan.core import Device, TrainState
 from jaxgan.errors import UsageError
 
 log = logging.getLogger("jaxgan")
@@ -148,6 +150,13 @@ def spread(config: Config, devices: list[Device]) -> list[Device]:
 def seeds_of(config: Config) -> range:
     """The seeds that are trained, one for each run."""
     return range(config.seed, config.seed + config.runs)
+
+
+def shapes(plan: Plan) -> TrainState:
+    """The shapes of a state, or of the states of several runs in one."""
+    one = jax.eval_shape(plan.game.init, jax.random.key(0))
+    count = plan.config.runs
+    return jax.eval_shape(runs.stack, [one] * count) if count > 1 else one
 
 
 def facts(dataset: data.Dataset) -> dict[str, Any]:

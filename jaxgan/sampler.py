@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, recipe, runs, sample_files, workdir
+from jaxgan import checkpoint, memory, recipe, runs, sample_files, workdir
 from jaxgan.config import saved
 from jaxgan.core import Batch, Tree
 from jaxgan.errors import UsageError
@@ -26,6 +26,7 @@ DTYPES = (np.uint8, np.uint16, np.float32)
 """Of data, as `data.Dataset` has them."""
 
 
+@memory.explained("use a smaller --n, and several seeds such as --seed=0-9")
 def sample(request: Request) -> int:
     """Draws what was asked for and writes it; returns the exit code.
 
@@ -103,6 +104,7 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, Facts]:
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
+    memory.check_sampling(part, request.n, tuple(facts["shape"]))
     folder = request.workdir / "checkpoints"
     found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
     log.info("checkpoint of step %d", int(found["step"]))

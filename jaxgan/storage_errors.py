@@ -87,7 +87,8 @@ def _remedy(code: int) -> str:
 
 def raise_unless_damage(path: Path, error: Exception) -> None:
     """Raises UsageError if `error` says nothing of the content of a checkpoint."""
-    code = errno.ENOMEM if isinstance(error, MemoryError) else system_errno(error)
+    short = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+    code = errno.ENOMEM if short else system_errno(error)
     if code in NOT_DAMAGE:
         raise UsageError(
             f"checkpoint {path.name} in {path.parent} cannot be read "

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan import checkpoint, monitor, parallel, runs, workdir
+from jaxgan import checkpoint, memory, monitor, parallel, workdir
 from jaxgan.agreement import agreed, alike, leads, shared, stopping
 from jaxgan.clerk import (
     Clerk,
@@ -28,7 +28,8 @@ from jaxgan.core import TrainState
 from jaxgan.errors import TrainingError, printable
 from jaxgan.feeds import open_feed, step_of
 from jaxgan.files import local_path
-from jaxgan.prepare import Plan, facts, may_differ, prepare, seeds_of
+from jaxgan.memory_check import fit_memory
+from jaxgan.prepare import Plan, facts, may_differ, prepare, seeds_of, shapes
 from jaxgan.presets import earlier_flags
 from jaxgan.program import AGAIN, deadline, stop_signals
 from jaxgan.watch import findings
@@ -56,6 +57,7 @@ def keys_of(seed: int, rollbacks: int = 0) -> Keys:
     return Keys(init, run, keys.gallery)
 
 
+@memory.explained("use a smaller --batch_size, smaller --networks, or --input=host")
 def train(config: Config) -> int:
     """Trains, or resumes what stands in the workdir; returns the exit code.
 
@@ -69,7 +71,7 @@ def train(config: Config) -> int:
     ends = deadline(config.max_minutes)
     alike(flags(config))
     config = shared(lambda: as_started(config))
-    plan = agreed(lambda: prepare(config))
+    plan = agreed(lambda: fit_memory(prepare(config)))
     if config.dry_run:
         dry_run(plan)
         return 0
@@ -169,7 +171,9 @@ def begin(
     steps = shared(lambda: checkpoint.available(checkpoints))
     if not any(step < before for step in steps):
         times = rollbacks(folder) + (back is not None)
-        return first_state(plan, times), {"seconds": 0.0}
+        # A program of XLA for CPU that ran out of memory hangs where its values are
+        # read, unless it was waited for.
+        return jax.block_until_ready(first_state(plan, times)), {"seconds": 0.0}
     template, found = shapes(plan), []
 
     def read(which: checkpoint.Which) -> int:
@@ -183,14 +187,7 @@ def begin(
         read(step)  # and no other, should that one be damaged here
     log.info("resumed at step %d", step)
     state, history = found
-    return parallel.place(state, plan.layout), history
-
-
-def shapes(plan: Plan) -> TrainState:
-    """The shapes of a state, or of the states of several runs in one."""
-    one = jax.eval_shape(plan.game.init, keys_of(plan.config.seed).init)
-    count = plan.config.runs
-    return jax.eval_shape(runs.stack, [one] * count) if count > 1 else one
+    return jax.block_until_ready(parallel.place(state, plan.layout)), history
 
 
 def first_state(plan: Plan, rollbacks: int) -> TrainState:

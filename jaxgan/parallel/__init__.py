@@ -18,6 +18,7 @@ from jaxgan.parallel.placing import from_processes as from_processes
 from jaxgan.parallel.placing import local as local
 from jaxgan.parallel.placing import place as place
 from jaxgan.parallel.placing import put as put
+from jaxgan.parallel.placing import shardings as shardings
 from jaxgan.parallel.programs import compiled as compiled
 from jaxgan.parallel.programs import each_its_part as each_its_part
 from jaxgan.parallel.programs import lowered as lowered

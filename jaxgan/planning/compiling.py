@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from jaxgan import backend, data, feeds, parallel, prepare, runs
+from jaxgan import backend, data, feeds, parallel, prepare
 from jaxgan.config import Config
 from jaxgan.core import Tree
 from jaxgan.errors import UsageError
@@ -94,7 +94,7 @@ def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
             plan.config, dataset.shape, len(dataset.classes), plan.layout
         )
         plan = plan._replace(game=game)
-        state, key, feed, passed = arguments(plan)
+        state, key, feed, passed = feeds.argument_shapes(plan, 1)
         given = placed((state, passed, key), plan.layout)
         lowered = parallel.lowered(feeds.step_of(plan), feed, plan.layout, 1, *given)
         program = compiled(lowered)
@@ -154,28 +154,6 @@ def uncached(slice_: Slice) -> Iterator[None]:
         reset_cache()
 
 
-def arguments(plan: prepare.Plan) -> tuple[Tree, Tree, parallel.Feed, Tree]:
-    """Shapes of state and key, the feed, and shapes of what it passes."""
-    config = plan.config
-    keys = jax.eval_shape(lambda: [jax.random.key(i) for i in range(config.runs)])
-    state = jax.eval_shape(plan.game.init, keys[0])
-    if config.runs > 1:
-        state = jax.eval_shape(lambda x: runs.stack([x] * config.runs), state)
-        keys = [jax.eval_shape(lambda x: jax.numpy.stack(x), keys)]
-    made: list[parallel.Feed] = []
-
-    def passed():
-        made.append(feeds.feed_of(plan, 0))
-        return made[0].at(0, 1)
-
-    if plan.resident:
-        shapes = jax.eval_shape(passed)
-    else:
-        made.append(feeds.feed_of(plan, 0))
-        shapes = streamed(plan)
-    return state, keys[0], made[0], shapes
-
-
 def placed(shapes: Tree, layout: parallel.Layout) -> Tree:
     """Shapes that say which device they are for, where no mesh or pmap says it."""
     if len(layout.devices) > 1:
@@ -184,20 +162,6 @@ def placed(shapes: Tree, layout: parallel.Layout) -> Tree:
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=there), shapes
     )
-
-
-def streamed(plan: prepare.Plan) -> Tree:
-    """Shapes of the batches of one step that come from the host."""
-    config, dataset, parts = plan.config, plan.dataset, plan.layout.parts
-    batch = (config.batch_size,)
-    if plan.layout.axis:
-        batch = (parts, config.batch_size // parts)
-    lead = (1, config.d_updates, *batch)
-    lead = (config.runs, *lead) if config.runs > 1 else lead
-    shapes = {"image": jax.ShapeDtypeStruct((*lead, *dataset.shape), dataset.dtype)}
-    if dataset.classes:
-        shapes["label"] = jax.ShapeDtypeStruct(lead, np.int32)
-    return shapes
 
 
 MESSAGES = (

@@ -1,0 +1,192 @@
+"""How much memory is free, how much a state takes, and one line where it runs out."""
+
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import psutil
+
+from jaxgan.core import Device, TrainState, Tree
+from jaxgan.errors import UsageError, first_line
+from jaxgan.parallel import Layout, shardings
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Need(NamedTuple):
+    """Bytes that a run cannot do without, where `free_bytes` counts them."""
+
+    state: int
+    """Parameters, their running mean, and what the optimizers keep."""
+    gradient: int
+    """That of the largest parameter: all of them are never needed at once."""
+    data: int
+    """The data set, where it lies on the devices."""
+
+    @property
+    def total(self) -> int:
+        """A lower bound of the memory of a run: activations come on top."""
+        return sum(self)
+
+
+def need_of(state: TrainState, layout: Layout, resident: int) -> Need:
+    """The memory of a state of these shapes, on a device or on all of this host.
+
+    Args:
+      state: `jax.ShapeDtypeStruct`s, of all runs.
+      layout: how it is spread; devices of a CPU share the host's memory.
+      resident: bytes of the data set on each device, 0 if it is streamed.
+    """
+
+    def on_one(leaf, sharding):
+        return math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+
+    sizes = jax.tree.map(on_one, state, shardings(state, layout))
+    copies = copies_of(layout)
+    largest = max(jax.tree.leaves(sizes.params), default=0)
+    whole = sum(jax.tree.leaves(sizes))
+    return Need(copies * whole, copies * largest, copies * resident)
+
+
+def copies_of(layout: Layout) -> int:
+    """How many devices share the memory that `free_bytes` counts."""
+    own = [d for d in layout.devices if d.process_index == jax.process_index()]
+    return len(own) if own[0].platform == "cpu" else 1
+
+
+def size_of(tree: Tree) -> int:
+    """Bytes of all leaves, which may be shapes."""
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def free_bytes(devices: list[Device]) -> float:
+    """Free memory of the fullest device of this process, or of the host for CPUs.
+
+    It is infinite where nobody knows.
+    """
+    own = [d for d in devices if d.process_index == jax.process_index()]
+    if own[0].platform == "cpu":
+        return host_bytes()
+    stats = [device.memory_stats() or {} for device in own]
+    return min(s.get("bytes_limit", math.inf) - s.get("bytes_in_use", 0) for s in stats)
+
+
+def host_bytes() -> float:
+    """What this process may still allocate: memory and swap, group and own limit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no /proc/vmstat
+        swap = psutil.swap_memory().free
+    system = psutil.virtual_memory().available + swap
+    return max(0, min(system, group_bytes(), _own_bytes()))
+
+
+def _own_bytes() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return math.inf
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    return limit - psutil.Process().memory_info().vms
+
+
+def group_bytes(
+    groups: Path = Path("/proc/self/cgroup"), root: Path = CGROUPS
+) -> float:
+    """What the control groups of this process, version 1 or 2, leave it.
+
+    A group's caches of files count as free: the kernel drops them first. In a container
+    the path may be that of the machine, then the nearest folder that exists counts.
+    """
+    try:
+        lines = groups.read_text().splitlines()
+    except OSError:
+        return math.inf
+    free = math.inf
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        names = (
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        )
+        if not controllers:
+            names = ("memory.max", "memory.current", "inactive_file")
+        elif "memory" not in controllers.split(","):
+            continue
+        base = root / controllers if controllers else root
+        own = base / path.lstrip("/")
+        for folder in (own, *own.parents):
+            if folder.is_relative_to(base):
+                free = min(free, _left(folder, *names))
+    return free
+
+
+def _left(folder: Path, limit: str, usage: str, cache: str) -> float:
+    try:
+        most, used = (int((folder / name).read_text()) for name in (limit, usage))
+        stat = (folder / "memory.stat").read_text()
+    except (OSError, ValueError):  # no such group, or "max"
+        return math.inf
+    cached = re.search(rf"^{cache} (\d+)$", stat, re.MULTILINE)
+    return most - used + (int(cached[1]) if cached else 0)
+
+
+def check_sampling(variables: Tree, n: int, shape: tuple[int, ...]) -> None:
+    """Refuses what cannot be restored, or drawn, in the free memory of the host.
+
+    Args:
+      variables: what is restored, arrays or shapes.
+      n: samples that are in memory at once, float32, in parts and then joined.
+      shape: of one sample.
+
+    Raises:
+      UsageError: with a number of samples that fits, if there is one.
+    """
+    restored, free = size_of(variables), host_bytes()
+    if restored > free:
+        raise UsageError(
+            f"the checkpoint takes {shown(restored)} of memory, and {shown(free)} are "
+            "free: use a machine with more memory"
+        )
+    each, left = 8 * math.prod(shape), free - restored
+    if n * each > left:
+        most = max(int(left / 2 / each), 1)
+        raise UsageError(
+            f"--n={n} takes {shown(n * each)} of memory, and {shown(left)} are free: "
+            f"use --n={most}, and several seeds such as --seed=0-9"
+        )
+
+
+def shown(count: float) -> str:
+    """Bytes as people read them.
+
+    >>> shown(3 * 2**29)
+    '1.50 GiB'
+    """
+    return f"{count / 2**30:,.2f} GiB"
+
+
+@contextmanager
+def explained(remedy: str) -> Iterator[None]:
+    """Turns running out of memory into a UsageError that ends in `remedy`."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise UsageError(f"memory ran out ({first_line(error)}): {remedy}") from error
+
+
+def ran_out(error: BaseException) -> bool:
+    """Returns True if `error` says that memory ran out, on the host or a device."""
+    said: Any = str(error)
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("RESOURCE_EXHAUSTED", "Out of memory")
+    )
