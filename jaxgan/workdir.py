@@ -96,7 +96,7 @@ def read_data(path: str | Path) -> dict[str, Any]:
     facts = _read(Path(path), "data.json")
     for name, (is_right, wanted) in FACTS.items():
         if not is_right(facts.get(name)):
-            value = _shown(facts[name]) if name in facts else "absent"
+            value = json.dumps(facts[name])[:80] if name in facts else "absent"
             raise _damaged(Path(path) / "data.json", f"{name} is {value}, not {wanted}")
     return facts
 
@@ -206,19 +206,13 @@ def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
     if not found:
         return
     each = ", ".join(
-        f"{name} is {_shown(old)} there and {_shown(new)} here"
+        f"{name} is {json.dumps(old)} there and {json.dumps(new)} here"
         for name, (old, new) in found.items()
     )
     raise UsageError(
         f"--workdir={printable(str(path))} is a run of another {what}: {each}; use "
         "another --workdir or the same flags"
     )
-
-
-def _shown(value: Any) -> str:
-    """JSON, of which only the start is shown where it is long."""
-    text = json.dumps(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:

@@ -70,3 +70,12 @@ def test_small_and_narrow_images_have_a_distance():
     for shape in ((4, 4, 1), (5, 40, 3), (28, 9, 4)):
         a, b = normal(0, 8, *shape), normal(1, 8, *shape)
         assert np.isfinite(swd.distance(a, b, KEY))
+
+
+def test_images_of_equal_pixels_are_scaled_by_nothing():
+    """Black pictures have no deviation: gray ones are as far as one pixel is."""
+    black = -jnp.ones((8, 16, 16, 1))
+    assert float(swd.image_distance(black, black, KEY)) < 1e-5
+    # the sum of a unit vector's entries is about normal: its mean size is sqrt(2 / pi)
+    found = float(swd.image_distance(black, 0 * black, KEY))
+    np.testing.assert_allclose(found, np.sqrt(2 / np.pi), atol=0.12)
