@@ -368,6 +368,33 @@ def test_without_measures_nothing_is_drawn(tmp_path):
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
+BACKEND = """
+import os, sys
+from jaxgan import report
+report.append("metrics.jsonl", {"step": 1, "score": 2.0})
+assert report.losses_plot("metrics.jsonl", "losses.png")
+from jaxgan.planning.plot import draw
+draw({}, "plan.png")
+assert os.environ["MPLBACKEND"] == "module://nowhere.inline"
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_a_backend_that_does_not_exist_is_not_asked_for(tmp_path):
+    """A notebook leaves its own to the programs that it starts."""
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "MPLBACKEND": "module://nowhere.inline"}
+    done = subprocess.run(
+        [sys.executable, "-c", BACKEND],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["losses.png", "metrics.jsonl", "plan.png"]
+
+
 # All together
 
 
