@@ -144,7 +144,7 @@ def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
         row = {"score": score, **probed}
         clerk.report.preview(0, picture)
         clerk.report.log(0, row)
-        clerk.watch.look(0, row)
+        noted(clerk, clerk.watch.look(0, row))
 
 
 def show(step: int, state: TrainState, clerk: Clerk) -> None:

@@ -44,6 +44,7 @@ def open_monitor() -> Callable[[int, Row], list[Finding]]:
         watcher("vanished", vanished(), rows=3),
         watcher("exploding", exploding(), rows=3),
         watcher("drifted", drifted(), rows=2),
+        watcher("no_variety", no_variety(), rows=1),
     ]
 
     def look(step, row):
@@ -274,6 +275,22 @@ def drifted() -> Judge:
         return (
             f"samples drift away from the data: distance {score:.2g} at step {step:,} "
             f"is {score / best:.2g} times the best one (step {when:,}); {CALMER}"
+        )
+
+    return judge
+
+
+def no_variety() -> Judge:
+    """The data have hardly more than one distinct example, so says the probe."""
+
+    def judge(step, row):
+        distinct = number(row, "probe/distinct")
+        if distinct is None:
+            return None
+        return (
+            f"the data have no variety: the examples count as {distinct:.2f} distinct "
+            "one(s), so the diversity of samples says nothing; look at the data of "
+            "--dataset"
         )
 
     return judge

@@ -15,6 +15,9 @@ from jaxgan.prepare import Plan
 EXAMPLES = 256
 """Examples on each side, rounded up to whole batches."""
 
+LEAST_DISTINCT = 1.1
+"""Distinct examples below which data have no variety to compare samples with."""
+
 
 def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, float]]:
     """Chooses examples and noise once; returns what measures a state.
@@ -25,6 +28,9 @@ def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, f
     distinct samples there are beyond the first for each distinct example beyond the
     first (`probe/diversity`): 0 where all are equal, about 1 where all is well. All are
     of the newest parameters, without dropout and augmentation.
+
+    Data in which (nearly) all examples are equal have no such measure: then the number
+    of distinct examples is told instead (`probe/distinct`).
     """
     config, dataset, held = plan.config, plan.dataset, plan.held_out
     count = -(-EXAMPLES // config.batch_size)
@@ -39,6 +45,7 @@ def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, f
 
     def probe(state):
         found = measure(state.replace(opt_state=None, ema=None), train, kept, split)
+        del found["diversity" if found["distinct"] < LEAST_DISTINCT else "distinct"]
         return {f"probe/{name}": float(x) for name, x in found.items()}
 
     return probe
@@ -88,7 +95,8 @@ def measures(task: Task, nets: Players, known: int, few: int) -> Callable:
         some = jax.tree.map(lambda x: x[:few], samples)
         width = kernel_width(some.real)
         fake, real = (effective_number(x, width) for x in (some.fake, some.real))
-        return found | {"diversity": (fake - 1) / jnp.maximum(real - 1, 1e-6)}
+        diversity = (fake - 1) / jnp.maximum(real - 1, 1e-6)
+        return found | {"diversity": diversity, "distinct": real}
 
     return measure
 

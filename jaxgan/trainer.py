@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan import checkpoint, memory, monitor, parallel, workdir
+from jaxgan import checkpoint, memory, monitor, parallel, runs, workdir
 from jaxgan.agreement import agreed, alike, leads, shared, stopping
 from jaxgan.clerk import (
     Clerk,

@@ -102,7 +102,7 @@ def read_data(path: str | Path) -> dict[str, Any]:
     facts = _read(Path(path), "data.json")
     for name, (is_right, wanted) in FACTS.items():
         if not is_right(facts.get(name)):
-            value = json.dumps(facts[name])[:200] if name in facts else "absent"
+            value = json.dumps(facts[name])[:80] if name in facts else "absent"
             raise _damaged(Path(path) / "data.json", f"{name} is {value}, not {wanted}")
     return facts
 

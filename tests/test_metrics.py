@@ -84,3 +84,12 @@ def test_patches_of_both_sides_are_scaled_by_the_real_ones():
     whole = swd.sliced_wasserstein(*flat, jax.random.fold_in(KEY, 1))
     got = swd.image_distance(real, fake, KEY)
     np.testing.assert_allclose(got, (of_patches + whole) / 2, rtol=1e-4)
+
+
+def test_images_of_equal_pixels_are_scaled_by_nothing():
+    """Black pictures have no deviation: gray ones are as far as one pixel is."""
+    black = -jnp.ones((8, 16, 16, 1))
+    assert float(swd.image_distance(black, black, KEY)) < 1e-5
+    # the sum of a unit vector's entries is about normal: its mean size is sqrt(2 / pi)
+    found = float(swd.image_distance(black, 0 * black, KEY))
+    np.testing.assert_allclose(found, np.sqrt(2 / np.pi), atol=0.12)

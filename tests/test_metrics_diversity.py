@@ -62,6 +62,19 @@ def test_the_width_is_positive_where_all_is_equal():
     assert float(effective_number(x, kernel_width(x))) == 1.0
 
 
+def test_the_width_is_that_of_unequal_examples_where_most_are_equal():
+    # 8 of 10 are equal: distances 3 (8 pairs), 4 (8 pairs) and 5
+    x = jnp.array([[0.0, 0.0]] * 8 + [[3.0, 0.0], [0.0, 4.0]])
+    assert float(kernel_width(x)) == 1.0
+    # clusters of 8, 1 and 1 of 10
+    number = float(effective_number(x, kernel_width(x)))
+    assert number == pytest.approx(1 / 0.66, rel=1e-3)
+
+
+def test_one_example_has_a_width():
+    assert float(kernel_width(jnp.full((1, 3), 0.7))) > 0
+
+
 def test_the_width_grows_with_the_data_and_the_number_does_not():
     x = normal(0, 16, 3)
     assert float(kernel_width(10 * x)) == pytest.approx(10 * float(kernel_width(x)))

@@ -114,6 +114,14 @@ def test_hardly_any_distinct_samples_for_long():
     assert run([*rows[:20], *diversity(0.03), *rows[:20]]) == []
 
 
+def test_data_without_variety():
+    rows = [{"probe/distinct": 1.0}] * 9
+    found = run(rows)
+    assert told(found) == [("no_variety", 0)]
+    assert not found[0].fatal
+    assert found[0].text.startswith("the data have no variety: the examples count as 1")
+
+
 # Over-fitting
 
 

@@ -67,7 +67,13 @@ def test_means_and_the_gaps_standard_error():
 def test_equal_samples_are_one_of_eight():
     # beyond the first there are none, of eight
     train = np.stack([np.arange(8.0), np.zeros(8)], 1).astype(np.float32)
-    assert set(measure(0.0, train, None)) == {"train", "fake", "diversity"}
+    names = {"train", "fake", "diversity", "distinct"}
+    assert set(measure(0.0, train, None)) == names
+    # the median of the distances 1 to 7 is 3, so K_ij^2 = exp(-|i - j|^2 / 0.75^2)
+    i = np.arange(8)
+    want = 1 / np.mean(np.exp(-((i[:, None] - i) ** 2) / 0.75**2))
+    np.testing.assert_allclose(measure(0.0, train, None)["distinct"], want, rtol=1e-5)
+    np.testing.assert_allclose(measure(0.0, 0 * train, None)["distinct"], 1.0)
     np.testing.assert_allclose(measure(0.0, train, None)["diversity"], 0.0, atol=1e-5)
     assert measure(50.0, train, None)["diversity"] > 0.9
 
@@ -79,14 +85,18 @@ def test_a_small_set_is_taken_again_from_its_start():
     np.testing.assert_array_equal(got, [0, 1, 2, 3, 4, 0, 1, 2])
 
 
-def test_it_leaves_the_state_alone_and_says_the_same_twice():
+def plan_and_state(images):
     chosen = config("batch_norm", score_samples=2, samples=2)
-    pictures = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
-    dataset = from_arrays("p", {"image": pictures.astype(np.float32)}, origin="")
+    dataset = from_arrays("p", {"image": images.astype(np.float32)}, origin="")
     game = recipe.build(chosen, dataset.shape)
     layout = parallel.Layout(jax.devices()[:1])
     plan = Plan(chosen, layout, dataset, game, True, 1, dataset)
-    state = jax.jit(game.init)(jax.random.key(0))
+    return plan, jax.jit(game.init)(jax.random.key(0))
+
+
+def test_it_leaves_the_state_alone_and_says_the_same_twice():
+    pictures = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
+    plan, state = plan_and_state(pictures)
     look = probe.open_probe(plan, jax.random.key(1))
     first = look(state)
     assert first == look(state)
@@ -94,3 +104,14 @@ def test_it_leaves_the_state_alone_and_says_the_same_twice():
         f"probe/{x}" for x in ("train", "held_out", "fake", "spread", "diversity")
     }
     np.testing.assert_allclose(first["probe/train"], first["probe/held_out"], atol=0.1)
+
+
+def test_data_without_variety_have_no_diversity():
+    """All examples are equal but one of 40."""
+    pictures = np.full((40, 8, 8, 1), -1.0)
+    pictures[0] = 1.0
+    plan, state = plan_and_state(pictures)
+    found = probe.open_probe(plan, jax.random.key(1))(state)
+    assert "probe/diversity" not in found
+    want = 1 / ((39 / 40) ** 2 + (1 / 40) ** 2)
+    np.testing.assert_allclose(found["probe/distinct"], want, rtol=1e-5)

@@ -109,21 +109,11 @@ def test_the_lines_of_step_0_are_written_anew_and_rollbacks_stay(tmp_path):
     assert file.read_text() == note
 
 
-BROKEN = (
-    '{"st',
-    "[1]",
-    "null",
-    "3",
-    "{}",
-    '{"step": null}',
-    '{"step": "1"}',
-    "[" * 9999,
-)
+BROKEN = [b'{"st', b"[1]", b"null", b"3", b"{}", b'{"step": null}', b'{"step": "1"}']
+BROKEN += [b"[" * 9999, b"\xff\xfe", b"\0\0"]
 
 
-@pytest.mark.parametrize(
-    "line", [*map(str.encode, BROKEN), b"\xff\xfe", b"\0\0", b"[" * 9999]
-)
+@pytest.mark.parametrize("line", BROKEN)
 def test_lines_that_are_broken_are_passed_over(tmp_path, line):
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(b'{"step": 1, "a": 2.5}\n' + line + b'\n{"step": 2}\n' + line)
@@ -376,6 +366,33 @@ def test_without_measures_nothing_is_drawn(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("")
     assert not report.losses_plot(tmp_path / "metrics.jsonl", tmp_path / "losses.png")
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+BACKEND = """
+import os, sys
+from jaxgan import report
+report.append("metrics.jsonl", {"step": 1, "score": 2.0})
+assert report.losses_plot("metrics.jsonl", "losses.png")
+from jaxgan.planning.plot import draw
+draw({}, "plan.png")
+assert os.environ["MPLBACKEND"] == "module://nowhere.inline"
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_a_backend_that_does_not_exist_is_not_asked_for(tmp_path):
+    """A notebook leaves its own to the programs that it starts."""
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "MPLBACKEND": "module://nowhere.inline"}
+    done = subprocess.run(
+        [sys.executable, "-c", BACKEND],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path)) == ["losses.png", "metrics.jsonl", "plan.png"]
 
 
 # All together

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,30 @@ def test_resume_between_marks_is_exact(pictures, finished, tmp_path):
     run(pictures, tmp_path / "thirds", 7)
     thirds = run(pictures, tmp_path / "thirds", 20)
     same(state_of(finished, 20), state_of(thirds, 20))
+
+
+def test_a_run_that_is_stopped_at_once_repeats_no_line(pictures, finished, tmp_path):
+    """Stopped before its first step and at a step that was saved, twice each."""
+    folder, now = tmp_path / "run", 1e-9
+    for _ in range(2):
+        assert train.main(argv(pictures, folder, 20, max_minutes=now)) == 75
+    run(pictures, folder, 10)
+    for _ in range(2):
+        assert train.main(argv(pictures, folder, 20, max_minutes=now)) == 75
+    run(pictures, folder, 20)
+    assert values(folder) == values(finished)
+
+
+def test_what_was_told_before_the_first_checkpoint_is_told_anew(
+    pictures, finished, tmp_path
+):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    shutil.rmtree(folder / "checkpoints")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 25, "gen')
+    run(pictures, folder, 20)
+    assert values(folder) == values(finished)
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,19 @@ def kernel_width(real: Tree) -> jax.Array:
     """A quarter of the median distance between two real examples, `[]`.
 
     Then two ordinary examples differ (K = exp(-8)), and those of one tight cluster
-    count once. It is positive even where all examples are equal.
+    count once. Where most pairs are equal the median is of the others. It is positive
+    even where all examples are equal.
 
     Args:
-      real: leaves `[n, ...]`, n >= 2.
+      real: leaves `[n, ...]`.
     """
-    distances = jnp.sqrt(squared_distances(flat(real)))
-    pairs = jnp.triu_indices(len(distances), 1)
-    return jnp.maximum(jnp.median(distances[pairs]) / 4, LEAST_WIDTH)
+    every = jnp.sqrt(squared_distances(flat(real)))
+    if len(every) < 2:
+        return jnp.float32(LEAST_WIDTH)
+    pairs = every[jnp.triu_indices(len(every), 1)]
+    unequal = jnp.nanmedian(jnp.where(pairs > 0, pairs, jnp.nan))
+    median = jnp.where(jnp.median(pairs) > 0, jnp.median(pairs), unequal)
+    return jnp.maximum(jnp.nan_to_num(median) / 4, LEAST_WIDTH)
 
 
 def squared_distances(x: jax.Array) -> jax.Array:

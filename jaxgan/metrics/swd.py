@@ -100,6 +100,7 @@ def image_distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Arra
         place, axes = jax.random.split(jax.random.fold_in(key, i))
         a, b = patches(a, place), patches(b, place)
         mean, deviation = jnp.mean(a), jnp.std(a) + 1e-6
+        deviation = jnp.where(deviation > 1e-5, deviation, 1.0)  # of equal pixels
         a, b = (a - mean) / deviation, (b - mean) / deviation
         distances.append(sliced_wasserstein(a, b, axes))
     a, b = (x.reshape(len(x), -1) for x in pairs[-1])
