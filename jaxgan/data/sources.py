@@ -118,13 +118,13 @@ def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
 
 def _stacked(request: Request) -> Dataset:
     _no_path(request)
-    _check_home(request)
+    request = _placed(request)
     return stacked_mnist(request.split, request.data_dir, request.frame)
 
 
 def _tfds(request: Request) -> Dataset:
     _check_name(request.name)
-    _check_home(request)
+    request = _placed(request)
     return tfds_set(request.name, request.split, request.data_dir, request.frame)
 
 
@@ -157,15 +157,20 @@ def _looks_like_a_path(name: str) -> bool:
     return name.endswith("/") or name.lower().endswith(files)
 
 
-def _check_home(request: Request) -> None:
-    """Refuses TFDS's own folder where there is no home; it would be `./~`."""
-    if request.data_dir or os.environ.get("TFDS_DATA_DIR"):
-        return
-    if os.path.expanduser("~") == "~":
+def _placed(request: Request) -> Request:
+    """The request with the folder in which TFDS keeps sets, None for TFDS's own.
+
+    Raises UsageError where there is no home, as TFDS's own would be `./~`.
+    """
+    named = os.environ.get("TFDS_DATA_DIR")  # which TFDS does not expand
+    if named and not request.data_dir:
+        return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
+    if not request.data_dir and os.path.expanduser("~") == "~":
         raise UsageError(
             f"--dataset={request.name}: there is no home folder to keep it in; name "
             "one, such as --data_dir=/tmp/tensorflow_datasets"
         )
+    return request
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {
