@@ -20,8 +20,8 @@ def start_jax() -> None:
     """Imports jax and starts its backend, with the options that we rely on.
 
     Raises:
-      UsageError: where jax is not installed, for a variable such as `JAX_PLATFORMS` that names no device here, or
-        has a value that jax cannot read.
+      UsageError: where jax is not installed, or for a variable such as
+        `JAX_PLATFORMS` that names no device here or that jax cannot read.
     """
     try:
         import jax
