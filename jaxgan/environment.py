@@ -20,11 +20,15 @@ def start_jax() -> None:
     """Imports jax and starts its backend, with the options that we rely on.
 
     Raises:
-      UsageError: for a variable such as `JAX_PLATFORMS` that names no device here, or
-        has a value that jax cannot read.
+      UsageError: where jax is not installed, or for a variable such as
+        `JAX_PLATFORMS` that names no device here or that jax cannot read.
     """
     try:
         import jax
+    except ImportError as error:
+        raise UsageError(
+            f"jax cannot be imported ({first_line(error)}): pip install jaxgan"
+        ) from error
     except ValueError as error:
         raise UsageError(f"jax does not start: {first_line(error)}") from error
     for name, value in SETTINGS.items():

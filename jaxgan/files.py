@@ -85,9 +85,9 @@ def check_writable(flag: str, file: Path) -> None:
         if `file` is something else than a file.
     """
     shown = f"{flag}={printable(str(file))}"
-    if file.exists() and not file.is_file():
+    if os.path.exists(file) and not os.path.isfile(file):
         raise UsageError(f"{shown} is not a file; use the name of a new one")
-    if not file.parent.is_dir():
+    if not os.path.isdir(file.parent):
         raise UsageError(f"{shown}: there is no folder {file.parent}, make it first")
     try:
         with tempfile.TemporaryFile(dir=file.parent):

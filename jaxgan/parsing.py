@@ -115,7 +115,8 @@ def _fitted(field: dataclasses.Field, given: Any) -> Any:
         if truth:
             return given
     elif isinstance(default, int):
-        if isinstance(given, numbers.Integral) and not truth:
+        whole_float = isinstance(given, float) and given.is_integer()
+        if (isinstance(given, numbers.Integral) or whole_float) and not truth:
             return int(given)
     elif isinstance(default, float):
         if isinstance(given, numbers.Real) and not truth:

@@ -16,11 +16,12 @@ from jaxgan.maintenance import notices
 
 def cache_folder() -> Path | None:
     """Returns the folder of files that may be lost, None where there is no home."""
-    try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # no HOME, and a user that the system does not know
+    home = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", ""))
+    if not os.path.isabs(home):  # such a one is to be ignored, by the XDG's standard
+        home = os.path.expanduser("~/.cache")
+    if not os.path.isabs(home):  # no HOME, and a user that the system does not know
         return None
-    return home / "jaxgan"
+    return Path(home, "jaxgan")
 
 
 def keep_compiled() -> None:

@@ -28,7 +28,10 @@ def check_place(request: Request) -> None:
     out = request.out
     if not request.single_files:
         check_writable("--out", out)
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        return
+    with _written(out):
+        taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if taken:
         raise UsageError(
             f"--out={out}/ is not an empty folder; name a new one, such as --out=new/"
         )

@@ -13,8 +13,9 @@ from games import same
 from test_train import argv, run, state_of
 
 from jaxgan import cli, plan, sample, train
-from jaxgan.environment import SETTINGS
+from jaxgan.environment import SETTINGS, start_jax
 from jaxgan.errors import TrainingError, UsageError
+from jaxgan.program import cache_folder
 
 PROGRAMS = {
     "train": (train.main, ["--dataset=ring8"]),
@@ -245,6 +246,12 @@ def test_a_variable_that_jax_cannot_read():
     )
 
 
+def test_without_jax(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(UsageError, match=r"jax cannot be imported .*: pip install"):
+        start_jax()
+
+
 def test_options_of_jax_that_would_change_the_run_are_set_back(
     pictures, finished, tmp_path, caplog
 ):
@@ -273,3 +280,18 @@ def test_a_dry_run_prints_nothing_a_terminal_acts_on(pictures, tmp_path, capsys)
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert rf"dataset=npz:{tmp_path}/a\x1b[31m\n.npz" in said.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("", "/home/ada/.cache/jaxgan"),
+        ("~/cache", "/home/ada/cache/jaxgan"),
+        ("relative", "/home/ada/.cache/jaxgan"),
+        ("/var/cache", "/var/cache/jaxgan"),
+    ],
+)
+def test_the_cache_is_never_in_the_working_directory(given, folder, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("XDG_CACHE_HOME", given)
+    assert str(cache_folder()) == folder

@@ -1,6 +1,7 @@
 """Flags: defaults, presets, and what is said of bad ones."""
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 
@@ -163,7 +164,8 @@ def test_no_advice_is_for_a_flag_that_there_is():
     ("said", "message"),
     [
         ({"steps": "20"}, "--steps='20': give a whole number, such as steps=12000"),
-        ({"steps": 20.0}, "--steps=20.0: give a whole number"),
+        ({"steps": 20.5}, "--steps=20.5: give a whole number"),
+        ({"steps": math.inf}, "--steps=inf: give a whole number"),
         ({"steps": True}, "--steps=True: give a whole number"),
         ({"steps": None}, "--steps=None: give a whole number"),
         ({"steps": 10**5000}, "--steps=a huge number: must be at most"),
@@ -186,10 +188,14 @@ def test_make_takes_the_types_of_its_fields(said, message):
 
 def test_make_converts_what_means_the_same():
     made = config.make(
-        steps=np.int64(20), ema_ramp=np.float32(0.5), augment_p="0.5", workdir=Path("x")
+        steps=np.int64(20),
+        seed=1e4,
+        ema_ramp=np.float32(0.5),
+        augment_p="0.5",
+        workdir=Path("x"),
     )
     assert config.flags(made) == config.flags(
-        config.make(steps=20, ema_ramp=0.5, augment_p=0.5, workdir="x")
+        config.make(steps=20, seed=10_000, ema_ramp=0.5, augment_p=0.5, workdir="x")
     )
     assert type(made.steps) is int
     assert type(config.make(ema_ramp=0).ema_ramp) is float

@@ -55,6 +55,17 @@ def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
     with pytest.raises(AttributeError):  # the probe gives no data
         data.load("probe", data_dir="~/sets")
     assert asked == [str(Path(tmp_path, "sets"))]
+    for place, words in (
+        ("~nobody-of-that-name/x", "TFDS_DATA_DIR=~nobody-of-that-name/x: there is no"),
+        ("gs://bucket", "TFDS_DATA_DIR=gs://bucket: only local paths"),
+    ):
+        monkeypatch.setenv("TFDS_DATA_DIR", place)
+        for name in ("mnist", "stacked_mnist"):
+            with pytest.raises(UsageError, match=words):
+                data.load(name)
+    monkeypatch.setenv("TFDS_DATA_DIR", "~/sets")
+    request = sources.Request("mnist", "train", None, sources.Frame())
+    assert sources._placed(request).data_dir == str(Path(tmp_path, "sets"))
 
 
 @pytest.mark.parametrize("said", ["\u00b2", "\u0663", "-5", "", "9" * 40])

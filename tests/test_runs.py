@@ -123,3 +123,14 @@ def test_one_takes_what_stack_put_there():
     states = [game(config("small"))[1] for _ in range(2)]
     states[1] = jax.tree.map(lambda x: x + 1, states[1]).replace(step=states[0].step)
     same(runs.one(runs.stack(states), 1), states[1])
+
+
+def test_each_seed_has_a_key_and_those_below_32_bits_that_of_jax():
+    low = [0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1]
+    for seed in low:
+        got = jax.random.key_data(runs.key_of(seed))
+        assert got.tolist() == [0, seed]  # as threefry2x32 has it
+        same(got, jax.random.key_data(jax.random.key(seed)))
+    high = [2**32, 2**32 + 1, 2**33, 2**63 - 1, 2**63 - 2**32]
+    keys = {tuple(jax.random.key_data(runs.key_of(x)).tolist()) for x in low + high}
+    assert len(keys) == len(low) + len(high)

@@ -1,5 +1,8 @@
 """Drawing from checkpoints."""
 
+import csv
+import json
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -121,3 +124,154 @@ def test_classes_are_drawn_in_turn_or_the_one_asked_for(labelled, tmp_path):
 def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):
     assert draw(labelled, tmp_path / "a.npz", "--label=7") == 2
     assert "--label: no class '7': There is: 0, 1, 2, 3, 4" in capsys.readouterr().err
+
+
+def refused(capsys, *flags):
+    """The one line that a bad request gets."""
+    assert sample.main(list(flags)) == 2
+    [said] = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error:")]
+    return said
+
+
+def test_arrays_of_a_conditional_run_carry_their_labels(labelled, finished, tmp_path):
+    draw(labelled, tmp_path / "all.npz", "--n=12")
+    draw(labelled, tmp_path / "two.npz", "--n=3", "--label=2")
+    draw(finished, tmp_path / "none.npz", "--n=3")
+    with np.load(tmp_path / "all.npz") as file:
+        assert file.files == ["samples", "labels", "classes"]
+        assert file["labels"].dtype == np.int32
+        assert file["labels"].tolist() == [i % 5 for i in range(12)]
+        assert file["classes"].tolist() == ["0", "1", "2", "3", "4"]
+    with np.load(tmp_path / "two.npz") as file:
+        assert file["labels"].tolist() == [2, 2, 2]
+    with np.load(tmp_path / "none.npz") as file:
+        assert file.files == ["samples"]
+
+
+def test_single_files_with_a_table(labelled, finished, tmp_path):
+    draw(labelled, f"{tmp_path}/each/", "--n=6", "--seed=3,4")
+    draw(labelled, tmp_path / "same.npz", "--n=6", "--seed=3")
+    folder = tmp_path / "each"
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(p.name for p in folder.glob("*.png")) == [x["file"] for x in rows]
+    assert [(x["seed"], x["index"], x["label"]) for x in rows] == [
+        (str(seed), str(i), str(i % 5)) for seed in (3, 4) for i in range(6)
+    ]
+    each = []
+    for row in rows[:6]:
+        with Image.open(folder / row["file"]) as picture:
+            each.append(np.asarray(picture)[..., None])
+    np.testing.assert_array_equal(np.stack(each), arrays(tmp_path / "same.npz"))
+    draw(finished, f"{tmp_path}/deep/er/", "--n=2")
+    said = (tmp_path / "deep" / "er" / "labels.csv").read_text().splitlines()
+    assert said == [
+        "file,seed,index,label",
+        "seed0_00000.png,0,0,",
+        "seed0_00001.png,0,1,",
+    ]
+
+
+def test_a_label_that_would_not_be_read_is_refused(finished, tmp_path, capsys):
+    out = tmp_path / "a.png"
+    said = refused(capsys, f"--workdir={finished}", "--label=1", f"--out={out}")
+    assert "--label=1: this run is unconditional" in said
+    assert "--task=generate(4) reads no labels" in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("full/", "full/ is not an empty folder; name a new one"),
+        ("full", "full/ is not an empty folder"),
+        ("folder.png", "folder.png is a folder; write "),
+        ("file.npz/", "file.npz/ is not an empty folder"),
+        ("file.npz/x.png", "there is no folder"),
+        ("/proc/x.png", "--out=/proc/x.png cannot be written"),
+        ("/proc/x/", "--out=/proc/x cannot be written"),
+        ("a" * 300 + ".png", "a file name has at most 255 bytes"),
+        ("a" * 248 + ".png", "a file name has at most 255 bytes"),
+        ("gs://bucket/x.png", "--out=gs://bucket/x.png: only local paths"),
+        ("~nobody-of-that-name/x.png", "there is no such home folder"),
+        ("x", "--out=x: must end in .png or .npz, or in / for a picture each"),
+        ("/dev/null", "must end in .png or .npz"),
+    ],
+)
+def test_places_that_take_no_samples(
+    finished, tmp_path, capsys, monkeypatch, out, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").write_text("")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file.npz").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    flags = ["--n=2", "--seed=0-1"]
+    said = refused(capsys, f"--workdir={finished}", f"--out={out}", *flags)
+    assert message in said
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--n=\u00b2"], "'²' is not a whole number"),
+        (["--n=1000000000000"], "--n=1000000000000: must be from 1 to 65,536"),
+        (["--n=2147483647", "--out=a.npz"], "its samples take 1"),
+        (["--seed=\u00b2"], "--seed=²: write seeds as 7 or 0,2,5-8"),
+        (["--seed=-1"], "--seed=-1: write seeds as 7 or 0,2,5-8"),
+        (["--seed=0-1000000000000"], "at most 10,000 seeds at once"),
+        ([f"--seed={2**63}"], "seeds are from 0 to 9223372036854775807"),
+        (["--seed=" + "9" * 5_000], "write seeds as 7 or 0,2,5-8"),
+        (["--seed=" + "1," * 5_000], "write seeds as 7 or 0,2,5-8"),
+        (["--step=\u00b2"], "'²' is not a whole number"),
+        (["--step=-1"], "there is no checkpoint -1"),
+        (["--step=20", "--checkpoint=last"], "name two checkpoints: give one of them"),
+        (["--checkpoint="], "--checkpoint=: choose last or best"),
+        (["--run=1"], "--run=1: there are 1, from --run=0"),
+        (["--interpolate=3"], "--interpolate takes no value"),
+        (["--num_samples=3"], "no flag --num_samples: use --n=64"),
+        (["--outdir=x"], "no flag --outdir: use --out=samples.png"),
+        (["--workdir=gs://x"], "--workdir=gs://x: only local paths"),
+        (["--workdir=" + "a" * 5_000], "a file name has at most 255 bytes"),
+    ],
+)
+def test_more_bad_requests(finished, tmp_path, capsys, monkeypatch, flags, message):
+    monkeypatch.chdir(tmp_path)
+    assert message in refused(capsys, f"--workdir={finished}", *flags)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("data.json", {"shape": None}, "data.json is damaged (TypeError"),
+        ("data.json", {"shape": [8, -8, 1]}, "data.json is damaged (ValueError"),
+        ("data.json", {"shape": [8, 8.0, 1]}, "data.json is damaged (ValueError"),
+        ("data.json", {"dtype": "int7"}, "data.json is damaged (TypeError"),
+        ("data.json", {"classes": [0, 1]}, "data.json is damaged (ValueError"),
+        ("data.json", "shape", "data.json is damaged (KeyError: 'shape')"),
+        ("config.json", {"steps": None}, "config.json is damaged: --steps=None"),
+        ("config.json", {"networks": 3}, "config.json is damaged: --networks=3"),
+    ],
+)
+def test_a_damaged_run_is_one_line(finished, tmp_path, capsys, name, change, message):
+    for file in ("config.json", "data.json"):
+        content = json.loads((finished / file).read_text())
+        if file == name and isinstance(change, str):
+            del content[change]
+        elif file == name:
+            content |= change
+        (tmp_path / file).write_text(json.dumps(content))
+    out = tmp_path / "a.png"
+    said = refused(capsys, f"--workdir={tmp_path}", f"--out={out}")
+    assert f"{tmp_path}/{message}" in said
+    assert not out.exists()
+
+
+def test_seeds_above_32_bits_draw_their_own(finished, tmp_path):
+    for name, seed in (("low", 5), ("high", 2**32 + 5)):
+        draw(finished, tmp_path / f"{name}.npz", "--n=4", f"--seed={seed}")
+    low, high = (arrays(tmp_path / f"{x}.npz") for x in ("low", "high"))
+    assert (low != high).any()

@@ -16,7 +16,7 @@ import pytest
 from games import same
 from PIL import Image
 
-from jaxgan import checkpoint, train
+from jaxgan import checkpoint, sample, train
 
 TINY = {
     "networks": "small(4)",
@@ -383,3 +383,32 @@ def test_a_folder_of_wide_colour_pictures_trains(tmp_path):
     assert train.main([f"--{k}={v}" for k, v in given.items()]) == 0
     data = json.loads((tmp_path / "run" / "data.json").read_text())
     assert (data["shape"], data["classes"]) == ([10, 16, 3], ["cat", "dog"])
+
+
+def test_home_is_one_place_for_training_and_sampling(pictures, tmp_path, monkeypatch):
+    home, here, there = (tmp_path / name for name in ("home", "here", "there"))
+    for folder in (home, here, there):
+        folder.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(here)
+    assert train.main(argv(pictures, "~/run", 3)) == 0
+    monkeypatch.chdir(there)
+    assert train.main(argv(pictures, "~/run", 5)) == 0
+    assert sample.main(["--workdir=~/run", "--out=~/x.png", "--n=2"]) == 0
+    assert not [*here.iterdir(), *there.iterdir()]
+    assert {x.name for x in home.iterdir()} == {"run", "x.png"}
+    assert checkpoint.available(home / "run" / "checkpoints") == [3, 5]
+    assert {"config.json", "metrics.jsonl", "progress.png"} <= {
+        x.name for x in (home / "run").iterdir()
+    }
+    steps = [line["step"] for line in lines(home / "run") if "generator/loss" in line]
+    assert steps == [3, 5]
+
+
+def test_a_relative_workdir_stays_where_it_was(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train.main(argv(pictures, "./~/run", 2)) == 0
+    assert checkpoint.available(tmp_path / "~" / "run" / "checkpoints") == [2]
+    (tmp_path / "~" / "run" / "samples" / "step_\u00b2.png").write_text("")
+    assert train.main(argv(pictures, "./~/run", 4)) == 0
+    assert checkpoint.available(tmp_path / "~" / "run" / "checkpoints") == [2, 4]
