@@ -304,7 +304,7 @@ SAMPLE: list[Row] = [
         ("--seed", f"--seed={text}")
         for text in ("x", "", ",", "-1", "1.5", "1,,2", "5-2", "1-2-3", "nan", "²")
     ),
-    ("no flag --seeds: did you mean --seed?", "--seeds=1"),
+    ("no flag --seeds", "--seeds=1"),
     ("no flag", "--xyzzy"),
     ("no flag", "--steps=20"),
     ("no flag", "samples.png"),

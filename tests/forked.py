@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -17,7 +18,11 @@ import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 PROGRAMS = ("train", "sample", "plan")
+MOST_MEMORY = 4 * 2**30
+"""Bytes that reading a data set may take."""
 LATE = ("trainer", "sampler", "planning.planner", "planning.settings")
 """Modules that programs import after their flags are read."""
 
@@ -51,7 +56,7 @@ class Forks:
         """Runs a program's `main` in the folder `cwd`, which is its HOME too.
 
         Args:
-          program: a name in `PROGRAMS`.
+          program: a name in `PROGRAMS`, or `load` to read all of a data set.
           argv: the flags.
           cwd: the working directory.
           **more: `env`, variables to set or, where None, to remove; `seconds` to wait
@@ -99,6 +104,7 @@ def _serve() -> None:
     import importlib
 
     mains = {x: importlib.import_module(f"jaxgan.{x}").main for x in PROGRAMS}
+    mains["load"] = _load
     for name in LATE:
         importlib.import_module(f"jaxgan.{name}")
     for line in sys.stdin:
@@ -110,6 +116,22 @@ def _serve() -> None:
         code = _wait(child, request.get("seconds", 60))
         print(json.dumps({"code": code, "out": _read(out), "err": _read(err)}))
         sys.stdout.flush()
+
+
+def _load(argv: list[str]) -> int:
+    """Reads all of the data set named; prints its size, shape and classes as JSON."""
+    from jaxgan import data
+    from jaxgan.program import guarded
+
+    def load() -> int:
+        dataset = data.load(argv[0])
+        found = dataset.read(np.arange(dataset.size))["image"].shape
+        assert found == (dataset.size, *dataset.shape)
+        print(json.dumps([dataset.size, dataset.shape, dataset.classes]))
+        return 0
+
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
+    return guarded(load)
 
 
 def _child(main: Any, request: dict[str, Any], out: int, err: int) -> None:
