@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxgan.data.arrays import npz, of_mapping
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
@@ -15,7 +13,7 @@ from jaxgan.data.roles import Choice
 from jaxgan.data.stacked import stacked_mnist
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")
 
@@ -42,7 +40,7 @@ class Request(NamedTuple):
 
 
 def load(
-    name: str | Path | np.ndarray | Mapping[str, Any],
+    name: str | Path | Mapping[str, Any] | Any,
     *,
     split: str = "train",
     data_dir: str | None = None,
@@ -56,7 +54,7 @@ def load(
     Args:
       name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set of
         TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file; or
-        images in memory; or several arrays by name, as in an `.npz` file.
+        an array of images; or several arrays by name, as in an `.npz` file.
       split: such as `test` or `train[:50%]`, where there are splits.
       data_dir: where MNIST and the sets of TFDS are prepared the first time; TFDS's
         default if None.
@@ -72,15 +70,14 @@ def load(
     """
     frame = parse_frame(image_size or None, crop)
     fields = (image_field or "", label_field or "")
-    if isinstance(name, np.ndarray):
-        name = {"images": name}
-    if isinstance(name, Mapping):
-        dataset = of_mapping("arrays", name, frame, Choice(split, *fields))
-    else:
+    if isinstance(name, str | Path):
         text = _of_path(name) if isinstance(name, Path) else name
         request = Request(text, split, data_dir or None, frame, *fields)
         dataset = SOURCES.get(text.partition(":")[0], _tfds)(request)
-    LOG.info("data: %s", dataset.origin)
+    else:
+        arrays = name if isinstance(name, Mapping) else {"images": name}
+        dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
+    LOG.info("data: %s", printable(dataset.origin))
     return dataset
 
 
