@@ -210,4 +210,3 @@ def test_training_resumes_with_data_that_changed(pictures, tmp_path, capfd):
     (line,) = [x for x in capfd.readouterr().err.splitlines() if "fingerprint" in x]
     assert "--data_changed=accept" in line
     run(mine, folder, 4, data_changed="accept")
-    run(mine, folder, 5)

@@ -1,5 +1,6 @@
 """Labels of all usual forms become class numbers, or one line says why not."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -108,7 +109,9 @@ def test_load_takes_paths_and_arrays(tmp_path):
     of_file = data.load(file)
     assert (of_file.name, of_file.classes) == (f"npz:{file}", ("4", "5"))
     assert data.load(tmp_path / "digits.npy").size == 4
-    assert data.load(images()).shape == (4, 4, 1)
+    assert (
+        data.load(images()).shape == data.load(jnp.array(images())).shape == (4, 4, 1)
+    )
     arrays = {"x_train": images(), "y_train": [1, 2, 1, 2], "x_test": images(2)}
     both = data.load(arrays, image_size="2")
     assert (both.size, both.shape, both.classes) == (4, (2, 2, 1), ("1", "2"))

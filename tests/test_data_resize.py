@@ -110,3 +110,45 @@ def test_a_crop_larger_than_the_picture():
 
 def test_a_very_long_picture_keeps_at_least_one_pixel():
     assert framed(np.zeros((1, 400), np.uint8), "100x2").shape == (100, 2, 1)
+
+
+def behind_glass(dtype, hidden):
+    """A ramp, opaque on the left; on the right transparent, of a hidden color."""
+    low, high = (-1, 1) if dtype == np.float32 else (0, np.iinfo(dtype).max)
+    image = np.zeros((16, 16, 4))
+    image[..., :3] = np.linspace(0.2, 0.8, 16)[:, None, None]
+    image[:, 8:, :3] = hidden
+    image[:, :8, 3] = 1
+    image = low + image * (high - low)
+    return (image if low else np.rint(image)).astype(dtype), low, high
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_hidden_colors_do_not_show_at_the_edges(dtype):
+    frame = Frame((8, 8), "none")
+    white, low, high = behind_glass(dtype, 1)
+    black = behind_glass(dtype, 0)[0]
+    for hidden in (white, black):
+        parts = (fit_array(frame, hidden) - float(low)) / (high - low)
+        # what one sees is the opaque side's color, by the share that is opaque
+        alpha, ramp = parts[..., 3:], parts[:, :1, :3]
+        seen = parts[..., :3] * alpha
+        np.testing.assert_allclose(seen, ramp * alpha, atol=4 / 255)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_opaque_colors_are_resized_as_without_alpha(dtype):
+    image = behind_glass(dtype, 1)[0]
+    image[..., 3] = image.max()
+    frame = Frame((8, 8), "none")
+    got, want = fit_array(frame, image), fit_array(frame, image[..., :3].copy())
+    top = 1 if dtype == np.float32 else 65535
+    want = np.clip(want, -top, top)
+    np.testing.assert_allclose(got[..., :3] / top, want / top, atol=2e-5)
+
+
+def test_a_crop_keeps_hidden_colors():
+    image = behind_glass(np.uint8, 1)[0]
+    np.testing.assert_array_equal(
+        fit_array(Frame(None, (8, 8)), image), image[4:12, 4:12]
+    )

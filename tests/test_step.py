@@ -11,6 +11,7 @@ from games import SHAPE, TINY, batches, config, differs, game, same
 
 from jaxgan import objective, recipe, step
 from jaxgan.core import Critique, Players, Samples
+from jaxgan.errors import UsageError
 from jaxgan.losses import stateless
 
 KEY = jax.random.key(0)
@@ -278,3 +279,21 @@ def test_both_players_draw_the_same_samples_and_other_masks():
     assert equal == {"task", "generator"}
     every = [jax.random.key_data(key).tolist() for key in (*d.values(), *g.values())]
     assert len({tuple(key) for key in every}) == len(every) - len(equal)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: (x * 127).astype(jnp.uint8), r"uint8 images .*data.normalise"),
+        (lambda x: x[0], r"shape \[8, 8, 8, 1\] and takes \[updates, batch, 8, 8, 1\]"),
+        (lambda x: x[..., 0], r"and takes \[updates, batch, 8, 8, 1\]"),
+        (lambda x: x[:, :, :4], r"and takes \[updates, batch, 8, 8, 1\]"),
+    ],
+)
+def test_batches_that_a_step_does_not_take(change, message):
+    chosen = config("small")
+    built = recipe.build(chosen, SHAPE)
+    state = jax.eval_shape(built.init, KEY)
+    batch = jax.tree.map(change, batches(chosen))
+    with pytest.raises(UsageError, match=message):
+        jax.eval_shape(built.step, state, batch, KEY)

@@ -148,10 +148,9 @@ def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
                 raise UsageError(f"{name} has no split train: use {flags}")
     elif said not in found:
         if not found - {""}:
-            kind = name.partition(":")[0]
             raise UsageError(
                 f"--split={printable(split)}: {name} has no splits; leave it at train "
-                f"and give other data as another {kind}:PATH"
+                "and give other data as another --dataset"
             )
         listed = ", ".join(sorted({x or "train" for x in found}))
         raise UsageError(f"--split={printable(split)}: {name} has the splits {listed}")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxgan.data.arrays import npz, of_mapping
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
@@ -18,7 +16,7 @@ from jaxgan.data.roles import Choice
 from jaxgan.data.stacked import stacked_mnist
 from jaxgan.data.tfds_sets import tfds_set
 from jaxgan.data.toys import grid25, ring8
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
@@ -52,7 +50,7 @@ class Request(NamedTuple):
 
 
 def load(
-    name: str | Path | np.ndarray | Mapping[str, Any],
+    name: str | Path | Mapping[str, Any] | Any,
     *,
     split: str = "train",
     data_dir: str | None = None,
@@ -68,7 +66,7 @@ def load(
     Args:
       name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set of
         TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file; or
-        images in memory; or several arrays by name, as in an `.npz` file.
+        an array of images; or several arrays by name, as in an `.npz` file.
       split: such as `test` or `train[:50%]`, where there are splits.
       data_dir: where MNIST and the sets of TFDS are prepared the first time; TFDS's
         default if None.
@@ -88,11 +86,7 @@ def load(
     """
     frame = parse_frame(image_size or None, crop)
     fields = (image_field or "", label_field or "")
-    if isinstance(name, np.ndarray):
-        name = {"images": name}
-    if isinstance(name, Mapping):
-        dataset = of_mapping("arrays", name, frame, Choice(split, *fields))
-    else:
+    if isinstance(name, str | Path):
         text = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
         place = str(local_path("--data_dir", data_dir)) if data_dir else None
@@ -101,7 +95,10 @@ def load(
         if alpha in ("white", "black") and kind != "folder":
             raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
         dataset = SOURCES.get(kind, _tfds)(request)
-    LOG.info("data: %s", dataset.origin)
+    else:
+        arrays = name if isinstance(name, Mapping) else {"images": name}
+        dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
+    LOG.info("data: %s", printable(dataset.origin))
     return dataset
 
 
@@ -201,13 +198,13 @@ def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
 def _stacked(request: Request) -> Dataset:
     _no_fields(request)
     _no_path(request)
-    _check_home(request)
+    request = _placed(request)
     return stacked_mnist(request.split, request.data_dir, request.frame)
 
 
 def _tfds(request: Request) -> Dataset:
     _check_name(request.name)
-    _check_home(request)
+    request = _placed(request)
     return tfds_set(
         request.name,
         request.choice,
@@ -246,15 +243,20 @@ def _looks_like_a_path(name: str) -> bool:
     return name.endswith("/") or name.lower().endswith(files)
 
 
-def _check_home(request: Request) -> None:
-    """Refuses TFDS's own folder where there is no home; it would be `./~`."""
-    if request.data_dir or os.environ.get("TFDS_DATA_DIR"):
-        return
-    if os.path.expanduser("~") == "~":
+def _placed(request: Request) -> Request:
+    """The request with the folder in which TFDS keeps sets, None for TFDS's own.
+
+    Raises UsageError where there is no home, as TFDS's own would be `./~`.
+    """
+    named = os.environ.get("TFDS_DATA_DIR")  # which TFDS does not expand
+    if named and not request.data_dir:
+        return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
+    if not request.data_dir and os.path.expanduser("~") == "~":
         raise UsageError(
             f"--dataset={request.name}: there is no home folder to keep it in; name "
             "one, such as --data_dir=/tmp/tensorflow_datasets"
         )
+    return request
 
 
 SOURCES: dict[str, Callable[[Request], Dataset]] = {
