@@ -11,6 +11,7 @@ import time
 from functools import partial
 
 import pytest
+from test_processes import killed_on_failure
 
 from jaxgan.processes.connections import LONGEST, listen
 from jaxgan.processes.lifeline import CODES, LONGEST_TEXT, Lifeline
@@ -125,7 +126,7 @@ def test_strangers_neither_end_nor_delay_a_process(monkeypatch):
 
 
 def test_one_process_alone_has_nobody_to_wait_for():
-    for _ in range(50):
+    for _ in range(20):
         with connected(1):
             pass
 
@@ -147,7 +148,7 @@ FOLLOWER = """\
 import sys, time
 from jaxgan.processes.lifeline import Lifeline
 host, port, token = sys.argv[1:]
-lifeline = Lifeline(1, silence=3.0)
+lifeline = Lifeline(1, silence=5.0)
 lifeline.reach(host, int(port), token)
 time.sleep(60)
 """
@@ -155,25 +156,28 @@ time.sleep(60)
 
 def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
     ends = {}
-    first = Lifeline(0, partial(noted, ends, 0), silence=3.0)
+    first = Lifeline(0, partial(noted, ends, 0), silence=5.0)
     where = first.listen(listen("127.0.0.1", 0), "127.0.0.1")
     first.accept(2)
-    with subprocess.Popen(
-        [sys.executable, "-c", FOLLOWER, *map(str, where)],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as other:
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", FOLLOWER, *map(str, where)],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as other,
+        killed_on_failure([other]),
+    ):
         until(lambda: first._others)
         other.send_signal(signal.SIGSTOP)
         time.sleep(1.0)
         other.send_signal(signal.SIGCONT)
-        time.sleep(3.5)  # would be too long in all
+        time.sleep(4.5)  # with the second before, too long
         assert not ends
         assert other.poll() is None
         other.send_signal(signal.SIGSTOP)
         until(lambda: ends)
         message, code = ends[0]
-        assert message.startswith("process 1: gave no sign of life for 3 s, stopped")
+        assert message.startswith("process 1: gave no sign of life for 5 s, stopped")
         assert code == 1
         other.send_signal(signal.SIGCONT)  # learns why, although it is late
         assert other.communicate(timeout=30) == (None, f"error: {message}\n")
@@ -225,28 +229,29 @@ def has(host):
 
 def test_one_process_with_a_coordinator_ends_well():
     host = "::1" if has("::1") else "127.0.0.1"
-    [alone] = started(
-        0, free_address(host), 1, heartbeat_seconds=1e300, meet_seconds=1e300
-    )
-    out, err = alone.communicate(timeout=120)
+    wait = {"heartbeat_seconds": 1e300, "meet_seconds": 1e300}
+    [alone] = started(0, free_address(host), 1, **wait)
+    with killed_on_failure([alone]):
+        out, err = alone.communicate(timeout=120)
     assert (alone.returncode, out) == (0, "together\n"), err
 
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_stopped_process_ends_the_others_before_jax_does(stopped):
-    both = started(100, free_address("127.0.0.1"), 2, heartbeat_seconds=4)
-    for process in both:
-        assert process.stdout
-        assert process.stdout.readline() == "together\n"
-    both[stopped].send_signal(signal.SIGSTOP)
-    _, err = both[1 - stopped].communicate(timeout=45)  # jax takes 50 at least
-    assert both[1 - stopped].returncode == 1
-    told = [line for line in err.splitlines() if line.startswith("error")]
-    assert told == [
-        f"error: process {stopped}: gave no sign of life for 4 s, stopped or cut off: "
-        "look at its machine's log"
-    ]
-    assert "***" not in err  # a stack of C++
-    both[stopped].send_signal(signal.SIGCONT)
-    both[stopped].communicate(timeout=45)
-    assert both[stopped].returncode not in (0, None)
+    both = started(100, free_address("127.0.0.1"), 2, heartbeat_seconds=8)
+    with killed_on_failure(both):
+        for process in both:
+            assert process.stdout
+            assert process.stdout.readline() == "together\n"
+        both[stopped].send_signal(signal.SIGSTOP)
+        _, err = both[1 - stopped].communicate(timeout=45)  # jax takes 50 at least
+        assert both[1 - stopped].returncode == 1
+        told = [line for line in err.splitlines() if line.startswith("error")]
+        assert told == [
+            f"error: process {stopped}: gave no sign of life for 8 s, stopped or cut "
+            "off: look at its machine's log"
+        ]
+        assert "***" not in err  # a stack of C++
+        both[stopped].send_signal(signal.SIGCONT)
+        both[stopped].communicate(timeout=45)
+        assert both[stopped].returncode not in (0, None)

@@ -1,5 +1,6 @@
 """Several processes over loopback: they meet, train as one, and end together."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -53,13 +54,26 @@ def start(pictures, workdir, steps, count, each=(), cwd=None, **other):
 
 def ended(started, timeout=240):
     """Exit codes and what was said, less what gloo says of itself."""
-    said = [process.communicate(timeout=timeout)[0] for process in started]
+    with killed_on_failure(started):
+        said = [process.communicate(timeout=timeout)[0] for process in started]
     noise = ("[Gloo]", "Expected number of connected peer", "waiting for")
     own = [
         "\n".join(x for x in text.splitlines() if not any(n in x for n in noise))
         for text in said
     ]
     return [process.returncode for process in started], own
+
+
+@contextlib.contextmanager
+def killed_on_failure(started):
+    """Leaves none of the processes behind if the test fails within."""
+    try:
+        yield
+    except BaseException:
+        for process in started:
+            process.kill()
+            process.communicate()
+        raise
 
 
 def close(a, b, atol):
@@ -69,14 +83,15 @@ def close(a, b, atol):
 def reached(workdir, step, started):
     """Waits until the metrics reach a step."""
     ends = time.monotonic() + 120
-    while time.monotonic() < ends:
-        path = Path(workdir, "metrics.jsonl")
-        if path.exists() and f'"step": {step}' in path.read_text():
-            return
-        for process in started:
-            assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.1)
-    raise AssertionError(f"no step {step} in two minutes")
+    with killed_on_failure(started):
+        while time.monotonic() < ends:
+            path = Path(workdir, "metrics.jsonl")
+            if path.exists() and f'"step": {step}' in path.read_text():
+                return
+            for process in started:
+                assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.1)
+        raise AssertionError(f"no step {step} in two minutes")
 
 
 def test_two_then_four_processes_then_one_train_what_one_trains(pictures, tmp_path):
