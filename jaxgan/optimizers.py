@@ -57,13 +57,13 @@ def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
     moments = optax.scale_by_adam(b1, b2, eps)
 
     def update(updates, state, params=None):
-        _, state = moments.update(updates, state, params)
-        factor = jnp.sqrt(1 - b2**state.count) / (1 - b1**state.count)
+        found: Any = moments.update(updates, state, params)[1]
+        factor = jnp.sqrt(1 - b2**found.count) / (1 - b1**found.count)
 
         def step(m, v):
             return factor * m / (jnp.sqrt(v) + eps)
 
-        return jax.tree.map(step, state.mu, state.nu), state
+        return jax.tree.map(step, found.mu, found.nu), found
 
     scaled = optax.GradientTransformation(moments.init, update)
     return optax.chain(scaled, optax.scale_by_learning_rate(learning_rate))

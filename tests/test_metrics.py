@@ -80,8 +80,8 @@ def test_patches_of_both_sides_are_scaled_by_the_real_ones():
     a, b = (np.asarray(swd.patches(x, place), np.float64) for x in (real, fake))
     a, b = ((x - a.mean()) / a.std() for x in (a, b))
     of_patches = swd.sliced_wasserstein(jnp.asarray(a), jnp.asarray(b), axes)
-    flat = [x.reshape(12, -1) for x in (real, fake)]
-    whole = swd.sliced_wasserstein(*flat, jax.random.fold_in(KEY, 1))
+    one, other = (x.reshape(12, -1) for x in (real, fake))
+    whole = swd.sliced_wasserstein(one, other, jax.random.fold_in(KEY, 1))
     got = swd.image_distance(real, fake, KEY)
     np.testing.assert_allclose(got, (of_patches + whole) / 2, rtol=1e-4)
 
