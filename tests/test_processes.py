@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from test_train import argv, lines, run, state_of, values
 
-from jaxgan import checkpoint
+from jaxgan import checkpoint, digests
 from jaxgan.processes.start import scheduled
 
 SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
@@ -129,6 +129,10 @@ def test_runs_and_shards_over_two_processes(pictures, tmp_path):
             assert a.keys() == b.keys()
         folders = [x / "checkpoints" for x in (one, tmp_path / name)]
         assert [checkpoint.available(x) for x in folders] == [[10], [10]]
+    recorded = digests.read(tmp_path / "shards/checkpoints/10")
+    assert recorded
+    assert {len(parts) for parts in recorded.parts.values()} == {1, 2}
+    state_of(tmp_path / "shards", 10)  # compares what both processes recorded
 
 
 @pytest.mark.parametrize("killed", [0, 1])
