@@ -299,9 +299,8 @@ def test_a_port_in_use():
         port = taken.getsockname()[1]
         [told] = met(f"127.0.0.1:{port}", [(2, 0)], wait=1.0)
     assert "process 0 cannot listen there" in told
-    for port in ("99999", "\u00b2", "\u0663", "9" * 5_000):
-        with pytest.raises(UsageError, match=f"--coordinator=a:{port}: give HOST:PORT"):
-            split(f"a:{port}")
+    with pytest.raises(UsageError, match="--coordinator=a:99999: give HOST:PORT"):
+        split("a:99999")
 
 
 @pytest.fixture
@@ -351,4 +350,3 @@ def test_a_connection_that_breaks_ends_all_and_one_that_is_left_does_not(lifelin
 def test_what_tells_of_a_cluster():
     assert scheduled({"OMPI_COMM_WORLD_SIZE": "2"})
     assert not scheduled({"SLURM_STEP_NUM_TASKS": ""})
-    assert not scheduled({"OMPI_COMM_WORLD_SIZE": "\u00b2"})

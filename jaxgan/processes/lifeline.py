@@ -14,8 +14,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from jaxgan.cli import print_error
-
 log = logging.getLogger("jaxgan")
 
 KILLED = 1
@@ -24,7 +22,7 @@ KILLED = 1
 
 def end(message: str, code: int) -> None:
     """Ends this process at once: it may be waiting for one that is no more."""
-    print_error(message)
+    print(f"error: {message}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(code)
 

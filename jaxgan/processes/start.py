@@ -95,8 +95,7 @@ def scheduled(environment: Mapping[str, str]) -> bool:
     (True, False)
     """
     tasks = ("SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
-    counts = (environment.get(name, "") for name in tasks)
-    return any(n.isascii() and n.isdigit() and int(n) > 1 for n in counts)
+    return any(int(environment.get(name) or 1) > 1 for name in tasks)
 
 
 def _initialised(**where: Any) -> Any:

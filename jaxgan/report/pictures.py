@@ -1,15 +1,13 @@
 """Samples as one picture: images in a grid, points as a scatter, others as curves."""
 
-import io
 import json
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
-
-from jaxgan.files import atomic_write
 
 LEAST_SIDE = 32
 """Images smaller than this, in pixels, are enlarged."""
@@ -149,9 +147,9 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
         about.add_text("jaxgan:layout", json.dumps(picture.layout._asdict()))
     if picture.step is not None:
         about.add_text("jaxgan:step", str(picture.step))
-    content = io.BytesIO()
-    Image.fromarray(picture.pixels).save(content, format="PNG", pnginfo=about)
-    atomic_write(path, content.getvalue())
+    part = path.with_name(f".{path.name}.tmp")
+    Image.fromarray(picture.pixels).save(part, format="PNG", pnginfo=about)
+    os.replace(part, path)
 
 
 def load_png(path: str | Path) -> Picture:
