@@ -54,6 +54,11 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     most = MOST_IN_GRID if out.suffix == ".png" else 2**31 - 1
     if not 1 <= said.n <= most:
         raise UsageError(f"--n={said.n}: must be from 1 to {most:,}, such as --n=64")
+    if said.interpolate and said.n < 5:
+        raise UsageError(
+            f"--interpolate with --n={said.n}: rows of a walk have 3 samples or more, "
+            "such as --n=9"
+        )
     return Request(
         workdir=local_path("--workdir", said.workdir),
         out=out,

@@ -68,15 +68,6 @@ def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
     assert sources._placed(request).data_dir == str(Path(tmp_path, "sets"))
 
 
-@pytest.mark.parametrize("said", ["\u00b2", "\u0663", "-5", "", "9" * 40])
-def test_a_count_of_held_out_examples_in_other_digits(pictures, said):
-    def load(split):
-        return data.load(f"npz:{pictures}", split=split)
-
-    with pytest.raises(UsageError, match=f"--held_out={said}: give a split, a count"):
-        data.hold_out(load("train"), said, "train", load)
-
-
 @pytest.mark.parametrize("size", ["\u00b2", "\u0663", "8x\u0663", "9" * 50])
 def test_sizes_in_other_digits(pictures, size):
     with pytest.raises(UsageError, match="is not a size: use 64, or 48x64"):

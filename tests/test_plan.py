@@ -137,6 +137,7 @@ def test_without_the_compiler(monkeypatch):
         (["--topology=local", "--out=x.png"], "--sweep"),
         (["--sweep", "--batch_sizes=a"], "--batch_sizes=a: write numbers"),
         (["--sweep", "--batch_sizes=\u00b2"], "--batch_sizes=²: write numbers"),
+        (["--topology=v5e:2x2,v5e:4x4"], "use --sweep --topologies=v5e:2x2,v5e:4x4"),
         (["--sweep", "--topology=local"], "is for one slice and --sweep for several"),
         (["--sweep", "--out=x.jpg"], "--out=x.jpg: must end in .png"),
         (["--sweep", "--out=/proc/x.png"], "--out=/proc/x.png cannot be written"),

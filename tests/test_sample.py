@@ -231,6 +231,7 @@ def test_places_that_take_no_samples(
         (["--checkpoint="], "--checkpoint=: choose last or best"),
         (["--run=1"], "--run=1: there are 1, from --run=0"),
         (["--interpolate=3"], "--interpolate takes no value"),
+        (["--interpolate", "--n=4"], "--interpolate with --n=4: rows of a walk have"),
         (["--num_samples=3"], "no flag --num_samples: use --n=64"),
         (["--outdir=x"], "no flag --outdir: use --out=samples.png"),
         (["--workdir=gs://x"], "--workdir=gs://x: only local paths"),

@@ -66,6 +66,11 @@ def parse(argv: Sequence[str] | None = None) -> Question:
             f"--topology={said.topology} is for one slice and --sweep for several: "
             "give one of them, such as --sweep --topologies=v5e:2x2,v5e:4x4"
         )
+    if "," in said.topology:
+        raise UsageError(
+            f"--topology={said.topology} names several slices: use "
+            f"--sweep --topologies={said.topology}"
+        )
     _check_alone(said)
     chosen = said.topologies or SWEEP if said.sweep else said.topology
     given = {
