@@ -8,7 +8,7 @@ import jaxgan
 LAYERS = [
     ["errors"],
     ["core", "files"],
-    ["spec", "backend", "maintenance", "parsing"],
+    ["spec", "backend", "maintenance", "parsing", "row_numbers"],
     ["schedules", "presets", "data", "workdir", "monitor", "runs", "program"],
     ["losses", "config", "optimizers", "metrics", "checkpoint", "report"],
     ["augment"],
