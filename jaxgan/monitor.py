@@ -2,11 +2,10 @@
 
 import math
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-Row = Mapping[str, float | None]
-"""Means since the last row by name. Any name may be missing, any value None."""
+from jaxgan.row_numbers import Row, median, number, surge
 
 Judge = Callable[[int, Row], str | None]
 """(step, row) to what is wrong, "" if nothing is, None if the row does not tell."""
@@ -237,27 +236,6 @@ def exploding() -> Judge:
     return judge
 
 
-def surge() -> Callable[[float], float]:
-    """Returns times(norm): how many times the usual it is, 0 where less than 100.
-
-    The usual is the median so far, or ten times the most of the first five if that is
-    less: what explodes step by step takes its median along.
-    """
-    before: list[float] = []
-    most = 0.0
-
-    def times(norm):
-        nonlocal most
-        usual = min(median(before), 10 * most)
-        if len(before) >= 5 and norm > 100 * usual > 0:
-            return norm / usual
-        most = max(most, norm) if len(before) < 5 else most
-        insort(before, norm)
-        return 0.0
-
-    return times
-
-
 def drifted() -> Judge:
     """The score is three times its best, and worse than the first."""
     first, best, when = math.nan, math.inf, 0
@@ -288,20 +266,8 @@ def no_variety() -> Judge:
         if distinct is None:
             return None
         return (
-            f"the data have no variety: the examples count as {distinct:.2f} distinct "
-            "one(s), so the diversity of samples says nothing; look at the data of "
-            "--dataset"
+            f"the data have no variety: {distinct:.2f} distinct examples at step "
+            f"{step:,}, so the diversity of samples says nothing; look at --dataset"
         )
 
     return judge
-
-
-def number(row: Row, name: str) -> float | None:
-    """A value that is there and finite, else None."""
-    value = row.get(name)
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def median(ordered: Sequence[float]) -> float:
-    """Of values in order; 0 of none."""
-    return ordered[len(ordered) // 2] if ordered else 0.0

@@ -13,7 +13,10 @@ from jaxgan.objective import bind, example_keys, variables
 from jaxgan.prepare import Plan
 
 EXAMPLES = 256
-"""Examples on each side, rounded up to whole batches."""
+"""Examples on each side, rounded up to whole batches, and fewer of small ones."""
+
+MOST_BATCHES = 32
+"""Batches on each side: they are written out, and hundreds take minutes to compile."""
 
 LEAST_DISTINCT = 1.1
 """Distinct examples below which data have no variety to compare samples with."""
@@ -33,7 +36,7 @@ def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, f
     of distinct examples is told instead (`probe/distinct`).
     """
     config, dataset, held = plan.config, plan.dataset, plan.held_out
-    count = -(-EXAMPLES // config.batch_size)
+    count = min(-(-EXAMPLES // config.batch_size), MOST_BATCHES)
     keys = example_keys(key, count * config.batch_size)
     order = data.epoch_order(config.seed, 0, dataset.size)
     train = batches(dataset, order, count, config.batch_size)

@@ -1,17 +1,23 @@
 """What all programs of ours share: the cache, the time limit, signals."""
 
 import contextlib
+import logging
 import math
 import os
+import re
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from jaxgan.errors import printable
 from jaxgan.maintenance import notices
+
+log = logging.getLogger("jaxgan")
 
 
 def cache_folder() -> Path | None:
@@ -30,6 +36,31 @@ def keep_compiled() -> None:
     if folder:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    log_cache_failures_once()
+
+
+CACHE_FAILURE = "Error (reading|writing) persistent compilation cache entry"
+
+
+def log_cache_failures_once() -> None:
+    """Logs the first of jax's warnings that its cache fails, and drops the others.
+
+    jax warns for each of the dozens of programs of a run, as on a disk that is full.
+    """
+    show, logged = warnings.showwarning, False
+
+    def show_once(message: Any, *more: Any) -> None:
+        nonlocal logged
+        if not re.match(CACHE_FAILURE, str(message)):
+            show(message, *more)
+        elif not logged:
+            logged = True
+            why = printable(str(message).partition("': ")[2][:120])
+            folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+            log.warning("compiled programs are not kept in %s: %s", folder, why)
+
+    warnings.showwarning = show_once
+    warnings.filterwarnings("always", CACHE_FAILURE)  # an error ends no run either
 
 
 AGAIN = 75

@@ -104,7 +104,7 @@ def restore(request: Request) -> tuple[recipe.Game, Tree, Facts]:
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
-    memory.check_sampling(part, request.n, tuple(facts["shape"]))
+    memory.check_sampling(part, request.n, facts.shape)
     folder = request.workdir / "checkpoints"
     found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
     log.info("checkpoint of step %d", int(found["step"]))

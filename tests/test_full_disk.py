@@ -7,6 +7,7 @@ import os
 import resource
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from test_report import events, metrics_of, tell
 from test_train import argv, run, state_of, values
 
 from jaxgan import report, train
+from jaxgan.program import log_cache_failures_once
 from jaxgan.report.events import EventWriter
 
 
@@ -73,6 +75,21 @@ def test_what_was_saved_stays_and_a_last_picture_may_fail(
     assert not (folder / "losses.png").exists()
     same(state_of(folder, 20), state_of(finished, 20))
     assert values(folder) == values(finished)
+
+
+def test_a_cache_that_cannot_be_written_is_told_once(caplog):
+    with warnings.catch_warnings(record=True) as others:
+        warnings.simplefilter("error")
+        log_cache_failures_once()
+        for name in ("jit_a", "jit_b"):
+            start = "Error writing persistent compilation cache entry for"
+            warnings.warn(f"{start} '{name}': OSError: No space left", stacklevel=1)
+        with pytest.raises(UserWarning, match="of others"):
+            warnings.warn("of others", stacklevel=1)
+    [said] = caplog.messages
+    assert said.startswith("compiled programs are not kept in ")
+    assert said.endswith(": OSError: No space left")
+    assert others == []
 
 
 # TensorBoard

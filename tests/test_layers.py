@@ -9,7 +9,7 @@ LAYERS = [
     ["errors"],
     ["core", "environment", "files", "foreign", "ranges", "storage_errors"],
     ["arguments"],
-    ["spec", "backend", "maintenance", "parsing"],
+    ["spec", "backend", "maintenance", "parsing", "row_numbers"],
     [
         "schedules",
         "presets",

@@ -119,7 +119,7 @@ def test_data_without_variety():
     found = run(rows)
     assert told(found) == [("no_variety", 0)]
     assert not found[0].fatal
-    assert found[0].text.startswith("the data have no variety: the examples count as 1")
+    assert found[0].text.startswith("the data have no variety: 1.00 distinct examples")
 
 
 # Over-fitting
@@ -233,7 +233,7 @@ def test_rows_that_do_not_tell_are_passed_over():
     assert told(found) == [("overfits", 700)]
 
 
-@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, "1", [1.0], {}])
 def test_values_that_are_none(value):
     names = ("score", "generator/grad_norm", "discriminator/grad_norm")
     names += ("discriminator/real", "discriminator/fake", "probe/diversity")

@@ -291,8 +291,13 @@ def test_without_fcntl_programs_are_imported_and_lock(tmp_path):
 
     def start(more=""):
         args = [sys.executable, "-W", "ignore", "-c", WITHOUT + more + HOLDER]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen([*args, str(tmp_path)], cwd=ROOT, **pipes)
+        return subprocess.Popen(
+            [*args, str(tmp_path)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     holder = start(PROGRAMS)
     assert holder.stdout is not None

@@ -52,7 +52,7 @@ class EventWriter:
     def _open(self, folder: Path, resume_step: int) -> None:
         logging.getLogger("tensorboardX").setLevel(logging.ERROR)
         from tensorboardX import RecordWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore
 
         # Names are in seconds: the step tells apart runs that resume within one.
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
@@ -65,7 +65,7 @@ class EventWriter:
     def _write(self, step: int, summaries: Callable[[Any], list[Any]]) -> None:
         def write():
             from tensorboardX import summary as make
-            from tensorboardX.proto.event_pb2 import Event
+            from tensorboardX.proto.event_pb2 import Event  # type: ignore
 
             for summary in summaries(make):
                 self._add(Event(step=step, summary=summary))
