@@ -118,13 +118,15 @@ def _tree(text: str) -> ast.expr:
 
 
 def _parts(node: ast.expr) -> list[ast.expr]:
-    """The operands of `a | b | c`, which Python nests to the left."""
-    parts = []
-    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        parts.append(node.right)
-        node = node.left
-    parts.append(node)
-    return parts[::-1]
+    """The operands of `a | b | c`, of which there may be more than calls can nest."""
+    parts, todo = [], [node]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+            todo += [node.right, node.left]
+        else:
+            parts.append(node)
+    return parts
 
 
 def _call(node: ast.expr, depth: int = 1) -> Call:

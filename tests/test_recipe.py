@@ -10,6 +10,7 @@ from games import images
 from jaxgan import recipe
 from jaxgan.config import make
 from jaxgan.core import UsageError
+from jaxgan.networks import mlp
 from jaxgan.presets import PRESETS
 
 KEY = jax.random.key(0)
@@ -50,8 +51,9 @@ def test_the_default_recipe_is_r3gans():
     ("flags", "message"),
     [
         ({"networks": "dcgan"}, "--networks: dcgan wants images, not vectors"),
-        ({"networks": "mlp((-4,))"}, "--networks=mlp((-4,)), --task=generate(64) and"),
-        ({"task": "generate(0)"}, "--task: dim=0: a latent has at least 1 entry"),
+        ({"networks": "mlp((-4,))"}, "g is in [1, 1048576], not (-4,)"),
+        ({"task": "generate(0)"}, "dim is in [1, 1048576], not 0: take 100"),
+        ({"ema_half_life": "linear(9, -1, 5)"}, "--ema_half_life: the half-life is"),
         ({"task": "generate(4, latents='cauchy')"}, "--task: latents='cauchy'"),
         ({"loss": "hinge|minimax"}, "--loss: wants one of"),
         ({"loss": ""}, "--loss: wants one of"),
@@ -109,3 +111,25 @@ def test_sampling_may_change_the_latents():
     same = built.draw(state.ema, batch, keys, lambda z: jnp.zeros_like(z))
     np.testing.assert_array_equal(same[0], same[3])
     assert (built.draw(state.ema, batch, keys)[0] != same[0]).any()
+
+
+def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
+    def pair(*, shape):
+        plain = mlp.pair((4,), (4,), shape=shape)
+        return plain._replace(discriminator=mlp.Discriminator((-4,)))
+
+    monkeypatch.setitem(recipe.NETWORKS, "strange", pair)
+    with pytest.raises(UsageError, match="--networks=strange, "):
+        recipe.build(make(preset="toy", networks="strange", task="generate(64)"), (2,))
+
+
+def test_texts_are_checked_without_data():
+    recipe.check_texts(make(task="conditional(4)", generator_wrap="embed"))
+    for flags in (
+        {"loss": "hing"},
+        {"g_optimizer": "adam(-1)"},
+        {"networks": "small(0)"},
+    ):
+        [name] = flags
+        with pytest.raises(UsageError, match=f"--{name}: "):
+            recipe.check_texts(make(**flags))

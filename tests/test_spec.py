@@ -177,8 +177,10 @@ def test_odd_texts_are_refused_in_one_short_line(text, message):
     assert len(said) < 400
 
 
-def test_spaces_around_a_text_do_not_matter():
+def test_spaces_and_parentheses_do_not_matter():
     assert spec.build("  r1( 2 ) \n", TABLE) == {"r1": ("r1", 2)}
+    text = "(r1|(l1|net))"
+    assert list(spec.build(text, TABLE, shape=(1,))) == ["r1", "l1", "net"]
 
 
 def several(widths: Sequence[int], by: Callable[[int, int], int] | None = None):

@@ -353,12 +353,12 @@ def test_what_does_not_fit_is_named(net, text, args, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("spectral_norm(0)", "steps=0: choose 1 or more"),
-        ("pack(0)", "size=0: choose 1 or more"),
+        ("spectral_norm(0)", r"steps is in \[1, 100\], not 0: take 1"),
+        ("pack(0)", r"size is in \[1, 1048576\], not 0: take 2"),
         ("pack(2.5)", "size is int, not 2.5"),
-        ("minibatch_std(1)", "group=1: choose 2 or more"),
-        ("classifier(-1)", "outputs=-1"),
-        ("embed(-1)", "dim=-1"),
+        ("minibatch_std(1)", r"group is in \[2, 1048576\], not 1: take 4"),
+        ("classifier(-1)", r"outputs is in \[0, 1048576\], not -1"),
+        ("embed(-1)", r"dim is in \[0, 1048576\], not -1"),
         ("embed", "--dataset"),
         ("projection", "--dataset"),
         ("projection(4)", "too many positional arguments"),
