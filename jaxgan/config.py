@@ -62,7 +62,8 @@ class Config:
         "auto",
         "data",
         "transparent pixels of folder:PATH: keep (RGBA), white or black (put on that "
-        "color), or auto (keep, unless all pictures that could have some have none)",
+        "color), or auto (keep where all pictures have an alpha channel, or some use "
+        "it)",
     )
     on_bad_example: str = flag(
         "stop",

@@ -29,8 +29,9 @@ def read_all(dataset: Dataset) -> Examples:
     """All examples in order: `image` `[n, *shape]`, `label` `[n]` where there are any.
 
     Decoded in threads, and kept in `dataset.cache` if that is given, can be written,
-    and the images take no more than `LIMIT`. Arrays out of the cache are memory-mapped,
-    hence read-only. Raises UsageError if an example cannot be decoded.
+    the images take no more than `LIMIT`, and none was replaced for being bad. Arrays
+    out of the cache are memory-mapped, hence read-only. Raises UsageError if an example
+    cannot be decoded.
     """
     if dataset.arrays is not None:
         return dataset.arrays
@@ -38,9 +39,7 @@ def read_all(dataset: Dataset) -> Examples:
     examples = _kept(dataset, keep) if keep else None
     if examples is None:
         examples = _decode_all(dataset)
-        if keep and not skipped(
-            dataset
-        ):  # a later run may fix, or refuse, the bad ones
+        if keep and not skipped(dataset):  # or no run would ever miss the bad ones
             _keep(examples, keep)
     return examples
 

@@ -20,6 +20,7 @@ from jaxgan.data.pictures import (
     example_shape,
     formats,
     header,
+    is_animated,
     is_opaque,
     open_picture,
 )
@@ -156,7 +157,7 @@ def _headers(name: str, files: list[Path], skip_bad: bool) -> list[Header | None
     def read(file: Path) -> Header | None:
         try:
             with open_picture(file) as picture:
-                return header(picture)
+                return header(picture)._replace(animated=is_animated(picture))
         except Exception as error:  # Pillow's decoders raise nearly anything
             if skip_bad:
                 return None

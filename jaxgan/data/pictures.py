@@ -70,8 +70,8 @@ class Header(NamedTuple):
     """L, RGB or `I;16`."""
     alpha: bool
     """Whether there is an alpha channel, or a transparent color of a palette."""
-    animated: bool
-    """Whether there is more than one frame or page."""
+    animated: bool = False
+    """Whether there is more than one frame or page, where that was asked."""
 
 
 @lru_cache(maxsize=1)
@@ -120,10 +120,11 @@ def header(picture: Image.Image) -> Header:
     size = picture.height, picture.width
     if orientation(picture) >= 5:
         size = picture.width, picture.height
-    return Header(size, mode, has_alpha(picture), _is_animated(picture))
+    return Header(size, mode, has_alpha(picture))
 
 
-def _is_animated(picture: Image.Image) -> bool:
+def is_animated(picture: Image.Image) -> bool:
+    """Whether an opened picture has more than one frame or page; may look for it."""
     if picture.format == "MPO":  # phones add a preview or a depth map
         return False
     try:
@@ -151,10 +152,9 @@ def orientation(picture: Image.Image) -> int:
     """
     if picture.format == "TIFF":
         return 1  # Pillow turns these itself
-    if picture.format == "PNG" and "exif" not in picture.info:
-        late = _late_exif(getattr(picture, "fp", None))
-        if late:
-            picture.info["exif"] = late
+    known = {"exif", "Raw profile type exif"} & picture.info.keys()
+    if picture.format == "PNG" and not known:
+        picture.info["exif"] = _late_exif(getattr(picture, "fp", None))
     try:
         # The base class's method, as that of PNG decodes the picture.
         found = Image.Image.getexif(picture).get(ORIENTATION)
@@ -163,13 +163,14 @@ def orientation(picture: Image.Image) -> int:
     return found if isinstance(found, int) and found in TURNS else 1
 
 
-def _late_exif(file: Any) -> bytes | None:
+def _late_exif(file: Any) -> bytes:
     """The EXIF of a PNG that stands behind the pixels, where some programs put it.
 
-    It has at most 64 KiB, and so lies in as many bytes at the end of the file.
+    It has at most 64 KiB, and so lies in as many bytes at the end of the file. Empty
+    where there is none.
     """
     if file is None:  # decoded already
-        return None
+        return b""
     here = file.tell()
     try:
         size = file.seek(0, io.SEEK_END)
@@ -179,11 +180,11 @@ def _late_exif(file: Any) -> bytes | None:
         file.seek(here)
     at = tail.rfind(b"eXIf")
     if at < 4:
-        return None
+        return b""
     (length,) = struct.unpack(">I", tail[at - 4 : at])
     chunk, check = tail[at : at + 4 + length], tail[at + 4 + length : at + 8 + length]
     whole = check == struct.pack(">I", zlib.crc32(chunk))  # and no chance bytes
-    return b"Exif\0\0" + chunk[4:] if whole else None
+    return b"Exif\0\0" + chunk[4:] if whole else b""
 
 
 def widest(modes: set[str]) -> str:
