@@ -15,7 +15,8 @@ import pytest
 from test_train import argv, lines, run, state_of, values
 
 from jaxgan import checkpoint, digests
-from jaxgan.processes.start import scheduled
+from jaxgan.processes.lifeline import Lifeline
+from jaxgan.processes.start import _listening, scheduled
 
 SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
 
@@ -251,3 +252,14 @@ def test_what_tells_of_a_cluster():
     assert scheduled({"OMPI_COMM_WORLD_SIZE": "2"})
     assert not scheduled({"SLURM_STEP_NUM_TASKS": ""})
     assert not scheduled({"SLURM_STEP_NUM_TASKS": "²"})
+
+
+def test_a_machine_whose_name_is_no_address_goes_on_without_a_lifeline(caplog):
+    lifeline = Lifeline(0)
+    assert _listening(lifeline, "nowhere.invalid") is None
+    assert "no connection to the others (nowhere.invalid: " in caplog.text
+    where = _listening(lifeline, "127.0.0.1")
+    assert where
+    assert where[0] == "127.0.0.1"
+    assert lifeline._listener
+    lifeline._listener.close()

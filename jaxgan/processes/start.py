@@ -145,11 +145,11 @@ def _initialised(config: Config, **where: Any) -> Any:
             heartbeat_timeout_seconds=heartbeat,
             initialization_timeout=patience,
         )
-    except (RuntimeError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(
-            f"the processes did not find one another: {reason}; give --coordinator, "
-            "--num_processes and --process_id, or --coordinator=none for one process"
+            f"the processes did not find one another: {first_line(error)}; give "
+            "--coordinator, --num_processes and --process_id, or --coordinator=none "
+            "for one process"
         ) from error
     return jax
 
@@ -163,19 +163,17 @@ def _connected(jax: Any, config: Config) -> Lifeline | None:
 
     lifeline = _lifeline(number, config)
     where = shared(lambda: _listening(lifeline, socket.gethostname()))
-    if where is None:
-        return None
-    if number == 0:
-        lifeline.accept(count)
-    else:
+    if number:
         _reach(lifeline, where)
+    elif where is not None:
+        lifeline.accept(count)
     return lifeline
 
 
 def _listening(lifeline: Lifeline, host: str) -> tuple[str, int, str] | None:
     try:
         return lifeline.listen(listen(host, 0), host)
-    except OSError as error:  # its own name may be no address of this machine
+    except (OSError, ValueError) as error:  # its name may be no address of its own
         log.warning("no connection to the others (%s: %s)", host, first_line(error))
         return None
 
@@ -183,6 +181,8 @@ def _listening(lifeline: Lifeline, host: str) -> tuple[str, int, str] | None:
 def _reach(lifeline: Lifeline, where: Any) -> None:
     """In a process that follows: it prints nothing but its own errors."""
     logging.getLogger("jaxgan").setLevel(logging.ERROR)
+    if where is None:
+        return
     try:
         host, port, token = where
         lifeline.reach(host, port, token)
