@@ -158,7 +158,7 @@ PRESETS["residual"] = {
     "ema_ramp": 0.0,
     "steps": 488_281,
 }
-# The same, with the loss for G that its paper advises in practice.
+# `goodfellow` with the loss for G that the paper advises in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
 DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}
