@@ -117,7 +117,7 @@ def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
         moved = param + update
         change = jnp.clip(moved, -most, most) - param
         # param + change may round to the next number outside. One step of the change
-        # towards 0 makes their exact sum, and so the rounded one, lie inside.
+        # inward makes their exact sum, and so the rounded one, lie inside.
         inward = jnp.nextafter(change, -jnp.sign(moved) * jnp.inf)
         change = jnp.where(jnp.abs(param + change) > most, inward, change)
         return jnp.where(jnp.abs(moved) <= most, update, change)

@@ -158,7 +158,7 @@ PRESETS["residual"] = {
     "ema_ramp": 0.0,
     "steps": 488_281,
 }
-# The same, with the loss for G that its paper advises in practice.
+# `goodfellow` with the loss for G that the paper advises in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
 DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}
@@ -194,7 +194,7 @@ def earlier_flags(
 
     Returns:
       The flags of 0.1.0's preset that are others now; empty unless `stored` has all of
-      them, and `flags` all of the preset's present ones.
+      them, and each of `flags` is as either version's preset has it.
 
     >>> now = {"preset": "dcgan", **PRESETS["dcgan"]}
     >>> then = {**now, "g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"}
@@ -204,9 +204,12 @@ def earlier_flags(
     {}
     """
     preset = flags["preset"]
-    then = _OF_0_1_0.get(preset, {})
-    now = {name: PRESETS[preset].get(name, flags[name]) for name in then}
-    same_preset = stored.get("preset") == preset
-    untouched = all(flags[name] == value for name, value in now.items())
+    now, then = PRESETS[preset], _OF_0_1_0.get(preset, {})
+    if stored.get("preset") != preset:
+        return {}
     as_then = all(stored.get(name) == value for name, value in then.items())
-    return dict(then) if same_preset and untouched and as_then else {}
+    of_a_preset = all(
+        flags[name] in (now.get(name, flags[name]), value)
+        for name, value in then.items()
+    )
+    return dict(then) if as_then and of_a_preset else {}

@@ -198,7 +198,8 @@ def test_a_run_of_version_0_1_0_goes_on_as_it_began(pictures, tmp_path, capsys, 
     assert "as in version 0.1.0: --g_latents=same --networks=" in caplog.text
     assert json.loads((tmp_path / "config.json").read_text()) == {**config, "steps": 4}
     assert [line["step"] for line in lines(tmp_path)][-1] == 4
-    assert ends(5, g_latents="same") == 2
+    capsys.readouterr()
+    assert ends(5, networks="mlp((8,), (8,))") == 2
     assert "networks is" in capsys.readouterr().err
 
 
