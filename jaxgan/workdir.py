@@ -281,7 +281,8 @@ def _write(file: Path, content: dict[str, Any]) -> None:
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, list) and all(type(x) is int and x > 0 for x in value)
+    sides = isinstance(value, list) and all(type(x) is int and x > 0 for x in value)
+    return sides and 1 <= len(value) <= 3
 
 
 def _is_dtype(value: Any) -> bool:

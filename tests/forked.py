@@ -121,7 +121,7 @@ def _serve() -> None:
 def _load(argv: list[str]) -> int:
     """Reads all of the data set named; prints its size, shape and classes as JSON."""
     from jaxgan import data
-    from jaxgan.program import guarded
+    from jaxgan.cli import run_main
 
     def load() -> int:
         dataset = data.load(argv[0])
@@ -131,7 +131,7 @@ def _load(argv: list[str]) -> int:
         return 0
 
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-    return guarded(load)
+    return run_main(load)
 
 
 def _child(main: Any, request: dict[str, Any], out: int, err: int) -> None:

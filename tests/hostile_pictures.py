@@ -223,32 +223,25 @@ PICTURES: list[Case] = [
     ("escapes in a bad file's name", beside(f"{ESCAPE}.png", b""), Refused("x1b")),
     ("no UTF-8 in a bad file's name", beside(b"\xff.png", b""), Refused(".png")),
     ("escapes in a class", layout(f"{ESCAPE}/a.png", "b.png"), Refused("x1b")),
+    ("a FIFO", fifo, PLAIN),
+    ("a device", linked("c.png", "/dev/zero"), PLAIN),
+    ("a terminal", linked("c.png", "/dev/tty"), PLAIN),
+    ("a linked class", linked_class, PLAIN._replace(classes=("cat", "dog"))),
+    ("a loop of links", looped_class, PLAIN._replace(classes=("cat", "dog"))),
+    ("a disk's thumbnails", beside("@eaDir/c.png/t.png", b"hello"), PLAIN),
+    (
+        "splits",
+        layout("train/cat/a.png", "train/dog/b.png", "val/cat/c.png"),
+        PLAIN._replace(classes=("cat", "dog")),
+    ),
+    (
+        "splits and a class",
+        layout("train/a.png", "val/b.png", "cat/c.png"),
+        Refused("cat"),
+    ),
+    ("JFIF", beside("c.jfif", encoded(form="JPEG")), THREE),
+    ("PPM", beside("c.pgm", encoded(form="PPM")), THREE),
+    ("orientation 9", alone(turned(9), "a.jpg"), FLAT),
+    ("a turned PNG", alone(turned(6, "PNG")), SIDEWAYS),
+    ("a turned WebP", alone(turned(6, "WEBP"), "a.webp"), Accepted(2, (12, 8, 3))),
 ]
-
-PENDING_PICTURES: list[tuple[str, Case]] = [
-    ("pictures", case)
-    for case in (
-        ("a FIFO", fifo, PLAIN),
-        ("a device", linked("c.png", "/dev/zero"), PLAIN),
-        ("a terminal", linked("c.png", "/dev/tty"), PLAIN),
-        ("a linked class", linked_class, PLAIN._replace(classes=("cat", "dog"))),
-        ("a loop of links", looped_class, PLAIN._replace(classes=("cat", "dog"))),
-        ("a disk's thumbnails", beside("@eaDir/c.png/t.png", b"hello"), PLAIN),
-        (
-            "splits",
-            layout("train/cat/a.png", "train/dog/b.png", "val/cat/c.png"),
-            PLAIN._replace(classes=("cat", "dog")),
-        ),
-        (
-            "splits and a class",
-            layout("train/a.png", "val/b.png", "cat/c.png"),
-            Refused("cat"),
-        ),
-        ("JFIF", beside("c.jfif", encoded(form="JPEG")), THREE),
-        ("PPM", beside("c.pgm", encoded(form="PPM")), THREE),
-        ("orientation 9", alone(turned(9), "a.jpg"), FLAT),
-        ("a turned PNG", alone(turned(6, "PNG")), SIDEWAYS),
-        ("a turned WebP", alone(turned(6, "WEBP"), "a.webp"), Accepted(2, (12, 8, 3))),
-    )
-]
-"""(who works on it, case): another outcome today."""

@@ -80,75 +80,61 @@ WORKDIRS: list[Row] = [
     ),
     ("no text in metrics", "train", write("metrics.jsonl", b"\xff\xfe\n" * 9), ""),
     ("half a line", "train", write("metrics.jsonl", b'{"step": 5, "gen'), ""),
-]
-
-PENDING_WORKDIRS: list[tuple[str, Row]] = [
-    *(
-        ("cli", row)
-        for row in (
-            (
-                "a null batch",
-                "sample",
-                fields("config.json", batch_size=None),
-                "batch_size",
-            ),
-            (
-                "a batch of text",
-                "sample",
-                fields("config.json", batch_size="x"),
-                "batch_size",
-            ),
-            ("a null loss", "sample", fields("config.json", loss=None), "loss"),
-            (
-                "a number of networks",
-                "sample",
-                fields("config.json", networks=3),
-                "networks",
-            ),
-            ("a list of steps", "sample", fields("config.json", steps=[1]), "steps"),
-            ("a null preset", "sample", fields("config.json", preset=None), "preset"),
-            ("no shape", "sample", fields("data.json", shape=...), "data.json"),
-            ("a null shape", "sample", fields("data.json", shape=None), "data.json"),
-            (
-                "a shape of text",
-                "sample",
-                fields("data.json", shape="8x8"),
-                "data.json",
-            ),
-            (
-                "a negative shape",
-                "sample",
-                fields("data.json", shape=[-8, 8, 1]),
-                "data.json",
-            ),
-            ("a shape of one", "sample", fields("data.json", shape=[]), "data.json"),
-            ("no classes", "sample", fields("data.json", classes=...), "data.json"),
-            ("null classes", "sample", fields("data.json", classes=None), "data.json"),
-            ("no type", "sample", fields("data.json", dtype=...), "data.json"),
-            ("an unknown type", "sample", fields("data.json", dtype="x"), "data.json"),
-        )
+    (
+        "a null batch",
+        "sample",
+        fields("config.json", batch_size=None),
+        "batch_size",
     ),
-    *(
-        ("disk", row)
-        for row in (
-            ("deep config.json", "sample", write("config.json", DEEP), "config.json"),
-            ("deep data.json", "sample", write("data.json", DEEP), "data.json"),
-            ("a folder .lock", "train", instead(".lock", Path.mkdir), ".lock"),
-            ("a FIFO .lock", "train", instead(".lock", os.mkfifo), ".lock"),
-            ("a file samples", "train", instead("samples", Path.touch), "samples"),
-            (
-                "a folder of metrics",
-                "train",
-                instead("metrics.jsonl", Path.mkdir),
-                "metrics.jsonl",
-            ),
-            (
-                "a FIFO of metrics",
-                "train",
-                instead("metrics.jsonl", os.mkfifo),
-                "metrics.jsonl",
-            ),
-        )
+    (
+        "a batch of text",
+        "sample",
+        fields("config.json", batch_size="x"),
+        "batch_size",
+    ),
+    ("a null loss", "sample", fields("config.json", loss=None), "loss"),
+    (
+        "a number of networks",
+        "sample",
+        fields("config.json", networks=3),
+        "networks",
+    ),
+    ("a list of steps", "sample", fields("config.json", steps=[1]), "steps"),
+    ("a null preset", "sample", fields("config.json", preset=None), "preset"),
+    ("no shape", "sample", fields("data.json", shape=...), "data.json"),
+    ("a null shape", "sample", fields("data.json", shape=None), "data.json"),
+    (
+        "a shape of text",
+        "sample",
+        fields("data.json", shape="8x8"),
+        "data.json",
+    ),
+    (
+        "a negative shape",
+        "sample",
+        fields("data.json", shape=[-8, 8, 1]),
+        "data.json",
+    ),
+    ("a shape of one", "sample", fields("data.json", shape=[]), "data.json"),
+    ("no classes", "sample", fields("data.json", classes=...), "data.json"),
+    ("null classes", "sample", fields("data.json", classes=None), "data.json"),
+    ("no type", "sample", fields("data.json", dtype=...), "data.json"),
+    ("an unknown type", "sample", fields("data.json", dtype="x"), "data.json"),
+    ("deep config.json", "sample", write("config.json", DEEP), "config.json"),
+    ("deep data.json", "sample", write("data.json", DEEP), "data.json"),
+    ("a folder .lock", "train", instead(".lock", Path.mkdir), ".lock"),
+    ("a FIFO .lock", "train", instead(".lock", os.mkfifo), ".lock"),
+    ("a file samples", "train", instead("samples", Path.touch), "samples"),
+    (
+        "a folder of metrics",
+        "train",
+        instead("metrics.jsonl", Path.mkdir),
+        "metrics.jsonl",
+    ),
+    (
+        "a FIFO of metrics",
+        "train",
+        instead("metrics.jsonl", os.mkfifo),
+        "metrics.jsonl",
     ),
 ]
-"""(who works on it, row): another outcome today."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bad_command_lines import BASE, PENDING, ROWS, Row
+from bad_command_lines import BASE, ROWS, Row
 from forked import Forks, assert_refused, tree
 
 FACTS = '{"shape": [8, 8, 1], "dtype": "uint8", "classes": [], "size": 16}'
@@ -70,13 +70,4 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize(("program", "row"), ROWS, ids=map(label, ROWS))
 def test_a_bad_command_line_is_refused(forks, data, finished, tmp_path, program, row):
-    refuse(forks, data, finished, tmp_path, program, row)
-
-
-@pytest.mark.parametrize(
-    ("owner", "program", "row"),
-    PENDING,
-    ids=[f"{o} {label((p, r))}" for o, p, r in PENDING],
-)
-def test_pending(forks, data, finished, tmp_path, owner, program, row):
     refuse(forks, data, finished, tmp_path, program, row)

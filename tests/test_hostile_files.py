@@ -5,13 +5,12 @@ import shutil
 
 import pytest
 from forked import Forks, assert_refused, tree
-from hostile_arrays import ARRAYS, PENDING_ARRAYS
-from hostile_pictures import PENDING_PICTURES, PICTURES, Accepted, Refused
-from hostile_workdirs import PENDING_WORKDIRS, WORKDIRS
+from hostile_arrays import ARRAYS
+from hostile_pictures import PICTURES, Accepted, Refused
+from hostile_workdirs import WORKDIRS
 from test_train import argv
 
 CASES = [*PICTURES, *ARRAYS]
-PENDING = [*PENDING_PICTURES, *PENDING_ARRAYS]
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +69,3 @@ def check_workdir(forks, pictures, finished, tmp_path, program, damage, word):
 )
 def test_a_damaged_workdir(forks, pictures, finished, tmp_path, program, damage, word):
     check_workdir(forks, pictures, finished, tmp_path, program, damage, word)
-
-
-@pytest.mark.parametrize(
-    ("program", "damage", "word"),
-    [row[1:] for _, row in PENDING_WORKDIRS],
-    ids=[f"{owner} {row[0]}" for owner, row in PENDING_WORKDIRS],
-)
-def test_pending_workdir(forks, pictures, finished, tmp_path, program, damage, word):
-    check_workdir(forks, pictures, finished, tmp_path, program, damage, word)
-
-
-@pytest.mark.parametrize(
-    ("make", "expected"),
-    [case[1:] for _, case in PENDING],
-    ids=[f"{owner} {case[0]}" for owner, case in PENDING],
-)
-def test_pending(forks, tmp_path, make, expected):
-    check(forks, tmp_path, make, expected)
