@@ -302,6 +302,16 @@ MAY_CHANGE = frozenset(
 """Flags that only extend, place or report a run: a resumed run may change them."""
 
 
+CHOICES = {
+    "on_collapse": ("warn", "stop", "rollback"),
+    "g_latents": ("fresh", "same"),
+    "data_changed": ("refuse", "accept"),
+    "alpha": ("auto", "keep", "white", "black"),
+    "on_bad_example": ("stop", "skip"),
+    "precision": ("float32", "mixed"),
+}
+"""The values of flags that have a few."""
+
 LEAST = {
     **dict.fromkeys(("d_updates", "batch_size", "steps", "keep", "samples"), 1),
     **dict.fromkeys(("log_every", "sample_every", "save_every"), 1),
@@ -369,24 +379,10 @@ def _checked(said: dict[str, Any]) -> Config:
         raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
     config = Config(**{**PRESETS[name], **said, "preset": name})
     _check_numbers(config)
-    if config.on_collapse not in ("warn", "stop", "rollback"):
-        raise UsageError(
-            f"--on_collapse={config.on_collapse}: choose warn, stop or rollback"
-        )
-    if config.g_latents not in ("fresh", "same"):
-        raise UsageError(f"--g_latents={config.g_latents}: choose fresh or same")
-    if config.data_changed not in ("refuse", "accept"):
-        raise UsageError(
-            f"--data_changed={config.data_changed}: choose refuse or accept"
-        )
-    if config.alpha not in ("auto", "keep", "white", "black"):
-        raise UsageError(f"--alpha={config.alpha}: choose auto, keep, white or black")
-    if config.on_bad_example not in ("stop", "skip"):
-        raise UsageError(
-            f"--on_bad_example={config.on_bad_example}: choose stop or skip"
-        )
-    if config.precision not in ("float32", "mixed"):
-        raise UsageError(f"--precision={config.precision}: choose float32 or mixed")
+    for flag_name, choices in CHOICES.items():
+        if (given := getattr(config, flag_name)) not in choices:
+            listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            raise UsageError(f"--{flag_name}={given}: choose {listed}")
     return config
 
 

@@ -112,6 +112,8 @@ def place_of(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     >>> place_of("digits/", (0,))
     (PosixPath('digits'), True)
     """
+    if not text:
+        raise UsageError("--out is empty: name a file, such as --out=samples.png")
     out = local_path("--out", text)
     if text.endswith("/") or (not out.suffix and out.is_dir()):
         return out, True

@@ -146,7 +146,7 @@ def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
             if found and "" not in found:
                 flags = " or ".join(f"--split={x}" for x in sorted(found))
                 raise UsageError(f"{name} has no split train: use {flags}")
-    elif said not in found:
+    elif not said or said not in found:
         if not found - {""}:
             raise UsageError(
                 f"--split={printable(split)}: {name} has no splits; leave it at train "

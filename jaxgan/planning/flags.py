@@ -72,7 +72,7 @@ def parse(argv: Sequence[str] | None = None) -> Question:
             f"--sweep --topologies={said.topology}"
         )
     _check_alone(said)
-    chosen = said.topologies or SWEEP if said.sweep else said.topology
+    chosen = _else(said.topologies, SWEEP) if said.sweep else said.topology
     given = {
         name: _within(name, getattr(said, name), least)
         for name, least in (("classes", 0), ("examples", 1))
@@ -82,12 +82,16 @@ def parse(argv: Sequence[str] | None = None) -> Question:
         config,
         topologies=tuple(chosen.split(",")),
         shape=shape_of(said.shape) if said.shape else (),
-        sizes=sizes_of(said.batch_sizes or SIZES) if said.sweep else (),
+        sizes=sizes_of(_else(said.batch_sizes, SIZES)) if said.sweep else (),
         json=_place("json", said.json),
         out=_place("out", said.out, ".png"),
         said=tuple(rest),
         **given,
     )
+
+
+def _else(text: str | None, usual: str) -> str:
+    return usual if text is None else text
 
 
 def _check_alone(said: Any) -> None:
