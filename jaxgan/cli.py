@@ -1,7 +1,6 @@
 """How programs begin and end: exit codes, one-line errors, crash reports."""
 
 import contextlib
-import errno
 import importlib.metadata
 import logging
 import os
@@ -21,6 +20,7 @@ from jaxgan.errors import (
     one_line,
     printable,
 )
+from jaxgan.files import SHORT, reason, remedy
 from jaxgan.maintenance import chips
 from jaxgan.program import cache_folder, keep_compiled, silence_libtpu
 
@@ -36,7 +36,9 @@ LONGEST = 2_000
 KEPT_REPORTS = 20
 """Crash reports that are kept, the newest ones."""
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_TEMPORARY = "No usable temporary directory"
+"""Part of Python's error where no folder for temporary files can be written."""
+
 PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -73,9 +75,8 @@ def ending(error: BaseException) -> tuple[int, str]:
         return 1, str(error)
     if isinstance(error, KeyboardInterrupt):  # nothing to save yet, or a second one
         return 130, "interrupted"
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        where = error.filename or "a disk"
-        return 2, f"{where} is full ({error.strerror}); free some space and start again"
+    if isinstance(error, OSError) and _is_disk(error):
+        return 2, _disk_message(error)
     report = write_report(error)
     if report is None:
         print("".join(traceback.format_exception(error)), file=sys.stderr)
@@ -89,7 +90,22 @@ def ending(error: BaseException) -> tuple[int, str]:
 def foreseen(error: BaseException) -> bool:
     """Returns whether a program ends with `error` without a crash report."""
     known = isinstance(error, UsageError | TrainingError | KeyboardInterrupt)
-    return known or (isinstance(error, OSError) and error.errno in NO_SPACE)
+    return known or (isinstance(error, OSError) and _is_disk(error))
+
+
+def _is_disk(error: OSError) -> bool:
+    """Returns whether a disk did not take a file, wherever that was tried."""
+    return error.errno in SHORT or NO_TEMPORARY in str(error)
+
+
+def _disk_message(error: OSError) -> str:
+    if error.errno in SHORT:
+        where = error.filename or "a disk"
+        return f"{where} cannot be written ({reason(error)}); {remedy(error)}"
+    return (
+        "no folder for temporary files can be written; free some space, or name another "
+        "by the environment variable TMPDIR"
+    )
 
 
 def print_error(message: str) -> None:

@@ -52,8 +52,20 @@ def child(*command, **environment):
         (
             OSError(errno.ENOSPC, "No space left on device", "/data/x"),
             2,
-            "error: /data/x is full (No space left on device); free some space and "
-            "start again",
+            "error: /data/x cannot be written (No space left on device); free some "
+            "space",
+        ),
+        (
+            OSError(errno.EFBIG, "File too large", "/data/x"),
+            2,
+            "error: /data/x cannot be written (File too large); free some space, or "
+            "raise the limit of a file's size (ulimit -f)",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No usable temporary directory found in x"),
+            2,
+            "error: no folder for temporary files can be written; free some space, or "
+            "name another by the environment variable TMPDIR",
         ),
         (UsageError("no a\x1b[31m\nb\u202e"), 2, r"error: no a\x1b[31m\nb\u202e"),
     ],
@@ -188,7 +200,7 @@ def test_an_output_that_is_full():
     with open("/dev/full", "w") as full:
         code, said = helped(full)
     assert code == 2
-    assert said.startswith("error: a disk is full (No space left on device)")
+    assert said.startswith("error: a disk cannot be written (No space left on device)")
     assert len(said.splitlines()) == 1
 
 
