@@ -155,7 +155,7 @@ CHILD = """
             print(int(state.step))
     except ValueError as error:
         print("begin:", error)
-    flags |= {"networks": "mlp((8192,), (8192,))", "workdir": folder, "steps": 2}
+    flags |= {"networks": "mlp((20000,), (20000,))", "workdir": folder, "steps": 2}
     given = [f"--{k}={v}" for k, v in flags.items()]
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
@@ -183,6 +183,6 @@ def test_a_batch_that_does_not_fit_is_told_one_that_does(tmp_path):
             r"^batch: 2 error: a step of --batch_size=32768 .*: use --batch_size=\d+$",
         )
     )
-    assert begin, child
-    assert batch, child
+    assert begin, child.stdout + child.stderr
+    assert batch, child.stdout + child.stderr
     assert not (tmp_path / "run").exists()
