@@ -19,8 +19,9 @@ from jaxgan.prepare import Plan, game_of, shapes
 
 log = logging.getLogger("jaxgan")
 
-ACTIVATIONS = 1000
-"""Bytes of activations per byte of a float32 example; no network here has more."""
+COPIES = {"dense": 10, "convolution": 2}
+"""How often the activations of a layer may be in memory: real and fake, forward and
+backward. Most convolutions have less than the full resolution that is assumed."""
 
 Change = dict[str, Any]
 """Flags and their new values."""
@@ -118,10 +119,21 @@ def may_be_short(plan: Plan, need: Need, free: float) -> bool:
 
     Compiling twice is for these cases only; of several processes each knows its own.
     """
-    config = plan.config
-    images = config.batch_size * config.d_updates * config.runs
-    batch = 4 * images * math.prod(plan.dataset.shape)
-    return plan.layout.processes == 1 and 4 * need.total + ACTIVATIONS * batch > free
+    return plan.layout.processes == 1 and 4 * need.total + activations(plan) > free
+
+
+def activations(plan: Plan) -> float:
+    """A rough bound, in bytes, from the widths of the layers."""
+    config, shape = plan.config, plan.dataset.shape
+    pixels = math.prod(shape[:-1])  # 1 for vectors
+    each = 0
+    for kernel in jax.tree.leaves(shapes(plan).params):
+        dims = kernel.shape[config.runs > 1 :]
+        if len(dims) == 2:
+            each += COPIES["dense"] * dims[-1]
+        elif len(dims) > 2:
+            each += COPIES["convolution"] * dims[-1] * pixels
+    return 4.0 * config.batch_size * config.runs * each
 
 
 def check_step(plan: Plan, free: float) -> None:
