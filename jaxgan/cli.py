@@ -103,8 +103,8 @@ def _disk_message(error: OSError) -> str:
         where = error.filename or "a disk"
         return f"{where} cannot be written ({reason(error)}); {remedy(error)}"
     return (
-        "no folder for temporary files can be written; free some space, or name another "
-        "by the environment variable TMPDIR"
+        "no folder for temporary files can be written; free some space, or name "
+        "another by the environment variable TMPDIR"
     )
 
 
