@@ -59,7 +59,6 @@ def make_step(
     unroll: bool = False,
     parts: int = 1,
     same_latents: bool = False,
-    shape: tuple[int, ...] | None = None,
     around: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
@@ -76,8 +75,6 @@ def make_step(
       parts: gradients of so many parts of a batch are averaged before an update.
       same_latents: G answers the very samples that D saw last; where both updates are
         written out, XLA then computes them once.
-      shape: of one example; batches of others, or of integers, then raise UsageError
-        when the step is traced. None for batches that hold no images.
       around: put around gradient(player, state, batch, key), which reads neither
         optimizers nor running mean, where devices share the rest of the step.
     """
@@ -93,8 +90,6 @@ def make_step(
         return _put(state, player, own, stats, opt, memory), values
 
     def step(state, batches, key):
-        if shape is not None:
-            check_batches(batches, shape)
         k = len(jax.tree.leaves(batches)[0])
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
         g_key = keys[k - 1 if same_latents else k]
@@ -111,6 +106,19 @@ def make_step(
         return state.replace(step=state.step + 1, ema=ema), {**last[1], **g_values}
 
     return step
+
+
+def with_checked_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
+    """Returns the step, which checks its batches when it is traced.
+
+    It raises UsageError for batches of integers, or of examples of another shape.
+    """
+
+    def checked(state, batches, key):
+        check_batches(batches, shape)
+        return step(state, batches, key)
+
+    return checked
 
 
 def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.errors import UsageError
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Errors that free space would help."""
+from jaxgan.files import remedy
 
 NOT_DAMAGE = {
     errno.EACCES: "make it readable for this user",
@@ -69,20 +67,8 @@ def explained_saving(
         stays = f"the last good one (step {steps[-1]}) stays" if steps else "none stays"
         raise UsageError(
             f"a checkpoint could not be saved in {folder} ({os.strerror(code)}); "
-            f"{stays}; {_remedy(code)}"
+            f"{stays}; {remedy(OSError(code, ''))}, or use another --workdir"
         ) from error
-
-
-def _remedy(code: int) -> str:
-    if code in FULL:
-        return "free some space, or use a --workdir on another disk"
-    if code in (errno.EACCES, errno.EPERM):
-        return "make it writable for this user, or use another --workdir"
-    if code == errno.EFBIG:
-        return "allow larger files (`ulimit -f unlimited`), or use another --workdir"
-    if code in (errno.EMFILE, errno.ENFILE):
-        return NOT_DAMAGE[code]
-    return "use another --workdir"
 
 
 def raise_unless_damage(path: Path, error: Exception) -> None:

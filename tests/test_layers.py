@@ -7,7 +7,15 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    ["core", "environment", "files", "foreign", "ranges", "storage_errors"],
+    [
+        "core",
+        "environment",
+        "files",
+        "host_memory",
+        "foreign",
+        "ranges",
+        "storage_errors",
+    ],
     ["arguments"],
     ["spec", "backend", "maintenance", "parsing", "row_numbers"],
     [

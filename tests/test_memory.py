@@ -17,7 +17,7 @@ import pytest
 from test_sample import draw
 from test_train import argv
 
-from jaxgan import memory, parallel, train
+from jaxgan import host_memory, memory, parallel, train
 from jaxgan.core import Players, TrainState
 from jaxgan.errors import UsageError
 
@@ -38,9 +38,9 @@ def limited(spare: int):
 
 
 def test_the_limit_of_the_process_counts():
-    before = memory.host_bytes()
+    before = host_memory.host_bytes()
     with limited(2**30):
-        assert 2**29 < memory.host_bytes() <= 2**30
+        assert 2**29 < host_memory.host_bytes() <= 2**30
     assert before > 2**30
 
 
@@ -58,21 +58,21 @@ def group(folder, limit, used, cached, version):
 def test_control_groups_of_version_2_count_with_their_parents(tmp_path):
     groups = tmp_path / "cgroup"
     groups.write_text("0::/pod/run\n")
-    assert memory.group_bytes(groups, tmp_path / "none") == math.inf
+    assert host_memory.group_bytes(groups, tmp_path / "none") == math.inf
     group(tmp_path / "fs/pod/run", "max", 10, 0, 2)
-    assert memory.group_bytes(groups, tmp_path / "fs") == math.inf
+    assert host_memory.group_bytes(groups, tmp_path / "fs") == math.inf
     group(tmp_path / "fs/pod", 1000, 600, 50, 2)
-    assert memory.group_bytes(groups, tmp_path / "fs") == 450
+    assert host_memory.group_bytes(groups, tmp_path / "fs") == 450
     group(tmp_path / "fs/pod/run", 300, 100, 5, 2)
-    assert memory.group_bytes(groups, tmp_path / "fs") == 205
+    assert host_memory.group_bytes(groups, tmp_path / "fs") == 205
 
 
 def test_control_groups_of_version_1_count_in_containers_too(tmp_path):
     groups = tmp_path / "cgroup"
     groups.write_text("4:memory:/docker/of-the-machine\n3:cpu:/x\n0::/\n")
     group(tmp_path / "fs/memory", 1000, 900, 300, 1)
-    assert memory.group_bytes(groups, tmp_path / "fs") == 400
-    assert memory.group_bytes(tmp_path / "absent", tmp_path / "fs") == math.inf
+    assert host_memory.group_bytes(groups, tmp_path / "fs") == 400
+    assert host_memory.group_bytes(tmp_path / "absent", tmp_path / "fs") == math.inf
 
 
 def state_of_shapes() -> TrainState:
@@ -138,7 +138,7 @@ CHILD = """
     import contextlib, io, resource, signal, sys
     from pathlib import Path
     import jax
-    from jaxgan import memory, train, trainer
+    from jaxgan import host_memory, memory, train, trainer
     from jaxgan.config import make
     from jaxgan.prepare import prepare
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Range
+from jaxgan.data.listing import NoSuchSplit
 from jaxgan.data.order import epoch_order
 from jaxgan.errors import UsageError, printable
 
@@ -38,9 +39,13 @@ def hold_out(
         return dataset, _named(dataset, said, split, other)
     for name in ("test", "val") if _is_folder(dataset) else ("test",):
         try:
-            return dataset, _named(dataset, name, split, other)
-        except UsageError:  # there is none, or it is trained on
+            held = other(name)
+        except UsageError as error:
+            if _is_folder(dataset) and not isinstance(error, NoSuchSplit):
+                raise  # it is there, and cannot be read
             continue
+        if not _misfit(dataset, held, name, split):
+            return dataset, held
     count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
 
@@ -55,26 +60,32 @@ def _named(
     except UsageError as error:
         text = str(error).replace(f"--split={printable(said)}", flag)
         raise UsageError(text) from error
+    if problem := _misfit(dataset, held, said, split):
+        raise UsageError(f"{flag} {problem}")
+    return held
+
+
+def _misfit(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
+    """Why a split cannot be held out, empty if it can."""
     other_classes = dataset.classes and held.classes != dataset.classes
     if (held.shape, held.dtype) != (dataset.shape, dataset.dtype) or other_classes:
-        raise UsageError(
-            f"{flag} has examples of {list(held.shape)} {held.dtype} and "
-            f"{len(held.classes)} classes, --split={printable(split)} of "
-            f"{list(dataset.shape)} {dataset.dtype} and {len(dataset.classes)}: use "
-            "--held_out=auto"
+        return (
+            f"has examples of {list(held.shape)} {held.dtype} and {len(held.classes)} "
+            f"classes, --split={printable(split)} of {list(dataset.shape)} "
+            f"{dataset.dtype} and {len(dataset.classes)}: use --held_out=auto"
         )
     count = shared(dataset, held)
     # Several names mean one folder: valid may be what is trained on.
     same = said == split or (_is_folder(dataset) and held.origin == dataset.origin)
     if same and not (dataset.ranges and held.ranges):
         count = held.size
-    if count:
-        raise UsageError(
-            f"{flag} shares {count:,} of its {held.size:,} examples with "
-            f"--split={printable(split)}: use a part that is not trained on, or "
-            "--held_out=auto, which takes one out"
-        )
-    return held
+    if not count:
+        return ""
+    return (
+        f"shares {count:,} of its {held.size:,} examples with "
+        f"--split={printable(split)}: use a part that is not trained on, or "
+        "--held_out=auto, which takes one out"
+    )
 
 
 def shared(one: Dataset, other: Dataset) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from jaxgan.errors import UsageError, first_line, printable
+from jaxgan.host_memory import host_bytes
 
 MOST_MEMBERS = 10_000
 DEFLATE_RATIO = 1032
@@ -100,33 +101,14 @@ the memory that is free; save fewer or smaller examples, or use folder:PATH
     where = f"array '{printable(key)}'"
     if header.problem:
         raise _unreadable(name, f"{where} {header.problem}")
-    needed, free = header.nbytes, free_memory()
+    needed, free = header.nbytes, host_bytes()
     if header.dtype.kind == "f" and header.dtype.itemsize > 4:
         needed += 4 * math.prod(header.shape)  # becomes float32
-    if free is not None and needed > free:
+    if needed > free:
         raise UsageError(
             f"{name}: {where} takes {needed / 2**30:,.1f} GiB, more than the memory "
             "that is free; save fewer or smaller examples, or use folder:PATH"
         )
-
-
-def free_memory() -> int | None:
-    """Bytes that this machine or its control group has free, None if unknown."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(x.split()[1]) * 1024 for x in lines if "MemAvailable" in x]
-    except (OSError, ValueError):
-        pass
-    try:
-        group = Path("/sys/fs/cgroup")
-        most, used = (
-            int((group / f"memory.{x}").read_text()) for x in ("max", "current")
-        )
-        found.append(most - used)
-    except (OSError, ValueError):  # no such group, or one without a limit
-        pass
-    return max(min(found), 0) if found else None
 
 
 @contextmanager

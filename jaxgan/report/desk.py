@@ -75,53 +75,67 @@ def open_report(
     bar = (
         _bar(steps, batch_size, resume_step) if terminal else _plain(steps, batch_size)
     )
-    pace = Pace(resume_step, time.monotonic())
-
     with closing(EventWriter(workdir, resume_step)) as events, bar as say:
-
-        def tell(step: int, metrics: Mapping[str, Any]) -> None:
-            nonlocal pace
-            known = {"step": step, "images": step * batch_size}
-            if step > pace.step:
-                pace = advance(pace, step, time.monotonic())
-                metrics = {**metrics, "steps_per_second": pace.rate}
-            found = across(metrics)
-            with writable(workdir):
-                append(workdir / "metrics.jsonl", {**known, **found.as_fields()})
-            curves = {
-                name: value
-                for name, value in found.means.items()
-                if name != "seconds" and math.isfinite(value)
-            }
-            events.write_scalars(step, curves)
-            say(step, found, pace)
-
-        def note(step: int, kind: str, text: str) -> None:
-            found = {"step": step, "kind": kind, "finding": text}
-            with writable(workdir):
-                append(workdir / "metrics.jsonl", found)
-            events.write_text(step, "findings", text)
-            log.warning("%s", printable(text))
-
-        def preview(step: int, picture: Picture | np.ndarray) -> None:
-            if not isinstance(picture, Picture):
-                picture = Picture(np.asarray(picture))
-            path = workdir / "samples" / f"step_{step:08}.png"
-            with writable(workdir):
-                save_png(path, picture._replace(step=step))
-            events.write_image(step, "samples", picture.pixels)
-
-        def start(step: int) -> None:
-            nonlocal pace
-            pace = Pace(step, time.monotonic())
-
+        writers = _Writers(workdir, events, say, batch_size, resume_step)
         try:
-            yield Report(tell, note, preview, start)
+            yield Report(
+                writers.log, writers.note, writers.preview, writers.start_clock
+            )
         finally:
             try:
                 summarise(workdir)
             except Exception as error:  # what went before is the thing to tell
                 log.warning("the run's curves could not be drawn: %s", reason(error))
+
+
+class _Writers:
+    """Writes rows, findings and pictures to all places where a run reports."""
+
+    def __init__(
+        self, workdir: Path, events: EventWriter, say: Say, batch_size: int, step: int
+    ) -> None:
+        self._workdir, self._events, self._say = workdir, events, say
+        self._batch_size = batch_size
+        self._pace = Pace(step, time.monotonic())
+
+    def log(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Writes a row of metrics."""
+        known = {"step": step, "images": step * self._batch_size}
+        if step > self._pace.step:
+            self._pace = advance(self._pace, step, time.monotonic())
+            metrics = {**metrics, "steps_per_second": self._pace.rate}
+        found = across(metrics)
+        self._append({**known, **found.as_fields()})
+        curves = {
+            name: value
+            for name, value in found.means.items()
+            if name != "seconds" and math.isfinite(value)
+        }
+        self._events.write_scalars(step, curves)
+        self._say(step, found, self._pace)
+
+    def note(self, step: int, kind: str, text: str) -> None:
+        """Writes a finding."""
+        self._append({"step": step, "kind": kind, "finding": text})
+        self._events.write_text(step, "findings", text)
+        log.warning("%s", printable(text))
+
+    def preview(self, step: int, picture: Picture | np.ndarray) -> None:
+        """Writes a picture of samples."""
+        if not isinstance(picture, Picture):
+            picture = Picture(np.asarray(picture))
+        path = self._workdir / "samples" / f"step_{step:08}.png"
+        with writable(self._workdir):
+            save_png(path, picture._replace(step=step))
+        self._events.write_image(step, "samples", picture.pixels)
+
+    def start_clock(self, step: int) -> None:
+        """Starts the clock of steps per second: all is compiled."""
+        self._pace = Pace(step, time.monotonic())
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with writable(self._workdir):
+            append(self._workdir / "metrics.jsonl", row)
 
 
 def summarise(workdir: str | Path) -> None:
