@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 class Digests(NamedTuple):
-    """What all processes recorded of a checkpoint."""
+    """The records of all processes for a checkpoint."""
 
     types: dict[str, str]
     """Dtype and shape of each leaf by its path, as `leaf_types` has them."""
@@ -95,7 +95,7 @@ def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]
 
 @dataclasses.dataclass
 class DigestSave(ocp.args.CheckpointArgs):
-    """What `DigestHandler` records: the arguments of `manager.save`."""
+    """The arguments of `manager.save` for `DigestHandler`."""
 
     state: Tree
     history: dict[str, Any]

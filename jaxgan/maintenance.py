@@ -60,7 +60,7 @@ def notices(
 
 
 def _says(host: str, name: str, quiet: str) -> bool:
-    """Whether the metadata have something other to say than that all is quiet.
+    """Returns True unless the metadata say that nothing is planned.
 
     Metadata are words in capitals; whoever else answers at that name, such as the login
     page of a network, tells nothing of this machine.

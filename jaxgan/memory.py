@@ -1,4 +1,4 @@
-"""How much memory is free, how much a state takes, and one line where it runs out."""
+"""Free memory, the memory that a run needs, and one line where it runs out."""
 
 import math
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def need_of(state: TrainState, layout: Layout, resident: int) -> Need:
 
 
 def copies_of(layout: Layout) -> int:
-    """How many devices share the memory that `free_bytes` counts."""
+    """Returns the number of devices that share the memory of `free_bytes`."""
     own = [d for d in layout.devices if d.process_index == jax.process_index()]
     return len(own) if own[0].platform == "cpu" else 1
 

@@ -84,7 +84,7 @@ def cut(text: str) -> str:
 
 MOST_DIGITS = 40
 READERS: dict[type, Callable[[str], Any]] = {int: whole, float: number}
-"""What reads the text of a flag, by the type of its default."""
+"""The parsers of flags, by the type of the default."""
 SHAPES = {whole: "INT", number: "FLOAT", value: "VALUE", str: "STR"}
 """How `--help` shows what a flag takes."""
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}

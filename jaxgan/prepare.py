@@ -160,7 +160,7 @@ def shapes(plan: Plan) -> TrainState:
 
 
 def facts(dataset: data.Dataset) -> dict[str, Any]:
-    """What a run keeps of its data, as JSON has it: for sampling, and to compare."""
+    """Returns the facts of the data for data.json: for sampling, and to compare."""
     return {
         "shape": list(dataset.shape),
         "dtype": str(dataset.dtype),

@@ -1,4 +1,4 @@
-"""What all programs of ours share: the cache, the time limit, signals."""
+"""The compilation cache, the time limit and the signals of all programs."""
 
 import contextlib
 import logging

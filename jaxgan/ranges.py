@@ -85,7 +85,7 @@ NonNegative = Annotated[float, NON_NEGATIVE]
 Positive = Annotated[float, POSITIVE]
 Probability = Annotated[float, Range(0, 1)]
 Fraction = Annotated[float, BELOW_ONE]
-"""What stays of a running mean, or is dropped: all of it is too much."""
+"""A share below 1, such as the decay of a running mean or a dropout rate."""
 
 Steps = Annotated[int, Range(1, 2**31 - 1, example=1000)]
 """A number of steps, which devices count in int32."""

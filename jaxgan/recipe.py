@@ -103,11 +103,10 @@ def build(
         unroll=unroll,
         parts=parts,
         same_latents=config.g_latents == "same",
-        shape=shape,
     )
     batches = example_batch(shape, config.d_updates * local, classes)
     check(config, init, make_step(), batches, axis)
-    train_step = make_step(around=around)
+    train_step = step.with_checked_batches(make_step(around=around), shape)
     return Game(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
 
 

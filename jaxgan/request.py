@@ -31,7 +31,7 @@ class Request(NamedTuple):
     label: str = ""
     """The class to draw, by name; all in turn if empty."""
     single_files: bool = False
-    """Whether `out` is a folder for a picture each."""
+    """True if `out` is a folder for a picture each."""
 
 
 def parse(argv: Sequence[str] | None = None) -> Request:
@@ -129,7 +129,7 @@ def place_of(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
 
 
 def file_of(out: Path, seed: int, seeds: Sequence[int]) -> Path:
-    """Where the samples of a seed go: `out` itself if there is one seed only.
+    """Returns the file for the samples of a seed; `out` itself for a single seed.
 
     >>> file_of(Path("digits.png"), 3, (1, 3)).name
     'digits-seed3.png'

@@ -53,7 +53,7 @@ def sample(request: Request) -> int:
 
 
 class Facts(NamedTuple):
-    """What sampling needs to know of a run's data."""
+    """The facts of a run's data that sampling needs."""
 
     shape: tuple[int, ...]
     dtype: np.dtype

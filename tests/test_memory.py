@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 import pytest
 from test_sample import draw
 from test_train import argv
@@ -29,7 +30,7 @@ HUGE = "mlp((1000000,1000000),(8,))"
 def limited(spare: int):
     """This process, with so many bytes to allocate."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    used = memory.psutil.Process().memory_info().vms
+    used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + spare, before[1]))
     try:
         yield
@@ -145,7 +146,7 @@ CHILD = """
     signal.alarm(100)  # what this is about is a hang
     data, folder = sys.argv[1:]
     jax.devices()
-    used = memory.psutil.Process().memory_info().vms
+    used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 2**30,) * 2)
     flags = {"dataset": f"npz:{data}", "held_out": "none", "preset": "toy"}
     huge = make(**flags, networks="mlp((60000, 60000), (8,))")

@@ -49,7 +49,7 @@ class Substitutes:
 
     @property
     def count(self) -> int:
-        """How many bad examples were found so far."""
+        """The number of bad examples found so far."""
         return len(self._logged)
 
     def __call__(self, numbers: np.ndarray) -> Examples:
@@ -109,7 +109,7 @@ def skip_bad_examples(dataset: Dataset) -> Dataset:
 
 
 def skipped(dataset: Dataset) -> int:
-    """How many examples of the data set were found bad and replaced so far."""
+    """The number of examples that were found bad and replaced so far."""
     return dataset.read.count if isinstance(dataset.read, Substitutes) else 0
 
 

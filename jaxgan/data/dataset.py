@@ -51,7 +51,7 @@ class Dataset(NamedTuple):
     modes: Modes | None = None
     """What toys were drawn from, for metrics that count modes."""
     ranges: tuple[Range, ...] = ()
-    """Where the examples are stored, `()` if unknown: splits are compared by it."""
+    """The places of the examples, `()` if unknown: splits are compared by them."""
     encoded: Callable[[np.ndarray], list[bytes]] | None = None
     """Example numbers to what is stored of them, which no decoder's version changes."""
 

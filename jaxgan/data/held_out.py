@@ -89,7 +89,7 @@ def _misfit(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
 
 
 def shared(one: Dataset, other: Dataset) -> int:
-    """How many examples of `other` are examples of `one` too, by where they are stored.
+    """Counts the examples of `other` that are examples of `one`, by place in storage.
 
     0 if that is unknown.
     """
@@ -106,7 +106,7 @@ def shared(one: Dataset, other: Dataset) -> int:
 
 
 def repeated(dataset: Dataset) -> int:
-    """How often an example is there again, as in the split `train+train`."""
+    """Counts repeated examples, as in the split `train+train`."""
     seen, count = defaultdict(list), 0
     for part in dataset.ranges:
         count += sum(len(_both(before, part)) for before in seen[part.source])

@@ -101,7 +101,7 @@ class Walk:
             )
 
     def _enter(self, entry: os.DirEntry[str]) -> bool:
-        """Whether this is a folder to walk; notes a file."""
+        """Returns True for a folder to walk; records a file."""
         lower = entry.name.lower()
         if entry.name.startswith(".") or lower in CLUTTER:
             return False

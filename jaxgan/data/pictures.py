@@ -69,9 +69,9 @@ class Header(NamedTuple):
     mode: str
     """L, RGB or `I;16`."""
     alpha: bool
-    """Whether there is an alpha channel, or a transparent color of a palette."""
+    """True with an alpha channel, or a transparent color of a palette."""
     animated: bool = False
-    """Whether there is more than one frame or page, where that was asked."""
+    """True with more than one frame or page, where that was asked."""
 
 
 @lru_cache(maxsize=1)
@@ -124,7 +124,7 @@ def header(picture: Image.Image) -> Header:
 
 
 def is_animated(picture: Image.Image) -> bool:
-    """Whether an opened picture has more than one frame or page; may look for it."""
+    """Returns True for a picture of several frames or pages; may look for them."""
     if picture.format == "MPO":  # phones add a preview or a depth map
         return False
     try:
@@ -134,13 +134,13 @@ def is_animated(picture: Image.Image) -> bool:
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    """Whether an opened picture has an alpha channel, opaque or not."""
+    """Returns True for a picture with an alpha channel, opaque or not."""
     keyed = picture.mode == "P" and "transparency" in picture.info
     return keyed or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def is_opaque(picture: Image.Image) -> bool:
-    """Whether no pixel of an opened picture is transparent, even in part; decodes."""
+    """Decodes a picture and returns True if no pixel is transparent, even in part."""
     alpha = picture.convert("RGBA").getchannel("A")
     return alpha.getextrema() == (255, 255)
 

@@ -25,7 +25,7 @@ SHOWN = 8
 
 
 class Form(Protocol):
-    """What an array and the header of one have in common."""
+    """The attributes that an array shares with its header."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -34,7 +34,7 @@ class Form(Protocol):
 
 
 class Choice(NamedTuple):
-    """What the user asks for."""
+    """A data set as the user names it."""
 
     split: str = "train"
     image: str = ""
@@ -53,7 +53,7 @@ class Roles(NamedTuple):
 
 
 class Name(NamedTuple):
-    """What the name of an array says."""
+    """The role and the split that the name of an array tells."""
 
     role: str
     """image, label or empty."""

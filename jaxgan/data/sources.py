@@ -23,7 +23,7 @@ LOG = logging.getLogger("jaxgan")
 
 
 class Request(NamedTuple):
-    """What the user asks for."""
+    """A data set as the user names it."""
 
     name: str
     split: str
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
     @property
     def path(self) -> Path:
-        """What stands behind the prefix, with `~` expanded.
+        """The path behind the prefix, with `~` expanded.
 
         Raises UsageError for URLs, and for paths that no file can have.
         """

@@ -52,7 +52,7 @@ def describe_values(dataset: Dataset, values: Values) -> str:
 
 
 def range_warning(dataset: Dataset, values: Values) -> str:
-    """What to do about images that leave most of the range unused, else empty.
+    """Advises on images that leave most of the range unused; empty for others.
 
     Networks see the whole range of the dtype as [-1, 1], whatever part is in use; sets
     of one value alone are left to the monitor, and vectors have no range.

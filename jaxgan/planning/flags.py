@@ -41,7 +41,7 @@ class Question(NamedTuple):
     json: Path | None = None
     """Where all figures are written."""
     out: Path | None = None
-    """Where the sweep is drawn."""
+    """The file of the sweep's plot."""
     said: tuple[str, ...] = ()
     """The flags of training as they were given."""
 

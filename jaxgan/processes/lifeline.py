@@ -64,7 +64,7 @@ def _begin(work: Callable[..., None], *given: Any) -> None:
 
 
 class Lifeline:
-    """What keeps the processes together until `leave`.
+    """Keeps the processes together until `leave`.
 
     Each side of a connection sends a heartbeat from a thread of its own. Silence is
     counted in heartbeats of the listener rather than by the clock: a process that was

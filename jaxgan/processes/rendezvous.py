@@ -36,7 +36,7 @@ SECRET = "JAXGAN_TOKEN"
 
 
 class Meeting(NamedTuple):
-    """What a process knows of the others before it meets them."""
+    """The address and number of a process, before it meets the others."""
 
     host: str
     port: int

@@ -93,7 +93,7 @@ def _lifeline(number: int, config: Config) -> Lifeline:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host.
+    """Returns True if only this machine reaches a host.
 
     >>> is_loopback("::1"), is_loopback("10.0.0.1")
     (True, False)
