@@ -214,7 +214,7 @@ SPACE = "free some space"
 SHORT = {
     errno.ENOSPC: SPACE,
     errno.EDQUOT: SPACE,
-    errno.EFBIG: f"{SPACE}, or raise the limit of a file's size (ulimit -f)",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
 }
 IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
 REMEDIES = {

@@ -478,7 +478,7 @@ def test_what_says_nothing_of_the_content_is_no_damage(tmp_path, error):
 
 
 def test_space_is_asked_for_only_where_it_is_short(tmp_path):
-    message = r"\(File too large\); the last good one \(step 1\) stays; allow larger"
+    message = r"\(File too large\); the last good one \(step 1\) stays; raise the limit"
     write(tmp_path, [1])
     with (
         limited(resource.RLIMIT_FSIZE, 200_000),

@@ -58,8 +58,8 @@ def child(*command, **environment):
         (
             OSError(errno.EFBIG, "File too large", "/data/x"),
             2,
-            "error: /data/x cannot be written (File too large); free some space, or "
-            "raise the limit of a file's size (ulimit -f)",
+            "error: /data/x cannot be written (File too large); raise the limit of a "
+            "file's size (ulimit -f)",
         ),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in x"),

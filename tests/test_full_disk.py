@@ -39,7 +39,7 @@ def error_of(flags, size, capsys):
     said = capsys.readouterr().err
     [line] = [text for text in said.splitlines() if text.startswith("error: ")]
     assert "File too large); " in line
-    assert "free some space" in line
+    assert "raise the limit of a file's size" in line
     assert "Traceback" not in said
     return line
 

@@ -7,15 +7,8 @@ import jaxgan
 
 LAYERS = [
     ["errors"],
-    [
-        "core",
-        "environment",
-        "files",
-        "host_memory",
-        "foreign",
-        "ranges",
-        "storage_errors",
-    ],
+    ["core", "environment", "files", "foreign", "host_memory", "ranges"],
+    ["storage_errors"],
     ["arguments"],
     ["spec", "backend", "maintenance", "parsing", "row_numbers"],
     [
