@@ -222,14 +222,17 @@ def shown(found: dict[str, tuple[Any, Any]]) -> str:
     'size is 50 there and 51 here'
     """
     texts = {
-        name: [x if len(x) < 80 else f"{x[:76]} ..." for x in map(json.dumps, pair)]
-        for name, pair in found.items()
+        name: [_short(json.dumps(x)) for x in pair] for name, pair in found.items()
     }
     if len(texts) > 1:
         texts.pop("fingerprint", None)  # it differs because the others do
     return ", ".join(
         f"{name} is {old} there and {new} here" for name, (old, new) in texts.items()
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:30]} ... {text[-45:]}"
 
 
 def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:

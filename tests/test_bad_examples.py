@@ -1,6 +1,7 @@
 """Examples that cannot be read: in memory, streamed, in a run, and after a resume."""
 
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -167,6 +168,14 @@ def first_use(number: int, after: int) -> int:
     )
 
 
+@pytest.fixture
+def looks_at_two(monkeypatch):
+    """A run looks at two examples before it starts, as if the set were large."""
+    for name in ("value_range", "fingerprint"):
+        monkeypatch.setattr(sys.modules[f"jaxgan.data.{name}"], "MOST", 2)
+
+
+@pytest.mark.usefixtures("looks_at_two")
 def test_a_run_saves_and_stops_and_goes_on_when_the_picture_is_whole(
     folder, tmp_path, capsys
 ):
@@ -188,6 +197,7 @@ def test_a_run_saves_and_stops_and_goes_on_when_the_picture_is_whole(
     same(state_of(workdir, 12), state_of(whole, 12))
 
 
+@pytest.mark.usefixtures("looks_at_two")
 def test_a_bad_picture_is_found_before_its_turn(folder, tmp_path, capsys):
     number = unseen()
     cut(folder / f"{number:03}.png")

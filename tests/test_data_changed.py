@@ -164,7 +164,8 @@ def test_another_place_is_the_same_if_its_examples_are(tmp_path):
     opened(folder, f"npz:{tmp_path / 'b.npz'}")
     other = save(tmp_path / "c.npz", 255 - PICTURES)
     said = refusal(folder, other)
-    assert f'b.npz" there and "{other}" here' in said
+    assert 'b.npz" there and "' in said
+    assert 'c.npz" here' in said
     assert "--data_changed=accept" in said
     opened(folder, other, data_changed="accept")
     assert workdir.read_config(folder)["dataset"] == other

@@ -88,7 +88,7 @@ def test_fashion_is_not_mnist(fashion_dir):
             "qqqqqq",
             "no such set; .*use one of the other forms: folder:PATH, npz:PATH, ring8",
         ),
-        ("foldr:pictures", "no such set.*folder:PATH"),
+        ("foldr:pictures", "did you mean folder:pictures"),
         ("huggingface:mnist", "no such set.*folder:PATH"),
         ("emnist/ballanced", "no config 'ballanced'; use emnist/balanced"),
         ("mnist:9.9.9", "--dataset=mnist:9.9.9: .*write it like"),

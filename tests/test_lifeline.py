@@ -188,13 +188,13 @@ ALL = """\
 import sys, time
 from jaxgan.config import parse
 from jaxgan.processes import together
-from jaxgan.program import guarded
+from jaxgan.cli import run_main
 def main():
     with together(parse(sys.argv[2:])):
         print("together", flush=True)
         time.sleep(float(sys.argv[1]))
     return 0
-sys.exit(guarded(main))
+sys.exit(run_main(main))
 """
 
 
@@ -229,7 +229,7 @@ def has(host):
 
 def test_one_process_with_a_coordinator_ends_well():
     host = "::1" if has("::1") else "127.0.0.1"
-    wait = {"heartbeat_seconds": 1e300, "meet_seconds": 1e300}
+    wait = {"heartbeat_seconds": 1e6, "meet_seconds": 1e6}
     [alone] = started(0, free_address(host), 1, **wait)
     with killed_on_failure([alone]):
         out, err = alone.communicate(timeout=120)

@@ -121,7 +121,7 @@ def test_another_trace_that_goes_on_is_left_alone(pictures, tmp_path, caplog):
     ("said", "message"),
     [
         ("--profile=-1", "--profile=-1: must be at least 0, such as --profile=0"),
-        ("--profile=much", "argument --profile: invalid int value: 'much'"),
+        ("--profile=much", "argument --profile: 'much' is not a whole number"),
     ],
 )
 def test_bad_values_are_refused_by_the_flags(said, message):
