@@ -45,6 +45,9 @@ def sources() -> dict[str, Source]:
         "steps": Source(
             "steps_cpu.json", lambda found: step_rows.overview(found["measured"])
         ),
+        "steps-tutorials": Source(
+            "steps_tutorials.json", lambda found: step_rows.overview(found["measured"])
+        ),
         "startup": Source("startup.json", startup.table_of),
         "trainer": Source(
             "overhead.json", lambda found: overhead.trainer_table(found["trainer"])
