@@ -55,8 +55,8 @@ MUTATIONS = (
     Mutation(
         "seed ignored in keys",
         "trainer.py",
-        "jax.random.key(seed)",
-        "jax.random.key(0)",
+        "runs.key_of(seed)",
+        "runs.key_of(0)",
         "train runs_train",
     ),
     Mutation(
@@ -295,8 +295,8 @@ MUTATIONS = (
     Mutation(
         "accumulate: sum of gradients",
         "step.py",
-        "jax.tree.map(lambda x: x.mean(0), found)",
-        "jax.tree.map(lambda x: x.sum(0), found)",
+        "x.mean(0).astype(x.dtype)",
+        "x.sum(0).astype(x.dtype)",
         STEP,
     ),
     Mutation(
@@ -481,6 +481,10 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="words in names, by comma")
     parser.add_argument("--check", action="store_true", help="run nothing")
+    parser.add_argument("--part", default="0/1", help="of several processes, as 1/2")
+    parser.add_argument(
+        "--no_baseline", action="store_true", help="the tests are known to pass"
+    )
     parser.add_argument("--out", help="a JSON file, which is added to")
     args = parser.parse_args()
     wrong = check(MUTATIONS)
@@ -489,6 +493,8 @@ def main() -> int:
         return int(bool(wrong))
     words = args.only.split(",")
     chosen = [m for m in MUTATIONS if any(word in m.name for word in words)]
+    part, parts = map(int, args.part.split("/"))
+    chosen = chosen[part::parts]
     rows: dict[str, Any] = {}
     if args.out and Path(args.out).exists():
         rows = json.loads(Path(args.out).read_text())["mutations"]
@@ -500,7 +506,8 @@ def main() -> int:
                 shutil.copytree(ROOT / name, root / name, ignore=ignored)
             else:
                 shutil.copy(ROOT / name, root / name)
-        for tests in sorted({mutation.tests for mutation in chosen}):
+        baselines = set() if args.no_baseline else {m.tests for m in chosen}
+        for tests in sorted(baselines):
             passed, seconds, first = run(root, tests)
             print(f"unchanged, {tests}: {seconds:.0f} s", flush=True)
             if not passed:
