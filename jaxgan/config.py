@@ -23,7 +23,11 @@ class Config:
         "data",
         "a TFDS image data set, folder:PATH, npz:PATH, ring8, grid25 or stacked_mnist",
     )
-    split: str = flag("train", "data", "the split to train on, such as train[:50%%]")
+    split: str = flag(
+        "train",
+        "data",
+        "the split to train on, such as train[:50%%], or a sub-folder of folder:PATH",
+    )
     data_dir: str = flag(
         "", "data", "where TFDS keeps data sets; empty for TFDS's own", changes=True
     )
@@ -48,8 +52,8 @@ class Config:
     held_out: str = flag(
         "auto",
         "data",
-        "what is kept from training to tell over-fitting: a split, a count, none, or "
-        "auto (the split test, else 1 in 20, at most 256)",
+        "held-out examples used to detect over-fitting: a split, a count, none, or auto "
+        "(the split test, or val of folder:PATH, else 1 in 20, at most 256)",
     )
     data_changed: str = flag(
         "refuse",
