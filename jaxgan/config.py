@@ -52,8 +52,8 @@ class Config:
     held_out: str = flag(
         "auto",
         "data",
-        "held-out examples used to detect over-fitting: a split, a count, none, or auto "
-        "(the split test, or val of folder:PATH, else 1 in 20, at most 256)",
+        "held-out examples used to detect over-fitting: a split, a count, none, or "
+        "auto (the split test, or val of folder:PATH, else 1 in 20, at most 256)",
     )
     data_changed: str = flag(
         "refuse",
