@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 from arms import about
 
 ROOT = Path(__file__).parent.parent
@@ -233,35 +234,35 @@ MUTATIONS = (
         "regularizers/features.py",
         "jnp.sum(gap**2)",
         "jnp.mean(gap**2)",
-        "regularizers_all",
+        LOGITS,
     ),
     Mutation(
         "InfoGAN: half dropped",
         "regularizers/features.py",
         "nll = 0.5 * jnp.sum",
         "nll = jnp.sum",
-        "regularizers_all",
+        LOGITS,
     ),
     Mutation(
         "orthogonal: lengths count too",
         "regularizers/weights.py",
         "gram - jnp.diag(jnp.diag(gram))",
         "gram - jnp.eye(len(gram))",
-        "regularizers_all",
+        LOGITS,
     ),
     Mutation(
         "every: not n times as strong",
         "regularizers/memory.py",
         "jnp.asarray(n * value, dtype)",
         "jnp.asarray(value, dtype)",
-        "regularizers regularizers_all",
+        LOGITS,
     ),
     Mutation(
         "every: one step late",
         "regularizers/memory.py",
         "s.step % n == 0",
         "s.step % n == 1",
-        "regularizers regularizers_all",
+        LOGITS,
     ),
     # The step.
     Mutation(
@@ -487,6 +488,7 @@ def main() -> int:
     )
     parser.add_argument("--out", help="a JSON file, which is added to")
     args = parser.parse_args()
+    jax.config.update("jax_platforms", "cpu")
     wrong = check(MUTATIONS)
     print("\n".join(wrong) or f"{len(MUTATIONS)} mutations apply")
     if wrong or args.check:
