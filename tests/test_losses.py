@@ -69,6 +69,13 @@ def test_wasserstein_by_hand():
     assert values(losses.wasserstein(), [5.0, 1.0], [1.0, 3.0]) == (-2.0, -1.0)
 
 
+def test_relativistic_tells_its_players_apart():
+    # D(real) - D(fake) = 2: D is right, softplus(-2); G is found out, softplus(2)
+    want = (np.log1p(np.exp(2)), np.log1p(np.exp(-2)))
+    got = values(losses.relativistic(), [2.0, 3.0], [0.0, 1.0])
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_relativistic_pairs_in_order():
     # pairs (r, f) = (1, 3), (3, 1): differences -2 and 2
     # softplus(2) + softplus(-2), over 2, for both players

@@ -125,6 +125,17 @@ def test_terms_are_given_the_generator_the_latents_and_the_parameters():
     assert float(grads["b"]) == 101.0
 
 
+def test_each_call_of_a_network_has_a_dropout_mask_of_its_own():
+    # of 64 sums of 16 ones, each dropped or doubled, two draws hardly all agree
+    net, ones = Score(0.5), jnp.ones((64, 16))
+    made = dict(net.init(KEY, ones, train=False))
+    call, _ = objective.bind(net, made, KEY, train=True)
+    first, second = call(ones).logits, call(ones).logits
+    assert (first != second).any()
+    again, _ = objective.bind(net, made, KEY, train=True)
+    np.testing.assert_array_equal(again(ones).logits, first)
+
+
 def test_the_critic_has_one_dropout_mask():
     def term(s: LossInputs):
         one, two = (s.critic(s.samples.real).logits for _ in range(2))

@@ -10,7 +10,7 @@ import pytest
 from games import SHAPE, TINY, batches, config, differs, game, same
 
 from jaxgan import objective, recipe, step
-from jaxgan.core import Critique, Players, Samples
+from jaxgan.core import Critique, Players, Samples, TrainState
 from jaxgan.errors import UsageError
 from jaxgan.losses import stateless
 
@@ -249,6 +249,32 @@ def test_one_step_of_a_linear_game_by_hand():
     assert set(metrics) == set(want)
     for name, value in want.items():
         np.testing.assert_allclose(metrics[name], value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unroll", [True, False])
+def test_the_generator_answers_the_last_batch(unroll):
+    # a loss that is the mean of the batch it is given, times the player's parameter
+    def loss(own, player, state, batch, key, part=0):
+        value = own["w"] * batch["image"].mean()
+        return value, ({}, {}, {f"{player}/loss": value})
+
+    ones = {"w": jnp.ones(())}
+    none = Players(optax.identity(), optax.identity())
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=Players(ones, ones),
+        stats=Players({}, {}),
+        opt_state=Players(*(x.init(ones) for x in none)),
+        term_state=Players({}, {}),
+        ema={"params": ones},
+    )
+    one = step.make_step(loss, none, decay=lambda _: 0.5, unroll=unroll)
+    three = {"image": jnp.array([[1.0], [2.0], [5.0]])}
+    after, metrics = one(state, three, KEY)
+    # identity() adds the gradient: D's parameter is 1 + 1 + 2 + 5, G's 1 + 5
+    assert (float(after.params.discriminator["w"]), metrics["generator/loss"]) == (9, 5)
+    assert float(after.params.generator["w"]) == 6
+    assert metrics["discriminator/loss"] == 5 * (1 + 1 + 2)  # and the last of D's
 
 
 @pytest.mark.parametrize("name", ["batch_norm", "dropout"])

@@ -165,6 +165,16 @@ def test_the_slope_of_one_linear_layer_is_one():
     np.testing.assert_allclose(np.linalg.norm(slope, axis=-1), 1, rtol=1e-5)
 
 
+def test_the_vectors_of_a_power_iteration_are_constants_to_the_gradient():
+    # one iteration from anywhere: v^T W u, whose gradient is then v u^T and no more
+    kernel, start = normal(5, 3), normal(3, seed=1)
+    found = jax.grad(lambda k: spectral.singular_value(k, jnp.asarray(start), 1)[0])
+    v = kernel @ start / np.linalg.norm(kernel @ start)
+    u = v @ kernel / np.linalg.norm(v @ kernel)
+    want = np.outer(v, u)
+    np.testing.assert_allclose(found(jnp.asarray(kernel)), want, rtol=1e-5, atol=1e-6)
+
+
 def test_gradients_pass_through_the_singular_value():
     # d/dw of x.w / |w| is (x - (x.w^) w^) / |w|
     net = wrap(mlp.Discriminator(()), "spectral_norm")
