@@ -248,7 +248,7 @@ MUTATIONS = (
         "regularizers/weights.py",
         "gram - jnp.diag(jnp.diag(gram))",
         "gram - jnp.eye(len(gram))",
-        LOGITS,
+        "regularizers",
     ),
     Mutation(
         "every: not n times as strong",
