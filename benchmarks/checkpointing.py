@@ -26,6 +26,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from arms import table
 from peers.ours import feed_of
 
 from jaxgan import checkpoint, data, digests, parallel
@@ -138,6 +139,29 @@ def throughputs(megabytes: int, repeats: int = 5) -> dict[str, float]:
     return {name: megabytes / 1e3 / found for name, found in best.items()}
 
 
+COLUMNS = {
+    "copy": "copy",
+    "digests": "digests",
+    "stall": "stall",
+    "whole": "whole save",
+    "without": "without digests",
+    "beside": "step beside it",
+    "alone": "step alone",
+}
+"""Fields of a row, in ms, and their heads."""
+
+
+def cells(row: dict) -> list[str]:
+    """A row of the table."""
+    times = [f"{row.get(name, np.nan):.1f} ms" for name in COLUMNS]
+    return [row["preset"], f"{row['mib']:.0f} MiB", *times]
+
+
+def table_of(found: dict) -> list[str]:
+    """Lines of Markdown."""
+    return table(["preset", "state", *COLUMNS.values()], map(cells, found["rows"]))
+
+
 def main() -> None:
     """Measures every preset asked for, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -158,22 +182,16 @@ def main() -> None:
     speeds = throughputs(said.algorithms) if said.algorithms else {}
     for name, speed in speeds.items():
         print(f"{name}: {speed:.2f} GB/s")
-    print(
-        "| preset | state | copy | digests | stall | whole save | without digests "
-        "| step beside it | step alone |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
     rows = []
     for preset in said.presets.split(","):
         config = make(preset=preset, batch_size=said.batch_size)
         row = measure(config, layout, said.saves, said.steps)
         rows.append(row)
-        names = ("copy", "digests", "stall", "whole", "without", "beside", "alone")
-        cells = " | ".join(f"{row.get(name, np.nan):.1f} ms" for name in names)
-        print(f"| {preset} | {row['mib']:.0f} MiB | {cells} |", flush=True)
+        print(" | ".join(cells(row)), flush=True)
+    found = {"machine": machine, "gb_per_second": speeds, "rows": rows}
+    print("\n".join(table_of(found)))
     if said.out:
-        rows = {"machine": machine, "gb_per_second": speeds, "rows": rows}
-        Path(said.out).write_text(json.dumps(rows, indent=1) + "\n")
+        Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Source(NamedTuple):
 def sources() -> dict[str, Source]:
     """The source of each table by name; imports the benchmarks."""
     import bounds
+    import checkpointing
     import input_pipeline
     import mnist_recipes
     import mode_coverage
@@ -62,6 +63,7 @@ def sources() -> dict[str, Source]:
             "overhead.json", lambda found: overhead.runs_table(found["runs"])
         ),
         "input": Source("input_pipeline.json", input_pipeline.table_of),
+        "checkpointing": Source("checkpointing.json", checkpointing.table_of),
         "preemption": Source("preemption.json", preemption.table_of),
         "simulated": Source("scaling.json", scaling.simulated_table),
         "bounds": Source("bounds.json", bounds.table_of),
