@@ -11,7 +11,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def host_bytes() -> float:
-    """What this process may still allocate: memory and swap, group and own limit."""
+    """Returns the bytes that this process may still allocate, within its limits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # no /proc/vmstat
         swap = psutil.swap_memory().free
@@ -33,7 +33,7 @@ def _own_bytes() -> float:
 def group_bytes(
     groups: Path = Path("/proc/self/cgroup"), root: Path = CGROUPS
 ) -> float:
-    """What the control groups of this process, version 1 or 2, leave it.
+    """Returns the bytes that the control groups, version 1 or 2, leave this process.
 
     A group's caches of files count as free: the kernel drops them first. In a container
     the path may be that of the machine, then the nearest folder that exists counts.

@@ -20,7 +20,7 @@ from jaxgan.prepare import Plan, game_of, shapes
 log = logging.getLogger("jaxgan")
 
 COPIES = {"dense": 10, "convolution": 0.75}
-"""How often the activations of a layer may be in memory: real and fake, forward and
+"""Copies of the activations of a layer in memory at most: real and fake, forward and
 backward. Convolutions are taken at full resolution, which only a few have; with this
 factor `default` (27 MiB planned) comes to 30 MiB."""
 

@@ -29,8 +29,6 @@ from jaxgan.errors import UsageError, first_line, printable
 
 LOG = logging.getLogger("jaxgan")
 
-ALPHA = ("auto", "keep", "white", "black")
-"""Values of `--alpha`."""
 LOOKED_AT = 4096
 """Pictures with an alpha channel that are decoded at most to see whether they use it;
 more would delay the start by minutes."""

@@ -159,15 +159,6 @@ def _no_path(request: Request) -> None:
         raise UsageError(f"--dataset={request.name}: write --dataset={name}")
 
 
-def _no_splits(request: Request) -> None:
-    if request.split != "train":
-        kind = request.name.partition(":")[0]
-        raise UsageError(
-            f"--split={request.split}: {request.name} has no splits; leave it at train "
-            f"and give other data as another {kind}:PATH"
-        )
-
-
 def _no_fields(request: Request) -> None:
     for flag in ("image_field", "label_field"):
         if said := getattr(request, flag):
