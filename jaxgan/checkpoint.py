@@ -96,9 +96,8 @@ def save(
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(state),
-                    history=ocp.args.JsonSave(history),
+                    history=digests.HistorySave(history, state, known),
                     config=ocp.args.JsonSave(config),
-                    digests=digests.DigestSave(state, history, known),
                 ),
                 metrics=None if known is None else {"score": known},
                 force=True,

@@ -19,8 +19,8 @@ from orbax.checkpoint import future
 
 from jaxgan.core import Tree
 
-FOLDER = "digests"
-"""The folder in a checkpoint; those of older versions have none."""
+FOLDER = "history"
+"""The folder of a checkpoint that has digests_*.json, unless an older version saved."""
 
 
 class Part(NamedTuple):
@@ -94,58 +94,58 @@ def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]
 
 
 @dataclasses.dataclass
-class DigestSave(ocp.args.CheckpointArgs):
-    """The arguments of `manager.save` for `DigestHandler`."""
+class HistorySave(ocp.args.CheckpointArgs):
+    """The arguments of `manager.save` for the history, with the digests beside it."""
 
-    state: Tree
     history: dict[str, Any]
+    state: Tree
     score: float | None
 
 
-class DigestHandler(ocp.AsyncCheckpointHandler):
-    """Writes the digests beside the state, in a thread of its own."""
+class HistoryHandler(ocp.JsonCheckpointHandler):
+    """Writes the history as JSON, and the digests beside it in the background.
 
-    async def async_save(self, directory: Any, args: DigestSave) -> Any:
-        """Fetches the host copies, and returns the future that reads and writes."""
+    The digests are no item of their own: each costs a save more than their computation.
+    """
+
+    async def async_save(
+        self, directory: Any, item: Any = None, args: Any = None
+    ) -> list[Any]:
+        """Fetches the host copies, and returns the futures that read and write."""
         types = leaf_types(args.state)
         leaves = jax.tree.leaves(args.state)
         for leaf in leaves:
             for shard in _own_shards(leaf) if isinstance(leaf, jax.Array) else ():
                 shard.data.copy_to_host_async()  # all of them, before any is awaited
         parts = dict(zip(types, map(local_parts, leaves), strict=True))
-        record = self._record(directory, types, parts, args)
-        return [future.CommitFutureAwaitingContractedSignals(record, name="digests")]
+        record = _record(directory, types, parts, args)
+        return [
+            *(await super().async_save(directory, args.history) or []),
+            future.CommitFutureAwaitingContractedSignals(record, name="digests"),
+        ]
 
-    async def _record(
-        self,
-        directory: Any,
-        types: dict[str, str],
-        parts: dict[str, list[Part]],
-        args: DigestSave,
-    ) -> None:
-        own = {
-            name: [[part.index, crc32(part.values)] for part in parts[name]]
-            for name in types
-        }
-        content: dict[str, Any] = {"parts": own}
-        if jax.process_index() == 0:
-            history = crc32_of_json(args.history)
-            content |= {"types": types, "history": history, "score": args.score}
-        text = json.dumps({"crc32": crc32_of_json(content), "content": content})
-        (directory / f"process_{jax.process_index()}.json").write_text(text)
 
-    def save(self, directory: Any, args: DigestSave) -> None:
-        """Not called: a checkpoint manager saves in the background."""
-        raise NotImplementedError
-
-    def restore(self, directory: Any, args: Any = None) -> Any:
-        """Not called: `read` does it."""
-        raise NotImplementedError
+async def _record(
+    directory: Any,
+    types: dict[str, str],
+    parts: dict[str, list[Part]],
+    args: HistorySave,
+) -> None:
+    own = {
+        name: [[part.index, crc32(part.values)] for part in parts[name]]
+        for name in types
+    }
+    content: dict[str, Any] = {"parts": own}
+    if jax.process_index() == 0:
+        history = crc32_of_json(args.history)
+        content |= {"types": types, "history": history, "score": args.score}
+    text = json.dumps({"crc32": crc32_of_json(content), "content": content})
+    (directory / f"digests_{jax.process_index()}.json").write_text(text)
 
 
 # Orbax wants arguments of both kinds, though `read` is what restores.
 _register = ocp.args.register_with_handler
-_register(DigestHandler, for_save=True, for_restore=True)(DigestSave)
+_register(HistoryHandler, for_save=True, for_restore=True)(HistorySave)
 
 
 def read(checkpoint: Path) -> Digests | None:
@@ -155,11 +155,11 @@ def read(checkpoint: Path) -> Digests | None:
       OSError, ValueError: if they are damaged.
     """
     folder = checkpoint / FOLDER
-    if not folder.is_dir():
+    if not (folder / "digests_0.json").exists():
         return None
-    first = _content(folder / "process_0.json")
+    first = _content(folder / "digests_0.json")
     parts: dict[str, list] = {name: [] for name in first["types"]}
-    for file in sorted(folder.glob("process_*.json")):
+    for file in sorted(folder.glob("digests_*.json")):
         for name, own in _content(file)["parts"].items():
             parts[name] += [(index, crc) for index, crc in own]
     return Digests(first["types"], parts, first["history"], first["score"])

@@ -17,6 +17,7 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.files import (
     atomic_write,
     kind,
+    local_path,
     locked,
     reason,
     remedy,
@@ -57,7 +58,7 @@ def open_workdir(
     Raises `UsageError`, before anything is written, where the folder cannot be used,
     belongs to a run of another config or other data, or is in use.
     """
-    path = _absolute(path)
+    path = local_path("--workdir", path).absolute()
     _make(path)
     with _locked(path):
         with writable(path):
@@ -120,16 +121,6 @@ def writable(path: Path) -> Iterator[None]:
             f"--workdir={printable(str(path))} cannot be written any more "
             f"({reason(error)}); {remedy(error)}, and the same command resumes"
         ) from error
-
-
-def _absolute(path: str | Path) -> Path:
-    try:
-        return Path(path).expanduser().absolute()
-    except FileNotFoundError:  # where one is
-        raise UsageError(
-            f"--workdir={printable(str(path))}: the current folder was deleted; cd "
-            "into another one"
-        ) from None
 
 
 def _make(path: Path) -> None:

@@ -250,7 +250,7 @@ def value_file(checkpoint: Path) -> Path:
 @pytest.mark.parametrize(
     "file",
     [
-        "digests/process_0.json",
+        "history/digests_0.json",
         "history/metadata",
         "state/_METADATA",
         "state/manifest.ocdbt",
@@ -312,7 +312,7 @@ def test_each_part_of_a_sharded_leaf_has_its_digest(tmp_path):
 def test_checkpoints_without_digests_are_restored(tmp_path):
     write(tmp_path, [1, 2], scores={1: 1.0, 2: 2.0})
     for step in ("1", "2"):
-        shutil.rmtree(tmp_path / step / "digests")
+        (tmp_path / step / "history/digests_0.json").unlink()
     assert_same(restore(tmp_path, make_state(0))[0], make_state(2))
     assert int(restore(tmp_path, make_state(0), which="best")[0].step) == 1
 

@@ -215,7 +215,8 @@ def test_where_the_current_folder_is_gone_it_is_refused(tmp_path, monkeypatch):
     gone.rmdir()
     said = refusal("run")
     assert said == (
-        "--workdir=run: the current folder was deleted; cd into another one"
+        "--workdir=run: the working directory is no longer there; change to "
+        "another, or write the whole path"
     )
     opened(tmp_path / "whole")
 

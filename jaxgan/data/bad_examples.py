@@ -11,7 +11,7 @@ from jaxgan.errors import UsageError
 
 LOG = logging.getLogger("jaxgan")
 
-REST = 2
+REST = 9
 """The check in the background rests so many times as long as it reads."""
 IN_A_ROW = 100
 """So many bad examples one after the other are not replaced: the disk may be gone."""

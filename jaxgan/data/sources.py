@@ -114,7 +114,7 @@ def same_place(one: str, other: str) -> bool:
     if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
         return one == other
     try:
-        here, there = (Path(x).expanduser().resolve() for x in (path, other_path))
+        here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
         return here == there
     except (OSError, RuntimeError, ValueError):  # no path at all
         return False
