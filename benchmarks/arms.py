@@ -20,11 +20,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import checkpoint, objective, parallel, recipe, runs, workdir
-from jaxgan.config import MAY_CHANGE, Config, make, saved
-from jaxgan.config import flags as asdict
-from jaxgan.core import Tree
-from jaxgan.gallery import draw_many
+from jaxgan import parallel, workdir
+from jaxgan.config.training import MAY_CHANGE, Config, make, saved
+from jaxgan.config.training import flags as asdict
+from jaxgan.evaluation.previews import draw_many
+from jaxgan.experiment import checkpoint
+from jaxgan.gan import builder, objective
+from jaxgan.parallel import multi_seed
+from jaxgan.types import Tree
 
 ENDED = (0, 1, 143)
 """Exit codes of a run that may be looked at: done, not finite any more, SIGTERM."""
@@ -42,7 +45,7 @@ class Run(NamedTuple):
 
     folder: Path
     config: Config
-    game: recipe.Game
+    game: builder.Game
     shape: tuple[int, ...]
 
 
@@ -152,7 +155,7 @@ def open_run(folder: Path) -> Run:
     """The game of a folder, to be restored from its checkpoints."""
     config, facts = saved(workdir.read_config(folder)), workdir.read_data(folder)
     shape = tuple(facts["shape"])
-    game = recipe.build(config, shape, classes=len(facts["classes"]))
+    game = builder.build(config, shape, classes=len(facts["classes"]))
     game = game._replace(draw=jax.jit(game.draw))
     return Run(folder, config, game, shape)
 
@@ -162,7 +165,7 @@ def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     state = jax.eval_shape(run.game.init, jax.random.key(0))
     count = run.config.runs
     if count > 1:
-        state = jax.eval_shape(runs.stack, [state] * count)
+        state = jax.eval_shape(multi_seed.stack, [state] * count)
     part = {name: getattr(state, name) for name in ("step", "params", "stats", "ema")}
     place = run.folder / "checkpoints"
     found, _ = checkpoint.restore(place, part, which=which, partial=True)
@@ -174,7 +177,7 @@ def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     )
     if count == 1:
         return [Snapshot(step, *each)]
-    return [Snapshot(step, *runs.take(each, 0, i)) for i in range(count)]
+    return [Snapshot(step, *multi_seed.take(each, 0, i)) for i in range(count)]
 
 
 def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.ndarray:

@@ -12,12 +12,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jaxgan.planning import compiling
-from jaxgan.planning.chips import find
-from jaxgan.planning.flags import parse
-from jaxgan.planning.lines import figures
-from jaxgan.planning.settings import settle
-from jaxgan.presets import PRESETS
+from jaxgan.config.planning import parse
+from jaxgan.config.presets import PRESETS
+from jaxgan.performance.planning import compiling
+from jaxgan.performance.planning.chips import find
+from jaxgan.performance.planning.settings import settle
+from jaxgan.performance.planning.summary import figures
 
 TOPOLOGIES = "v5e:2x2,v5p:2x2x1,v6e:2x2"
 SHAPES = {"toy": "2", "toy-grid": "2", "stacked": "28x28x3", "residual": "32x32x3"}

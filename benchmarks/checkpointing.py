@@ -29,11 +29,12 @@ import orbax.checkpoint as ocp
 from arms import table
 from peers.ours import feed_of
 
-from jaxgan import checkpoint, data, digests, parallel
-from jaxgan.config import Config, flags, make
-from jaxgan.core import TrainState
-from jaxgan.prepare import game_of
-from jaxgan.program import keep_compiled
+from jaxgan import data, parallel
+from jaxgan.config.training import Config, flags, make
+from jaxgan.environment import keep_compiled
+from jaxgan.experiment import checkpoint, digests
+from jaxgan.experiment.setup import game_of
+from jaxgan.types import TrainState
 
 SHAPES = {"residual": (32, 32, 3)}
 

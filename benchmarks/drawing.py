@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from jaxgan.data import Modes
-from jaxgan.metrics.modes import Coverage
+from jaxgan.metrics.mode_coverage import Coverage
 
 FAKE, REAL = "#f4a582", "#8fd0bf"
 OPINION = LinearSegmentedColormap.from_list("opinion", [FAKE, "#fbfbf8", REAL])

@@ -26,10 +26,10 @@ from arms import about, table
 from overhead import against_bare, config_of, show
 from PIL import Image
 
-from jaxgan.config import Config
-from jaxgan.feeds import open_feed
-from jaxgan.prepare import prepare
-from jaxgan.program import keep_compiled
+from jaxgan.config.training import Config
+from jaxgan.environment import keep_compiled
+from jaxgan.experiment.input_pipeline import open_feed
+from jaxgan.experiment.setup import prepare
 
 HEAD = ["source", "shape", "input", "images/s (range)", "trainer ms", "waits"]
 

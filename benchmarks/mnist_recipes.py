@@ -30,7 +30,7 @@ import scipy.linalg
 from arms import about, table
 
 from jaxgan import data
-from jaxgan.program import keep_compiled
+from jaxgan.environment import keep_compiled
 from jaxgan.workdir import read_config
 
 ARMS = {

@@ -35,10 +35,11 @@ import jax
 import numpy as np
 import stacked_mnist
 
-from jaxgan import data, objective
-from jaxgan.config import make
-from jaxgan.metrics.modes import coverage
-from jaxgan.program import keep_compiled
+from jaxgan import data
+from jaxgan.config.training import make
+from jaxgan.environment import keep_compiled
+from jaxgan.gan import objective
+from jaxgan.metrics.mode_coverage import coverage
 
 SAMPLES = 2_500
 SEED = 2**20

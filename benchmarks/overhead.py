@@ -32,11 +32,12 @@ import jax
 import jax.numpy as jnp
 from arms import about, table
 
-from jaxgan import parallel, trainer
-from jaxgan.config import Config, make
-from jaxgan.feeds import open_feed, step_of
-from jaxgan.prepare import prepare
-from jaxgan.program import keep_compiled
+from jaxgan import parallel
+from jaxgan.config.training import Config, make
+from jaxgan.environment import keep_compiled
+from jaxgan.experiment.input_pipeline import open_feed, step_of
+from jaxgan.experiment.setup import prepare
+from jaxgan.training import trainer
 
 NEVER = 10**9
 TOYS = ("toy", "toy-grid")

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jaxgan.planning.flags import SWEEP
+from jaxgan.config.planning import SWEEP
 
 WAYS = {
     "pmap": ["--parallel=pmap"],
@@ -89,7 +89,7 @@ def slices(
 
     Each is compiled in a process of its own, whose memory is free again after it.
     """
-    from jaxgan.planning import sweep
+    from jaxgan.performance.planning import sweep
 
     for arm in arms:
         for kind in kinds:
@@ -118,7 +118,7 @@ def written(answer: dict[str, Any]) -> str:
     """Both tables in Markdown."""
     lines = simulated_table(answer)
     if answer["slices"]:
-        from jaxgan.planning import sweep
+        from jaxgan.performance.planning import sweep
 
         heads = ("run", *sweep.HEADS[:-1])
         lines += ["", "| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
@@ -162,7 +162,7 @@ def write(said: argparse.Namespace, answer: dict[str, Any]) -> None:
     if said.markdown:
         Path(said.markdown).write_text(written(answer))
     if said.picture and answer["slices"]:
-        from jaxgan.planning.plot import draw
+        from jaxgan.performance.planning.plot import draw
 
         draw(answer["slices"], said.picture)
 

@@ -27,8 +27,8 @@ import numpy as np
 from mnist_recipes import train_classifier
 
 from jaxgan import data
-from jaxgan.config import make
-from jaxgan.metrics.modes import category_coverage, kl_floor
+from jaxgan.config.training import make
+from jaxgan.metrics.mode_coverage import category_coverage, kl_floor
 
 SAMPLES, MODES = 26_000, 1000
 SEED = 2**20

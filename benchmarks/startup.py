@@ -83,11 +83,12 @@ def child(argv: list[str]) -> None:
     with clock.phase("imports"):
         from jaxgan import train
 
-        import jaxgan.trainer as trainer  # isort: skip
-        from jaxgan import parallel, prepare
+        import jaxgan.training.trainer as trainer  # isort: skip
+        from jaxgan import parallel
+        from jaxgan.experiment import setup
 
-    clock.function(prepare, "lay_out", "devices")
-    clock.function(prepare, "load", "data")
+    clock.function(setup, "lay_out", "devices")
+    clock.function(setup, "load", "data")
     clock.function(trainer, "prepare", "build")
     clock.function(trainer, "begin", "state")
     clock.function(trainer, "open_clerk", "reports")

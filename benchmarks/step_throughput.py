@@ -25,7 +25,7 @@ from peers import protocol
 from step_picture import draw
 from step_rows import markdown, rows_of
 
-from jaxgan.config import make
+from jaxgan.config.training import make
 
 PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
 VARIANTS = {

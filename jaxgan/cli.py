@@ -13,16 +13,9 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxgan.errors import (
-    TrainingError,
-    UsageError,
-    first_line,
-    one_line,
-    printable,
-)
+from jaxgan.environment import cache_folder, chips, keep_compiled, silence_libtpu
+from jaxgan.errors import TrainingError, UsageError, first_line, one_line, printable
 from jaxgan.files import SHORT, reason, remedy
-from jaxgan.maintenance import chips
-from jaxgan.program import cache_folder, keep_compiled, silence_libtpu
 
 EXIT_CRASH = 70
 """The exit code of an error that was not foreseen, as `EX_SOFTWARE` of sysexits.h."""

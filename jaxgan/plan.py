@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
+from jaxgan.config.planning import parse
 from jaxgan.environment import start_jax
-from jaxgan.planning.flags import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,11 +13,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def answer():
         question = parse(argv)  # before jax is imported, so that --help answers at once
-        from jaxgan.planning.settings import settle
+        from jaxgan.performance.planning.settings import settle
 
         settle(question.topologies)
         start_jax()
-        from jaxgan.planning.planner import plan
+        from jaxgan.performance.planning.planner import plan
 
         return plan(question)
 

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
+from jaxgan.config.sampling import parse
 from jaxgan.environment import start_jax
-from jaxgan.request import parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     def draw():
         request = parse(argv)  # before jax is imported, so that --help answers at once
         start_jax()
-        from jaxgan.sampler import sample
+        from jaxgan.evaluation.sampler import sample
 
         return sample(request)
 

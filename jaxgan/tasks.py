@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Samples, Task, Tree, UsageError
 from jaxgan.ranges import Size, Width
+from jaxgan.types import Samples, Task, Tree, UsageError
 
 LATENTS: dict[str, Callable[..., jax.Array]] = {
     "normal": jax.random.normal,

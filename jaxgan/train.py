@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
-from jaxgan.config import parse
+from jaxgan.config.training import parse
+from jaxgan.distributed import together
 from jaxgan.environment import start_jax
-from jaxgan.processes import together
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = parse(argv)  # before jax is imported, so that --help answers at once
         with together(config):
             start_jax()
-            from jaxgan.trainer import train
+            from jaxgan.training.trainer import train
 
             return train(config)
 

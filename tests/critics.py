@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Critique, LossInputs, Samples
+from jaxgan.types import Critique, LossInputs, Samples
 
 W = jnp.array([3.0, 4.0])  # slope 5
 REAL, FAKE = jnp.ones((5, 2)), jnp.zeros((5, 2))

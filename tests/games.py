@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import parallel, recipe
-from jaxgan.config import make
+from jaxgan import parallel
+from jaxgan.config.training import make
+from jaxgan.gan import builder
 
 SHAPE = (8, 8, 1)
 TINY = {
@@ -52,7 +53,7 @@ def batches(config, seed=0):
 def game(config, devices=1, layout=None):
     """A game and its compiled first state."""
     layout = layout or parallel.layout_of(parallel.pick(devices))
-    built = recipe.build(
+    built = builder.build(
         config,
         SHAPE,
         axis=layout.axis,

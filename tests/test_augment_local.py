@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxgan import augment
-from jaxgan.augment import local
-from jaxgan.augment.chance import integers
+from jaxgan.augment import diffaugment
+from jaxgan.augment.random_apply import integers
 
 KEYS = jax.random.split(jax.random.key(0), 200)
 
@@ -110,11 +110,11 @@ def test_color(channels):
 def test_color_at_its_ends():
     x, none, one = image(2, 2, 3), jnp.array(0.0), jnp.array(1.0)
     gray = np.repeat(x.mean(-1, keepdims=True), 3, -1)
-    np.testing.assert_array_equal(local.saturate(x, none), gray)
-    np.testing.assert_array_equal(local.saturate(x, one), x)
-    np.testing.assert_array_equal(local.saturate(x[..., :1], none), x[..., :1])
-    np.testing.assert_array_equal(local.stretch(x, none), np.full((2, 2, 3), 6.5))
-    np.testing.assert_array_equal(local.stretch(x, one), x)
+    np.testing.assert_array_equal(diffaugment.saturate(x, none), gray)
+    np.testing.assert_array_equal(diffaugment.saturate(x, one), x)
+    np.testing.assert_array_equal(diffaugment.saturate(x[..., :1], none), x[..., :1])
+    np.testing.assert_array_equal(diffaugment.stretch(x, none), np.full((2, 2, 3), 6.5))
+    np.testing.assert_array_equal(diffaugment.stretch(x, one), x)
 
 
 def test_brightness_is_uniform():

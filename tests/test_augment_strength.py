@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxgan import augment, spec
-from jaxgan.core import Critique, LossInputs, Samples, UsageError
-from jaxgan.objective import remembering
+from jaxgan.gan.objective import remembering
 from jaxgan.schedules import SCHEDULES, cosine, linear
+from jaxgan.types import Critique, LossInputs, Samples, UsageError
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 

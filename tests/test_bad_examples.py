@@ -14,11 +14,12 @@ from games import same
 from PIL import Image
 from test_train import TINY, state_of
 
-from jaxgan import checkpoint, data, parallel, train
-from jaxgan.config import MAY_CHANGE
+from jaxgan import data, parallel, train
+from jaxgan.config.training import MAY_CHANGE
 from jaxgan.data.bad_examples import BackgroundCheck
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError
+from jaxgan.experiment import checkpoint
 
 SIZE = 40
 

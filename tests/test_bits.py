@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
 
-from jaxgan.networks.bits import chances, threefry
+from jaxgan.networks.ops.threefry import chances, threefry
 
 ONES = 0xFFFFFFFF
 KNOWN = [  # key, counter, answer of 13 rounds: the vectors of the authors' own tests

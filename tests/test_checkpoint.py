@@ -28,12 +28,13 @@ from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 from test_train import argv, run, state_of, values
 
-from jaxgan import checkpoint, digests, train
-from jaxgan.checkpoint import available, open_checkpoints, restore, save
-from jaxgan.checkpoint_reader import read
-from jaxgan.core import Players, TrainState
+from jaxgan import train
 from jaxgan.errors import UsageError
-from jaxgan.storage_errors import raise_unless_damage
+from jaxgan.experiment import checkpoint, digests
+from jaxgan.experiment.checkpoint import available, open_checkpoints, restore, save
+from jaxgan.experiment.checkpoint_reader import read
+from jaxgan.experiment.storage_errors import raise_unless_damage
+from jaxgan.types import Players, TrainState
 
 
 @flax.struct.dataclass
@@ -570,8 +571,8 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(small_disk, capfd):
 SAVER = """
     import sys
     import jax.numpy as jnp
-    from jaxgan.checkpoint import available, open_checkpoints, restore, save
-    from jaxgan.core import Players, TrainState
+    from jaxgan.experiment.checkpoint import available, open_checkpoints, restore, save
+    from jaxgan.types import Players, TrainState
 
     def make(step):
         kernel = jnp.arange(2_500_000, dtype=jnp.float32) * 0.37 + step

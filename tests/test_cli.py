@@ -13,9 +13,8 @@ from games import same
 from test_train import argv, run, state_of
 
 from jaxgan import cli, plan, sample, train
-from jaxgan.environment import SETTINGS, start_jax
+from jaxgan.environment import SETTINGS, cache_folder, start_jax
 from jaxgan.errors import TrainingError, UsageError
-from jaxgan.program import cache_folder
 
 PROGRAMS = {
     "train": (train.main, ["--dataset=ring8"]),
@@ -141,8 +140,8 @@ def test_a_report_goes_where_something_can_be_written(tmp_path, monkeypatch, cap
 
 def test_several_processes_follow_the_same_rule(tmp_path):
     program = (
-        "from jaxgan.processes import lifeline, start\n"
-        "start._end(ZeroDivisionError('nought'), lifeline.Lifeline(0))\n"
+        "from jaxgan.distributed import initialize, watchdog\n"
+        "initialize._end(ZeroDivisionError('nought'), watchdog.Lifeline(0))\n"
     )
     code, _, said = child("-c", program, XDG_CACHE_HOME=str(tmp_path))
     assert code == 70

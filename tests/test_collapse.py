@@ -7,11 +7,13 @@ from data_fixtures import mnist_dir  # noqa: F401
 from games import differs, same
 from test_train import lines, run, state_of
 
-from jaxgan import checkpoint, train, trainer
-from jaxgan.clerk import Collapse
-from jaxgan.config import parse
-from jaxgan.monitor import Finding
-from jaxgan.prepare import prepare
+from jaxgan import train
+from jaxgan.config.training import parse
+from jaxgan.experiment import checkpoint
+from jaxgan.experiment.setup import prepare
+from jaxgan.monitoring.detectors import Finding
+from jaxgan.training import trainer
+from jaxgan.training.hooks import Collapse
 
 FEW = {"samples": 16, "score_samples": 64, "log_every": 10, "devices": 1}
 COLLAPSE = {

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from games import SHAPE, differs, images, same
 
-from jaxgan import recipe
-from jaxgan.config import make
-from jaxgan.core import Critique, UsageError
+from jaxgan.config.training import make
+from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
-from jaxgan.networks.compute import Compute, compute
-from jaxgan.networks.spectral import SpectralNorm
+from jaxgan.networks.precision import Compute, compute
+from jaxgan.networks.spectral_norm import SpectralNorm
+from jaxgan.types import Critique, UsageError
 
 KEY = jax.random.key(0)
 GAMES = {
@@ -37,7 +37,7 @@ def game(preset, **other):
     """A tiny game of a preset, its first state and one step's examples."""
     said = {"batch_size": 8, "networks": GAMES[preset], "augment": "", **other}
     chosen = make(preset=preset, **said)
-    built = recipe.build(chosen, SHAPE, classes=3, unroll=True)
+    built = builder.build(chosen, SHAPE, classes=3, unroll=True)
     k = chosen.d_updates
     pictures = jnp.asarray(images(8 * k).reshape(k, 8, *SHAPE))
     batch = {"image": pictures, "label": jnp.arange(8 * k).reshape(k, 8) % 3}
@@ -120,7 +120,7 @@ def test_a_mixed_step_is_near_the_float32_one(preset):
 
 @pytest.mark.parametrize("preset", ["default", "dcgan", "mlp", "residual"])
 def test_the_variables_are_those_of_the_network(preset):
-    nets = recipe.networks(make(networks=GAMES[preset]), {"shape": SHAPE})
+    nets = builder.networks(make(networks=GAMES[preset]), {"shape": SHAPE})
     for net, shape in zip(nets, ((5,), SHAPE), strict=True):
         x = jnp.ones((2, *shape))
         plain = net.init(KEY, x, train=False)
@@ -249,7 +249,7 @@ def test_a_network_that_sees_to_it_itself_is_not_wrapped_again():
     assert compute(net, remat=True) is net
     assert compute(net) is net
     flags = {"networks": "residual(8, 1)", "remat": True, "batch_size": 8}
-    nets = recipe.networks(make(**flags), {"shape": SHAPE})
+    nets = builder.networks(make(**flags), {"shape": SHAPE})
     assert all(getattr(player, "remat", False) for player in nets)
 
 

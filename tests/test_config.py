@@ -8,47 +8,47 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgan import config
 from jaxgan.augment import AUGMENTATIONS, STRENGTHS
-from jaxgan.core import UsageError
-from jaxgan.foreign import SAMPLING, TRAINING
-from jaxgan.losses import LOSSES
+from jaxgan.config import training
+from jaxgan.config.foreign import SAMPLING, TRAINING
+from jaxgan.config.presets import PRESETS
+from jaxgan.losses import REGULARIZERS
+from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
-from jaxgan.presets import PRESETS
-from jaxgan.regularizers import REGULARIZERS
 from jaxgan.schedules import SCHEDULES
 from jaxgan.tasks import TASKS
+from jaxgan.types import UsageError
 
 
 def test_the_command_line_wins_over_the_preset_over_the_defaults():
-    got = config.parse(["--preset=wgan", "--batch_size=32"])
+    got = training.parse(["--preset=wgan", "--batch_size=32"])
     assert (got.loss, got.batch_size, got.steps) == ("wasserstein", 32, 12_000)
-    assert config.parse([]) == config.make()
+    assert training.parse([]) == training.make()
 
 
 def test_a_data_set_has_its_preset():
-    assert config.make(dataset="ring8").preset == "toy"
-    assert config.make(dataset="mnist").preset == "default"
-    assert config.make(dataset="ring8", preset="mlp").preset == "mlp"
+    assert training.make(dataset="ring8").preset == "toy"
+    assert training.make(dataset="mnist").preset == "default"
+    assert training.make(dataset="ring8", preset="mlp").preset == "mlp"
 
 
 def test_the_workdir_is_named_after_data_and_preset():
-    assert config.make().workdir == "runs/mnist-default"
+    assert training.make().workdir == "runs/mnist-default"
     assert (
-        config.make(dataset="folder:my/cats").workdir == "runs/folder-my-cats-default"
+        training.make(dataset="folder:my/cats").workdir == "runs/folder-my-cats-default"
     )
-    assert config.make(workdir="here").workdir == "here"
+    assert training.make(workdir="here").workdir == "here"
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_name_flags(name):
-    fields = {f.name for f in dataclasses.fields(config.Config)}
+    fields = {f.name for f in dataclasses.fields(training.Config)}
     assert set(PRESETS[name]) <= fields
 
 
 def test_flags_round_trip():
-    made = config.make(preset="dcgan", steps=7)
-    assert config.make(**config.flags(made)) == made
+    made = training.make(preset="dcgan", steps=7)
+    assert training.make(**training.flags(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_flags_round_trip():
 )
 def test_bad_flags_are_one_line(argv, message):
     with pytest.raises(UsageError) as error:
-        config.parse(argv)
+        training.parse(argv)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_help_groups_every_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as stop:
-        config.parse(["--help"])
+        training.parse(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for field in dataclasses.fields(config.Config):
+    for field in dataclasses.fields(training.Config):
         assert f"--{field.name}" in text
     for group in ("data:", "game:", "optimisation:", "run:", "reports:", "machine:"):
         assert group in text
@@ -88,7 +88,7 @@ def test_help_groups_every_flag_with_its_default(capsys):
 
 
 def test_help_names_all_there_is():
-    named = {f.name: f.metadata["help"] for f in dataclasses.fields(config.Config)}
+    named = {f.name: f.metadata["help"] for f in dataclasses.fields(training.Config)}
     named["d_terms"] += named["g_terms"]
     named["augment_p"] += named["augment"]
     tables = {
@@ -107,8 +107,8 @@ def test_help_names_all_there_is():
 
 
 def test_only_what_extends_or_reports_a_run_may_change():
-    assert "steps" in config.MAY_CHANGE
-    assert not {"seed", "batch_size", "loss", "networks"} & config.MAY_CHANGE
+    assert "steps" in training.MAY_CHANGE
+    assert not {"seed", "batch_size", "loss", "networks"} & training.MAY_CHANGE
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_only_what_extends_or_reports_a_run_may_change():
 )
 def test_what_no_run_can_have_is_one_line(argv, message):
     with pytest.raises(UsageError) as error:
-        config.parse(argv)
+        training.parse(argv)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 
 
 def test_no_advice_is_for_a_flag_that_there_is():
-    flags = {field.name for field in dataclasses.fields(config.Config)}
+    flags = {field.name for field in dataclasses.fields(training.Config)}
     assert not flags & TRAINING.keys()
     for advice in {*TRAINING.values(), *SAMPLING.values()}:
         for name in re.findall(r"--(\w+)", advice):
@@ -182,37 +182,37 @@ def test_no_advice_is_for_a_flag_that_there_is():
 )
 def test_make_takes_the_types_of_its_fields(said, message):
     with pytest.raises(UsageError) as error:
-        config.make(**said)
+        training.make(**said)
     assert message in str(error.value)
 
 
 def test_make_converts_what_means_the_same():
-    made = config.make(
+    made = training.make(
         steps=np.int64(20),
         seed=1e4,
         ema_ramp=np.float32(0.5),
         augment_p="0.5",
         workdir=Path("x"),
     )
-    assert config.flags(made) == config.flags(
-        config.make(steps=20, seed=10_000, ema_ramp=0.5, augment_p=0.5, workdir="x")
+    assert training.flags(made) == training.flags(
+        training.make(steps=20, seed=10_000, ema_ramp=0.5, augment_p=0.5, workdir="x")
     )
     assert type(made.steps) is int
-    assert type(config.make(ema_ramp=0).ema_ramp) is float
+    assert type(training.make(ema_ramp=0).ema_ramp) is float
 
 
 def test_home_is_expanded_once(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
-    made = config.make(workdir="~/run", data_dir="~/sets")
+    made = training.make(workdir="~/run", data_dir="~/sets")
     assert (made.workdir, made.data_dir) == ("/home/ada/run", "/home/ada/sets")
-    beside = config.make(workdir="./~/run").workdir
+    beside = training.make(workdir="./~/run").workdir
     assert beside == str(Path.cwd() / "~" / "run")
-    assert config.make(workdir=beside).workdir == beside
+    assert training.make(workdir=beside).workdir == beside
 
 
 def test_a_data_set_of_a_long_name_has_a_workdir_too():
     first, second = (
-        config.make(dataset=f"npz:{'some/place/' * 200}{end}.npz").workdir
+        training.make(dataset=f"npz:{'some/place/' * 200}{end}.npz").workdir
         for end in "ab"
     )
     assert first != second
@@ -228,7 +228,7 @@ def test_a_data_set_of_a_long_name_has_a_workdir_too():
 )
 def test_a_config_file_of_wrong_types(fields, message):
     with pytest.raises(UsageError) as error:
-        config.saved(fields)
+        training.saved(fields)
     assert message in str(error.value)
 
 
@@ -239,4 +239,4 @@ def test_a_config_file_of_another_time_and_place():
         "data_dir": "~nobody-there/x",
         "new": 1,
     }
-    assert config.saved(old).loss == "hinge"
+    assert training.saved(old).loss == "hinge"

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.networks import convolutions as fast
-from jaxgan.networks import winograd
-from jaxgan.planning import hlo
-from jaxgan.planning.work import work_of
+from jaxgan.networks.ops import convolutions as fast
+from jaxgan.networks.ops import winograd
+from jaxgan.performance.hlo import parser
+from jaxgan.performance.hlo.cost import work_of
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 
@@ -128,7 +128,7 @@ def products(convolve, x, kernel):
     """Multiplications of the compiled products of matrices and convolutions."""
     text = jax.jit(convolve).lower(x, kernel).compile().as_text()
     assert text
-    return work_of(hlo.parse(text), 1).flops / 2
+    return work_of(parser.parse(text), 1).flops / 2
 
 
 def test_a_cpu_takes_fewer_products_where_channels_are_many():

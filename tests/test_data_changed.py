@@ -10,9 +10,10 @@ from data_fixtures import png, prepare_own
 from PIL import Image
 from test_train import argv, run
 
-from jaxgan import data, prepare, train, workdir
-from jaxgan.config import MAY_CHANGE, flags, make
+from jaxgan import data, train, workdir
+from jaxgan.config.training import MAY_CHANGE, flags, make
 from jaxgan.errors import UsageError
+from jaxgan.experiment import setup
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
 
@@ -20,8 +21,8 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8
 def opened(folder, dataset, **given):
     """Begins or resumes a run as training does, without its steps."""
     config = make(dataset=dataset, workdir=str(folder), held_out="none", **given)
-    known = prepare.facts(prepare.load(config)[0])
-    alike = prepare.may_differ(config, known)
+    known = setup.facts(setup.load(config)[0])
+    alike = setup.may_differ(config, known)
     with workdir.open_workdir(
         folder, flags(config), may_change=MAY_CHANGE, data=known, alike=alike
     ):

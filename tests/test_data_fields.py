@@ -7,9 +7,10 @@ import pytest
 import tensorflow_datasets as tfds
 from data_fixtures import png, prepare_own
 
-from jaxgan import data, prepare
-from jaxgan.config import make
+from jaxgan import data
+from jaxgan.config.training import make
 from jaxgan.errors import UsageError
+from jaxgan.experiment import setup
 
 PHOTO = tfds.features.Image(shape=(4, 4, 3))
 MASK = tfds.features.Image(shape=(4, 4, 1))
@@ -104,7 +105,7 @@ def test_minus_one_is_no_label(tmp_path, caplog):
 
 
 def test_a_missing_label_that_is_seen_late_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxgan.data.tfds_fields.LOOKED_AT", 1)
+    monkeypatch.setattr("jaxgan.data.tfds.fields.LOOKED_AT", 1)
     examples = [{"image": BLACK, "label": label} for label in (1, -1)]
     prepare_own(tmp_path, "late", {"image": MASK, "label": KIND}, examples)
     for split in ("train", "train[1:]+train[:1]"):  # TFDS shuffles: one begins with 1
@@ -133,7 +134,7 @@ def numbered(tmp_path_factory):
 
 def parts(place, split, held_out):
     config = make(dataset="numbered", data_dir=place, split=split, held_out=held_out)
-    found = prepare.load(config)
+    found = setup.load(config)
     return [
         None if x is None else set(data.read_all(x)["image"][:, 0, 0, 0].tolist())
         for x in found

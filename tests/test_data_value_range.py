@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import data, prepare
+from jaxgan import data
+from jaxgan.experiment import setup
 
 RAMP = np.arange(6 * 16).reshape(6, 4, 4)
 
@@ -20,7 +21,7 @@ def said(dataset, caplog):
     """What is logged of a data set at the start of a run, and what is warned of."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "jaxgan"):
-        prepare.log_values(dataset)
+        setup.log_values(dataset)
     line, *warnings = caplog.messages
     assert [r.levelno for r in caplog.records[1:]] == [logging.WARNING] * len(warnings)
     return line, " ".join(warnings)

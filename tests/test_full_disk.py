@@ -16,9 +16,9 @@ from tensorboardX import RecordWriter
 from test_report import events, metrics_of, tell
 from test_train import argv, run, state_of, values
 
-from jaxgan import report, train
-from jaxgan.program import log_cache_failures_once
-from jaxgan.report.events import EventWriter
+from jaxgan import reporting, train
+from jaxgan.environment import log_cache_failures_once
+from jaxgan.reporting.tensorboard import EventWriter
 
 
 @contextlib.contextmanager
@@ -165,7 +165,7 @@ def test_what_ends_a_run_is_not_hidden_by_its_events(tmp_path, monkeypatch):
     monkeypatch.setattr(RecordWriter, "close", failing("close"))
     with (
         pytest.raises(ZeroDivisionError),
-        report.open_report(tmp_path, steps=4, batch_size=1, terminal=False),
+        reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False),
     ):
         raise ZeroDivisionError
 
@@ -188,9 +188,9 @@ def test_a_clock_that_goes_back_stops_nothing(tmp_path, monkeypatch):
 def test_a_picture_that_names_no_tiles_of_its_own_fails_no_run(tmp_path, caplog):
     tell(tmp_path, [1])
     path = tmp_path / "samples" / "step_00000002.png"
-    wrong = report.Layout(height=10**6, width=10**6, pad=0, columns=1, count=3)
+    wrong = reporting.Layout(height=10**6, width=10**6, pad=0, columns=1, count=3)
     pixels = np.zeros((4, 4, 3), np.uint8)
-    report.save_png(path, report.Picture(pixels, wrong, 2))
+    reporting.save_png(path, reporting.Picture(pixels, wrong, 2))
     os.mkfifo(tmp_path / "samples" / "step_00000003.png")
     tell(tmp_path, [], resume_step=4)
     assert any("could not be drawn" in text for text in caplog.messages)

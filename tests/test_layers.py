@@ -1,65 +1,75 @@
-"""Imports point down, as CONTRIBUTING.md has it."""
+"""Imports point down, as CONTRIBUTING.md draws the layers."""
 
 import ast
 import pathlib
 
 import jaxgan
 
-LAYERS = [
-    ["errors"],
-    ["core", "environment", "files", "foreign", "host_memory", "ranges"],
-    ["storage_errors"],
-    ["arguments"],
-    ["spec", "backend", "maintenance", "parsing", "row_numbers"],
-    [
-        "schedules",
-        "presets",
-        "data",
-        "workdir",
-        "monitor",
-        "runs",
-        "program",
-        "digests",
-    ],
-    ["cli", "losses", "config", "optimizers", "metrics", "checkpoint_reader", "report"],
-    ["augment", "checkpoint"],
-    ["regularizers", "networks", "tasks", "objective"],
-    ["step"],
-    ["recipe", "parallel", "request"],
-    ["sample_files"],
-    ["prepare", "agreement", "memory"],
-    ["gallery", "probe", "feeds"],
-    ["watch", "planning", "memory_check"],
-    ["profiling"],
-    ["clerk"],
-    ["processes"],
-    ["sample", "train", "plan"],
-    ["trainer", "sampler"],
-]
-RANKS = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-LATE = {("train", "trainer"), ("sample", "sampler")}  # inside main, after the flags
+FLOORS = (
+    ("train", "sample", "plan"),
+    ("training",),
+    ("evaluation", "monitoring", "performance/planning"),
+    ("distributed", "experiment"),
+    ("parallel",),
+    ("gan",),
+    (
+        *("losses", "augment", "terms", "networks", "tasks", "optimizers", "metrics"),
+        *("config", "performance/profiling"),
+    ),
+    ("reporting", "cli", "data", "workdir", "spec", "arguments", "types"),
+    (
+        *("schedules", "ranges", "environment", "files", "host_memory", "errors"),
+        "performance/hlo",
+    ),
+)
+"""From the top down; on a floor, imports go to the right."""
+
+ORDER = [room for floor in FLOORS for room in floor]
+ROOT = pathlib.Path(jaxgan.__file__).parent
 
 
-def imported(file):
-    """Names of our modules that a file imports."""
-    for node in ast.walk(ast.parse(file.read_text())):
+def room_of(module):
+    """The room of a module below `jaxgan`: a folder, a file, or a part of one."""
+    top, *rest = module.split(".")
+    return f"{top}/{rest[0]}" if top == "performance" and rest else top
+
+
+def modules():
+    """Every module below `jaxgan` with its syntax tree."""
+    for file in sorted(ROOT.rglob("*.py")):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts).removesuffix(".__init__")
+        if name not in ("__init__", "performance"):
+            yield name, ast.parse(file.read_text())
+
+
+def imported(tree):
+    """Names of our modules that a module imports."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             path = node.module.split(".")
             if path == ["jaxgan"]:
                 yield from (alias.name for alias in node.names)
+            elif path == ["jaxgan", "performance"]:
+                yield from (f"performance.{alias.name}" for alias in node.names)
             elif path[0] == "jaxgan":
-                yield path[1]
+                yield ".".join(path[1:])
 
 
 def test_imports_point_down():
-    root = pathlib.Path(jaxgan.__file__).parent
     seen = set()
-    for file in root.rglob("*.py"):
-        here = file.relative_to(root).with_suffix("").parts[0]
-        if here == "__init__":
-            continue
+    for name, tree in modules():
+        here = room_of(name)
         seen.add(here)
-        for name in imported(file):
-            below = RANKS[name] < RANKS[here] or name == here
-            assert below or (here, name) in LATE, f"{here} imports {name}"
-    assert seen == set(RANKS)
+        for module in imported(tree):
+            there = room_of(module)
+            down = ORDER.index(here) < ORDER.index(there)
+            assert down or here == there, f"{name} imports {module}"
+    assert seen == set(ORDER)
+
+
+def test_only_its_program_imports_planning():
+    for name, tree in modules():
+        if room_of(name) not in ("performance/planning", "plan"):
+            planning = [x for x in imported(tree) if "performance.planning" in x]
+            assert not planning, name

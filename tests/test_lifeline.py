@@ -13,8 +13,8 @@ from functools import partial
 import pytest
 from test_processes import killed_on_failure
 
-from jaxgan.processes.connections import LONGEST, listen
-from jaxgan.processes.lifeline import CODES, LONGEST_TEXT, Lifeline
+from jaxgan.distributed.connections import LONGEST, listen
+from jaxgan.distributed.watchdog import CODES, LONGEST_TEXT, Lifeline
 
 
 def until(condition):
@@ -109,7 +109,7 @@ STRANGE = [
 
 
 def test_strangers_neither_end_nor_delay_a_process(monkeypatch):
-    monkeypatch.setattr("jaxgan.processes.lifeline.GREETING_SECONDS", 60.0)
+    monkeypatch.setattr("jaxgan.distributed.watchdog.GREETING_SECONDS", 60.0)
     strangers = []
 
     def come(port):
@@ -146,7 +146,7 @@ def test_the_wait_begins_with_accept_and_names_who_did_not_come():
 
 FOLLOWER = """\
 import sys, time
-from jaxgan.processes.lifeline import Lifeline
+from jaxgan.distributed.watchdog import Lifeline
 host, port, token = sys.argv[1:]
 lifeline = Lifeline(1, silence=5.0)
 lifeline.reach(host, int(port), token)
@@ -186,8 +186,8 @@ def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
 
 ALL = """\
 import sys, time
-from jaxgan.config import parse
-from jaxgan.processes import together
+from jaxgan.config.training import parse
+from jaxgan.distributed import together
 from jaxgan.cli import run_main
 def main():
     with together(parse(sys.argv[2:])):

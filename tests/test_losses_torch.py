@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import losses, regularizers
-from jaxgan.core import Critique, LossInputs, Players, Samples
+from jaxgan import losses
+from jaxgan.losses import adversarial
+from jaxgan.types import Critique, LossInputs, Players, Samples
 
 torch = pytest.importorskip("torch", reason="no PyTorch: install the extra torch")
 F = torch.nn.functional
@@ -29,52 +30,52 @@ def squares(x, target):
 
 CASES = {
     "minimax": (
-        losses.minimax(),
+        adversarial.minimax(),
         lambda r, f: -targets(f, 0.0),
         lambda r, f: targets(r, 1.0) + targets(f, 0.0),
     ),
     "minimax, smooth": (
-        losses.minimax(smooth=0.1, smooth_fake=0.2),
+        adversarial.minimax(smooth=0.1, smooth_fake=0.2),
         lambda r, f: -targets(f, 0.0),
         lambda r, f: targets(r, 0.9) + targets(f, 0.2),
     ),
     "non_saturating": (
-        losses.non_saturating(),
+        adversarial.non_saturating(),
         lambda r, f: targets(f, 1.0),
         lambda r, f: targets(r, 1.0) + targets(f, 0.0),
     ),
     "non_saturating, smooth": (
-        losses.non_saturating(smooth=0.25, smooth_fake=0.1),
+        adversarial.non_saturating(smooth=0.25, smooth_fake=0.1),
         lambda r, f: targets(f, 1.0),
         lambda r, f: targets(r, 0.75) + targets(f, 0.1),
     ),
     "least_squares": (
-        losses.least_squares(),
+        adversarial.least_squares(),
         lambda r, f: 0.5 * squares(f, 1.0),
         lambda r, f: 0.5 * (squares(r, 1.0) + squares(f, 0.0)),
     ),
     "least_squares, a b c": (
-        losses.least_squares(-1.0, 1.0, 0.0),
+        adversarial.least_squares(-1.0, 1.0, 0.0),
         lambda r, f: 0.5 * squares(f, 0.0),
         lambda r, f: 0.5 * (squares(r, 1.0) + squares(f, -1.0)),
     ),
     "wasserstein": (
-        losses.wasserstein(),
+        adversarial.wasserstein(),
         lambda r, f: -f.mean(),
         lambda r, f: f.mean() - r.mean(),
     ),
     "hinge": (
-        losses.hinge(),
+        adversarial.hinge(),
         lambda r, f: -f.mean(),
         lambda r, f: F.relu(1 - r).mean() + F.relu(1 + f).mean(),
     ),
     "relativistic": (
-        losses.relativistic(),
+        adversarial.relativistic(),
         lambda r, f: F.softplus(r - f).mean(),
         lambda r, f: F.softplus(f - r).mean(),
     ),
     "relativistic_average": (
-        losses.relativistic_average(),
+        adversarial.relativistic_average(),
         lambda r, f: targets(f - r.mean(), 1.0) + targets(r - f.mean(), 0.0),
         lambda r, f: targets(r - f.mean(), 1.0) + targets(f - r.mean(), 0.0),
     ),
@@ -105,7 +106,7 @@ def close(got, want):
 
 
 def test_every_loss_is_here():
-    assert {name.split(",")[0] for name in CASES} == set(losses.LOSSES)
+    assert {name.split(",")[0] for name in CASES} == set(adversarial.LOSSES)
 
 
 @pytest.mark.parametrize("player", Players._fields)
@@ -158,7 +159,7 @@ def slopes(weights, x):
 
 @pytest.mark.parametrize(("name", "side"), [("r1", "real"), ("r2", "fake")])
 def test_zero_centred_penalties(name, side):
-    got = of_term(regularizers.REGULARIZERS[name](3.0), WEIGHTS)
+    got = of_term(losses.REGULARIZERS[name](3.0), WEIGHTS)
     want = of_torch(lambda *w: 1.5 * (slopes(w, X[side]) ** 2).mean(), *WEIGHTS)
     close(got, want)
 
@@ -173,7 +174,7 @@ def test_gradient_penalty(one_sided):
         excess = slopes(weights, between) - 1
         return 10 * ((F.relu(excess) if one_sided else excess) ** 2).mean()
 
-    got = of_term(regularizers.gradient_penalty(10.0, one_sided), WEIGHTS)
+    got = of_term(losses.gradient_penalty(10.0, one_sided), WEIGHTS)
     close(got, of_torch(formula, *WEIGHTS))
 
 
@@ -185,7 +186,7 @@ def test_classification():
         critiques = Critique(none, (), real), Critique(none, (), fake)
         samples = Samples(none, none, jnp.array(labels))
         given = LossInputs(samples, *critiques, None, none, none)  # type: ignore[arg-type]
-        return regularizers.auxiliary_classifier(0.5, 2.0).apply(given, ())[0]
+        return losses.auxiliary_classifier(0.5, 2.0).apply(given, ())[0]
 
     def formula(real, fake):
         wanted = torch.tensor(labels)

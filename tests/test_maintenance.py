@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from jaxgan.maintenance import chips, notices
+from jaxgan.distributed.preemption import notices
+from jaxgan.environment import chips
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ import pytest
 from test_sample import draw
 from test_train import argv
 
-from jaxgan import host_memory, memory, parallel, train
-from jaxgan.core import Players, TrainState
+from jaxgan import host_memory, parallel, train
 from jaxgan.errors import UsageError
+from jaxgan.experiment import memory
+from jaxgan.types import Players, TrainState
 
 HUGE = "mlp((1000000,1000000),(8,))"
 """A matrix of 4 TB."""
@@ -139,9 +140,11 @@ CHILD = """
     import contextlib, io, resource, signal, sys
     from pathlib import Path
     import jax
-    from jaxgan import host_memory, memory, train, trainer
-    from jaxgan.config import make
-    from jaxgan.prepare import prepare
+    from jaxgan import host_memory, train
+    from jaxgan.config.training import make
+    from jaxgan.experiment import memory
+    from jaxgan.experiment.setup import prepare
+    from jaxgan.training import trainer
 
     signal.alarm(100)  # what this is about is a hang
     data, folder = sys.argv[1:]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.metrics.diversity import effective_number, kernel_width
+from jaxgan.metrics.vendi import effective_number, kernel_width
 
 
 def normal(seed, *shape):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan.data import toys
-from jaxgan.metrics.modes import category_coverage, coverage, kl_floor
+from jaxgan.data import toy
+from jaxgan.metrics.mode_coverage import category_coverage, coverage, kl_floor
 
 SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
@@ -34,8 +34,8 @@ def test_one_mode_and_none():
 
 def test_real_points_are_of_high_quality():
     # |x| / sigma <= 3 has probability 1 - exp(-9 / 2) in the plane
-    for toy in (toys.ring8, toys.grid25):
-        data = toy("test")
+    for load in (toy.ring8, toy.grid25):
+        data = load("test")
         assert data.modes is not None
         assert data.arrays is not None
         points = data.arrays["image"][:4000]

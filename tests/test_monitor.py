@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from jaxgan.monitor import Finding, not_finite, open_monitor, summary
+from jaxgan.monitoring.detectors import Finding, not_finite, open_monitor, summary
 
 
 def run(rows, look=None):

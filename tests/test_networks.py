@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan import recipe
-from jaxgan.config import make
-from jaxgan.core import UsageError
+from jaxgan.config.training import make
+from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
+from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
+from jaxgan.types import UsageError
 
 
 def variables(preset, shape=(28, 28, 1)):
     """Shapes of the variables of both players."""
-    built = recipe.build(make(preset=preset), shape)
+    built = builder.build(make(preset=preset), shape)
     state = jax.eval_shape(built.init, jax.random.key(0))
     return state.params, state.stats
 
@@ -125,7 +126,7 @@ BOUNDS = {
     ("preset", "init"), [("mlp-small", "pytorch"), ("goodfellow", "glorot_uniform")]
 )
 def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, init):
-    built = recipe.build(make(preset=preset), (28, 28, 1))
+    built = builder.build(make(preset=preset), (28, 28, 1))
     params = jax.jit(built.init)(jax.random.key(0)).params
     for player in params:
         for own in player.values():
@@ -228,7 +229,7 @@ def test_batch_norm_is_that_of_flax():
 
 def test_depth_to_space_and_back():
     x = jax.random.normal(jax.random.key(0), (2, 3, 5, 8))
-    y = layers.depth_to_space(x)
+    y = depth_to_space(x)
     assert y.shape == (2, 6, 10, 2)
-    np.testing.assert_array_equal(layers.space_to_depth(y), x)
+    np.testing.assert_array_equal(space_to_depth(y), x)
     np.testing.assert_array_equal(y[1, 3, 4], x[1, 1, 2].reshape(2, 2, 2)[1, 0])

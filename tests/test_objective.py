@@ -8,10 +8,11 @@ import optax
 import pytest
 from games import batches, config, game, images
 
-from jaxgan import objective, parallel, recipe, step
-from jaxgan.core import Augment, Critique, LossInputs, Players, Samples
-from jaxgan.losses import stateless
-from jaxgan.regularizers import r1, r2
+from jaxgan import parallel
+from jaxgan.gan import builder, objective, train_step
+from jaxgan.losses import r1, r2
+from jaxgan.terms import stateless
+from jaxgan.types import Augment, Critique, LossInputs, Players, Samples
 
 KEY = jax.random.key(0)
 SHAPE = (8, 8, 1)
@@ -63,7 +64,7 @@ def evaluate(player, terms, augment=None, rate=0.0, parts=1):
     if augment is not None:
         both["discriminator"]["augment"] = objective.remembering(augment)
     named = Players(**both)
-    state = step.init_state(KEY, task, nets, named, optimizers, batch)
+    state = train_step.init_state(KEY, task, nets, named, optimizers, batch)
     loss = objective.make_loss(task, nets, named, augment=augment, parts=parts)
     own = getattr(state.params, player)
     return jax.value_and_grad(loss, has_aux=True)(own, player, state, batch, KEY)
@@ -194,7 +195,7 @@ def test_what_is_remembered_moves_once_an_update_however_many_parts(flags):
     found = []
     for parts in (1, 4):
         chosen = config("small", accumulate=parts, batch_size=16, **given)
-        built = recipe.build(chosen, SHAPE)
+        built = builder.build(chosen, SHAPE)
         state = jax.jit(built.init)(KEY)
         for i in range(2):
             state, _ = jax.jit(built.step)(state, batches(chosen, i), KEY)
@@ -208,7 +209,7 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
     found = []
     for parts in (1, 4):
         chosen = config("batch_norm", accumulate=parts, batch_size=16)
-        built = recipe.build(chosen, SHAPE)
+        built = builder.build(chosen, SHAPE)
         state = jax.jit(built.init)(KEY)
         state, _ = jax.jit(built.step)(state, batches(chosen), KEY)
         found.append(state.stats.generator["batch_stats"]["BatchNorm_0"])
@@ -220,7 +221,7 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
 
 def test_parts_are_looped_over_where_loops_are_fast():
     chosen = config("dropout", accumulate=4)
-    game = [recipe.build(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
+    game = [builder.build(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
     state = jax.jit(game[0].init)(KEY)
     done = [jax.jit(g.step)(state, batches(chosen), KEY)[0].params for g in game]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *done)
@@ -235,7 +236,7 @@ def test_parts_have_dropout_masks_of_their_own():
 
 def test_the_strength_is_a_part_of_the_state():
     chosen = config("small", augment="flip", augment_p="ada(0.6, images=80)")
-    built = recipe.build(chosen, SHAPE)
+    built = builder.build(chosen, SHAPE)
     state = jax.jit(built.init)(KEY)
     run, seen = jax.jit(built.step), []
     for i in range(12):

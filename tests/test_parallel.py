@@ -10,8 +10,8 @@ import pytest
 from games import TINY, config, game, images, same
 
 from jaxgan import parallel
-from jaxgan.core import UsageError
 from jaxgan.parallel import devices
+from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
 SIZE = 50

@@ -15,10 +15,10 @@ import step_rows
 import step_throughput
 from peers import protocol
 
-from jaxgan import recipe
-from jaxgan.config import make
-from jaxgan.core import LossInputs, Players, Samples
+from jaxgan.config.training import make
+from jaxgan.gan import builder
 from jaxgan.optimizers import chain
+from jaxgan.types import LossInputs, Players, Samples
 
 SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3)]
 PRESETS = (
@@ -58,7 +58,7 @@ def config_of(preset, **more):
 def variables_of(config, shape):
     """Shapes of both players' variables, by a look at the networks alone."""
     facts = {"shape": shape, "classes": 10, "axis_name": None}
-    nets = recipe.networks(config, facts)
+    nets = builder.networks(config, facts)
     latent = 100 if "100" in config.task else 64
     z, x = jnp.zeros((2, latent)), jnp.zeros((2, *shape))
     inits = [functools.partial(net.init, train=False) for net in nets]
@@ -280,7 +280,7 @@ def noisy(tree):
 
 def ours(config, nets, variables, z, x):
     """Both losses and the length of their gradients; D without dropout."""
-    terms = recipe.terms_of(config, None)
+    terms = builder.terms_of(config, None)
 
     def loss(own, player):
         params = variables._replace(

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 from jaxgan import plan
-from jaxgan.config import Config, make
-from jaxgan.core import UsageError
-from jaxgan.planning import flags, settings
+from jaxgan.config import planning
+from jaxgan.config.training import Config, make
+from jaxgan.performance.planning import settings
+from jaxgan.types import UsageError
 
 settings.settle(("v5e:2x2",))
-from jaxgan.planning import (  # noqa: E402
+from jaxgan.performance.hlo import cost, parser  # noqa: E402
+from jaxgan.performance.planning import (  # noqa: E402
     checks,
     chips,
     compiling,
-    estimate,
-    hlo,
-    lines,
     planner,
     remedies,
+    roofline,
+    summary,
     sweep,
-    work,
 )
 
 TINY = ["--networks=mlp((16,), (16,))", "--shape=8x8x1", "--examples=256"]
@@ -54,7 +54,7 @@ def compiled(name, function, *shapes, in_specs=WHOLE):
     given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     with compiling.uncached(slice_):
         program = jax.jit(mapped).lower(*given).compile()
-    found = work.work_of(hlo.parse(program.as_text() or ""), len(slice_.devices))
+    found = cost.work_of(parser.parse(program.as_text() or ""), len(slice_.devices))
     return found, program.cost_analysis() or {}
 
 
@@ -160,7 +160,7 @@ def test_without_the_compiler(monkeypatch):
 )
 def test_flags_that_are_wrong(argv, match):
     with pytest.raises(UsageError, match=match):
-        flags.parse(argv)
+        planning.parse(argv)
 
 
 def test_settings_leave_a_machine_alone_whose_own_devices_are_asked_for(monkeypatch):
@@ -195,7 +195,7 @@ def test_a_slice_is_planned_and_nothing_else_is_written(capsys, tmp_path, monkey
 
 def test_one_device_of_a_slice_is_still_a_tpu():
     slice_ = slice_of("v5e:2x2")
-    question = flags.parse([*TINY, "--topology=v5e:2x2", "--devices=1"])
+    question = planning.parse([*TINY, "--topology=v5e:2x2", "--devices=1"])
     dataset = compiling.dataset_of(question)
     step = compiling.compile_step(question.config, dataset, slice_)
     assert step.layout.way == "one"
@@ -211,7 +211,7 @@ def test_a_batch_that_does_not_divide_over_sixteen_chips(capsys):
 
 def test_the_compiler_running_out_of_memory_is_read():
     config = make(networks="mlp((40000, 40000), (8,))", task="generate(8)")
-    question = flags.Question(config, ("v5e:2x2",), (8, 8, 1), 0, 256)
+    question = planning.Question(config, ("v5e:2x2",), (8, 8, 1), 0, 256)
     with pytest.raises(compiling.DoesNotFit) as error:
         compiling.compile_step(
             config, compiling.dataset_of(question), slice_of("v5e:2x2")
@@ -235,7 +235,7 @@ def test_other_words_of_the_compiler():
 def fake(total, **config):
     """A step that needs so many bytes."""
     memory = compiling.Memory(total, 0, 0, 0)
-    nothing = work.Work([], {}, 0, 0, 0, [], 0)
+    nothing = cost.Work([], {}, 0, 0, 0, [], 0)
     layout: compiling.parallel.Layout = None  # type: ignore[assignment]
     return compiling.Step(
         make(**config), layout, memory, {}, nothing, (1, 1), (1, 1), ""
@@ -249,9 +249,9 @@ def test_leaves_of_the_state_are_told_from_other_arguments():
     names = ["state.step", "state.ema['kernel']", "passed[0]", "flat_args[2]"]
     body = "".join(line(*x) for x in enumerate(names))
     text = f"HloModule m\n\nENTRY %main (x: f32[2]) -> f32[2] {{\n{body}}}\n"
-    found = compiling.of_state(hlo.parse(text), 2)
+    found = compiling.of_state(parser.parse(text), 2)
     assert [x.number for x in found] == [0, 1]
-    assert [x.number for x in compiling.of_state(hlo.parse(text), 3)] == [0, 1, 3]
+    assert [x.number for x in compiling.of_state(parser.parse(text), 3)] == [0, 1, 3]
 
 
 SMALL = chips.Slice("v5e:2x2", chips.CHIPS["v5e"], (2, 2), [])
@@ -297,16 +297,16 @@ def test_what_does_not_fit_is_said_and_what_helps(capsys, monkeypatch):
 
 
 def test_the_estimate_by_hand():
-    message = work.Message("all-reduce", 1, 0, 1e6)
-    product = work.Product("", 197e9, 197e9, ("f32", "f32"), (128, 128))
-    done = work.Work([product], {"all-reduce": message}, 819_000, 0, 3_000, [], 0)
+    message = cost.Message("all-reduce", 1, 0, 1e6)
+    product = cost.Product("", 197e9, 197e9, ("f32", "f32"), (128, 128))
+    done = cost.Work([product], {"all-reduce": message}, 819_000, 0, 3_000, [], 0)
     devices = [
         type("D", (), {"coords": [x, y, 0], "process_index": 0})
         for x in range(2)
         for y in range(2)
     ]
     slice_ = SMALL._replace(devices=devices)
-    found = estimate.estimate(fake(0)._replace(work=done), slice_)
+    found = roofline.estimate(fake(0)._replace(work=done), slice_)
     assert found is not None
     assert found.compute == pytest.approx(1e-3)  # 197 GFLOP at 197 TFLOP/s
     assert found.memory == pytest.approx(1e-6)  # 819 kB at 819 GB/s
@@ -319,12 +319,12 @@ def test_the_estimate_by_hand():
 
 def test_devices_that_share_a_chip_share_its_peaks():
     slice_ = slice_of("v4:2x2x1")
-    product = work.Product("", 137.5e9, 137.5e9, ("f32", "f32"), (128, 128))
-    done = work.Work([product], {}, 0, 0, 0, [], 0)
-    found = estimate.estimate(fake(0)._replace(work=done), slice_)
+    product = cost.Product("", 137.5e9, 137.5e9, ("f32", "f32"), (128, 128))
+    done = cost.Work([product], {}, 0, 0, 0, [], 0)
+    found = roofline.estimate(fake(0)._replace(work=done), slice_)
     assert found is not None
     assert found.compute == pytest.approx(1e-3)
-    assert any("2 devices share a chip" in x for x in estimate.assumptions(slice_))
+    assert any("2 devices share a chip" in x for x in roofline.assumptions(slice_))
 
 
 def test_scaling_is_told_beside_the_smallest_slice():
@@ -361,8 +361,8 @@ def test_a_sweep_is_a_table_and_a_plot(capsys, tmp_path):
 
 
 def test_checks_say_what_is_wrong():
-    wide = work.Product("net/Dense_0", 1.0, 4.0, ("f32", "bf16"), (16, 16))
-    done = work.Work([wide], {}, 0, 0, 0, ["infeed  x"], 1)
+    wide = cost.Product("net/Dense_0", 1.0, 4.0, ("f32", "bf16"), (16, 16))
+    done = cost.Work([wide], {}, 0, 0, 0, ["infeed  x"], 1)
     step = fake(0, precision="mixed")._replace(work=done, donated=(3, 4))
     said = "\n".join(checks.lines(step))
     assert "1 of 4 leaves of the state are kept twice" in said
@@ -370,7 +370,7 @@ def test_checks_say_what_is_wrong():
     assert "75% of the products' work is padding" in said
     assert "100.00% of the FLOPs read float32, most of them net/Dense_0" in said
     assert "1 of unknown length" in said
-    assert lines.figures(step._replace(layout=LAYOUT), SLICE)["bound"] is None
+    assert summary.figures(step._replace(layout=LAYOUT), SLICE)["bound"] is None
 
 
 LAYOUT = compiling.parallel.Layout(jax.devices()[:1])

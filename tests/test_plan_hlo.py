@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxgan.planning import hlo, loops, messages, work
+from jaxgan.performance.hlo import collectives, cost, parser, trip_counts
 
 LOOP = """HloModule step, input_output_alias={ {0}: (0, {}, may-alias), {1}: (2, {}, may-alias) }, entry_computation_layout={(f32[256]{0:T(256)})}
 
@@ -52,20 +52,20 @@ ENTRY %main (x: f32[256], y: f32[8,64], w: bf16[64,32]) -> (f32[256], f32[8,32])
 
 
 def found():
-    return work.work_of(hlo.parse(LOOP), devices=4)
+    return cost.work_of(parser.parse(LOOP), devices=4)
 
 
 def test_a_loop_turns_as_often_as_its_counter_says():
-    module = hlo.parse(LOOP)
+    module = parser.parse(LOOP)
     entry = module.computations[module.entry]
     # from 0 in steps of 2 while below 10
-    assert loops.turns(module, entry, entry.instructions["loop"]) == 5
+    assert trip_counts.turns(module, entry, entry.instructions["loop"]) == 5
     assert found().unknown == 0
 
 
 def test_a_loop_of_unknown_length_is_told_and_counts_once():
     text = LOOP.replace("constant(10)", "parameter(9)")
-    unknown = work.work_of(hlo.parse(text), 4)
+    unknown = cost.work_of(parser.parse(text), 4)
     assert unknown.unknown == 1
     assert unknown.messages["all-reduce"].count == 1
 
@@ -73,14 +73,14 @@ def test_a_loop_of_unknown_length_is_told_and_counts_once():
 def test_a_loop_whose_length_xla_wrote_down():
     known = 'body=%body, backend_config={"known_trip_count":{"n":"7"}}'
     text = LOOP.replace("body=%body", known)
-    assert work.work_of(hlo.parse(text), 4).messages["all-reduce"].count == 7
+    assert cost.work_of(parser.parse(text), 4).messages["all-reduce"].count == 7
 
 
 def test_messages_are_counted_per_step_and_once_if_asynchronous():
     # 5 turns x 256 float32; rings of 4 send 2 x 3/4 of it
-    sums = messages.Message("all-reduce", 5, 5 * 1024, 5 * 1024 * 1.5)
+    sums = collectives.Message("all-reduce", 5, 5 * 1024, 5 * 1024 * 1.5)
     # 1024 float32 come together, 3/4 of them from others
-    gathers = messages.Message("all-gather", 1, 4096, 4096 * 0.75)
+    gathers = collectives.Message("all-gather", 1, 4096, 4096 * 0.75)
     assert found().messages == {"all-reduce": sums, "all-gather": gathers}
     assert found().sent == 7680 + 3072
 
@@ -91,7 +91,7 @@ def test_products_in_fusions_are_found_with_their_types_and_padding():
     assert product.padded == 4 * product.flops  # 32 of 128 lanes
     assert found().padding == 0.75
     assert product.operands == ("f32", "bf16")
-    assert work.wide_products(found()) == [product]
+    assert cost.wide_products(found()) == [product]
     assert product.op_name == "jit(step)/Dense_0/dot_general"
 
 
@@ -99,7 +99,7 @@ def test_bytes_of_the_hbm_are_padded_and_those_on_the_chip_do_not_count():
     # y is 8 x 128, w 64 x 128 in bfloat16, the product 8 x 128
     assert found().hbm == 4 * 8 * 128 + 2 * 64 * 128 + 4 * 8 * 128
     on_chip = LOOP.replace("{1,0:T(8,128)}", "{1,0:T(8,128)S(1)}")
-    assert work.work_of(hlo.parse(on_chip), 4).hbm == 2 * 64 * 128
+    assert cost.work_of(parser.parse(on_chip), 4).hbm == 2 * 64 * 128
     assert found().cycles == 100
 
 
@@ -111,9 +111,9 @@ def test_a_slice_that_is_fetched_is_read_once():
         "  %cut = f32[2,64]{1,0:T(2,128)S(1)} slice-done(%cut-start)\n"
     )
     more = LOOP.replace("  %gather-start", line + "  %gather-start")
-    assert work.work_of(hlo.parse(more), 4).hbm == found().hbm + 4 * 2 * 128
+    assert cost.work_of(parser.parse(more), 4).hbm == found().hbm + 4 * 2 * 128
     kept = more.replace("T(2,128)S(1)", "T(2,128)")
-    assert work.work_of(hlo.parse(kept), 4).hbm == found().hbm + 2 * 4 * 2 * 128
+    assert cost.work_of(parser.parse(kept), 4).hbm == found().hbm + 2 * 4 * 2 * 128
 
 
 def test_another_layout_of_an_argument_is_made_once_per_call():
@@ -121,16 +121,16 @@ def test_another_layout_of_an_argument_is_made_once_per_call():
         "  %copy = f32[8,64]{0,1:T(8,128)} copy(%y), "
         'backend_config={"window_config":{"estimated_cycles":"7"}}\n'
     )
-    more = work.work_of(hlo.parse(LOOP.replace("  %zero =", line + "  %zero =")), 4)
+    more = cost.work_of(parser.parse(LOOP.replace("  %zero =", line + "  %zero =")), 4)
     assert (more.hbm, more.cycles) == (found().hbm, found().cycles)
     assert more.once == 4 * (8 * 128 + 64 * 128)
     inner = LOOP.replace("  %zero =", line.replace("%y", "%product") + "  %zero =")
-    assert work.work_of(hlo.parse(inner), 4).once == 0
+    assert cost.work_of(parser.parse(inner), 4).once == 0
 
 
 def test_what_was_donated():
-    assert work.aliased(hlo.parse(LOOP)) == {0, 2}
-    stored = [x.stored for x in work.parameters(hlo.parse(LOOP))]
+    assert cost.aliased(parser.parse(LOOP)) == {0, 2}
+    stored = [x.stored for x in cost.parameters(parser.parse(LOOP))]
     assert stored == [1024, 4 * 8 * 128, 2 * 64 * 128]
 
 
@@ -145,7 +145,7 @@ def test_what_was_donated():
 def test_transfers_to_the_host_are_found(line):
     assert found().transfers == []
     text = LOOP.replace("  %zero =", f"  %t9 = f32[256]{{0:T(256)}} {line}\n  %zero =")
-    assert len(work.work_of(hlo.parse(text), 4).transfers) == 1
+    assert len(cost.work_of(parser.parse(text), 4).transfers) == 1
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_transfers_to_the_host_are_found(line):
     ],
 )
 def test_padded_sizes(text, stored):
-    assert hlo.shapes_of(text)[0].stored == stored
+    assert parser.shapes_of(text)[0].stored == stored
 
 
 def convolution(text, inputs, kernel):
@@ -171,7 +171,7 @@ ENTRY %main (x: f32[1]) -> f32[1] {{
   ROOT %y = {text}
 }}
 """
-    (product,) = work.work_of(hlo.parse(lines), 1).products
+    (product,) = cost.work_of(parser.parse(lines), 1).products
     return product
 
 
@@ -210,5 +210,5 @@ def test_flops_of_a_dot():
 
 def test_a_mesh_names_who_takes_part():
     text = "replica_groups=mesh['axis_0'=4,'axis_1'=16] {'axis_1'}, dimensions={0}"
-    assert messages.members(text, 64) == 16
-    assert messages.members("no groups", 64) == 64
+    assert collectives.members(text, 64) == 16
+    assert collectives.members("no groups", 64) == 64

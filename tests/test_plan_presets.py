@@ -8,12 +8,13 @@ import functools
 
 import pytest
 
-from jaxgan.config import make
-from jaxgan.planning import settings
-from jaxgan.presets import PRESETS
+from jaxgan.config.presets import PRESETS
+from jaxgan.config.training import make
+from jaxgan.performance.planning import settings
 
 settings.settle(("v5e:2x2",))
-from jaxgan.planning import checks, chips, compiling, flags  # noqa: E402
+from jaxgan.config import planning  # noqa: E402
+from jaxgan.performance.planning import checks, chips, compiling  # noqa: E402
 
 SLICES, WAYS, BOTH = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh"), ("mlp-small", "toy")
 NARROW = {
@@ -37,7 +38,7 @@ def step_of(preset, name, way, precision="float32"):
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
     config = make(**said, precision=precision, **NARROW.get(preset, {}))
-    question = flags.Question(config, (name,), shape)
+    question = planning.Question(config, (name,), shape)
     slice_ = chips.find(name)
     return compiling.compile_step(
         config, compiling.dataset_of(question), slice_

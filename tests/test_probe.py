@@ -6,10 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from games import config
 
-from jaxgan import parallel, probe, recipe
-from jaxgan.core import Critique, Players, Samples, TrainState
+from jaxgan import parallel
 from jaxgan.data.dataset import from_arrays
-from jaxgan.prepare import Plan
+from jaxgan.experiment.setup import Plan
+from jaxgan.gan import builder
+from jaxgan.monitoring import probe
+from jaxgan.types import Critique, Players, Samples, TrainState
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 
@@ -88,7 +90,7 @@ def test_a_small_set_is_taken_again_from_its_start():
 def plan_and_state(images):
     chosen = config("batch_norm", score_samples=2, samples=2)
     dataset = from_arrays("p", {"image": images.astype(np.float32)}, origin="")
-    game = recipe.build(chosen, dataset.shape)
+    game = builder.build(chosen, dataset.shape)
     layout = parallel.Layout(jax.devices()[:1])
     plan = Plan(chosen, layout, dataset, game, True, 1, dataset)
     return plan, jax.jit(game.init)(jax.random.key(0))

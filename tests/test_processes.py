@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from test_train import argv, lines, run, state_of, values
 
-from jaxgan import checkpoint, digests
-from jaxgan.processes.lifeline import Lifeline
-from jaxgan.processes.start import _listening, scheduled
+from jaxgan.distributed.initialize import _listening, scheduled
+from jaxgan.distributed.watchdog import Lifeline
+from jaxgan.experiment import checkpoint, digests
 
 SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
 
@@ -182,9 +182,9 @@ def test_a_signal_before_training_ends_a_process_too(tmp_path):
     address = f"127.0.0.1:{free_port()}"
     program = (
         "import os, signal, time\n"
-        "from jaxgan.config import Config\n"
-        "from jaxgan.processes import start\n"
-        f"start._initialised(Config(), coordinator_address={address!r},\n"
+        "from jaxgan.config.training import Config\n"
+        "from jaxgan.distributed import initialize\n"
+        f"initialize._initialised(Config(), coordinator_address={address!r},\n"
         f"    num_processes=1, coordinator_bind_address={address!r}, process_id=0)\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "time.sleep(20)\n"

@@ -12,12 +12,13 @@ import pytest
 from jax.profiler import ProfileData
 from test_train import TINY
 
-from jaxgan import profiling, train
-from jaxgan.config import Config, parse
-from jaxgan.core import UsageError
-from jaxgan.profiling.account import summed
-from jaxgan.profiling.events import Event, read
-from jaxgan.profiling.origins import around, origins
+from jaxgan import train
+from jaxgan.config.training import Config, parse
+from jaxgan.performance import profiling
+from jaxgan.performance.profiling.events import Event, read
+from jaxgan.performance.profiling.sources import around, origins
+from jaxgan.performance.profiling.table import summed
+from jaxgan.types import UsageError
 
 
 def run(pictures, workdir, **other):

@@ -7,11 +7,11 @@ import pytest
 from critics import FAKE, REAL, linear_critic, value
 from games import images
 
-from jaxgan import recipe
-from jaxgan.config import make
-from jaxgan.core import UsageError
+from jaxgan.config.presets import PRESETS
+from jaxgan.config.training import make
+from jaxgan.gan import builder
 from jaxgan.networks import mlp
-from jaxgan.presets import PRESETS
+from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
 
@@ -21,7 +21,7 @@ def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else {}
     chosen = make(preset=name, batch_size=8, **tiny)
     shape = (2,) if "toy" in name else (28, 28, 1)
-    built = recipe.build(chosen, shape, classes=10, unroll=True)
+    built = builder.build(chosen, shape, classes=10, unroll=True)
     state, step = jax.jit(built.init)(KEY), jax.jit(built.step)
     k = chosen.d_updates
     for i in range(2):
@@ -36,7 +36,7 @@ def test_every_preset_takes_finite_steps(name):
 
 def test_the_default_recipe_is_r3gans():
     # D(x) = 3 x + 4 y on x = (1, 1) and 0: softplus(-7); R1 = R2 = 25 / 2
-    terms = recipe.terms_of(make(), None)
+    terms = builder.terms_of(make(), None)
     assert list(terms.discriminator) == ["loss", "r1", "r2"]
     assert list(terms.generator) == ["loss"]
     values = [value(t, linear_critic, REAL, FAKE) for t in terms.discriminator.values()]
@@ -80,7 +80,7 @@ def test_the_default_recipe_is_r3gans():
 )
 def test_what_does_not_fit_names_its_flag(flags, message):
     with pytest.raises(UsageError) as error:
-        recipe.build(make(**{"preset": "toy", "task": "generate(64)", **flags}), (2,))
+        builder.build(make(**{"preset": "toy", "task": "generate(64)", **flags}), (2,))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -90,21 +90,21 @@ def test_a_task_without_its_labels_is_told_before_anything_compiles():
         del key
         return {}["label"]
 
-    examples = recipe.example_batch((2,), 4, 0)
+    examples = builder.example_batch((2,), 4, 0)
     with pytest.raises(UsageError, match=r"wants 'label' with each example, which"):
-        recipe.check(make(dataset="folder:plain"), init, init, examples)
+        builder.check(make(dataset="folder:plain"), init, init, examples)
 
 
 def test_labels_are_in_the_example_only_where_there_are_some():
-    assert set(recipe.example_batch((2,), 3, 0)) == {"image"}
-    batch = recipe.example_batch((4, 4, 1), 3, 2)
+    assert set(builder.example_batch((2,), 3, 0)) == {"image"}
+    batch = builder.example_batch((4, 4, 1), 3, 2)
     assert batch["image"].shape == (3, 4, 4, 1)
     assert batch["label"].dtype == jnp.int32
     assert batch["label"].tolist() == [0, 1, 0]
 
 
 def test_sampling_may_change_the_latents():
-    built = recipe.build(make(preset="toy", batch_size=4), (2,))
+    built = builder.build(make(preset="toy", batch_size=4), (2,))
     state = jax.jit(built.init)(KEY)
     keys = jax.random.split(KEY, 4)
     batch = {"image": jnp.zeros((4, 2))}
@@ -118,13 +118,13 @@ def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
         plain = mlp.pair((4,), (4,), shape=shape)
         return plain._replace(discriminator=mlp.Discriminator((-4,)))
 
-    monkeypatch.setitem(recipe.NETWORKS, "strange", pair)
+    monkeypatch.setitem(builder.NETWORKS, "strange", pair)
     with pytest.raises(UsageError, match="--networks=strange, "):
-        recipe.build(make(preset="toy", networks="strange", task="generate(64)"), (2,))
+        builder.build(make(preset="toy", networks="strange", task="generate(64)"), (2,))
 
 
 def test_texts_are_checked_without_data():
-    recipe.check_texts(make(task="conditional(4)", generator_wrap="embed"))
+    builder.check_texts(make(task="conditional(4)", generator_wrap="embed"))
     for flags in (
         {"loss": "hing"},
         {"g_optimizer": "adam(-1)"},
@@ -132,4 +132,4 @@ def test_texts_are_checked_without_data():
     ):
         [name] = flags
         with pytest.raises(UsageError, match=f"--{name}: "):
-            recipe.check_texts(make(**flags))
+            builder.check_texts(make(**flags))

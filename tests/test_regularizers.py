@@ -7,26 +7,26 @@ import optax
 import pytest
 from critics import FAKE, REAL, W, inputs, linear_critic, square_critic, value
 
-from jaxgan import regularizers
-from jaxgan.core import Critique, UsageError
+from jaxgan import losses
 from jaxgan.schedules import linear
+from jaxgan.types import Critique, UsageError
 
 
 def test_r1_and_r2_of_a_linear_critic():
     # 2/2 * |(3, 4)|^2
-    assert value(regularizers.r1(2.0), linear_critic, REAL, FAKE) == 25.0
-    assert value(regularizers.r2(2.0), linear_critic, REAL, FAKE) == 25.0
+    assert value(losses.r1(2.0), linear_critic, REAL, FAKE) == 25.0
+    assert value(losses.r2(2.0), linear_critic, REAL, FAKE) == 25.0
 
 
 def test_r1_reads_real_and_r2_reads_fake():
     # the slope of |x|^2/2 is x: 1/2 * mean |x|^2
     real, fake = jnp.array([[3.0, 4.0], [0.0, 0.0]]), jnp.array([[1.0, 0.0]] * 2)
-    assert value(regularizers.r1(1.0), square_critic, real, fake) == 6.25
-    assert value(regularizers.r2(1.0), square_critic, real, fake) == 0.5
+    assert value(losses.r1(1.0), square_critic, real, fake) == 6.25
+    assert value(losses.r2(1.0), square_critic, real, fake) == 0.5
 
 
 def test_weights_may_be_schedules():
-    term = regularizers.r1(linear(2.0, 0.0, 10))
+    term = losses.r1(linear(2.0, 0.0, 10))
     got = [value(term, linear_critic, REAL, FAKE, step) for step in (0, 5, 10, 99)]
     assert got == [25.0, 12.5, 0.0, 0.0]
 
@@ -39,7 +39,7 @@ def test_slope_sums_over_leaves_and_axes():
         logits = [jnp.sum(x["a"], (1, 2)), 2 * jnp.sum(x["b"], 1)]
         return Critique(logits)
 
-    np.testing.assert_allclose(regularizers.slope(critic, tree), [28.0] * 3)
+    np.testing.assert_allclose(losses.slope(critic, tree), [28.0] * 3)
 
 
 def test_slope_of_a_packed_critic_is_that_of_all_examples_of_a_row():
@@ -49,13 +49,13 @@ def test_slope_of_a_packed_critic_is_that_of_all_examples_of_a_row():
     def packed(x):
         return square_critic(x.reshape(2, 4))
 
-    np.testing.assert_allclose(regularizers.slope(packed, x), [25.0, 9.0])
-    np.testing.assert_allclose(value(regularizers.r1(2.0), packed, x, x), 17.0)
+    np.testing.assert_allclose(losses.slope(packed, x), [25.0, 9.0])
+    np.testing.assert_allclose(value(losses.r1(2.0), packed, x, x), 17.0)
 
 
 def test_gradient_penalty_of_a_linear_critic():
     # (5 - 1)^2 wherever it is taken
-    got = value(regularizers.gradient_penalty(10.0), linear_critic, REAL, FAKE)
+    got = value(losses.gradient_penalty(10.0), linear_critic, REAL, FAKE)
     np.testing.assert_allclose(got, 160.0, rtol=1e-6)
 
 
@@ -65,7 +65,7 @@ def test_one_sided_penalty_spares_slopes_below_one(scale, both, above):
     def critic(x):
         return Critique(scale * x @ W)
 
-    two, one = (regularizers.gradient_penalty(1.0, side) for side in (False, True))
+    two, one = (losses.gradient_penalty(1.0, side) for side in (False, True))
     np.testing.assert_allclose(value(two, critic, REAL, FAKE), both, rtol=1e-5)
     np.testing.assert_allclose(value(one, critic, REAL, FAKE), above, rtol=1e-5)
 
@@ -86,7 +86,7 @@ def points(term, real, fake):
 
 def test_gradient_penalty_mixes_each_example_alone():
     # t * (1, 1) with five different t in (0, 1)
-    t = points(regularizers.gradient_penalty(), REAL, FAKE)
+    t = points(losses.gradient_penalty(), REAL, FAKE)
     np.testing.assert_array_equal(t[:, 0], t[:, 1])
     assert len(np.unique(t[:, 0])) == 5
     assert (t >= 0).all()
@@ -94,14 +94,14 @@ def test_gradient_penalty_mixes_each_example_alone():
 
 
 def test_dragan_of_a_linear_critic():
-    got = value(regularizers.dragan(10.0), linear_critic, REAL, FAKE)
+    got = value(losses.dragan(10.0), linear_critic, REAL, FAKE)
     np.testing.assert_allclose(got, 160.0, rtol=1e-6)
 
 
 def test_dragan_looks_around_real_data_as_far_as_they_spread():
     # entries 7 and 3 have deviation 2: noise of deviation 0.5 * 2 = 1 around them
     real = jnp.tile(jnp.array([[7.0, 3.0]]), (4000, 1))
-    noise = points(regularizers.dragan(sigma=0.5), real, jnp.zeros((4000, 2))) - real
+    noise = points(losses.dragan(sigma=0.5), real, jnp.zeros((4000, 2))) - real
     np.testing.assert_allclose(noise.mean(0), 0.0, atol=0.05)
     np.testing.assert_allclose(noise.std(0), 1.0, atol=0.05)
     np.testing.assert_allclose(np.corrcoef(noise.T)[0, 1], 0.0, atol=0.05)
@@ -110,7 +110,7 @@ def test_dragan_looks_around_real_data_as_far_as_they_spread():
 def test_approximate_r1_of_a_linear_critic_does_not_depend_on_sigma():
     # (w . e)^2 for the same noise e, whatever sigma
     small, large = (
-        value(regularizers.approximate_r1(2.0, sigma), linear_critic, REAL, FAKE)
+        value(losses.approximate_r1(2.0, sigma), linear_critic, REAL, FAKE)
         for sigma in (0.1, 1.0)
     )
     np.testing.assert_allclose(small, large, rtol=1e-4)
@@ -122,7 +122,7 @@ def test_approximate_r1_and_r2_in_expectation(sigma):
     # |x|^2 + s^2 d (d + 2) / 4 in d = 2 dimensions; |x|^2 = 25 and 1
     real, fake = (jnp.tile(jnp.array([x]), (20000, 1)) for x in ([3.0, 4], [0.6, 0.8]))
     for name, square in (("r1", 25.0), ("r2", 1.0)):
-        term = regularizers.REGULARIZERS[f"approximate_{name}"](2.0, sigma)
+        term = losses.REGULARIZERS[f"approximate_{name}"](2.0, sigma)
         got = value(term, square_critic, real, fake)
         np.testing.assert_allclose(got, square + 2 * sigma**2, rtol=0.06)
 
@@ -134,7 +134,7 @@ def test_approximate_r1_comes_near_r1():
         return Critique(jnp.sin(x[:, 0]) * x[:, 1])
 
     exact, near = (
-        value(regularizers.REGULARIZERS[name](1.0), critic, real, real)
+        value(losses.REGULARIZERS[name](1.0), critic, real, real)
         for name in ("r1", "approximate_r1")
     )
     np.testing.assert_allclose(near, exact, rtol=0.05)
@@ -143,7 +143,7 @@ def test_approximate_r1_comes_near_r1():
 @pytest.mark.parametrize("name", ["approximate_r1", "approximate_r2"])
 def test_noise_of_no_size_is_refused(name):
     with pytest.raises(UsageError, match=r"0\.01"):
-        regularizers.REGULARIZERS[name](sigma=0.0)
+        losses.REGULARIZERS[name](sigma=0.0)
 
 
 def scaled(factor, shape):
@@ -156,7 +156,7 @@ def length_term(generator, latents, mean, weight=1.0, decay=0.75):
     fake = generator(latents)
     given = inputs(square_critic, fake, fake, generator=generator)
     samples = given.samples._replace(latents=latents)
-    term = regularizers.path_length(weight, decay)
+    term = losses.path_length(weight, decay)
     return term.apply(given._replace(samples=samples), jnp.asarray(mean))
 
 
@@ -191,7 +191,7 @@ def test_path_length_and_its_memory_by_hand():
 
 def test_path_length_wants_latents():
     with pytest.raises(UsageError, match="latents"):
-        value(regularizers.path_length(), linear_critic, REAL, FAKE)
+        value(losses.path_length(), linear_critic, REAL, FAKE)
 
 
 def test_orthogonal_against_numpy():
@@ -208,12 +208,12 @@ def test_orthogonal_against_numpy():
         gram = w.T @ w
         want += np.sum((gram * (1 - np.eye(len(gram)))) ** 2)
     given = inputs(square_critic, REAL, FAKE, params=params)
-    got, _ = regularizers.orthogonal(0.5).apply(given, ())
+    got, _ = losses.orthogonal(0.5).apply(given, ())
     np.testing.assert_allclose(got, 0.5 * want, rtol=1e-5)
 
 
 def test_orthogonal_filters_of_any_length_cost_nothing():
     given = inputs(square_critic, REAL, FAKE)
     for params in ({"kernel": jnp.diag(jnp.array([1.0, 5.0]))}, {"bias": W}):
-        got, _ = regularizers.orthogonal().apply(given._replace(params=params), ())
+        got, _ = losses.orthogonal().apply(given._replace(params=params), ())
         assert got == 0.0

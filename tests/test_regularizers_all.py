@@ -8,10 +8,11 @@ import optax
 import pytest
 from critics import REAL, all_there_is, half, inputs, square_critic
 
-from jaxgan import objective, regularizers, step
-from jaxgan.core import Critique, Players
+from jaxgan import losses
+from jaxgan.gan import objective, train_step
 from jaxgan.networks import mlp
 from jaxgan.tasks import generate
+from jaxgan.types import Critique, Players
 
 
 def noise(key, x, p):
@@ -19,14 +20,14 @@ def noise(key, x, p):
 
 
 SPECIAL = {
-    "consistency": lambda: regularizers.consistency(fake=0.5, by=noise),
-    "every": lambda: regularizers.every(2, regularizers.dragan()),
+    "consistency": lambda: losses.consistency(fake=0.5, by=noise),
+    "every": lambda: losses.every(2, losses.dragan()),
 }
 """Those that want arguments for vectors."""
 
 
 def make(name):
-    return SPECIAL.get(name, regularizers.REGULARIZERS[name])()
+    return SPECIAL.get(name, losses.REGULARIZERS[name])()
 
 
 def data(count=4, scale=1.0):
@@ -48,7 +49,7 @@ def data(count=4, scale=1.0):
     }
 
 
-@pytest.mark.parametrize("name", regularizers.REGULARIZERS)
+@pytest.mark.parametrize("name", losses.REGULARIZERS)
 def test_gradients_are_finite_at_slope_zero(name):
     term = make(name)
 
@@ -62,7 +63,7 @@ def test_gradients_are_finite_at_slope_zero(name):
     assert jax.tree.all(jax.tree.map(jnp.isfinite, memory))
 
 
-@pytest.mark.parametrize("name", regularizers.REGULARIZERS)
+@pytest.mark.parametrize("name", losses.REGULARIZERS)
 def test_two_devices_have_the_penalty_of_the_whole_batch(name):
     # the gradient as the step has it: the mean of the devices' own
     term = make(name)
@@ -83,7 +84,7 @@ def test_two_devices_have_the_penalty_of_the_whole_batch(name):
     )
 
 
-@pytest.mark.parametrize("name", regularizers.REGULARIZERS)
+@pytest.mark.parametrize("name", losses.REGULARIZERS)
 def test_values_are_scalars_and_memories_keep_their_kind(name):
     term = make(name)
     first = term.init()
@@ -108,12 +109,14 @@ def test_both_players_take_a_step_with_the_terms_of_theirs():
     tx = optax.sgd(0.01)
     optimizers: Players[optax.GradientTransformation] = Players(tx, tx)
     loss = objective.make_loss(generate(4), nets, terms)
-    run = jax.jit(step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9)))
+    run = jax.jit(
+        train_step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
+    )
     batches = {"image": jax.random.normal(jax.random.key(2), (2, 4, 2))}
 
     def init(key):
         batch = {"image": batches["image"][0]}
-        return step.init_state(key, generate(4), nets, terms, optimizers, batch)
+        return train_step.init_state(key, generate(4), nets, terms, optimizers, batch)
 
     first = jax.jit(init)(jax.random.key(3))
     state, metrics = run(first, batches, jax.random.key(4))
@@ -177,10 +180,8 @@ def test_samples_may_be_a_tree_of_domains():
 
     # |x|^2 + |y|^2 = 2 + 18
     for name in ("r1", "r2"):
-        got, _ = regularizers.REGULARIZERS[name](2.0).apply(
-            inputs(both, pair, pair), ()
-        )
+        got, _ = losses.REGULARIZERS[name](2.0).apply(inputs(both, pair, pair), ())
         np.testing.assert_allclose(got, 20.0, rtol=1e-6)
     for name in ("gradient_penalty", "dragan", "approximate_r1"):
-        got, _ = regularizers.REGULARIZERS[name]().apply(inputs(both, pair, pair), ())
+        got, _ = losses.REGULARIZERS[name]().apply(inputs(both, pair, pair), ())
         assert np.isfinite(got)

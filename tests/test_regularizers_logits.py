@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from critics import FAKE, REAL, inputs, linear_critic, square_critic, value
 
-from jaxgan import regularizers
-from jaxgan.core import Critique, Samples, Term, UsageError
-from jaxgan.regularizers.memory import running_mean
+from jaxgan import losses
+from jaxgan.terms import running_mean
+from jaxgan.types import Critique, Samples, Term, UsageError
 
 LN2 = 0.6931471805599453
 
@@ -23,7 +23,7 @@ def test_lecam_and_its_memory_by_hand():
     # first, from 0: 2 (mean(1, 9) + mean(0, 4)) = 14; then means 0.5 and -0.25
     # second: mean((1.25)^2, (3.25)^2) + mean((-0.5)^2, (-2.5)^2) = 6.0625 + 3.25
     given = inputs(first, jnp.array([[1.0], [3.0]]), jnp.array([[0.0], [-2.0]]))
-    term = regularizers.lecam(2.0, decay=0.75)
+    term = losses.lecam(2.0, decay=0.75)
     got, memory = term.apply(given, term.init())
     assert got == 14.0
     assert memory == {"real": 0.5, "fake": -0.25}
@@ -37,13 +37,13 @@ def test_lecam_rests_where_each_kind_says_what_the_other_said():
     def loss(logit):
         given = inputs(lambda x: Critique(logit * x[:, 0]), REAL, 2 * REAL)
         memory = {"real": jnp.asarray(6.0), "fake": jnp.asarray(3.0)}
-        return regularizers.lecam().apply(given, memory)[0]
+        return losses.lecam().apply(given, memory)[0]
 
     assert jax.grad(loss)(3.0) == 0.0
     assert jax.grad(loss)(4.0) > 0.0
 
 
-@pytest.mark.parametrize("term", [regularizers.lecam, regularizers.path_length])
+@pytest.mark.parametrize("term", [losses.lecam, losses.path_length])
 def test_a_decay_that_is_no_share_is_refused(term):
     with pytest.raises(UsageError, match=r"0\.99"):
         term(decay=99.0)
@@ -68,17 +68,17 @@ def noise(key, x, p):
 def test_consistency_by_hand():
     # D(x) = (3, 4) . x changes by 7 if one is added to both entries: 7^2;
     # in order, 2 (x + 1) - x = x + 2: 3 * 3 + 4 * 3 = 21 at (1, 1), 14 at (0, 0)
-    one, two = (regularizers.consistency(0.5, by=by) for by in (add_one, [add_one]))
+    one, two = (losses.consistency(0.5, by=by) for by in (add_one, [add_one]))
     assert value(one, linear_critic, REAL, FAKE) == 0.5 * 49
     assert value(two, linear_critic, REAL, FAKE) == 0.5 * 49
-    both = regularizers.consistency(1.0, 2.0, by=[add_one, double])
+    both = losses.consistency(1.0, 2.0, by=[add_one, double])
     assert value(both, linear_critic, REAL, FAKE) == 21**2 + 2 * 14**2
 
 
 def test_consistency_is_a_mean_over_examples_with_a_key_each():
     # D(T(x)) - D(x) is the noise e of an example: mean e^2
     x = jnp.zeros((3000, 1))
-    got = value(regularizers.consistency(1.0, by=noise), first, x, x)
+    got = value(losses.consistency(1.0, by=noise), first, x, x)
     np.testing.assert_allclose(got, 1.0, atol=0.1)
 
 
@@ -88,27 +88,27 @@ def test_consistency_changes_the_leaves_of_an_example_alike():
     def critic(x):  # noise that both leaves share does not count
         return Critique(x["a"][:, 0] - x["b"][:, 0])
 
-    assert value(regularizers.consistency(1.0, by=noise), critic, x, x) < 1e-10
+    assert value(losses.consistency(1.0, by=noise), critic, x, x) < 1e-10
 
 
 def test_consistency_of_images_flips_and_shifts_them():
     # a dot in the centre stays within, so its sum does; one pixel does not
     image = jnp.zeros((16, 16, 16, 1)).at[:, 8, 7].set(1.0)
-    term = regularizers.consistency()
+    term = losses.consistency()
     assert value(term, lambda x: Critique(x.sum((1, 2, 3))), image, image) == 0.0
     assert value(term, lambda x: Critique(x[:, 8, 7, 0]), image, image) > 1.0
 
 
 def test_consistency_of_vectors_wants_an_augmentation():
     with pytest.raises(UsageError, match="by="):
-        value(regularizers.consistency(), linear_critic, REAL, FAKE)
+        value(losses.consistency(), linear_critic, REAL, FAKE)
 
 
 def test_feature_matching_by_hand():
     # means (2, 0) and (0, 1): |(2, -1)|^2 = 5; of a leaf that does not differ 0
     real = jnp.array([[1.0, 0.0], [3.0, 0.0]])
     fake = jnp.array([[0.0, 2.0], [0.0, 0.0]])
-    term = regularizers.feature_matching(2.0)
+    term = losses.feature_matching(2.0)
     one, two = (
         lambda x: Critique(x[:, 0], features=x),
         lambda x: Critique(x[:, 0], features={"a": x, "b": jnp.ones((2, 3, 3))}),
@@ -119,7 +119,7 @@ def test_feature_matching_by_hand():
 
 def test_feature_matching_wants_features():
     with pytest.raises(UsageError, match="--networks"):
-        value(regularizers.feature_matching(), linear_critic, REAL, FAKE)
+        value(losses.feature_matching(), linear_critic, REAL, FAKE)
 
 
 def told(real, fake, **samples):
@@ -139,19 +139,19 @@ def test_classification_by_hand():
     given = told(jnp.zeros((2, 2)), fake, condition=jnp.array([0, 1]))
     of_real, of_fake = LN2, -(np.log(0.75) + np.log(0.25)) / 2
     for weights in ((1.0, 1.0), (2.0, 0.5), (0.0, 3.0), (3.0, 0.0), (0.0, 0.0)):
-        got, _ = regularizers.auxiliary_classifier(*weights).apply(given, ())
+        got, _ = losses.auxiliary_classifier(*weights).apply(given, ())
         want = weights[0] * of_real + weights[1] * of_fake
         np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_weight_zero_leaves_out_a_half_that_cannot_be_had():
     given = told(None, jnp.zeros((2, 2)), condition=jnp.array([0, 1]))
-    got, _ = regularizers.auxiliary_classifier(real=0.0).apply(given, ())
+    got, _ = losses.auxiliary_classifier(real=0.0).apply(given, ())
     np.testing.assert_allclose(got, LN2, rtol=1e-6)
 
 
 def test_classification_wants_labels_and_class_logits():
-    term, logits = regularizers.auxiliary_classifier(), jnp.zeros((2, 2))
+    term, logits = losses.auxiliary_classifier(), jnp.zeros((2, 2))
     with pytest.raises(UsageError, match="labels"):
         term.apply(told(logits, logits), ())
     with pytest.raises(UsageError, match="class logits"):
@@ -162,7 +162,7 @@ def test_mutual_information_by_hand():
     # 4 categories at logits 0: log 4; mu = (1, 2) against c = (0, 0): (1 + 4) / 2
     category, continuous = jnp.eye(4)[:2], jnp.zeros((2, 2))
     fake = jnp.concatenate([jnp.zeros((2, 4)), jnp.array([[1.0, 2.0]] * 2)], 1)
-    term = regularizers.mutual_information(2.0)
+    term = losses.mutual_information(2.0)
 
     def of(fake, **code):
         return float(term.apply(told(None, fake, reconstruction=code), ())[0])
@@ -185,7 +185,7 @@ def test_mutual_information_by_hand():
 def test_mutual_information_wants_a_code_and_a_logit_for_each_entry(logits, code, says):
     given = told(None, logits, reconstruction=code)
     with pytest.raises(UsageError, match=says):
-        regularizers.mutual_information().apply(given, ())
+        losses.mutual_information().apply(given, ())
 
 
 def counting(dtype=jnp.float32):
@@ -204,7 +204,7 @@ def test_every_third_step_three_times_as_strong(dtype, way, monkeypatch):
         return ways[way](*x)
 
     monkeypatch.setattr(jax.lax, "platform_dependent", chosen)
-    term = regularizers.every(3, counting(dtype))
+    term = losses.every(3, counting(dtype))
 
     @jax.jit
     def run(slope, step, memory):
@@ -232,7 +232,7 @@ def test_every_third_step_three_times_as_strong(dtype, way, monkeypatch):
 
 
 def test_every_branches_except_on_a_cpu():
-    term = regularizers.every(3, counting())
+    term = losses.every(3, counting())
 
     def of(step):
         given = inputs(lambda x: Critique(x[:, 0]), FAKE, REAL, step)
@@ -248,15 +248,15 @@ def test_every_branches_except_on_a_cpu():
 
 
 def test_every_step_is_the_term_itself_and_no_step_is_refused():
-    term = regularizers.r1(1.0)
-    assert regularizers.every(1, term) is term
+    term = losses.r1(1.0)
+    assert losses.every(1, term) is term
     with pytest.raises(UsageError, match="at least 1"):
-        regularizers.every(0, term)
+        losses.every(0, term)
 
 
 def test_every_holds_second_derivatives():
     # 4 * 2/2 |a (1, 1)|^2 = 8 a^2, with derivative 16 a
-    term = regularizers.every(4, regularizers.r1(2.0))
+    term = losses.every(4, losses.r1(2.0))
 
     def loss(a):
         def critic(x):

@@ -12,10 +12,10 @@ import pytest
 from test_lifeline import free_address, has
 from test_processes import free_port
 
+from jaxgan.distributed import connections
+from jaxgan.distributed.connections import connect, is_own
+from jaxgan.distributed.rendezvous import meet, proof, split
 from jaxgan.errors import UsageError
-from jaxgan.processes import connections
-from jaxgan.processes.connections import connect, is_own
-from jaxgan.processes.rendezvous import meet, proof, split
 
 WHERE = ["10.0.0.1", 1234, "token"]
 """As process 0 gives it to the others."""
@@ -121,7 +121,7 @@ def met_beside(strangers, who, **other):
 
 
 def test_silent_connections_delay_nobody(monkeypatch):
-    monkeypatch.setattr("jaxgan.processes.rendezvous.GREETING_SECONDS", 60.0)
+    monkeypatch.setattr("jaxgan.distributed.rendezvous.GREETING_SECONDS", 60.0)
     strangers = [b""] * 12 + [b'{"count"']
     assert met_beside(strangers, [(2, 0), (2, 1)]) == ["met"] * 2
 

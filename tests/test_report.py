@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxgan import report
+from jaxgan import reporting
 from jaxgan.errors import UsageError
-from jaxgan.report import history, pictures
-from jaxgan.report.lines import Pace, advance, line
-from jaxgan.report.metrics_file import truncate_metrics
-from jaxgan.report.plots import panels, read_curves
+from jaxgan.reporting import images, progress
+from jaxgan.reporting.console import Pace, advance, line
+from jaxgan.reporting.metrics_file import truncate_metrics
+from jaxgan.reporting.plots import panels, read_curves
 
 WHITE = [255, 255, 255]
 
@@ -75,8 +75,8 @@ def test_the_pace_is_that_of_the_last_steps_and_the_rest_is_judged_smoothly():
 
 def test_metrics_are_lines_of_json_with_the_step_first(tmp_path):
     file = tmp_path / "metrics.jsonl"
-    report.append(file, {"a": 0.5, "step": 3, "b": float("nan")})
-    report.append(file, {"step": 4, "a": float("inf")})
+    reporting.append(file, {"a": 0.5, "step": 3, "b": float("nan")})
+    reporting.append(file, {"step": 4, "a": float("inf")})
     text = '{"step": 3, "a": 0.5, "b": null}\n{"step": 4, "a": null}\n'
     assert file.read_text() == text
 
@@ -117,10 +117,10 @@ BROKEN += [b"[" * 9999, b"\xff\xfe", b"\0\0"]
 def test_lines_that_are_broken_are_passed_over(tmp_path, line):
     file = tmp_path / "metrics.jsonl"
     file.write_bytes(b'{"step": 1, "a": 2.5}\n' + line + b'\n{"step": 2}\n' + line)
-    assert report.read_metrics(file) == [{"step": 1, "a": 2.5}, {"step": 2}]
+    assert reporting.read_metrics(file) == [{"step": 1, "a": 2.5}, {"step": 2}]
     truncate_metrics(file, 2)
     assert file.read_bytes() == b'{"step": 1, "a": 2.5}\n{"step": 2}\n'
-    assert report.read_metrics(tmp_path / "none") == []
+    assert reporting.read_metrics(tmp_path / "none") == []
 
 
 # Pictures
@@ -130,7 +130,7 @@ def test_a_grid_to_the_pixel():
     images = (
         np.zeros((3, 40, 32, 1), np.uint8) + np.array([10, 20, 30])[:, None, None, None]
     )
-    pixels = report.grid(images.astype(np.uint8), columns=2, pad=1)
+    pixels = reporting.grid(images.astype(np.uint8), columns=2, pad=1)
     want = np.full((1 + 41 + 41, 1 + 33 + 33), 255)
     want[1:41, 1:33] = 10
     want[1:41, 34:66] = 20
@@ -141,13 +141,15 @@ def test_a_grid_to_the_pixel():
 
 def test_floats_cover_the_range_and_what_is_none_is_black():
     values = np.array([-1, 0, 1, 3, -9, np.nan, np.inf], np.float32)
-    pixels = report.grid(np.tile(values[:, None, None, None], (1, 32, 32, 1)), 7, pad=0)
+    pixels = reporting.grid(
+        np.tile(values[:, None, None, None], (1, 32, 32, 1)), 7, pad=0
+    )
     assert pixels[0, ::32].tolist() == [0, 128, 255, 255, 0, 0, 255]
 
 
 def test_16_bits_are_shown_as_8():
     images = np.array([0, 32768, 65535], np.uint16)[:, None, None, None]
-    pixels = report.grid(np.tile(images, (1, 32, 32, 1)), 3, pad=0)
+    pixels = reporting.grid(np.tile(images, (1, 32, 32, 1)), 3, pad=0)
     assert pixels[0, ::32].tolist() == [0, 128, 255]
 
 
@@ -156,7 +158,7 @@ def test_16_bits_are_shown_as_8():
 )
 def test_small_images_are_enlarged_pixel_by_pixel(side, scale):
     images = np.arange(side * side).reshape(1, side, side, 1).astype(np.uint8)
-    pixels = report.grid(images, pad=0)
+    pixels = reporting.grid(images, pad=0)
     assert pixels.shape == (side * scale, side * scale)
     np.testing.assert_array_equal(pixels[::scale, ::scale], images[0, :, :, 0])
     np.testing.assert_array_equal(
@@ -167,7 +169,7 @@ def test_small_images_are_enlarged_pixel_by_pixel(side, scale):
 def test_alpha_is_shown_over_white():
     image = np.zeros((1, 32, 32, 4), np.uint8)
     image[0, 0, :3] = [[200, 0, 0, 255], [200, 0, 0, 0], [200, 0, 0, 51]]
-    pixels = report.grid(image, pad=0)
+    pixels = reporting.grid(image, pad=0)
     assert pixels[0, :3].tolist() == [[200, 0, 0], WHITE, [244, 204, 204]]
 
 
@@ -175,24 +177,24 @@ def test_alpha_is_shown_over_white():
     ("channels", "shape"), [(1, ()), (2, ()), (3, (3,)), (4, (3,)), (7, (3,))]
 )
 def test_any_number_of_channels_can_be_shown(channels, shape):
-    assert report.grid(np.zeros((1, 32, 32, channels))).shape == (36, 36, *shape)
+    assert reporting.grid(np.zeros((1, 32, 32, channels))).shape == (36, 36, *shape)
 
 
 def test_images_that_are_not_square_make_a_sheet_that_is():
-    assert report.layout((64, 64, 64, 3)).columns == 8
-    assert report.layout((16, 32, 128, 3)) == pictures.Layout(32, 128, 2, 2, 16)
-    assert report.layout((2, 32, 8, 3), columns=5) == (32, 8, 2, 2, 2)
+    assert reporting.layout((64, 64, 64, 3)).columns == 8
+    assert reporting.layout((16, 32, 128, 3)) == images.Layout(32, 128, 2, 2, 16)
+    assert reporting.layout((2, 32, 8, 3), columns=5) == (32, 8, 2, 2, 2)
 
 
 def test_points_are_where_they_should_be():
-    pixels = report.scatter(
+    pixels = reporting.scatter(
         np.array([[0.0, 0.0], [1.0, 0.5], [9.0, 0.0]]),
         real=np.array([[-1.0, -1.0], [0.0, 0.0]]),
         extent=1.25,
         size=251,
     )
-    fake = (pixels == pictures.FAKE).all(-1)
-    real = (pixels == pictures.REAL).all(-1)
+    fake = (pixels == images.FAKE).all(-1)
+    real = (pixels == images.REAL).all(-1)
     assert pixels.shape == (251, 251, 3)
     assert fake[124:127, 124:127].all()  # (0, 0), over the real one
     assert fake[74:77, 224:227].all()  # 100 pixels a unit, y upwards
@@ -202,13 +204,13 @@ def test_points_are_where_they_should_be():
 
 
 def test_points_that_are_not_numbers_are_left_out():
-    pixels = report.scatter(np.array([[np.nan, 0.0], [np.inf, 1.0]]))
-    assert not (pixels == pictures.FAKE).all(-1).any()
+    pixels = reporting.scatter(np.array([[np.nan, 0.0], [np.inf, 1.0]]))
+    assert not (pixels == images.FAKE).all(-1).any()
 
 
 def test_a_constant_is_a_level_line():
-    pixels = report.curves(np.zeros((1, 7)), extent=1.0, size=101)
-    rows = np.flatnonzero((pixels == pictures.FAKE).all(-1).any(1))
+    pixels = reporting.curves(np.zeros((1, 7)), extent=1.0, size=101)
+    rows = np.flatnonzero((pixels == images.FAKE).all(-1).any(1))
     assert pixels.shape == (101, 202, 3)
     assert set(rows) <= {49, 50, 51}
     assert 50 in rows
@@ -228,7 +230,7 @@ def test_a_constant_is_a_level_line():
 )
 def test_samples_of_any_shape_have_a_picture(shape, size):
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = report.picture(values, values)
+    found = reporting.picture(values, values)
     assert found.pixels.shape == size
     assert found.pixels.dtype == np.uint8
     assert (found.layout is not None) == (len(shape) == 4)
@@ -237,13 +239,13 @@ def test_samples_of_any_shape_have_a_picture(shape, size):
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
 def test_a_picture_is_saved_with_its_layout_and_step(tmp_path, shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    picture = report.Picture(pixels, report.layout((4, 28, 28, 1)), 1200)
-    report.save_png(tmp_path / "a.png", picture)
-    found = report.load_png(tmp_path / "a.png")
+    picture = reporting.Picture(pixels, reporting.layout((4, 28, 28, 1)), 1200)
+    reporting.save_png(tmp_path / "a.png", picture)
+    found = reporting.load_png(tmp_path / "a.png")
     np.testing.assert_array_equal(found.pixels, pixels)
     assert found[1:] == picture[1:]
-    report.save_png(tmp_path / "b.png", pixels)
-    assert report.load_png(tmp_path / "b.png")[1:] == (None, None)
+    reporting.save_png(tmp_path / "b.png", pixels)
+    assert reporting.load_png(tmp_path / "b.png")[1:] == (None, None)
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
 
 
@@ -252,12 +254,12 @@ def test_a_picture_is_saved_with_its_layout_and_step(tmp_path, shape):
 
 def test_moments_have_the_first_and_the_last_and_are_denser_at_the_start():
     steps = list(range(0, 10_001, 100))
-    chosen = report.moments(steps)
+    chosen = reporting.moments(steps)
     # the nearest to 100, 178, 316, 562, 1000, 1778, 3162, 5623, 10000
     assert chosen == [0, 100, 200, 300, 600, 1000, 1800, 3200, 5600, 10000]
-    assert report.moments([5]) == [5]
-    assert report.moments([]) == []
-    assert report.moments(range(11), count=10) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
+    assert reporting.moments([5]) == [5]
+    assert reporting.moments([]) == []
+    assert reporting.moments(range(11), count=10) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10]
 
 
 def previews(folder: Path, steps, shape=(16, 32, 32, 1)) -> list[Path]:
@@ -267,15 +269,17 @@ def previews(folder: Path, steps, shape=(16, 32, 32, 1)) -> list[Path]:
         number = np.arange(shape[0]).reshape(-1, *[1] * (len(shape) - 1))
         images = np.broadcast_to(number + step, shape).astype(np.uint8)
         paths.append(folder / f"step_{step:08}.png")
-        pixels = report.grid(images)
-        report.save_png(paths[-1], report.Picture(pixels, report.layout(shape), step))
+        pixels = reporting.grid(images)
+        reporting.save_png(
+            paths[-1], reporting.Picture(pixels, reporting.layout(shape), step)
+        )
     return paths
 
 
 def test_progress_has_a_row_per_moment_of_the_first_tiles(tmp_path):
-    pixels = report.progress(previews(tmp_path, [0, 10, 100]))
+    pixels = reporting.progress(previews(tmp_path, [0, 10, 100]))
     assert pixels is not None
-    left = history.LABEL
+    left = progress.LABEL
     assert pixels.shape == (3 * 34 + 4, left + 12 * 34, 3)
     for row, step in enumerate([0, 10, 100]):
         tops = pixels[2 + row * 34 : 2 + row * 34 + 32, left:]
@@ -291,18 +295,18 @@ def test_progress_leaves_out_what_it_cannot_show(tmp_path):
     (tmp_path / "step_00000007.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "step_00000008.png").write_bytes(good[0].read_bytes()[:90])
     bad = [tmp_path / "step_00000007.png", tmp_path / "step_00000008.png"]
-    pixels = report.progress([*good, *other, *bad])
+    pixels = reporting.progress([*good, *other, *bad])
     assert pixels is not None
     assert len(pixels) == 2 * 34 + 4
-    assert report.progress(bad) is None
-    assert report.progress([]) is None
+    assert reporting.progress(bad) is None
+    assert reporting.progress([]) is None
 
 
 def test_drawings_stand_side_by_side_even_of_other_programs(tmp_path):
     for step in (3, 40):
         drawing = np.full((50, 60, 3), step, np.uint8)
         Image.fromarray(drawing).save(tmp_path / f"step_{step:08}.png")
-    pixels = report.progress(sorted(tmp_path.glob("*.png")))
+    pixels = reporting.progress(sorted(tmp_path.glob("*.png")))
     assert pixels is not None
     assert pixels.shape == (74, 2 * 68, 3)
     assert (pixels[20:70, :60] == 3).all()
@@ -317,7 +321,7 @@ def test_curves_are_read_without_what_is_broken(tmp_path):
     file.write_text(
         '{"step": 2, "a": 1.5, "b": null}\n{"st\n[1]\n{"step": 1, "a": NaN}\n'
     )
-    report.append(file, {"step": 1, "a": 0.5})
+    reporting.append(file, {"step": 1, "a": 0.5})
     found = read_curves(file)
     assert sorted(found) == ["a", "step"]
     assert found["a"].steps.tolist() == [1, 2]
@@ -355,8 +359,8 @@ def test_every_measure_has_its_panel():
 def test_any_metrics_can_be_drawn(tmp_path, rows):
     file = tmp_path / "metrics.jsonl"
     for step, row in enumerate(rows):
-        report.append(file, {"step": step, **row})
-    assert report.losses_plot(file, tmp_path / "losses.png")
+        reporting.append(file, {"step": step, **row})
+    assert reporting.losses_plot(file, tmp_path / "losses.png")
     with Image.open(tmp_path / "losses.png") as image:
         assert image.width == 1100
     assert sorted(os.listdir(tmp_path)) == ["losses.png", "metrics.jsonl"]
@@ -364,7 +368,9 @@ def test_any_metrics_can_be_drawn(tmp_path, rows):
 
 def test_without_measures_nothing_is_drawn(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("")
-    assert not report.losses_plot(tmp_path / "metrics.jsonl", tmp_path / "losses.png")
+    assert not reporting.losses_plot(
+        tmp_path / "metrics.jsonl", tmp_path / "losses.png"
+    )
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
@@ -373,7 +379,7 @@ import os, sys
 from jaxgan import report
 report.append("metrics.jsonl", {"step": 1, "score": 2.0})
 assert report.losses_plot("metrics.jsonl", "losses.png")
-from jaxgan.planning.plot import draw
+from jaxgan.performance.planning.plot import draw
 draw({}, "plan.png")
 assert os.environ["MPLBACKEND"] == "module://nowhere.inline"
 assert "matplotlib.pyplot" not in sys.modules
@@ -400,12 +406,12 @@ def test_a_backend_that_does_not_exist_is_not_asked_for(tmp_path):
 
 def tell(folder, steps, resume_step=0):
     """A run that logs and shows each step up to `steps[-1]` of 8."""
-    with report.open_report(
+    with reporting.open_report(
         folder, steps=8, batch_size=4, resume_step=resume_step, terminal=False
     ) as told:
         for step in steps:
             told.log(step, {"generator/loss": step / 2, "seconds": 1.0 * step})
-            told.preview(step, report.picture(np.zeros((4, 32, 32, 3), np.float32)))
+            told.preview(step, reporting.picture(np.zeros((4, 32, 32, 3), np.float32)))
 
 
 def metrics_of(folder):
@@ -453,7 +459,7 @@ def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
     values = {"generator/loss": np.array([1.0, 2.0, 3.0]), "score": 0.5}
     values["discriminator/loss"] = np.array([4.0, np.nan, np.inf])
     values["generator/l1"] = np.full(3, np.nan)
-    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
         told.log(2, values)
     assert lines()[0].split("  ")[:5] == [
         "step 2/4",
@@ -472,7 +478,7 @@ def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
 
 
 def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lines):
-    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
         told.log(1, {"generator/loss": 1.0})
         told.note(1, "collapsed", "generator collapsed: at step 1")
     assert lines()[-1] == "generator collapsed: at step 1"
@@ -482,7 +488,7 @@ def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lin
         "finding": "generator collapsed: at step 1",
     }
     assert "findings/text_summary" in events(tmp_path).Tags()["tensors"]
-    with report.open_report(
+    with reporting.open_report(
         tmp_path, steps=4, batch_size=1, terminal=False, resume_step=0
     ):
         assert metrics_of(tmp_path) == []
@@ -510,7 +516,7 @@ def test_samples_after_the_resumed_step_go(tmp_path, lines):
 
 
 def test_a_score_alone_repeats_no_speed(tmp_path, lines):
-    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
         told.log(1, {"generator/loss": 1.0})
         told.log(1, {"score": 0.25, "generator/odd": float("nan")})
     assert "steps/s" in lines()[0]
@@ -519,7 +525,7 @@ def test_a_score_alone_repeats_no_speed(tmp_path, lines):
 
 def test_a_run_that_fails_still_has_its_curves(tmp_path, lines):
     def diverge():
-        with report.open_report(
+        with reporting.open_report(
             tmp_path, steps=4, batch_size=1, terminal=False
         ) as told:
             told.log(1, {"generator/loss": 1.0})
@@ -534,8 +540,8 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path, lines, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with report.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
-        monkeypatch.setattr("jaxgan.report.desk.append", full)
+    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+        monkeypatch.setattr("jaxgan.reporting.metric_writer.append", full)
         with pytest.raises(
             UsageError, match=r"any more \(No space left on device\); fr"
         ):
@@ -544,10 +550,10 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path, lines, monkeypatch):
 
 BAR = """
     import logging, sys, time
-    from jaxgan import report
+    from jaxgan import reporting
     logging.basicConfig(format="%(message)s")
     logging.getLogger("jaxgan").setLevel(logging.INFO)
-    with report.open_report(sys.argv[1], steps=4, batch_size=2) as told:
+    with reporting.open_report(sys.argv[1], steps=4, batch_size=2) as told:
         for step in (1, 2, 3, 4):
             time.sleep(0.2)
             told.log(step, {"discriminator/loss": 1.5, "generator/loss": 0.5})

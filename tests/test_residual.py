@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import recipe
-from jaxgan.config import make
-from jaxgan.core import UsageError
-from jaxgan.networks import residual
-from jaxgan.networks.convolutions import grouped, merged
+from jaxgan.config.training import make
+from jaxgan.gan import builder
+from jaxgan.networks import r3gan
+from jaxgan.networks.ops.convolutions import grouped, merged
+from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
-PAIR = residual.pair(8, 1, shape=(8, 8, 1))
+PAIR = r3gan.pair(8, 1, shape=(8, 8, 1))
 
 
 def counts(tree):
@@ -25,7 +25,7 @@ def counts(tree):
 
 def made(shape, latents=64, **options):
     """Shapes of both players' parameters."""
-    nets = residual.pair(shape=shape, **options)
+    nets = r3gan.pair(shape=shape, **options)
     z, x = jnp.zeros((1, latents)), jnp.zeros((1, *shape))
     return [
         jax.eval_shape(lambda net=net, x=x: net.init(KEY, x, train=False))["params"]
@@ -44,7 +44,7 @@ def test_twenty_million_parameters_each_layer_by_layer():
     assert discriminator == {**blocks, **ends}
     assert sum(generator.values()) == 20_732_931
     assert sum(discriminator.values()) == 20_684_545
-    said = residual.pair.__doc__ or ""
+    said = r3gan.pair.__doc__ or ""
     assert "20,732,931 and 20,684,545" in said
 
 
@@ -58,7 +58,7 @@ def test_channels_change_only_above_64_pixels():
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3), (17, 30, 4), (3, 5, 2)])
 def test_any_size_and_channels(shape):
-    nets = residual.pair(8, 1, shape=shape)
+    nets = r3gan.pair(8, 1, shape=shape)
     image, _ = nets.generator.init_with_output(KEY, 9 * jnp.ones((2, 5)), train=False)
     assert image.shape == (2, *shape)
     assert float(jnp.abs(image).max()) == 1.0  # cut when sampling
@@ -75,20 +75,20 @@ def test_a_generator_in_training_is_not_cut():
 @pytest.mark.parametrize(("width", "near"), [(20, 16), (30, 32), (3, 8), (-8, 8)])
 def test_a_width_without_whole_groups_names_one_that_works(width, near):
     with pytest.raises(UsageError, match=f"such as {near}$"):
-        residual.pair(width, shape=(8, 8, 1))
-    residual.pair(near, shape=(8, 8, 1))
+        r3gan.pair(width, shape=(8, 8, 1))
+    r3gan.pair(near, shape=(8, 8, 1))
 
 
 def test_what_else_does_not_fit():
     with pytest.raises(UsageError, match="use mlp"):
-        residual.pair(shape=(2,))
+        r3gan.pair(shape=(2,))
     with pytest.raises(UsageError, match="blocks=0"):
-        residual.pair(8, 0, shape=(8, 8, 1))
+        r3gan.pair(8, 0, shape=(8, 8, 1))
 
 
 def test_a_block_begins_as_the_identity_and_its_kernels_by_fixups_rule():
     x = jax.random.normal(KEY, (2, 4, 4, 64))
-    y, variables = residual.Block(total=16).init_with_output(KEY, x)
+    y, variables = r3gan.Block(total=16).init_with_output(KEY, x)
     np.testing.assert_array_equal(y, x)
     params: Any = variables["params"]
     # He's deviation for slope 0.2, sqrt(2 / 1.04 / fan_in), and 16^(-1/4) = 1/2 of it;
@@ -122,22 +122,22 @@ def test_grouped_convolutions_are_xlas_gradients_included(lanes):
 
 def test_resampling_keeps_constants_and_lines():
     flat = jnp.full((1, 4, 6, 2), 0.7)
-    np.testing.assert_allclose(residual.upsample(flat), jnp.full((1, 8, 12, 2), 0.7))
+    np.testing.assert_allclose(r3gan.upsample(flat), jnp.full((1, 8, 12, 2), 0.7))
     np.testing.assert_allclose(
-        residual.downsample(flat), jnp.full((1, 2, 3, 2), 0.7), rtol=1e-6
+        r3gan.downsample(flat), jnp.full((1, 2, 3, 2), 0.7), rtol=1e-6
     )
     line = jnp.broadcast_to(jnp.arange(8.0)[:, None, None], (1, 8, 8, 1))
     # rows 0, 2, 4, 6; above row 0 stands row 0 once more
-    down = residual.downsample(line)[0, :, 0, 0]
+    down = r3gan.downsample(line)[0, :, 0, 0]
     np.testing.assert_allclose(down, [0.25, 2.0, 4.0, 6.0])
-    up = residual.upsample(line)[0, :, 0, 0]
+    up = r3gan.upsample(line)[0, :, 0, 0]
     np.testing.assert_allclose(up, [*np.arange(0, 7.5, 0.5), 7.0])
 
 
 def test_up_is_the_transpose_of_down_inside():
     x = jnp.zeros((1, 8, 8, 1)).at[0, 4, 4, 0].set(1.0)
-    _, pull = jax.vjp(residual.downsample, jnp.zeros((1, 16, 16, 1)))
-    np.testing.assert_allclose(4 * pull(x)[0], residual.upsample(x))
+    _, pull = jax.vjp(r3gan.downsample, jnp.zeros((1, 16, 16, 1)))
+    np.testing.assert_allclose(4 * pull(x)[0], r3gan.upsample(x))
 
 
 def test_second_derivatives_by_both_modes():
@@ -172,6 +172,6 @@ def test_the_preset_has_the_papers_numbers_at_both_ends_of_the_burn_in():
     chosen = make(preset="residual", networks="residual(8, 1)")
     assert 39_062 * chosen.batch_size == pytest.approx(20e6, rel=1e-4)
     assert chosen.steps * chosen.batch_size == pytest.approx(250e6, rel=1e-4)
-    built = recipe.build(chosen, (8, 8, 3))
+    built = builder.build(chosen, (8, 8, 3))
     state = jax.eval_shape(built.init, KEY)
     assert state.params.generator["start"]["basis"].shape == (4, 4, 8)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from games import batches, config, game, images, same
 
-from jaxgan import parallel, runs
+from jaxgan import parallel
+from jaxgan.parallel import multi_seed
 
 SIZE, RUNS = 50, 4
 
@@ -58,7 +59,7 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     layout = parallel.layout_of(parallel.pick(devices), runs=len(seeds))
     states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
     keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
-    state = parallel.place(runs.stack(states) if many else states[0], layout)
+    state = parallel.place(multi_seed.stack(states) if many else states[0], layout)
     feed = feed_of(kind, chosen, layout, seeds)
     program = parallel.compiled(built.step, feed, layout)
     seen = []
@@ -79,7 +80,7 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
     assert metrics["generator/loss"].shape == (8, RUNS)
     for seed in (0, 3):
         alone, told = train("dropout", [seed], kind)
-        same(runs.one(state, seed), alone)
+        same(multi_seed.one(state, seed), alone)
         same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
 
 
@@ -98,8 +99,8 @@ def test_vmapped_runs_are_the_written_out_ones(name):
         return state, jax.tree.map(lambda x: x[None], metrics)
 
     done = [
-        jax.jit(runs.together(call, (runs.AXES, 0, 0), unroll))(
-            runs.stack(states), data, keys
+        jax.jit(multi_seed.together(call, (multi_seed.AXES, 0, 0), unroll))(
+            multi_seed.stack(states), data, keys
         )
         for unroll in (True, False)
     ]
@@ -109,7 +110,7 @@ def test_vmapped_runs_are_the_written_out_ones(name):
 def test_a_run_that_diverges_stands_still_and_the_others_go_on():
     chosen = config("k")
     built, state = game(chosen)
-    step = jax.jit(runs.standing(built.step))
+    step = jax.jit(multi_seed.standing(built.step))
     good, bad = batches(chosen), jax.tree.map(lambda x: x * jnp.nan, batches(chosen))
     kept, metrics = step(state, bad, jax.random.key(0))
     assert not np.isfinite(metrics["discriminator/loss"])
@@ -122,15 +123,17 @@ def test_a_run_that_diverges_stands_still_and_the_others_go_on():
 def test_one_takes_what_stack_put_there():
     states = [game(config("small"))[1] for _ in range(2)]
     states[1] = jax.tree.map(lambda x: x + 1, states[1]).replace(step=states[0].step)
-    same(runs.one(runs.stack(states), 1), states[1])
+    same(multi_seed.one(multi_seed.stack(states), 1), states[1])
 
 
 def test_each_seed_has_a_key_and_those_below_32_bits_that_of_jax():
     low = [0, 1, 7, 2**31 - 1, 2**31, 2**32 - 1]
     for seed in low:
-        got = jax.random.key_data(runs.key_of(seed))
+        got = jax.random.key_data(multi_seed.key_of(seed))
         assert got.tolist() == [0, seed]  # as threefry2x32 has it
         same(got, jax.random.key_data(jax.random.key(seed)))
     high = [2**32, 2**32 + 1, 2**33, 2**63 - 1, 2**63 - 2**32]
-    keys = {tuple(jax.random.key_data(runs.key_of(x)).tolist()) for x in low + high}
+    keys = {
+        tuple(jax.random.key_data(multi_seed.key_of(x)).tolist()) for x in low + high
+    }
     assert len(keys) == len(low) + len(high)

@@ -6,8 +6,11 @@ import pytest
 from games import same
 from test_train import argv, lines, run, state_of, values
 
-from jaxgan import checkpoint, recipe, runs, sample, train
-from jaxgan.config import make
+from jaxgan import sample, train
+from jaxgan.config.training import make
+from jaxgan.experiment import checkpoint
+from jaxgan.gan import builder
+from jaxgan.parallel import multi_seed
 from jaxgan.workdir import read_config
 
 
@@ -21,16 +24,16 @@ def three(pictures, tmp_path_factory):
 def states_of(workdir, step):
     """The state of all runs in a checkpoint."""
     config = make(**read_config(workdir))
-    game = recipe.build(config, (8, 8, 1), classes=5)
+    game = builder.build(config, (8, 8, 1), classes=5)
     alone = jax.eval_shape(game.init, jax.random.key(0))
-    template = jax.eval_shape(runs.stack, [alone] * config.runs)
+    template = jax.eval_shape(multi_seed.stack, [alone] * config.runs)
     folder = workdir / "checkpoints"
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
 
 def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):
     alone = run(pictures, tmp_path / "alone", 20, seed=5)
-    same(runs.one(states_of(three, 20), 1), state_of(alone, 20))
+    same(multi_seed.one(states_of(three, 20), 1), state_of(alone, 20))
     [told] = [x for x in lines(three) if x["step"] == 20 and "generator/loss" in x]
     [own] = [x for x in lines(alone) if x["step"] == 20 and "generator/loss" in x]
     for name in ("generator/loss", "discriminator/r1"):

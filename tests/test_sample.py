@@ -10,9 +10,9 @@ from PIL import Image
 from test_train import run
 
 from jaxgan import sample
-from jaxgan.core import UsageError
-from jaxgan.request import seeds_of
-from jaxgan.sampler import walk
+from jaxgan.config.sampling import seeds_of
+from jaxgan.evaluation.sampler import walk
+from jaxgan.types import UsageError
 
 
 def draw(workdir, out, *flags):

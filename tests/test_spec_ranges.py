@@ -9,15 +9,15 @@ import pytest
 
 from jaxgan import spec
 from jaxgan.augment import AUGMENTATIONS, STRENGTHS
-from jaxgan.core import UsageError
-from jaxgan.losses import LOSSES
+from jaxgan.config.presets import PRESETS
+from jaxgan.losses import REGULARIZERS
+from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
-from jaxgan.presets import PRESETS
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
-from jaxgan.regularizers import REGULARIZERS
 from jaxgan.schedules import SCHEDULES
 from jaxgan.tasks import TASKS
+from jaxgan.types import UsageError
 
 TABLES = {
     "loss": LOSSES,
@@ -163,7 +163,7 @@ def test_optaxs_parameters_are_all_known():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_inside(name):
-    from jaxgan.config import make
-    from jaxgan.recipe import check_texts
+    from jaxgan.config.training import make
+    from jaxgan.gan.builder import check_texts
 
     check_texts(make(preset=name))

@@ -9,10 +9,10 @@ import optax
 import pytest
 from games import SHAPE, TINY, batches, config, differs, game, same
 
-from jaxgan import objective, recipe, step
-from jaxgan.core import Critique, Players, Samples, TrainState
 from jaxgan.errors import UsageError
-from jaxgan.losses import stateless
+from jaxgan.gan import builder, objective, train_step
+from jaxgan.terms import stateless
+from jaxgan.types import Critique, Players, Samples, TrainState
 
 KEY = jax.random.key(0)
 FROZEN = "sgd(0.0)"
@@ -49,7 +49,7 @@ def test_an_update_changes_only_its_player(name, player):
 
 def test_d_updates_leave_the_generator_and_its_statistics_alone():
     chosen = config("batch_norm")
-    nets = recipe.build(chosen, (8, 8, 1)).nets
+    nets = builder.build(chosen, (8, 8, 1)).nets
     built, state = game(chosen)
     loss = objective.make_loss(built.task, nets, built.terms)
     batch = jax.tree.map(lambda x: x[0], batches(chosen))
@@ -119,7 +119,7 @@ def test_scanned_and_written_out_updates_agree():
     state = game(chosen)[1]
     shape = (8, 8, 1)
     runs = [
-        jax.jit(recipe.build(chosen, shape, unroll=unroll).step)(
+        jax.jit(builder.build(chosen, shape, unroll=unroll).step)(
             state, batches(chosen), KEY
         )[0]
         for unroll in (False, True)
@@ -229,9 +229,9 @@ def test_one_step_of_a_linear_game_by_hand():
         return Samples(batch["image"], generator(jnp.ones_like(batch["image"])))
 
     batch = {"image": jnp.full((4, 1), 2.0)}
-    state = step.init_state(KEY, task, nets, terms, optimizers, batch)
+    state = train_step.init_state(KEY, task, nets, terms, optimizers, batch)
     loss = objective.make_loss(task, nets, terms)
-    one = step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
+    one = train_step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
     after, metrics = jax.jit(one)(state, {"image": batch["image"][None]}, KEY)
     np.testing.assert_allclose(after.params.discriminator["a"], 1.1, rtol=1e-6)
     np.testing.assert_allclose(after.params.generator["w"], 1.11, rtol=1e-6)
@@ -268,7 +268,7 @@ def test_the_generator_answers_the_last_batch(unroll):
         term_state=Players({}, {}),
         ema={"params": ones},
     )
-    one = step.make_step(loss, none, decay=lambda _: 0.5, unroll=unroll)
+    one = train_step.make_step(loss, none, decay=lambda _: 0.5, unroll=unroll)
     three = {"image": jnp.array([[1.0], [2.0], [5.0]])}
     after, metrics = one(state, three, KEY)
     # identity() adds the gradient: D's parameter is 1 + 1 + 2 + 5, G's 1 + 5
@@ -290,7 +290,7 @@ def test_the_same_latents_save_one_pass_of_the_generator(name):
         flops[latents] = work(run)
 
     def samples(state):
-        batch = recipe.example_batch(SHAPE, chosen.batch_size, 0)
+        batch = builder.example_batch(SHAPE, chosen.batch_size, 0)
         keys = objective.example_keys(KEY, chosen.batch_size)
         net, _ = objective.binder(built.nets, state, None)("generator", KEY)
         return built.task(net, batch, keys).fake
@@ -318,7 +318,7 @@ def test_both_players_draw_the_same_samples_and_other_masks():
 )
 def test_batches_that_a_step_does_not_take(change, message):
     chosen = config("small")
-    built = recipe.build(chosen, SHAPE)
+    built = builder.build(chosen, SHAPE)
     state = jax.eval_shape(built.init, KEY)
     batch = jax.tree.map(change, batches(chosen))
     with pytest.raises(UsageError, match=message):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from jaxgan.program import stop_signals
+from jaxgan.training.shutdown import stop_signals
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -43,7 +43,7 @@ def test_where_others_wait_a_second_signal_is_an_exception():
 
 TWICE = """
 import os, signal, sys
-from jaxgan.program import stop_signals
+from jaxgan.training.shutdown import stop_signals
 
 class Late:
     def __del__(self):  # an exception in here would be printed, and passed over

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan import objective, tasks
-from jaxgan.core import UsageError
+from jaxgan import tasks
+from jaxgan.gan import objective
 from jaxgan.networks import mlp
+from jaxgan.types import UsageError
 
 KEYS = objective.example_keys(jax.random.key(0), 2_000)
 BATCH = {"image": jnp.zeros((2_000, 3))}

@@ -16,7 +16,8 @@ import pytest
 from games import same
 from PIL import Image
 
-from jaxgan import checkpoint, sample, train
+from jaxgan import sample, train
+from jaxgan.experiment import checkpoint
 
 TINY = {
     "networks": "small(4)",
@@ -63,10 +64,10 @@ def state_of(workdir, step):
     folder = workdir / "checkpoints"
     config = json.loads((workdir / "config.json").read_text())
     data = json.loads((workdir / "data.json").read_text())
-    from jaxgan import recipe
-    from jaxgan.config import make
+    from jaxgan.config.training import make
+    from jaxgan.gan import builder
 
-    game = recipe.build(make(**config), tuple(data["shape"]), classes=2)
+    game = builder.build(make(**config), tuple(data["shape"]), classes=2)
     template = jax.eval_shape(game.init, jax.random.key(0))
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
@@ -167,7 +168,7 @@ def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
 
 
 def test_every_seed_has_keys_of_its_own():
-    from jaxgan.trainer import keys_of
+    from jaxgan.training.trainer import keys_of
 
     def data(*given):
         return [tuple(jax.random.key_data(key).tolist()) for key in keys_of(*given)]

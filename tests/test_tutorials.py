@@ -18,9 +18,9 @@ from tutorials import (
     Tanh,
 )
 
-from jaxgan import objective, recipe
-from jaxgan.config import make
-from jaxgan.core import Players
+from jaxgan.config.training import make
+from jaxgan.gan import builder, objective
+from jaxgan.types import Players
 
 SHAPE, BATCH, STEPS = (28, 28, 1), 8, 20
 KEY = jax.random.key(7)
@@ -137,7 +137,7 @@ def test_twenty_steps_are_the_tutorials(preset):
     networks, fresh, saturating, numbers, hat, near = PROGRAMS[preset]
     text = narrow(make(preset=preset).networks)
     config = make(preset=preset, batch_size=BATCH, networks=text)
-    game = recipe.build(config, SHAPE, unroll=True)
+    game = builder.build(config, SHAPE, unroll=True)
     state = jax.jit(game.init)(jax.random.key(0))
     params = jax.tree.map(lambda x: np.array(x, np.float64), state.params)
     g, d = networks(*params)

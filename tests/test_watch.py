@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from jaxgan.monitor import Finding
-from jaxgan.watch import findings, named, part, rows
+from jaxgan.monitoring.detectors import Finding
+from jaxgan.monitoring.monitor import findings, named, part, rows
 
 
 def test_a_run_has_its_own_values_and_what_is_shared():

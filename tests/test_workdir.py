@@ -286,7 +286,10 @@ WITHOUT = """
 import sys
 sys.modules["fcntl"] = None
 """
-PROGRAMS = "import jaxgan.train, jaxgan.sample, jaxgan.trainer, jaxgan.sampler"
+PROGRAMS = """
+import jaxgan.train, jaxgan.sample
+import jaxgan.training.trainer, jaxgan.evaluation.sampler
+"""
 
 
 def test_without_fcntl_programs_are_imported_and_lock(tmp_path):

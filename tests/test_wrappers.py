@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from games import differs, same
 
-from jaxgan import objective, spec, step, tasks
-from jaxgan.core import Critique, Players, UsageError
-from jaxgan.losses import LOSSES, stateless
-from jaxgan.networks import WRAPPERS, dcgan, mlp, small, spectral, wrappers
+from jaxgan import spec, tasks
+from jaxgan.gan import objective, train_step
+from jaxgan.losses import REGULARIZERS
+from jaxgan.losses.adversarial import LOSSES
+from jaxgan.networks import WRAPPERS, dcgan, mlp, small, spectral_norm, wrappers
 from jaxgan.optimizers import chain
-from jaxgan.regularizers import REGULARIZERS
+from jaxgan.terms import stateless
+from jaxgan.types import Critique, Players, UsageError
 
 KEY = jax.random.key(0)
 
@@ -89,14 +91,16 @@ class Echo(nn.Module):
 @pytest.mark.parametrize("shape", [(5, 4), (3, 3, 2, 4), (1, 1), (2, 6)])
 def test_power_iteration_finds_numpys_singular_value(shape):
     kernel = normal(*shape)
-    sigma, u = spectral.singular_value(jnp.asarray(kernel), jnp.ones(shape[-1]), 200)
+    sigma, u = spectral_norm.singular_value(
+        jnp.asarray(kernel), jnp.ones(shape[-1]), 200
+    )
     wanted = np.linalg.svd(kernel.reshape(-1, shape[-1]))
     np.testing.assert_allclose(sigma, wanted.S[0], rtol=1e-5)
     np.testing.assert_allclose(abs(u @ wanted.Vh[0]), 1, rtol=1e-5)
 
 
 def test_a_kernel_of_zeros_does_not_end_the_iteration():
-    sigma, u = spectral.singular_value(jnp.zeros((2, 3)), jnp.ones(3), 1)
+    sigma, u = spectral_norm.singular_value(jnp.zeros((2, 3)), jnp.ones(3), 1)
     assert float(sigma) == 0
     np.testing.assert_array_equal(u, np.ones(3))
 
@@ -168,7 +172,9 @@ def test_the_slope_of_one_linear_layer_is_one():
 def test_the_vectors_of_a_power_iteration_are_constants_to_the_gradient():
     # one iteration from anywhere: v^T W u, whose gradient is then v u^T and no more
     kernel, start = normal(5, 3), normal(3, seed=1)
-    found = jax.grad(lambda k: spectral.singular_value(k, jnp.asarray(start), 1)[0])
+    found = jax.grad(
+        lambda k: spectral_norm.singular_value(k, jnp.asarray(start), 1)[0]
+    )
     v = kernel @ start / np.linalg.norm(kernel @ start)
     u = v @ kernel / np.linalg.norm(v @ kernel)
     want = np.outer(v, u)
@@ -431,9 +437,11 @@ def play(case, devices=1, steps=2):
     optimizers = Players(chain("sgd(0.1)"), chain("sgd(0.1)"))
     batch = {"image": jnp.asarray(normal(8, 3)), "label": jnp.arange(8) % 4}
     first: Any = jax.jit(
-        lambda key: step.init_state(key, case.task, nets, terms, optimizers, batch)
+        lambda key: train_step.init_state(
+            key, case.task, nets, terms, optimizers, batch
+        )
     )(KEY)
-    made_step = step.make_step(
+    made_step = train_step.make_step(
         objective.make_loss(case.task, nets, terms, axis=axis),
         optimizers,
         decay=lambda step: 0.5,

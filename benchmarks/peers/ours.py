@@ -11,9 +11,9 @@ import jax
 import numpy as np
 
 from jaxgan import data, parallel
-from jaxgan.config import Config, make
-from jaxgan.core import TrainState
-from jaxgan.prepare import game_of
+from jaxgan.config.training import Config, make
+from jaxgan.experiment.setup import game_of
+from jaxgan.types import TrainState
 from peers import protocol
 from peers.protocol import Contestant
 

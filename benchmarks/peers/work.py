@@ -2,7 +2,7 @@
 
 Counted are products of matrices and convolutions, two for each multiplication with its
 addition, in our own compiled step without dead code, in the plain form that GPUs and
-TPUs get (not as `networks/convolutions.py` rearranges it for a CPU). Nothing runs.
+TPUs get (not as `networks/ops/convolutions.py` rearranges it for a CPU). Nothing runs.
 """
 
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 import jax
 
 from jaxgan import parallel
-from jaxgan.backend import compiling_for
-from jaxgan.planning import hlo
-from jaxgan.planning.work import work_of
+from jaxgan.networks.ops.platform import compiling_for
+from jaxgan.performance.hlo import parser
+from jaxgan.performance.hlo.cost import work_of
 from peers import protocol
 from peers.ours import config_of, counts, program_of
 from peers.protocol import Contestant
@@ -27,7 +27,7 @@ def build(job: dict[str, Any]) -> Contestant:
         game, feed, _, programs = program_of(config, shape, job["examples"], layout)
         state = jax.eval_shape(game.init, key)
         program = programs(1, state, feed.at(0, 1), key)
-    work = work_of(hlo.parse(program.as_text()), 1)
+    work = work_of(parser.parse(program.as_text()), 1)
     facts = {
         "flops_per_step": work.flops,
         "parameters": counts(state),

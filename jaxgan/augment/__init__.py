@@ -6,14 +6,14 @@ p = 0 it is the identity, bit for bit. Parameters are drawn, never learned: deri
 are taken with respect to the image.
 """
 
-from jaxgan.augment.affine import geometric
-from jaxgan.augment.chance import Augmentation as Augmentation
-from jaxgan.augment.colour import ada_color
-from jaxgan.augment.local import color, cutout, flip, noise, rotate90, translation
-from jaxgan.augment.strength import STRENGTHS as STRENGTHS
-from jaxgan.augment.strength import ada as ada
-from jaxgan.augment.strength import build as build
-from jaxgan.augment.strength import pipe as pipe
+from jaxgan.augment.ada_color import ada_color
+from jaxgan.augment.ada_geometry import geometric
+from jaxgan.augment.diffaugment import color, cutout, flip, noise, rotate90, translation
+from jaxgan.augment.probability import STRENGTHS as STRENGTHS
+from jaxgan.augment.probability import ada as ada
+from jaxgan.augment.probability import build as build
+from jaxgan.augment.probability import pipe as pipe
+from jaxgan.augment.random_apply import Augmentation as Augmentation
 
 AUGMENTATIONS = {
     f.__name__: f

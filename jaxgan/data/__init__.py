@@ -1,14 +1,14 @@
 """Data sets: named, fetched once, read as batches of raw examples."""
 
-from jaxgan.data.arrays import from_arrays
 from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
 from jaxgan.data.fingerprint import fingerprint
-from jaxgan.data.held_out import hold_out
-from jaxgan.data.order import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import load, same_place
-from jaxgan.data.stream import stream
+from jaxgan.data.load import load, same_place
+from jaxgan.data.loader import stream
+from jaxgan.data.npz import from_arrays
+from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
+from jaxgan.data.split import hold_out
 from jaxgan.data.value_range import describe_values, measure_values, range_warning
 
 __all__ = [

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.order import evenly
+from jaxgan.data.shuffle import evenly
 
 BUDGET = 2**26
 """Bytes of examples that are looked at, decoded."""

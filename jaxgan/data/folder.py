@@ -10,8 +10,7 @@ import numpy as np
 
 from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.dataset import Dataset, Examples
-from jaxgan.data.listing import Walk, find_root, log_left_out
-from jaxgan.data.pictures import (
+from jaxgan.data.decode import (
     SUFFIXES,
     Header,
     common_mode,
@@ -24,6 +23,7 @@ from jaxgan.data.pictures import (
     is_opaque,
     open_picture,
 )
+from jaxgan.data.listing import Walk, find_root, log_left_out
 from jaxgan.data.resize import Frame, Size, framed_size
 from jaxgan.errors import UsageError, first_line, printable
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from jaxgan.data.pictures import suffixes
+from jaxgan.data.decode import suffixes
 from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.order import evenly
+from jaxgan.data.shuffle import evenly
 
 BUDGET = 2**26
 """Bytes of examples that are looked at."""
@@ -37,7 +37,7 @@ def measure_values(dataset: Dataset) -> Values:
 def describe_values(dataset: Dataset, values: Values) -> str:
     """One line: how many examples of which form, and the range of their values.
 
-    >>> from jaxgan.data.arrays import from_arrays
+    >>> from jaxgan.data.npz import from_arrays
     >>> dark = from_arrays(np.eye(8, dtype=np.uint8)[None].repeat(3, 0))
     >>> describe_values(dark, measure_values(dark))
     '3 examples of 8x8x1 uint8, values from 0 to 1, mean 0.125'

@@ -8,10 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Critique, Players, UsageError
-from jaxgan.networks.convolutions import Conv, ConvTranspose
-from jaxgan.networks.layers import BatchNorm, Dense, Dropout
+from jaxgan.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from jaxgan.ranges import Fraction, Width
+from jaxgan.types import Critique, Players, UsageError
 
 GLOROT = nn.initializers.glorot_uniform()
 

@@ -7,7 +7,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.networks.bits import chances
+from jaxgan.networks.ops.arrays import plus, wide
+from jaxgan.networks.ops.convolutions import (
+    grouped,
+    merged,
+    plain_grouped,
+    plain_transposed,
+    reduced,
+    same,
+    transposed,
+)
+from jaxgan.networks.ops.platform import form
+from jaxgan.networks.ops.threefry import chances
 
 Initializer = nn.initializers.Initializer
 
@@ -45,20 +56,6 @@ INITS = {
     ),
 }
 """The defaults of Flax, of Keras and TensorFlow, and of PyTorch."""
-
-
-def wide(x: jax.Array) -> jax.Array:
-    """x in float32 at least, where it or its gradient is summed over many entries.
-
-    XLA for CPU adds bfloat16 as such, where a sum of ones stays at 256. The gradient of
-    what is broadcast over batch and pixels, such as a bias, is such a sum.
-    """
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
-
-
-def plus(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x `[..., C]` + bias `[C]` in the type of x, whose gradients have all digits."""
-    return (wide(x) + wide(bias)).astype(x.dtype)
 
 
 class Dense(nn.Module):
@@ -137,19 +134,50 @@ class BatchNorm(nn.Module):
         return ((wide(x) - mean) * factor + wide(bias)).astype(x.dtype)
 
 
-def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
-    """Rearranges `[B, H, W, f * f * C]` to `[B, f * H, f * W, C]`.
+class Conv(nn.Module):
+    """`nn.Conv` of a square kernel with SAME padding."""
 
-    >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 1, 4))[0, :, :, 0].tolist()
-    [[0.0, 1.0], [2.0, 3.0]]
+    features: int
+    size: int
+    stride: int = 1
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        y = form(same, cpu=reduced)(x, kernel, self.stride)
+        return plus(y, bias)
+
+
+class ConvTranspose(nn.Module):
+    """`nn.ConvTranspose` of a square kernel with SAME padding, without bias."""
+
+    features: int
+    size: int
+    stride: int = 1
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, x.shape[-1], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return form(plain_transposed, cpu=transposed)(x, kernel, self.stride)
+
+
+class GroupedConv(nn.Module):
+    """`nn.Conv` of a square kernel, each group of channels by itself, without bias.
+
+    As many channels come out as go in, with SAME padding.
     """
-    b, h, w, c = x.shape
-    x = x.reshape(b, h, w, factor, factor, c // factor**2)
-    return x.swapaxes(2, 3).reshape(b, h * factor, w * factor, c // factor**2)
 
+    group: int
+    size: int = 3
+    kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 
-def space_to_depth(x: jax.Array, factor: int = 2) -> jax.Array:
-    """The inverse of `depth_to_space`; H and W are divisible by `factor`."""
-    b, h, w, c = x.shape
-    x = x.reshape(b, h // factor, factor, w // factor, factor, c)
-    return x.swapaxes(2, 3).reshape(b, h // factor, w // factor, c * factor**2)
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (self.size, self.size, self.group, x.shape[-1])
+        kernel = self.param("kernel", self.kernel_init, shape)
+        return form(plain_grouped, cpu=grouped, tpu=merged)(x, kernel)

@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Critique, Players
 from jaxgan.networks.layers import INITS, Dense, Dropout
 from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
+from jaxgan.types import Critique, Players
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,

@@ -13,10 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Critique, Players, UsageError
-from jaxgan.networks.convolutions import Conv
-from jaxgan.networks.layers import Dense, depth_to_space, space_to_depth, wide
+from jaxgan.networks.layers import Conv, Dense
+from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth, wide
 from jaxgan.ranges import Width
+from jaxgan.types import Critique, Players, UsageError
 
 LEAK = 0.02
 """Slope of the generator's output where its tanh is flat."""

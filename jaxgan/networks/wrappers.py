@@ -10,9 +10,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.core import Critique, Tree, UsageError
-from jaxgan.networks.spectral import SpectralNorm
+from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width
+from jaxgan.types import Critique, Tree, UsageError
 
 Wrap = Callable[[nn.Module], nn.Module]
 

@@ -6,8 +6,8 @@ import os
 
 import jax
 
-from jaxgan.core import Device, UsageError
-from jaxgan.maintenance import chips
+from jaxgan.environment import chips
+from jaxgan.types import Device, UsageError
 
 log = logging.getLogger("jaxgan")
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.core import Batch, Tree
 from jaxgan.parallel.layout import Layout
-from jaxgan.parallel.placing import from_processes, put
+from jaxgan.parallel.placement import from_processes, put
+from jaxgan.types import Batch, Tree
 
 
 class Feed(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan.core import Device, UsageError
+from jaxgan.types import Device, UsageError
 
 AXIS = "devices"
 

@@ -1,0 +1,260 @@
+"""Data sets by name: the one place that knows all kinds of them."""
+
+import difflib
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.folder import folder
+from jaxgan.data.npz import npz, of_mapping
+from jaxgan.data.resize import Frame, parse_frame
+from jaxgan.data.roles import Choice
+from jaxgan.data.stacked_mnist import stacked_mnist
+from jaxgan.data.tfds.reader import tfds_set
+from jaxgan.data.toy import grid25, ring8
+from jaxgan.errors import UsageError, printable
+from jaxgan.files import local_path
+
+LOG = logging.getLogger("jaxgan")
+
+
+class Request(NamedTuple):
+    """A data set as the user names it."""
+
+    name: str
+    split: str
+    data_dir: str | None
+    frame: Frame
+    image_field: str = ""
+    label_field: str = ""
+    alpha: str = "auto"
+    skip_bad: bool = False
+
+    @property
+    def choice(self) -> Choice:
+        """The arrays or features that are asked for."""
+        return Choice(self.split, self.image_field, self.label_field)
+
+    @property
+    def path(self) -> Path:
+        """The path behind the prefix, with `~` expanded.
+
+        Raises UsageError for URLs, and for paths that no file can have.
+        """
+        kind, _, text = self.name.partition(":")
+        return local_path("--dataset", text, prefix=f"{kind}:")
+
+
+def load(
+    name: str | Path | Mapping[str, Any] | Any,
+    *,
+    split: str = "train",
+    data_dir: str | None = None,
+    image_size: str | None = None,
+    crop: str = "center",
+    image_field: str | None = None,
+    label_field: str | None = None,
+    alpha: str = "auto",
+    on_bad_example: str = "stop",
+) -> Dataset:
+    """The data set of that name, ready to be read.
+
+    Args:
+      name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set of
+        TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file; or
+        an array of images; or several arrays by name, as in an `.npz` file.
+      split: such as `test` or `train[:50%]`, where there are splits.
+      data_dir: where MNIST and the sets of TFDS are prepared the first time; TFDS's
+        default if None.
+      image_size: `64` or `48x64`, to fit pictures to.
+      crop: `center`, `none` or `108`, what is cut out before.
+      image_field: the feature or array that holds the images, where it is not clear.
+      label_field: that of the labels; `none` leaves labels out.
+      alpha: `auto`, `keep`, `white` or `black`: transparent pixels of `folder:PATH`.
+      on_bad_example: `stop`, or `skip` to open sets with pictures whose headers are
+        damaged too; reading these raises `BadExample`, unless they are replaced by
+        `skip_bad_examples`.
+
+    Empty texts count as None. Logs where the data came from.
+
+    Raises:
+      UsageError: if the data cannot be had.
+    """
+    frame = parse_frame(image_size or None, crop)
+    fields = (image_field or "", label_field or "")
+    if isinstance(name, str | Path):
+        text = _of_path(name) if isinstance(name, Path) else name
+        skip_bad = on_bad_example == "skip"
+        place = str(local_path("--data_dir", data_dir)) if data_dir else None
+        request = Request(text, split, place, frame, *fields, alpha, skip_bad)
+        kind = text.partition(":")[0]
+        if alpha in ("white", "black") and kind != "folder":
+            raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
+        dataset = SOURCES.get(kind, _tfds)(request)
+    else:
+        arrays = name if isinstance(name, Mapping) else {"images": name}
+        dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
+    LOG.info("data: %s", printable(dataset.origin))
+    return dataset
+
+
+def same_place(one: str, other: str) -> bool:
+    """True if two names are of one folder or file: `folder:pics` and `folder:./pics/`.
+
+    >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
+    (True, False)
+    """
+    (kind, _, path), (other_kind, _, other_path) = (
+        name.partition(":") for name in (one, other)
+    )
+    if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
+        return one == other
+    try:
+        here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
+        return here == there
+    except (OSError, RuntimeError, ValueError):  # no path at all
+        return False
+
+
+def _of_path(path: Path) -> str:
+    """The name of the data set at a path."""
+    if not path.is_dir() and path.suffix not in (".npz", ".npy"):
+        raise UsageError(f"{path} is neither a folder nor an .npz or .npy file")
+    return f"{'folder' if path.is_dir() else 'npz'}:{path}"
+
+
+def _npz(request: Request) -> Dataset:
+    return npz(request.name, _named_path(request), request.frame, request.choice)
+
+
+def _folder(request: Request) -> Dataset:
+    _no_fields(request)
+    return folder(
+        request.name,
+        _named_path(request),
+        request.frame,
+        split=request.split,
+        alpha=request.alpha,
+        skip_bad=request.skip_bad,
+    )
+
+
+def _named_path(request: Request) -> Path:
+    if not request.name.partition(":")[2]:
+        raise UsageError(
+            f"--dataset={request.name} names no path; write it like "
+            f"{request.name.rstrip(':')}:some/path"
+        )
+    return request.path
+
+
+def _no_path(request: Request) -> None:
+    """Refuses text after the name of a set that is not in files."""
+    name, colon, _ = request.name.partition(":")
+    if colon:
+        raise UsageError(f"--dataset={request.name}: write --dataset={name}")
+
+
+def _no_fields(request: Request) -> None:
+    for flag in ("image_field", "label_field"):
+        if said := getattr(request, flag):
+            raise UsageError(
+                f"--{flag}={said}: {request.name} has no named fields, only .npz files "
+                f"and TFDS's sets have; leave out --{flag}"
+            )
+
+
+def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
+    def source(request: Request) -> Dataset:
+        _no_path(request)
+        _no_fields(request)
+        if request.split not in ("train", "test"):
+            raise UsageError(
+                f"--split={request.split}: {request.name} has the splits train, test"
+            )
+        if request.frame != Frame():
+            raise UsageError(
+                f"{request.name} holds points, not pictures; "
+                "leave out --image_size and --crop"
+            )
+        return make(request.split)
+
+    return source
+
+
+def _stacked(request: Request) -> Dataset:
+    _no_fields(request)
+    _no_path(request)
+    request = _placed(request)
+    return stacked_mnist(request.split, request.data_dir, request.frame)
+
+
+def _tfds(request: Request) -> Dataset:
+    _check_name(request.name)
+    request = _placed(request)
+    return tfds_set(
+        request.name,
+        request.choice,
+        request.data_dir,
+        request.frame,
+        skip_bad=request.skip_bad,
+    )
+
+
+def _check_name(name: str) -> None:
+    """Refuses paths without a prefix; TFDS is not asked for them.
+
+    >>> _check_name("./pics")
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --dataset=./pics is a path: did you mean folder:./pics?
+    """
+    prefix, colon, path = name.partition(":")
+    if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
+        local_path("--dataset", name)  # raises
+    near = difflib.get_close_matches(prefix.lower(), ("folder", "npz"), 1, 0.7)
+    if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
+        near = ["folder"]
+    if colon and near:
+        raise UsageError(f"--dataset={name}: did you mean {near[0]}:{path}?")
+    suffix = Path(name).suffix.lower()
+    if _looks_like_a_path(name):
+        kind = "npz" if suffix in (".npz", ".npy") else "folder"
+        raise UsageError(f"--dataset={name} is a path: did you mean {kind}:{name}?")
+
+
+def _looks_like_a_path(name: str) -> bool:
+    if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
+        return True
+    files = (".npz", ".npy", ".zip", ".tar", ".gz", ".png", ".jpg", ".h5", ".mat")
+    return name.endswith("/") or name.lower().endswith(files)
+
+
+def _placed(request: Request) -> Request:
+    """The request with the folder in which TFDS keeps sets, None for TFDS's own.
+
+    Raises UsageError where there is no home, as TFDS's own would be `./~`.
+    """
+    named = os.environ.get("TFDS_DATA_DIR")  # which TFDS does not expand
+    if named and not request.data_dir:
+        return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
+    if not request.data_dir and os.path.expanduser("~") == "~":
+        raise UsageError(
+            f"--dataset={request.name}: there is no home folder to keep it in; name "
+            "one, such as --data_dir=/tmp/tensorflow_datasets"
+        )
+    return request
+
+
+SOURCES: dict[str, Callable[[Request], Dataset]] = {
+    "ring8": _toy(ring8),
+    "grid25": _toy(grid25),
+    "stacked_mnist": _stacked,
+    "npz": _npz,
+    "folder": _folder,
+}
+"""What stands before the first colon of a name; all else is asked of TFDS."""

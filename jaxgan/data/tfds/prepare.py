@@ -1,0 +1,111 @@
+"""Puts data sets of TFDS on disk, once, in TFDS's own layout."""
+
+import logging
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jaxgan.data.tfds import mnist
+from jaxgan.data.tfds.download import unreachable
+from jaxgan.data.tfds.messages import missing_module, needs_module, quietly
+from jaxgan.errors import UsageError, first_line
+from jaxgan.files import locked
+
+LOG = logging.getLogger("jaxgan")
+
+
+def prepare(builder: Any) -> None:
+    """Prepares the set that a TFDS builder stands for, unless it is prepared.
+
+    Processes that ask for the same set at once wait for the first. TFDS writes to
+    another folder and renames it at the end, so what is interrupted counts for nothing.
+    Raises UsageError if the set cannot be had, saying what would help.
+    """
+    root = str(builder.data_dir_root)
+    if "://" in root:
+        raise UsageError(
+            f"--dataset={builder.name} is not prepared in {root}; prepare it in a "
+            "local --data_dir, then copy it"
+        )
+    LOG.info("preparing %s in %s ...", builder.info.full_name, root)
+    try:
+        downloads = Path(root) / "downloads"
+        downloads.mkdir(parents=True, exist_ok=True)
+        with locked(downloads / f"{builder.name}.lock", wait=True):
+            if not is_prepared(builder):
+                _write_note(builder, _prepare(builder))
+    except OSError as error:
+        raise UsageError(
+            f"--dataset={builder.name} cannot be prepared in {root} "
+            f"({first_line(error)}); give another --data_dir"
+        ) from error
+
+
+def is_prepared(builder: Any) -> bool:
+    """Whether the set is on disk and whole."""
+    return (builder.data_path / "dataset_info.json").exists()
+
+
+def origin_note(builder: Any) -> str:
+    """What `prepare` found out about where the files came from, `""` if nothing."""
+    try:
+        return ", " + _note(builder).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _note(builder: Any) -> Path:
+    return Path(builder.data_path) / "jaxgan" / "origin.txt"
+
+
+def _write_note(builder: Any, note: str) -> None:
+    _note(builder).parent.mkdir(exist_ok=True)
+    _note(builder).write_text(note + "\n")
+
+
+def _prepare(builder: Any) -> str:
+    if builder.name in mnist.NAMES:
+        return mnist.prepare(builder)
+    _check_online(builder)
+    return _prepare_by_tfds(builder)
+
+
+def _prepare_by_tfds(builder: Any) -> str:
+    import tensorflow_datasets as tfds
+
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
+    try:
+        with quietly():
+            builder.download_and_prepare(
+                file_format="array_record", download_config=config
+            )
+    except Exception as error:  # builders raise whatever their libraries raise
+        module = missing_module(error)
+        if module is not None:
+            raise needs_module(builder.name, module) from error
+        raise UsageError(
+            f"--dataset={builder.name} cannot be prepared ({first_line(error)}); "
+            "give a --data_dir where it is prepared already"
+        ) from error
+    return "prepared by TFDS"
+
+
+def _check_online(builder: Any) -> None:
+    """Raises UsageError if no server answers: TFDS itself would try for minutes."""
+    downloads = Path(builder.data_dir_root) / "downloads"
+    here = downloads / builder.name
+    if here.is_dir() or (downloads / "manual").is_dir():
+        return  # the files may be there
+    hosts = {urlsplit(url).netloc: url for url in builder.url_infos or {}}
+    reasons = []
+    for url in list(hosts.values())[:3]:
+        reason = unreachable(url)
+        if reason is None:
+            return
+        reasons.append(reason)
+    if reasons:
+        raise UsageError(
+            f"--dataset={builder.name} is not prepared in {builder.data_dir_root} and "
+            f"its server does not answer ({reasons[0]}); give a --data_dir where it "
+            "is, or use folder:PATH, npz:PATH, ring8 or grid25"
+        )

@@ -1,0 +1,237 @@
+"""Data sets of TensorFlow Datasets by name, read without TensorFlow."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.data import cache
+from jaxgan.data.bad_examples import BadExample
+from jaxgan.data.dataset import Dataset, Examples, Range
+from jaxgan.data.decode import decode, dtype_of, example_shape, open_picture
+from jaxgan.data.resize import Frame, Size
+from jaxgan.data.roles import Choice
+from jaxgan.data.tfds import prepare
+from jaxgan.data.tfds.builders import open_builder
+from jaxgan.data.tfds.fields import (
+    Encoded,
+    Fields,
+    check_labels,
+    find_fields,
+    without_absent_labels,
+)
+from jaxgan.data.tfds.tfrecord import TFRecords
+from jaxgan.errors import UsageError, first_line, printable
+
+
+def tfds_set(
+    name: str,
+    choice: Choice,
+    data_dir: str | None,
+    frame: Frame,
+    *,
+    skip_bad: bool = False,
+) -> Dataset:
+    """A data set of TFDS, such as `mnist` or `emnist/balanced`; prepared if need be.
+
+    With `skip_bad`, images whose headers are damaged raise `BadExample` when they are
+    read, and not now.
+
+    Raises UsageError for names, configs, versions and splits that there are not, for
+    sets without images or with several, of which none is chosen, and where the set can
+    be neither found nor prepared.
+    """
+    split, builder = choice.split, open_builder(name, data_dir)
+    fields = find_fields(name, builder, choice)
+    if not prepare.is_prepared(builder):
+        prepare.prepare(builder)
+        builder = open_builder(name, data_dir)
+    instructions = _instructions(name, builder, split)
+    records = _records(builder, instructions)
+    encoded = _encoded_reader(name, builder, records, fields)
+    fields = without_absent_labels(name, split, fields, encoded, len(records))
+    size = fields.size or _common_size(
+        name, encoded, len(records), fields, frame, skip_bad
+    )
+    shape = example_shape(frame, size, fields.mode)
+    dtype = dtype_of(fields.mode)
+    return Dataset(
+        name=name,
+        size=len(records),
+        shape=shape,
+        dtype=dtype,
+        classes=fields.classes,
+        read=_reader(name, encoded, fields, frame, shape),
+        origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
+        cache=cache.place(
+            Path(builder.data_path), split, frame, (fields.image, fields.label)
+        ),
+        ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
+        encoded=lambda numbers: records.__getitems__(np.asarray(numbers).tolist()),
+    )
+
+
+def _instructions(name: str, builder: Any, split: str) -> list[Any]:
+    """Which examples of which files are in a split, as TFDS's FileInstructions."""
+    from etils import epath
+    from tensorflow_datasets.core.data_sources import base
+
+    splits = list(builder.info.splits)
+    said = f"--split={printable(split)}"
+    try:
+        instructions = base.file_instructions(builder.info, split)  # type: ignore[arg-type]
+    except Exception as error:
+        raise UsageError(
+            f"{said}: {name} has the splits {', '.join(splits)}; "
+            f"use one of them, or a slice such as {splits[0]}[:10%]"
+        ) from error
+    instructions = [i for i in instructions if i.take > 0]
+    if not instructions:
+        raise UsageError(f"{said}: holds no examples; use {splits[0]}")
+    for shard in instructions:
+        if not epath.Path(shard.filename).exists():
+            raise UsageError(
+                f"--dataset={name}: {shard.filename} is missing; "
+                "remove its folder, and the set is prepared anew"
+            )
+    return instructions
+
+
+def _records(builder: Any, instructions: list[Any]) -> Any:
+    """The serialized examples of a split: has a length and `__getitems__`."""
+    from tensorflow_datasets.core.utils.lazy_imports_utils import (
+        array_record_data_source,
+    )
+
+    if builder.info.file_format.value == "tfrecord":
+        return TFRecords(instructions)
+    return array_record_data_source.ArrayRecordDataSource(instructions)
+
+
+def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> Encoded:
+    """Example numbers to examples whose images are still encoded."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    pictures = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+    wanted = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
+
+    def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
+        try:
+            serialized = records.__getitems__(list(numbers))
+            return [
+                features.deserialize_example_np(s, decoders=wanted) for s in serialized
+            ]
+        except Exception as error:  # damaged records raise nearly anything
+            if len(numbers) > 1:  # to name the one
+                return [read([number])[0] for number in numbers]
+            raise _broken(name, f"example {numbers[0]} cannot be read", error) from None
+
+    return read
+
+
+def _broken(name: str, what: str, error: Exception) -> BadExample:
+    return BadExample(
+        f"--dataset={name}: {what} ({printable(first_line(error))})",
+        "remove the set's folder to prepare it anew",
+    )
+
+
+def _reader(
+    name: str,
+    encoded: Encoded,
+    fields: Fields,
+    frame: Frame,
+    shape: tuple[int, int, int],
+) -> Callable[[np.ndarray], Examples]:
+    def read(numbers: np.ndarray) -> Examples:
+        examples = encoded(np.asarray(numbers).tolist())
+        images = np.empty((len(examples), *shape), dtype_of(fields.mode))
+        for i, example in enumerate(examples):
+            where, data = (name, int(numbers[i])), example[fields.image]
+            images[i] = _decode(where, data, fields.mode, frame, shape)
+        if fields.label is None:
+            return {"image": images}
+        labels = np.array([e[fields.label] for e in examples], np.int32)
+        check_labels(name, fields.label, labels)
+        return {"image": images, "label": labels}
+
+    return read
+
+
+def _decode(
+    where: tuple[str, int],
+    data: bytes,
+    mode: str,
+    frame: Frame,
+    shape: tuple[int, int, int],
+) -> np.ndarray:
+    """The pixels of an encoded image; `where` is the name of the set, the number."""
+    try:
+        with open_picture(data) as picture:
+            size = picture.height, picture.width
+            if example_shape(frame, size, mode) == shape:
+                # As stored: TFDS does not turn pictures upright.
+                return decode(picture, mode, frame, upright=False)
+    except UsageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything
+        raise _undecodable(*where, error) from error
+    raise _differ(*where, size, shape)
+
+
+def _common_size(
+    name: str,
+    encoded: Encoded,
+    count: int,
+    fields: Fields,
+    frame: Frame,
+    skip_bad: bool,
+) -> Size:
+    """The size of all images, from their headers, where the set does not state one."""
+
+    def sizes(numbers: Sequence[int]) -> list[Size | None]:
+        """Of each image, None for a bad one if those are skipped."""
+        try:
+            examples = zip(numbers, encoded(numbers), strict=True)
+            return [_stored_size(name, n, e[fields.image]) for n, e in examples]
+        except BadExample:
+            if not skip_bad:
+                raise
+            if len(numbers) == 1:
+                return [None]
+            return [size for number in numbers for size in sizes([number])]
+
+    first, at_once = None, 1 if frame.size else 1024
+    for start in range(0, count, at_once):
+        for size in filter(None, sizes(range(start, min(start + at_once, count)))):
+            first = first or size
+            if size != first:
+                raise _differ(name, start, size, first)
+        if first and frame.size:  # what differs is then made equal
+            break
+    if first is None:
+        raise UsageError(f"--dataset={name}: none of {count:,} images can be read")
+    return first
+
+
+def _stored_size(name: str, number: int, data: bytes) -> Size:
+    try:
+        with open_picture(data) as picture:
+            return picture.height, picture.width
+    except Exception as error:
+        raise _undecodable(name, number, error) from error
+
+
+def _undecodable(name: str, number: int, error: Exception) -> BadExample:
+    return _broken(name, f"the image of example {number} cannot be decoded", error)
+
+
+def _differ(
+    name: str, number: int, size: tuple[int, ...], other: tuple[int, ...]
+) -> UsageError:
+    return UsageError(
+        f"--dataset={name}: images differ in size ({other[0]}x{other[1]}, and "
+        f"{size[0]}x{size[1]} near example {number}); add --image_size=64x64"
+    )

@@ -1,0 +1,62 @@
+"""What is added to an adversarial loss, on either side."""
+
+from collections.abc import Callable
+
+from jaxgan.losses.features import (
+    auxiliary_classifier,
+    feature_matching,
+    mutual_information,
+)
+from jaxgan.losses.gradient_penalties import (
+    approximate_r1,
+    approximate_r2,
+    dragan,
+    gradient_penalty,
+    path_length,
+    r1,
+    r2,
+    slope,
+)
+from jaxgan.losses.logits import consistency, lecam
+from jaxgan.losses.weights import orthogonal
+from jaxgan.terms import every
+from jaxgan.types import Term
+
+REGULARIZERS: dict[str, Callable[..., Term]] = {
+    f.__name__: f
+    for f in (
+        r1,
+        r2,
+        approximate_r1,
+        approximate_r2,
+        gradient_penalty,
+        dragan,
+        lecam,
+        consistency,
+        feature_matching,
+        path_length,
+        orthogonal,
+        auxiliary_classifier,
+        mutual_information,
+        every,
+    )
+}
+
+__all__ = [
+    "REGULARIZERS",
+    "approximate_r1",
+    "approximate_r2",
+    "auxiliary_classifier",
+    "consistency",
+    "dragan",
+    "every",
+    "feature_matching",
+    "gradient_penalty",
+    "lecam",
+    "mutual_information",
+    "orthogonal",
+    "path_length",
+    "r1",
+    "r2",
+    "slope",
+]

@@ -1,0 +1,239 @@
+"""Wide residual networks without normalisation, after https://arxiv.org/abs/2501.05441.
+
+The architecture of R3GAN as its paper tells it: inverted bottlenecks with grouped
+convolutions, an identity beside each, and bilinear resampling between resolutions.
+Written from the paper; weights and sizes are not those of its code.
+"""
+
+from typing import Annotated
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxgan.networks.layers import Dense, GroupedConv
+from jaxgan.networks.ops.arrays import plus, wide
+from jaxgan.networks.small import levels_of
+from jaxgan.ranges import Range, Width
+from jaxgan.types import Critique, Players, UsageError
+
+GROUP = 16
+"""Channels that a 3x3 convolution sees together."""
+
+HALF = GROUP // 2
+"""What channels are a multiple of: a block has twice as many inside."""
+
+PLAIN = nn.initializers.lecun_normal()
+
+GAIN = 2 / (1 + 0.2**2)
+"""Keeps the variance through a leaky ReLU of slope 0.2, arXiv 1502.01852."""
+
+
+def stages(width: int, levels: int) -> list[int]:
+    """Channels at each resolution, from the lowest: `width`, halved above the fifth.
+
+    So up to 64 pixels all are equal; above, memory would grow fourfold every time.
+
+    >>> stages(768, 3), stages(768, 6)
+    ([768, 768, 768, 768], [768, 768, 768, 768, 768, 384, 192])
+    """
+    halved = [width // 2 ** max(level - 4, 0) for level in range(levels + 1)]
+    return [max(channels // HALF, 1) * HALF for channels in halved]
+
+
+def lowest(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Height and width where the generator starts.
+
+    >>> lowest((32, 32, 3)), lowest((28, 28, 1)), lowest((17, 30, 3))
+    ((4, 4), (7, 7), (5, 8))
+    """
+    scale = 2 ** levels_of(shape)
+    return -(-shape[0] // scale), -(-shape[1] // scale)
+
+
+def upsample(x: jax.Array) -> jax.Array:
+    """`[B, H, W, C]` to `[B, 2H, 2W, C]`: neighbours with their mean between them.
+
+    >>> upsample(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1))[0, :, :, 0].tolist()
+    [[1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 3.0, 3.0]]
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        last = jax.lax.slice_in_dim(x, size - 1, size, axis=axis)
+        rest = jax.lax.slice_in_dim(x, 1, size, axis=axis)
+        after = jnp.concatenate([rest, last], axis)
+        shape = [*x.shape[:axis], 2 * size, *x.shape[axis + 1 :]]
+        x = jnp.stack([x, (x + after) / 2], axis + 1).reshape(shape)
+    return x
+
+
+def downsample(x: jax.Array) -> jax.Array:
+    """`[B, 2H, 2W, C]` to `[B, H, W, C]`: every second of the means by [1, 2, 1] / 4.
+
+    >>> downsample(jnp.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0].tolist()
+    [[1.25, 3.0]]
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+        x = jnp.concatenate([first, x], axis)
+        before, here, after = (
+            jax.lax.slice_in_dim(x, i, i + size - 1, 2, axis) for i in range(3)
+        )
+        x = (before + 2 * here + after) / 4
+    return x
+
+
+class Activate(nn.Module):
+    """Leaky ReLU of slope 0.2 after a bias."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        return nn.leaky_relu(plus(x, bias), 0.2)
+
+
+class Block(nn.Module):
+    """x + f(x), where f goes through twice the channels and is 0 at first.
+
+    With `total` blocks, the other kernels begin total^(-1/4) times smaller than He's:
+    Fixup's rule for three convolutions, https://arxiv.org/abs/1901.09321.
+    """
+
+    total: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        width = x.shape[-1]
+        scale = GAIN * self.total**-0.5
+        init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+        y = _mix(2 * width, "expand", init)(x)
+        y = Activate(name="first")(y)
+        y = GroupedConv(GROUP, kernel_init=init, name="grouped")(y)
+        y = Activate(name="second")(y)
+        return x + _mix(width, "project", nn.initializers.zeros)(y)
+
+
+def _mix(
+    features: int, name: str, init: nn.initializers.Initializer = PLAIN
+) -> nn.Module:
+    """A 1x1 convolution without bias, as the product of matrices that it is."""
+    return Dense(features, use_bias=False, kernel_init=init, name=name)
+
+
+def _stage(x: jax.Array, level: int, blocks: int, total: int, remat: bool) -> jax.Array:
+    """The blocks of one resolution, inside a compact module."""
+    block = nn.remat(Block) if remat else Block
+    for i in range(blocks):
+        x = block(total, name=f"block_{level}_{i}")(x)
+    return x
+
+
+class Generator(nn.Module):
+    """`[B, d]` latents to `[B, H, W, C]` images, cut to [-1, 1] when sampling."""
+
+    shape: tuple[int, ...]
+    width: int
+    blocks: int
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+        height, width, channels = self.shape
+        features = stages(self.width, levels_of(self.shape))
+        x = Basis(lowest(self.shape), features[0], name="start")(z)
+        for level, here in enumerate(features):
+            if here != x.shape[-1]:
+                x = _mix(here, f"change_{level}")(x)
+            x = upsample(x) if level else x
+            x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
+        x = Dense(channels, name="colours")(x)[:, :height, :width]
+        return x if train else jnp.clip(x, -1, 1)
+
+
+class Discriminator(nn.Module):
+    """`[B, H, W, C]` images to logits `[B]`; the features are the last hidden layer."""
+
+    width: int
+    blocks: int
+    remat: bool = False
+
+    @nn.compact
+    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+        shape = x.shape[1:]
+        features = stages(self.width, levels_of(shape))
+        scale = 2 ** levels_of(shape)
+        more = [(0, scale * n - s) for n, s in zip(lowest(shape), shape, strict=False)]
+        x = jnp.pad(x, [(0, 0), *more, (0, 0)])
+        x = Dense(features[-1], name="colours")(x)
+        for level, here in reversed(list(enumerate(features))):
+            if here != x.shape[-1]:
+                x = _mix(here, f"change_{level}")(x)
+            x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
+            x = downsample(x) if level else x
+        x = Everywhere(name="everywhere")(x)
+        return Critique(Dense(1, name="logit")(x)[:, 0], features=x)
+
+
+class Basis(nn.Module):
+    """Learned patterns, as strong as latents say: `[B, d]` to `[B, *size, width]`."""
+
+    size: tuple[int, int]
+    width: int
+
+    @nn.compact
+    def __call__(self, z: jax.Array) -> jax.Array:
+        init = nn.initializers.normal(1.0)
+        basis = self.param("basis", init, (*self.size, self.width))
+        strength = Dense(self.width, name="strength")(z)[:, None, None]
+        return (wide(basis) * wide(strength)).astype(z.dtype)
+
+
+class Everywhere(nn.Module):
+    """A depth-wise convolution as large as the image: `[B, H, W, C]` to `[B, C]`."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        area = x.shape[1] * x.shape[2]
+        init = nn.initializers.truncated_normal(area**-0.5)
+        kernel = self.param("kernel", init, x.shape[1:])
+        return jnp.sum(wide(x) * wide(kernel), axis=(1, 2)).astype(x.dtype)
+
+
+def pair(
+    width: Width = 768,
+    blocks: Annotated[int, Range(1, 100)] = 2,
+    *,
+    shape: tuple[int, ...],
+    axis_name: str | None = None,
+    remat: bool = False,
+) -> Players[nn.Module]:
+    """R3GAN's pair; 20,732,931 and 20,684,545 parameters for 64 latents and 32x32x3.
+
+    Args:
+      width: channels, the same at all resolutions up to 64 pixels; a multiple of 8.
+      blocks: at each resolution, in each player.
+      shape: of one image, `(H, W, C)`; halved at least once, until its shorter side has
+        7 pixels or fewer; other sizes are cut out of the next larger one that fits.
+      axis_name: unused, nothing here depends on the batch.
+      remat: compute each block again for gradients instead of keeping what is in it.
+
+    Raises:
+      UsageError: if samples are not images, or for a width without whole groups.
+    """
+    del axis_name
+    if len(shape) != 3:
+        raise UsageError(
+            f"residual wants images, not vectors of shape {shape}: use mlp"
+        )
+    if width < HALF or width % HALF:
+        near = max(round(width / HALF), 1) * HALF
+        raise UsageError(
+            f"residual: width={width} does not make groups of {GROUP} when doubled: "
+            f"choose a multiple of {HALF}, such as {near}"
+        )
+    if blocks < 1:
+        raise UsageError(f"residual: blocks={blocks}: choose 1 or more, such as 2")
+    return Players(
+        Generator(shape, width, blocks, remat), Discriminator(width, blocks, remat)
+    )

@@ -1,0 +1,62 @@
+"""The curves of a sweep."""
+
+import os
+from typing import IO, Any
+
+import numpy as np
+
+from jaxgan import reporting
+
+
+def draw(
+    series: dict[str, list[dict[str, Any]]],
+    path: str | os.PathLike[str] | IO[bytes],
+) -> None:
+    """Weak scaling and its parts: images/s, and what a step is made of, over chips.
+
+    Args:
+      series: rows of a sweep, by name.
+      path: a .png, or a file to write one into.
+    """
+    figure = reporting.new_figure(figsize=(9, 3.6), dpi=80)
+    left, right = figure.subplots(1, 2)
+    for i, (name, rows) in enumerate(series.items()):
+        for size, own in by_size(rows).items():
+            chips = np.array([row["chips"] for row in own])
+            images = np.array([row["images_per_second"] for row in own])
+            label = f"{name}, {size} a chip"
+            left.loglog(
+                chips, images, "o-", color=f"C{i}", alpha=_fade(size), label=label
+            )
+            left.loglog(chips, images[0] * chips / chips[0], ":", color="0.7", lw=0.8)
+            share = [
+                row["seconds"]["communication"] / row["seconds"]["serial"]
+                for row in own
+            ]
+            right.semilogx(
+                chips, 100 * np.array(share), "o-", color=f"C{i}", alpha=_fade(size)
+            )
+    for axes in (left, right):
+        ticks = sorted({row["chips"] for rows in series.values() for row in rows})
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.minorticks_off()
+        axes.set_xlabel("chips")
+        axes.grid(alpha=0.3)
+    left.set_title("images/s at the peaks, no overlap", fontsize=10)
+    right.set_title("share of the step spent in messages, %", fontsize=10)
+    right.set_ylim(0, None)
+    left.legend(fontsize=7, loc="upper left")
+    figure.savefig(path)
+
+
+def by_size(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """The rows that have a time, by the batch on each chip, from few chips to many."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["chips"]):
+        if row.get("seconds"):
+            found.setdefault(row["batch_per_chip"], []).append(row)
+    return found
+
+
+def _fade(size: int) -> float:
+    return min(0.35 + 0.12 * np.log2(max(size, 1)), 1.0)

@@ -1,0 +1,104 @@
+"""What would make a step fit: tried, by compiling it."""
+
+import dataclasses
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from jaxgan.config.training import Config
+from jaxgan.performance.planning.checks import fits
+from jaxgan.performance.planning.chips import Slice
+from jaxgan.performance.planning.compiling import DoesNotFit, Step
+from jaxgan.types import UsageError
+
+log = logging.getLogger("jaxgan")
+
+
+class Remedy(NamedTuple):
+    """Flags that were tried."""
+
+    flags: str
+    needed: float
+    """Bytes on a device."""
+    step: Step | None
+    """The compiled step, if it fits."""
+
+
+def changes(config: Config) -> Iterator[dict[str, Any]]:
+    """What to try, in order: one change, then several; batches are made smaller last.
+
+    >>> [list(x) for x in itertools.islice(changes(Config()), 3)]
+    [['remat'], ['precision'], ['shard_state']]
+    """
+    first: list[dict[str, Any]] = [
+        {name: value}
+        for name, value in (
+            ("remat", True),
+            ("precision", "mixed"),
+            ("shard_state", True),
+        )
+        if getattr(config, name) != value
+    ]
+    parts: list[dict[str, Any]] = [
+        {"accumulate": config.accumulate * n} for n in (2, 4, 8)
+    ]
+    smaller: list[dict[str, Any]] = [
+        {"batch_size": config.batch_size // n, "batch_per_device": 0}
+        for n in (2, 4, 8)
+        if config.batch_size % n == 0
+    ]
+    yield from first
+    yield from parts
+    yield from smaller
+    sums = [dict(_joined(first[:n])) for n in range(2, len(first) + 1)]
+    yield from sums
+    most = sums[-1] if sums else dict(_joined(first))
+    if most:
+        yield from ({**most, **part} for part in parts)
+        yield from ({**most, **part} for part in smaller)
+    for part, less in itertools.product(parts[-1:], smaller):
+        yield {**most, **part, **less}
+
+
+def _joined(several: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
+    for one in several:
+        yield from one.items()
+
+
+def written(change: dict[str, Any]) -> str:
+    """A change as flags.
+
+    >>> written({"remat": True, "accumulate": 2})
+    '--remat --accumulate=2'
+    """
+    return " ".join(
+        f"--{name}" if value is True else f"--{name}={value}"
+        for name, value in change.items()
+        if not (name == "batch_per_device" and value == 0)
+    )
+
+
+def search(
+    config: Config, slice_: Slice, compile_: Callable[[Config], Step]
+) -> list[Remedy]:
+    """Tries changes until one fits; that is the last, if its `step` is not None.
+
+    Changes that the run cannot have (no such parts of a batch) are left out.
+    """
+    tried = []
+    for change in changes(config):
+        flags = written(change)
+        try:
+            step = compile_(dataclasses.replace(config, **change))
+        except UsageError:
+            continue
+        except DoesNotFit as error:
+            tried.append(Remedy(flags, error.needed, None))
+        else:
+            fit = fits(step, slice_)
+            tried.append(Remedy(flags, step.memory.total, step if fit else None))
+        log.info("  tried %s: %.2f GiB", flags, tried[-1].needed / 2**30)
+        if tried[-1].step:
+            break
+    return tried

@@ -1,7 +1,0 @@
-"""Several processes that train as one: how they meet, and end together.
-
-Nothing here imports jax before the flags are read; what the processes decide together
-is in `jaxgan.agreement`.
-"""
-
-from jaxgan.processes.start import together as together
