@@ -4,7 +4,7 @@ from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examp
 from jaxgan.data.cache import read_all
 from jaxgan.data.dataset import Dataset, Modes, normalise
 from jaxgan.data.fingerprint import fingerprint
-from jaxgan.data.load import load, same_place
+from jaxgan.data.sources import load, same_place
 from jaxgan.data.loader import stream
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
