@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import parallel, workdir
-from jaxgan.config.training import MAY_CHANGE, Config, make, saved
-from jaxgan.config.training import flags as asdict
-from jaxgan.evaluation.previews import draw_many
+from jaxgan.config.training import MAY_CHANGE, Config, config_from_json, make_config
+from jaxgan.config.training import to_dict as asdict
+from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder, objective
 from jaxgan.parallel import multi_seed
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
     folder: Path
     config: Config
-    game: builder.Game
+    game: builder.GAN
     shape: tuple[int, ...]
 
 
@@ -61,7 +61,7 @@ class Snapshot(NamedTuple):
 
 def machine() -> str:
     """What it ran on, in one line."""
-    devices = parallel.describe(parallel.pick(0))
+    devices = parallel.describe_devices(parallel.choose_devices(0))
     return (
         f"{devices}, {os.cpu_count()} cores, {platform.machine()}, "
         f"Python {platform.python_version()}"
@@ -134,7 +134,7 @@ def _run(folder: Path, flags: dict[str, Any], seconds: float | None) -> int:
 def _check_same(folder: Path, flags: dict[str, Any]) -> None:
     """A run that is there was made by these flags."""
     if (folder / "config.json").exists():
-        old, new = workdir.read_config(folder), asdict(make(**flags))
+        old, new = workdir.read_config(folder), asdict(make_config(**flags))
         changed = workdir.differences(old, new, MAY_CHANGE)
         if changed:
             raise SystemExit(f"{folder} is of other flags, {changed}: remove it")
@@ -153,7 +153,10 @@ def steps_of(folder: Path) -> list[int]:
 
 def open_run(folder: Path) -> Run:
     """The game of a folder, to be restored from its checkpoints."""
-    config, facts = saved(workdir.read_config(folder)), workdir.read_data(folder)
+    config, facts = (
+        config_from_json(workdir.read_config(folder)),
+        workdir.read_data(folder),
+    )
     shape = tuple(facts["shape"])
     game = builder.build(config, shape, classes=len(facts["classes"]))
     game = game._replace(draw=jax.jit(game.draw))
@@ -165,7 +168,7 @@ def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     state = jax.eval_shape(run.game.init, jax.random.key(0))
     count = run.config.runs
     if count > 1:
-        state = jax.eval_shape(multi_seed.stack, [state] * count)
+        state = jax.eval_shape(multi_seed.stack_runs, [state] * count)
     part = {name: getattr(state, name) for name in ("step", "params", "stats", "ema")}
     place = run.folder / "checkpoints"
     found, _ = checkpoint.restore(place, part, which=which, partial=True)
@@ -177,14 +180,14 @@ def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     )
     if count == 1:
         return [Snapshot(step, *each)]
-    return [Snapshot(step, *multi_seed.take(each, 0, i)) for i in range(count)]
+    return [Snapshot(step, *multi_seed.take_run(each, 0, i)) for i in range(count)]
 
 
 def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.ndarray:
     """Draws `[n, ...]` from a generator's variables, in its mode for sampling."""
     batch = {"image": jnp.zeros((at_once, *run.shape))}  # only its shape is read
     keys = objective.example_keys(jax.random.key(seed), n)
-    return draw_many(run.game.draw, variables, batch, keys, at_once)
+    return generate_in_batches(run.game.draw, variables, batch, keys, at_once)
 
 
 def spread(values: Iterable[float]) -> tuple[float, float]:

@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config.planning import parse
+from jaxgan.config.planning import parse_args
 from jaxgan.config.presets import PRESETS
 from jaxgan.performance.planning import compiling
 from jaxgan.performance.planning.chips import find
-from jaxgan.performance.planning.settings import settle
+from jaxgan.performance.planning.settings import set_environment
 from jaxgan.performance.planning.summary import figures
 
 TOPOLOGIES = "v5e:2x2,v5p:2x2x1,v6e:2x2"
@@ -30,7 +30,7 @@ def row(preset: str, topology: str, precision: str) -> dict[str, Any]:
     batch = PRESETS[preset].get("batch_size", 64)
     flags = [f"--preset={preset}", f"--shape={SHAPES.get(preset, '28x28x1')}"]
     flags += [f"--batch_per_device={batch}", f"--precision={precision}", "--steps=1"]
-    question = parse([*flags, f"--topology={topology}"])
+    question = parse_args([*flags, f"--topology={topology}"])
     slice_ = find(topology)
     dataset = compiling.dataset_of(question)
     step = compiling.compile_step(question.config, dataset, slice_)
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--markdown", default="")
     said = parser.parse_args()
-    settle(tuple(said.topologies.split(",")))
+    set_environment(tuple(said.topologies.split(",")))
     rows = []
     if Path(said.out).exists():  # rows of earlier calls stay
         rows = json.loads(Path(said.out).read_text())

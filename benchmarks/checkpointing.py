@@ -30,10 +30,10 @@ from arms import table
 from peers.ours import feed_of
 
 from jaxgan import data, parallel
-from jaxgan.config.training import Config, flags, make
-from jaxgan.environment import keep_compiled
+from jaxgan.config.training import Config, make_config, to_dict
+from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment import checkpoint, digests
-from jaxgan.experiment.setup import game_of
+from jaxgan.experiment.setup import build_gan
 from jaxgan.types import TrainState
 
 SHAPES = {"residual": (32, 32, 3)}
@@ -51,14 +51,14 @@ ALGORITHMS: dict[str, Callable[[Any], Any]] = {
 def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> dict:
     """Milliseconds of copy, digests, stall, whole save, and steps with and without."""
     shape = SHAPES.get(config.preset, (28, 28, 1))
-    game, feed = game_of(config, shape, 10, layout), feed_of(config, shape, layout)
+    game, feed = build_gan(config, shape, 10, layout), feed_of(config, shape, layout)
 
     def step(state, batches, key):
-        return game.step(state, data.normalise(batches), key)
+        return game.step(state, data.normalize(batches), key)
 
     key = parallel.put(jax.random.key(0), layout)
-    state = parallel.created(game.init, [jax.random.key(0)], layout)
-    program = parallel.compiled(step, feed, layout)(1, state, feed.at(0, 1), key)
+    state = parallel.init_on_devices(game.init, [jax.random.key(0)], layout)
+    program = parallel.make_compiler(step, feed, layout)(1, state, feed.at(0, 1), key)
 
     def run(state, ends):
         """Steps until `ends()`, and the milliseconds of each."""
@@ -88,13 +88,13 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
                     digests.crc32(part.values)
             rows["digests"].append(1e3 * (time.perf_counter() - began))
             began = time.perf_counter()
-            save_without_digests(manager, state, flags(config))
+            save_without_digests(manager, state, to_dict(config))
             state, _ = run(state, lambda _: not manager.is_saving_in_progress())
             manager.wait_until_finished()
             rows["without"].append(1e3 * (time.perf_counter() - began))
             state, _ = run(state, lambda done: done == 1)
             began = time.perf_counter()
-            checkpoint.save(manager, state, history={}, config=flags(config))
+            checkpoint.save(manager, state, history={}, config=to_dict(config))
             rows["stall"].append(1e3 * (time.perf_counter() - began))
             state, beside = run(state, lambda _: not manager.is_saving_in_progress())
             manager.wait_until_finished()
@@ -176,16 +176,16 @@ def main() -> None:
     parser.add_argument("--out", help="a JSON file")
     said = parser.parse_args()
     logging.basicConfig(format="%(message)s")
-    keep_compiled()
-    layout = parallel.layout_of(parallel.pick(0))
-    machine = f"{parallel.describe(layout.devices)}, {platform.machine()}"
+    enable_compilation_cache()
+    layout = parallel.layout_of(parallel.choose_devices(0))
+    machine = f"{parallel.describe_devices(layout.devices)}, {platform.machine()}"
     print(machine)
     speeds = throughputs(said.algorithms) if said.algorithms else {}
     for name, speed in speeds.items():
         print(f"{name}: {speed:.2f} GB/s")
     rows = []
     for preset in said.presets.split(","):
-        config = make(preset=preset, batch_size=said.batch_size)
+        config = make_config(preset=preset, batch_size=said.batch_size)
         row = measure(config, layout, said.saves, said.steps)
         rows.append(row)
         print(" | ".join(cells(row)), flush=True)

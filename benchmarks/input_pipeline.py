@@ -27,9 +27,9 @@ from overhead import against_bare, config_of, show
 from PIL import Image
 
 from jaxgan.config.training import Config
-from jaxgan.environment import keep_compiled
+from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment.input_pipeline import open_feed
-from jaxgan.experiment.setup import prepare
+from jaxgan.experiment.setup import setup
 
 HEAD = ["source", "shape", "input", "images/s (range)", "trainer ms", "waits"]
 
@@ -61,7 +61,7 @@ def written(folder: Path, count: int, size: int) -> dict[str, str]:
 
 def speeds(config: Config, said: argparse.Namespace) -> tuple[list[float], str]:
     """Images per second in some windows, and the shape of one."""
-    plan = prepare(config)
+    plan = setup(config)
     count = plan.steps_per_call
     images = config.batch_size * config.d_updates * count
     with open_feed(plan, 0) as feed:
@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--out", help="a JSON file")
     said = parser.parse_args()
     logging.basicConfig(format="%(message)s")
-    keep_compiled()
+    enable_compilation_cache()
     known = about()
     print(known["machine"])
     with tempfile.TemporaryDirectory() as folder:

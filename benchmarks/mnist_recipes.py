@@ -30,7 +30,7 @@ import scipy.linalg
 from arms import about, table
 
 from jaxgan import data
-from jaxgan.environment import keep_compiled
+from jaxgan.environment import enable_compilation_cache
 from jaxgan.workdir import read_config
 
 ARMS = {
@@ -69,7 +69,7 @@ class Classifier(nn.Module):
 def train_classifier(data_dir: str | None, epochs: int = 6, batch: int = 128):
     """Returns judge(images) -> (probabilities, features), and the test accuracy."""
     sets = [data.load("mnist", split=s, data_dir=data_dir) for s in ("train", "test")]
-    train, test = (data.normalise(data.read_all(s)) for s in sets)
+    train, test = (data.normalize(data.read_all(s)) for s in sets)
     net, steps = Classifier(), epochs * len(train["label"]) // batch
     params = net.init(jax.random.key(0), train["image"][:1])
     tx = optax.adam(optax.cosine_decay_schedule(2e-3, steps))
@@ -122,7 +122,7 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
             stderr=subprocess.DEVNULL,
         )
         samples = np.load(out)["samples"]
-    probabilities, features = judge(data.normalise({"image": samples})["image"])
+    probabilities, features = judge(data.normalize({"image": samples})["image"])
     shares = np.bincount(probabilities.argmax(1), minlength=10) / len(samples)
     lines = map(json.loads, Path(workdir, "metrics.jsonl").read_text().splitlines())
     *_, last = (line for line in lines if "finding" not in line)
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--folder", default="runs/recipes", help="where the runs go")
     parser.add_argument("--out", help="a JSON file, which is added to")
     said = parser.parse_args()
-    keep_compiled()
+    enable_compilation_cache()
     found = {**about(), "rows": []}
     if said.out and Path(said.out).exists():
         found["rows"] = json.loads(Path(said.out).read_text())["rows"]

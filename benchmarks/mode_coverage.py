@@ -36,8 +36,8 @@ import numpy as np
 import stacked_mnist
 
 from jaxgan import data
-from jaxgan.config.training import make
-from jaxgan.environment import keep_compiled
+from jaxgan.config.training import make_config
+from jaxgan.environment import enable_compilation_cache
 from jaxgan.gan import objective
 from jaxgan.metrics.mode_coverage import coverage
 
@@ -77,7 +77,7 @@ TUTORIAL = {
 
 def arms_of(name: str) -> dict[str, dict[str, Any]]:
     """Flags by arm; the weights of R1 and R2 are the preset's for this data set."""
-    r1, r2 = make(dataset=name).d_terms.split("|")
+    r1, r2 = make_config(dataset=name).d_terms.split("|")
     both, approximate = f"{r1}|{r2}", f"approximate_{r1}|approximate_{r2}"
 
     def arm(loss: str, d_terms: str = "", **more: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def flags_of(name: str, arm: str, said: argparse.Namespace) -> dict[str, Any]:
 
     All arms save as often, so that what they cost compares; the pictured keep it all.
     """
-    steps = said.steps or make(dataset=name).steps
+    steps = said.steps or make_config(dataset=name).steps
     return {
         "dataset": name,
         **arms_of(name)[arm],
@@ -282,7 +282,7 @@ def main() -> None:
     add("--table-only", action="store_true", help="only tell what the JSON holds")
     said = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    keep_compiled()
+    enable_compilation_cache()
     if said.on == "stacked_mnist":
         said.runs = said.runs or 1
         tell(stacked_mnist.measure(said), said.markdown)

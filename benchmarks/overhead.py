@@ -33,10 +33,10 @@ import jax.numpy as jnp
 from arms import about, table
 
 from jaxgan import parallel
-from jaxgan.config.training import Config, make
-from jaxgan.environment import keep_compiled
-from jaxgan.experiment.input_pipeline import open_feed, step_of
-from jaxgan.experiment.setup import prepare
+from jaxgan.config.training import Config, make_config
+from jaxgan.environment import enable_compilation_cache
+from jaxgan.experiment.input_pipeline import make_train_step, open_feed
+from jaxgan.experiment.setup import setup
 from jaxgan.training import trainer
 
 NEVER = 10**9
@@ -52,7 +52,7 @@ def config_of(preset: str, said: argparse.Namespace, **more) -> Config:
     quiet = dict.fromkeys(("log_every", "sample_every", "save_every"), NEVER)
     data = {"dataset": "ring8" if preset in TOYS else "mnist"}
     given = {**data, "data_dir": said.data_dir, "preset": preset, "steps": NEVER}
-    return make(**{**given, **quiet, **more})
+    return make_config(**{**given, **quiet, **more})
 
 
 def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> None:
@@ -64,7 +64,7 @@ def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> No
       feed: likewise of the feed.
       clerk: likewise of the clerk.
     """
-    compiled, open_clerk = parallel.compiled, trainer.open_clerk
+    compiled, open_clerk = parallel.make_compiler, trainer.open_clerk
 
     def replaced(*given):
         get, programs = compiled(*given), {}
@@ -93,10 +93,10 @@ def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> No
             (trainer, "open_clerk", told),
         ):
             stack.enter_context(mock.patch.object(place, name, new))
-        plan = prepare(config)
+        plan = setup(config)
         Path(folder, "checkpoints").mkdir()
         with suppress(Done):
-            if trainer.run(plan, Path(folder)):
+            if trainer.run_with_rollbacks(plan, Path(folder)):
                 raise SystemExit("stopped")
 
 
@@ -229,11 +229,11 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
 @contextmanager
 def program_of(config: Config) -> Iterator[Callable[[float], float]]:
     """Yields rate(seconds): steps per second of the compiled calls of a run."""
-    plan = prepare(config)
+    plan = setup(config)
     count, step = plan.steps_per_call, 0
     with open_feed(plan, 0) as feed:
-        state, keys = trainer.first_state(plan, 0), trainer.run_keys(plan, 0)
-        get = parallel.compiled(step_of(plan), feed, plan.layout)
+        state, keys = trainer.init_state(plan, 0), trainer.run_keys(plan, 0)
+        get = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
         program = get(count, state, feed.at(0, count), keys)
 
         def rate(seconds):
@@ -407,7 +407,7 @@ def main() -> None:
     parser.add_argument("--out", help="a JSON file")
     said = parser.parse_args()
     logging.basicConfig(format="%(message)s")
-    keep_compiled()
+    enable_compilation_cache()
     found = about()
     print(found["machine"])
     for name in said.questions.split(","):

@@ -27,7 +27,7 @@ import numpy as np
 from mnist_recipes import train_classifier
 
 from jaxgan import data
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.metrics.mode_coverage import category_coverage, kl_floor
 
 SAMPLES, MODES = 26_000, 1000
@@ -99,7 +99,7 @@ def classifier(data_dir: str) -> tuple[Judge, float]:
 def real(judge: Judge, data_dir: str) -> dict[str, float]:
     """What as many real pictures score; their labels too, and how many are read so."""
     dataset = data.load("stacked_mnist", split="test", data_dir=data_dir or None)
-    whole = data.normalise(data.read_all(dataset))
+    whole = data.normalize(data.read_all(dataset))
     read = labels(whole["image"], judge)
     modes, kl = category_coverage(read, MODES)
     by_label = category_coverage(whole["label"], MODES)
@@ -123,7 +123,7 @@ def measured(arm: str, judge: Judge, said: argparse.Namespace) -> dict[str, Any]
     """Trains what is left to train, and scores it: a row of the JSON."""
     folder = shared.folder_of(Path(said.folder), "stacked_mnist", arm)
     flags = {"dataset": "stacked_mnist", **ARMS[arm], "runs": said.runs}
-    flags["steps"] = 10**7 if said.minutes else said.steps or make(**flags).steps
+    flags["steps"] = 10**7 if said.minutes else said.steps or make_config(**flags).steps
     if said.data_dir:
         flags["data_dir"] = said.data_dir
     shared.train(folder, flags, said.minutes)

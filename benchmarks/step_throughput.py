@@ -25,7 +25,7 @@ from peers import protocol
 from step_picture import draw
 from step_rows import markdown, rows_of
 
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 
 PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
 VARIANTS = {
@@ -147,7 +147,7 @@ def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for named, shape, batch, networks in each:
         preset, _, latents = named.partition(":")
         own = {"g_latents": latents} if latents else {}
-        config = make(preset=preset, **own)
+        config = make_config(preset=preset, **own)
         own |= {"networks": networks} if networks else {}
         yield {
             "preset": preset,

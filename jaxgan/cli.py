@@ -13,12 +13,20 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxgan.environment import cache_folder, chips, keep_compiled, silence_libtpu
+from jaxgan.environment import (
+    cache_folder,
+    enable_compilation_cache,
+    has_tpu,
+    silence_libtpu,
+)
 from jaxgan.errors import TrainingError, UsageError, first_line, one_line, printable
 from jaxgan.files import SHORT, reason, remedy
 
 EXIT_CRASH = 70
 """The exit code of an error that was not foreseen, as `EX_SOFTWARE` of sysexits.h."""
+
+EXIT_TRY_AGAIN = 75
+"""The exit code of a run whose time is over, which is to be started again."""
 
 EXIT_PIPE = 141
 """The exit code where the reader of the output is gone, as shells have it."""
@@ -175,8 +183,8 @@ def _begin() -> None:
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("jaxgan").setLevel(logging.INFO)
-    keep_compiled()
-    if not chips(os.environ):
+    enable_compilation_cache()
+    if not has_tpu(os.environ):
         silence_libtpu()
 
 

@@ -65,7 +65,7 @@ def cache_folder() -> Path | None:
     return Path(home, "jaxgan")
 
 
-def keep_compiled() -> None:
+def enable_compilation_cache() -> None:
     """Keeps compiled programs for the next start, unless jax was told where already."""
     folder = cache_folder()
     if folder:
@@ -107,7 +107,7 @@ def silence_libtpu() -> None:
     os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
 
 
-def chips(environment: Mapping[str, str], devices: str = "/dev") -> bool:
+def has_tpu(environment: Mapping[str, str], devices: str = "/dev") -> bool:
     """Whether this machine has TPU chips that jax is to use."""
     if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
         return False

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
-from jaxgan.config.planning import parse
+from jaxgan.config.planning import parse_args
 from jaxgan.environment import start_jax
 
 
@@ -12,14 +12,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
 
     def answer():
-        question = parse(argv)  # before jax is imported, so that --help answers at once
-        from jaxgan.performance.planning.settings import settle
+        config = parse_args(argv)  # before jax is imported: --help answers at once
+        from jaxgan.performance.planning.settings import set_environment
 
-        settle(question.topologies)
+        set_environment(config.topologies)
         start_jax()
         from jaxgan.performance.planning.planner import plan
 
-        return plan(question)
+        return plan(config)
 
     return run_main(answer)
 

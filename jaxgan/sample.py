@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
-from jaxgan.config.sampling import parse
+from jaxgan.config.sampling import parse_args
 from jaxgan.environment import start_jax
 
 
@@ -12,7 +12,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
 
     def draw():
-        request = parse(argv)  # before jax is imported, so that --help answers at once
+        request = parse_args(
+            argv
+        )  # before jax is imported, so that --help answers at once
         start_jax()
         from jaxgan.evaluation.sampler import sample
 

@@ -78,13 +78,13 @@ def stateless(fn: Callable[[LossInputs], jax.Array]) -> Term:
     return Term(lambda: (), lambda inputs, memory: (fn(inputs), memory))
 
 
-def each(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
+def leaf_mean(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
     """Mean over leaves of the mean of `fn`, so that every scale weighs the same."""
     leaves = jax.tree.leaves(jax.tree.map(lambda *x: jnp.mean(fn(*x)), *trees))
     return jnp.asarray(sum(leaves) / len(leaves))
 
 
-def over_batch(x: jax.Array, axis: str | None) -> jax.Array:
+def batch_mean(x: jax.Array, axis: str | None) -> jax.Array:
     """Mean over axis 0 of the batch of all devices, `[B, ...]` to `[...]`."""
     mean = jnp.mean(x, 0)
     return mean if axis is None else jax.lax.pmean(mean, axis)

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
-from jaxgan.config.training import parse
-from jaxgan.distributed import together
+from jaxgan.config.training import parse_args
+from jaxgan.distributed import initialize
 from jaxgan.environment import start_jax
 
 
@@ -13,8 +13,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
 
     def train():
-        config = parse(argv)  # before jax is imported, so that --help answers at once
-        with together(config):
+        config = parse_args(
+            argv
+        )  # before jax is imported, so that --help answers at once
+        with initialize(config):
             start_jax()
             from jaxgan.training.trainer import train
 

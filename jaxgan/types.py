@@ -42,7 +42,7 @@ class Samples(NamedTuple):
     """What the generator was called with, where it was called with noise."""
 
 
-class Critique(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator returns."""
 
     logits: Tree
@@ -55,9 +55,9 @@ class LossInputs(NamedTuple):
     """The samples as the discriminator sees them: what a loss term is a function of."""
 
     samples: Samples
-    real: Critique
-    fake: Critique
-    critic: Callable[[Tree], Critique]
+    real: DiscriminatorOutput
+    fake: DiscriminatorOutput
+    critic: Callable[[Tree], DiscriminatorOutput]
     """The discriminator on the same condition, augmented alike, with one dropout mask.
 
     It takes samples that are not augmented yet, for terms that differentiate it.

@@ -206,7 +206,7 @@ def _resume(
         _write(path / "config.json", {**old, **config})
 
 
-def shown(found: dict[str, tuple[Any, Any]]) -> str:
+def format_differences(found: dict[str, tuple[Any, Any]]) -> str:
     """Differences in words, each value in short.
 
     >>> shown({"size": (50, 51)})
@@ -234,7 +234,7 @@ def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
         remedy += ", or go on with other data by --data_changed=accept"
     raise UsageError(
         f"--workdir={printable(str(path))} is a run of another {what}: "
-        f"{shown(found)}; {remedy}"
+        f"{format_differences(found)}; {remedy}"
     )
 
 

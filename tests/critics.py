@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgan.types import Critique, LossInputs, Samples
+from jaxgan.types import DiscriminatorOutput, LossInputs, Samples
 
 W = jnp.array([3.0, 4.0])  # slope 5
 REAL, FAKE = jnp.ones((5, 2)), jnp.zeros((5, 2))
@@ -11,11 +11,11 @@ AXIS = "devices"
 
 
 def linear_critic(x):
-    return Critique(x @ W)
+    return DiscriminatorOutput(x @ W)
 
 
 def square_critic(x):
-    return Critique(0.5 * jnp.sum(x**2, -1))
+    return DiscriminatorOutput(0.5 * jnp.sum(x**2, -1))
 
 
 def inputs(critic, real, fake, step=0, **other):
@@ -47,7 +47,7 @@ def all_there_is(data, scale, axis=None):
     def critic(x):
         heads = jnp.stack([x[:, 0], x[:, 1], x[:, 0] * x[:, 1]], 1)
         logits = scale * jnp.sum(x**2 + x**3, -1)
-        return Critique(logits, scale * x**2, jnp.sin(scale * heads))
+        return DiscriminatorOutput(logits, scale * x**2, jnp.sin(scale * heads))
 
     return LossInputs(
         Samples(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import parallel
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder
 
 SHAPE = (8, 8, 1)
@@ -35,7 +35,7 @@ def config(name, **other):
     """A tiny config: 8 images of 8x8 at a time."""
     sgd = {"g_optimizer": "sgd(0.05)", "d_optimizer": "sgd(0.05)"}
     given = {"batch_size": 8, "task": "generate(4)", **sgd, **TINY[name], **other}
-    return make(**given)
+    return make_config(**given)
 
 
 def images(count, seed=0, shape=SHAPE):
@@ -52,14 +52,14 @@ def batches(config, seed=0):
 
 def game(config, devices=1, layout=None):
     """A game and its compiled first state."""
-    layout = layout or parallel.layout_of(parallel.pick(devices))
+    layout = layout or parallel.layout_of(parallel.choose_devices(devices))
     built = builder.build(
         config,
         SHAPE,
         axis=layout.axis,
         devices=layout.parts,
         unroll=len(layout.devices) == 1,
-        around=parallel.each_its_part(layout),
+        around=parallel.shard_gradient(layout),
     )
     return built, jax.jit(built.init)(jax.random.key(1))
 

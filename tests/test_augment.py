@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan import augment, spec
 from jaxgan.augment import AUGMENTATIONS
-from jaxgan.augment.random_apply import integers, product
+from jaxgan.augment.random_apply import integers, random_product
 from jaxgan.types import UsageError
 
 SHAPES = [(8, 8, 1), (5, 7, 3), (6, 4, 4), (1, 1, 2)]
@@ -23,7 +23,7 @@ def images(shape, count=32, seed=1):
 
 
 def over_batch(name):
-    return jax.jit(augment.pipe([AUGMENTATIONS[name]()]))
+    return jax.jit(augment.chain_batch([AUGMENTATIONS[name]()]))
 
 
 @every
@@ -67,7 +67,7 @@ HOW_OFTEN = {
 @pytest.mark.parametrize("text", HOW_OFTEN)
 def test_how_often_something_changes(text):
     count = 2000
-    apply = jax.jit(augment.pipe([spec.build_one(text, AUGMENTATIONS)]))
+    apply = jax.jit(augment.chain_batch([spec.build_one(text, AUGMENTATIONS)]))
     x = images((4, 4, 3), 1)
     keys = jax.random.split(jax.random.key(3), count)
     many = jnp.broadcast_to(x, (count, *x.shape[1:]))
@@ -81,7 +81,7 @@ def test_how_often_something_changes(text):
 @every
 def test_derivatives_are_those_of_an_affine_map(name):
     # f(x) = A x + b for every draw, so that f(x + v) - f(x) = A v
-    apply = augment.pipe([AUGMENTATIONS[name]()])
+    apply = augment.chain_batch([AUGMENTATIONS[name]()])
     x, v, w = (images((5, 5, 3), seed=seed) for seed in (1, 2, 3))
 
     @jax.jit
@@ -156,7 +156,7 @@ def test_parts_follow_one_another_with_keys_of_their_own():
     parts = [augment.flip(), augment.flip()]
     x = jnp.broadcast_to(images((1, 4, 1), 1), (500, 1, 4, 1))
     keys = jax.random.split(jax.random.key(4), 500)
-    got = jax.jit(augment.pipe(parts))(keys, x, 1.0)
+    got = jax.jit(augment.chain_batch(parts))(keys, x, 1.0)
     # two fair coins: as often mirrored as not, neither always nor never
     mirrored = np.mean(np.any(got != x, axis=(1, 2, 3)))
     assert abs(mirrored - 0.5) < 4.5 * 0.5 / np.sqrt(500)
@@ -168,9 +168,9 @@ def test_parts_follow_one_another_with_keys_of_their_own():
         return image * 2
 
     np.testing.assert_array_equal(
-        augment.pipe([plus, double])(KEYS, jnp.zeros((32, 1, 1, 1)), 1.0), 2.0
+        augment.chain_batch([plus, double])(KEYS, jnp.zeros((32, 1, 1, 1)), 1.0), 2.0
     )
-    np.testing.assert_array_equal(augment.pipe([])(keys, x, 1.0), x)
+    np.testing.assert_array_equal(augment.chain_batch([])(keys, x, 1.0), x)
 
 
 def test_scales_draw_the_same_share():
@@ -187,7 +187,9 @@ def test_a_product_of_matrices_is_in_order():
     parts = [given([[1.0, 2.0], [0.0, 1.0]]), given([[1.0, 0.0], [3.0, 1.0]])]
     # [1 2] [1 0]   [7 2]
     # [0 1] [3 1] = [3 1]
-    got = product(KEYS[0], parts, [1.0, 1.0])
+    got = random_product(KEYS[0], parts, [1.0, 1.0])
     np.testing.assert_array_equal(got, [[7.0, 2.0], [3.0, 1.0]])
-    np.testing.assert_array_equal(product(KEYS[0], parts, [1.0, 0.0])[1], [0.0, 1.0])
-    np.testing.assert_array_equal(product(KEYS[0], parts, [0.0, 0.0]), np.eye(2))
+    np.testing.assert_array_equal(
+        random_product(KEYS[0], parts, [1.0, 0.0])[1], [0.0, 1.0]
+    )
+    np.testing.assert_array_equal(random_product(KEYS[0], parts, [0.0, 0.0]), np.eye(2))

@@ -9,8 +9,8 @@ import pytest
 
 from jaxgan import augment
 from jaxgan.augment import ada_color, ada_geometry
-from jaxgan.augment.ada_geometry import moved, quarter_turns, rotated, scaled
-from jaxgan.augment.random_apply import Numbers, product
+from jaxgan.augment.ada_geometry import quarter_turns, rotated, scaled, translation
+from jaxgan.augment.random_apply import RandomNumbers, random_product
 
 COUNT = 1000
 KEYS = jax.random.split(jax.random.key(0), COUNT)
@@ -48,7 +48,7 @@ def test_pixels_are_copied_exactly(shape):
     np.testing.assert_array_equal(resample(x, scaled(-1, 1)), np.fliplr(x))
     np.testing.assert_array_equal(resample(x, scaled(1, -1)), np.flipud(x))
     np.testing.assert_array_equal(resample(x, quarter_turns(2)), np.rot90(x, 2))
-    inside = np.asarray(resample(x, moved(1, 0)))[:, :-1]
+    inside = np.asarray(resample(x, translation(1, 0)))[:, :-1]
     np.testing.assert_array_equal(inside, np.roll(x, -1, axis=1)[:, :-1])
     if shape[0] == shape[1]:
         for k in range(4):
@@ -57,10 +57,10 @@ def test_pixels_are_copied_exactly(shape):
 
 def test_half_a_pixel_is_the_mean_of_neighbours():
     x = image(4, 5, 2)
-    down = resample(x, moved(0, 0.5))
+    down = resample(x, translation(0, 0.5))
     np.testing.assert_allclose(down[:-1], (x[:-1] + x[1:]) / 2, atol=1e-6)
     np.testing.assert_allclose(down[-1], (x[-1] + x[-2]) / 2, atol=1e-6)
-    right = resample(x, moved(0.5, 0))
+    right = resample(x, translation(0.5, 0))
     np.testing.assert_allclose(right[:, :-1], (x[:, :-1] + x[:, 1:]) / 2, atol=1e-6)
 
 
@@ -69,7 +69,7 @@ def test_outside_is_a_mirror(by):
     x = image(4, 3, 1)
     pad = ((12, 12), (12, 12), (0, 0))
     wide = np.pad(x, pad, "reflect")
-    got = resample(x, moved(by, -by))
+    got = resample(x, translation(by, -by))
     np.testing.assert_array_equal(got, wide[12 - by : 16 - by, 12 + by : 15 + by])
 
 
@@ -98,7 +98,7 @@ def test_matrices_by_hand():
         turn = rotated(k * math.pi / 2)
         np.testing.assert_allclose(turn, quarter_turns(k), atol=1e-6)
     np.testing.assert_array_equal(
-        moved(2, 3) @ scaled(4, 5), [[4, 0, 2], [0, 5, 3], [0, 0, 1]]
+        translation(2, 3) @ scaled(4, 5), [[4, 0, 2], [0, 5, 3], [0, 0, 1]]
     )
 
 
@@ -154,17 +154,17 @@ def test_geometric_reads_once_where_its_matrix_says():
 def test_luma_flip_by_hand():
     # red has luma 1/3: 1 - 2/3, 0 - 2/3, 0 - 2/3
     red = jnp.array([[[1.0, 0.0, 0.0]]])
-    got = ada_color.mixed(red, ada_color.luma_flipped(1))[0, 0]
+    got = ada_color.saturation_shift(red, ada_color.luma_flipped(1))[0, 0]
     np.testing.assert_allclose(got, [1 / 3, -2 / 3, -2 / 3], atol=1e-6)
     gray = image(3, 2, 1)
     np.testing.assert_allclose(
-        ada_color.mixed(gray, ada_color.luma_flipped(1)), -gray, atol=1e-6
+        ada_color.saturation_shift(gray, ada_color.luma_flipped(1)), -gray, atol=1e-6
     )
 
 
 def test_a_third_of_a_turn_permutes_the_colours():
     x = image(3, 4, 3)
-    turned = ada_color.mixed(x, ada_color.hue_turned(2 * math.pi / 3))
+    turned = ada_color.saturation_shift(x, ada_color.hue_turned(2 * math.pi / 3))
     # red becomes green, green blue, blue red
     np.testing.assert_allclose(turned, np.roll(x, 1, axis=-1), atol=1e-6)
 
@@ -173,21 +173,25 @@ def test_saturation_zero_is_the_luma():
     x = image(3, 4, 3)
     luma = np.repeat(x.mean(-1, keepdims=True), 3, -1)
     np.testing.assert_allclose(
-        ada_color.mixed(x, ada_color.saturated(0)), luma, atol=1e-6
+        ada_color.saturation_shift(x, ada_color.saturated(0)), luma, atol=1e-6
     )
-    np.testing.assert_allclose(ada_color.mixed(x, ada_color.saturated(1)), x, atol=1e-6)
+    np.testing.assert_allclose(
+        ada_color.saturation_shift(x, ada_color.saturated(1)), x, atol=1e-6
+    )
 
 
 def test_brightness_and_contrast_by_hand():
     for channels in (1, 3):
         x = image(2, 3, channels)
         both = ada_color.contrasted(2) @ ada_color.brighter(0.25)  # contrast first
-        np.testing.assert_allclose(ada_color.mixed(x, both), 2 * x + 0.25, atol=1e-6)
+        np.testing.assert_allclose(
+            ada_color.saturation_shift(x, both), 2 * x + 0.25, atol=1e-6
+        )
 
 
 def test_what_is_drawn_of_colours():
     # two deviations from the mean; a quarter of the way from -pi to pi; heads
-    drawn = Numbers(uniform=jnp.array([0.25, 0.9]), normal=jnp.array([2.0, -9.0]))
+    drawn = RandomNumbers(uniform=jnp.array([0.25, 0.9]), normal=jnp.array([2.0, -9.0]))
     brighter, contrasted, flipped, turned, saturated = (
         draw(drawn) for draw in ada_color.DRAWS
     )
@@ -204,7 +208,7 @@ def test_turned_hues_keep_luma_and_saturation():
     x = image(3, 4, 3)
     luma = x.mean(-1, keepdims=True)
     for angle in (0.3, 2.0, -1.1):
-        turned = ada_color.mixed(x, ada_color.hue_turned(angle))
+        turned = ada_color.saturation_shift(x, ada_color.hue_turned(angle))
         np.testing.assert_allclose(turned.mean(-1, keepdims=True), luma, atol=1e-6)
         np.testing.assert_allclose(
             jnp.sum((turned - luma) ** 2, -1), jnp.sum((x - luma) ** 2, -1), atol=1e-5
@@ -216,7 +220,7 @@ def test_ada_color_multiplies_by_what_is_drawn(channels):
     x, p = image(4, 4, channels), 0.7
     change = jax.jit(augment.ada_color(saturation=0.5))
     rates = [p, p, p, p, p / 2] if channels == 3 else [p, p, p, 0, 0]
-    draw = jax.jit(lambda key: product(key, ada_color.DRAWS, rates))
+    draw = jax.jit(lambda key: random_product(key, ada_color.DRAWS, rates))
     for key in KEYS[:5]:
         matrix = np.asarray(draw(key))
         rows = np.dstack([np.broadcast_to(x, (4, 4, 3)), np.ones((4, 4))])

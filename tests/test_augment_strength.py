@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from jaxgan import augment, spec
-from jaxgan.gan.objective import remembering
+from jaxgan.gan.objective import augment_term
 from jaxgan.schedules import SCHEDULES, cosine, linear
-from jaxgan.types import Critique, LossInputs, Samples, UsageError
+from jaxgan.types import DiscriminatorOutput, LossInputs, Samples, UsageError
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 
@@ -19,9 +19,9 @@ def inputs(real, fake=None, axis=None):
     blank = jnp.zeros((count, 1, 1, 1))
     return LossInputs(
         samples=Samples(blank, blank),
-        real=Critique(real),
-        fake=Critique(fake),
-        critic=lambda x: Critique(x),
+        real=DiscriminatorOutput(real),
+        fake=DiscriminatorOutput(fake),
+        critic=lambda x: DiscriminatorOutput(x),
         keys=KEYS[:count],
         step=jnp.int32(0),
         axis=axis,
@@ -41,7 +41,7 @@ RIGHT, WRONG = jnp.full(8, 2.0), jnp.full(8, -2.0)
 
 
 def test_p_rises_by_batch_over_images_and_stays_at_one():
-    ps = course(augment.STRENGTHS["ada"](images=80.0), inputs(RIGHT), 20)
+    ps = course(augment.PROBABILITIES["ada"](images=80.0), inputs(RIGHT), 20)
     # the running mean 1 - 0.75^n passes 0.6 with the fourth answer
     np.testing.assert_allclose(ps[:4], [0, 0, 0, 0.1], atol=1e-6)
     np.testing.assert_allclose(np.diff(ps[3:13]), 0.1, atol=1e-6)
@@ -129,13 +129,13 @@ def test_no_probability(strength):
 )
 def test_strengths_as_text(text, said):
     with pytest.raises(UsageError, match=said):
-        spec.build_one(text, {**augment.STRENGTHS, **SCHEDULES}, SCHEDULES)
+        spec.build_one(text, {**augment.PROBABILITIES, **SCHEDULES}, SCHEDULES)
 
 
 def test_ada_from_text_is_what_the_game_remembers():
-    ada = spec.build_one("ada(0.1, images=8, relative=True)", augment.STRENGTHS)
+    ada = spec.build_one("ada(0.1, images=8, relative=True)", augment.PROBABILITIES)
     how = augment.build([augment.translation(1.0)], ada)
-    term = remembering(how)
+    term = augment_term(how)
     x = jnp.ones((8, 4, 4, 1))
     memory = term.init()
 

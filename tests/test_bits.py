@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.extend.random import threefry_2x32
 
-from jaxgan.networks.ops.threefry import chances, threefry
+from jaxgan.networks.ops.threefry import bernoulli, threefry
 
 ONES = 0xFFFFFFFF
 KNOWN = [  # key, counter, answer of 13 rounds: the vectors of the authors' own tests
@@ -33,19 +33,21 @@ def test_twenty_rounds_are_those_of_jax():
 
 
 def test_chances_have_their_probability_and_no_neighbours():
-    hits = np.asarray(chances(jax.random.key(3), jnp.arange(64), (50, 80), 0.7)) - 0.7
+    hits = np.asarray(bernoulli(jax.random.key(3), jnp.arange(64), (50, 80), 0.7)) - 0.7
     n, deviation = hits.size, np.sqrt(0.7 * 0.3)
     assert abs(hits.mean()) < 4 * deviation / np.sqrt(n)
     for shift, axis in ((1, 0), (1, 1), (1, 2), (7, 2), (32, 0)):
         product = (hits * np.roll(hits, shift, axis)).mean() / deviation**2
         assert abs(product) < 4 / np.sqrt(n)
-    other = np.asarray(chances(jax.random.key(4), jnp.arange(64), (50, 80), 0.7)) - 0.7
+    other = (
+        np.asarray(bernoulli(jax.random.key(4), jnp.arange(64), (50, 80), 0.7)) - 0.7
+    )
     assert abs((hits * other).mean()) / deviation**2 < 4 / np.sqrt(n)
 
 
 def test_an_example_keeps_its_chances_whatever_stands_beside_it():
     key = jax.random.key(5)
-    whole = chances(key, jnp.arange(8), (6, 7), 0.3)
-    parts = [chances(key, jnp.array([i, i + 4]), (6, 7), 0.3) for i in range(4)]
+    whole = bernoulli(key, jnp.arange(8), (6, 7), 0.3)
+    parts = [bernoulli(key, jnp.array([i, i + 4]), (6, 7), 0.3) for i in range(4)]
     for i, part in enumerate(parts):
         np.testing.assert_array_equal(part, whole[np.array([i, i + 4])])

@@ -8,9 +8,9 @@ from games import differs, same
 from test_train import lines, run, state_of
 
 from jaxgan import train
-from jaxgan.config.training import parse
+from jaxgan.config.training import parse_args
 from jaxgan.experiment import checkpoint
-from jaxgan.experiment.setup import prepare
+from jaxgan.experiment.setup import setup
 from jaxgan.monitoring.detectors import Finding
 from jaxgan.training import trainer
 from jaxgan.training.hooks import Collapse
@@ -136,9 +136,9 @@ def test_going_back_is_to_the_best_checkpoint_with_other_noise(pictures, tmp_pat
     scores = {x["step"]: x["score"] for x in lines(ten) if "score" in x and x["step"]}
     best = min(scores, key=scores.__getitem__)
     flags = [f"--{k}={v}" for k, v in read_flags(pictures, ten, 20).items()]
-    plan = prepare(parse(flags))
+    plan = setup(parse_args(flags))
     collapse = Collapse(Finding(12, "collapsed", "it was made up", True, 11))
-    assert trainer.go_on(plan, ten, collapse) == 0
+    assert trainer.run_once(plan, ten, collapse) == 0
     [(kind, text)] = told(ten)
     assert kind == "rollback"
     assert text == f"back to step {best} with other noise, after: it was made up"
@@ -157,7 +157,7 @@ def test_what_was_saved_after_the_first_sign_is_not_gone_back_to(
     ten = run(pictures, tmp_path / "a", 10, task="generate(4)", save_every=5)
     flags = [f"--{k}={v}" for k, v in read_flags(pictures, ten, 10).items()]
     collapse = Collapse(Finding(12, "collapsed", "it was made up", True, since))
-    state, _ = trainer.begin(prepare(parse(flags)), ten, collapse)
+    state, _ = trainer.restore_or_init(setup(parse_args(flags)), ten, collapse)
     assert int(state.step) == step
 
 
@@ -170,9 +170,9 @@ def read_flags(pictures, workdir, steps):
 
 
 def test_other_noise_is_other_noise():
-    keys = [trainer.keys_of(0, rollbacks) for rollbacks in range(3)]
+    keys = [trainer.seed_keys(0, rollbacks) for rollbacks in range(3)]
     data = [[jax.random.key_data(key).tolist() for key in each] for each in keys]
     assert len({str(each[0]) for each in data}) == 3
     assert len({str(each[1]) for each in data}) == 3
     assert len({str(each[2]) for each in data}) == 1  # the pictures stay comparable
-    same(jax.random.key_data(trainer.keys_of(0).run), data[0][1])
+    same(jax.random.key_data(trainer.seed_keys(0).run), data[0][1])

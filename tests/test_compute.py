@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from games import SHAPE, differs, images, same
 
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
-from jaxgan.networks.precision import Compute, compute
+from jaxgan.networks.precision import MixedPrecision, with_precision
 from jaxgan.networks.spectral_norm import SpectralNorm
-from jaxgan.types import Critique, UsageError
+from jaxgan.types import DiscriminatorOutput, UsageError
 
 KEY = jax.random.key(0)
 GAMES = {
@@ -36,7 +36,7 @@ FLOAT32 = {"sngan": "SpectralNorm", "acgan": ")/Dense_0"}
 def game(preset, **other):
     """A tiny game of a preset, its first state and one step's examples."""
     said = {"batch_size": 8, "networks": GAMES[preset], "augment": "", **other}
-    chosen = make(preset=preset, **said)
+    chosen = make_config(preset=preset, **said)
     built = builder.build(chosen, SHAPE, classes=3, unroll=True)
     k = chosen.d_updates
     pictures = jnp.asarray(images(8 * k).reshape(k, 8, *SHAPE))
@@ -120,11 +120,11 @@ def test_a_mixed_step_is_near_the_float32_one(preset):
 
 @pytest.mark.parametrize("preset", ["default", "dcgan", "mlp", "residual"])
 def test_the_variables_are_those_of_the_network(preset):
-    nets = builder.networks(make(networks=GAMES[preset]), {"shape": SHAPE})
+    nets = builder.build_networks(make_config(networks=GAMES[preset]), {"shape": SHAPE})
     for net, shape in zip(nets, ((5,), SHAPE), strict=True):
         x = jnp.ones((2, *shape))
         plain = net.init(KEY, x, train=False)
-        same(plain, Compute(net, jnp.bfloat16, True).init(KEY, x, train=False))
+        same(plain, MixedPrecision(net, jnp.bfloat16, True).init(KEY, x, train=False))
 
 
 def test_gradients_of_a_bias_are_exact():
@@ -136,7 +136,7 @@ def test_gradients_of_a_bias_are_exact():
         def __call__(self, x, *, train):
             return self.net(x)
 
-    net = compute(Called(layers.Dense(3)), jnp.bfloat16)
+    net = with_precision(Called(layers.Dense(3)), jnp.bfloat16)
     x = jnp.ones((2, 64, 64, 2))
     start: Any = net.init(KEY, x, train=True)
     ones = jnp.ones((2, 64, 64, 3))
@@ -158,7 +158,7 @@ class Normed(nn.Module):
 
 def test_batch_statistics_are_float32_ones_of_bfloat16_inputs():
     x = 3 + jax.random.normal(KEY, (4096, 2))
-    net = compute(Normed(), jnp.bfloat16)
+    net = with_precision(Normed(), jnp.bfloat16)
     start = net.init(KEY, x, train=True)
     start = jax.tree.map(jnp.zeros_like, start)
     out: Any = net.apply(start, x, train=True, mutable=["batch_stats"])
@@ -179,7 +179,9 @@ def test_dropout_keeps_the_type():
 def test_spectral_norms_are_those_of_the_float32_kernels():
     net = NETWORKS["mlp"]((4,), (16,), shape=(8,)).discriminator
     x = jax.random.normal(KEY, (4, 8))
-    plain, mixed = (SpectralNorm(n, 1) for n in (net, compute(net, jnp.bfloat16, True)))
+    plain, mixed = (
+        SpectralNorm(n, 1) for n in (net, with_precision(net, jnp.bfloat16, True))
+    )
     start: Any = plain.init(KEY, x, train=True)
     same(start, mixed.init(KEY, x, train=True))
     (want, spectral), (got, again) = (
@@ -198,11 +200,11 @@ class Told(nn.Module):
     def __call__(self, x, condition, *, train):
         assert x["a"].dtype == jnp.bfloat16
         assert condition.dtype == jnp.int32
-        return Critique((x["a"], x["a"]), features=condition)
+        return DiscriminatorOutput((x["a"], x["a"]), features=condition)
 
 
 def test_trees_are_cast_and_integers_are_not():
-    net: Any = compute(Told(), jnp.bfloat16)
+    net: Any = with_precision(Told(), jnp.bfloat16)
     critique = net.apply({}, {"a": jnp.ones(2)}, jnp.arange(2), train=True)
     assert [x.dtype for x in critique.logits] == [jnp.float32] * 2
     assert critique.features.dtype == jnp.int32
@@ -237,7 +239,7 @@ def test_less_is_kept_of_a_deep_network():
     assert kept(again, x) < kept(plain, x) / 4
     mlp = NETWORKS["mlp"]((8,), (64,) * 8, shape=(8,)).discriminator
     z = jnp.ones((1024, 8))
-    assert kept(compute(mlp, remat=True), z) < kept(mlp, z) / 8
+    assert kept(with_precision(mlp, remat=True), z) < kept(mlp, z) / 8
 
 
 def residual_pair(remat):
@@ -246,13 +248,13 @@ def residual_pair(remat):
 
 def test_a_network_that_sees_to_it_itself_is_not_wrapped_again():
     net = residual_pair(True).discriminator
-    assert compute(net, remat=True) is net
-    assert compute(net) is net
+    assert with_precision(net, remat=True) is net
+    assert with_precision(net) is net
     flags = {"networks": "residual(8, 1)", "remat": True, "batch_size": 8}
-    nets = builder.networks(make(**flags), {"shape": SHAPE})
+    nets = builder.build_networks(make_config(**flags), {"shape": SHAPE})
     assert all(getattr(player, "remat", False) for player in nets)
 
 
 def test_an_unknown_precision_names_what_there_is():
     with pytest.raises(UsageError, match="--precision=half: choose float32 or mixed"):
-        make(precision="half")
+        make_config(precision="half")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxgan.augment import AUGMENTATIONS, STRENGTHS
+from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config import training
 from jaxgan.config.foreign import SAMPLING, TRAINING
 from jaxgan.config.presets import PRESETS
@@ -21,23 +21,24 @@ from jaxgan.types import UsageError
 
 
 def test_the_command_line_wins_over_the_preset_over_the_defaults():
-    got = training.parse(["--preset=wgan", "--batch_size=32"])
+    got = training.parse_args(["--preset=wgan", "--batch_size=32"])
     assert (got.loss, got.batch_size, got.steps) == ("wasserstein", 32, 12_000)
-    assert training.parse([]) == training.make()
+    assert training.parse_args([]) == training.make_config()
 
 
 def test_a_data_set_has_its_preset():
-    assert training.make(dataset="ring8").preset == "toy"
-    assert training.make(dataset="mnist").preset == "default"
-    assert training.make(dataset="ring8", preset="mlp").preset == "mlp"
+    assert training.make_config(dataset="ring8").preset == "toy"
+    assert training.make_config(dataset="mnist").preset == "default"
+    assert training.make_config(dataset="ring8", preset="mlp").preset == "mlp"
 
 
 def test_the_workdir_is_named_after_data_and_preset():
-    assert training.make().workdir == "runs/mnist-default"
+    assert training.make_config().workdir == "runs/mnist-default"
     assert (
-        training.make(dataset="folder:my/cats").workdir == "runs/folder-my-cats-default"
+        training.make_config(dataset="folder:my/cats").workdir
+        == "runs/folder-my-cats-default"
     )
-    assert training.make(workdir="here").workdir == "here"
+    assert training.make_config(workdir="here").workdir == "here"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -47,8 +48,8 @@ def test_presets_name_flags(name):
 
 
 def test_flags_round_trip():
-    made = training.make(preset="dcgan", steps=7)
-    assert training.make(**training.flags(made)) == made
+    made = training.make_config(preset="dcgan", steps=7)
+    assert training.make_config(**training.to_dict(made)) == made
 
 
 @pytest.mark.parametrize(
@@ -70,14 +71,14 @@ def test_flags_round_trip():
 )
 def test_bad_flags_are_one_line(argv, message):
     with pytest.raises(UsageError) as error:
-        training.parse(argv)
+        training.parse_args(argv)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_help_groups_every_flag_with_its_default(capsys):
     with pytest.raises(SystemExit) as stop:
-        training.parse(["--help"])
+        training.parse_args(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
     for field in dataclasses.fields(training.Config):
@@ -98,7 +99,7 @@ def test_help_names_all_there_is():
         "d_terms": REGULARIZERS,
         "g_optimizer": ["adam", "adamw", "rmsprop", "sgd", "clip_weights", *SCHEDULES],
         "preset": PRESETS,
-        "augment_p": {**AUGMENTATIONS, **STRENGTHS},
+        "augment_p": {**AUGMENTATIONS, **PROBABILITIES},
         "discriminator_wrap": {k: v for k, v in WRAPPERS.items() if k != "embed"},
         "generator_wrap": ["embed", "spectral_norm"],
     }
@@ -146,7 +147,7 @@ def test_only_what_extends_or_reports_a_run_may_change():
 )
 def test_what_no_run_can_have_is_one_line(argv, message):
     with pytest.raises(UsageError) as error:
-        training.parse(argv)
+        training.parse_args(argv)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
@@ -182,37 +183,39 @@ def test_no_advice_is_for_a_flag_that_there_is():
 )
 def test_make_takes_the_types_of_its_fields(said, message):
     with pytest.raises(UsageError) as error:
-        training.make(**said)
+        training.make_config(**said)
     assert message in str(error.value)
 
 
 def test_make_converts_what_means_the_same():
-    made = training.make(
+    made = training.make_config(
         steps=np.int64(20),
         seed=1e4,
         ema_ramp=np.float32(0.5),
         augment_p="0.5",
         workdir=Path("x"),
     )
-    assert training.flags(made) == training.flags(
-        training.make(steps=20, seed=10_000, ema_ramp=0.5, augment_p=0.5, workdir="x")
+    assert training.to_dict(made) == training.to_dict(
+        training.make_config(
+            steps=20, seed=10_000, ema_ramp=0.5, augment_p=0.5, workdir="x"
+        )
     )
     assert type(made.steps) is int
-    assert type(training.make(ema_ramp=0).ema_ramp) is float
+    assert type(training.make_config(ema_ramp=0).ema_ramp) is float
 
 
 def test_home_is_expanded_once(monkeypatch):
     monkeypatch.setenv("HOME", "/home/ada")
-    made = training.make(workdir="~/run", data_dir="~/sets")
+    made = training.make_config(workdir="~/run", data_dir="~/sets")
     assert (made.workdir, made.data_dir) == ("/home/ada/run", "/home/ada/sets")
-    beside = training.make(workdir="./~/run").workdir
+    beside = training.make_config(workdir="./~/run").workdir
     assert beside == str(Path.cwd() / "~" / "run")
-    assert training.make(workdir=beside).workdir == beside
+    assert training.make_config(workdir=beside).workdir == beside
 
 
 def test_a_data_set_of_a_long_name_has_a_workdir_too():
     first, second = (
-        training.make(dataset=f"npz:{'some/place/' * 200}{end}.npz").workdir
+        training.make_config(dataset=f"npz:{'some/place/' * 200}{end}.npz").workdir
         for end in "ab"
     )
     assert first != second
@@ -228,7 +231,7 @@ def test_a_data_set_of_a_long_name_has_a_workdir_too():
 )
 def test_a_config_file_of_wrong_types(fields, message):
     with pytest.raises(UsageError) as error:
-        training.saved(fields)
+        training.config_from_json(fields)
     assert message in str(error.value)
 
 
@@ -239,4 +242,4 @@ def test_a_config_file_of_another_time_and_place():
         "data_dir": "~nobody-there/x",
         "new": 1,
     }
-    assert training.saved(old).loss == "hinge"
+    assert training.config_from_json(old).loss == "hinge"

@@ -25,7 +25,7 @@ def plain_transposed(x, kernel, stride):
     )
 
 
-FORMS = {"phases": fast.by_phases, "depth": fast.by_depth}
+FORMS = {"phases": fast.conv_transpose_by_phases, "depth": fast.conv_transpose_by_depth}
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
@@ -73,8 +73,8 @@ def always(monkeypatch):
 
 
 FEWER = {
-    "strided": (fast.reduced, plain),
-    "transposed": (fast.transposed, plain_transposed),
+    "strided": (fast.conv_winograd, plain),
+    "transposed": (fast.conv_transpose_fast, plain_transposed),
 }
 
 
@@ -133,13 +133,13 @@ def products(convolve, x, kernel):
 
 def test_a_cpu_takes_fewer_products_where_channels_are_many():
     x, kernel = jnp.zeros((32, 7, 7, 128)), jnp.zeros((5, 5, 128, 64))
-    direct = products(fast.same, x, kernel)
+    direct = products(fast.conv_same, x, kernel)
     # of 2x2 tiles 64 products of 128 x 64 channels, and the matrices' own
     tiles = 32 * 4 * 64 * 128 * 64
     matrices = 32 * 64 * 4 * 49 * (128 + 64) + 64 * 25 * 128 * 64
-    assert products(fast.reduced, x, kernel) == tiles + matrices
+    assert products(fast.conv_winograd, x, kernel) == tiles + matrices
     assert tiles + matrices < direct
     few = jnp.zeros((5, 5, 128, 16))
-    assert products(fast.reduced, x, few) == products(fast.same, x, few)
+    assert products(fast.conv_winograd, x, few) == products(fast.conv_same, x, few)
     half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
-    np.testing.assert_array_equal(fast.reduced(*half), fast.same(*half))
+    np.testing.assert_array_equal(fast.conv_winograd(*half), fast.conv_same(*half))

@@ -11,7 +11,7 @@ from PIL import Image
 from test_train import argv, run
 
 from jaxgan import data, train, workdir
-from jaxgan.config.training import MAY_CHANGE, flags, make
+from jaxgan.config.training import MAY_CHANGE, make_config, to_dict
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
 
@@ -20,11 +20,11 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8
 
 def opened(folder, dataset, **given):
     """Begins or resumes a run as training does, without its steps."""
-    config = make(dataset=dataset, workdir=str(folder), held_out="none", **given)
-    known = setup.facts(setup.load(config)[0])
-    alike = setup.may_differ(config, known)
+    config = make_config(dataset=dataset, workdir=str(folder), held_out="none", **given)
+    known = setup.data_facts(setup.load_data(config)[0])
+    alike = setup.allowed_differences(config, known)
     with workdir.open_workdir(
-        folder, flags(config), may_change=MAY_CHANGE, data=known, alike=alike
+        folder, to_dict(config), may_change=MAY_CHANGE, data=known, alike=alike
     ):
         return known
 
@@ -180,7 +180,7 @@ def test_another_shape_is_never_accepted(tmp_path):
     assert "shape is [8, 8, 1] there and [8, 9, 1] here" in said
     assert "--data_changed" not in said
     with pytest.raises(UsageError, match="--data_changed=maybe: choose refuse or acc"):
-        make(data_changed="maybe")
+        make_config(data_changed="maybe")
 
 
 def test_a_run_of_0_1_0_resumes_and_gets_a_fingerprint(tmp_path):

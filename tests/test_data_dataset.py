@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import normalise
+from jaxgan.data import normalize
 from jaxgan.errors import UsageError
 
 
@@ -19,7 +19,7 @@ from jaxgan.errors import UsageError
 )
 def test_normalise(transform, dtype, stored, want):
     batch = {"image": jnp.array(stored, dtype), "label": jnp.arange(4)}
-    out = transform(normalise)(batch)
+    out = transform(normalize)(batch)
     assert out["image"].dtype == jnp.float32
     np.testing.assert_allclose(out["image"], np.float32(want), rtol=1e-6)
     # The ends are met exactly: a tanh can reach neither of them, but never more.

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from data_fixtures import png, prepare_own
 
 from jaxgan import data
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
 
@@ -133,8 +133,10 @@ def numbered(tmp_path_factory):
 
 
 def parts(place, split, held_out):
-    config = make(dataset="numbered", data_dir=place, split=split, held_out=held_out)
-    found = setup.load(config)
+    config = make_config(
+        dataset="numbered", data_dir=place, split=split, held_out=held_out
+    )
+    found = setup.load_data(config)
     return [
         None if x is None else set(data.read_all(x)["image"][:, 0, 0, 0].tolist())
         for x in found

@@ -248,4 +248,4 @@ def test_a_file_of_another_size_is_not_read(search):
     with place.open("wb") as file:
         file.truncate(2**42)
     with pytest.raises(Unavailable, match="not downloaded yet"):
-        download.on_disk(search)
+        download.find_on_disk(search)

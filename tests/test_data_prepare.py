@@ -17,7 +17,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from jaxgan import data
 from jaxgan.data.tfds import download, mirrors, prepare
-from jaxgan.data.tfds.files import Unavailable, is_right, search_for
+from jaxgan.data.tfds.files import Unavailable, has_checksum, search_for
 from jaxgan.data.tfds.mnist import read_idx
 from jaxgan.errors import UsageError
 
@@ -43,7 +43,7 @@ def stub(url: str = "http://127.0.0.1:9", name: str = "mnist"):
 
 
 def gather(builder, downloads):
-    files, origin = download.gather(builder, downloads)
+    files, origin = download.find_files(builder, downloads)
     assert {n: p.read_bytes() for n, p in files.items()} == FILES
     return origin
 
@@ -166,7 +166,7 @@ def test_gzip_files_are_rebuilt_byte_for_byte(tmp_path, monkeypatch, dotted):
     builder = SimpleNamespace(name="mnist", url_infos={"u": record(want, NAMES[0])})
     search = search_for(builder, tmp_path / "downloads")
     mirrors._rebuild(search, tmp_path)
-    assert is_right(search.files[0], search.files[0].place.read_bytes())
+    assert has_checksum(search.files[0], search.files[0].place.read_bytes())
     bare = subprocess.run(
         ["gzip", "-6", "-n", "-c"], input=plain.read_bytes(), capture_output=True
     ).stdout

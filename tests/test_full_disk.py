@@ -165,7 +165,7 @@ def test_what_ends_a_run_is_not_hidden_by_its_events(tmp_path, monkeypatch):
     monkeypatch.setattr(RecordWriter, "close", failing("close"))
     with (
         pytest.raises(ZeroDivisionError),
-        reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False),
+        reporting.open_metric_writer(tmp_path, steps=4, batch_size=1, terminal=False),
     ):
         raise ZeroDivisionError
 

@@ -13,8 +13,8 @@ from functools import partial
 import pytest
 from test_processes import killed_on_failure
 
-from jaxgan.distributed.connections import LONGEST, listen
-from jaxgan.distributed.watchdog import CODES, LONGEST_TEXT, Lifeline
+from jaxgan.distributed.connections import MAX_MESSAGE, listen
+from jaxgan.distributed.watchdog import EXIT_CODES, MAX_TEXT, Watchdog
 
 
 def until(condition):
@@ -33,7 +33,7 @@ def noted(ends, number, *what):
 def connected(count, before=lambda port: None):
     """So many that are connected, what each was ended with, and the port."""
     ends: dict[int, tuple[str, int]] = {}
-    each = [Lifeline(i, partial(noted, ends, i)) for i in range(count)]
+    each = [Watchdog(i, partial(noted, ends, i)) for i in range(count)]
     where = each[0].listen(listen("127.0.0.1", 0), "127.0.0.1")
     each[0].accept(count)
     before(where[1])
@@ -80,11 +80,11 @@ def test_no_other_process_ends_one_with_success(lifelines, code):
         assert taken == 1
         assert message.isprintable()
         assert message.startswith(r"process 1: \x1b[31mred\n\x1b[31mred")
-        assert len(message) <= LONGEST_TEXT + len("process 1: ")
+        assert len(message) <= MAX_TEXT + len("process 1: ")
 
 
 def test_codes_that_programs_of_ours_end_with_are_kept():
-    assert {1, 2, 70, 75, 129, 130, 143} == CODES
+    assert {1, 2, 70, 75, 129, 130, 143} == EXIT_CODES
 
 
 def test_none_but_the_first_process_speaks_for_others(lifelines):
@@ -103,7 +103,7 @@ STRANGE = [
     b"[" * 9000 + b"\n",
     b"1\n",
     b"\xff\xfe\n",
-    b"{" + b" " * 4 * LONGEST,
+    b"{" + b" " * 4 * MAX_MESSAGE,
     b"",
 ]
 
@@ -133,7 +133,7 @@ def test_one_process_alone_has_nobody_to_wait_for():
 
 def test_the_wait_begins_with_accept_and_names_who_did_not_come():
     ends = {}
-    alone = Lifeline(0, partial(noted, ends, 0))
+    alone = Watchdog(0, partial(noted, ends, 0))
     host, port, token = alone.listen(listen("127.0.0.1", 0), "127.0.0.1")
     time.sleep(0.6)  # while the processes meet
     alone.accept(3, wait=0.5)
@@ -156,7 +156,7 @@ time.sleep(60)
 
 def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
     ends = {}
-    first = Lifeline(0, partial(noted, ends, 0), silence=5.0)
+    first = Watchdog(0, partial(noted, ends, 0), silence=5.0)
     where = first.listen(listen("127.0.0.1", 0), "127.0.0.1")
     first.accept(2)
     with (

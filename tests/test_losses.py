@@ -8,7 +8,7 @@ from critics import half
 from jax.test_util import check_grads
 
 from jaxgan.losses import adversarial
-from jaxgan.types import Critique, LossInputs, Samples
+from jaxgan.types import DiscriminatorOutput, LossInputs, Samples
 
 LN2 = 0.6931471805599453
 X = jnp.array([-0.5, 0.5])
@@ -23,7 +23,7 @@ def logits(x):
 def inputs(real, fake, axis=None):
     """Loss inputs that hold logits only."""
     none = jnp.zeros(())
-    critiques = [Critique(logits(x)) for x in (real, fake)]
+    critiques = [DiscriminatorOutput(logits(x)) for x in (real, fake)]
     given = LossInputs(Samples(none, none), *critiques, None, none, none)  # type: ignore[arg-type]
     return given._replace(axis=axis)
 

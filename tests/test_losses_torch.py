@@ -7,7 +7,7 @@ import pytest
 
 from jaxgan import losses
 from jaxgan.losses import adversarial
-from jaxgan.types import Critique, LossInputs, Players, Samples
+from jaxgan.types import DiscriminatorOutput, LossInputs, Players, Samples
 
 torch = pytest.importorskip("torch", reason="no PyTorch: install the extra torch")
 F = torch.nn.functional
@@ -117,7 +117,7 @@ def test_losses(name, player):
 
     def value(real, fake):
         none = jnp.zeros(())
-        critiques = Critique(real), Critique(fake)
+        critiques = DiscriminatorOutput(real), DiscriminatorOutput(fake)
         given = LossInputs(Samples(none, none), *critiques, None, none, none)  # type: ignore[arg-type]
         return getattr(loss, player).apply(given, ())[0]
 
@@ -136,7 +136,7 @@ def of_term(term, weights):
 
     def value(weights):
         def d(x):
-            return Critique(critic(weights, jnp.tanh)(x))
+            return DiscriminatorOutput(critic(weights, jnp.tanh)(x))
 
         real, fake = jnp.array(X["real"]), jnp.array(X["fake"])
         keys = jax.random.split(jax.random.key(0), len(real))
@@ -183,7 +183,10 @@ def test_classification():
     none = jnp.zeros(())
 
     def value(real, fake):
-        critiques = Critique(none, (), real), Critique(none, (), fake)
+        critiques = (
+            DiscriminatorOutput(none, (), real),
+            DiscriminatorOutput(none, (), fake),
+        )
         samples = Samples(none, none, jnp.array(labels))
         given = LossInputs(samples, *critiques, None, none, none)  # type: ignore[arg-type]
         return losses.auxiliary_classifier(0.5, 2.0).apply(given, ())[0]

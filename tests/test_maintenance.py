@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from jaxgan.distributed.preemption import notices
-from jaxgan.environment import chips
+from jaxgan.distributed.preemption import watch_notices
+from jaxgan.environment import has_tpu
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def machine():
 )
 def test_a_notice_is_told_of(machine, name, value):
     host, says = machine
-    with notices(host, 0.05) as told:
+    with watch_notices(host, 0.05) as told:
         time.sleep(0.2)
         assert not told()
         says[name] = value
@@ -55,7 +55,7 @@ def test_no_answer_and_no_such_name_are_no_notice(machine):
     host, says = machine
     says.clear()
     for place in (host, "127.0.0.1:9"):
-        with notices(place, 0.05) as told:
+        with watch_notices(place, 0.05) as told:
             time.sleep(0.2)
             assert not told()
 
@@ -66,14 +66,14 @@ def test_no_answer_and_no_such_name_are_no_notice(machine):
 def test_another_server_at_that_name_is_not_believed(machine, value):
     host, says = machine
     says["preempted"] = value
-    with notices(host, 0.05) as told:
+    with watch_notices(host, 0.05) as told:
         time.sleep(0.3)
         assert not told()
 
 
 def test_a_server_that_speaks_no_http_is_not_believed():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        with notices(f"127.0.0.1:{listener.getsockname()[1]}", 0.05) as told:
+        with watch_notices(f"127.0.0.1:{listener.getsockname()[1]}", 0.05) as told:
             for _ in range(3):
                 with listener.accept()[0] as there:
                     there.recv(4096)
@@ -85,16 +85,16 @@ def test_a_proxy_is_not_asked(machine, monkeypatch):
     host, says = machine
     monkeypatch.setenv("http_proxy", f"http://{host}")
     says["preempted"] = "TRUE"
-    with notices("127.0.0.1:9", 0.05) as told:
+    with watch_notices("127.0.0.1:9", 0.05) as told:
         time.sleep(0.3)
         assert not told()
 
 
 def test_machines_without_chips_are_not_asked(tmp_path):
-    with notices() as told:
+    with watch_notices() as told:
         assert not told()
-    assert not chips({}, str(tmp_path))
+    assert not has_tpu({}, str(tmp_path))
     (tmp_path / "accel0").touch()
-    assert chips({}, str(tmp_path))
-    assert chips({"JAX_PLATFORMS": "tpu,cpu"}, str(tmp_path))
-    assert not chips({"JAX_PLATFORMS": "cpu"}, str(tmp_path))
+    assert has_tpu({}, str(tmp_path))
+    assert has_tpu({"JAX_PLATFORMS": "tpu,cpu"}, str(tmp_path))
+    assert not has_tpu({"JAX_PLATFORMS": "cpu"}, str(tmp_path))

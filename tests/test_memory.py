@@ -95,7 +95,7 @@ def state_of_shapes() -> TrainState:
 )
 def test_what_a_state_needs_on_the_devices_of_a_cpu(count, flags, need):
     layout = parallel.layout_of(jax.devices()[:count], **flags)
-    assert memory.need_of(state_of_shapes(), layout, 50) == need
+    assert memory.required_memory(state_of_shapes(), layout, 50) == need
 
 
 @pytest.mark.parametrize("flags", [{}, {"dry_run": True}, {"devices": 2}])
@@ -125,14 +125,21 @@ def test_a_checkpoint_that_does_not_fit_is_no_fault_of_the_samples():
 
 
 def test_running_out_is_one_line():
-    with limited(2**30), pytest.raises(UsageError) as caught, memory.explained("x=1"):
+    with (
+        limited(2**30),
+        pytest.raises(UsageError) as caught,
+        memory.explain_out_of_memory("x=1"),
+    ):
         jnp.zeros((40_000, 40_000)).block_until_ready()
     assert re.fullmatch(
         r"memory ran out \(RESOURCE_EXHAUSTED: .*\): x=1", str(caught.value)
     )
-    with pytest.raises(UsageError, match="memory ran out"), memory.explained("x=1"):
+    with (
+        pytest.raises(UsageError, match="memory ran out"),
+        memory.explain_out_of_memory("x=1"),
+    ):
         raise MemoryError
-    with pytest.raises(jax.errors.JaxRuntimeError), memory.explained("x=1"):
+    with pytest.raises(jax.errors.JaxRuntimeError), memory.explain_out_of_memory("x=1"):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
 

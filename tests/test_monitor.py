@@ -5,12 +5,12 @@ import math
 
 import pytest
 
-from jaxgan.monitoring.detectors import Finding, not_finite, open_monitor, summary
+from jaxgan.monitoring.detectors import Finding, not_finite, open_detectors, summary
 
 
 def run(rows, look=None):
     """All findings of rows, which are a hundred steps apart."""
-    look = look or open_monitor()
+    look = look or open_detectors()
     return [found for step, row in numbered(rows) for found in look(step, row)]
 
 
@@ -255,20 +255,20 @@ def test_a_resumed_run_tells_what_the_whole_would_have_told():
             )
         ]
     )
-    look = open_monitor()
+    look = open_detectors()
     whole = [look(*row) for row in rows]
     assert {found.kind for news in whole for found in news} == {
         "collapsed", "overfits", "vanished", "exploding", "drifted"
     }  # fmt: skip
     for cut in range(len(rows)):
-        look = open_monitor()
+        look = open_detectors()
         for step, row in rows[:cut]:
             look(step, json.loads(json.dumps(row)))
         assert [look(*row) for row in rows[cut:]] == whole[cut:]
 
 
 def test_two_monitors_know_nothing_of_each_other():
-    one, other = open_monitor(), open_monitor()
+    one, other = open_detectors(), open_detectors()
     bad = probe(2.0, 0.6, 0.5)
     assert run([bad, bad], one) == run([bad, bad], other) == []
     assert told(run([bad], one)) == [("overfits", 0)]

@@ -12,7 +12,7 @@ from jaxgan import parallel
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.losses import r1, r2
 from jaxgan.terms import stateless
-from jaxgan.types import Augment, Critique, LossInputs, Players, Samples
+from jaxgan.types import Augment, DiscriminatorOutput, LossInputs, Players, Samples
 
 KEY = jax.random.key(0)
 SHAPE = (8, 8, 1)
@@ -35,7 +35,7 @@ class Score(nn.Module):
     def __call__(self, x, condition=None, *, train):
         x = nn.Dropout(self.rate, deterministic=not train)(x)
         total = x.reshape(len(x), -1).sum(-1)
-        return Critique(total * self.param("a", nn.initializers.ones, ()))
+        return DiscriminatorOutput(total * self.param("a", nn.initializers.ones, ()))
 
 
 def times(factor):
@@ -62,7 +62,7 @@ def evaluate(player, terms, augment=None, rate=0.0, parts=1):
     both = {"generator": {}, "discriminator": {}}
     both[player] = dict(terms)
     if augment is not None:
-        both["discriminator"]["augment"] = objective.remembering(augment)
+        both["discriminator"]["augment"] = objective.augment_term(augment)
     named = Players(**both)
     state = train_step.init_state(KEY, task, nets, named, optimizers, batch)
     loss = objective.make_loss(task, nets, named, augment=augment, parts=parts)
@@ -150,7 +150,7 @@ def trained(parts, devices=1, **flags):
     """Two steps of a game on 64 pictures, and its metrics."""
     given = {"batch_size": 64, "accumulate": parts, "g_optimizer": "adam(1e-2)"}
     chosen = config("small", **{**given, **flags})
-    layout = parallel.layout_of(parallel.pick(devices))
+    layout = parallel.layout_of(parallel.choose_devices(devices))
     built, state = game(chosen, layout=layout)
     state = parallel.place(state, layout)
     arrays = {"image": images(128)}
@@ -161,7 +161,7 @@ def trained(parts, devices=1, **flags):
         batch=64,
         layout=layout,
     )
-    program = parallel.compiled(built.step, feed, layout)
+    program = parallel.make_compiler(built.step, feed, layout)
     passed = (state, feed.at(0, 2), KEY)
     return jax.device_get(program(2, *passed)(*passed))
 

@@ -41,12 +41,14 @@ def run(
     name, kind="resident", devices=1, count=1, steps=4, way="auto", split=False, **other
 ):
     chosen = config(name, **other)
-    layout = parallel.layout_of(parallel.pick(devices), parallel=way, shard_state=split)
+    layout = parallel.layout_of(
+        parallel.choose_devices(devices), parallel=way, shard_state=split
+    )
     built, state = game(chosen, layout=layout)
     feed = feed_of(kind, chosen, layout)
     chex.clear_trace_counter()
     traced_once = chex.assert_max_traces(built.step, n=1)
-    program = parallel.compiled(traced_once, feed, layout)
+    program = parallel.make_compiler(traced_once, feed, layout)
     state = parallel.place(state, layout)
     seen = []
     for start in range(0, steps, count):
@@ -102,7 +104,7 @@ def test_shards_are_a_mesh_bit_for_bit_and_two_steps_a_call_too():
 
 def test_shards_hold_a_part_each_and_no_device_the_whole():
     given = {"g_optimizer": "adam(1e-3)", "d_optimizer": "adam(1e-3)"}
-    layout = parallel.layout_of(parallel.pick(8), shard_state=True)
+    layout = parallel.layout_of(parallel.choose_devices(8), shard_state=True)
     _, state = game(config("dropout", **given), layout=layout)
     state = parallel.place(state, layout)
     [*_, kernel] = [x for x in jax.tree.leaves(state.opt_state) if x.shape == (64, 16)]
@@ -110,11 +112,11 @@ def test_shards_hold_a_part_each_and_no_device_the_whole():
     size = sum(x.nbytes for x in jax.tree.leaves(state))
     parts = sum(x.addressable_data(0).nbytes for x in jax.tree.leaves(state))
     assert parts < size / 6
-    same(parallel.local(state), state)
+    same(parallel.to_local(state), state)
 
 
 def test_layouts():
-    one, two = parallel.pick(1), parallel.pick(2)
+    one, two = parallel.choose_devices(1), parallel.choose_devices(2)
     assert parallel.layout_of(one, parallel="mesh").way == "one"
     assert parallel.layout_of(two).way == "pmap"
     assert parallel.layout_of(two, parallel="mesh").way == "mesh"
@@ -148,7 +150,7 @@ def test_several_steps_in_one_call_are_the_same_steps(kind):
 
 def test_an_epoch_reads_no_example_twice():
     arrays = {"image": np.arange(SIZE)[:, None]}
-    layout = parallel.layout_of(parallel.pick(1))
+    layout = parallel.layout_of(parallel.choose_devices(1))
     feed = parallel.resident(arrays, order, updates=2, batch=8, layout=layout)
     seen = []
     for step in range(6):  # 50 // 16 = 3 steps an epoch
@@ -166,12 +168,12 @@ def test_states_carry_no_device_axis():
 
 
 def test_devices_that_there_are_not():
-    assert len(parallel.pick(0)) == len(parallel.pick(8)) == 8
-    assert len(parallel.pick(3)) == 3
+    assert len(parallel.choose_devices(0)) == len(parallel.choose_devices(8)) == 8
+    assert len(parallel.choose_devices(3)) == 3
     with pytest.raises(UsageError, match="--devices=9: there are 8"):
-        parallel.pick(9)
+        parallel.choose_devices(9)
     with pytest.raises(UsageError, match="--devices=-1"):
-        parallel.pick(-1)
+        parallel.choose_devices(-1)
 
 
 def test_a_missed_accelerator_is_found_only_when_nobody_asked_for_the_cpu(monkeypatch):
@@ -179,7 +181,7 @@ def test_a_missed_accelerator_is_found_only_when_nobody_asked_for_the_cpu(monkey
         metadata = {"Name": "jax-cuda13-plugin"}  # noqa: RUF012
 
     monkeypatch.setattr("importlib.metadata.distributions", lambda: [Found()])
-    assert devices.missed_accelerator("cpu") is None  # JAX_PLATFORMS=cpu
+    assert devices.unused_accelerator("cpu") is None  # JAX_PLATFORMS=cpu
     monkeypatch.delenv("JAX_PLATFORMS")
-    assert devices.missed_accelerator("cpu") == "jax-cuda13-plugin"
-    assert devices.missed_accelerator("gpu") is None
+    assert devices.unused_accelerator("cpu") == "jax-cuda13-plugin"
+    assert devices.unused_accelerator("gpu") is None

@@ -15,7 +15,7 @@ import step_rows
 import step_throughput
 from peers import protocol
 
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder
 from jaxgan.optimizers import chain
 from jaxgan.types import LossInputs, Players, Samples
@@ -52,13 +52,13 @@ def keras_tf():
 
 
 def config_of(preset, **more):
-    return make(preset=preset, augment="", **more)
+    return make_config(preset=preset, augment="", **more)
 
 
 def variables_of(config, shape):
     """Shapes of both players' variables, by a look at the networks alone."""
     facts = {"shape": shape, "classes": 10, "axis_name": None}
-    nets = builder.networks(config, facts)
+    nets = builder.build_networks(config, facts)
     latent = 100 if "100" in config.task else 64
     z, x = jnp.zeros((2, latent)), jnp.zeros((2, *shape))
     inits = [functools.partial(net.init, train=False) for net in nets]
@@ -280,7 +280,7 @@ def noisy(tree):
 
 def ours(config, nets, variables, z, x):
     """Both losses and the length of their gradients; D without dropout."""
-    terms = builder.terms_of(config, None)
+    terms = builder.build_terms(config, None)
 
     def loss(own, player):
         params = variables._replace(

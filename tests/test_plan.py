@@ -10,11 +10,11 @@ import pytest
 
 from jaxgan import plan
 from jaxgan.config import planning
-from jaxgan.config.training import Config, make
+from jaxgan.config.training import Config, make_config
 from jaxgan.performance.planning import settings
 from jaxgan.types import UsageError
 
-settings.settle(("v5e:2x2",))
+settings.set_environment(("v5e:2x2",))
 from jaxgan.performance.hlo import cost, parser  # noqa: E402
 from jaxgan.performance.planning import (  # noqa: E402
     checks,
@@ -160,12 +160,12 @@ def test_without_the_compiler(monkeypatch):
 )
 def test_flags_that_are_wrong(argv, match):
     with pytest.raises(UsageError, match=match):
-        planning.parse(argv)
+        planning.parse_args(argv)
 
 
 def test_settings_leave_a_machine_alone_whose_own_devices_are_asked_for(monkeypatch):
     monkeypatch.delenv("TPU_WORKER_HOSTNAMES")
-    settings.settle(("local",))
+    settings.set_environment(("local",))
     assert "TPU_WORKER_HOSTNAMES" not in os.environ
 
 
@@ -195,7 +195,7 @@ def test_a_slice_is_planned_and_nothing_else_is_written(capsys, tmp_path, monkey
 
 def test_one_device_of_a_slice_is_still_a_tpu():
     slice_ = slice_of("v5e:2x2")
-    question = planning.parse([*TINY, "--topology=v5e:2x2", "--devices=1"])
+    question = planning.parse_args([*TINY, "--topology=v5e:2x2", "--devices=1"])
     dataset = compiling.dataset_of(question)
     step = compiling.compile_step(question.config, dataset, slice_)
     assert step.layout.way == "one"
@@ -210,8 +210,8 @@ def test_a_batch_that_does_not_divide_over_sixteen_chips(capsys):
 
 
 def test_the_compiler_running_out_of_memory_is_read():
-    config = make(networks="mlp((40000, 40000), (8,))", task="generate(8)")
-    question = planning.Question(config, ("v5e:2x2",), (8, 8, 1), 0, 256)
+    config = make_config(networks="mlp((40000, 40000), (8,))", task="generate(8)")
+    question = planning.PlanConfig(config, ("v5e:2x2",), (8, 8, 1), 0, 256)
     with pytest.raises(compiling.DoesNotFit) as error:
         compiling.compile_step(
             config, compiling.dataset_of(question), slice_of("v5e:2x2")
@@ -238,7 +238,7 @@ def fake(total, **config):
     nothing = cost.Work([], {}, 0, 0, 0, [], 0)
     layout: compiling.parallel.Layout = None  # type: ignore[assignment]
     return compiling.Step(
-        make(**config), layout, memory, {}, nothing, (1, 1), (1, 1), ""
+        make_config(**config), layout, memory, {}, nothing, (1, 1), (1, 1), ""
     )
 
 
@@ -265,7 +265,7 @@ def test_remedies_are_tried_in_order_until_one_fits():
             raise UsageError("no such parts")
         raise compiling.DoesNotFit(2**35, 2**34)
 
-    tried = remedies.search(make(batch_size=8), SMALL, compile_)
+    tried = remedies.search(make_config(batch_size=8), SMALL, compile_)
     assert [x.flags for x in tried] == [
         "--remat",
         "--precision=mixed",

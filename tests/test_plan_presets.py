@@ -9,10 +9,10 @@ import functools
 import pytest
 
 from jaxgan.config.presets import PRESETS
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.performance.planning import settings
 
-settings.settle(("v5e:2x2",))
+settings.set_environment(("v5e:2x2",))
 from jaxgan.config import planning  # noqa: E402
 from jaxgan.performance.planning import checks, chips, compiling  # noqa: E402
 
@@ -37,8 +37,8 @@ def step_of(preset, name, way, precision="float32"):
     pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
-    config = make(**said, precision=precision, **NARROW.get(preset, {}))
-    question = planning.Question(config, (name,), shape)
+    config = make_config(**said, precision=precision, **NARROW.get(preset, {}))
+    question = planning.PlanConfig(config, (name,), shape)
     slice_ = chips.find(name)
     return compiling.compile_step(
         config, compiling.dataset_of(question), slice_

@@ -8,10 +8,10 @@ from games import config
 
 from jaxgan import parallel
 from jaxgan.data.dataset import from_arrays
-from jaxgan.experiment.setup import Plan
+from jaxgan.experiment.setup import Experiment
 from jaxgan.gan import builder
 from jaxgan.monitoring import probe
-from jaxgan.types import Critique, Players, Samples, TrainState
+from jaxgan.types import DiscriminatorOutput, Players, Samples, TrainState
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 
@@ -31,7 +31,7 @@ class First(nn.Module):
     def __call__(self, x, condition=None, *, train):
         assert not train
         a = self.param("a", nn.initializers.ones, ())
-        return Critique({"near": a * x[:, 0], "far": 3 * a * x[:, :1]})
+        return DiscriminatorOutput({"near": a * x[:, 0], "far": 3 * a * x[:, :1]})
 
 
 def measure(scale, train, held_out, known=8):
@@ -49,7 +49,7 @@ def measure(scale, train, held_out, known=8):
         held_out if held_out is None else [{"image": x} for x in np.split(held_out, 2)]
     )
     keys = KEYS.reshape(2, 4)
-    return probe.measures(task, nets, known, 8)(state, batches, kept, keys)
+    return probe.make_measure(task, nets, known, 8)(state, batches, kept, keys)
 
 
 def test_means_and_the_gaps_standard_error():
@@ -92,7 +92,7 @@ def plan_and_state(images):
     dataset = from_arrays("p", {"image": images.astype(np.float32)}, origin="")
     game = builder.build(chosen, dataset.shape)
     layout = parallel.Layout(jax.devices()[:1])
-    plan = Plan(chosen, layout, dataset, game, True, 1, dataset)
+    plan = Experiment(chosen, layout, dataset, game, True, 1, dataset)
     return plan, jax.jit(game.init)(jax.random.key(0))
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from test_train import argv, lines, run, state_of, values
 
-from jaxgan.distributed.initialize import _listening, scheduled
-from jaxgan.distributed.watchdog import Lifeline
+from jaxgan.distributed.initialize import _listen, scheduled
+from jaxgan.distributed.watchdog import Watchdog
 from jaxgan.experiment import checkpoint, digests
 
 SGD = {"g_optimizer": "sgd(0.01)", "d_optimizer": "sgd(0.01)"}
@@ -255,10 +255,10 @@ def test_what_tells_of_a_cluster():
 
 
 def test_a_machine_whose_name_is_no_address_goes_on_without_a_lifeline(caplog):
-    lifeline = Lifeline(0)
-    assert _listening(lifeline, "nowhere.invalid") is None
+    lifeline = Watchdog(0)
+    assert _listen(lifeline, "nowhere.invalid") is None
     assert "no connection to the others (nowhere.invalid: " in caplog.text
-    where = _listening(lifeline, "127.0.0.1")
+    where = _listen(lifeline, "127.0.0.1")
     assert where
     assert where[0] == "127.0.0.1"
     assert lifeline._listener

@@ -13,7 +13,7 @@ from jax.profiler import ProfileData
 from test_train import TINY
 
 from jaxgan import train
-from jaxgan.config.training import Config, parse
+from jaxgan.config.training import Config, parse_args
 from jaxgan.performance import profiling
 from jaxgan.performance.profiling.events import Event, read
 from jaxgan.performance.profiling.sources import around, origins
@@ -127,13 +127,18 @@ def test_another_trace_that_goes_on_is_left_alone(pictures, tmp_path, caplog):
 )
 def test_bad_values_are_refused_by_the_flags(said, message):
     with pytest.raises(UsageError, match=re.escape(message)):
-        parse([said])
+        parse_args([said])
 
 
 def test_the_flag_needs_no_value():
-    assert Config.profile == parse([]).profile == parse(["--profile=0"]).profile == 0
-    assert parse(["--profile", "--steps=5"]).profile == 10
-    assert parse(["--profile=3"]).profile == 3
+    assert (
+        Config.profile
+        == parse_args([]).profile
+        == parse_args(["--profile=0"]).profile
+        == 0
+    )
+    assert parse_args(["--profile", "--steps=5"]).profile == 10
+    assert parse_args(["--profile=3"]).profile == 3
 
 
 def test_with_no_calls_nothing_is_traced(tmp_path):
@@ -311,7 +316,7 @@ def test_a_plain_product_is_the_costliest_operation(tmp_path):
         for _ in range(3):
             program(x).block_until_ready()
     [path] = tmp_path.rglob("*.xplane.pb")
-    found = profiling.account(path, program.as_text() or "", 3)
+    found = profiling.summarize_trace(path, program.as_text() or "", 3)
     assert found.rows[0].origin.what == "dot"
     assert found.rows[0].share > 0.5
     assert "test_profile.py" in found.rows[0].origin.source

@@ -8,7 +8,7 @@ from critics import FAKE, REAL, linear_critic, value
 from games import images
 
 from jaxgan.config.presets import PRESETS
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
 from jaxgan.types import UsageError
@@ -19,7 +19,7 @@ KEY = jax.random.key(0)
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else {}
-    chosen = make(preset=name, batch_size=8, **tiny)
+    chosen = make_config(preset=name, batch_size=8, **tiny)
     shape = (2,) if "toy" in name else (28, 28, 1)
     built = builder.build(chosen, shape, classes=10, unroll=True)
     state, step = jax.jit(built.init)(KEY), jax.jit(built.step)
@@ -36,7 +36,7 @@ def test_every_preset_takes_finite_steps(name):
 
 def test_the_default_recipe_is_r3gans():
     # D(x) = 3 x + 4 y on x = (1, 1) and 0: softplus(-7); R1 = R2 = 25 / 2
-    terms = builder.terms_of(make(), None)
+    terms = builder.build_terms(make_config(), None)
     assert list(terms.discriminator) == ["loss", "r1", "r2"]
     assert list(terms.generator) == ["loss"]
     values = [value(t, linear_critic, REAL, FAKE) for t in terms.discriminator.values()]
@@ -80,7 +80,9 @@ def test_the_default_recipe_is_r3gans():
 )
 def test_what_does_not_fit_names_its_flag(flags, message):
     with pytest.raises(UsageError) as error:
-        builder.build(make(**{"preset": "toy", "task": "generate(64)", **flags}), (2,))
+        builder.build(
+            make_config(**{"preset": "toy", "task": "generate(64)", **flags}), (2,)
+        )
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -92,7 +94,7 @@ def test_a_task_without_its_labels_is_told_before_anything_compiles():
 
     examples = builder.example_batch((2,), 4, 0)
     with pytest.raises(UsageError, match=r"wants 'label' with each example, which"):
-        builder.check(make(dataset="folder:plain"), init, init, examples)
+        builder.check_step(make_config(dataset="folder:plain"), init, init, examples)
 
 
 def test_labels_are_in_the_example_only_where_there_are_some():
@@ -104,7 +106,7 @@ def test_labels_are_in_the_example_only_where_there_are_some():
 
 
 def test_sampling_may_change_the_latents():
-    built = builder.build(make(preset="toy", batch_size=4), (2,))
+    built = builder.build(make_config(preset="toy", batch_size=4), (2,))
     state = jax.jit(built.init)(KEY)
     keys = jax.random.split(KEY, 4)
     batch = {"image": jnp.zeros((4, 2))}
@@ -120,11 +122,13 @@ def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
 
     monkeypatch.setitem(builder.NETWORKS, "strange", pair)
     with pytest.raises(UsageError, match="--networks=strange, "):
-        builder.build(make(preset="toy", networks="strange", task="generate(64)"), (2,))
+        builder.build(
+            make_config(preset="toy", networks="strange", task="generate(64)"), (2,)
+        )
 
 
 def test_texts_are_checked_without_data():
-    builder.check_texts(make(task="conditional(4)", generator_wrap="embed"))
+    builder.check_texts(make_config(task="conditional(4)", generator_wrap="embed"))
     for flags in (
         {"loss": "hing"},
         {"g_optimizer": "adam(-1)"},
@@ -132,4 +136,4 @@ def test_texts_are_checked_without_data():
     ):
         [name] = flags
         with pytest.raises(UsageError, match=f"--{name}: "):
-            builder.check_texts(make(**flags))
+            builder.check_texts(make_config(**flags))

@@ -9,7 +9,7 @@ from critics import FAKE, REAL, W, inputs, linear_critic, square_critic, value
 
 from jaxgan import losses
 from jaxgan.schedules import linear
-from jaxgan.types import Critique, UsageError
+from jaxgan.types import DiscriminatorOutput, UsageError
 
 
 def test_r1_and_r2_of_a_linear_critic():
@@ -37,9 +37,9 @@ def test_slope_sums_over_leaves_and_axes():
 
     def critic(x):
         logits = [jnp.sum(x["a"], (1, 2)), 2 * jnp.sum(x["b"], 1)]
-        return Critique(logits)
+        return DiscriminatorOutput(logits)
 
-    np.testing.assert_allclose(losses.slope(critic, tree), [28.0] * 3)
+    np.testing.assert_allclose(losses.squared_gradient_norm(critic, tree), [28.0] * 3)
 
 
 def test_slope_of_a_packed_critic_is_that_of_all_examples_of_a_row():
@@ -49,7 +49,7 @@ def test_slope_of_a_packed_critic_is_that_of_all_examples_of_a_row():
     def packed(x):
         return square_critic(x.reshape(2, 4))
 
-    np.testing.assert_allclose(losses.slope(packed, x), [25.0, 9.0])
+    np.testing.assert_allclose(losses.squared_gradient_norm(packed, x), [25.0, 9.0])
     np.testing.assert_allclose(value(losses.r1(2.0), packed, x, x), 17.0)
 
 
@@ -63,7 +63,7 @@ def test_gradient_penalty_of_a_linear_critic():
 def test_one_sided_penalty_spares_slopes_below_one(scale, both, above):
     # slopes 0.5 and 2: (0.5 - 1)^2 = 0.25 and (2 - 1)^2 = 1
     def critic(x):
-        return Critique(scale * x @ W)
+        return DiscriminatorOutput(scale * x @ W)
 
     two, one = (losses.gradient_penalty(1.0, side) for side in (False, True))
     np.testing.assert_allclose(value(two, critic, REAL, FAKE), both, rtol=1e-5)
@@ -131,7 +131,7 @@ def test_approximate_r1_comes_near_r1():
     real = jnp.tile(jnp.array([[1.0, -2.0]]), (20000, 1))
 
     def critic(x):
-        return Critique(jnp.sin(x[:, 0]) * x[:, 1])
+        return DiscriminatorOutput(jnp.sin(x[:, 0]) * x[:, 1])
 
     exact, near = (
         value(losses.REGULARIZERS[name](1.0), critic, real, real)

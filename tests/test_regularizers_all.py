@@ -12,7 +12,7 @@ from jaxgan import losses
 from jaxgan.gan import objective, train_step
 from jaxgan.networks import mlp
 from jaxgan.tasks import generate
-from jaxgan.types import Critique, Players
+from jaxgan.types import DiscriminatorOutput, Players
 
 
 def noise(key, x, p):
@@ -136,7 +136,7 @@ def two_scales(share):
     def critic(x):
         logits = square_critic(x).logits
         patches = jnp.tile(logits[:, None, None], (1, 2, 2))
-        return Critique([share[0] * logits, share[1] * patches])
+        return DiscriminatorOutput([share[0] * logits, share[1] * patches])
 
     return critic
 
@@ -176,7 +176,9 @@ def test_samples_may_be_a_tree_of_domains():
     pair = {"a": x, "b": y}
 
     def both(pair):
-        return Critique({k: square_critic(v).logits for k, v in pair.items()})
+        return DiscriminatorOutput(
+            {k: square_critic(v).logits for k, v in pair.items()}
+        )
 
     # |x|^2 + |y|^2 = 2 + 18
     for name in ("r1", "r2"):

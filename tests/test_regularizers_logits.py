@@ -8,14 +8,14 @@ from critics import FAKE, REAL, inputs, linear_critic, square_critic, value
 
 from jaxgan import losses
 from jaxgan.terms import running_mean
-from jaxgan.types import Critique, Samples, Term, UsageError
+from jaxgan.types import DiscriminatorOutput, Samples, Term, UsageError
 
 LN2 = 0.6931471805599453
 
 
 def first(x):
     """D(x) is the first entry."""
-    return Critique(x[:, 0])
+    return DiscriminatorOutput(x[:, 0])
 
 
 def test_lecam_and_its_memory_by_hand():
@@ -35,7 +35,7 @@ def test_lecam_and_its_memory_by_hand():
 def test_lecam_rests_where_each_kind_says_what_the_other_said():
     # the gradient is zero where D(x) = a_fake and D(G(z)) = a_real
     def loss(logit):
-        given = inputs(lambda x: Critique(logit * x[:, 0]), REAL, 2 * REAL)
+        given = inputs(lambda x: DiscriminatorOutput(logit * x[:, 0]), REAL, 2 * REAL)
         memory = {"real": jnp.asarray(6.0), "fake": jnp.asarray(3.0)}
         return losses.lecam().apply(given, memory)[0]
 
@@ -86,7 +86,7 @@ def test_consistency_changes_the_leaves_of_an_example_alike():
     x = {"a": jnp.ones((4, 2)), "b": jnp.zeros((4, 2))}
 
     def critic(x):  # noise that both leaves share does not count
-        return Critique(x["a"][:, 0] - x["b"][:, 0])
+        return DiscriminatorOutput(x["a"][:, 0] - x["b"][:, 0])
 
     assert value(losses.consistency(1.0, by=noise), critic, x, x) < 1e-10
 
@@ -95,8 +95,11 @@ def test_consistency_of_images_flips_and_shifts_them():
     # a dot in the centre stays within, so its sum does; one pixel does not
     image = jnp.zeros((16, 16, 16, 1)).at[:, 8, 7].set(1.0)
     term = losses.consistency()
-    assert value(term, lambda x: Critique(x.sum((1, 2, 3))), image, image) == 0.0
-    assert value(term, lambda x: Critique(x[:, 8, 7, 0]), image, image) > 1.0
+    assert (
+        value(term, lambda x: DiscriminatorOutput(x.sum((1, 2, 3))), image, image)
+        == 0.0
+    )
+    assert value(term, lambda x: DiscriminatorOutput(x[:, 8, 7, 0]), image, image) > 1.0
 
 
 def test_consistency_of_vectors_wants_an_augmentation():
@@ -110,8 +113,10 @@ def test_feature_matching_by_hand():
     fake = jnp.array([[0.0, 2.0], [0.0, 0.0]])
     term = losses.feature_matching(2.0)
     one, two = (
-        lambda x: Critique(x[:, 0], features=x),
-        lambda x: Critique(x[:, 0], features={"a": x, "b": jnp.ones((2, 3, 3))}),
+        lambda x: DiscriminatorOutput(x[:, 0], features=x),
+        lambda x: DiscriminatorOutput(
+            x[:, 0], features={"a": x, "b": jnp.ones((2, 3, 3))}
+        ),
     )
     assert value(term, one, real, fake) == 10.0
     assert value(term, two, real, fake) == 5.0
@@ -128,8 +133,8 @@ def told(real, fake, **samples):
     given = inputs(first, none, none)
     return given._replace(
         samples=Samples(none, none, **samples),
-        real=Critique(none, class_logits=real),
-        fake=Critique(none, class_logits=fake),
+        real=DiscriminatorOutput(none, class_logits=real),
+        fake=DiscriminatorOutput(none, class_logits=fake),
     )
 
 
@@ -209,7 +214,9 @@ def test_every_third_step_three_times_as_strong(dtype, way, monkeypatch):
     @jax.jit
     def run(slope, step, memory):
         def loss(slope):
-            given = inputs(lambda x: Critique(slope * x[:, 0]), FAKE, REAL, step)
+            given = inputs(
+                lambda x: DiscriminatorOutput(slope * x[:, 0]), FAKE, REAL, step
+            )
             return term.apply(given, memory)
 
         return jax.value_and_grad(loss, has_aux=True)(slope)
@@ -235,7 +242,7 @@ def test_every_branches_except_on_a_cpu():
     term = losses.every(3, counting())
 
     def of(step):
-        given = inputs(lambda x: Critique(x[:, 0]), FAKE, REAL, step)
+        given = inputs(lambda x: DiscriminatorOutput(x[:, 0]), FAKE, REAL, step)
         return term.apply(given, term.init())
 
     traced = jax.jit(of).trace(0)
@@ -260,7 +267,7 @@ def test_every_holds_second_derivatives():
 
     def loss(a):
         def critic(x):
-            return Critique(a * square_critic(x).logits)
+            return DiscriminatorOutput(a * square_critic(x).logits)
 
         return term.apply(inputs(critic, REAL, FAKE, 8), ())[0]
 

@@ -14,7 +14,7 @@ from test_processes import free_port
 
 from jaxgan.distributed import connections
 from jaxgan.distributed.connections import connect, is_own
-from jaxgan.distributed.rendezvous import meet, proof, split
+from jaxgan.distributed.rendezvous import meet, proof, split_address
 from jaxgan.errors import UsageError
 
 WHERE = ["10.0.0.1", 1234, "token"]
@@ -264,7 +264,7 @@ def connect_when_open(port):
 def test_an_address_of_ipv6():
     if has("::1"):
         assert met(free_address("::1"), [(2, 0), (2, 1)]) == ["met"] * 2
-    assert split("[fe80::1%eth0]:80") == ("fe80::1%eth0", 80)
+    assert split_address("[fe80::1%eth0]:80") == ("fe80::1%eth0", 80)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_an_address_of_ipv6():
 )
 def test_texts_that_are_no_address(place):
     with pytest.raises(UsageError, match="give HOST:PORT of process 0, such as") as e:
-        split(place)
+        split_address(place)
     assert str(e.value).isprintable()
     assert len(str(e.value)) < 250
 

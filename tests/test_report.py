@@ -17,7 +17,7 @@ from PIL import Image
 from jaxgan import reporting
 from jaxgan.errors import UsageError
 from jaxgan.reporting import images, progress
-from jaxgan.reporting.console import Pace, advance, line
+from jaxgan.reporting.console import Pace, format_line, update_pace
 from jaxgan.reporting.metrics_file import truncate_metrics
 from jaxgan.reporting.plots import panels, read_curves
 
@@ -46,28 +46,28 @@ def test_a_line():
     }
     pace = Pace(1_200, 0.0, 35.1, 34.92)
     want = "step 1,200/10,000  D 1.234  G 0.712  r1 0.02  score 12.35"
-    assert line(1_200, 10_000, metrics) == want
+    assert format_line(1_200, 10_000, metrics) == want
     want += "  35.1 steps/s  2,246 img/s  ETA 4:12"
-    assert line(1_200, 10_000, metrics, pace, 64) == want
+    assert format_line(1_200, 10_000, metrics, pace, 64) == want
 
 
 def test_a_line_at_the_end_has_no_time_left():
     pace = Pace(9, 0.0, 0.25, 0.25)
-    assert line(10, 10, {}, pace, 8) == "step 10/10  0.25 steps/s  2.0 img/s"
+    assert format_line(10, 10, {}, pace, 8) == "step 10/10  0.25 steps/s  2.0 img/s"
 
 
 def test_terms_of_the_same_name_are_told_apart():
     metrics = {"discriminator/l2": 1.0, "generator/l2": 2.0, "generator/l1": np.nan}
-    assert line(1, 2, metrics) == "step 1/2  l2 1  G.l2 2  l1 nan"
+    assert format_line(1, 2, metrics) == "step 1/2  l2 1  G.l2 2  l1 nan"
 
 
 def test_the_pace_is_that_of_the_last_steps_and_the_rest_is_judged_smoothly():
-    pace = advance(Pace(100, 0.0), 110, 10.0)
+    pace = update_pace(Pace(100, 0.0), 110, 10.0)
     assert pace == Pace(110, 10.0, 1.0, 1.0)
-    pace = advance(pace, 210, 20.0)
+    pace = update_pace(pace, 210, 20.0)
     assert (pace.step, pace.time, pace.rate) == (210, 20.0, 10.0)
     assert pace.smooth == pytest.approx(0.7 * 1 + 0.3 * 10)
-    assert advance(pace, 210, 30.0) == pace
+    assert update_pace(pace, 210, 30.0) == pace
 
 
 # The metrics file
@@ -406,7 +406,7 @@ def test_a_backend_that_does_not_exist_is_not_asked_for(tmp_path):
 
 def tell(folder, steps, resume_step=0):
     """A run that logs and shows each step up to `steps[-1]` of 8."""
-    with reporting.open_report(
+    with reporting.open_metric_writer(
         folder, steps=8, batch_size=4, resume_step=resume_step, terminal=False
     ) as told:
         for step in steps:
@@ -459,7 +459,9 @@ def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
     values = {"generator/loss": np.array([1.0, 2.0, 3.0]), "score": 0.5}
     values["discriminator/loss"] = np.array([4.0, np.nan, np.inf])
     values["generator/l1"] = np.full(3, np.nan)
-    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_metric_writer(
+        tmp_path, steps=4, batch_size=1, terminal=False
+    ) as told:
         told.log(2, values)
     assert lines()[0].split("  ")[:5] == [
         "step 2/4",
@@ -478,7 +480,9 @@ def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
 
 
 def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lines):
-    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_metric_writer(
+        tmp_path, steps=4, batch_size=1, terminal=False
+    ) as told:
         told.log(1, {"generator/loss": 1.0})
         told.note(1, "collapsed", "generator collapsed: at step 1")
     assert lines()[-1] == "generator collapsed: at step 1"
@@ -488,7 +492,7 @@ def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lin
         "finding": "generator collapsed: at step 1",
     }
     assert "findings/text_summary" in events(tmp_path).Tags()["tensors"]
-    with reporting.open_report(
+    with reporting.open_metric_writer(
         tmp_path, steps=4, batch_size=1, terminal=False, resume_step=0
     ):
         assert metrics_of(tmp_path) == []
@@ -516,7 +520,9 @@ def test_samples_after_the_resumed_step_go(tmp_path, lines):
 
 
 def test_a_score_alone_repeats_no_speed(tmp_path, lines):
-    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_metric_writer(
+        tmp_path, steps=4, batch_size=1, terminal=False
+    ) as told:
         told.log(1, {"generator/loss": 1.0})
         told.log(1, {"score": 0.25, "generator/odd": float("nan")})
     assert "steps/s" in lines()[0]
@@ -525,7 +531,7 @@ def test_a_score_alone_repeats_no_speed(tmp_path, lines):
 
 def test_a_run_that_fails_still_has_its_curves(tmp_path, lines):
     def diverge():
-        with reporting.open_report(
+        with reporting.open_metric_writer(
             tmp_path, steps=4, batch_size=1, terminal=False
         ) as told:
             told.log(1, {"generator/loss": 1.0})
@@ -540,7 +546,9 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path, lines, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with reporting.open_report(tmp_path, steps=4, batch_size=1, terminal=False) as told:
+    with reporting.open_metric_writer(
+        tmp_path, steps=4, batch_size=1, terminal=False
+    ) as told:
         monkeypatch.setattr("jaxgan.reporting.metric_writer.append", full)
         with pytest.raises(
             UsageError, match=r"any more \(No space left on device\); fr"

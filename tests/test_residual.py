@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import r3gan
-from jaxgan.networks.ops.convolutions import grouped, merged
+from jaxgan.networks.ops.convolutions import grouped_conv_matmul, grouped_conv_tpu
 from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
@@ -110,7 +110,11 @@ def test_grouped_convolutions_are_xlas_gradients_included(lanes):
         )
 
     def ours(x, kernel):
-        return merged(x, kernel, lanes) if lanes else grouped(x, kernel)
+        return (
+            grouped_conv_tpu(x, kernel, lanes)
+            if lanes
+            else grouped_conv_matmul(x, kernel)
+        )
 
     def gradients(convolve):
         value = jax.grad(lambda *args: jnp.sum(jnp.tanh(convolve(*args) / 20)), (0, 1))
@@ -169,7 +173,7 @@ def test_rematerialised_blocks_have_the_same_parameters():
 
 
 def test_the_preset_has_the_papers_numbers_at_both_ends_of_the_burn_in():
-    chosen = make(preset="residual", networks="residual(8, 1)")
+    chosen = make_config(preset="residual", networks="residual(8, 1)")
     assert 39_062 * chosen.batch_size == pytest.approx(20e6, rel=1e-4)
     assert chosen.steps * chosen.batch_size == pytest.approx(250e6, rel=1e-4)
     built = builder.build(chosen, (8, 8, 3))

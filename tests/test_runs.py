@@ -56,12 +56,12 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     chosen = config(name)
     built, _ = game(chosen)
     many = len(seeds) > 1
-    layout = parallel.layout_of(parallel.pick(devices), runs=len(seeds))
+    layout = parallel.layout_of(parallel.choose_devices(devices), runs=len(seeds))
     states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
     keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
-    state = parallel.place(multi_seed.stack(states) if many else states[0], layout)
+    state = parallel.place(multi_seed.stack_runs(states) if many else states[0], layout)
     feed = feed_of(kind, chosen, layout, seeds)
-    program = parallel.compiled(built.step, feed, layout)
+    program = parallel.make_compiler(built.step, feed, layout)
     seen = []
     for start in range(0, steps, count):
         passed = (state, feed.at(start, count), keys if many else keys[0])
@@ -80,7 +80,7 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
     assert metrics["generator/loss"].shape == (8, RUNS)
     for seed in (0, 3):
         alone, told = train("dropout", [seed], kind)
-        same(multi_seed.one(state, seed), alone)
+        same(multi_seed.run_state(state, seed), alone)
         same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
 
 
@@ -99,8 +99,8 @@ def test_vmapped_runs_are_the_written_out_ones(name):
         return state, jax.tree.map(lambda x: x[None], metrics)
 
     done = [
-        jax.jit(multi_seed.together(call, (multi_seed.AXES, 0, 0), unroll))(
-            multi_seed.stack(states), data, keys
+        jax.jit(multi_seed.vmap_seeds(call, (multi_seed.AXES, 0, 0), unroll))(
+            multi_seed.stack_runs(states), data, keys
         )
         for unroll in (True, False)
     ]
@@ -110,7 +110,7 @@ def test_vmapped_runs_are_the_written_out_ones(name):
 def test_a_run_that_diverges_stands_still_and_the_others_go_on():
     chosen = config("k")
     built, state = game(chosen)
-    step = jax.jit(multi_seed.standing(built.step))
+    step = jax.jit(multi_seed.freeze_if_not_finite(built.step))
     good, bad = batches(chosen), jax.tree.map(lambda x: x * jnp.nan, batches(chosen))
     kept, metrics = step(state, bad, jax.random.key(0))
     assert not np.isfinite(metrics["discriminator/loss"])
@@ -123,7 +123,7 @@ def test_a_run_that_diverges_stands_still_and_the_others_go_on():
 def test_one_takes_what_stack_put_there():
     states = [game(config("small"))[1] for _ in range(2)]
     states[1] = jax.tree.map(lambda x: x + 1, states[1]).replace(step=states[0].step)
-    same(multi_seed.one(multi_seed.stack(states), 1), states[1])
+    same(multi_seed.run_state(multi_seed.stack_runs(states), 1), states[1])
 
 
 def test_each_seed_has_a_key_and_those_below_32_bits_that_of_jax():

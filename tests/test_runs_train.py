@@ -7,7 +7,7 @@ from games import same
 from test_train import argv, lines, run, state_of, values
 
 from jaxgan import sample, train
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
@@ -23,17 +23,17 @@ def three(pictures, tmp_path_factory):
 
 def states_of(workdir, step):
     """The state of all runs in a checkpoint."""
-    config = make(**read_config(workdir))
+    config = make_config(**read_config(workdir))
     game = builder.build(config, (8, 8, 1), classes=5)
     alone = jax.eval_shape(game.init, jax.random.key(0))
-    template = jax.eval_shape(multi_seed.stack, [alone] * config.runs)
+    template = jax.eval_shape(multi_seed.stack_runs, [alone] * config.runs)
     folder = workdir / "checkpoints"
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
 
 def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):
     alone = run(pictures, tmp_path / "alone", 20, seed=5)
-    same(multi_seed.one(states_of(three, 20), 1), state_of(alone, 20))
+    same(multi_seed.run_state(states_of(three, 20), 1), state_of(alone, 20))
     [told] = [x for x in lines(three) if x["step"] == 20 and "generator/loss" in x]
     [own] = [x for x in lines(alone) if x["step"] == 20 and "generator/loss" in x]
     for name in ("generator/loss", "discriminator/r1"):

@@ -10,8 +10,8 @@ from PIL import Image
 from test_train import run
 
 from jaxgan import sample
-from jaxgan.config.sampling import seeds_of
-from jaxgan.evaluation.sampler import walk
+from jaxgan.config.sampling import parse_seeds
+from jaxgan.evaluation.sampler import interpolate
 from jaxgan.types import UsageError
 
 
@@ -90,19 +90,19 @@ def test_bad_requests(finished, tmp_path, capsys, flags, message):
 
 def test_a_walk_starts_and_ends_at_its_latents():
     z = jnp.array([[1.0, 0.0], [9.0, 9.0], [0.0, 2.0], [3.0, 3.0], [5.0, 5.0]])
-    got = walk(z, columns=3)
+    got = interpolate(z, columns=3)
     np.testing.assert_allclose(got[0], z[0], atol=1e-6)
     np.testing.assert_allclose(got[2], z[2], atol=1e-6)
     # half way on a right angle: (a + b) sin 45 / sin 90
     np.testing.assert_allclose(got[1], (z[0] + z[2]) * 0.5**0.5, rtol=1e-6)
     np.testing.assert_allclose(got[3], z[3], atol=1e-6)
-    np.testing.assert_allclose(walk(z[:1], columns=1), z[:1], atol=1e-6)
+    np.testing.assert_allclose(interpolate(z[:1], columns=1), z[:1], atol=1e-6)
 
 
 def test_seeds_in_text():
-    assert seeds_of("3") == (3,)
+    assert parse_seeds("3") == (3,)
     with pytest.raises(UsageError):
-        seeds_of("1,,2")
+        parse_seeds("1,,2")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from jaxgan import spec
-from jaxgan.augment import AUGMENTATIONS, STRENGTHS
+from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.presets import PRESETS
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
@@ -23,7 +23,7 @@ TABLES = {
     "loss": LOSSES,
     "terms": REGULARIZERS,
     "augment": AUGMENTATIONS,
-    "strength": STRENGTHS,
+    "strength": PROBABILITIES,
     "networks": NETWORKS,
     "wrap": WRAPPERS,
     "task": TASKS,
@@ -163,7 +163,7 @@ def test_optaxs_parameters_are_all_known():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_inside(name):
-    from jaxgan.config.training import make
+    from jaxgan.config.training import make_config
     from jaxgan.gan.builder import check_texts
 
-    check_texts(make(preset=name))
+    check_texts(make_config(preset=name))

@@ -12,7 +12,7 @@ from games import SHAPE, TINY, batches, config, differs, game, same
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.terms import stateless
-from jaxgan.types import Critique, Players, Samples, TrainState
+from jaxgan.types import DiscriminatorOutput, Players, Samples, TrainState
 
 KEY = jax.random.key(0)
 FROZEN = "sgd(0.0)"
@@ -210,7 +210,7 @@ class Score(nn.Module):
 
     @nn.compact
     def __call__(self, x, condition=None, *, train):
-        return Critique(x[:, 0] * self.param("a", nn.initializers.ones, ()))
+        return DiscriminatorOutput(x[:, 0] * self.param("a", nn.initializers.ones, ()))
 
 
 def test_one_step_of_a_linear_game_by_hand():

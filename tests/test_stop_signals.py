@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from jaxgan.training.shutdown import stop_signals
+from jaxgan.training.shutdown import catch_signals
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_gives_its_exit_code(name):
     number = getattr(signal, name)
     before = signal.getsignal(number)
-    with stop_signals() as ask:
+    with catch_signals() as ask:
         assert ask() == 0
         os.kill(os.getpid(), number)
         assert ask() == 128 + number
@@ -25,7 +25,7 @@ def test_a_hangup_that_is_ignored_stays_ignored():
     """As nohup leaves it."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with stop_signals() as ask:
+        with catch_signals() as ask:
             os.kill(os.getpid(), signal.SIGHUP)
             assert ask() == 0
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
@@ -34,7 +34,7 @@ def test_a_hangup_that_is_ignored_stays_ignored():
 
 
 def test_where_others_wait_a_second_signal_is_an_exception():
-    with stop_signals(alone=False) as ask:
+    with catch_signals(alone=False) as ask:
         os.kill(os.getpid(), signal.SIGINT)
         assert ask() == 130
         with pytest.raises(KeyboardInterrupt):

@@ -64,10 +64,10 @@ def state_of(workdir, step):
     folder = workdir / "checkpoints"
     config = json.loads((workdir / "config.json").read_text())
     data = json.loads((workdir / "data.json").read_text())
-    from jaxgan.config.training import make
+    from jaxgan.config.training import make_config
     from jaxgan.gan import builder
 
-    game = builder.build(make(**config), tuple(data["shape"]), classes=2)
+    game = builder.build(make_config(**config), tuple(data["shape"]), classes=2)
     template = jax.eval_shape(game.init, jax.random.key(0))
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
@@ -168,10 +168,10 @@ def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
 
 
 def test_every_seed_has_keys_of_its_own():
-    from jaxgan.training.trainer import keys_of
+    from jaxgan.training.trainer import seed_keys
 
     def data(*given):
-        return [tuple(jax.random.key_data(key).tolist()) for key in keys_of(*given)]
+        return [tuple(jax.random.key_data(key).tolist()) for key in seed_keys(*given)]
 
     assert data(3) == data(3)
     every = [*data(0), *data(1), *data(2**31), *data(1, 1)[:2], *data(1, 2)[:2]]

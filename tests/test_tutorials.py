@@ -18,7 +18,7 @@ from tutorials import (
     Tanh,
 )
 
-from jaxgan.config.training import make
+from jaxgan.config.training import make_config
 from jaxgan.gan import builder, objective
 from jaxgan.types import Players
 
@@ -135,8 +135,8 @@ def drawn(game, state, key, player, real):
 @pytest.mark.parametrize("preset", PROGRAMS)
 def test_twenty_steps_are_the_tutorials(preset):
     networks, fresh, saturating, numbers, hat, near = PROGRAMS[preset]
-    text = narrow(make(preset=preset).networks)
-    config = make(preset=preset, batch_size=BATCH, networks=text)
+    text = narrow(make_config(preset=preset).networks)
+    config = make_config(preset=preset, batch_size=BATCH, networks=text)
     game = builder.build(config, SHAPE, unroll=True)
     state = jax.jit(game.init)(jax.random.key(0))
     params = jax.tree.map(lambda x: np.array(x, np.float64), state.params)

@@ -3,25 +3,25 @@
 import numpy as np
 
 from jaxgan.monitoring.detectors import Finding
-from jaxgan.monitoring.monitor import findings, named, part, rows
+from jaxgan.monitoring.monitor import findings, rows, run_row, with_seed
 
 
 def test_a_run_has_its_own_values_and_what_is_shared():
     row = {"step": 5, "score": np.array([1.0, 2.0]), "seconds": 3.0}
-    assert part(row, 1) == {"step": 5, "score": 2.0, "seconds": 3.0}
+    assert run_row(row, 1) == {"step": 5, "score": 2.0, "seconds": 3.0}
 
 
 def test_a_line_of_the_file_says_the_same_as_the_row():
     line = {"step": 5, "score": 1.5, "std": {"score": 0.7}, "runs": {"score": [1, 2]}}
-    assert part(line, 0) == {"step": 5, "score": 1}
+    assert run_row(line, 0) == {"step": 5, "score": 1}
     alone = {"step": 5, "score": 1.5}
-    assert part(alone, 0) == alone
+    assert run_row(alone, 0) == alone
 
 
 def test_a_finding_names_its_seed_where_there_are_several():
     finding = Finding(3, "collapsed", "it collapsed", True)
-    assert named(finding, 7, 1).text == "it collapsed"
-    assert named(finding, 7, 2) == finding._replace(text="seed 7: it collapsed")
+    assert with_seed(finding, 7, 1).text == "it collapsed"
+    assert with_seed(finding, 7, 2) == finding._replace(text="seed 7: it collapsed")
 
 
 def test_findings_and_measures_are_told_apart_in_the_file(tmp_path):

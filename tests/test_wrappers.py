@@ -16,7 +16,7 @@ from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import WRAPPERS, dcgan, mlp, small, spectral_norm, wrappers
 from jaxgan.optimizers import chain
 from jaxgan.terms import stateless
-from jaxgan.types import Critique, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 KEY = jax.random.key(0)
 
@@ -52,29 +52,31 @@ class Linear(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, x, condition=None, *, train: bool) -> Critique:
+    def __call__(self, x, condition=None, *, train: bool) -> DiscriminatorOutput:
         def weigh(leaf):
             rows = leaf.reshape(len(leaf), -1)
             return rows @ jnp.arange(1.0, rows.shape[1] + 1)
 
-        return Critique(jax.tree.map(weigh, x), features=(x, condition))
+        return DiscriminatorOutput(jax.tree.map(weigh, x), features=(x, condition))
 
 
 class Patches(nn.Module):
     """Logits `[B, 2, 2]` and `[B]`, all 0, and the sample as features."""
 
     @nn.compact
-    def __call__(self, x, condition=None, *, train: bool) -> Critique:
+    def __call__(self, x, condition=None, *, train: bool) -> DiscriminatorOutput:
         zeros = jnp.zeros((len(x), 2, 2))
-        return Critique({"fine": zeros, "coarse": zeros[:, 0, 0]}, features=x)
+        return DiscriminatorOutput(
+            {"fine": zeros, "coarse": zeros[:, 0, 0]}, features=x
+        )
 
 
 class Blind(nn.Module):
     """No features."""
 
     @nn.compact
-    def __call__(self, x, condition=None, *, train: bool) -> Critique:
-        return Critique(x[:, 0])
+    def __call__(self, x, condition=None, *, train: bool) -> DiscriminatorOutput:
+        return DiscriminatorOutput(x[:, 0])
 
 
 class Echo(nn.Module):

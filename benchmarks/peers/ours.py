@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from jaxgan import data, parallel
-from jaxgan.config.training import Config, make
-from jaxgan.experiment.setup import game_of
+from jaxgan.config.training import Config, make_config
+from jaxgan.experiment.setup import build_gan
 from jaxgan.types import TrainState
 from peers import protocol
 from peers.protocol import Contestant
@@ -48,7 +48,7 @@ def config_of(job: dict[str, Any]) -> Config:
     switches = job.get("variant", "float32").split("+")
     said = {"precision": "mixed"} if "mixed" in switches else {}
     counts = [int(switch) for switch in switches if switch.isdigit()]
-    return make(
+    return make_config(
         preset=job["preset"],
         batch_size=job["batch_size"],
         steps_per_call=counts[0] if counts else job.get("steps_per_call", 0),
@@ -61,16 +61,16 @@ def program_of(
     config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
 ) -> tuple[Any, parallel.Feed, int, Any]:
     """The game, its batches, the steps per call, and get(count, *arguments)."""
-    game = game_of(config, shape, 10, layout)
+    game = build_gan(config, shape, 10, layout)
     feed = feed_of(config, shape, layout, size)
     default = parallel.default_steps_per_call(layout.devices)
     per_epoch = data.steps_per_epoch(size, config.d_updates, config.batch_size)
     count = config.steps_per_call or min(default, per_epoch)
 
     def step(state, batches, key):
-        return game.step(state, data.normalise(batches), key)
+        return game.step(state, data.normalize(batches), key)
 
-    return game, feed, count, parallel.compiled(step, feed, layout)
+    return game, feed, count, parallel.make_compiler(step, feed, layout)
 
 
 def counts(state: TrainState) -> dict[str, int]:
@@ -85,7 +85,7 @@ def build(job: dict[str, Any]) -> Contestant:
     if highest:
         jax.config.update("jax_default_matmul_precision", "highest")
     config, shape = config_of(job), tuple(job["shape"])
-    layout = parallel.layout_of(parallel.pick(1))
+    layout = parallel.layout_of(parallel.choose_devices(1))
     game, feed, count, programs = program_of(config, shape, job["examples"], layout)
     key = jax.random.key(0)
     state = parallel.place(jax.jit(game.init)(key), layout)
@@ -114,7 +114,7 @@ def build(job: dict[str, Any]) -> Contestant:
             "compile_seconds": taken,
             "steps_per_call": count,
             "arithmetic": "bfloat16" if config.precision == "mixed" else whole,
-            "device": parallel.describe(layout.devices),
+            "device": parallel.describe_devices(layout.devices),
             "versions": versions(),
         },
     )

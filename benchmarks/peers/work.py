@@ -21,7 +21,7 @@ from peers.protocol import Contestant
 def build(job: dict[str, Any]) -> Contestant:
     """Compiles the step of a job for this CPU, to read it."""
     config, shape = config_of(job), tuple(job["shape"])
-    layout = parallel.layout_of(parallel.pick(1))
+    layout = parallel.layout_of(parallel.choose_devices(1))
     key = jax.random.key(0)
     with compiling_for("gpu"):
         game, feed, _, programs = program_of(config, shape, job["examples"], layout)

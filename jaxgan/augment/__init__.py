@@ -9,10 +9,10 @@ are taken with respect to the image.
 from jaxgan.augment.ada_color import ada_color
 from jaxgan.augment.ada_geometry import geometric
 from jaxgan.augment.diffaugment import color, cutout, flip, noise, rotate90, translation
-from jaxgan.augment.probability import STRENGTHS as STRENGTHS
+from jaxgan.augment.probability import PROBABILITIES as PROBABILITIES
 from jaxgan.augment.probability import ada as ada
 from jaxgan.augment.probability import build as build
-from jaxgan.augment.probability import pipe as pipe
+from jaxgan.augment.probability import chain_batch as chain_batch
 from jaxgan.augment.random_apply import Augmentation as Augmentation
 
 AUGMENTATIONS = {

@@ -14,12 +14,12 @@ from jax.typing import ArrayLike
 from jaxgan.augment.random_apply import (
     COLORS,
     Augmentation,
-    Part,
-    check,
-    check_share,
-    exactly,
+    RandomMatrix,
+    check_image,
+    check_probability,
+    matmul_highest,
     on_colors,
-    product,
+    random_product,
 )
 from jaxgan.ranges import Probability
 
@@ -56,25 +56,25 @@ def ada_color(
     rates = (brightness, contrast, luma_flip, hue, saturation)
     names = ("brightness", "contrast", "luma_flip", "hue", "saturation")
     for name, rate in zip(names, rates, strict=True):
-        check_share(name, rate, 1.0)
+        check_probability(name, rate, 1.0)
 
     def augment(key, image, p):
-        check(image)
+        check_image(image)
         gray = COLORS.get(image.shape[-1]) == 1
         seen = (*rates[:3], 0.0, 0.0) if gray else rates
-        matrix = product(key, DRAWS, [rate * p for rate in seen])
-        changed = on_colors(lambda colors: mixed(colors, matrix), image)
+        matrix = random_product(key, DRAWS, [rate * p for rate in seen])
+        changed = on_colors(lambda colors: saturation_shift(colors, matrix), image)
         return jnp.where(jnp.all(matrix == jnp.eye(4)), image, changed)
 
     return augment
 
 
-def mixed(colors: jax.Array, matrix: jax.Array) -> jax.Array:
+def saturation_shift(colors: jax.Array, matrix: jax.Array) -> jax.Array:
     """Colours `[H, W, 3]` times a matrix; `[H, W, 1]` as three equal ones, averaged."""
     weights, offset = matrix[:3, :3], matrix[3, :3]
     if colors.shape[-1] == 1:
         return colors * jnp.sum(weights) / 3 + jnp.mean(offset)
-    return exactly(colors, weights) + offset
+    return matmul_highest(colors, weights) + offset
 
 
 def brighter(amount: ArrayLike) -> jax.Array:
@@ -102,7 +102,7 @@ def saturated(factor: ArrayLike) -> jax.Array:
     return jnp.asarray(factor) * CHROMA + LUMA + ONE
 
 
-DRAWS: tuple[Part, ...] = (
+DRAWS: tuple[RandomMatrix, ...] = (
     lambda drawn: brighter(0.2 * drawn.normal[0]),
     lambda drawn: contrasted(2 ** (0.5 * drawn.normal[0])),
     lambda drawn: luma_flipped(jnp.where(drawn.uniform[0] < 0.5, 1.0, 0.0)),

@@ -11,7 +11,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxgan.augment.random_apply import Augmentation, Part, check, check_share, product
+from jaxgan.augment.random_apply import (
+    Augmentation,
+    RandomMatrix,
+    check_image,
+    check_probability,
+    random_product,
+)
 from jaxgan.ranges import Probability
 
 BLIT, AFFINE = 3, 5  # how many matrices either group has
@@ -35,11 +41,11 @@ def geometric(blit: Probability = 1.0, affine: Probability = 1.0) -> Augmentatio
       affine: times p is the probability of each affine transformation; a rotation
         has 1 - sqrt(1 - p), so that either of the two happens with p.
     """
-    check_share("blit", blit, 1.0)
-    check_share("affine", affine, 1.0)
+    check_probability("blit", blit, 1.0)
+    check_probability("affine", affine, 1.0)
 
     def augment(key, image, p):
-        check(image)
+        check_image(image)
         height, width, _ = image.shape
         matrix = draw(key, height, width, blit * p, affine * p)
         read = resample(image, matrix).astype(image.dtype)
@@ -59,10 +65,10 @@ def draw(
     turned = 1 - jnp.sqrt(1 - jnp.asarray(affine))
     rates = (*[blit] * BLIT, affine, turned, affine, turned, affine)
     parts = (*_blitting(height, width), *_affine(height, width))
-    return product(key, parts, rates)
+    return random_product(key, parts, rates)
 
 
-def _blitting(height: int, width: int) -> list[Part]:
+def _blitting(height: int, width: int) -> list[RandomMatrix]:
     """Matrices that map pixels to pixels."""
 
     def mirror(drawn):
@@ -74,12 +80,12 @@ def _blitting(height: int, width: int) -> list[Part]:
 
     def shift(drawn):
         x, y = 0.125 * (2 * drawn.uniform - 1)
-        return moved(jnp.round(x * width), jnp.round(y * height))
+        return translation(jnp.round(x * width), jnp.round(y * height))
 
     return [mirror, turn, shift]
 
 
-def _affine(height: int, width: int) -> list[Part]:
+def _affine(height: int, width: int) -> list[RandomMatrix]:
     """Matrices that map pixels to places between them."""
 
     def scale(drawn):
@@ -95,7 +101,7 @@ def _affine(height: int, width: int) -> list[Part]:
 
     def shift(drawn):
         x, y = 0.125 * drawn.normal
-        return moved(x * width, y * height)
+        return translation(x * width, y * height)
 
     return [scale, turn, stretch, turn, shift]
 
@@ -105,7 +111,7 @@ def scaled(x: ArrayLike, y: ArrayLike) -> jax.Array:
     return jnp.diag(jnp.stack([jnp.float32(x), jnp.float32(y), jnp.float32(1)]))
 
 
-def moved(x: ArrayLike, y: ArrayLike) -> jax.Array:
+def translation(x: ArrayLike, y: ArrayLike) -> jax.Array:
     """Coordinates are added to, in pixels."""
     return jnp.eye(3).at[:2, 2].set(jnp.stack([jnp.float32(x), jnp.float32(y)]))
 

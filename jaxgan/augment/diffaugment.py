@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from jaxgan.augment.random_apply import (
     Augmentation,
-    check_share,
-    in_turn,
+    chain,
+    check_probability,
     integers,
     on_colors,
-    sometimes,
+    random_apply,
 )
 from jaxgan.ranges import NonNegative, Probability
 from jaxgan.types import UsageError
@@ -34,9 +34,9 @@ def color() -> Augmentation:
             amount = jax.random.uniform(key, (), minval=low, maxval=high)
             return on_colors(lambda colors: change(colors, amount), image)
 
-        return sometimes(apply)
+        return random_apply(apply)
 
-    return in_turn(
+    return chain(
         [drawn(jnp.add, -0.5, 0.5), drawn(saturate, 0.0, 2.0), drawn(stretch, 0.5, 1.5)]
     )
 
@@ -61,7 +61,7 @@ def translation(ratio: Probability = 0.125) -> Augmentation:
     Uniform in -n .. n for n = ratio H rounded to the nearest, halves up; and so along
     W.
     """
-    check_share("ratio", ratio, 0.125)
+    check_probability("ratio", ratio, 0.125)
 
     def change(key, image):
         height, width, _ = image.shape
@@ -70,7 +70,7 @@ def translation(ratio: Probability = 0.125) -> Augmentation:
         padded = jnp.pad(image, ((y, y), (x, x), (0, 0)))
         return jax.lax.dynamic_slice(padded, (top, left, 0), image.shape)
 
-    return sometimes(change)
+    return random_apply(change)
 
 
 def _rounded(size: float) -> int:
@@ -84,7 +84,7 @@ def cutout(ratio: Probability = 0.5) -> Augmentation:
     Both papers have it. Its sides are rounded, halves up. Its center is uniform over
     the pixels, so that it may end at the border.
     """
-    check_share("ratio", ratio, 0.5)
+    check_probability("ratio", ratio, 0.5)
 
     def change(key, image):
         height, width, _ = image.shape
@@ -92,7 +92,7 @@ def cutout(ratio: Probability = 0.5) -> Augmentation:
         hidden = _near(y, height, ratio)[:, None] & _near(x, width, ratio)
         return jnp.where(hidden[..., None], 0, image)
 
-    return sometimes(change)
+    return random_apply(change)
 
 
 def _near(center: jax.Array, count: int, ratio: float) -> jax.Array:
@@ -112,7 +112,7 @@ def flip() -> Augmentation:
     def change(key, image):
         return jnp.where(jax.random.bernoulli(key), image[:, ::-1], image)
 
-    return sometimes(change)
+    return random_apply(change)
 
 
 def rotate90() -> Augmentation:
@@ -128,7 +128,7 @@ def rotate90() -> Augmentation:
         (which,) = integers(key, (len(turned),))
         return jax.lax.select_n(which, *turned)
 
-    return sometimes(change)
+    return random_apply(change)
 
 
 def noise(sigma: NonNegative = 0.1) -> Augmentation:
@@ -145,4 +145,4 @@ def noise(sigma: NonNegative = 0.1) -> Augmentation:
         scale = sigma * jnp.abs(jax.random.normal(scale_key))
         return image + scale * jax.random.normal(key, image.shape)
 
-    return sometimes(change)
+    return random_apply(change)

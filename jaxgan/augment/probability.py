@@ -7,17 +7,17 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxgan.augment.random_apply import Augmentation, check_share, in_turn
+from jaxgan.augment.random_apply import Augmentation, chain, check_probability
 from jaxgan.ranges import Positive, Range
 from jaxgan.schedules import Value, at
-from jaxgan.terms import each
+from jaxgan.terms import leaf_mean
 from jaxgan.types import Augment, LossInputs, Tree, UsageError
 
-KEEP = 0.75
+DECAY = 0.75
 """What the running mean keeps at an update: it remembers about four."""
 
 
-class Strength(NamedTuple):
+class Probability(NamedTuple):
     """How p comes about: all of `types.Augment` but what is done to samples."""
 
     init: Callable[[], Tree]
@@ -25,7 +25,7 @@ class Strength(NamedTuple):
     update: Callable[[LossInputs, Tree], Tree]
 
 
-class Adapted(NamedTuple):
+class AdaState(NamedTuple):
     """What `ada` remembers, both `[]`."""
 
     p: jax.Array
@@ -33,7 +33,9 @@ class Adapted(NamedTuple):
     """Running mean of r_t, in [-1, 1]."""
 
 
-def build(parts: Sequence[Augmentation], strength: Value | Strength = 1.0) -> Augment:
+def build(
+    parts: Sequence[Augmentation], strength: Value | Probability = 1.0
+) -> Augment:
     """Augmentations one after another, and how often.
 
     Args:
@@ -43,11 +45,15 @@ def build(parts: Sequence[Augmentation], strength: Value | Strength = 1.0) -> Au
     Raises:
       UsageError: if a number, or what a schedule begins or ends with, is not in [0, 1].
     """
-    how = strength if isinstance(strength, Strength) else given(strength)
-    return Augment(how.init, pipe(parts), how.read, how.update)
+    how = (
+        strength
+        if isinstance(strength, Probability)
+        else constant_or_schedule(strength)
+    )
+    return Augment(how.init, chain_batch(parts), how.read, how.update)
 
 
-def pipe(
+def chain_batch(
     parts: Sequence[Augmentation],
 ) -> Callable[[jax.Array, Tree, ArrayLike], Tree]:
     """Augmentations as one function of (keys `[B]`, samples, p).
@@ -55,7 +61,7 @@ def pipe(
     Every leaf `[B, H, W, C]` of the samples is changed with the same keys: scales,
     domains, a picture and its mask alike.
     """
-    augment = jax.vmap(in_turn(parts), (0, 0, None))
+    augment = jax.vmap(chain(parts), (0, 0, None))
 
     def apply(keys, samples, p):
         return jax.tree.map(lambda leaf: augment(keys, leaf, p), samples)
@@ -63,23 +69,23 @@ def pipe(
     return apply
 
 
-def given(value: Value) -> Strength:
+def constant_or_schedule(value: Value) -> Probability:
     """p as a number or a schedule says. A schedule is kept within [0, 1]."""
     for step in (0, 2**30):
         p = float(at(value, jnp.int32(step)))
-        check_share("the augmentation's probability", p, 0.5)
+        check_probability("the augmentation's probability", p, 0.5)
 
     def read(memory, step):
         return jnp.clip(jnp.asarray(at(value, step), jnp.float32), 0.0, 1.0)
 
-    return Strength(lambda: (), read, lambda inputs, memory: memory)
+    return Probability(lambda: (), read, lambda inputs, memory: memory)
 
 
 def ada(
     target: Annotated[float, Range(-1, 1, "()")] = 0.6,
     images: Positive = 500_000.0,
     relative: bool = False,
-) -> Strength:
+) -> Probability:
     """As much as keeps D from overfitting, https://arxiv.org/abs/2006.06676, section 3.
 
     r_t = E[sign(D(real))] over the whole batch of all devices, in a running mean of
@@ -99,26 +105,26 @@ def ada(
         raise UsageError(f"images is more than 0, not {images}: take 500000")
 
     def update(inputs, memory):
-        now = _overfit(inputs, relative)
+        now = _overfitting(inputs, relative)
         count = jnp.float32(len(inputs.keys) * inputs.parts)
         if inputs.axis:
             now = jax.lax.pmean(now, inputs.axis)
             count = jax.lax.psum(count, inputs.axis)
-        overfit = KEEP * memory.overfit + (1 - KEEP) * now
+        overfit = DECAY * memory.overfit + (1 - DECAY) * now
         p = memory.p + jnp.sign(overfit - target) * count / images
-        return Adapted(jnp.clip(p, 0.0, 1.0), overfit)
+        return AdaState(jnp.clip(p, 0.0, 1.0), overfit)
 
     def init():
-        return Adapted(jnp.zeros(()), jnp.zeros(()))
+        return AdaState(jnp.zeros(()), jnp.zeros(()))
 
-    return Strength(init, lambda memory, step: memory.p, update)
+    return Probability(init, lambda memory, step: memory.p, update)
 
 
-def _overfit(inputs: LossInputs, relative: bool) -> jax.Array:
+def _overfitting(inputs: LossInputs, relative: bool) -> jax.Array:
     """How often D is right about real rather than wrong, in [-1, 1]."""
     real, fake = inputs.real.logits, inputs.fake.logits
     margin = jax.tree.map(jnp.subtract, real, fake) if relative else real
-    return each(jnp.sign, margin)
+    return leaf_mean(jnp.sign, margin)
 
 
-STRENGTHS = {"ada": ada}
+PROBABILITIES = {"ada": ada}

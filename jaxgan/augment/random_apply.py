@@ -13,11 +13,11 @@ from jaxgan.types import UsageError
 Augmentation = Callable[[jax.Array, jax.Array, ArrayLike], jax.Array]
 """(key, image `[H, W, C]`, p) to an image of the same shape and type."""
 
-Change = Callable[[jax.Array, jax.Array], jax.Array]
+Transform = Callable[[jax.Array, jax.Array], jax.Array]
 """(key, image) to image: an augmentation that always takes place."""
 
 
-class Numbers(NamedTuple):
+class RandomNumbers(NamedTuple):
     """What a matrix is drawn from, two numbers of either kind."""
 
     uniform: jax.Array
@@ -26,18 +26,18 @@ class Numbers(NamedTuple):
     """Of mean 0 and deviation 1."""
 
 
-Part = Callable[[Numbers], jax.Array]
+RandomMatrix = Callable[[RandomNumbers], jax.Array]
 """Random numbers to a matrix `[n, n]`."""
 
 COLORS = {1: 1, 2: 1, 3: 3, 4: 3}
 """How many of the channels are colours; the last of 2 or 4 is alpha."""
 
 
-def sometimes(change: Change) -> Augmentation:
+def random_apply(change: Transform) -> Augmentation:
     """A change with probability p; else the image stays as it is, bit for bit."""
 
     def augment(key, image, p):
-        check(image)
+        check_image(image)
         coin, key = jax.random.split(key)
         changed = change(key, image).astype(image.dtype)
         return jnp.where(jax.random.uniform(coin) < p, changed, image)
@@ -45,7 +45,7 @@ def sometimes(change: Change) -> Augmentation:
     return augment
 
 
-def in_turn(parts: Sequence[Augmentation]) -> Augmentation:
+def chain(parts: Sequence[Augmentation]) -> Augmentation:
     """One augmentation after another; the key of each is folded with its place."""
 
     def augment(key, image, p):
@@ -56,8 +56,8 @@ def in_turn(parts: Sequence[Augmentation]) -> Augmentation:
     return augment
 
 
-def product(
-    key: jax.Array, parts: Sequence[Part], rates: Sequence[ArrayLike]
+def random_product(
+    key: jax.Array, parts: Sequence[RandomMatrix], rates: Sequence[ArrayLike]
 ) -> jax.Array:
     """The product of matrices, each drawn with a probability, else the identity.
 
@@ -71,16 +71,18 @@ def product(
     taken = jax.random.uniform(coin, (count,)) < jnp.stack(
         [jnp.asarray(rate, jnp.float32) for rate in rates]
     )
-    numbers = Numbers(
+    numbers = RandomNumbers(
         jax.random.uniform(uniform, (count, 2)), jax.random.normal(normal, (count, 2))
     )
-    drawn = [part(Numbers(*(x[i] for x in numbers))) for i, part in enumerate(parts)]
+    drawn = [
+        part(RandomNumbers(*(x[i] for x in numbers))) for i, part in enumerate(parts)
+    ]
     eye = jnp.eye(len(drawn[0]))
     matrices = [jnp.where(take, m, eye) for take, m in zip(taken, drawn, strict=True)]
-    return functools.reduce(exactly, matrices)
+    return functools.reduce(matmul_highest, matrices)
 
 
-def exactly(left: jax.Array, right: jax.Array) -> jax.Array:
+def matmul_highest(left: jax.Array, right: jax.Array) -> jax.Array:
     """The product of two matrices, in full precision on devices that round it."""
     return jnp.matmul(left, right, precision=jax.lax.Precision.HIGHEST)
 
@@ -107,7 +109,7 @@ def on_colors(change: Callable[[jax.Array], jax.Array], image: jax.Array) -> jax
     return jnp.concatenate([changed, image[..., count:]], -1)
 
 
-def check(image: jax.Array) -> None:
+def check_image(image: jax.Array) -> None:
     """Raises UsageError unless it is `[H, W, C]`, with none of them 0, and float."""
     if image.ndim != 3 or 0 in image.shape:
         raise UsageError(
@@ -117,7 +119,7 @@ def check(image: jax.Array) -> None:
         raise UsageError(f"augmentations want floats in [-1, 1], not {image.dtype}")
 
 
-def check_share(name: str, value: float, usual: float) -> None:
+def check_probability(name: str, value: float, usual: float) -> None:
     """Raises UsageError unless a number is in [0, 1]."""
     if not 0 <= value <= 1:
         raise UsageError(f"{name} is in [0, 1], not {value}: take {usual}")

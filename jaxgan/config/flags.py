@@ -33,30 +33,30 @@ def flag(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def value(text: str) -> float | str:
+def parse_value(text: str) -> float | str:
     """A number, or the text of what gives one, such as `cosine(0, 1, 500)`.
 
     >>> value("32e3"), value("warmup(1, 500)")
     (32000.0, 'warmup(1, 500)')
     """
     try:
-        return number(text)
+        return parse_float(text)
     except argparse.ArgumentTypeError:
         return text
 
 
-def whole(text: str) -> int:
+def parse_int(text: str) -> int:
     """Reads a whole number in ASCII digits; `int` also reads those of other scripts.
 
     >>> whole("1_000"), whole("-1")
     (1000, -1)
     """
     if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*", text) or len(text) > MOST_DIGITS:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number")
+        raise argparse.ArgumentTypeError(f"{format_value(text)} is not a whole number")
     return int(text)
 
 
-def number(text: str) -> float:
+def parse_float(text: str) -> float:
     """Reads a number in ASCII digits, such as `2e-3`.
 
     >>> number("2e-3"), number("1_000")
@@ -67,30 +67,30 @@ def number(text: str) -> float:
             return float(text)
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{shown(text)} is not a number")
+    raise argparse.ArgumentTypeError(f"{format_value(text)} is not a number")
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """The `repr` of a value for a message, cut where it is long."""
     if isinstance(value, int) and value.bit_length() > 200:
         return "a huge number"
-    return cut(repr(value))
+    return shorten(repr(value))
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """A text for a message, cut where it is long."""
     return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"
 
 
 MOST_DIGITS = 40
-READERS: dict[type, Callable[[str], Any]] = {int: whole, float: number}
+READERS: dict[type, Callable[[str], Any]] = {int: parse_int, float: parse_float}
 """The parsers of flags, by the type of the default."""
-SHAPES = {whole: "INT", number: "FLOAT", value: "VALUE", str: "STR"}
+SHAPES = {parse_int: "INT", parse_float: "FLOAT", parse_value: "VALUE", str: "STR"}
 """How `--help` shows what a flag takes."""
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 
-def fitted(fields: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+def convert_fields(fields: Any, said: Mapping[str, Any]) -> dict[str, Any]:
     """Returns values for some fields of a dataclass, of the types that they have.
 
     Numbers of numpy and paths are converted.
@@ -121,13 +121,14 @@ def _fitted(field: dataclasses.Field, given: Any) -> Any:
     elif isinstance(default, float):
         if isinstance(given, numbers.Real) and not truth:
             return _as_float(given)
-        if reader is value and isinstance(given, str):
-            return value(given)
+        if reader is parse_value and isinstance(given, str):
+            return parse_value(given)
     elif isinstance(given, str | os.PathLike):
         return os.fspath(given)
-    kind = KINDS[type(default)] + (" or a schedule" if reader is value else "")
+    kind = KINDS[type(default)] + (" or a schedule" if reader is parse_value else "")
     raise UsageError(
-        f"--{field.name}={shown(given)}: give {kind}, such as {field.name}={default!r}"
+        f"--{field.name}={format_value(given)}: give {kind}, such as "
+        f"{field.name}={default!r}"
     )
 
 
@@ -183,7 +184,7 @@ def no_flag(
     >>> no_flag("--LR", ["--steps"], {"lr": "use --g_optimizer"})
     UsageError('no flag --LR: use --g_optimizer')
     """
-    short = cut(name)
+    short = shorten(name)
     plain = name.lstrip("-").lower().replace("-", "_")
     if not name.startswith("-"):
         return UsageError(

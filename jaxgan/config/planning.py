@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.config import training
-from jaxgan.config.flags import Parser, cut, no_flag, whole
+from jaxgan.config.flags import Parser, no_flag, parse_int, shorten
 from jaxgan.config.foreign import TRAINING
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
@@ -26,7 +26,7 @@ GOES_WITH = {
 """Flags that say nothing without another one."""
 
 
-class Question(NamedTuple):
+class PlanConfig(NamedTuple):
     """What to compile, and for what."""
 
     config: Config
@@ -46,7 +46,7 @@ class Question(NamedTuple):
     """The flags of training as they were given."""
 
 
-def parse(argv: Sequence[str] | None = None) -> Question:
+def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
     """The question of a command line.
 
     Raises:
@@ -55,7 +55,7 @@ def parse(argv: Sequence[str] | None = None) -> Question:
     parser = _parser()
     said, rest = parser.parse_known_args(argv)
     check_known(rest, parser)
-    config = training.parse(rest)
+    config = training.parse_args(rest)
     if not said.sweep and not said.topology:
         raise UsageError(
             "--topology=KIND:AxB is missing, such as --topology=v5e:4x4; local is this "
@@ -78,11 +78,11 @@ def parse(argv: Sequence[str] | None = None) -> Question:
         for name, least in (("classes", 0), ("examples", 1))
         if getattr(said, name) is not None
     }
-    return Question(
+    return PlanConfig(
         config,
         topologies=tuple(chosen.split(",")),
-        shape=shape_of(said.shape) if said.shape else (),
-        sizes=sizes_of(_else(said.batch_sizes, SIZES)) if said.sweep else (),
+        shape=parse_shape(said.shape) if said.shape else (),
+        sizes=parse_sizes(_else(said.batch_sizes, SIZES)) if said.sweep else (),
         json=_place("json", said.json),
         out=_place("out", said.out, ".png"),
         said=tuple(rest),
@@ -124,8 +124,8 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--topology", default="", help="KIND:AxB[xC], such as v5e:4x4; or local")
     add("--shape", default="", help="of an example, as 32x32x3 [the data set's]")
-    add("--classes", type=whole, help="labels, with --shape [10]")
-    add("--examples", type=whole, help="with --shape [50000]")
+    add("--classes", type=parse_int, help="labels, with --shape [10]")
+    add("--examples", type=parse_int, help="with --shape [50000]")
     add("--sweep", action="store_true", help="a table over slices and batch sizes")
     add("--topologies", help=f"of the sweep [{SWEEP}]")
     add(
@@ -146,7 +146,7 @@ def check_known(rest: Sequence[str], parser: Parser) -> None:
             raise no_flag(name, known, TRAINING)
 
 
-def shape_of(text: str) -> tuple[int, ...]:
+def parse_shape(text: str) -> tuple[int, ...]:
     """The shape of an example.
 
     >>> shape_of("32x32x3"), shape_of("2")
@@ -155,19 +155,21 @@ def shape_of(text: str) -> tuple[int, ...]:
     number = "[1-9][0-9]{0,5}"
     if not re.fullmatch(f"{number}(x{number}x{number})?", text):
         raise UsageError(
-            f"--shape={cut(text)}: write HxWxC, such as 32x32x3, or one number"
+            f"--shape={shorten(text)}: write HxWxC, such as 32x32x3, or one number"
         )
     return tuple(int(n) for n in text.split("x"))
 
 
-def sizes_of(text: str) -> tuple[int, ...]:
+def parse_sizes(text: str) -> tuple[int, ...]:
     """The batch sizes of a sweep.
 
     >>> sizes_of("4,16")
     (4, 16)
     """
     if not re.fullmatch("[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", text):
-        raise UsageError(f"--batch_sizes={cut(text)}: write numbers, such as {SIZES}")
+        raise UsageError(
+            f"--batch_sizes={shorten(text)}: write numbers, such as {SIZES}"
+        )
     return tuple(int(n) for n in text.split(","))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config.flags import Parser, cut, whole
+from jaxgan.config.flags import Parser, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.errors import UsageError
 from jaxgan.files import local_path
@@ -15,7 +15,7 @@ MOST_IN_GRID = 65_536
 LARGEST_SEED = 2**63 - 1
 
 
-class Request(NamedTuple):
+class SampleConfig(NamedTuple):
     """What to draw, and from where."""
 
     workdir: Path
@@ -34,7 +34,7 @@ class Request(NamedTuple):
     """True if `out` is a folder for a picture each."""
 
 
-def parse(argv: Sequence[str] | None = None) -> Request:
+def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     """The request of a command line.
 
     Raises:
@@ -49,8 +49,8 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     which = "last" if said.checkpoint is None else said.checkpoint
     if which not in ("last", "best"):
         raise UsageError(f"--checkpoint={which}: choose last or best")
-    seeds = seeds_of(said.seed)
-    out, single_files = place_of(said.out, seeds)
+    seeds = parse_seeds(said.seed)
+    out, single_files = output_path(said.out, seeds)
     most = MOST_IN_GRID if out.suffix == ".png" else 2**31 - 1
     if not 1 <= said.n <= most:
         raise UsageError(f"--n={said.n}: must be from 1 to {most:,}, such as --n=64")
@@ -59,7 +59,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
             f"--interpolate with --n={said.n}: rows of a walk have 3 samples or more, "
             "such as --n=9"
         )
-    return Request(
+    return SampleConfig(
         workdir=local_path("--workdir", said.workdir),
         out=out,
         n=said.n,
@@ -88,22 +88,24 @@ def _parser() -> Parser:
         help="a .png (grid), a .npz, or FOLDER/ for a picture each, with labels.csv "
         "[samples.png]",
     )
-    add("--n", type=whole, default=64, help="samples per seed [64]")
+    add("--n", type=parse_int, default=64, help="samples per seed [64]")
     add("--seed", default="0", help="seeds, such as 7 or 0,2,5-8; a file each [0]")
     add("--checkpoint", help="which one: last or best [last]")
-    add("--step", type=whole, help="the checkpoint of this step instead")
+    add("--step", type=parse_int, help="the checkpoint of this step instead")
     add(
         "--interpolate",
         action="store_true",
         help="each row of the grid walks from one latent to another",
     )
     add("--raw", action="store_true", help="the newest parameters, not their mean")
-    add("--run", type=whole, default=0, help="of several runs, which: 0, 1, ... [0]")
+    add(
+        "--run", type=parse_int, default=0, help="of several runs, which: 0, 1, ... [0]"
+    )
     add("--label", default="", help="the class to draw, by name [all in turn]")
     return parser
 
 
-def place_of(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
+def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     """Where samples go, and whether that is a folder of single files.
 
     Raises:
@@ -124,11 +126,11 @@ def place_of(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     if out.is_dir():
         raise UsageError(f"--out={text} is a folder; write {text}/ for a picture each")
     for seed in seeds:
-        local_path("--out", file_of(out, seed, seeds))
+        local_path("--out", seed_path(out, seed, seeds))
     return out, False
 
 
-def file_of(out: Path, seed: int, seeds: Sequence[int]) -> Path:
+def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     """Returns the file for the samples of a seed; `out` itself for a single seed.
 
     >>> file_of(Path("digits.png"), 3, (1, 3)).name
@@ -137,7 +139,7 @@ def file_of(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     return out if len(seeds) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
 
 
-def seeds_of(text: str) -> tuple[int, ...]:
+def parse_seeds(text: str) -> tuple[int, ...]:
     """Seeds from text, each once.
 
     >>> seeds_of("0,2,5-8")
@@ -147,18 +149,18 @@ def seeds_of(text: str) -> tuple[int, ...]:
     for part in text.split(","):
         first, _, last = part.partition("-")
         try:
-            found = range(whole(first), whole(last or first) + 1)
+            found = range(parse_int(first), parse_int(last or first) + 1)
         except Exception as error:
             raise UsageError(
-                f"--seed={cut(text)}: write seeds as 7 or 0,2,5-8"
+                f"--seed={shorten(text)}: write seeds as 7 or 0,2,5-8"
             ) from error
         if found and not 0 <= found[0] <= found[-1] <= LARGEST_SEED:
             raise UsageError(
-                f"--seed={cut(text)}: seeds are from 0 to {LARGEST_SEED}, such as 7"
+                f"--seed={shorten(text)}: seeds are from 0 to {LARGEST_SEED}, such as 7"
             )
         if len(seeds) + max(found.stop - found.start, 0) > MOST_SEEDS:
             raise UsageError(
-                f"--seed={cut(text)}: at most {MOST_SEEDS:,} seeds at once, a file "
+                f"--seed={shorten(text)}: at most {MOST_SEEDS:,} seeds at once, a file "
                 "each, such as 0-99"
             )
         seeds.update(dict.fromkeys(found))

@@ -6,7 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from jaxgan.config.flags import Parser, add_fields, fitted, flag, shown, value
+from jaxgan.config.flags import (
+    Parser,
+    add_fields,
+    convert_fields,
+    flag,
+    format_value,
+    parse_value,
+)
 from jaxgan.config.foreign import TRAINING
 from jaxgan.config.presets import DATASET_PRESETS, PRESETS
 from jaxgan.errors import UsageError
@@ -135,7 +142,7 @@ class Config:
         1.0,
         "game",
         "how often: a probability, a schedule, or ada(target) to adapt it",
-        kind=value,
+        kind=parse_value,
     )
     d_updates: int = flag(
         1, "game", "discriminator updates per step, each on a batch of its own"
@@ -175,7 +182,7 @@ class Config:
         "optimisation",
         "half-life of the generator's running mean, in images, or its schedule; 0 for "
         "none",
-        kind=value,
+        kind=parse_value,
     )
     ema_ramp: float = flag(
         0.1,
@@ -340,7 +347,7 @@ MOST = {
 """The largest value of some numbers; others have room in 32 bits, as steps do."""
 
 
-def parse(argv: Sequence[str] | None = None) -> Config:
+def parse_args(argv: Sequence[str] | None = None) -> Config:
     """The config of a command line: defaults, then the preset, then what was said.
 
     Raises:
@@ -348,10 +355,10 @@ def parse(argv: Sequence[str] | None = None) -> Config:
     """
     parser = _parser()
     said = vars(parser.parse_flags(argv))
-    return make(**said)
+    return make_config(**said)
 
 
-def make(**said: Any) -> Config:
+def make_config(**said: Any) -> Config:
     """A config from some fields; the others come from the preset, then the defaults.
 
     Numbers are converted to the types of their fields, and `~` is expanded in paths.
@@ -363,7 +370,7 @@ def make(**said: Any) -> Config:
     >>> make(dataset="mnist", preset="wgan").loss
     'wasserstein'
     """
-    config = _checked(fitted(Config, said))
+    config = _checked(convert_fields(Config, said))
     paths = {
         name: str(local_path(f"--{name}", text))
         for name, text in (
@@ -400,7 +407,7 @@ def _default_workdir(config: Config) -> str:
     return f"runs/{place}"
 
 
-def saved(fields: dict[str, Any], file: str = "config.json") -> Config:
+def config_from_json(fields: dict[str, Any], file: str = "config.json") -> Config:
     """The config of a `config.json`; what another version knew is left out.
 
     So are its paths, as the folder may have been moved since.
@@ -411,12 +418,12 @@ def saved(fields: dict[str, Any], file: str = "config.json") -> Config:
     known = {f.name for f in dataclasses.fields(Config)} - {"workdir", "data_dir"}
     own = {name: value for name, value in fields.items() if name in known}
     try:
-        return _checked(fitted(Config, own))
+        return _checked(convert_fields(Config, own))
     except UsageError as error:
         raise UsageError(f"{file} is damaged: {error}; put its backup there") from error
 
 
-def flags(config: Config) -> dict[str, Any]:
+def to_dict(config: Config) -> dict[str, Any]:
     """The config as JSON has it: every flag by name."""
     return dataclasses.asdict(config)
 
@@ -431,12 +438,12 @@ def _check_numbers(config: Config) -> None:
             raise UsageError(f"--{name}={value}: must be finite, {such}")
         if not least <= value:
             raise UsageError(
-                f"--{name}={shown(value)}: must be at least {least}, {such}"
+                f"--{name}={format_value(value)}: must be at least {least}, {such}"
             )
         most = MOST.get(name, 2**31 - 1 if isinstance(value, int) else value)
         if value > most:
             raise UsageError(
-                f"--{name}={shown(value)}: must be at most {most:,}, {such}"
+                f"--{name}={format_value(value)}: must be at most {most:,}, {such}"
             )
     if config.seed + config.runs > 2**63:
         raise UsageError(

@@ -11,9 +11,9 @@ from jaxgan.errors import UsageError
 
 LOG = logging.getLogger("jaxgan")
 
-REST = 9
+REST_FACTOR = 9
 """The check in the background rests so many times as long as it reads."""
-IN_A_ROW = 100
+MAX_IN_A_ROW = 100
 """So many bad examples one after the other are not replaced: the disk may be gone."""
 
 
@@ -72,7 +72,7 @@ class Substitutes:
 
     def _find(self, number: int) -> None:
         """Notes the example to use in place of `number`, if that is bad."""
-        for distance in range(min(IN_A_ROW, self._size)):
+        for distance in range(min(MAX_IN_A_ROW, self._size)):
             place = (number + distance) % self._size
             error = self._error(place)
             if error is None:
@@ -139,7 +139,7 @@ class BackgroundCheck:
                 self.failure = error
                 return
             # A lower priority would make training wait for the interpreter's lock.
-            if self._ended.wait(REST * (time.monotonic() - begin)):
+            if self._ended.wait(REST_FACTOR * (time.monotonic() - begin)):
                 return
 
     def join(self) -> None:

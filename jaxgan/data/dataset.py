@@ -89,7 +89,7 @@ def from_arrays(
     )
 
 
-def normalise(batch: dict[str, Any]) -> dict[str, Any]:
+def normalize(batch: dict[str, Any]) -> dict[str, Any]:
     """Images as float32 in [-1, 1], as the networks want them; may run inside `jit`.
 
     uint8 becomes `(x - 127.5) / 127.5` and uint16 `(x - 32767.5) / 32767.5`, so that

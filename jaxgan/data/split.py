@@ -44,7 +44,7 @@ def hold_out(
             if _is_folder(dataset) and not isinstance(error, NoSuchSplit):
                 raise  # it is there, and cannot be read
             continue
-        if not _misfit(dataset, held, name, split):
+        if not _mismatch(dataset, held, name, split):
             return dataset, held
     count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
@@ -60,12 +60,12 @@ def _named(
     except UsageError as error:
         text = str(error).replace(f"--split={printable(said)}", flag)
         raise UsageError(text) from error
-    if problem := _misfit(dataset, held, said, split):
+    if problem := _mismatch(dataset, held, said, split):
         raise UsageError(f"{flag} {problem}")
     return held
 
 
-def _misfit(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
+def _mismatch(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
     """Why a split cannot be held out, empty if it can."""
     other_classes = dataset.classes and held.classes != dataset.classes
     if (held.shape, held.dtype) != (dataset.shape, dataset.dtype) or other_classes:
@@ -74,7 +74,7 @@ def _misfit(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
             f"classes, --split={printable(split)} of {list(dataset.shape)} "
             f"{dataset.dtype} and {len(dataset.classes)}: use --held_out=auto"
         )
-    count = shared(dataset, held)
+    count = count_shared(dataset, held)
     # Several names mean one folder: valid may be what is trained on.
     same = said == split or (_is_folder(dataset) and held.origin == dataset.origin)
     if same and not (dataset.ranges and held.ranges):
@@ -88,7 +88,7 @@ def _misfit(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
     )
 
 
-def shared(one: Dataset, other: Dataset) -> int:
+def count_shared(one: Dataset, other: Dataset) -> int:
     """Counts the examples of `other` that are examples of `one`, by place in storage.
 
     0 if that is unknown.
@@ -105,7 +105,7 @@ def shared(one: Dataset, other: Dataset) -> int:
     return count
 
 
-def repeated(dataset: Dataset) -> int:
+def count_repeated(dataset: Dataset) -> int:
     """Counts repeated examples, as in the split `train+train`."""
     seen, count = defaultdict(list), 0
     for part in dataset.ranges:
@@ -140,7 +140,7 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
             f"--held_out={count} leaves nothing of the {dataset.size} examples to "
             f"train on: use --held_out={dataset.size // SHARE}, or none"
         )
-    if again := repeated(dataset):
+    if again := count_repeated(dataset):
         raise UsageError(
             f"--split takes {again:,} examples more than once, so that none can be "
             "kept from training: take each part once, or use --held_out=none"

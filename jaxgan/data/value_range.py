@@ -34,7 +34,7 @@ def measure_values(dataset: Dataset) -> Values:
     return Values(float(images.min()), float(images.max()), mean, len(numbers))
 
 
-def describe_values(dataset: Dataset, values: Values) -> str:
+def format_values(dataset: Dataset, values: Values) -> str:
     """One line: how many examples of which form, and the range of their values.
 
     >>> from jaxgan.data.npz import from_arrays

@@ -4,4 +4,4 @@ Nothing here imports jax before the flags are read; what the processes decide to
 is in `jaxgan.distributed.consensus`.
 """
 
-from jaxgan.distributed.initialize import together as together
+from jaxgan.distributed.initialize import initialize as initialize

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-LONGEST = 16_384
+MAX_MESSAGE = 16_384
 """Bytes in one message at most."""
 
 GREETING_SECONDS = 20.0
@@ -52,7 +52,7 @@ class Connection:
         """
         ends = time.monotonic() + seconds
         while b"\n" not in self._received:
-            if len(self._received) > LONGEST:
+            if len(self._received) > MAX_MESSAGE:
                 raise ConnectionError("a message that is too long")
             if time.monotonic() >= ends:
                 raise TimeoutError
@@ -170,7 +170,7 @@ def arrivals(
             if len(threads) < MOST_GREETED:
                 with contextlib.suppress(OSError):
                     connection = Connection(listener.accept()[0], tick)
-                    threads.append(_begin(welcome, connection))
+                    threads.append(_start_thread(welcome, connection))
             else:
                 time.sleep(0.1)
             while not greeted.empty():
@@ -181,7 +181,7 @@ def arrivals(
             greeted.get()[0].close()
 
 
-def _begin(work: Callable[[Connection], None], connection: Connection):
+def _start_thread(work: Callable[[Connection], None], connection: Connection):
     thread = threading.Thread(target=work, args=(connection,), daemon=True)
     thread.start()
     return thread

@@ -19,11 +19,11 @@ OWN = frozenset({"process_id", "data_dir"})
 """Flags in which processes may differ."""
 
 
-class Elsewhere(UsageError):
+class RemoteError(UsageError):
     """An error that another process tells of."""
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that prints and writes."""
     return jax.process_index() == 0
 
@@ -34,34 +34,34 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def shared(make: Callable[[], T]) -> T:
+def run_on_main(make: Callable[[], T]) -> T:
     """What `make` gives in process 0, in all; it is called in no other.
 
     What it raises is raised in all.
     """
     if jax.process_count() == 1:
         return make()
-    outcome = _outcome(make) if leads() else None
-    return _result(_gathered(outcome)[0], 0)
+    outcome = _try(make) if is_main_process() else None
+    return _unwrap(_all_gather(outcome)[0], 0)
 
 
-def agreed(work: Callable[[], T]) -> T:
+def all_succeed(work: Callable[[], T]) -> T:
     """What `work` gives here once it succeeded in all; else the first error, in all."""
     if jax.process_count() == 1:
         return work()
-    own = _outcome(work)
+    own = _try(work)
     told = own if "error" in own else {}
-    for number, outcome in enumerate(_gathered(told)):
+    for number, outcome in enumerate(_all_gather(told)):
         if "error" in outcome:
-            _result(outcome, number)
+            _unwrap(outcome, number)
     return own["value"]
 
 
-def alike(flags: dict[str, Any]) -> None:
+def check_same_flags(flags: dict[str, Any]) -> None:
     """Raises UsageError where processes were given different flags, naming them."""
     if jax.process_count() == 1:
         return
-    every = _gathered(flags)
+    every = _all_gather(flags)
     for number, theirs in enumerate(every):
         for name, value in every[0].items():
             if name not in OWN and theirs.get(name) != value:
@@ -71,7 +71,7 @@ def alike(flags: dict[str, Any]) -> None:
                 )
 
 
-def stopping(ask: Callable[[], int], layout: Layout) -> Callable[[], int]:
+def agree_to_stop(ask: Callable[[], int], layout: Layout) -> Callable[[], int]:
     """Returns now(): the largest of what `ask` told in any process, 0 for none.
 
     Each process calls it before each call of the step. What it tells was asked three
@@ -90,14 +90,14 @@ def stopping(ask: Callable[[], int], layout: Layout) -> Callable[[], int]:
     return now
 
 
-def _outcome(work: Callable[[], Any]) -> dict[str, Any]:
+def _try(work: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"value": work()}
     except (UsageError, TrainingError) as error:
         return {"error": error}
 
 
-def _result(outcome: dict[str, Any], number: int) -> Any:
+def _unwrap(outcome: dict[str, Any], number: int) -> Any:
     error = outcome.get("error")
     if error is None:
         return outcome["value"]
@@ -106,10 +106,10 @@ def _result(outcome: dict[str, Any], number: int) -> Any:
     text = str(error) if number == 0 else f"process {number}: {error}"
     if isinstance(error, TrainingError):
         raise TrainingError(text)
-    raise Elsewhere(text)
+    raise RemoteError(text)
 
 
-def _gathered(value: Any) -> list[Any]:
+def _all_gather(value: Any) -> list[Any]:
     """What each process gives, in all."""
     own = np.frombuffer(pickle.dumps(value), np.uint8)
     sizes = multihost_utils.process_allgather(np.array([own.size]))

@@ -14,19 +14,19 @@ from typing import Any
 from jaxgan.cli import ending, foreseen, print_error
 from jaxgan.config.training import Config
 from jaxgan.distributed.connections import listen
-from jaxgan.distributed.rendezvous import SECRET, listen_at, meet, split
-from jaxgan.distributed.watchdog import Lifeline
-from jaxgan.environment import chips
+from jaxgan.distributed.rendezvous import TOKEN_VARIABLE, listen_at, meet, split_address
+from jaxgan.distributed.watchdog import Watchdog
+from jaxgan.environment import has_tpu
 from jaxgan.errors import UsageError, first_line
 
 log = logging.getLogger("jaxgan")
 
-LONGEST = 10_000_000
+MAX_SECONDS = 10_000_000
 """Seconds; what waits, here and in jax, takes no number of any size."""
 
 
 @contextlib.contextmanager
-def together(config: Config) -> Iterator[None]:
+def initialize(config: Config) -> Iterator[None]:
     """Within, `jax` knows of all processes; one that fails ends all with its message.
 
     Process 0 prints. Where flags and cluster tell of one process only, nothing happens.
@@ -44,11 +44,11 @@ def together(config: Config) -> Iterator[None]:
 
         jax.distributed.shutdown()  # waits for all
     except BaseException as error:
-        _end(error, lifeline)
+        _exit(error, lifeline)
     lifeline.leave()
 
 
-def start(config: Config) -> Lifeline | None:
+def start(config: Config) -> Watchdog | None:
     """Starts `jax.distributed` where there are several processes."""
     given = config.num_processes > 0 or config.process_id >= 0
     if config.coordinator in ("auto", "none"):
@@ -59,26 +59,26 @@ def start(config: Config) -> Lifeline | None:
             )
         if config.coordinator == "none":
             return None
-        return _of_cluster(config)
+        return _from_cluster(config)
     if config.num_processes < 1 or config.process_id < 0:
         raise UsageError(
             f"--coordinator={config.coordinator} goes with --num_processes and "
             "--process_id, such as --num_processes=2 --process_id=0"
         )
     count, number = config.num_processes, config.process_id
-    host, _ = split(config.coordinator)
-    lifeline, where = _lifeline(number, config), None
+    host, _ = split_address(config.coordinator)
+    lifeline, where = _watchdog(number, config), None
     if number == 0:
         listener = listen_at(host, 0, f"--coordinator={config.coordinator}")
         where = lifeline.listen(listener, host)
-    secret = os.environ.get(SECRET, "")
+    secret = os.environ.get(TOKEN_VARIABLE, "")
     where = meet(config.coordinator, count, number, config.meet_seconds, where, secret)
     if number == 0:
         lifeline.accept(count)
     else:
-        _reach(lifeline, where)
+        _connect_to_main(lifeline, where)
     own = number == 0 and is_loopback(host)
-    _initialised(
+    _initialize_jax(
         config,
         coordinator_address=config.coordinator,
         coordinator_bind_address=config.coordinator if own else None,
@@ -88,8 +88,8 @@ def start(config: Config) -> Lifeline | None:
     return lifeline
 
 
-def _lifeline(number: int, config: Config) -> Lifeline:
-    return Lifeline(number, silence=min(config.heartbeat_seconds, LONGEST))
+def _watchdog(number: int, config: Config) -> Watchdog:
+    return Watchdog(number, silence=min(config.heartbeat_seconds, MAX_SECONDS))
 
 
 def is_loopback(host: str) -> bool:
@@ -104,13 +104,13 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _of_cluster(config: Config) -> Lifeline | None:
+def _from_cluster(config: Config) -> Watchdog | None:
     if scheduled(os.environ):
-        return _connected(_initialised(config), config)
-    if not chips(os.environ):
+        return _connect(_initialize_jax(config), config)
+    if not has_tpu(os.environ):
         return None
     try:  # a TPU's own machine tells jax of the others, if it is of a pod
-        return _connected(_initialised(config), config)
+        return _connect(_initialize_jax(config), config)
     except UsageError as error:
         log.info("one process: %s", error)
         return None
@@ -130,15 +130,15 @@ def _count(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else 1
 
 
-def _initialised(config: Config, **where: Any) -> Any:
+def _initialize_jax(config: Config, **where: Any) -> Any:
     import jax
 
     # else jax keeps SIGTERM to itself, and one that comes before training is lost
     jax.config.update("jax_enable_preemption_service", False)
     # jax ends a process with a dump of its stack: the lifeline notices silence before,
     # jax after half of its time at the earliest
-    heartbeat = max(100, math.ceil(min(3 * config.heartbeat_seconds, LONGEST)))
-    patience = max(300, math.ceil(min(config.meet_seconds, LONGEST)))
+    heartbeat = max(100, math.ceil(min(3 * config.heartbeat_seconds, MAX_SECONDS)))
+    patience = max(300, math.ceil(min(config.meet_seconds, MAX_SECONDS)))
     try:
         jax.distributed.initialize(
             **where,
@@ -154,23 +154,23 @@ def _initialised(config: Config, **where: Any) -> Any:
     return jax
 
 
-def _connected(jax: Any, config: Config) -> Lifeline | None:
+def _connect(jax: Any, config: Config) -> Watchdog | None:
     """Processes that jax brought together, with a connection from each to process 0."""
     count, number = jax.process_count(), jax.process_index()
     if count == 1:
         return None
-    from jaxgan.distributed.consensus import shared
+    from jaxgan.distributed.consensus import run_on_main
 
-    lifeline = _lifeline(number, config)
-    where = shared(lambda: _listening(lifeline, socket.gethostname()))
+    lifeline = _watchdog(number, config)
+    where = run_on_main(lambda: _listen(lifeline, socket.gethostname()))
     if number:
-        _reach(lifeline, where)
+        _connect_to_main(lifeline, where)
     elif where is not None:
         lifeline.accept(count)
     return lifeline
 
 
-def _listening(lifeline: Lifeline, host: str) -> tuple[str, int, str] | None:
+def _listen(lifeline: Watchdog, host: str) -> tuple[str, int, str] | None:
     try:
         return lifeline.listen(listen(host, 0), host)
     except (OSError, ValueError) as error:  # its name may be no address of its own
@@ -178,7 +178,7 @@ def _listening(lifeline: Lifeline, host: str) -> tuple[str, int, str] | None:
         return None
 
 
-def _reach(lifeline: Lifeline, where: Any) -> None:
+def _connect_to_main(lifeline: Watchdog, where: Any) -> None:
     """In a process that follows: it prints nothing but its own errors."""
     logging.getLogger("jaxgan").setLevel(logging.ERROR)
     if where is None:
@@ -190,15 +190,15 @@ def _reach(lifeline: Lifeline, where: Any) -> None:
         log.error("process 0 cannot be reached (%s); jax ends all later", error)
 
 
-def _end(error: BaseException, lifeline: Lifeline) -> None:
+def _exit(error: BaseException, lifeline: Watchdog) -> None:
     """The end of a process that failed; it waits for none of the others."""
-    from jaxgan.distributed.consensus import Elsewhere, leads
+    from jaxgan.distributed.consensus import RemoteError, is_main_process
 
     if not foreseen(error):
         time.sleep(2.0)  # another's end is the cause, most likely, and is told first
     code, message = ending(error)
     lifeline.fail(message, code)
-    if leads() or not isinstance(error, Elsewhere):
+    if is_main_process() or not isinstance(error, RemoteError):
         print_error(message)
     sys.stdout.flush()
     os._exit(code)

@@ -11,28 +11,28 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from jaxgan.environment import chips
+from jaxgan.environment import has_tpu
 
-QUIET = {"maintenance-event": "NONE", "preempted": "FALSE"}
+NOTHING_PLANNED = {"maintenance-event": "NONE", "preempted": "FALSE"}
 """What the machine's metadata say while nothing is to come."""
 
-SECONDS = 10.0
+POLL_SECONDS = 10.0
 """Between two looks; notices come at least 30 s ahead."""
 
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Opens URLs without a proxy, which would tell of its own machine."""
 
 
 @contextmanager
-def notices(
-    host: str | None = None, seconds: float = SECONDS
+def watch_notices(
+    host: str | None = None, seconds: float = POLL_SECONDS
 ) -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether this machine is about to end.
 
     Without a `host` that is asked for, it is asked only where there are TPU chips: the
     one in `GCE_METADATA_IP`, or Google Cloud's.
     """
-    if host is None and not chips(os.environ):
+    if host is None and not has_tpu(os.environ):
         yield lambda: False
         return
     host = host or os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
@@ -40,7 +40,10 @@ def notices(
 
     def look():
         while not told.is_set() and not over.is_set():
-            if any(_says(host, name, quiet) for name, quiet in QUIET.items()):
+            if any(
+                _has_notice(host, name, quiet)
+                for name, quiet in NOTHING_PLANNED.items()
+            ):
                 told.set()
             over.wait(seconds)
 
@@ -52,7 +55,7 @@ def notices(
         over.set()
 
 
-def _says(host: str, name: str, quiet: str) -> bool:
+def _has_notice(host: str, name: str, quiet: str) -> bool:
     """Returns True unless the metadata say that nothing is planned.
 
     Metadata are words in capitals; whoever else answers at that name, such as the login
@@ -63,7 +66,7 @@ def _says(host: str, name: str, quiet: str) -> bool:
         headers={"Metadata-Flavor": "Google"},
     )
     try:
-        with DIRECT.open(request, timeout=5.0) as answer:
+        with NO_PROXY.open(request, timeout=5.0) as answer:
             said = answer.read(256).decode().strip()
     except (OSError, ValueError, http.client.HTTPException):
         return False  # not of Google Cloud, or not to be had now

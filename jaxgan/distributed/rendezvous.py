@@ -28,10 +28,10 @@ from jaxgan.errors import UsageError, printable
 
 log = logging.getLogger("jaxgan")
 
-PATIENCE = 5.0
+ANSWER_SECONDS = 5.0
 """Seconds to wait for a first answer, and before it says so."""
 
-SECRET = "JAXGAN_TOKEN"
+TOKEN_VARIABLE = "JAXGAN_TOKEN"
 """The environment variable that holds the secret of a run."""
 
 
@@ -75,7 +75,7 @@ def meet(
       UsageError: naming the flags, when the address is of no use, when others do not
         come in time, or when they do not fit together.
     """
-    host, port = split(place)
+    host, port = split_address(place)
     if not 0 <= number < count:
         raise UsageError(
             f"--process_id={number}: of --num_processes={count} the numbers are 0 to "
@@ -86,10 +86,10 @@ def meet(
     if number == 0:
         _await_all(meeting, ends, where)
         return where
-    return _report_to(meeting, ends)
+    return _join(meeting, ends)
 
 
-def split(place: str) -> tuple[str, int]:
+def split_address(place: str) -> tuple[str, int]:
     """Returns host and port of an address; raises UsageError for other texts.
 
     >>> split("127.0.0.1:1234"), split("[::1]:1234")
@@ -137,9 +137,9 @@ def _await_all(meeting: Meeting, ends: float, where: Any) -> None:
                     del there[number]
             return len(there) == count - 1 or time.monotonic() >= ends
 
-        for other, said in arrivals(listener, _asked(meeting), over):
+        for other, said in arrivals(listener, _challenge(meeting), over):
             stack.callback(other.close)
-            problem = _misfit(said, count, there)
+            problem = _mismatch(said, count, there)
             if problem:
                 _answer(meeting, [(other, said), *there.values()], problem)
                 raise UsageError(problem)
@@ -156,7 +156,7 @@ def _await_all(meeting: Meeting, ends: float, where: Any) -> None:
             raise UsageError(problem)
 
 
-def _asked(meeting: Meeting) -> Any:
+def _challenge(meeting: Meeting) -> Any:
     """Returns greet(connection): what another process says of itself."""
     warned: set[int] = set()
 
@@ -170,14 +170,14 @@ def _asked(meeting: Meeting) -> Any:
         if not 0 < number < max(count, 1) or not isinstance(nonce, str):
             raise ConnectionError("no process of ours")
         own = proof(meeting.secret, challenge, nonce, count, number)
-        if not same(own, said.get("proof")):
+        if not same_secret(own, said.get("proof")):
             if number < meeting.count and number not in warned:
                 log.warning(
                     "process %d has another %s: give all the same, or none",
-                    *(number, SECRET),
+                    *(number, TOKEN_VARIABLE),
                 )
                 warned.add(number)
-            other.send({"refused": SECRET})
+            other.send({"refused": TOKEN_VARIABLE})
             raise ConnectionError("does not know the secret")
         return {"count": count, "number": number, "nonce": nonce}
 
@@ -190,14 +190,14 @@ def proof(secret: str, *facts: Any) -> str:
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
-def same(own: str, theirs: Any) -> bool:
+def same_secret(own: str, theirs: Any) -> bool:
     """Compares a secret text with another's in a time that tells nothing of it."""
     if not isinstance(theirs, str):
         return False
     return hmac.compare_digest(own.encode(), theirs.encode(errors="replace"))
 
 
-def _misfit(said: dict[str, Any], count: int, there: dict[int, Any]) -> str:
+def _mismatch(said: dict[str, Any], count: int, there: dict[int, Any]) -> str:
     number = said["number"]
     if said["count"] != count:
         return (
@@ -216,12 +216,12 @@ def _answer(meeting: Meeting, others: list[Any], problem: str, where: Any = None
             other.send({"problem": problem, "where": where, "proof": own})
 
 
-def _report_to(meeting: Meeting, ends: float) -> Any:
+def _join(meeting: Meeting, ends: float) -> Any:
     began, told = time.monotonic(), False
     while True:
         left = ends - time.monotonic()
         try:
-            answer = _answered(meeting, max(left, 0.01))
+            answer = _exchange(meeting, max(left, 0.01))
         except OSError as error:
             why = reason(error)
             if left <= 0:
@@ -229,7 +229,7 @@ def _report_to(meeting: Meeting, ends: float) -> Any:
                     f"{meeting.flag} does not answer: start process 0 there, with "
                     f"--num_processes={meeting.count} --process_id=0 ({why})"
                 ) from None
-            if not told and time.monotonic() > began + PATIENCE:
+            if not told and time.monotonic() > began + ANSWER_SECONDS:
                 log.info("waiting for %s (%s)", meeting.flag, why)
                 told = True
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
@@ -239,22 +239,24 @@ def _report_to(meeting: Meeting, ends: float) -> Any:
         return answer["where"]
 
 
-def _answered(meeting: Meeting, seconds: float) -> dict[str, Any]:
+def _exchange(meeting: Meeting, seconds: float) -> dict[str, Any]:
     """Returns process 0's answer; raises OSError for none, or for one by another."""
-    other = connect(meeting.host, meeting.port, min(seconds, PATIENCE))
+    other = connect(meeting.host, meeting.port, min(seconds, ANSWER_SECONDS))
     with contextlib.closing(other):
-        patience = min(seconds + 1.0, PATIENCE)
+        patience = min(seconds + 1.0, ANSWER_SECONDS)
         challenge = other.receive(patience).get("challenge")
         nonce = secrets.token_hex()
         count, number = meeting.count, meeting.number
         own = proof(meeting.secret, challenge, nonce, count, number)
         hello = {"count": count, "number": number, "nonce": nonce, "proof": own}
         other.send(hello)
-        answer = other.receive(seconds + PATIENCE)
+        answer = other.receive(seconds + ANSWER_SECONDS)
     if "refused" in answer:
-        raise ConnectionError(f"it has another {SECRET}: give all the same, or none")
+        raise ConnectionError(
+            f"it has another {TOKEN_VARIABLE}: give all the same, or none"
+        )
     problem, where = answer.get("problem"), answer.get("where")
     own = proof(meeting.secret, nonce, problem, where)
-    if not isinstance(problem, str) or not same(own, answer.get("proof")):
+    if not isinstance(problem, str) or not same_secret(own, answer.get("proof")):
         raise ConnectionError("a strange answer")
     return {"problem": problem, "where": where}

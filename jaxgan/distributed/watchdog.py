@@ -23,29 +23,29 @@ from jaxgan.distributed.connections import (
     arrivals,
     connect,
 )
-from jaxgan.distributed.rendezvous import same
+from jaxgan.distributed.rendezvous import same_secret
 from jaxgan.errors import printable
 
 log = logging.getLogger("jaxgan")
 
-KILLED = 1
+EXIT_KILLED = 1
 """The exit code where a process was ended from outside, or stopped."""
 
 SIGNALS = {128 + getattr(signal, x, 0) for x in ("SIGHUP", "SIGINT", "SIGTERM")}
-CODES = {1, 2, 70, 75, *SIGNALS}
+EXIT_CODES = {1, 2, 70, 75, *SIGNALS}
 """Exit codes that programs of ours end with, but for success."""
 
-BEATS = 10
+MAX_MISSED = 10
 """Heartbeats that may be missed in a row."""
 
-LONGEST_TEXT = 1_000
+MAX_TEXT = 1_000
 """Characters of a message that are passed on."""
 
-LINGER = 1.0
+LINGER_SECONDS = 1.0
 """Seconds that process 0, on which jax depends in all, waits for the others' end."""
 
 
-def end(message: str, code: int) -> None:
+def exit_now(message: str, code: int) -> None:
     """Ends this process at once: it may be waiting for one that is no more."""
 
     def say() -> None:
@@ -59,11 +59,11 @@ def end(message: str, code: int) -> None:
     os._exit(code)
 
 
-def _begin(work: Callable[..., None], *given: Any) -> None:
+def _start_thread(work: Callable[..., None], *given: Any) -> None:
     threading.Thread(target=work, args=given, name="lifeline", daemon=True).start()
 
 
-class Lifeline:
+class Watchdog:
     """Keeps the processes together until `leave`.
 
     Each side of a connection sends a heartbeat from a thread of its own. Silence is
@@ -79,12 +79,12 @@ class Lifeline:
     def __init__(
         self,
         number: int,
-        end: Callable[[str, int], None] = end,
+        end: Callable[[str, int], None] = exit_now,
         silence: float = 60.0,
     ) -> None:
         self.number, self.silence = number, silence
         self._end = end
-        self._beat = silence / BEATS
+        self._beat = silence / MAX_MISSED
         self._tick = min(self._beat, 1.0)
         self._token = ""
         self._others: dict[int, Connection] = {}
@@ -105,16 +105,16 @@ class Lifeline:
 
     def accept(self, count: int, wait: float = 60.0) -> None:
         """In process 0: awaits the others, of `count` processes, in the background."""
-        _begin(self._accept, count, time.monotonic() + wait)
-        _begin(self._send_heartbeats)
+        _start_thread(self._accept, count, time.monotonic() + wait)
+        _start_thread(self._send_heartbeats)
 
     def reach(self, host: str, port: int, token: str) -> None:
         """In the other processes; raises OSError if process 0 cannot be reached."""
         there = connect(host, port, 60.0, self._tick)
         there.send({"number": self.number, "token": token})
         self._others[0] = there
-        _begin(self._read, 0, there)
-        _begin(self._send_heartbeats)
+        _start_thread(self._read, 0, there)
+        _start_thread(self._send_heartbeats)
 
     def fail(self, message: str, code: int) -> None:
         """Tells the others why this process ends; they end too."""
@@ -147,16 +147,16 @@ class Lifeline:
                 came.add(number)
                 with self._lock:
                     self._others[number] = other
-                _begin(self._read, number, other)
+                _start_thread(self._read, number, other)
         missing = sorted(set(range(1, count)) - came)
         if missing and not self._over.is_set():
             message = "did not come: look at its machine's log"
-            self._pass_on(missing[0], message, KILLED)
+            self._pass_on(missing[0], message, EXIT_KILLED)
 
     def _greet(self, other: Connection) -> int:
         said = other.receive(GREETING_SECONDS)
         number = said.get("number")
-        if type(number) is not int or not same(self._token, said.get("token")):
+        if type(number) is not int or not same_secret(self._token, said.get("token")):
             raise ConnectionError("no process of ours")
         return number
 
@@ -168,7 +168,7 @@ class Lifeline:
         """Listens to one process until it leaves, fails or is lost."""
         missed, lost = 0, "was ended from outside"
         with contextlib.suppress(OSError):  # closed, or not one of ours
-            while missed < BEATS:
+            while missed < MAX_MISSED:
                 try:
                     said = other.receive(self._beat)
                 except TimeoutError:
@@ -185,7 +185,7 @@ class Lifeline:
                     f"gave no sign of life for {self.silence:g} s, stopped or cut off"
                 )
         if number not in self._left:
-            self._pass_on(number, f"{lost}: look at its machine's log", KILLED)
+            self._pass_on(number, f"{lost}: look at its machine's log", EXIT_KILLED)
         with self._lock:
             self._others.pop(number, None)
         other.close()
@@ -195,9 +195,9 @@ class Lifeline:
         failed, code = said["failed"], said.get("code")
         if type(failed) is not int or (number and failed != self.number):
             failed = number  # only process 0 speaks for others
-        if type(code) is not int or code not in CODES:
-            code = KILLED
-        return failed, printable(str(said.get("message")))[:LONGEST_TEXT], code
+        if type(code) is not int or code not in EXIT_CODES:
+            code = EXIT_KILLED
+        return failed, printable(str(said.get("message")))[:MAX_TEXT], code
 
     def _pass_on(self, failed: int, message: str, code: int) -> None:
         """From process 0 to all others; then the end."""
@@ -209,9 +209,9 @@ class Lifeline:
         self._end(f"process {failed}: {message}", code)
 
     def _tell_all(self, failed: int, message: str, code: int) -> None:
-        message = printable(message)[:LONGEST_TEXT]
+        message = printable(message)[:MAX_TEXT]
         self._send_all({"failed": failed, "message": message, "code": code})
-        ends = time.monotonic() + LINGER
+        ends = time.monotonic() + LINGER_SECONDS
         while self.number == 0 and time.monotonic() < ends:
             with self._lock:
                 if not set(self._others) - {failed}:

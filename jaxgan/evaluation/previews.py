@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, reporting
-from jaxgan.experiment.setup import Plan
+from jaxgan.experiment.setup import Experiment
 from jaxgan.gan.objective import example_keys
 from jaxgan.metrics import sliced_wasserstein
 from jaxgan.parallel import multi_seed
@@ -17,7 +17,7 @@ from jaxgan.types import Batch, Tree
 AT_ONCE = 128
 
 
-class Gallery(NamedTuple):
+class Previews(NamedTuple):
     """The same latents and the same real examples throughout a run."""
 
     picture: Callable[[Tree], reporting.Picture]
@@ -29,18 +29,18 @@ class Gallery(NamedTuple):
     """
 
 
-def open_gallery(plan: Plan, key: jax.Array) -> Gallery:
+def open_previews(plan: Experiment, key: jax.Array) -> Previews:
     """Chooses latents and real examples, and compiles what draws and compares them."""
     config, dataset = plan.config, plan.dataset
     draw = jax.jit(plan.game.draw)
     picture_key, score_key, distance_key = jax.random.split(key, 3)
     count = min(config.score_samples, dataset.size)
     numbers = data.epoch_order(config.seed, 0, dataset.size)
-    real = data.normalise(dataset.read(np.sort(numbers[: max(count, config.samples)])))
+    real = data.normalize(dataset.read(np.sort(numbers[: max(count, config.samples)])))
     distance = jax.jit(sliced_wasserstein.distance)
 
     def sample(variables, key, n):
-        return draw_many(draw, variables, real, example_keys(key, n))
+        return generate_in_batches(draw, variables, real, example_keys(key, n))
 
     def picture(variables):
         each = -(-config.samples // config.runs)
@@ -58,12 +58,12 @@ def open_gallery(plan: Plan, key: jax.Array) -> Gallery:
     def own_of(variables):
         if config.runs == 1:
             return [variables]
-        return [multi_seed.take(variables, 0, i) for i in range(config.runs)]
+        return [multi_seed.take_run(variables, 0, i) for i in range(config.runs)]
 
-    return Gallery(picture, score)
+    return Previews(picture, score)
 
 
-def draw_many(
+def generate_in_batches(
     draw: Callable,
     variables: Tree,
     batch: Batch,

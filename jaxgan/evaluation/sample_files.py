@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import reporting
-from jaxgan.config.sampling import Request, file_of
+from jaxgan.config.sampling import SampleConfig, seed_path
 from jaxgan.errors import UsageError
 from jaxgan.files import atomic_write, check_writable
 
@@ -19,7 +19,7 @@ FIELDS = ("file", "seed", "index", "label")
 """The columns of labels.csv; `label` is empty in an unconditional run."""
 
 
-def check_place(request: Request) -> None:
+def check_place(request: SampleConfig) -> None:
     """Checks, before anything is drawn, that the samples can be written.
 
     Raises:
@@ -37,7 +37,7 @@ def check_place(request: Request) -> None:
         )
 
 
-def open_folder(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def open_folder(request: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Makes the folder of single files, where they are asked for.
 
     Raises:
@@ -55,7 +55,7 @@ def open_folder(request: Request, shape: tuple[int, ...], dtype: np.dtype) -> No
 
 
 def write(
-    request: Request,
+    request: SampleConfig,
     seed: int,
     samples: np.ndarray,
     dtype: np.dtype,
@@ -82,12 +82,12 @@ def write(
         with _written(request.out):
             _write_each(request.out, seed, samples, dtype, names)
         return request.out
-    path = file_of(request.out, seed, request.seeds)
+    path = seed_path(request.out, seed, request.seeds)
     with _written(path):
         if path.suffix == ".png":
             reporting.save_png(path, reporting.picture(samples))
             return path
-        arrays = {"samples": as_data(samples, dtype)}
+        arrays = {"samples": to_dtype(samples, dtype)}
         if labels is not None:
             arrays["labels"] = labels.astype(np.int32)
             arrays["classes"] = np.array(classes)
@@ -97,7 +97,7 @@ def write(
     return path
 
 
-def as_data(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Samples in [-1, 1] as the data have them; floats stay.
 
     >>> as_data(np.array([-1.0, 0.2, 1.0]), np.dtype(np.uint8))
@@ -114,7 +114,7 @@ def _write_each(
 ) -> None:
     integers = dtype if np.issubdtype(dtype, np.integer) else np.dtype(np.uint8)
     rows = []
-    for index, sample in enumerate(as_data(samples, integers)):
+    for index, sample in enumerate(to_dtype(samples, integers)):
         name = f"seed{seed}_{index:05}.png"
         pixels = sample[..., 0] if sample.shape[-1] == 1 else sample
         Image.fromarray(pixels).save(folder / name)

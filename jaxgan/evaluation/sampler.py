@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import workdir
-from jaxgan.config.sampling import Request
-from jaxgan.config.training import saved
+from jaxgan.config.sampling import SampleConfig
+from jaxgan.config.training import config_from_json
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import sample_files
-from jaxgan.evaluation.previews import AT_ONCE, draw_many
+from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
@@ -29,8 +29,8 @@ DTYPES = (np.uint8, np.uint16, np.float32)
 """Of data, as `data.Dataset` has them."""
 
 
-@memory.explained("use a smaller --n, and several seeds such as --seed=0-9")
-def sample(request: Request) -> int:
+@memory.explain_out_of_memory("use a smaller --n, and several seeds such as --seed=0-9")
+def sample(request: SampleConfig) -> int:
     """Draws what was asked for and writes it; returns the exit code.
 
     Raises:
@@ -40,16 +40,20 @@ def sample(request: Request) -> int:
     game, variables, facts = restore(request)
     sample_files.open_folder(request, facts.shape, facts.dtype)
     columns = math.ceil(math.sqrt(request.n))
-    change = functools.partial(walk, columns=columns) if request.interpolate else _same
+    change = (
+        functools.partial(interpolate, columns=columns)
+        if request.interpolate
+        else _same
+    )
     draw = jax.jit(lambda *given: game.draw(*given, change))
-    batch = examples(request, facts)
+    batch = conditioning_batch(request, facts)
     labels = None
     if reads_labels(game, facts.shape):
         labels = np.resize(np.asarray(batch["label"]), request.n)
     at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
     for seed in request.seeds:
         keys = example_keys(multi_seed.key_of(seed), request.n)
-        samples = draw_many(draw, variables, batch, keys, at_once)
+        samples = generate_in_batches(draw, variables, batch, keys, at_once)
         own = (samples, facts.dtype, labels, facts.classes)
         path = sample_files.write(request, seed, *own)
         log.info("%d samples in %s", len(samples), path)
@@ -80,10 +84,10 @@ def read_facts(folder: Path) -> Facts:
     return Facts(tuple(found["shape"]), dtype, tuple(found["classes"]))
 
 
-def restore(request: Request) -> tuple[builder.Game, Tree, Facts]:
+def restore(request: SampleConfig) -> tuple[builder.GAN, Tree, Facts]:
     """The game of a workdir, the generator's variables, and the facts of its data."""
     file = request.workdir / "config.json"
-    config = saved(workdir.read_config(request.workdir), str(file))
+    config = config_from_json(workdir.read_config(request.workdir), str(file))
     facts = read_facts(request.workdir)
     if not 0 <= request.run < config.runs:
         raise UsageError(f"--run={request.run}: there are {config.runs}, from --run=0")
@@ -95,7 +99,7 @@ def restore(request: Request) -> tuple[builder.Game, Tree, Facts]:
         )
     state = jax.eval_shape(game.init, jax.random.key(0))
     if config.runs > 1:
-        state = jax.eval_shape(multi_seed.stack, [state] * config.runs)
+        state = jax.eval_shape(multi_seed.stack_runs, [state] * config.runs)
     part = {"step": state.step, "ema": state.ema}
     if request.raw:
         part = {"step": state.step, "params": state.params, "stats": state.stats}
@@ -107,11 +111,11 @@ def restore(request: Request) -> tuple[builder.Game, Tree, Facts]:
     if request.raw:
         variables = {"params": found["params"].generator, **found["stats"].generator}
     if config.runs > 1:
-        variables = multi_seed.take(variables, 0, request.run)
+        variables = multi_seed.take_run(variables, 0, request.run)
     return game, variables, facts
 
 
-def reads_labels(game: builder.Game, shape: tuple[int, ...]) -> bool:
+def reads_labels(game: builder.GAN, shape: tuple[int, ...]) -> bool:
     """Returns whether the samples of a game have classes: its task reads `label`."""
     batch = _OnlyImages(builder.example_batch(shape, 1, classes=0))
 
@@ -134,7 +138,7 @@ class _OnlyImages(dict):
         raise _Missing(name)
 
 
-def examples(request: Request, facts: Facts) -> Batch:
+def conditioning_batch(request: SampleConfig, facts: Facts) -> Batch:
     """What samples are drawn for: the class asked for, or all of them in turn."""
     names = list(facts.classes)
     turn = max(len(names), 1)
@@ -147,7 +151,7 @@ def examples(request: Request, facts: Facts) -> Batch:
     return {**batch, "label": jnp.full(count, names.index(request.label), jnp.int32)}
 
 
-def walk(z: jax.Array, columns: int) -> jax.Array:
+def interpolate(z: jax.Array, columns: int) -> jax.Array:
     """Latents row by row, each row from its first to its last on a great circle.
 
     Spherical interpolation, https://arxiv.org/abs/1609.04468.

@@ -22,10 +22,15 @@ from orbax.checkpoint import checkpoint_managers
 
 from jaxgan.errors import UsageError
 from jaxgan.experiment import digests
-from jaxgan.experiment.checkpoint_reader import metrics_file, read, score_of, vanishes
+from jaxgan.experiment.checkpoint_reader import (
+    is_being_removed,
+    metrics_file,
+    read,
+    score_of,
+)
 from jaxgan.experiment.storage_errors import (
-    explained_saving,
-    quiet,
+    explain_save_errors,
+    quiet_orbax,
     raise_unless_damage,
     reason,
 )
@@ -53,17 +58,17 @@ def open_checkpoints(
     if keep < 1:
         raise UsageError(f"--keep={keep} keeps no checkpoint; use --keep=3")
     folder = Path(folder).absolute()
-    with explained_saving(folder, available):
+    with explain_save_errors(folder, available):
         if jax.process_index() == 0:
             _tidy(folder, resume_step)
     if jax.process_count() > 1:
         sync_global_devices("checkpoints are tidy")
-    with quiet():
-        with explained_saving(folder, available):
+    with quiet_orbax():
+        with explain_save_errors(folder, available):
             manager = ocp.CheckpointManager(folder, options=_options(keep))
         try:
             yield manager
-            with explained_saving(folder, available):
+            with explain_save_errors(folder, available):
                 manager.wait_until_finished()
         finally:
             try:
@@ -90,7 +95,7 @@ def save(
     """
     step = int(state.step)
     known = float(score) if score is not None and math.isfinite(score) else None
-    with explained_saving(Path(manager.directory), available):
+    with explain_save_errors(Path(manager.directory), available):
         if step not in manager.all_steps():
             manager.save(
                 step,
@@ -152,13 +157,13 @@ def restore(
     while steps := [x for x in _candidates(folder, which, before) if x not in damaged]:
         path = folder / str(steps[0])
         try:
-            with quiet():
+            with quiet_orbax():
                 return read(path, template, partial)
         except UsageError:
             raise
         except Exception as error:  # a damaged file may raise anything
             raise_unless_damage(path, error)
-            if vanishes(path):
+            if is_being_removed(path):
                 log.warning("checkpoint %s was removed while it was read", path.name)
             else:
                 damaged.add(steps[0])

@@ -90,7 +90,7 @@ def score_of(path: Path) -> float:
     return math.inf if recorded and recorded.score != score else score
 
 
-def vanishes(path: Path) -> bool:
+def is_being_removed(path: Path) -> bool:
     """Returns True if the checkpoint at `path` is being removed.
 
     Its files then change from look to look until it is gone.

@@ -9,27 +9,27 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, parallel
-from jaxgan.experiment.setup import Plan, seeds_of, shapes
+from jaxgan.experiment.setup import Experiment, seeds_of, state_shapes
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Tree
 
 
 @contextmanager
-def open_feed(plan: Plan, step: int) -> Iterator[parallel.Feed]:
+def open_feed(plan: Experiment, step: int) -> Iterator[parallel.Feed]:
     """The batches from a step on; closing it ends the threads that decode."""
-    feed = feed_of(plan, step)
+    feed = make_feed(plan, step)
     try:
         yield feed
     finally:
         feed.close()
 
 
-def feed_of(plan: Plan, step: int) -> parallel.Feed:
+def make_feed(plan: Experiment, step: int) -> parallel.Feed:
     """The batches from a step on: as the plan has it, on the devices or decoded."""
     config, dataset = plan.config, plan.dataset
     seeds = seeds_of(config)
     if not plan.resident:
-        return checked(plan, step)
+        return streamed_feed(plan, step)
 
     def order(epoch):
         orders = [data.epoch_order(seed, epoch, dataset.size) for seed in seeds]
@@ -44,13 +44,15 @@ def feed_of(plan: Plan, step: int) -> parallel.Feed:
     )
 
 
-def checked(plan: Plan, step: int) -> parallel.Feed:
+def streamed_feed(plan: Experiment, step: int) -> parallel.Feed:
     """Decoded batches; all examples are checked in the background meanwhile.
 
     A run that is past its first epoch has read them all.
     """
     config, dataset = plan.config, plan.dataset
-    feed = parallel.streamed(streams(plan, own_seeds(plan), step), layout=plan.layout)
+    feed = parallel.streamed(
+        open_streams(plan, local_seeds(plan), step), layout=plan.layout
+    )
     if step >= data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size):
         return feed
     check = data.BackgroundCheck(dataset, (jax.process_index(), plan.layout.processes))
@@ -62,7 +64,7 @@ def checked(plan: Plan, step: int) -> parallel.Feed:
     return feed._replace(close=close, failure=lambda: feed.failure() or check.failure)
 
 
-def own_seeds(plan: Plan) -> range:
+def local_seeds(plan: Experiment) -> range:
     """The seeds whose runs the devices of this process train."""
     seeds, processes = seeds_of(plan.config), plan.layout.processes
     if len(seeds) == 1 or processes == 1:
@@ -71,7 +73,7 @@ def own_seeds(plan: Plan) -> range:
     return seeds[number * count : (number + 1) * count]
 
 
-def streams(plan: Plan, seeds: range, step: int) -> Any:
+def open_streams(plan: Experiment, seeds: range, step: int) -> Any:
     """Decoded batches of a seed, or of several seeds side by side.
 
     Of several processes that share a batch, each reads a part of its own.
@@ -89,10 +91,10 @@ def streams(plan: Plan, seeds: range, step: int) -> Any:
         )
         for seed in seeds
     ]
-    return each[0] if config.runs == 1 else side_by_side(each)
+    return each[0] if config.runs == 1 else zip_streams(each)
 
 
-def side_by_side(each: list[Any]) -> Iterator[Any]:
+def zip_streams(each: list[Any]) -> Iterator[Any]:
     """Items of several generators at once; closing it closes them all."""
     try:
         for items in zip(*each, strict=True):
@@ -102,40 +104,42 @@ def side_by_side(each: list[Any]) -> Iterator[Any]:
             one.close()
 
 
-def step_of(plan: Plan) -> Callable:
+def make_train_step(plan: Experiment) -> Callable:
     """The game's step on raw batches: they become [-1, 1] on the device."""
 
     def step(state, batches, key):
-        return plan.game.step(state, data.normalise(batches), key)
+        return plan.game.step(state, data.normalize(batches), key)
 
-    return multi_seed.standing(step) if plan.config.runs > 1 else step
+    return multi_seed.freeze_if_not_finite(step) if plan.config.runs > 1 else step
 
 
-def argument_shapes(plan: Plan, count: int) -> tuple[Tree, Tree, parallel.Feed, Tree]:
+def argument_shapes(
+    plan: Experiment, count: int
+) -> tuple[Tree, Tree, parallel.Feed, Tree]:
     """Shapes of state and key, the feed, and shapes of what it passes to `count` steps.
 
     No example is put on a device, nor decoded if they are streamed.
     """
     config = plan.config
     keys = jax.eval_shape(lambda: [jax.random.key(i) for i in range(config.runs)])
-    state = shapes(plan)
+    state = state_shapes(plan)
     if config.runs > 1:
         keys = [jax.eval_shape(lambda x: jnp.stack(x), keys)]
     made: list[parallel.Feed] = []
 
     def passed():
-        made.append(feed_of(plan, 0))
+        made.append(make_feed(plan, 0))
         return made[0].at(0, count)
 
     if plan.resident:
         given = jax.eval_shape(passed)
     else:
-        made.append(feed_of(plan, 0))
+        made.append(make_feed(plan, 0))
         given = _streamed_shapes(plan, count)
     return state, keys[0], made[0], given
 
 
-def _streamed_shapes(plan: Plan, count: int) -> Tree:
+def _streamed_shapes(plan: Experiment, count: int) -> Tree:
     """Shapes of the batches of `count` steps that come from the host."""
     config, dataset, parts = plan.config, plan.dataset, plan.layout.parts
     batch = (config.batch_size,)

@@ -13,7 +13,7 @@ from jaxgan.parallel import Layout, shardings
 from jaxgan.types import Device, TrainState, Tree
 
 
-class Need(NamedTuple):
+class MemoryNeed(NamedTuple):
     """Bytes that a run cannot do without, where `free_bytes` counts them."""
 
     state: int
@@ -29,7 +29,7 @@ class Need(NamedTuple):
         return sum(self)
 
 
-def need_of(state: TrainState, layout: Layout, resident: int) -> Need:
+def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryNeed:
     """The memory of a state of these shapes, on a device or on all of this host.
 
     Args:
@@ -45,7 +45,7 @@ def need_of(state: TrainState, layout: Layout, resident: int) -> Need:
     copies = copies_of(layout)
     largest = max(jax.tree.leaves(sizes.params), default=0)
     whole = sum(jax.tree.leaves(sizes))
-    return Need(copies * whole, copies * largest, copies * resident)
+    return MemoryNeed(copies * whole, copies * largest, copies * resident)
 
 
 def copies_of(layout: Layout) -> int:
@@ -54,7 +54,7 @@ def copies_of(layout: Layout) -> int:
     return len(own) if own[0].platform == "cpu" else 1
 
 
-def size_of(tree: Tree) -> int:
+def nbytes(tree: Tree) -> int:
     """Bytes of all leaves, which may be shapes."""
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
@@ -82,22 +82,23 @@ def check_sampling(variables: Tree, n: int, shape: tuple[int, ...]) -> None:
     Raises:
       UsageError: with a number of samples that fits, if there is one.
     """
-    restored, free = size_of(variables), host_bytes()
+    restored, free = nbytes(variables), host_bytes()
     if restored > free:
         raise UsageError(
-            f"the checkpoint takes {shown(restored)} of memory, and {shown(free)} are "
-            "free: use a machine with more memory"
+            f"the checkpoint takes {format_bytes(restored)} of memory, and "
+            f"{format_bytes(free)} are free: use a machine with more memory"
         )
     each, left = 8 * math.prod(shape), free - restored
     if n * each > left:
         most = max(int(left / 2 / each), 1)
         raise UsageError(
-            f"--n={n} takes {shown(n * each)} of memory, and {shown(left)} are free: "
-            f"use --n={most}, and several seeds such as --seed=0-9"
+            f"--n={n} takes {format_bytes(n * each)} of memory, and "
+            f"{format_bytes(left)} are free: use --n={most}, and "
+            "several seeds such as --seed=0-9"
         )
 
 
-def shown(count: float) -> str:
+def format_bytes(count: float) -> str:
     """Bytes as people read them.
 
     >>> shown(3 * 2**29)
@@ -107,17 +108,17 @@ def shown(count: float) -> str:
 
 
 @contextmanager
-def explained(remedy: str) -> Iterator[None]:
+def explain_out_of_memory(remedy: str) -> Iterator[None]:
     """Turns running out of memory into a UsageError that ends in `remedy`."""
     try:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not ran_out(error):
+        if not is_out_of_memory(error):
             raise
         raise UsageError(f"memory ran out ({first_line(error)}): {remedy}") from error
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Returns True if `error` says that memory ran out, on the host or a device."""
     said: Any = str(error)
     return isinstance(error, MemoryError) or any(

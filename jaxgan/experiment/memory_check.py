@@ -15,8 +15,8 @@ import jax
 from jaxgan import parallel
 from jaxgan.errors import UsageError
 from jaxgan.experiment import input_pipeline, memory
-from jaxgan.experiment.memory import Need, shown
-from jaxgan.experiment.setup import Plan, game_of, shapes
+from jaxgan.experiment.memory import MemoryNeed, format_bytes
+from jaxgan.experiment.setup import Experiment, build_gan, state_shapes
 
 log = logging.getLogger("jaxgan")
 
@@ -29,7 +29,7 @@ Change = dict[str, Any]
 """Flags and their new values."""
 
 
-def fit_memory(plan: Plan) -> Plan:
+def fit_memory(plan: Experiment) -> Experiment:
     """Returns the plan; its data set is streamed where `auto` would take too much.
 
     Raises:
@@ -39,28 +39,28 @@ def fit_memory(plan: Plan) -> Plan:
     need, alone = _need(plan), plan.layout.processes == 1
     streamed = need.total - need.data
     if need.total > free >= streamed and alone and plan.config.input == "auto":
-        log.info("the data set is streamed: %s of memory are free", shown(free))
+        log.info("the data set is streamed: %s of memory are free", format_bytes(free))
         plan = plan._replace(resident=False)
         need = _need(plan)
     if need.total > free:
-        data = f" and {shown(need.data)} for the data set" if need.data else ""
+        data = f" and {format_bytes(need.data)} for the data set" if need.data else ""
         raise UsageError(
-            f"the run takes at least {shown(need.total)} of memory ({shown(need.state)}"
-            f" for networks and optimizers{data}), and {shown(free)} are free: "
-            f"{_advice(plan, free)}"
+            f"the run takes at least {format_bytes(need.total)} of memory "
+            f"({format_bytes(need.state)} for networks and optimizers{data}), "
+            f"and {format_bytes(free)} are free: {_advice(plan, free)}"
         )
     if may_be_short(plan, need, free):
         check_step(plan, free)
     return plan
 
 
-def _need(plan: Plan) -> Need:
-    return memory.need_of(
-        shapes(plan), plan.layout, plan.dataset.nbytes if plan.resident else 0
+def _need(plan: Experiment) -> MemoryNeed:
+    return memory.required_memory(
+        state_shapes(plan), plan.layout, plan.dataset.nbytes if plan.resident else 0
     )
 
 
-def _advice(plan: Plan, free: float) -> str:
+def _advice(plan: Experiment, free: float) -> str:
     for change in changes(plan):
         if _fits(plan, change, free):
             flags = " ".join(_flag(name, value) for name, value in change.items())
@@ -74,7 +74,7 @@ def _flag(name: str, value: Any) -> str:
     return f"--{name}='{value}'" if "(" in str(value) else f"--{name}={value}"
 
 
-def changes(plan: Plan) -> Iterator[Change]:
+def changes(plan: Experiment) -> Iterator[Change]:
     """Yields flags that take less memory, those that change the run least first."""
     config, several = plan.config, len(plan.layout.devices) > 1
     single: list[Change] = []
@@ -95,7 +95,7 @@ def changes(plan: Plan) -> Iterator[Change]:
     yield joined | {"networks": small}
 
 
-def _fits(plan: Plan, change: Change, free: float) -> bool:
+def _fits(plan: Experiment, change: Change, free: float) -> bool:
     """Returns True if the lower bound is below `free` with these flags."""
     config = dataclasses.replace(plan.config, **change)
     devices = plan.layout.devices
@@ -108,7 +108,7 @@ def _fits(plan: Plan, change: Change, free: float) -> bool:
             runs=config.runs,
         )
         facts = plan.dataset.shape, len(plan.dataset.classes)
-        game = game_of(config, *facts, layout)
+        game = build_gan(config, *facts, layout)
     except UsageError:  # such as a wrapper that the smaller network does not have
         return False
     changed = plan._replace(config=config, layout=layout, game=game)
@@ -116,7 +116,7 @@ def _fits(plan: Plan, change: Change, free: float) -> bool:
     return _need(changed).total <= free
 
 
-def may_be_short(plan: Plan, need: Need, free: float) -> bool:
+def may_be_short(plan: Experiment, need: MemoryNeed, free: float) -> bool:
     """Returns True if activations could exceed what the lower bound leaves.
 
     Compiling twice is for these cases only; of several processes each knows its own.
@@ -124,12 +124,12 @@ def may_be_short(plan: Plan, need: Need, free: float) -> bool:
     return plan.layout.processes == 1 and 4 * need.total + activations(plan) > free
 
 
-def activations(plan: Plan) -> float:
+def activations(plan: Experiment) -> float:
     """A rough bound, in bytes, from the widths of the layers."""
     config, shape = plan.config, plan.dataset.shape
     pixels = math.prod(shape[:-1])  # 1 for vectors
     each = 0.0
-    for kernel in jax.tree.leaves(shapes(plan).params):
+    for kernel in jax.tree.leaves(state_shapes(plan).params):
         dims = kernel.shape[config.runs > 1 :]
         if len(dims) == 2:
             each += COPIES["dense"] * dims[-1]
@@ -138,7 +138,7 @@ def activations(plan: Plan) -> float:
     return 4 * config.batch_size * config.runs * each
 
 
-def check_step(plan: Plan, free: float) -> None:
+def check_step(plan: Experiment, free: float) -> None:
     """Compiles the step from shapes, and compares what it takes with what is free.
 
     Raises:
@@ -154,29 +154,29 @@ def check_step(plan: Plan, free: float) -> None:
     while (batch := batch // 2 // whole * whole) > 0:
         smaller = dataclasses.replace(config, batch_size=batch)
         changed = plan._replace(config=smaller)
-        game = game_of(smaller, plan.dataset.shape, len(plan.dataset.classes), layout)
+        game = build_gan(smaller, plan.dataset.shape, len(plan.dataset.classes), layout)
         if step_bytes(changed._replace(game=game)) <= free:
             advice = f"use --batch_size={batch}"
             break
     raise UsageError(
-        f"a step of --batch_size={config.batch_size} takes {shown(needed)} of memory, "
-        f"and {shown(free)} are free: {advice}"
+        f"a step of --batch_size={config.batch_size} takes {format_bytes(needed)} of "
+        f"memory, and {format_bytes(free)} are free: {advice}"
     )
 
 
-def step_bytes(plan: Plan) -> float:
+def step_bytes(plan: Experiment) -> float:
     """The memory that the compiled step takes, where `memory.free_bytes` counts it.
 
     A compiler that runs out of memory needs more than there is.
     """
     state, key, feed, passed = input_pipeline.argument_shapes(plan, plan.steps_per_call)
-    step, count = input_pipeline.step_of(plan), plan.steps_per_call
+    step, count = input_pipeline.make_train_step(plan), plan.steps_per_call
     try:
         given = (state, passed, key)
-        lowered = parallel.lowered(step, feed, plan.layout, count, *given)
+        lowered = parallel.lower(step, feed, plan.layout, count, *given)
         found = lowered.compile().memory_analysis()
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not memory.ran_out(error):
+        if not memory.is_out_of_memory(error):
             raise
         return math.inf
     finally:

@@ -17,13 +17,13 @@ from jaxgan.types import Device, TrainState
 log = logging.getLogger("jaxgan")
 
 
-class Plan(NamedTuple):
+class Experiment(NamedTuple):
     """A run that is known to make sense."""
 
     config: Config
     layout: parallel.Layout
     dataset: data.Dataset
-    game: builder.Game
+    game: builder.GAN
     resident: bool
     """Whether the data set lies on the devices."""
     steps_per_call: int
@@ -31,34 +31,34 @@ class Plan(NamedTuple):
     """Examples that training does not see."""
 
 
-def prepare(config: Config) -> Plan:
+def setup(config: Config) -> Experiment:
     """Finds the devices and the data, and builds the game.
 
     Raises:
       UsageError: naming the flag, and a value that works.
     """
     check_runs(config)
-    layout = lay_out(config)
-    config = per_device(config, layout)
-    check_batch(config, layout)
+    layout = choose_layout(config)
+    config = apply_batch_per_device(config, layout)
+    check_batch_size(config, layout)
     builder.check_texts(config)
-    dataset, held_out = load(config)
+    dataset, held_out = load_data(config)
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
-    game = game_of(config, dataset.shape, len(dataset.classes), layout)
+    game = build_gan(config, dataset.shape, len(dataset.classes), layout)
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
-    return Plan(config, layout, dataset, game, resident, count, held_out)
+    return Experiment(config, layout, dataset, game, resident, count, held_out)
 
 
-def lay_out(config: Config) -> parallel.Layout:
+def choose_layout(config: Config) -> parallel.Layout:
     """The devices that are used, and how."""
-    devices = parallel.pick(config.devices)
+    devices = parallel.choose_devices(config.devices)
     if config.runs > 1:
-        devices = spread(config, devices)
-    log.info("%s", parallel.describe(devices))
-    parallel.warn_of_missed_accelerator(devices)
+        devices = spread_runs(config, devices)
+    log.info("%s", parallel.describe_devices(devices))
+    parallel.warn_of_unused_accelerator(devices)
     return parallel.layout_of(
         devices,
         parallel=config.parallel,
@@ -67,7 +67,7 @@ def lay_out(config: Config) -> parallel.Layout:
     )
 
 
-def per_device(config: Config, layout: parallel.Layout) -> Config:
+def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:
     """The config with the whole batch, where the flags tell that of a device."""
     if not config.batch_per_device:
         return config
@@ -76,9 +76,9 @@ def per_device(config: Config, layout: parallel.Layout) -> Config:
     return dataclasses.replace(config, batch_size=whole)
 
 
-def game_of(
+def build_gan(
     config: Config, shape: tuple[int, ...], classes: int, layout: parallel.Layout
-) -> builder.Game:
+) -> builder.GAN:
     """The game as a step of this layout has it."""
     return builder.build(
         config,
@@ -87,11 +87,11 @@ def game_of(
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
-        around=parallel.each_its_part(layout),
+        around=parallel.shard_gradient(layout),
     )
 
 
-def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
+def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
     """The examples to train on, and those that are kept from it."""
 
     def split(name):
@@ -117,7 +117,7 @@ def load(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
 def log_values(dataset: data.Dataset) -> None:
     """Logs how many examples there are and their range, and warns if it is odd."""
     values = data.measure_values(dataset)
-    log.info("%s", data.describe_values(dataset, values))
+    log.info("%s", data.format_values(dataset, values))
     if warning := data.range_warning(dataset, values):
         log.warning("%s", warning)
 
@@ -131,7 +131,7 @@ def check_runs(config: Config) -> None:
         )
 
 
-def spread(config: Config, devices: list[Device]) -> list[Device]:
+def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
     """As many devices of each process as divide the runs; each has its runs whole."""
     processes = len({device.process_index for device in devices})
     each = config.runs // processes
@@ -146,7 +146,7 @@ def spread(config: Config, devices: list[Device]) -> list[Device]:
             f"--runs={config.runs} do not spread over --devices={config.devices}: use "
             f"--devices={fitting[-1]} or --runs={config.devices}"
         )
-    return parallel.pick(fitting[-1])
+    return parallel.choose_devices(fitting[-1])
 
 
 def seeds_of(config: Config) -> range:
@@ -154,14 +154,14 @@ def seeds_of(config: Config) -> range:
     return range(config.seed, config.seed + config.runs)
 
 
-def shapes(plan: Plan) -> TrainState:
+def state_shapes(plan: Experiment) -> TrainState:
     """The shapes of a state, or of the states of several runs in one."""
     one = jax.eval_shape(plan.game.init, jax.random.key(0))
     count = plan.config.runs
-    return jax.eval_shape(multi_seed.stack, [one] * count) if count > 1 else one
+    return jax.eval_shape(multi_seed.stack_runs, [one] * count) if count > 1 else one
 
 
-def facts(dataset: data.Dataset) -> dict[str, Any]:
+def data_facts(dataset: data.Dataset) -> dict[str, Any]:
     """Returns the facts of the data for data.json: for sampling, and to compare."""
     return {
         "shape": list(dataset.shape),
@@ -172,7 +172,7 @@ def facts(dataset: data.Dataset) -> dict[str, Any]:
     }
 
 
-def may_differ(
+def allowed_differences(
     config: Config, known: dict[str, Any]
 ) -> Callable[[dict[str, Any], dict[str, Any]], frozenset[str]]:
     """Returns alike(old config, old data): fields in which a resumed run may differ.
@@ -195,14 +195,16 @@ def may_differ(
         if config.data_changed == "accept":
             changed = workdir.differences(old_data, known, frozenset(found))
             if changed:
-                log.warning("goes on with other data: %s", workdir.shown(changed))
+                log.warning(
+                    "goes on with other data: %s", workdir.format_differences(changed)
+                )
             found |= workdir.ACCEPTABLE
         return frozenset(found)
 
     return alike
 
 
-def check_batch(config: Config, layout: parallel.Layout) -> None:
+def check_batch_size(config: Config, layout: parallel.Layout) -> None:
     """A batch is split evenly over the devices, and there into parts."""
     batch, parts = config.batch_size, config.accumulate
     devices = len(layout.devices) if config.runs == 1 else 1

@@ -26,7 +26,7 @@ _LOOSE_ENDS = ("Event loop is closed", "array index", "was never awaited")
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_orbax() -> Iterator[None]:
     """Keeps Orbax from telling what it also raises, and from telling it in pieces.
 
     After a failure its other reads and writes end later, on a loop that is closed: then
@@ -51,7 +51,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def explained_saving(
+def explain_save_errors(
     folder: Path, available: Callable[[Path], list[int]]
 ) -> Iterator[None]:
     """Says in one line why no checkpoint was saved, which one stays and what helps."""

@@ -11,14 +11,14 @@ import optax
 
 from jaxgan import augment, spec
 from jaxgan.arguments import out_of_range
-from jaxgan.augment import AUGMENTATIONS, STRENGTHS
+from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, with_checked_batches
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
-from jaxgan.networks.precision import PRECISIONS, compute
+from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, Value, ema_decay
@@ -35,7 +35,7 @@ from jaxgan.types import (
 )
 
 
-class Game(NamedTuple):
+class GAN(NamedTuple):
     """All that a run is made of, built but not yet run."""
 
     task: Task
@@ -62,7 +62,7 @@ def build(
     devices: int = 1,
     unroll: bool = False,
     around: Callable[[Callable], Callable] = lambda gradient: gradient,
-) -> Game:
+) -> GAN:
     """The game of a config on examples of a shape.
 
     Args:
@@ -78,12 +78,12 @@ def build(
       UsageError: naming the flag, for whatever cannot be built.
     """
     facts = {"classes": classes, "axis_name": axis, "shape": shape}
-    nets = networks(config, facts)
-    task = _flag("task", config, TASKS)
-    changes = augmentation(config)
-    terms = terms_of(config, changes)
+    nets = build_networks(config, facts)
+    task = _build_one("task", config, TASKS)
+    changes = build_augment(config)
+    terms = build_terms(config, changes)
     optimizers = Players(
-        _said("g_optimizer", config, chain), _said("d_optimizer", config, chain)
+        _build("g_optimizer", config, chain), _build("d_optimizer", config, chain)
     )
     local, parts = config.batch_size // devices, config.accumulate
 
@@ -94,7 +94,7 @@ def build(
     loss = objective.make_loss(
         task, nets, terms, augment=changes, axis=axis, parts=parts
     )
-    half_life = _half_life(config)
+    half_life = _build_half_life(config)
     decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
     step_of = functools.partial(
         make_step,
@@ -107,9 +107,9 @@ def build(
         same_latents=config.g_latents == "same",
     )
     batches = example_batch(shape, config.d_updates * local, classes)
-    check(config, init, step_of(), batches, axis)
+    check_step(config, init, step_of(), batches, axis)
     train_step = with_checked_batches(step_of(around=around), shape)
-    return Game(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
+    return GAN(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
 
 
 def check_texts(config: Config) -> None:
@@ -120,55 +120,55 @@ def check_texts(config: Config) -> None:
     Raises:
       UsageError: naming the flag.
     """
-    networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
-    _flag("task", config, TASKS)
-    terms_of(config, augmentation(config))
+    build_networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
+    _build_one("task", config, TASKS)
+    build_terms(config, build_augment(config))
     for name in ("g_optimizer", "d_optimizer"):
-        _said(name, config, chain)
-    _half_life(config)
+        _build(name, config, chain)
+    _build_half_life(config)
 
 
-def networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
+def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     """The pair of networks with what is put around each, in float32."""
-    pair = _flag("networks", config, NETWORKS, remat=config.remat, **facts)
+    pair = _build_one("networks", config, NETWORKS, remat=config.remat, **facts)
     dtype = PRECISIONS[config.precision]
-    pair = Players(*(compute(net, dtype, config.remat) for net in pair))
+    pair = Players(*(with_precision(net, dtype, config.remat) for net in pair))
     for player in Players._fields:
         name = f"{player}_wrap"
 
         def read(text):
             return spec.build(text, WRAPPERS, **facts)
 
-        for wrap in _said(name, config, read).values():
+        for wrap in _build(name, config, read).values():
             pair = pair._replace(**{player: wrap(getattr(pair, player))})
     return pair
 
 
-def augmentation(config: Config) -> Augment | None:
+def build_augment(config: Config) -> Augment | None:
     """What happens to samples before D sees them, None for nothing."""
-    parts = _said("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
+    parts = _build("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
     if not parts:
         return None
-    strength = _value("augment_p", config, STRENGTHS)
-    return _said(
+    strength = _build_value("augment_p", config, PROBABILITIES)
+    return _build(
         "augment_p", config, lambda _: augment.build(list(parts.values()), strength)
     )
 
 
-def terms_of(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
+def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
     """Each player's loss and what is added to it."""
     if config.precision != "float32" and "approximate_r" in config.d_terms:
         raise UsageError(
             f"--precision={config.precision}: approximate_r1 and approximate_r2 are "
             "differences that bfloat16 rounds off: use r1 and r2, or float32"
         )
-    loss = _flag("loss", config, LOSSES)
-    memory = {} if augment is None else {"augment": objective.remembering(augment)}
+    loss = _build_one("loss", config, LOSSES)
+    memory = {} if augment is None else {"augment": objective.augment_term(augment)}
     return Players(
-        generator={"loss": loss.generator, **_terms("g_terms", config)},
+        generator={"loss": loss.generator, **_build_terms("g_terms", config)},
         discriminator={
             "loss": loss.discriminator,
-            **_terms("d_terms", config),
+            **_build_terms("d_terms", config),
             **memory,
         },
     )
@@ -184,7 +184,7 @@ def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
     return batch | (labels if classes else {})
 
 
-def check(
+def check_step(
     config: Config,
     init: Callable[[jax.Array], TrainState],
     train_step: Callable,
@@ -237,16 +237,16 @@ def _draw(task: Task, nets: Players[nn.Module]) -> Callable:
     return draw
 
 
-def _flag(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
-    return _said(name, config, lambda text: spec.build_one(text, table, **given))
+def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
+    return _build(name, config, lambda text: spec.build_one(text, table, **given))
 
 
-def _terms(name: str, config: Config) -> dict[str, Term]:
+def _build_terms(name: str, config: Config) -> dict[str, Term]:
     nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
-    return _said(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
+    return _build(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
 
 
-def _value(name: str, config: Config, more: spec.Table | None = None) -> Any:
+def _build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:
     """A number, or what a text makes one of at a step."""
 
     def read(said):
@@ -254,19 +254,19 @@ def _value(name: str, config: Config, more: spec.Table | None = None) -> Any:
             return said
         return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES)
 
-    return _said(name, config, read)
+    return _build(name, config, read)
 
 
-def _half_life(config: Config) -> Value:
+def _build_half_life(config: Config) -> Value:
     """The half-life of the running mean, in images."""
-    value = _value("ema_half_life", config)
+    value = _build_value("ema_half_life", config)
     if not NON_NEGATIVE.holds(value):
         message = out_of_range("the half-life", value, NON_NEGATIVE)
         raise UsageError(f"--ema_half_life: {message}: take 32000")
     return value
 
 
-def _said(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
+def _build(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
     """Builds what a flag says; an error names the flag."""
     try:
         return build(getattr(config, name))

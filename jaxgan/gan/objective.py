@@ -131,7 +131,7 @@ def make_loss(
         d, d_stats = net("discriminator", keys.discriminator)
         samples = task(g, batch, per_example(keys.task))
         check_samples(samples)
-        see, p = seen(augment, state, per_example(keys.augment))
+        see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = samples.condition
         given = () if condition is None else (condition,)
         inputs = LossInputs(
@@ -146,7 +146,7 @@ def make_loss(
             axis=axis,
             parts=parts,
         )
-        total, memory, values = evaluate(terms, player, inputs, state)
+        total, memory, values = evaluate_terms(terms, player, inputs, state)
         if augment and player == "discriminator":
             values["discriminator/augment"] = p
         stats = getattr(Players(g_stats, d_stats), player)()
@@ -160,7 +160,7 @@ def variables(state: TrainState, player: str) -> dict:
     return {"params": getattr(state.params, player), **getattr(state.stats, player)}
 
 
-def remembering(augment: Augment) -> Term:
+def augment_term(augment: Augment) -> Term:
     """The discriminator's term `augment`: it adds nothing, and remembers for it."""
 
     def apply(inputs, memory):
@@ -169,7 +169,7 @@ def remembering(augment: Augment) -> Term:
     return Term(augment.init, apply)
 
 
-def seen(
+def augment_fn(
     augment: Augment | None, state: TrainState, keys: jax.Array
 ) -> tuple[Callable[[Tree], Tree], jax.Array]:
     """What the discriminator sees of samples, and how often they are changed.
@@ -184,7 +184,7 @@ def seen(
     return lambda samples: augment.apply(keys, samples, p), p
 
 
-def evaluate(
+def evaluate_terms(
     terms: Terms, player: str, inputs: LossInputs, state: TrainState
 ) -> tuple[jax.Array, dict[str, Tree], dict[str, jax.Array]]:
     """The sum of a player's terms, what they remember, and what each contributed."""

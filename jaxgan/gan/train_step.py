@@ -78,7 +78,7 @@ def make_step(
       around: put around gradient(player, state, batch, key), which reads neither
         optimizers nor running mean, where devices share the rest of the step.
     """
-    gradient = around(accumulated(loss, parts, unroll, axis))
+    gradient = around(accumulate(loss, parts, unroll, axis))
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
@@ -137,7 +137,7 @@ def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
         )
 
 
-def accumulated(
+def accumulate(
     loss: Callable, parts: int, unroll: bool, axis: str | None = None
 ) -> Callable:
     """Returns gradient(player, state, batch, key) -> (grads, stats, memory, values).

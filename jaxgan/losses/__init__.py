@@ -15,7 +15,7 @@ from jaxgan.losses.gradient_penalties import (
     path_length,
     r1,
     r2,
-    slope,
+    squared_gradient_norm,
 )
 from jaxgan.losses.logits import consistency, lecam
 from jaxgan.losses.weights import orthogonal
@@ -58,5 +58,5 @@ __all__ = [
     "path_length",
     "r1",
     "r2",
-    "slope",
+    "squared_gradient_norm",
 ]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import nn
 
 from jaxgan.ranges import Fraction, Number
-from jaxgan.terms import each, over_batch, stateless
+from jaxgan.terms import batch_mean, leaf_mean, stateless
 from jaxgan.types import Players, Term
 
 
@@ -24,7 +24,7 @@ def minimax(smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0) -> Players[Term
       smooth: label smoothing, D's target for real is `1 - smooth`.
       smooth_fake: D's target for fake; G's loss does not change.
     """
-    generator = stateless(lambda s: each(lambda f: -nn.softplus(f), s.fake.logits))
+    generator = stateless(lambda s: leaf_mean(lambda f: -nn.softplus(f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
@@ -39,7 +39,7 @@ def non_saturating(
       smooth: label smoothing, D's target for real is `1 - smooth`.
       smooth_fake: D's target for fake; G's loss does not change.
     """
-    generator = stateless(lambda s: each(lambda f: nn.softplus(-f), s.fake.logits))
+    generator = stateless(lambda s: leaf_mean(lambda f: nn.softplus(-f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
@@ -47,8 +47,8 @@ def _cross_entropy(real: float, fake: float) -> Term:
     """-t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) at a target t for each side."""
 
     def term(s):
-        of_real = each(lambda r: nn.softplus(-r) + (1 - real) * r, s.real.logits)
-        return of_real + each(lambda f: nn.softplus(f) - fake * f, s.fake.logits)
+        of_real = leaf_mean(lambda r: nn.softplus(-r) + (1 - real) * r, s.real.logits)
+        return of_real + leaf_mean(lambda f: nn.softplus(f) - fake * f, s.fake.logits)
 
     return stateless(term)
 
@@ -63,10 +63,12 @@ def least_squares(a: Number = 0.0, b: Number = 1.0, c: Number = 1.0) -> Players[
     """
 
     def discriminator(s):
-        real = each(lambda r: (r - b) ** 2, s.real.logits)
-        return 0.5 * (real + each(lambda f: (f - a) ** 2, s.fake.logits))
+        real = leaf_mean(lambda r: (r - b) ** 2, s.real.logits)
+        return 0.5 * (real + leaf_mean(lambda f: (f - a) ** 2, s.fake.logits))
 
-    generator = stateless(lambda s: 0.5 * each(lambda f: (f - c) ** 2, s.fake.logits))
+    generator = stateless(
+        lambda s: 0.5 * leaf_mean(lambda f: (f - c) ** 2, s.fake.logits)
+    )
     return Players(generator, stateless(discriminator))
 
 
@@ -77,9 +79,11 @@ def wasserstein() -> Players[Term]:
     """
 
     def discriminator(s):
-        return each(lambda f: f, s.fake.logits) - each(lambda r: r, s.real.logits)
+        return leaf_mean(lambda f: f, s.fake.logits) - leaf_mean(
+            lambda r: r, s.real.logits
+        )
 
-    generator = stateless(lambda s: each(lambda f: -f, s.fake.logits))
+    generator = stateless(lambda s: leaf_mean(lambda f: -f, s.fake.logits))
     return Players(generator, stateless(discriminator))
 
 
@@ -87,10 +91,10 @@ def hinge() -> Players[Term]:
     """The hinge loss of https://arxiv.org/abs/1705.02894."""
 
     def discriminator(s):
-        real = each(lambda r: nn.relu(1 - r), s.real.logits)
-        return real + each(lambda f: nn.relu(1 + f), s.fake.logits)
+        real = leaf_mean(lambda r: nn.relu(1 - r), s.real.logits)
+        return real + leaf_mean(lambda f: nn.relu(1 + f), s.fake.logits)
 
-    generator = stateless(lambda s: each(lambda f: -f, s.fake.logits))
+    generator = stateless(lambda s: leaf_mean(lambda f: -f, s.fake.logits))
     return Players(generator, stateless(discriminator))
 
 
@@ -105,7 +109,7 @@ def relativistic() -> Players[Term]:
         def of(real, fake):
             return nn.softplus(sign * (fake - real))
 
-        return stateless(lambda s: each(of, s.real.logits, s.fake.logits))
+        return stateless(lambda s: leaf_mean(of, s.real.logits, s.fake.logits))
 
     return Players(generator=margin(-1.0), discriminator=margin(1.0))
 
@@ -119,14 +123,14 @@ def relativistic_average() -> Players[Term]:
     """
 
     def against_mean(x, other, axis):
-        return jax.tree.map(lambda x, y: x - jnp.mean(over_batch(y, axis)), x, other)
+        return jax.tree.map(lambda x, y: x - jnp.mean(batch_mean(y, axis)), x, other)
 
     def margin(sign):
         def term(s):
             real = against_mean(s.real.logits, s.fake.logits, s.axis)
             fake = against_mean(s.fake.logits, s.real.logits, s.axis)
-            above = each(lambda r: nn.softplus(-sign * r), real)
-            return above + each(lambda f: nn.softplus(sign * f), fake)
+            above = leaf_mean(lambda r: nn.softplus(-sign * r), real)
+            return above + leaf_mean(lambda f: nn.softplus(sign * f), fake)
 
         return stateless(term)
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.schedules import Weight, at
-from jaxgan.terms import over_batch, stateless
-from jaxgan.types import Critique, LossInputs, Term, UsageError
+from jaxgan.terms import batch_mean, stateless
+from jaxgan.types import DiscriminatorOutput, LossInputs, Term, UsageError
 
 
 def feature_matching(weight: Weight = 1.0) -> Term:
@@ -21,7 +21,7 @@ def feature_matching(weight: Weight = 1.0) -> Term:
 
     def term(s: LossInputs) -> jax.Array:
         def squared_gap(real, fake):
-            gap = over_batch(real, s.axis) - over_batch(fake, s.axis)
+            gap = batch_mean(real, s.axis) - batch_mean(fake, s.axis)
             return jnp.sum(gap**2)
 
         gaps = jax.tree.map(squared_gap, s.real.features, s.fake.features)
@@ -57,7 +57,7 @@ def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
             raise UsageError("auxiliary_classifier: no labels: --task=conditional")
 
         def loss(name):
-            logits = classes(getattr(s, name), "auxiliary_classifier")
+            logits = require_class_logits(getattr(s, name), "auxiliary_classifier")
             cross = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return at(used[name], s.step) * jnp.mean(cross)
 
@@ -83,7 +83,7 @@ def mutual_information(weight: Weight = 1.0) -> Term:
         code = s.samples.reconstruction
         if not isinstance(code, dict) or not code.keys() & {"category", "continuous"}:
             raise UsageError("mutual_information: no code: --task=codes has one")
-        found = classes(s.fake, "mutual_information")
+        found = require_class_logits(s.fake, "mutual_information")
         none = jnp.zeros((len(found), 0))
         category = code.get("category", none)
         continuous = code.get("continuous", none)
@@ -102,7 +102,7 @@ def mutual_information(weight: Weight = 1.0) -> Term:
     return stateless(term)
 
 
-def classes(critique: Critique, wanted_by: str) -> jax.Array:
+def require_class_logits(critique: DiscriminatorOutput, wanted_by: str) -> jax.Array:
     """The class logits; raises UsageError if there are none."""
     if critique.class_logits is None:
         raise UsageError(

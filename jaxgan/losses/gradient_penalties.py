@@ -9,13 +9,13 @@ import optax
 
 from jaxgan.ranges import Fraction, NonNegative, Positive
 from jaxgan.schedules import Value, Weight, at
-from jaxgan.terms import each, over_batch, running_mean, stateless
-from jaxgan.types import Critique, LossInputs, Term, Tree, UsageError
+from jaxgan.terms import batch_mean, leaf_mean, running_mean, stateless
+from jaxgan.types import DiscriminatorOutput, LossInputs, Term, Tree, UsageError
 
-Critic = Callable[[Tree], Critique]
+Critic = Callable[[Tree], DiscriminatorOutput]
 
 
-def slope(critic: Critic, samples: Tree) -> jax.Array:
+def squared_gradient_norm(critic: Critic, samples: Tree) -> jax.Array:
     """Squared norm of the critic's gradient at each row of its logits, `[rows]`.
 
     The logits of a row are summed first; the norm is over all leaves and axes of its
@@ -50,14 +50,22 @@ def r1(gamma: Weight = 10.0) -> Term:
     gamma/2 E[|grad D(x)|^2], summed over H, W, C.
     """
     return stateless(
-        lambda s: at(gamma, s.step) / 2 * jnp.mean(slope(s.critic, s.samples.real))
+        lambda s: (
+            at(gamma, s.step)
+            / 2
+            * jnp.mean(squared_gradient_norm(s.critic, s.samples.real))
+        )
     )
 
 
 def r2(gamma: Weight = 10.0) -> Term:
     """Zero-centred slope at generated data, https://arxiv.org/abs/1801.04406."""
     return stateless(
-        lambda s: at(gamma, s.step) / 2 * jnp.mean(slope(s.critic, s.samples.fake))
+        lambda s: (
+            at(gamma, s.step)
+            / 2
+            * jnp.mean(squared_gradient_norm(s.critic, s.samples.fake))
+        )
     )
 
 
@@ -92,7 +100,11 @@ def _difference(
         noise = normal_like(s.keys, here)
         near = jax.tree.map(lambda x, e: x + sigma * e, here, noise)
         pair = s.critic(near).logits, s.critic(here).logits
-        return at(gamma, s.step) / 2 * each(lambda n, h: ((n - h) / sigma) ** 2, *pair)
+        return (
+            at(gamma, s.step)
+            / 2
+            * leaf_mean(lambda n, h: ((n - h) / sigma) ** 2, *pair)
+        )
 
     return stateless(term)
 
@@ -114,7 +126,7 @@ def gradient_penalty(weight: Weight = 10.0, one_sided: bool = False) -> Term:
 
     def term(s: LossInputs) -> jax.Array:
         between = jax.vmap(mix)(s.keys, s.samples.real, s.samples.fake)
-        excess = norm(slope(s.critic, between)) - 1
+        excess = norm(squared_gradient_norm(s.critic, between)) - 1
         counted = jax.nn.relu(excess) if one_sided else excess
         return at(weight, s.step) * jnp.mean(counted**2)
 
@@ -137,7 +149,7 @@ def dragan(weight: Weight = 10.0, sigma: NonNegative = 0.5) -> Term:
         noise = normal_like(s.keys, real)
         scales = jax.tree.map(lambda x: sigma * deviation(x, s.axis), real)
         around = jax.tree.map(lambda x, c, e: x + c * e, real, scales, noise)
-        excess = norm(slope(s.critic, around)) - 1
+        excess = norm(squared_gradient_norm(s.critic, around)) - 1
         return at(weight, s.step) * jnp.mean(excess**2)
 
     return stateless(term)
@@ -145,8 +157,8 @@ def dragan(weight: Weight = 10.0, sigma: NonNegative = 0.5) -> Term:
 
 def deviation(x: jax.Array, axis: str | None) -> jax.Array:
     """Standard deviation of all entries of the batch of all devices, `[]`."""
-    mean = jnp.mean(over_batch(x, axis))
-    return norm(jnp.mean(over_batch((x - mean) ** 2, axis)))
+    mean = jnp.mean(batch_mean(x, axis))
+    return norm(jnp.mean(batch_mean((x - mean) ** 2, axis)))
 
 
 def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
@@ -163,14 +175,14 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
     average = running_mean(decay)
 
     def apply(s: LossInputs, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
-        lengths = norm(squared_norm(pulled_back(s)))
+        lengths = norm(squared_norm(vjp_norm(s)))
         value = at(weight, s.step) * jnp.mean((lengths - mean) ** 2)
         return value, average(mean, jnp.mean(lengths))
 
     return Term(lambda: jnp.zeros(()), apply)
 
 
-def pulled_back(s: LossInputs) -> Tree:
+def vjp_norm(s: LossInputs) -> Tree:
     """J^T y of the generator at each example, in the shape of its latents."""
     if s.samples.latents is None or s.generator is None:
         raise UsageError("path_length wants latents: choose --task=generate")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxgan.augment import Augmentation, flip, pipe, translation
+from jaxgan.augment import Augmentation, chain_batch, flip, translation
 from jaxgan.ranges import Fraction
 from jaxgan.schedules import Weight, at
-from jaxgan.terms import each, running_mean, stateless
+from jaxgan.terms import leaf_mean, running_mean, stateless
 from jaxgan.types import LossInputs, Term, Tree, UsageError
 
 
@@ -30,9 +30,9 @@ def lecam(weight: Weight = 0.3, decay: Fraction = 0.99) -> Term:
 
     def apply(s: LossInputs, means: Tree) -> tuple[jax.Array, Tree]:
         now = {"real": s.real.logits, "fake": s.fake.logits}
-        real = each(lambda r: (r - means["fake"]) ** 2, now["real"])
-        fake = each(lambda f: (f - means["real"]) ** 2, now["fake"])
-        new = {k: average(means[k], each(lambda x: x, now[k])) for k in means}
+        real = leaf_mean(lambda r: (r - means["fake"]) ** 2, now["real"])
+        fake = leaf_mean(lambda f: (f - means["real"]) ** 2, now["fake"])
+        new = {k: average(means[k], leaf_mean(lambda x: x, now[k])) for k in means}
         return at(weight, s.step) * (real + fake), new
 
     return Term(init, apply)
@@ -59,9 +59,9 @@ def consistency(
     """
 
     def distance(s: LossInputs, x: Tree) -> jax.Array:
-        changed = pipe(parts(x, by))(s.keys, x, jnp.ones(()))
+        changed = chain_batch(consistency_augmentations(x, by))(s.keys, x, jnp.ones(()))
         pair = s.critic(x).logits, s.critic(changed).logits
-        return each(lambda here, there: (here - there) ** 2, *pair)
+        return leaf_mean(lambda here, there: (here - there) ** 2, *pair)
 
     def term(s: LossInputs) -> jax.Array:
         real = at(weight, s.step) * distance(s, s.samples.real)
@@ -72,7 +72,7 @@ def consistency(
     return stateless(term)
 
 
-def parts(
+def consistency_augmentations(
     samples: Tree, by: Augmentation | Sequence[Augmentation] | None
 ) -> Sequence[Augmentation]:
     """What T does to samples, in its order; raises UsageError if that is unknown."""

@@ -8,7 +8,7 @@ from jaxgan.types import Tree
 LEAST_WIDTH = 1e-6
 
 
-def effective_number(samples: Tree, width: jax.typing.ArrayLike) -> jax.Array:
+def vendi_score(samples: Tree, width: jax.typing.ArrayLike) -> jax.Array:
     """The number of distinct samples, `[]`: 1 for n equal ones, n for n far apart.
 
     The Vendi score (https://arxiv.org/abs/2210.02410) of order 2

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from jaxgan.monitoring.row_numbers import Row, median, number, surge
 
-Judge = Callable[[int, Row], str | None]
+Detector = Callable[[int, Row], str | None]
 """(step, row) to what is wrong, "" if nothing is, None if the row does not tell."""
 
 PLAYERS = ("generator", "discriminator")
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
     """The first step where it was seen, if that is before `step`."""
 
 
-def open_monitor() -> Callable[[int, Row], list[Finding]]:
+def open_detectors() -> Callable[[int, Row], list[Finding]]:
     """Returns look(step, row), which is called once per row and tells what is new.
 
     What it tells depends on the sequence of rows alone, so a resumed run feeds it the
@@ -37,13 +37,13 @@ def open_monitor() -> Callable[[int, Row], list[Finding]]:
     ended. What the rows are measured from is said by `jaxgan.monitoring.probe`.
     """
     watchers = [
-        watcher("collapsed", collapsed(), rows=3, fatal=True),
-        watcher("few_distinct", few_distinct(), rows=1),
-        watcher("overfits", overfits(), rows=3),
-        watcher("vanished", vanished(), rows=3),
-        watcher("exploding", exploding(), rows=3),
-        watcher("drifted", drifted(), rows=2),
-        watcher("no_variety", no_variety(), rows=1),
+        run_detectors("collapsed", collapsed(), rows=3, fatal=True),
+        run_detectors("few_distinct", few_distinct_samples(), rows=1),
+        run_detectors("overfits", overfits(), rows=3),
+        run_detectors("vanished", vanished(), rows=3),
+        run_detectors("exploding", exploding(), rows=3),
+        run_detectors("drifted", drifted(), rows=2),
+        run_detectors("no_variety", no_variety(), rows=1),
     ]
 
     def look(step, row):
@@ -52,8 +52,8 @@ def open_monitor() -> Callable[[int, Row], list[Finding]]:
     return look
 
 
-def watcher(
-    kind: str, judge: Judge, *, rows: int, fatal: bool = False
+def run_detectors(
+    kind: str, judge: Detector, *, rows: int, fatal: bool = False
 ) -> Callable[[int, Row], Finding | None]:
     """Tells once of a fault that `rows` rows in a row have; others are passed over."""
     bad = good = since = 0
@@ -102,7 +102,7 @@ def summary(findings: Sequence[Finding]) -> list[str]:
     return lines or ["nothing found wrong"]
 
 
-def collapsed() -> Judge:
+def collapsed() -> Detector:
     """Diversity below a fifth of what it was, once samples were diverse.
 
     An untrained generator draws noise, which is diverse too, and falls from there:
@@ -134,7 +134,7 @@ def collapsed() -> Judge:
     return judge
 
 
-def few_distinct() -> Judge:
+def few_distinct_samples() -> Detector:
     """Diversity below 1.5 % of the data's for 2,000 steps and 20 rows.
 
     Perceptrons may begin so for a thousand steps and get over it.
@@ -159,7 +159,7 @@ def few_distinct() -> Judge:
     return judge
 
 
-def overfits() -> Judge:
+def overfits() -> Detector:
     """D tells its training examples from others like it tells them from samples.
 
     That is E[D(train) - D(held out)] / E[D(train) - D(fake)] > 1/2, as r_v in
@@ -185,7 +185,7 @@ def overfits() -> Judge:
     return judge
 
 
-def vanished() -> Judge:
+def vanished() -> Detector:
     """G's gradient is a thousandth of the usual while D tells samples apart; or none.
 
     Where D cannot tell them apart, a small gradient is what was wanted.
@@ -211,7 +211,7 @@ def vanished() -> Judge:
     return judge
 
 
-def exploding() -> Judge:
+def exploding() -> Detector:
     """A player's gradient is a hundred times the usual."""
     usual = {player: surge() for player in PLAYERS}
 
@@ -236,7 +236,7 @@ def exploding() -> Judge:
     return judge
 
 
-def drifted() -> Judge:
+def drifted() -> Detector:
     """The score is three times its best, and worse than the first."""
     first, best, when = math.nan, math.inf, 0
 
@@ -258,7 +258,7 @@ def drifted() -> Judge:
     return judge
 
 
-def no_variety() -> Judge:
+def no_variety() -> Detector:
     """The data have hardly more than one distinct example, so says the probe."""
 
     def judge(step, row):

@@ -9,14 +9,14 @@ import numpy as np
 
 from jaxgan import reporting
 from jaxgan.errors import printable
-from jaxgan.experiment.setup import Plan
-from jaxgan.monitoring.detectors import Finding, not_finite, open_monitor
+from jaxgan.experiment.setup import Experiment
+from jaxgan.monitoring.detectors import Finding, not_finite, open_detectors
 from jaxgan.monitoring.probe import open_probe
 from jaxgan.parallel import multi_seed
 from jaxgan.types import TrainState
 
 
-class Watch(NamedTuple):
+class Monitor(NamedTuple):
     """Looks at a run, or at each of several."""
 
     probe: Callable[[TrainState], dict[str, Any]]
@@ -25,25 +25,25 @@ class Watch(NamedTuple):
     """(step, a row of metrics) to what is newly wrong."""
 
 
-def open_watch(plan: Plan, key: jax.Array, folder: Path) -> Watch:
+def open_monitor(plan: Experiment, key: jax.Array, folder: Path) -> Monitor:
     """A watch that has seen what the workdir's metrics already tell."""
     count, seed = plan.config.runs, plan.config.seed
-    probe, monitors = open_probe(plan, key), [open_monitor() for _ in range(count)]
+    probe, monitors = open_probe(plan, key), [open_detectors() for _ in range(count)]
 
     def probe_all(state):
         if count == 1:
             return probe(state)
-        each = [probe(multi_seed.one(state, i)) for i in range(count)]
+        each = [probe(multi_seed.run_state(state, i)) for i in range(count)]
         return {name: np.array([x[name] for x in each]) for name in each[0]}
 
     def look(step, row):
         found = []
         for i, monitor in enumerate(monitors):
-            own = part(row, i)
+            own = run_row(row, i)
             news = monitor(step, own)
             if count > 1:
                 news = [*news, *standing(step, own, i)]
-            found += [named(finding, seed + i, count) for finding in news]
+            found += [with_seed(finding, seed + i, count) for finding in news]
         return found
 
     stopped: set[int] = set()
@@ -57,10 +57,10 @@ def open_watch(plan: Plan, key: jax.Array, folder: Path) -> Watch:
 
     for row in rows(folder):
         look(row["step"], row)
-    return Watch(probe_all, look)
+    return Monitor(probe_all, look)
 
 
-def part(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+def run_row(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     """One run's values of a row, as it is told or as metrics.jsonl has it."""
     each = row.get("runs") or {name: x for name, x in row.items() if np.ndim(x)}
     shared = row.keys() - {"std", "runs"}
@@ -68,7 +68,7 @@ def part(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     return own | {name: x[number] for name, x in each.items()}
 
 
-def named(finding: Finding, seed: int, count: int) -> Finding:
+def with_seed(finding: Finding, seed: int, count: int) -> Finding:
     """The finding with the seed of its run, where there are several."""
     if count == 1:
         return finding

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data
-from jaxgan.experiment.setup import Plan
+from jaxgan.experiment.setup import Experiment
 from jaxgan.gan.objective import bind, example_keys, variables
-from jaxgan.metrics.vendi import effective_number, kernel_width
-from jaxgan.types import Batch, Critique, Players, Task, TrainState
+from jaxgan.metrics.vendi import kernel_width, vendi_score
+from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
 
 EXAMPLES = 256
 """Examples on each side, rounded up to whole batches, and fewer of small ones."""
@@ -22,7 +22,9 @@ LEAST_DISTINCT = 1.1
 """Distinct examples below which data have no variety to compare samples with."""
 
 
-def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, float]]:
+def open_probe(
+    plan: Experiment, key: jax.Array
+) -> Callable[[TrainState], dict[str, float]]:
     """Chooses examples and noise once; returns what measures a state.
 
     The measures are means of D's logits on examples it trains on (`probe/train`), on
@@ -43,7 +45,7 @@ def open_probe(plan: Plan, key: jax.Array) -> Callable[[TrainState], dict[str, f
     kept = held and batches(held, np.arange(held.size), count, config.batch_size)
     known = min(held.size, len(keys)) if held else 0
     few = min(dataset.size, EXAMPLES)
-    measure = jax.jit(measures(plan.game.task, plan.game.nets, known, few))
+    measure = jax.jit(make_measure(plan.game.task, plan.game.nets, known, few))
     split = keys.reshape(count, config.batch_size)
 
     def probe(state):
@@ -59,14 +61,14 @@ def batches(
 ) -> list[Batch]:
     """The first examples of an order, again from the start if there are too few."""
     numbers = np.resize(order, count * size)
-    examples = data.normalise(dataset.read(numbers))
+    examples = data.normalize(dataset.read(numbers))
     return [
         {name: x[i * size : (i + 1) * size] for name, x in examples.items()}
         for i in range(count)
     ]
 
 
-def measures(task: Task, nets: Players, known: int, few: int) -> Callable:
+def make_measure(task: Task, nets: Players, known: int, few: int) -> Callable:
     """Returns measure(state, train, held_out, keys), uncompiled.
 
     Args:
@@ -85,7 +87,8 @@ def measures(task: Task, nets: Players, known: int, few: int) -> Callable:
         def critique(batch, keys):
             samples = task(g, batch, keys)
             real, fake = (
-                rows(d(x, samples.condition)) for x in (samples.real, samples.fake)
+                mean_logits(d(x, samples.condition))
+                for x in (samples.real, samples.fake)
             )
             return samples, real, fake
 
@@ -94,23 +97,25 @@ def measures(task: Task, nets: Players, known: int, few: int) -> Callable:
         found = {"train": real.mean(), "fake": fake.mean()}
         if held_out is not None:
             kept = [critique(*x)[1] for x in zip(held_out, keys, strict=True)]
-            found |= gap(real, jnp.concatenate(kept), known)
+            found |= held_out_gap(real, jnp.concatenate(kept), known)
         some = jax.tree.map(lambda x: x[:few], samples)
         width = kernel_width(some.real)
-        fake, real = (effective_number(x, width) for x in (some.fake, some.real))
+        fake, real = (vendi_score(x, width) for x in (some.fake, some.real))
         diversity = (fake - 1) / jnp.maximum(real - 1, 1e-6)
         return found | {"diversity": diversity, "distinct": real}
 
     return measure
 
 
-def rows(critique: Critique) -> jax.Array:
+def mean_logits(critique: DiscriminatorOutput) -> jax.Array:
     """One logit per row: the mean over its positions, scales and domains."""
     leaves = jax.tree.leaves(critique.logits)
     return jnp.stack([x.reshape(len(x), -1).mean(1) for x in leaves]).mean(0)
 
 
-def gap(train: jax.Array, held_out: jax.Array, known: int) -> dict[str, jax.Array]:
+def held_out_gap(
+    train: jax.Array, held_out: jax.Array, known: int
+) -> dict[str, jax.Array]:
     """D's mean on held-out examples, and the standard error of the difference."""
     error = train.var() / len(train) + held_out.var() / min(known, len(held_out))
     return {"held_out": held_out.mean(), "spread": jnp.sqrt(error)}

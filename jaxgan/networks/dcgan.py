@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxgan.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from jaxgan.ranges import Fraction, Width
-from jaxgan.types import Critique, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 GLOROT = nn.initializers.glorot_uniform()
 
@@ -48,14 +48,16 @@ class Discriminator(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+    def __call__(
+        self, x: jax.Array, condition=None, *, train: bool
+    ) -> DiscriminatorOutput:
         for features in (self.width, 2 * self.width):
             x = Conv(features, 5, 2, kernel_init=GLOROT)(x)
             x = Dropout(self.dropout, self.axis_name)(
                 nn.leaky_relu(x, 0.3), train=train
             )
         x = x.reshape(len(x), -1)
-        return Critique(Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
+        return DiscriminatorOutput(Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
 
 
 def pair(

@@ -7,18 +7,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.networks.ops.arrays import plus, wide
+from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
-    grouped,
-    merged,
-    plain_grouped,
-    plain_transposed,
-    reduced,
-    same,
-    transposed,
+    conv_same,
+    conv_transpose_fast,
+    conv_transpose_same,
+    conv_winograd,
+    grouped_conv,
+    grouped_conv_matmul,
+    grouped_conv_tpu,
 )
-from jaxgan.networks.ops.platform import form
-from jaxgan.networks.ops.threefry import chances
+from jaxgan.networks.ops.platform import per_platform
+from jaxgan.networks.ops.threefry import bernoulli
 
 Initializer = nn.initializers.Initializer
 
@@ -72,7 +72,7 @@ class Dense(nn.Module):
         y = x @ self.param("kernel", self.kernel_init, shape)
         if not self.use_bias:
             return y
-        return plus(y, self.param("bias", self.bias_init, (self.features,)))
+        return add_bias(y, self.param("bias", self.bias_init, (self.features,)))
 
 
 class Dropout(nn.Module):
@@ -93,7 +93,7 @@ class Dropout(nn.Module):
         first = jax.lax.axis_index(self.axis_name) * count if self.axis_name else 0
         keep = 1.0 - self.rate
         numbers = first + jnp.arange(count)
-        mask = chances(self.make_rng("dropout"), numbers, x.shape[1:], keep)
+        mask = bernoulli(self.make_rng("dropout"), numbers, x.shape[1:], keep)
         return jnp.where(mask, x / keep, 0.0)
 
 
@@ -117,8 +117,8 @@ class BatchNorm(nn.Module):
         var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:])
         if not train:
             return self._normalise(x, mean.value, var.value, scale, bias)
-        now = self._mean(wide(x))
-        spread = self._mean(jnp.square(wide(x) - now))
+        now = self._mean(at_least_float32(x))
+        spread = self._mean(jnp.square(at_least_float32(x) - now))
         if not self.is_initializing():
             mean.value = self.momentum * mean.value + (1 - self.momentum) * now
             var.value = self.momentum * var.value + (1 - self.momentum) * spread
@@ -130,8 +130,10 @@ class BatchNorm(nn.Module):
         return jax.lax.pmean(mean, self.axis_name) if self.axis_name else mean
 
     def _normalise(self, x, mean, var, scale, bias) -> jax.Array:
-        factor = jax.lax.rsqrt(var + self.epsilon) * wide(scale)
-        return ((wide(x) - mean) * factor + wide(bias)).astype(x.dtype)
+        factor = jax.lax.rsqrt(var + self.epsilon) * at_least_float32(scale)
+        return ((at_least_float32(x) - mean) * factor + at_least_float32(bias)).astype(
+            x.dtype
+        )
 
 
 class Conv(nn.Module):
@@ -147,8 +149,8 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        y = form(same, cpu=reduced)(x, kernel, self.stride)
-        return plus(y, bias)
+        y = per_platform(conv_same, cpu=conv_winograd)(x, kernel, self.stride)
+        return add_bias(y, bias)
 
 
 class ConvTranspose(nn.Module):
@@ -163,7 +165,9 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        return form(plain_transposed, cpu=transposed)(x, kernel, self.stride)
+        return per_platform(conv_transpose_same, cpu=conv_transpose_fast)(
+            x, kernel, self.stride
+        )
 
 
 class GroupedConv(nn.Module):
@@ -180,4 +184,6 @@ class GroupedConv(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, self.group, x.shape[-1])
         kernel = self.param("kernel", self.kernel_init, shape)
-        return form(plain_grouped, cpu=grouped, tpu=merged)(x, kernel)
+        return per_platform(
+            grouped_conv, cpu=grouped_conv_matmul, tpu=grouped_conv_tpu
+        )(x, kernel)

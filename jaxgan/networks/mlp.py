@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxgan.networks.layers import INITS, Dense, Dropout
 from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
-from jaxgan.types import Critique, Players
+from jaxgan.types import DiscriminatorOutput, Players
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -58,12 +58,14 @@ class Discriminator(nn.Module):
     initialization: str = "lecun_normal"
 
     @nn.compact
-    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+    def __call__(
+        self, x: jax.Array, condition=None, *, train: bool
+    ) -> DiscriminatorOutput:
         x = x.reshape(len(x), -1)
         for width in self.widths:
             x = ACTIVATIONS[self.activation](_dense(x, width, self.initialization))
             x = Dropout(self.dropout, self.axis_name)(x, train=train)
-        return Critique(_dense(x, 1, self.initialization)[:, 0], features=x)
+        return DiscriminatorOutput(_dense(x, 1, self.initialization)[:, 0], features=x)
 
 
 def pair(

@@ -13,7 +13,7 @@ PRECISIONS = {"float32": None, "mixed": jnp.bfloat16}
 """What networks compute in, by the name that `--precision` has for it."""
 
 
-class Compute(nn.Module):
+class MixedPrecision(nn.Module):
     """A network under its own names, computed in `dtype`, or twice, or both.
 
     Its variables are those of the network alone, float32 as ever: parameters are cast
@@ -36,13 +36,13 @@ class Compute(nn.Module):
         if self.is_initializing():
             return call(self.inside, *args)
         if self.dtype is not None:
-            call = _in(self.dtype, call)
+            call = cast_inputs(self.dtype, call)
         if self.remat:
             call = nn.remat(call)
         return call(self.inside, *args)
 
 
-def _in(dtype: Any, call: Any) -> Any:
+def cast_inputs(dtype: Any, call: Any) -> Any:
     """`call(net, *args)` on parameters and arguments of a type, back in float32."""
     cast = functools.partial(cast_floats, dtype=dtype)
     mapped = nn.map_variables(call, "params", cast)
@@ -67,7 +67,7 @@ def cast_floats(tree: Tree, dtype: Any) -> Tree:
     return jax.tree.map(cast, tree)
 
 
-def compute(net: nn.Module, dtype: Any = None, remat: bool = False) -> nn.Module:
+def with_precision(net: nn.Module, dtype: Any = None, remat: bool = False) -> nn.Module:
     """The network with the same variables, computed another way.
 
     It goes around a network before anything else does, so that what other wrappers
@@ -80,4 +80,4 @@ def compute(net: nn.Module, dtype: Any = None, remat: bool = False) -> nn.Module
         the network at once; one with a field `remat` sees to that itself.
     """
     remat = remat and not hasattr(net, "remat")
-    return net if dtype is None and not remat else Compute(net, dtype, remat)
+    return net if dtype is None and not remat else MixedPrecision(net, dtype, remat)

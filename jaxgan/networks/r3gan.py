@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.networks.layers import Dense, GroupedConv
-from jaxgan.networks.ops.arrays import plus, wide
+from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.small import levels_of
 from jaxgan.ranges import Range, Width
-from jaxgan.types import Critique, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 GROUP = 16
 """Channels that a 3x3 convolution sees together."""
@@ -84,13 +84,13 @@ def downsample(x: jax.Array) -> jax.Array:
     return x
 
 
-class Activate(nn.Module):
+class BiasLeakyReLU(nn.Module):
     """Leaky ReLU of slope 0.2 after a bias."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
-        return nn.leaky_relu(plus(x, bias), 0.2)
+        return nn.leaky_relu(add_bias(x, bias), 0.2)
 
 
 class Block(nn.Module):
@@ -108,9 +108,9 @@ class Block(nn.Module):
         scale = GAIN * self.total**-0.5
         init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
         y = _mix(2 * width, "expand", init)(x)
-        y = Activate(name="first")(y)
+        y = BiasLeakyReLU(name="first")(y)
         y = GroupedConv(GROUP, kernel_init=init, name="grouped")(y)
-        y = Activate(name="second")(y)
+        y = BiasLeakyReLU(name="second")(y)
         return x + _mix(width, "project", nn.initializers.zeros)(y)
 
 
@@ -141,7 +141,7 @@ class Generator(nn.Module):
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         height, width, channels = self.shape
         features = stages(self.width, levels_of(self.shape))
-        x = Basis(lowest(self.shape), features[0], name="start")(z)
+        x = LearnedBasis(lowest(self.shape), features[0], name="start")(z)
         for level, here in enumerate(features):
             if here != x.shape[-1]:
                 x = _mix(here, f"change_{level}")(x)
@@ -159,7 +159,9 @@ class Discriminator(nn.Module):
     remat: bool = False
 
     @nn.compact
-    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+    def __call__(
+        self, x: jax.Array, condition=None, *, train: bool
+    ) -> DiscriminatorOutput:
         shape = x.shape[1:]
         features = stages(self.width, levels_of(shape))
         scale = 2 ** levels_of(shape)
@@ -171,11 +173,11 @@ class Discriminator(nn.Module):
                 x = _mix(here, f"change_{level}")(x)
             x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
             x = downsample(x) if level else x
-        x = Everywhere(name="everywhere")(x)
-        return Critique(Dense(1, name="logit")(x)[:, 0], features=x)
+        x = GlobalDepthwiseConv(name="everywhere")(x)
+        return DiscriminatorOutput(Dense(1, name="logit")(x)[:, 0], features=x)
 
 
-class Basis(nn.Module):
+class LearnedBasis(nn.Module):
     """Learned patterns, as strong as latents say: `[B, d]` to `[B, *size, width]`."""
 
     size: tuple[int, int]
@@ -186,10 +188,10 @@ class Basis(nn.Module):
         init = nn.initializers.normal(1.0)
         basis = self.param("basis", init, (*self.size, self.width))
         strength = Dense(self.width, name="strength")(z)[:, None, None]
-        return (wide(basis) * wide(strength)).astype(z.dtype)
+        return (at_least_float32(basis) * at_least_float32(strength)).astype(z.dtype)
 
 
-class Everywhere(nn.Module):
+class GlobalDepthwiseConv(nn.Module):
     """A depth-wise convolution as large as the image: `[B, H, W, C]` to `[B, C]`."""
 
     @nn.compact
@@ -197,7 +199,9 @@ class Everywhere(nn.Module):
         area = x.shape[1] * x.shape[2]
         init = nn.initializers.truncated_normal(area**-0.5)
         kernel = self.param("kernel", init, x.shape[1:])
-        return jnp.sum(wide(x) * wide(kernel), axis=(1, 2)).astype(x.dtype)
+        return jnp.sum(
+            at_least_float32(x) * at_least_float32(kernel), axis=(1, 2)
+        ).astype(x.dtype)
 
 
 def pair(

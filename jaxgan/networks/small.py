@@ -14,9 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.networks.layers import Conv, Dense
-from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth, wide
+from jaxgan.networks.ops.arrays import at_least_float32, depth_to_space, space_to_depth
 from jaxgan.ranges import Width
-from jaxgan.types import Critique, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 LEAK = 0.02
 """Slope of the generator's output where its tanh is flat."""
@@ -57,8 +57,8 @@ class Generator(nn.Module):
         features = widths(self.width, levels_of(self.shape))[::-1]
         scale = 2 ** len(features)
         low = (-(-height // scale), -(-width // scale))
-        size = jnp.sqrt(jnp.mean(wide(z) ** 2, -1, keepdims=True) + 1e-8)
-        z = (wide(z) / size).astype(z.dtype)
+        size = jnp.sqrt(jnp.mean(at_least_float32(z) ** 2, -1, keepdims=True) + 1e-8)
+        z = (at_least_float32(z) / size).astype(z.dtype)
         x = Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
         x = nn.leaky_relu(x, 0.2).reshape((-1, *low, features[0]))
         for here, above in pairwise(features):
@@ -77,14 +77,16 @@ class Discriminator(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, x: jax.Array, condition=None, *, train: bool) -> Critique:
+    def __call__(
+        self, x: jax.Array, condition=None, *, train: bool
+    ) -> DiscriminatorOutput:
         for level, features in enumerate(widths(self.width, levels_of(x.shape[1:]))):
             odd = [(0, side % 2) for side in x.shape[1:3]]
             x = space_to_depth(jnp.pad(x, [(0, 0), *odd, (0, 0)]))
             x = nn.leaky_relu(_conv(features)(x), 0.2)
             x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
         x = x.reshape(len(x), -1)
-        return Critique(Dense(1)(x)[:, 0], features=x)
+        return DiscriminatorOutput(Dense(1)(x)[:, 0], features=x)
 
 
 def _conv(features: int) -> nn.Module:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width
-from jaxgan.types import Critique, Tree, UsageError
+from jaxgan.types import DiscriminatorOutput, Tree, UsageError
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -24,9 +24,11 @@ class Pack(nn.Module):
     size: int
 
     @nn.compact
-    def __call__(self, x: Tree, condition: Tree = None, *, train: bool) -> Critique:
+    def __call__(
+        self, x: Tree, condition: Tree = None, *, train: bool
+    ) -> DiscriminatorOutput:
         x, condition = jax.tree.map(lambda leaf: join(leaf, self.size), (x, condition))
-        critique = _critique("pack", self.net, x, condition, train)
+        critique = _output("pack", self.net, x, condition, train)
         if critique.class_logits is not None:
             raise UsageError("classifier reads single examples: leave out pack")
         return critique
@@ -45,21 +47,23 @@ def join(x: jax.Array, size: int) -> jax.Array:
     return last.reshape(*last.shape[:-2], size * x.shape[-1])
 
 
-class Extended(nn.Module):
+class WithHead(nn.Module):
     """A discriminator with more made of what it returns."""
 
     net: nn.Module
     called: str
-    more: Callable[[Critique, Tree, Tree], Critique]
+    more: Callable[[DiscriminatorOutput, Tree, Tree], DiscriminatorOutput]
     """(critique, x, condition) to the critique; makes layers of its own."""
 
     @nn.compact
-    def __call__(self, x: Tree, condition: Tree = None, *, train: bool) -> Critique:
-        critique = _critique(self.called, self.net, x, condition, train)
+    def __call__(
+        self, x: Tree, condition: Tree = None, *, train: bool
+    ) -> DiscriminatorOutput:
+        critique = _output(self.called, self.net, x, condition, train)
         return self.more(critique, x, condition)
 
 
-ELSEWHERE = "embed wraps a generator of vectors: --generator_wrap=embed"
+OTHER_NETWORKS = "embed wraps a generator of vectors: --generator_wrap=embed"
 
 
 class Embed(nn.Module):
@@ -74,26 +78,26 @@ class Embed(nn.Module):
         self, z: jax.Array, label: jax.Array | None = None, *, train: bool
     ) -> Tree:
         if jnp.ndim(z) != 2:
-            raise UsageError(ELSEWHERE)
+            raise UsageError(OTHER_NETWORKS)
         label = _label(label, len(z), "embed")
         told = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
         out = self.net(jnp.concatenate([z, told], axis=-1), train=train)
-        if isinstance(out, Critique):
-            raise UsageError(ELSEWHERE)
+        if isinstance(out, DiscriminatorOutput):
+            raise UsageError(OTHER_NETWORKS)
         return out
 
 
-def _critique(
+def _output(
     name: str, net: nn.Module, x: Tree, condition: Tree, train: bool
-) -> Critique:
+) -> DiscriminatorOutput:
     given = () if condition is None else (condition,)
     out = net(x, *given, train=train)
-    if not isinstance(out, Critique):
+    if not isinstance(out, DiscriminatorOutput):
         raise UsageError(f"{name} wraps a discriminator: --discriminator_wrap={name}")
     return out
 
 
-def _features(critique: Critique, name: str) -> jax.Array:
+def _features(critique: DiscriminatorOutput, name: str) -> jax.Array:
     """All features of an example in a row, `[B, F]`."""
     rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(critique.features)]
     if not rows:
@@ -126,7 +130,7 @@ def _label(label: Any, count: int, name: str) -> jax.Array:
     return label
 
 
-def _plus(critique: Critique, more: jax.Array) -> Critique:
+def _plus(critique: DiscriminatorOutput, more: jax.Array) -> DiscriminatorOutput:
     """The critique with `[B]` added to every logit of an example."""
 
     def add(logits):
@@ -176,7 +180,7 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
         last = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.normal(scale))
         return _plus(critique, last(jnp.repeat(spread, group)[:, None])[:, 0])
 
-    return lambda net: Extended(net, "minibatch_std", more)
+    return lambda net: WithHead(net, "minibatch_std", more)
 
 
 def projection(*, classes: int = 0) -> Wrap:
@@ -193,7 +197,7 @@ def projection(*, classes: int = 0) -> Wrap:
         directions = nn.Embed(classes, features.shape[-1])(label)
         return _plus(critique, jnp.sum(directions * features, axis=-1))
 
-    return lambda net: Extended(net, "projection", more)
+    return lambda net: WithHead(net, "projection", more)
 
 
 def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
@@ -214,7 +218,7 @@ def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
         head = nn.Dense(outputs or classes)
         return critique._replace(class_logits=head(features))
 
-    return lambda net: Extended(net, "classifier", more)
+    return lambda net: WithHead(net, "classifier", more)
 
 
 def embed(dim: Size = 0, *, classes: int = 0) -> Wrap:

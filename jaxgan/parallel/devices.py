@@ -6,13 +6,13 @@ import os
 
 import jax
 
-from jaxgan.environment import chips
+from jaxgan.environment import has_tpu
 from jaxgan.types import Device, UsageError
 
 log = logging.getLogger("jaxgan")
 
 
-def pick(count: int) -> list[Device]:
+def choose_devices(count: int) -> list[Device]:
     """The first `count` devices of each process, 0 for all, process by process.
 
     Raises:
@@ -39,7 +39,7 @@ def pick(count: int) -> list[Device]:
     return [device for own in every for device in own[: count or None]]
 
 
-def describe(devices: list[Device]) -> str:
+def describe_devices(devices: list[Device]) -> str:
     """One line that names the devices, such as `1 cpu device (cpu), jax 0.10.2`."""
     kind = devices[0]
     many = "device" if len(devices) == 1 else "devices"
@@ -51,7 +51,7 @@ def describe(devices: list[Device]) -> str:
     )
 
 
-def missed_accelerator(platform: str) -> str | None:
+def unused_accelerator(platform: str) -> str | None:
     """An accelerator's plugin that is installed but not in use, if there is one.
 
     That of TPUs counts where there are chips: it also serves to plan without.
@@ -60,14 +60,14 @@ def missed_accelerator(platform: str) -> str | None:
     if platform != "cpu" or asked == "cpu":
         return None
     names = (d.metadata["Name"] or "" for d in importlib.metadata.distributions())
-    tpu = chips(os.environ)
+    tpu = has_tpu(os.environ)
     found = [n for n in names if n.startswith("jax-cuda") or (tpu and n == "libtpu")]
     return min(found, default=None)
 
 
-def warn_of_missed_accelerator(devices: list[Device]) -> None:
+def warn_of_unused_accelerator(devices: list[Device]) -> None:
     """Says so, unmistakably, when an installed accelerator is not what runs."""
-    plugin = missed_accelerator(devices[0].platform)
+    plugin = unused_accelerator(devices[0].platform)
     if plugin:
         line = "!" * 72
         log.warning(

@@ -34,18 +34,18 @@ def key_of(seed: int) -> jax.Array:
     return jax.random.fold_in(key, high) if high else key
 
 
-def stack(states: Sequence[TrainState]) -> TrainState:
+def stack_runs(states: Sequence[TrainState]) -> TrainState:
     """One state of several runs that are at the same step."""
     together = jax.tree.map(lambda *x: jnp.stack(x), *states)
     return together.replace(step=states[0].step)
 
 
-def one(state: TrainState, number: int) -> TrainState:
+def run_state(state: TrainState, number: int) -> TrainState:
     """The state of one of several runs."""
-    return take(state, AXES, number)
+    return take_run(state, AXES, number)
 
 
-def take(tree: Tree, axes: Tree, number: int) -> Tree:
+def take_run(tree: Tree, axes: Tree, number: int) -> Tree:
     """One run's part of a tree; `axes` is a prefix of it, None for what is shared."""
 
     def part(axis, below):
@@ -54,7 +54,7 @@ def take(tree: Tree, axes: Tree, number: int) -> Tree:
     return jax.tree.map(part, axes, tree, is_leaf=lambda axis: axis is None)
 
 
-def together(call: Callable, axes: tuple, unroll: bool) -> Callable:
+def vmap_seeds(call: Callable, axes: tuple, unroll: bool) -> Callable:
     """Returns call(state, passed, keys) -> (state, metrics `[count, runs]`).
 
     Args:
@@ -68,14 +68,14 @@ def together(call: Callable, axes: tuple, unroll: bool) -> Callable:
 
     def written_out(state, passed, keys):
         given = (state, passed, keys)
-        done = [call(*take(given, axes, i)) for i in range(len(keys))]
+        done = [call(*take_run(given, axes, i)) for i in range(len(keys))]
         states, metrics = zip(*done, strict=True)
-        return stack(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
+        return stack_runs(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
 
     return written_out
 
 
-def standing(step: Callable) -> Callable:
+def freeze_if_not_finite(step: Callable) -> Callable:
     """A step that leaves all but its count alone where a metric is not finite.
 
     So a run that diverges stands still, and the others go on.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.parallel.layout import Layout
-from jaxgan.parallel.multi_seed import AXES, stack
+from jaxgan.parallel.multi_seed import AXES, stack_runs
 from jaxgan.types import TrainState, Tree
 
 
@@ -46,7 +46,7 @@ def place(state: TrainState, layout: Layout) -> TrainState:
     return jax.tree.map(_put, state, shardings(state, layout))
 
 
-def created(
+def init_on_devices(
     init: Callable[[jax.Array], TrainState], keys: Sequence[jax.Array], layout: Layout
 ) -> TrainState:
     """A new state on the devices, for each key where there are several runs.
@@ -55,7 +55,7 @@ def created(
     """
     if layout.way != "shards":
         states = [jax.jit(init)(key) for key in keys]
-        return place(stack(states) if layout.runs > 1 else states[0], layout)
+        return place(stack_runs(states) if layout.runs > 1 else states[0], layout)
     [key] = keys
     where = shardings(jax.eval_shape(init, key), layout)
     return jax.jit(init, out_shardings=where)(put(key, layout))
@@ -81,7 +81,7 @@ def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:
     return jax.tree.map(joined, tree)
 
 
-def local(tree: Tree) -> Tree:
+def to_local(tree: Tree) -> Tree:
     """The tree on one device of this process; of several, all of them call this."""
 
     def alike(x):

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 from jaxgan.gan.train_step import loop
 from jaxgan.parallel.feed import Feed
 from jaxgan.parallel.layout import AXIS, Layout, spec
-from jaxgan.parallel.multi_seed import AXES, together
+from jaxgan.parallel.multi_seed import AXES, vmap_seeds
 from jaxgan.parallel.placement import shardings
 from jaxgan.types import Players, Tree
 
 log = logging.getLogger("jaxgan")
 
 
-def compiled(step: Callable, feed: Feed, layout: Layout) -> Callable:
+def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
     """Returns get(count, *arguments): the program of so many steps.
 
     Each program is compiled once, when it is first asked for.
@@ -29,7 +29,7 @@ def compiled(step: Callable, feed: Feed, layout: Layout) -> Callable:
     def get(count, *arguments):
         if count not in programs:
             started = time.monotonic()
-            programs[count] = lowered(step, feed, layout, count, *arguments).compile()
+            programs[count] = lower(step, feed, layout, count, *arguments).compile()
             taken = time.monotonic() - started
             log.info("compiled %d step(s) per call in %.1f s", count, taken)
         return programs[count]
@@ -37,7 +37,7 @@ def compiled(step: Callable, feed: Feed, layout: Layout) -> Callable:
     return get
 
 
-def lowered(
+def lower(
     step: Callable, feed: Feed, layout: Layout, count: int, *arguments: Tree
 ) -> Any:
     """The program of `count` steps that donates its state, ready to be compiled.
@@ -49,7 +49,7 @@ def lowered(
       count: steps in one call.
       arguments: state, what the feed passes, and key; or their shapes.
     """
-    spread = WAYS[layout.way](step, feed, layout, count, *arguments)
+    spread = STRATEGIES[layout.way](step, feed, layout, count, *arguments)
     return spread.lower(*arguments)
 
 
@@ -65,13 +65,17 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
     return call
 
 
-def on_one(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) -> Any:
+def jit_single_device(
+    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+) -> Any:
     """Under `jit`, on one device."""
     del layout
     return jax.jit(many_steps(step, feed, count), donate_argnums=0)
 
 
-def by_pmap(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) -> Any:
+def pmap_data_parallel(
+    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+) -> Any:
     """Under `pmap`; the state has no leading axis, it goes to all and comes as one."""
     return jax.pmap(
         many_steps(step, feed, count),
@@ -83,12 +87,14 @@ def by_pmap(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) ->
     )
 
 
-def by_mesh(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) -> Any:
+def shard_map_data_parallel(
+    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+) -> Any:
     """Under `jit` and `shard_map`: what `pmap` does, over all processes too."""
     call = many_steps(step, feed, count)
 
     def own(state, passed, key):
-        part = jax.tree.map(_one_of, feed.axis, passed, is_leaf=_is_none)
+        part = jax.tree.map(_squeeze, feed.axis, passed, is_leaf=_is_none)
         return call(state, part, key)
 
     axes = (None, feed.axis, None)
@@ -102,14 +108,14 @@ def by_mesh(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) ->
     return jax.jit(spread, donate_argnums=0)
 
 
-def _one_of(axis: int | None, below: Tree) -> Tree:
+def _squeeze(axis: int | None, below: Tree) -> Tree:
     """Without the axis of devices, of which a device has one."""
     if axis is None:
         return below
     return jax.tree.map(lambda x: jnp.squeeze(x, axis), below)
 
 
-def by_shards(
+def zero_sharded(
     step: Callable, feed: Feed, layout: Layout, count: int, *given: Tree
 ) -> Any:
     """Under `jit`, where what lies in parts is computed in parts.
@@ -131,7 +137,7 @@ def by_shards(
     )
 
 
-def each_its_part(layout: Layout) -> Callable[[Callable], Callable]:
+def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
     """What is put around the gradients of a step whose state lies in parts.
 
     Within, each device has the whole parameters and its part of the batch, as always.
@@ -158,13 +164,15 @@ def each_its_part(layout: Layout) -> Callable[[Callable], Callable]:
     return around
 
 
-def by_runs(step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree) -> Any:
+def seed_parallel(
+    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+) -> Any:
     """For several runs: side by side on one device, spread over several.
 
     A device has its runs whole, so that none waits for another.
     """
     axes = (AXES, feed.runs, 0)
-    call = together(many_steps(step, feed, count), axes, unroll=layout.unroll)
+    call = vmap_seeds(many_steps(step, feed, count), axes, unroll=layout.unroll)
     if len(layout.devices) == 1:
         return jax.jit(call, donate_argnums=0)
     spread = jax.shard_map(
@@ -181,17 +189,17 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
-WAYS: dict[str, Callable[..., Any]] = {
-    "one": on_one,
-    "pmap": by_pmap,
-    "mesh": by_mesh,
-    "shards": by_shards,
-    "runs": by_runs,
+STRATEGIES: dict[str, Callable[..., Any]] = {
+    "one": jit_single_device,
+    "pmap": pmap_data_parallel,
+    "mesh": shard_map_data_parallel,
+    "shards": zero_sharded,
+    "runs": seed_parallel,
 }
 """(step, feed, layout, count, *arguments) to what can be lowered, by `Layout.way`."""
 
 
-def needs(program: Any) -> list[str]:
+def format_costs(program: Any) -> list[str]:
     """What a compiled program takes: lines on memory and FLOPs, for each device."""
     memory, cost = program.memory_analysis(), program.cost_analysis() or {}
     lines = []

@@ -1,7 +1,7 @@
 """What one sees of a run: lines, curves, pictures, and how they came about."""
 
-from jaxgan.reporting.console import duration as duration
-from jaxgan.reporting.console import line as line
+from jaxgan.reporting.console import format_duration as format_duration
+from jaxgan.reporting.console import format_line as format_line
 from jaxgan.reporting.images import Layout as Layout
 from jaxgan.reporting.images import Picture as Picture
 from jaxgan.reporting.images import curves as curves
@@ -11,10 +11,10 @@ from jaxgan.reporting.images import load_png as load_png
 from jaxgan.reporting.images import picture as picture
 from jaxgan.reporting.images import save_png as save_png
 from jaxgan.reporting.images import scatter as scatter
-from jaxgan.reporting.metric_writer import Report as Report
-from jaxgan.reporting.metric_writer import open_report as open_report
-from jaxgan.reporting.metric_writer import silent as silent
-from jaxgan.reporting.metric_writer import summarise as summarise
+from jaxgan.reporting.metric_writer import MetricWriter as MetricWriter
+from jaxgan.reporting.metric_writer import null_writer as null_writer
+from jaxgan.reporting.metric_writer import open_metric_writer as open_metric_writer
+from jaxgan.reporting.metric_writer import summarize as summarize
 from jaxgan.reporting.metrics_file import append as append
 from jaxgan.reporting.metrics_file import read_metrics as read_metrics
 from jaxgan.reporting.plots import losses_plot as losses_plot

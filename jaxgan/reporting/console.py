@@ -19,7 +19,7 @@ class Pace(NamedTuple):
     """The same, smoothed, for the time that is left."""
 
 
-def advance(pace: Pace, step: int, time: float) -> Pace:
+def update_pace(pace: Pace, step: int, time: float) -> Pace:
     """The pace at a later step.
 
     >>> advance(Pace(0, 0.0), 100, 50.0)
@@ -32,7 +32,7 @@ def advance(pace: Pace, step: int, time: float) -> Pace:
     return Pace(step, time, rate, smooth)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Minutes and seconds, with hours where there are some.
 
     >>> duration(59.6), duration(252), duration(36_000)
@@ -43,7 +43,7 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def line(
+def format_line(
     step: int,
     steps: int,
     metrics: dict[str, float],
@@ -67,7 +67,7 @@ def line(
         parts.append(f"{_speed(pace.rate)} steps/s")
         parts.append(f"{_speed(pace.rate * images_per_step)} img/s")
         if step < steps:
-            parts.append(f"ETA {duration((steps - step) / pace.smooth)}")
+            parts.append(f"ETA {format_duration((steps - step) / pace.smooth)}")
     return "  ".join(parts)
 
 

@@ -76,7 +76,7 @@ def grid(images: np.ndarray, columns: int | None = None, pad: int = 2) -> np.nda
     [-1, 1]. An alpha channel is shown over white; of two channels or of more than four
     the first, or the first three, are shown. Small images are enlarged, pixel by pixel.
     """
-    images = _colours(_as_uint8(np.asarray(images)))
+    images = _colors(_as_uint8(np.asarray(images)))
     place = layout(images.shape, columns, pad)
     scale = place.height // images.shape[1]
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -186,7 +186,7 @@ def _as_uint8(values: np.ndarray) -> np.ndarray:
     return np.round((values.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def _colours(images: np.ndarray) -> np.ndarray:
+def _colors(images: np.ndarray) -> np.ndarray:
     """Of any channels, those that can be shown: one or three."""
     channels = images.shape[-1]
     if channels == 4:

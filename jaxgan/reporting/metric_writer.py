@@ -13,21 +13,21 @@ import numpy as np
 
 from jaxgan.errors import printable
 from jaxgan.files import reason
-from jaxgan.reporting.console import SHORT, Pace, advance, line
+from jaxgan.reporting.console import SHORT, Pace, format_line, update_pace
 from jaxgan.reporting.images import Picture, save_png
 from jaxgan.reporting.metrics_file import append, truncate_metrics
 from jaxgan.reporting.plots import losses_plot
 from jaxgan.reporting.progress import progress
-from jaxgan.reporting.statistics import Across, across
+from jaxgan.reporting.statistics import RunStatistics, run_statistics
 from jaxgan.reporting.tensorboard import EventWriter
 from jaxgan.workdir import writable
 
 log = logging.getLogger("jaxgan")
 
-Say = Callable[[int, Across, Pace], None]
+ConsoleFn = Callable[[int, RunStatistics, Pace], None]
 
 
-class Report(NamedTuple):
+class MetricWriter(NamedTuple):
     """What a run tells; each is one sentence in the loop."""
 
     log: Callable[[int, Mapping[str, Any]], None]
@@ -43,24 +43,24 @@ class Report(NamedTuple):
     """`start(step)`: all is compiled, the clock of steps per second starts now."""
 
 
-def silent() -> Report:
+def null_writer() -> MetricWriter:
     """A report that tells nothing."""
 
     def nothing(*_: Any) -> None:
         pass
 
-    return Report(log=nothing, note=nothing, preview=nothing, start=nothing)
+    return MetricWriter(log=nothing, note=nothing, preview=nothing, start=nothing)
 
 
 @contextmanager
-def open_report(
+def open_metric_writer(
     workdir: str | Path,
     *,
     steps: int,
     batch_size: int,
     resume_step: int = 0,
     terminal: bool | None = None,
-) -> Iterator[Report]:
+) -> Iterator[MetricWriter]:
     """Opens all places where the run of a workdir reports; closing draws its curves.
 
     What was told after `resume_step` is dropped, so that nothing is told twice.
@@ -78,12 +78,12 @@ def open_report(
     with closing(EventWriter(workdir, resume_step)) as events, bar as say:
         writers = _Writers(workdir, events, say, batch_size, resume_step)
         try:
-            yield Report(
+            yield MetricWriter(
                 writers.log, writers.note, writers.preview, writers.start_clock
             )
         finally:
             try:
-                summarise(workdir)
+                summarize(workdir)
             except Exception as error:  # what went before is the thing to tell
                 log.warning("the run's curves could not be drawn: %s", reason(error))
 
@@ -92,7 +92,12 @@ class _Writers:
     """Writes rows, findings and pictures to all places where a run reports."""
 
     def __init__(
-        self, workdir: Path, events: EventWriter, say: Say, batch_size: int, step: int
+        self,
+        workdir: Path,
+        events: EventWriter,
+        say: ConsoleFn,
+        batch_size: int,
+        step: int,
     ) -> None:
         self._workdir, self._events, self._say = workdir, events, say
         self._batch_size = batch_size
@@ -102,9 +107,9 @@ class _Writers:
         """Writes a row of metrics."""
         known = {"step": step, "images": step * self._batch_size}
         if step > self._pace.step:
-            self._pace = advance(self._pace, step, time.monotonic())
+            self._pace = update_pace(self._pace, step, time.monotonic())
             metrics = {**metrics, "steps_per_second": self._pace.rate}
-        found = across(metrics)
+        found = run_statistics(metrics)
         self._append({**known, **found.as_fields()})
         curves = {
             name: value
@@ -138,7 +143,7 @@ class _Writers:
             append(self._workdir / "metrics.jsonl", row)
 
 
-def summarise(workdir: str | Path) -> None:
+def summarize(workdir: str | Path) -> None:
     """Draws progress.png and losses.png from what the workdir has so far."""
     workdir = Path(workdir)
     pixels = progress(sorted((workdir / "samples").glob("step_*.png")))
@@ -157,37 +162,39 @@ def _forget_after(workdir: Path, step: int) -> None:
 
 
 @contextmanager
-def _plain(steps: int, batch_size: int) -> Iterator[Say]:
+def _plain(steps: int, batch_size: int) -> Iterator[ConsoleFn]:
     last = -1
 
-    def say(step: int, found: Across, pace: Pace) -> None:
+    def say(step: int, found: RunStatistics, pace: Pace) -> None:
         nonlocal last
         now = pace if step > last else None
-        log.info(line(step, steps, found.means, now, batch_size, found.deviations))
+        log.info(
+            format_line(step, steps, found.means, now, batch_size, found.deviations)
+        )
         last = step
 
     yield say
 
 
 @contextmanager
-def _bar(steps: int, batch_size: int, resume_step: int) -> Iterator[Say]:
+def _bar(steps: int, batch_size: int, resume_step: int) -> Iterator[ConsoleFn]:
     """A bar at the foot of the terminal; log lines go above it, whole."""
     from tqdm import tqdm
     from tqdm.contrib.logging import logging_redirect_tqdm
 
     known: dict[str, float] = {}
 
-    def say(step: int, found: Across, pace: Pace) -> None:
+    def say(step: int, found: RunStatistics, pace: Pace) -> None:
         means = found.means
         known.update((name, means[name]) for name in SHORT if name in means)
         bar.n = step
-        bar.set_description_str(line(step, steps, known, pace, batch_size))
+        bar.set_description_str(format_line(step, steps, known, pace, batch_size))
 
     with (
         tqdm(
             total=steps,
             initial=resume_step,
-            desc=line(resume_step, steps, {}),
+            desc=format_line(resume_step, steps, {}),
             bar_format="{percentage:3.0f}% {bar} {desc}",
             dynamic_ncols=True,
         ) as bar,

@@ -16,7 +16,7 @@ LOGITS = {
     "discriminator/fake": "of fake",
     "probe/held_out": "of held-out real",
 }
-COLOURS = {"generator": "tab:orange", "discriminator": "tab:blue"}
+COLORS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
 
 class Curve(NamedTuple):
@@ -124,7 +124,7 @@ def new_figure(**options: Any) -> Any:
 def _draw(axis: Any, panel: Panel, found: dict[str, Curve]) -> None:
     spare = iter(["tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink"] * 9)
     for name, label in panel.names.items():
-        colour = COLOURS.get(label) or next(spare)
+        colour = COLORS.get(label) or next(spare)
         curve = found[name]
         if panel.names.keys() == {"score"}:
             axis.plot(*curve, ".-", color=colour, label=label)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Across(NamedTuple):
+class RunStatistics(NamedTuple):
     """Metrics of one run, or of several."""
 
     means: dict[str, float]
@@ -22,7 +22,7 @@ class Across(NamedTuple):
         return {**self.means, **more}
 
 
-def across(metrics: Mapping[str, Any]) -> Across:
+def run_statistics(metrics: Mapping[str, Any]) -> RunStatistics:
     """Metrics that are numbers, or `[runs]`, taken together.
 
     >>> across({"loss": np.array([1.0, 2.0, 3.0, np.nan]), "seconds": 2.0}).as_fields()
@@ -30,7 +30,7 @@ def across(metrics: Mapping[str, Any]) -> Across:
     {'loss': 2.0, 'seconds': 2.0, 'std': {'loss': 1.0},
      'runs': {'loss': [1.0, 2.0, 3.0, nan]}}
     """
-    found = Across({}, {}, {})
+    found = RunStatistics({}, {}, {})
     for name, value in metrics.items():
         values = np.asarray(value, float)
         if values.ndim == 0:

@@ -10,13 +10,13 @@ import jax
 import numpy as np
 
 from jaxgan import parallel, reporting
-from jaxgan.config.training import flags
-from jaxgan.distributed.consensus import leads, shared
-from jaxgan.evaluation.previews import Gallery, open_gallery
+from jaxgan.config.training import to_dict
+from jaxgan.distributed.consensus import is_main_process, run_on_main
+from jaxgan.evaluation.previews import Previews, open_previews
 from jaxgan.experiment import checkpoint
-from jaxgan.experiment.setup import Plan
+from jaxgan.experiment.setup import Experiment
 from jaxgan.monitoring.detectors import Finding, not_finite
-from jaxgan.monitoring.monitor import Watch, open_watch
+from jaxgan.monitoring.monitor import Monitor, open_monitor
 from jaxgan.performance import profiling
 from jaxgan.types import TrainState
 
@@ -39,10 +39,10 @@ class Clerk(NamedTuple):
     alike what becomes of the run.
     """
 
-    plan: Plan
-    report: reporting.Report
-    gallery: Gallery | None
-    watch: Watch | None
+    plan: Experiment
+    report: reporting.MetricWriter
+    gallery: Previews | None
+    watch: Monitor | None
     checkpoints: Any
     history: dict[str, Any]
     started: float
@@ -52,7 +52,7 @@ class Clerk(NamedTuple):
 
 @contextmanager
 def open_clerk(
-    plan: Plan, folder: Path, history: dict[str, Any], step: int, key: jax.Array
+    plan: Experiment, folder: Path, history: dict[str, Any], step: int, key: jax.Array
 ) -> Iterator[Clerk]:
     """Opens all places where a run that is at `step` tells and keeps."""
     config = plan.config
@@ -63,18 +63,18 @@ def open_clerk(
                 folder / "checkpoints", keep=config.keep, resume_step=step
             )
         )
-        if not leads():
-            told = reporting.silent()
+        if not is_main_process():
+            told = reporting.null_writer()
             yield Clerk(plan, told, None, None, checkpoints, history, time.monotonic())
             return
         images = config.batch_size * config.d_updates
         told = stack.enter_context(
-            reporting.open_report(
+            reporting.open_metric_writer(
                 folder, steps=config.steps, batch_size=images, resume_step=step
             )
         )
-        gallery = open_gallery(plan, gallery_key)
-        watch = open_watch(plan, probe_key, folder)
+        gallery = open_previews(plan, gallery_key)
+        watch = open_monitor(plan, probe_key, folder)
         places = (told, gallery, watch, checkpoints)
         profile = profiling.open_profile(folder / "profile", config.profile)
         ahead = stack.enter_context(profile)
@@ -88,7 +88,8 @@ def settle(waiting: Waiting, clerk: Clerk) -> None:
     """
     jax.block_until_ready([metrics for _, metrics in waiting])  # raises what failed
     waiting[:] = [
-        (first, jax.device_get(parallel.local(metrics))) for first, metrics in waiting
+        (first, jax.device_get(parallel.to_local(metrics)))
+        for first, metrics in waiting
     ]
     if clerk.plan.config.runs > 1:
         return
@@ -110,7 +111,7 @@ def tell(step: int, state: TrainState, waiting: Waiting, clerk: Clerk) -> None:
         for name in names
     }
     waiting.clear()
-    own = parallel.local(state)
+    own = parallel.to_local(state)
 
     def say():
         assert clerk.watch
@@ -118,7 +119,7 @@ def tell(step: int, state: TrainState, waiting: Waiting, clerk: Clerk) -> None:
         clerk.report.log(step, row)
         return noted(clerk, clerk.watch.look(step, row))
 
-    act(shared(say), clerk)
+    act(run_on_main(say), clerk)
 
 
 def noted(clerk: Clerk, findings: list[Finding]) -> list[Finding]:
@@ -137,7 +138,7 @@ def act(findings: list[Finding], clerk: Clerk) -> None:
 
 def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
     """Compiles what draws, compares and probes; tells where the run begins."""
-    own = parallel.local(state)
+    own = parallel.to_local(state)
     if not (clerk.gallery and clerk.watch):
         return
     picture, score = clerk.gallery.picture(own.ema), clerk.gallery.score(own.ema)
@@ -151,7 +152,7 @@ def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
 
 def show(step: int, state: TrainState, clerk: Clerk) -> None:
     """Draws the same latents once more."""
-    ema = parallel.local(state.ema)
+    ema = parallel.to_local(state.ema)
     if clerk.gallery:
         clerk.report.preview(step, clerk.gallery.picture(ema))
 
@@ -161,8 +162,8 @@ def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
 
     A step that was saved before is not scored again.
     """
-    step, ema = int(state.step), parallel.local(state.ema)
-    was_saved = shared(lambda: step in clerk.checkpoints.all_steps())
+    step, ema = int(state.step), parallel.to_local(state.ema)
+    was_saved = run_on_main(lambda: step in clerk.checkpoints.all_steps())
 
     def scored():
         if was_saved:
@@ -172,12 +173,12 @@ def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
         clerk.report.log(step, {"score": score})
         return score, seconds(clerk)
 
-    score, taken = shared(scored)
+    score, taken = run_on_main(scored)
     checkpoint.save(
         clerk.checkpoints,
         state,
         history={**clerk.history, "seconds": taken},
-        config=flags(clerk.plan.config),
+        config=to_dict(clerk.plan.config),
         score=None if score is None else float(np.mean(score)),
         wait=wait,
     )
@@ -188,7 +189,7 @@ def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
         assert clerk.watch
         return noted(clerk, clerk.watch.look(step, {"score": score}))
 
-    act(shared(looked), clerk)
+    act(run_on_main(looked), clerk)
 
 
 def seconds(clerk: Clerk) -> float:

@@ -11,13 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from jaxgan.distributed.preemption import notices
+from jaxgan.cli import EXIT_TRY_AGAIN
+from jaxgan.distributed.preemption import watch_notices
 
 log = logging.getLogger("jaxgan")
-
-
-AGAIN = 75
-"""The exit code of a run whose time is over, which is to be started again."""
 
 
 def deadline(minutes: float) -> float:
@@ -26,7 +23,7 @@ def deadline(minutes: float) -> float:
 
 
 @contextmanager
-def stop_signals(
+def catch_signals(
     ends: float = math.inf, *, alone: bool = True
 ) -> Iterator[Callable[[], int]]:
     """Yields a function that tells the exit code with which to stop, or 0.
@@ -40,19 +37,19 @@ def stop_signals(
 
     def catch(number, _):
         if caught and alone:
-            end_at_once(number)
+            exit_on_signal(number)
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
 
     main = threading.current_thread() is threading.main_thread()
-    before = [(n, signal.signal(n, catch)) for n in _stops()] if main else []
+    before = [(n, signal.signal(n, catch)) for n in _signals()] if main else []
     try:
-        with notices() as told:
+        with watch_notices() as told:
 
             def ask():
                 again = told() or time.monotonic() > ends
-                return 128 + caught[0] if caught else AGAIN * again
+                return 128 + caught[0] if caught else EXIT_TRY_AGAIN * again
 
             yield ask
     finally:
@@ -60,7 +57,7 @@ def stop_signals(
             signal.signal(number, handler)
 
 
-def _stops() -> list[signal.Signals]:
+def _signals() -> list[signal.Signals]:
     """The signals that stop a run; SIGHUP unless it is ignored, as under nohup."""
     hangup = getattr(signal, "SIGHUP", None)  # unknown to Windows
     stops = [signal.SIGINT, signal.SIGTERM]
@@ -69,7 +66,7 @@ def _stops() -> list[signal.Signals]:
     return stops
 
 
-def end_at_once(number: int) -> NoReturn:
+def exit_on_signal(number: int) -> NoReturn:
     """Exits with 128 + the number of a signal, whatever the program is about.
 
     An exception instead would pass through callbacks of XLA, which print it at length.

@@ -12,14 +12,28 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import parallel, workdir
+from jaxgan.cli import EXIT_TRY_AGAIN
 from jaxgan.config.presets import earlier_flags
-from jaxgan.config.training import MAY_CHANGE, Config, flags
-from jaxgan.distributed.consensus import agreed, alike, leads, shared, stopping
+from jaxgan.config.training import MAY_CHANGE, Config, to_dict
+from jaxgan.distributed.consensus import (
+    agree_to_stop,
+    all_succeed,
+    check_same_flags,
+    is_main_process,
+    run_on_main,
+)
 from jaxgan.errors import TrainingError, printable
 from jaxgan.experiment import checkpoint, memory
-from jaxgan.experiment.input_pipeline import open_feed, step_of
+from jaxgan.experiment.input_pipeline import make_train_step, open_feed
 from jaxgan.experiment.memory_check import fit_memory
-from jaxgan.experiment.setup import Plan, facts, may_differ, prepare, seeds_of, shapes
+from jaxgan.experiment.setup import (
+    Experiment,
+    allowed_differences,
+    data_facts,
+    seeds_of,
+    setup,
+    state_shapes,
+)
 from jaxgan.files import local_path
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import findings
@@ -34,12 +48,12 @@ from jaxgan.training.hooks import (
     show,
     tell,
 )
-from jaxgan.training.shutdown import AGAIN, deadline, stop_signals
+from jaxgan.training.shutdown import catch_signals, deadline
 from jaxgan.types import TrainState
 
 log = logging.getLogger("jaxgan")
 
-BAD_DATA = 2
+EXIT_BAD_DATA = 2
 """The exit code of a run that stops, and saves, for an example that cannot be read."""
 
 
@@ -51,7 +65,7 @@ class Keys(NamedTuple):
     gallery: jax.Array
 
 
-def keys_of(seed: int, rollbacks: int = 0) -> Keys:
+def seed_keys(seed: int, rollbacks: int = 0) -> Keys:
     """The keys of a seed; after a rollback all but the gallery's are others."""
     keys = Keys(*jax.random.split(multi_seed.key_of(seed), len(Keys._fields)))
     if rollbacks == 0:
@@ -60,7 +74,9 @@ def keys_of(seed: int, rollbacks: int = 0) -> Keys:
     return Keys(init, run, keys.gallery)
 
 
-@memory.explained("use a smaller --batch_size, smaller --networks, or --input=host")
+@memory.explain_out_of_memory(
+    "use a smaller --batch_size, smaller --networks, or --input=host"
+)
 def train(config: Config) -> int:
     """Trains, or resumes what stands in the workdir; returns the exit code.
 
@@ -72,82 +88,86 @@ def train(config: Config) -> int:
       TrainingError: if the run stops being finite, or collapses and may not go on.
     """
     ends = deadline(config.max_minutes)
-    alike(flags(config))
-    config = shared(lambda: as_started(config))
-    plan = agreed(lambda: fit_memory(prepare(config)))
+    check_same_flags(to_dict(config))
+    config = run_on_main(lambda: with_recorded_presets(config))
+    plan = all_succeed(lambda: fit_memory(setup(config)))
     if config.dry_run:
         dry_run(plan)
         return 0
-    known = facts(plan.dataset)
-    given, may_change = flags(plan.config), MAY_CHANGE
+    known = data_facts(plan.dataset)
+    given, may_change = to_dict(plan.config), MAY_CHANGE
     checkpoints = local_path("--workdir", config.workdir) / "checkpoints"
-    shared(lambda: checkpoint.available(checkpoints))  # or one line, before any write
+    run_on_main(
+        lambda: checkpoint.available(checkpoints)
+    )  # or one line, before any write
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,
             given,
             may_change=may_change,
             data=known,
-            alike=may_differ(plan.config, known),
+            alike=allowed_differences(plan.config, known),
         )
-        folder = shared(lambda: stack.enter_context(opened))
-        return run(plan, folder, ends)
+        folder = run_on_main(lambda: stack.enter_context(opened))
+        return run_with_rollbacks(plan, folder, ends)
 
 
-def as_started(config: Config) -> Config:
+def with_recorded_presets(config: Config) -> Config:
     """The config; for a run of version 0.1.0 with what its preset meant there."""
     folder = local_path("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return config
-    earlier = earlier_flags(flags(config), workdir.read_config(folder))
+    earlier = earlier_flags(to_dict(config), workdir.read_config(folder))
     if earlier:
         shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
         log.info("preset %s as in version 0.1.0: %s", config.preset, shown)
     return dataclasses.replace(config, **earlier)
 
 
-def run(plan: Plan, folder: Path, ends: float = math.inf) -> int:
+def run_with_rollbacks(plan: Experiment, folder: Path, ends: float = math.inf) -> int:
     """The run itself, in a workdir that is ours; it goes back where it may."""
     back: Collapse | None = None
     while True:
         try:
-            return go_on(plan, folder, back, ends)
+            return run_once(plan, folder, back, ends)
         except Collapse as collapse:
-            back = may_go_back(plan, folder, collapse)
+            back = check_rollback(plan, folder, collapse)
 
 
-def go_on(
-    plan: Plan, folder: Path, back: Collapse | None, ends: float = math.inf
+def run_once(
+    plan: Experiment, folder: Path, back: Collapse | None, ends: float = math.inf
 ) -> int:
     """From the newest checkpoint, or from the best after a collapse, to the end."""
     config = plan.config
-    state, history = begin(plan, folder, back)
+    state, history = restore_or_init(plan, folder, back)
     first = int(state.step)
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
         return 0
-    key = keys_of(config.seed).gallery
+    key = seed_keys(config.seed).gallery
     with (
         open_clerk(plan, folder, history, first, key) as clerk,
         open_feed(plan, first) as feed,
-        stop_signals(ends, alone=plan.layout.processes == 1) as ask,
+        catch_signals(ends, alone=plan.layout.processes == 1) as ask,
     ):
-        if back and leads():
+        if back and is_main_process():
             told = f"back to step {first:,} with other noise, after: {back}"
             clerk.report.note(first, "rollback", told)
         keys = run_keys(plan, rollbacks(folder))
-        stop = stopping(lambda: ask() or BAD_DATA * bool(feed.failure()), plan.layout)
-        state, code = run_steps(state, keys, feed, clerk, stop)
+        stop = agree_to_stop(
+            lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), plan.layout
+        )
+        state, code = training_loop(state, keys, feed, clerk, stop)
         save(state, clerk, wait=True)
-    if code == BAD_DATA:
+    if code == EXIT_BAD_DATA:
         log.warning("saved at step %d", int(state.step))
-        agreed(lambda: raise_failure(feed))
+        all_succeed(lambda: raise_failure(feed))
     if code:
-        why = "its time, or its machine's, is over: " if code == AGAIN else ""
+        why = "its time, or its machine's, is over: " if code == EXIT_TRY_AGAIN else ""
         step = int(state.step)
         log.warning("%sstopped at step %d; the same command resumes", why, step)
         return code
-    if not leads():
+    if not is_main_process():
         return 0
     for line in detectors.summary(findings(folder)):
         log.info("%s", line)
@@ -163,21 +183,21 @@ def raise_failure(feed: parallel.Feed) -> None:
         raise error
 
 
-def begin(
-    plan: Plan, folder: Path, back: Collapse | None
+def restore_or_init(
+    plan: Experiment, folder: Path, back: Collapse | None
 ) -> tuple[TrainState, dict[str, Any]]:
     """The newest checkpoint's state and history, or new ones.
 
     After a collapse the best checkpoint's, of those that are older than its first sign.
     """
     checkpoints, before = folder / "checkpoints", back.since if back else math.inf
-    steps = shared(lambda: checkpoint.available(checkpoints))
+    steps = run_on_main(lambda: checkpoint.available(checkpoints))
     if not any(step < before for step in steps):
         times = rollbacks(folder) + (back is not None)
         # A program of XLA for CPU that ran out of memory hangs where its values are
         # read, unless it was waited for.
-        return jax.block_until_ready(first_state(plan, times)), {"seconds": 0.0}
-    template, found = shapes(plan), []
+        return jax.block_until_ready(init_state(plan, times)), {"seconds": 0.0}
+    template, found = state_shapes(plan), []
 
     def read(which: checkpoint.Which) -> int:
         found.extend(
@@ -185,23 +205,23 @@ def begin(
         )
         return int(found[0].step)
 
-    step = shared(lambda: read("best" if back else "last"))
-    if not leads():
+    step = run_on_main(lambda: read("best" if back else "last"))
+    if not is_main_process():
         read(step)  # and no other, should that one be damaged here
     log.info("resumed at step %d", step)
     state, history = found
     return jax.block_until_ready(parallel.place(state, plan.layout)), history
 
 
-def first_state(plan: Plan, rollbacks: int) -> TrainState:
+def init_state(plan: Experiment, rollbacks: int) -> TrainState:
     """A new state on the devices, of each seed where there are several runs."""
-    keys = [keys_of(seed, rollbacks).init for seed in seeds_of(plan.config)]
-    return parallel.created(plan.game.init, keys, plan.layout)
+    keys = [seed_keys(seed, rollbacks).init for seed in seeds_of(plan.config)]
+    return parallel.init_on_devices(plan.game.init, keys, plan.layout)
 
 
-def run_keys(plan: Plan, rollbacks: int) -> jax.Array:
+def run_keys(plan: Experiment, rollbacks: int) -> jax.Array:
     """The key of all steps, or of each of several runs `[runs]`."""
-    keys = [keys_of(seed, rollbacks).run for seed in seeds_of(plan.config)]
+    keys = [seed_keys(seed, rollbacks).run for seed in seeds_of(plan.config)]
     if len(keys) == 1:
         return parallel.put(keys[0], plan.layout)
     return parallel.put(jnp.stack(keys), plan.layout, 0)
@@ -209,10 +229,10 @@ def run_keys(plan: Plan, rollbacks: int) -> jax.Array:
 
 def rollbacks(folder: Path) -> int:
     """How often the run went back."""
-    return shared(lambda: sum(x.kind == "rollback" for x in findings(folder)))
+    return run_on_main(lambda: sum(x.kind == "rollback" for x in findings(folder)))
 
 
-def may_go_back(plan: Plan, folder: Path, collapse: Collapse) -> Collapse:
+def check_rollback(plan: Experiment, folder: Path, collapse: Collapse) -> Collapse:
     """The collapse, if the run may go on before it.
 
     Raises:
@@ -233,7 +253,7 @@ def may_go_back(plan: Plan, folder: Path, collapse: Collapse) -> Collapse:
     raise TrainingError(f"{collapse}; {kept}; use another --workdir")
 
 
-def run_steps(
+def training_loop(
     state: TrainState,
     key: jax.Array,
     feed: parallel.Feed,
@@ -245,7 +265,7 @@ def run_steps(
     Returns the newest state, and what `stop` said: 0, or the exit code.
     """
     plan, config, first = clerk.plan, clerk.plan.config, int(state.step)
-    program = parallel.compiled(step_of(plan), feed, plan.layout)
+    program = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
     waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
     look_first(first, state, clerk)
     step, code = first, 0
@@ -290,17 +310,17 @@ def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
     return log_due, sample_due, save_due
 
 
-def dry_run(plan: Plan) -> None:
+def dry_run(plan: Experiment) -> None:
     """Prints what would run: flags, parameters, and the compiled step's needs."""
     config, lines = plan.config, []
-    for name, value in flags(config).items():
+    for name, value in to_dict(config).items():
         lines.append(f"{name}={value}")
-    for player, params in shapes(plan).params._asdict().items():
+    for player, params in state_shapes(plan).params._asdict().items():
         size = sum(x.size for x in jax.tree.leaves(params))
         lines.append(f"{player}: {size:,} parameters")
     with open_feed(plan, 0) as feed:
-        given = first_state(plan, 0), feed.at(0, plan.steps_per_call), run_keys(plan, 0)
-        program = parallel.compiled(step_of(plan), feed, plan.layout)
-        lines += parallel.needs(program(plan.steps_per_call, *given))
-    if leads():
+        given = init_state(plan, 0), feed.at(0, plan.steps_per_call), run_keys(plan, 0)
+        program = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
+        lines += parallel.format_costs(program(plan.steps_per_call, *given))
+    if is_main_process():
         print("\n".join(map(printable, lines)))

@@ -6,7 +6,7 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
-from jaxgan.data.tfds.messages import missing_module, needs_module, quietly
+from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
 from jaxgan.errors import UsageError, first_line
 
 OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
@@ -25,7 +25,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
         raise UsageError(_unknown(name, base))  # elsewhere TFDS would ask the network
     _check_config(name, base)
     try:
-        with quietly():
+        with quiet_tfds():
             return tfds.builder(name, data_dir=data_dir)
     except DatasetNotFoundError:
         raise UsageError(_unknown(name, base)) from None

@@ -6,22 +6,22 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from jaxgan.data.tfds.files import Search, Unavailable, put, read_right, search_for
-from jaxgan.data.tfds.messages import quietly
-from jaxgan.data.tfds.mirrors import PACKAGES
+from jaxgan.data.tfds.files import Search, Unavailable, put, read_verified, search_for
+from jaxgan.data.tfds.messages import quiet_tfds
+from jaxgan.data.tfds.mirrors import MIRRORS
 from jaxgan.errors import UsageError, first_line
 
 PROBE_SECONDS = 4.0
 
 
-def gather(builder: Any, downloads: Path) -> tuple[dict[str, Path], str]:
+def find_files(builder: Any, downloads: Path) -> tuple[dict[str, Path], str]:
     """The verified files by name, and where they came from.
 
     Raises UsageError if no route leads to them, with the place to put them by hand.
     """
     search = search_for(builder, downloads)
     reasons = []
-    for route in (on_disk, from_server, *PACKAGES.get(search.dataset, ())):
+    for route in (find_on_disk, from_server, *MIRRORS.get(search.dataset, ())):
         try:
             origin = route(search)
             return {file.name: file.place for file in search.files}, origin
@@ -49,7 +49,7 @@ def _manual(search: Search) -> Path:
     return search.downloads / "manual" / search.dataset
 
 
-def on_disk(search: Search) -> str:
+def find_on_disk(search: Search) -> str:
     """Files from an earlier download, or put there by hand."""
     missing = []
     for file in search.files:
@@ -59,7 +59,7 @@ def on_disk(search: Search) -> str:
             _manual(search) / file.name,
             search.downloads / "manual" / file.name,
         )
-        found = (read_right(file, place) for place in places)
+        found = (read_verified(file, place) for place in places)
         right = next((data for data in found if data is not None), None)
         if right is None:
             file.place.unlink(missing_ok=True)  # TFDS would trust it
@@ -85,7 +85,7 @@ def from_server(search: Search) -> str:
         force_checksums_validation=True,
     )
     try:
-        with quietly():
+        with quiet_tfds():
             manager.download([file.url for file in search.files])
     except Exception as error:  # TFDS passes on what requests and promise raise
         raise Unavailable(f"its server fails: {first_line(error)}") from error

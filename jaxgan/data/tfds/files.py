@@ -13,7 +13,7 @@ class Unavailable(Exception):
     """A route does not lead to the files; the message says why."""
 
 
-class Wanted(NamedTuple):
+class RemoteFile(NamedTuple):
     """One file, and where TFDS looks for it."""
 
     name: str
@@ -29,7 +29,7 @@ class Search(NamedTuple):
 
     dataset: str
     downloads: Path
-    files: tuple[Wanted, ...]
+    files: tuple[RemoteFile, ...]
 
 
 def search_for(builder: Any, downloads: Path) -> Search:
@@ -38,7 +38,7 @@ def search_for(builder: Any, downloads: Path) -> Search:
 
     folder = downloads / builder.name
     files = tuple(
-        Wanted(
+        RemoteFile(
             info.filename, url, info, folder / resource.get_dl_fname(url, info.checksum)
         )
         for url, info in builder.url_infos.items()
@@ -46,12 +46,12 @@ def search_for(builder: Any, downloads: Path) -> Search:
     return Search(builder.name, downloads, files)
 
 
-def is_right(file: Wanted, data: bytes) -> bool:
+def has_checksum(file: RemoteFile, data: bytes) -> bool:
     """Whether these are the bytes that TFDS knows the file by."""
     return hashlib.sha256(data).hexdigest() == file.info.checksum
 
 
-def read_right(file: Wanted, place: Path) -> bytes | None:
+def read_verified(file: RemoteFile, place: Path) -> bytes | None:
     """Returns the content of `place` if it is the file's; None otherwise."""
     try:
         if not place.is_file() or place.stat().st_size != file.info.size:
@@ -59,10 +59,10 @@ def read_right(file: Wanted, place: Path) -> bytes | None:
         data = place.read_bytes()
     except OSError:
         return None
-    return data if is_right(file, data) else None
+    return data if has_checksum(file, data) else None
 
 
-def put(search: Search, file: Wanted, data: bytes) -> None:
+def put(search: Search, file: RemoteFile, data: bytes) -> None:
     """Writes a file where TFDS will look for it.
 
     Raises Unavailable if it is not the right one.
@@ -70,7 +70,7 @@ def put(search: Search, file: Wanted, data: bytes) -> None:
     from etils import epath
     from tensorflow_datasets.core.download import resource
 
-    if not is_right(file, data):
+    if not has_checksum(file, data):
         raise Unavailable(f"{file.name} has another sha256 than TFDS records")
     file.place.parent.mkdir(parents=True, exist_ok=True)
     half = file.place.with_name(f"{file.place.name}.{os.getpid()}.incomplete")

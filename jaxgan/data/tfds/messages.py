@@ -9,7 +9,7 @@ from jaxgan.errors import UsageError
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def quiet_tfds() -> Iterator[None]:
     """Keeps what TFDS prints, its progress bars and its log off the user's screen."""
     from absl import logging as absl_logging
     from tensorflow_datasets.core.utils import tqdm_utils

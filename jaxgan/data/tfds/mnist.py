@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from jaxgan.data.tfds.download import gather
-from jaxgan.data.tfds.messages import quietly
+from jaxgan.data.tfds.download import find_files
+from jaxgan.data.tfds.messages import quiet_tfds
 
 NAMES = ("mnist", "fashion_mnist", "kmnist")
 SPLITS = {"train": "train", "test": "t10k"}
@@ -26,10 +26,10 @@ def prepare(builder: Any) -> str:
     import tensorflow_datasets as tfds
 
     root = Path(builder.data_dir_root)
-    files, origin = gather(builder, root / "downloads")
+    files, origin = find_files(builder, root / "downloads")
     plain = _plain_builder(type(builder), files)(data_dir=root)
     config = tfds.download.DownloadConfig(try_download_gcs=False)
-    with quietly():
+    with quiet_tfds():
         plain.download_and_prepare(file_format="array_record", download_config=config)
     return origin
 

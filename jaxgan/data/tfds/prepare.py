@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from jaxgan.data.tfds import mnist
 from jaxgan.data.tfds.download import unreachable
-from jaxgan.data.tfds.messages import missing_module, needs_module, quietly
+from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
 from jaxgan.errors import UsageError, first_line
 from jaxgan.files import locked
 
@@ -75,7 +75,7 @@ def _prepare_by_tfds(builder: Any) -> str:
 
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
-        with quietly():
+        with quiet_tfds():
             builder.download_and_prepare(
                 file_format="array_record", download_config=config
             )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 
-def wide(x: jax.Array) -> jax.Array:
+def at_least_float32(x: jax.Array) -> jax.Array:
     """x in float32 at least, where it or its gradient is summed over many entries.
 
     XLA for CPU adds bfloat16 as such, where a sum of ones stays at 256. The gradient of
@@ -13,9 +13,9 @@ def wide(x: jax.Array) -> jax.Array:
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def plus(x: jax.Array, bias: jax.Array) -> jax.Array:
+def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """x `[..., C]` + bias `[C]` in the type of x, whose gradients have all digits."""
-    return (wide(x) + wide(bias)).astype(x.dtype)
+    return (at_least_float32(x) + at_least_float32(bias)).astype(x.dtype)
 
 
 def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:

@@ -17,11 +17,11 @@ from jaxgan.networks.ops import winograd
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
-Pads = Sequence[tuple[int, int]]
+Padding = Sequence[tuple[int, int]]
 """Zeros before and after an image, in each direction."""
 
 
-def same(
+def conv_same(
     x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
 ) -> jax.Array:
     """`lax.conv` of `[B, H, W, C]` with SAME padding."""
@@ -35,7 +35,7 @@ def same(
     )
 
 
-def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
+def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     """As `same`, with fewer products where that is faster.
 
     A convolution with a stride is one without, of an image with the pixels of each
@@ -47,8 +47,8 @@ def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     leads = [-before % stride for before, _ in pads]
     taps = max(-(-(lead + k) // stride) for lead in leads)
     sides = [-(-size // stride) for size in x.shape[1:3]]
-    if not pays(x.dtype, sides, taps, channels * stride**2, features):
-        return same(x, kernel, stride)
+    if not winograd_pays_off(x.dtype, sides, taps, channels * stride**2, features):
+        return conv_same(x, kernel, stride)
     rest = [(0, -size % stride) for size in x.shape[1:3]]
     x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
     around = [(lead, stride * taps - lead - k) for lead in leads]
@@ -59,7 +59,7 @@ def reduced(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
 
 
-def pays(
+def winograd_pays_off(
     dtype: jnp.dtype, sides: Sequence[int], taps: int, channels: int, features: int
 ) -> bool:
     """Whether `winograd.convolve` is faster than the plain sums, gradients included.
@@ -73,14 +73,14 @@ def pays(
     return channels * features / (channels + features) >= least
 
 
-def plain_transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def conv_transpose_same(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """`lax.conv_transpose` of `[B, H, W, C]` with SAME padding."""
     return jax.lax.conv_transpose(
         x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT
     )
 
 
-def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def conv_transpose_fast(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """`lax.conv_transpose` with SAME padding, in the fastest of three forms.
 
     Args:
@@ -93,9 +93,11 @@ def transposed(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """
     k, _, channels, features = kernel.shape
     taps = depth_taps(k, stride)
-    if pays(x.dtype, x.shape[1:3], taps, channels, features * stride**2):
-        return by_depth(x, kernel, stride, winograd.convolve)
-    return (by_depth if features < 8 else by_phases)(x, kernel, stride)
+    if winograd_pays_off(x.dtype, x.shape[1:3], taps, channels, features * stride**2):
+        return conv_transpose_by_depth(x, kernel, stride, winograd.convolve)
+    return (conv_transpose_by_depth if features < 8 else conv_transpose_by_phases)(
+        x, kernel, stride
+    )
 
 
 def _ahead(k: int, stride: int) -> int:
@@ -106,7 +108,7 @@ def _ahead(k: int, stride: int) -> int:
     return k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
 
 
-def by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
     """As `transposed`, by one convolution for each phase: no product is wasted."""
     b, height, width, _ = x.shape
     k, _, _, features = kernel.shape
@@ -116,7 +118,9 @@ def by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
         if not (rows and columns):
             return jnp.zeros((b, height, width, features), x.dtype)
         part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
-        return padded(x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)])
+        return conv_explicit_padding(
+            x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
+        )
 
     rows = [jnp.stack([one(r, c) for c in reads], 3) for r in reads]
     return jnp.stack(rows, 2).reshape(b, stride * height, stride * width, features)
@@ -128,7 +132,7 @@ def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
     return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
 
 
-def padded(x: jax.Array, kernel: jax.Array, pads: Pads) -> jax.Array:
+def conv_explicit_padding(x: jax.Array, kernel: jax.Array, pads: Padding) -> jax.Array:
     """`lax.conv` of `[B, H, W, C]` with stride 1."""
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), pads, dimension_numbers=LAYOUT
@@ -145,11 +149,13 @@ def _before(k: int, stride: int) -> int:
     return -(_ahead(k, stride) + 1) % stride
 
 
-def by_depth(
+def conv_transpose_by_depth(
     x: jax.Array,
     kernel: jax.Array,
     stride: int,
-    convolve: Callable[[jax.Array, jax.Array, Pads], jax.Array] = padded,
+    convolve: Callable[
+        [jax.Array, jax.Array, Padding], jax.Array
+    ] = conv_explicit_padding,
 ) -> jax.Array:
     """As `transposed`, by one convolution to all phases and `depth_to_space`."""
     k, _, channels, features = kernel.shape
@@ -164,12 +170,12 @@ def by_depth(
     return depth_to_space(y, stride)
 
 
-def plain_grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`lax.conv` of `[B, H, W, C]` with as many groups as the kernel has."""
-    return same(x, kernel, groups=x.shape[-1] // kernel.shape[2])
+    return conv_same(x, kernel, groups=x.shape[-1] // kernel.shape[2])
 
 
-def grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """`lax.conv` with SAME padding and `feature_group_count`, as products of matrices.
 
     Args:
@@ -194,7 +200,7 @@ def grouped(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return sum(taps[1:], taps[0]).transpose(1, 2, 3, 0, 4).reshape(b, height, width, -1)
 
 
-def merged(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.Array:
+def grouped_conv_tpu(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.Array:
     """As `grouped`, by convolutions as wide as a TPU's registers, with zeros in them.
 
     A TPU multiplies `lanes` channels at once, and lays them out so in memory. Of a
@@ -211,4 +217,4 @@ def merged(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.Array:
         jnp.split(kernel, groups // many, -1),
         strict=True,
     )
-    return jnp.concatenate([same(x, kernel) for x, kernel in parts], -1)
+    return jnp.concatenate([conv_same(x, kernel) for x, kernel in parts], -1)

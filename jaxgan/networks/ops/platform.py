@@ -33,6 +33,6 @@ def compiling_for(name: str) -> Iterator[None]:
         _named.reset(before)
 
 
-def form(plain: Callable, **others: Callable) -> Callable:
+def per_platform(plain: Callable, **others: Callable) -> Callable:
     """What a convolution is on this backend: the one place that decides."""
     return others.get(platform(), plain)

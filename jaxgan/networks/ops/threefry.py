@@ -38,7 +38,7 @@ def threefry(
     return a, b
 
 
-def chances(
+def bernoulli(
     key: jax.Array, numbers: jax.Array, shape: tuple[int, ...], p: float
 ) -> jax.Array:
     """Whether something of probability p comes about, for each entry of each example.

@@ -62,13 +62,13 @@ def lines(step: Step) -> list[str]:
         + (padding(step) or f"{step.work.padding:.0%} of the products' work"),
     ]
     if step.config.precision == "mixed":
-        found.append("precision: " + told(precision(step), step.work.flops))
+        found.append("precision: " + format_checks(precision(step), step.work.flops))
     if step.work.unknown:
         found.append(f"loops: {step.work.unknown} of unknown length count as one turn")
     return found
 
 
-def told(wide: dict[str, float], flops: float) -> str:
+def format_checks(wide: dict[str, float], flops: float) -> str:
     """How much of the products reads float32, and which most."""
     if not wide:
         return "no product reads float32"

@@ -149,7 +149,7 @@ def find(name: str) -> Slice:
       UsageError: if there is no such slice, or nothing that compiles for it.
     """
     if name == "local":
-        return here()
+        return local_slice()
     kind, sides = split(name)
     try:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
@@ -179,7 +179,7 @@ KINDS = {
 """Our names of what jax calls a device."""
 
 
-def here() -> Slice:
+def local_slice() -> Slice:
     """This machine's devices as a slice."""
     import jax
 

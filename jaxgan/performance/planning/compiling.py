@@ -10,7 +10,7 @@ import numpy as np
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from jaxgan import data, parallel
-from jaxgan.config.planning import Question
+from jaxgan.config.planning import PlanConfig
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.experiment import input_pipeline, setup
@@ -63,11 +63,11 @@ class DoesNotFit(Exception):
         self.needed, self.limit = needed, limit
 
 
-def dataset_of(question: Question) -> data.Dataset:
+def dataset_of(question: PlanConfig) -> data.Dataset:
     """The data set, or one of the same shape of which nothing is in memory."""
     shape, size = question.shape, question.examples
     if not shape:
-        return setup.load(question.config)[0]
+        return setup.load_data(question.config)[0]
     kind = np.uint8 if len(shape) == 3 else np.float32
     arrays: Any = {"image": np.broadcast_to(np.zeros((), kind), (size, *shape))}
     classes = tuple(str(i) for i in range(question.classes))
@@ -92,20 +92,20 @@ def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
     """
     plan = plan_of(config, dataset, slice_)
     with platform.compiling_for(slice_.devices[0].platform), uncached(slice_):
-        game = setup.game_of(
+        game = setup.build_gan(
             plan.config, dataset.shape, len(dataset.classes), plan.layout
         )
         plan = plan._replace(game=game)
         state, key, feed, passed = input_pipeline.argument_shapes(plan, 1)
         given = placed((state, passed, key), plan.layout)
-        lowered = parallel.lowered(
-            input_pipeline.step_of(plan), feed, plan.layout, 1, *given
+        lowered = parallel.lower(
+            input_pipeline.make_train_step(plan), feed, plan.layout, 1, *given
         )
         program = compiled(lowered)
     return read(plan, program, state)
 
 
-def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Plan:
+def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Experiment:
     """The run that is planned, still without its game."""
     devices = list(slice_.devices)
     if config.devices > len(devices):
@@ -117,13 +117,13 @@ def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Plan:
         fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
         devices = devices[: fitting[-1]]
     layout = layout_for(config, devices)
-    config = setup.per_device(config, layout)
-    setup.check_batch(config, layout)
+    config = setup.apply_batch_per_device(config, layout)
+    setup.check_batch_size(config, layout)
     data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     limit = slice_.limit / 4 or 2**31
     resident = setup.choose_input(config.input, dataset.nbytes, limit)
     game: Any = None
-    return setup.Plan(config, layout, dataset, game, resident, 1, None)
+    return setup.Experiment(config, layout, dataset, game, resident, 1, None)
 
 
 def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
@@ -206,7 +206,7 @@ def _bytes(text: str) -> float:
     return float(text) if scale is None else float(text[:-1]) * scale
 
 
-def read(plan: setup.Plan, program: Any, state: Tree) -> Step:
+def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
     """What there is to know of a compiled step."""
     found, text = program.memory_analysis(), program.as_text()
     module = parser.parse(text)

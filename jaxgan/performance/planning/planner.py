@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan import data
-from jaxgan.config.planning import Question
+from jaxgan.config.planning import PlanConfig
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import atomic_write
@@ -22,12 +22,12 @@ from jaxgan.performance.planning.compiling import (
     compile_step,
     dataset_of,
 )
-from jaxgan.performance.planning.summary import figures, mib, told
+from jaxgan.performance.planning.summary import figures, format_step, mib
 
 log = logging.getLogger("jaxgan")
 
 
-def plan(question: Question) -> int:
+def plan(question: PlanConfig) -> int:
     """Prints the answer; returns the exit code, 1 if the run does not fit."""
     slices = [find(name) for name in question.topologies]
     builder.check_texts(question.config)
@@ -35,7 +35,7 @@ def plan(question: Question) -> int:
     if question.sizes:
         return over_slices(question, slices, dataset)
     answer, fit = one(question.config, slices[0], dataset)
-    keep(answer, question)
+    write_json(answer, question)
     return 0 if fit else 1
 
 
@@ -50,22 +50,24 @@ def one(
         print(f"{slice_.name}: the compiler gives up")
         print(f"memory per device: DOES NOT FIT, {error}")
     else:
-        for line in told(step, slice_):
+        for line in format_step(step, slice_):
             print(printable(line))
         answer = figures(step, slice_)
         if fits(step, slice_):
             return answer, True
-    return answer | {"tried": mend(config, slice_, dataset)}, False
+    return answer | {"tried": suggest_remedies(config, slice_, dataset)}, False
 
 
-def mend(config: Config, slice_: Slice, dataset: data.Dataset) -> list[dict[str, Any]]:
+def suggest_remedies(
+    config: Config, slice_: Slice, dataset: data.Dataset
+) -> list[dict[str, Any]]:
     """Tries what would make a run fit, and says what does."""
     print("looking for what would help:", flush=True)
 
     def compile_(changed: Config) -> Step:
         return compile_step(changed, dataset, slice_)
 
-    tried = remedies.search(whole(config, slice_), slice_, compile_)
+    tried = remedies.search(plan_one_slice(config, slice_), slice_, compile_)
     best = tried[-1] if tried else None
     if best and best.step:
         print(f"it fits with {best.flags}: {mib(best.needed)} of {mib(slice_.limit)}")
@@ -76,7 +78,7 @@ def mend(config: Config, slice_: Slice, dataset: data.Dataset) -> list[dict[str,
     ]
 
 
-def whole(config: Config, slice_: Slice) -> Config:
+def plan_one_slice(config: Config, slice_: Slice) -> Config:
     """The config with the batch over all devices, so that it can be made smaller."""
     if not config.batch_per_device or config.runs > 1:
         return config
@@ -85,7 +87,9 @@ def whole(config: Config, slice_: Slice) -> Config:
     return dataclasses.replace(config, batch_size=size, batch_per_device=0)
 
 
-def over_slices(question: Question, slices: list[Slice], dataset: data.Dataset) -> int:
+def over_slices(
+    question: PlanConfig, slices: list[Slice], dataset: data.Dataset
+) -> int:
     """The table over slices and batch sizes, and its plot."""
     rows = sweep.rows(question.config, slices, question.sizes, dataset)
     if not rows:
@@ -99,11 +103,11 @@ def over_slices(question: Question, slices: list[Slice], dataset: data.Dataset) 
         draw({question.config.preset: rows}, picture)
         _write("out", question.out, picture.getvalue())
         log.info("drawn: %s", question.out)
-    keep({"rows": rows}, question)
+    write_json({"rows": rows}, question)
     return 0
 
 
-def keep(answer: dict[str, Any], question: Question) -> None:
+def write_json(answer: dict[str, Any], question: PlanConfig) -> None:
     """Writes the figures, if that was asked for."""
     if question.json:
         said = {"flags": list(question.said)}

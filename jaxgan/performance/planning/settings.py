@@ -16,7 +16,7 @@ processes compile at once, as none of them opens a TPU.
 """
 
 
-def settle(topologies: tuple[str, ...]) -> None:
+def set_environment(topologies: tuple[str, ...]) -> None:
     """Sets what is not set, unless this machine's own devices are asked for."""
     if "local" in topologies:
         return

@@ -12,7 +12,7 @@ from jaxgan.performance.planning.roofline import (
 )
 
 
-def told(step: Step, slice_: Slice) -> list[str]:
+def format_step(step: Step, slice_: Slice) -> list[str]:
     """The plan of a step, line by line."""
     ways = {"one": "one device", "shards": "mesh, the optimizers' state in shards"}
     config, way = step.config, ways.get(step.layout.way, step.layout.way)

@@ -19,7 +19,7 @@ class Row(NamedTuple):
     """Per step, the mean over the devices."""
 
 
-class Account(NamedTuple):
+class TraceSummary(NamedTuple):
     """What a trace shows of a program."""
 
     rows: list[Row]
@@ -30,7 +30,9 @@ class Account(NamedTuple):
     """Share of that time in which a device did nothing."""
 
 
-def account(path: str | Path, text: str, steps: int, top: int = 10) -> Account:
+def summarize_trace(
+    path: str | Path, text: str, steps: int, top: int = 10
+) -> TraceSummary:
     """Reads a trace.
 
     Args:
@@ -45,7 +47,7 @@ def account(path: str | Path, text: str, steps: int, top: int = 10) -> Account:
     return summed(events(path, module_name(text)), text, steps, top)
 
 
-def summed(found: list[Event], text: str, steps: int, top: int = 10) -> Account:
+def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSummary:
     """The account of some events, see `account`."""
     if not found:
         raise ValueError("no operation of the step is in it")
@@ -63,7 +65,7 @@ def summed(found: list[Event], text: str, steps: int, top: int = 10) -> Account:
     ]
     lasted = [span(own) for own in devices.values()]
     busy = [covered(x for x in own if x.op not in outer) for own in devices.values()]
-    return Account(
+    return TraceSummary(
         rows, max(lasted) * 1e-9 / steps, max(1 - sum(busy) / sum(lasted), 0.0)
     )
 
@@ -73,7 +75,7 @@ def span(own: list[Event]) -> float:
     return max(x.end for x in own) - min(x.start for x in own)
 
 
-def lines(found: Account, traced: str) -> list[str]:
+def format_summary(found: TraceSummary, traced: str) -> list[str]:
     """The account as a table for the console."""
     speed = f"{1e3 * found.seconds:,.3f} ms a step"
     head = f"profile: {traced}, {speed}; the device is idle {found.idle:.1%} of it"

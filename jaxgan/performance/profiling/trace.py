@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxgan.performance.profiling.table import account, lines
+from jaxgan.performance.profiling.table import format_summary, summarize_trace
 from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
 
-WARM = 2
+WARMUP_CALLS = 2
 """Calls before the trace: the first ones also allocate."""
 
 
@@ -53,13 +53,13 @@ def open_profile(folder: Path, calls: int) -> Iterator[Callable[..., None]]:
 def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
     """Is sent every call of a run in turn; ends when it has told."""
     try:
-        for _ in range(WARM + 1):
+        for _ in range(WARMUP_CALLS + 1):
             call = yield
     except GeneratorExit:
         log.warning(
             "--profile: the run ended within the %d calls that warm up, so nothing was "
             "traced; use more --steps, or --steps_per_call=1",
-            WARM,
+            WARMUP_CALLS,
         )
         return
     first = call
@@ -94,12 +94,12 @@ def finish(folder: Path, call: Call, calls: int) -> None:
     try:
         jax.profiler.stop_trace()
         [written] = newest(folder).glob("*.xplane.pb")
-        found = account(written, call.program.as_text(), calls * call.steps)
+        found = summarize_trace(written, call.program.as_text(), calls * call.steps)
     except (OSError, RuntimeError, ValueError) as error:
         log.warning("--profile: the trace could not be written: %s", error)
         return
     steps = "1 step" if call.steps == 1 else f"{call.steps} steps"
-    for line in lines(found, f"{calls} call(s) of {steps}"):
+    for line in format_summary(found, f"{calls} call(s) of {steps}"):
         log.info("%s", line)
     log.info(
         "profile: look at %s in https://ui.perfetto.dev, or with xprof --logdir=%s "
