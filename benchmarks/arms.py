@@ -21,8 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import parallel, workdir
-from jaxgan.config.training import MAY_CHANGE, Config, config_from_json, make_config
-from jaxgan.config.training import to_dict as asdict
+from jaxgan.config.resolve import make_config
+from jaxgan.config.resolve import to_dict as asdict
+from jaxgan.config.training import RESUMABLE, Config
+from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder, objective
@@ -45,7 +47,7 @@ class Run(NamedTuple):
 
     folder: Path
     config: Config
-    game: builder.GAN
+    gan: builder.GAN
     shape: tuple[int, ...]
 
 
@@ -135,7 +137,7 @@ def _check_same(folder: Path, flags: dict[str, Any]) -> None:
     """A run that is there was made by these flags."""
     if (folder / "config.json").exists():
         old, new = workdir.read_config(folder), asdict(make_config(**flags))
-        changed = workdir.differences(old, new, MAY_CHANGE)
+        changed = workdir.differences(old, new, RESUMABLE)
         if changed:
             raise SystemExit(f"{folder} is of other flags, {changed}: remove it")
 
@@ -153,19 +155,14 @@ def steps_of(folder: Path) -> list[int]:
 
 def open_run(folder: Path) -> Run:
     """The game of a folder, to be restored from its checkpoints."""
-    config, facts = (
-        config_from_json(workdir.read_config(folder)),
-        workdir.read_data(folder),
-    )
-    shape = tuple(facts["shape"])
-    game = builder.build(config, shape, classes=len(facts["classes"]))
-    game = game._replace(draw=jax.jit(game.draw))
-    return Run(folder, config, game, shape)
+    run = load_run(folder)
+    gan = run.gan._replace(generate=jax.jit(run.gan.generate))
+    return Run(folder, run.config, gan, run.data.shape)
 
 
 def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     """The players of every seed, from one checkpoint."""
-    state = jax.eval_shape(run.game.init, jax.random.key(0))
+    state = jax.eval_shape(run.gan.init, jax.random.key(0))
     count = run.config.runs
     if count > 1:
         state = jax.eval_shape(multi_seed.stack_runs, [state] * count)
@@ -187,7 +184,7 @@ def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.nda
     """Draws `[n, ...]` from a generator's variables, in its mode for sampling."""
     batch = {"image": jnp.zeros((at_once, *run.shape))}  # only its shape is read
     keys = objective.example_keys(jax.random.key(seed), n)
-    return generate_in_batches(run.game.draw, variables, batch, keys, at_once)
+    return generate_in_batches(run.gan.generate, variables, batch, keys, at_once)
 
 
 def spread(values: Iterable[float]) -> tuple[float, float]:

@@ -29,8 +29,9 @@ import orbax.checkpoint as ocp
 from arms import table
 from peers.ours import feed_of
 
-from jaxgan import data, parallel
-from jaxgan.config.training import Config, make_config, to_dict
+from jaxgan import parallel
+from jaxgan.config.resolve import make_config, to_dict
+from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment import checkpoint, digests
 from jaxgan.experiment.setup import build_gan
@@ -51,13 +52,13 @@ ALGORITHMS: dict[str, Callable[[Any], Any]] = {
 def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> dict:
     """Milliseconds of copy, digests, stall, whole save, and steps with and without."""
     shape = SHAPES.get(config.preset, (28, 28, 1))
-    game, feed = build_gan(config, shape, 10, layout), feed_of(config, shape, layout)
+    gan, feed = build_gan(config, shape, 10, layout), feed_of(config, shape, layout)
 
     def step(state, batches, key):
-        return game.step(state, data.normalize(batches), key)
+        return gan.train_step(state, batches, key)
 
     key = parallel.put(jax.random.key(0), layout)
-    state = parallel.init_on_devices(game.init, [jax.random.key(0)], layout)
+    state = parallel.init_on_devices(gan.init, [jax.random.key(0)], layout)
     program = parallel.make_compiler(step, feed, layout)(1, state, feed.at(0, 1), key)
 
     def run(state, ends):

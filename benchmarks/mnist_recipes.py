@@ -29,7 +29,7 @@ import optax
 import scipy.linalg
 from arms import about, table
 
-from jaxgan import data
+from jaxgan import data, reporting
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.workdir import read_config
 
@@ -124,8 +124,8 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
         samples = np.load(out)["samples"]
     probabilities, features = judge(data.normalize({"image": samples})["image"])
     shares = np.bincount(probabilities.argmax(1), minlength=10) / len(samples)
-    lines = map(json.loads, Path(workdir, "metrics.jsonl").read_text().splitlines())
-    *_, last = (line for line in lines if "finding" not in line)
+    rows = reporting.read_metrics(Path(workdir, "metrics.jsonl"))
+    *_, last = (row for row in rows if "finding" not in row)
     told = read_config(workdir)["task"].startswith("conditional")
     asked = np.arange(len(samples)) % 10  # the classes are drawn in turn
     return {

@@ -36,7 +36,7 @@ import numpy as np
 import stacked_mnist
 
 from jaxgan import data
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.gan import objective
 from jaxgan.metrics.mode_coverage import coverage
@@ -224,7 +224,7 @@ def moments(steps: list[int], count: int) -> list[int]:
 def scene(run: shared.Run, stage: drawing.Stage, step: int) -> drawing.Scene:
     """What the first seed draws at a step, and what its discriminator says."""
     first, *_ = shared.restore(run, step)
-    samples, net = sampled(run, first.mean, 0), run.game.nets.discriminator
+    samples, net = sampled(run, first.mean, 0), run.gan.networks.discriminator
     key = jax.random.key(0)  # nothing is dropped
     discriminator, _ = objective.bind(net, first.discriminator, key, train=False)
     surface = np.asarray(discriminator(stage.grid).logits)

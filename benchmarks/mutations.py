@@ -63,7 +63,7 @@ MUTATIONS = (
     Mutation(
         "EMA ramp ignored",
         "schedules.py",
-        "jnp.minimum(said, ramp * seen) if ramp else",
+        "jnp.minimum(target, ramp * seen) if ramp else",
         "",
         "recipe step schedules",
     ),
@@ -100,15 +100,15 @@ MUTATIONS = (
     Mutation(
         "minimax: sign of G",
         "losses/adversarial.py",
-        "each(lambda f: -nn.softplus(f), s.fake.logits)",
-        "each(lambda f: nn.softplus(f), s.fake.logits)",
+        "leaf_mean(lambda f: -nn.softplus(f), s.fake.logits)",
+        "leaf_mean(lambda f: nn.softplus(f), s.fake.logits)",
         LOSSES,
     ),
     Mutation(
         "non-saturating: saturates",
         "losses/adversarial.py",
-        "each(lambda f: nn.softplus(-f), s.fake.logits)",
-        "each(lambda f: -nn.softplus(f), s.fake.logits)",
+        "leaf_mean(lambda f: nn.softplus(-f), s.fake.logits)",
+        "leaf_mean(lambda f: -nn.softplus(f), s.fake.logits)",
         LOSSES,
     ),
     Mutation(
@@ -131,8 +131,8 @@ MUTATIONS = (
     Mutation(
         "Wasserstein: players swapped",
         "losses/adversarial.py",
-        "each(lambda f: f, s.fake.logits) - each(lambda r: r, s.real.logits)",
-        "each(lambda r: r, s.real.logits) - each(lambda f: f, s.fake.logits)",
+        "return leaf_mean(lambda f: f, s.fake.logits) - real",
+        "return real - leaf_mean(lambda f: f, s.fake.logits)",
         LOSSES,
     ),
     Mutation(
@@ -152,7 +152,7 @@ MUTATIONS = (
     Mutation(
         "relativistic average: mean of one device",
         "losses/adversarial.py",
-        "jnp.mean(over_batch(y, axis))",
+        "jnp.mean(batch_mean(y, axis))",
         "jnp.mean(y)",
         LOSSES,
     ),
@@ -160,15 +160,15 @@ MUTATIONS = (
     Mutation(
         "R1 at fake",
         "losses/gradient_penalties.py",
-        "jnp.mean(slope(s.critic, s.samples.real))",
-        "jnp.mean(slope(s.critic, s.samples.fake))",
+        "squares = squared_gradient_norm(s.critic, s.samples.real)",
+        "squares = squared_gradient_norm(s.critic, s.samples.fake)",
         SLOPES,
     ),
     Mutation(
         "R2 without its half",
         "losses/gradient_penalties.py",
-        "at(gamma, s.step) / 2 * jnp.mean(slope(s.critic, s.samples.fake))",
-        "at(gamma, s.step) * jnp.mean(slope(s.critic, s.samples.fake))",
+        "s.samples.fake)\n        return at(gamma, s.step) / 2 * jnp.mean(squares)",
+        "s.samples.fake)\n        return at(gamma, s.step) * jnp.mean(squares)",
         SLOPES,
     ),
     Mutation(
@@ -188,8 +188,8 @@ MUTATIONS = (
     Mutation(
         "gradient penalty: slope zero",
         "losses/gradient_penalties.py",
-        "norm(slope(s.critic, between)) - 1",
-        "norm(slope(s.critic, between))",
+        "norm(squared_gradient_norm(s.critic, between)) - 1",
+        "norm(squared_gradient_norm(s.critic, between))",
         SLOPES,
     ),
     Mutation(
@@ -344,8 +344,8 @@ MUTATIONS = (
     Mutation(
         "BatchNorm: momentum swapped",
         "networks/layers.py",
-        "self.momentum * mean.value + (1 - self.momentum) * now",
-        "(1 - self.momentum) * mean.value + self.momentum * now",
+        "self.momentum * mean.value + (1 - self.momentum) * batch_mean",
+        "(1 - self.momentum) * mean.value + self.momentum * batch_mean",
         "networks",
     ),
     Mutation(
@@ -365,7 +365,7 @@ MUTATIONS = (
     Mutation(
         "augmentations in turn: one key",
         "augment/random_apply.py",
-        "part(jax.random.fold_in(key, place), image, p)",
+        "part(jax.random.fold_in(key, i), image, p)",
         "part(key, image, p)",
         "augment augment_local augment_ada",
     ),
@@ -386,8 +386,8 @@ MUTATIONS = (
     Mutation(
         "ADA: contrast twice as strong",
         "augment/ada_color.py",
-        "2 ** (0.5 * drawn.normal[0])",
-        "2 ** drawn.normal[0]",
+        "2 ** (0.5 * numbers.normal[0])",
+        "2 ** numbers.normal[0]",
         "augment_ada",
     ),
     Mutation(

@@ -33,11 +33,14 @@ import jax.numpy as jnp
 from arms import about, table
 
 from jaxgan import parallel
-from jaxgan.config.training import Config, make_config
+from jaxgan.config.resolve import make_config
+from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment.input_pipeline import make_train_step, open_feed
 from jaxgan.experiment.setup import setup
+from jaxgan.experiment.state import init_state, run_keys
 from jaxgan.training import trainer
+from jaxgan.training.hooks import Hooks
 
 NEVER = 10**9
 TOYS = ("toy", "toy-grid")
@@ -55,16 +58,16 @@ def config_of(preset: str, said: argparse.Namespace, **more) -> Config:
     return make_config(**{**given, **quiet, **more})
 
 
-def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> None:
+def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> None:
     """Trains until `Done` is raised.
 
     Args:
       config: of the run.
-      call: what a compiled program is replaced by, given it.
-      feed: likewise of the feed.
-      clerk: likewise of the clerk.
+      call: maps (compiled program, steps) to its replacement.
+      feed: maps the feed to its replacement.
+      hooks: maps the hooks to their replacement.
     """
-    compiled, open_clerk = parallel.make_compiler, trainer.open_clerk
+    compiled, open_hooks = parallel.make_compiler, trainer.open_hooks
 
     def replaced(*given):
         get, programs = compiled(*given), {}
@@ -83,14 +86,14 @@ def train(config: Config, call: Callable, feed: Callable, clerk: Callable) -> No
 
     @contextmanager
     def told(*given):
-        with open_clerk(*given) as opened:
-            yield clerk(opened)
+        with open_hooks(*given) as opened:
+            yield hooks(opened)
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for place, name, new in (
-            (parallel, "compiled", replaced),
+            (parallel, "make_compiler", replaced),
             (trainer, "open_feed", fed),
-            (trainer, "open_clerk", told),
+            (trainer, "open_hooks", told),
         ):
             stack.enter_context(mock.patch.object(place, name, new))
         plan = setup(config)
@@ -149,7 +152,7 @@ def against_bare(config: Config, said: argparse.Namespace) -> dict:
 
         return timed
 
-    train(config, call, feed, lambda clerk: clerk)
+    train(config, call, feed, lambda hooks: hooks)
     pairs = zip(times["trainer"], times["bare"], strict=True)
     return {
         "preset": config.preset,
@@ -183,12 +186,11 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
 
         return own
 
-    def clerk(opened):
-        gallery, watch = opened.gallery, opened.watch
-        return opened._replace(
-            gallery=gallery._replace(score=timed("score", gallery.score)),
-            watch=watch._replace(probe=timed("probe", watch.probe)),
-        )
+    def hooks(opened):
+        previews, monitor = opened.main.previews, opened.main.monitor
+        previews.score = timed("score", previews.score)
+        monitor.measure = timed("probe", monitor.measure)
+        return opened
 
     step_times: list[float] = []
 
@@ -206,13 +208,13 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
         return step
 
     with ExitStack() as stack:
-        for name, place, state in (
-            *(("log line", "tell", 1), ("preview", "show", 1)),
-            ("checkpoint", "save", 0),
+        for name, method, state in (
+            *(("log line", "write_metrics", 2), ("preview", "write_samples", 2)),
+            ("checkpoint", "save_checkpoint", 1),
         ):
-            new = timed(name, getattr(trainer, place), state)
-            stack.enter_context(mock.patch.object(trainer, place, new))
-        train(config, call, lambda feed: feed, clerk)
+            new = timed(name, getattr(Hooks, method), state)
+            stack.enter_context(mock.patch.object(Hooks, method, new))
+        train(config, call, lambda feed: feed, hooks)
     step = statistics.median(step_times[5:12])
     every = {"log line": "log_every", "probe": "log_every", "preview": "sample_every"}
     costs = {}
@@ -232,7 +234,7 @@ def program_of(config: Config) -> Iterator[Callable[[float], float]]:
     plan = setup(config)
     count, step = plan.steps_per_call, 0
     with open_feed(plan, 0) as feed:
-        state, keys = trainer.init_state(plan, 0), trainer.run_keys(plan, 0)
+        state, keys = init_state(plan, 0), run_keys(plan, 0)
         get = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
         program = get(count, state, feed.at(0, count), keys)
 

@@ -27,7 +27,7 @@ import numpy as np
 from mnist_recipes import train_classifier
 
 from jaxgan import data
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.metrics.mode_coverage import category_coverage, kl_floor
 
 SAMPLES, MODES = 26_000, 1000

@@ -86,15 +86,16 @@ def child(argv: list[str]) -> None:
         import jaxgan.training.trainer as trainer  # isort: skip
         from jaxgan import parallel
         from jaxgan.experiment import setup
+        from jaxgan.training.hooks import Hooks
 
-    clock.function(setup, "lay_out", "devices")
-    clock.function(setup, "load", "data")
-    clock.function(trainer, "prepare", "build")
-    clock.function(trainer, "begin", "state")
-    clock.function(trainer, "open_clerk", "reports")
+    clock.function(setup, "choose_layout", "devices")
+    clock.function(setup, "load_data", "data")
+    clock.function(trainer, "setup", "build")
+    clock.function(trainer, "restore_or_init", "state")
+    clock.function(trainer, "open_hooks", "reports")
     clock.function(trainer, "open_feed", "input")
-    clock.function(trainer, "look_first", "first pictures")
-    compiled = parallel.compiled
+    clock.function(Hooks, "warm_up", "first pictures")
+    compiled = parallel.make_compiler
 
     def compiled_and_ended(*given):
         get = compiled(*given)
@@ -115,7 +116,7 @@ def child(argv: list[str]) -> None:
 
         return timed
 
-    trainer.parallel.compiled = compiled_and_ended
+    parallel.make_compiler = compiled_and_ended
     train.main(argv)
     raise SystemExit("it ended before the first step")
 

@@ -25,7 +25,7 @@ from peers import protocol
 from step_picture import draw
 from step_rows import markdown, rows_of
 
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 
 PRESETS = ("default", "mlp", "mlp-small", "goodfellow", "lsgan", "wgan", "wgan-gp")
 VARIANTS = {
@@ -164,7 +164,7 @@ def enter(
     stack: ExitStack, entries: list[Entry], job: dict[str, Any], patience: float
 ) -> Game:
     """Starts contestants one by one, so that none compiles beside another."""
-    game = Game({}, {}, patience)
+    gan = Game({}, {}, patience)
     for entry in entries:
         switches = entry.variant.split("+")
         env = {k: v for s in switches for k, v in ENVIRONMENT.get(s, {}).items()}
@@ -172,12 +172,12 @@ def enter(
         own = {**job, "variant": variant, "env": env}
         worker = stack.enter_context(protocol.started(entry.module, own))
         said = protocol.answer(worker, patience)
-        game.found[entry.name] = said
+        gan.found[entry.name] = said
         if "error" in said:
             print(f"{entry.name}: {said['error']}", flush=True)
         else:
-            game.workers[entry.name] = worker
-    return game
+            gan.workers[entry.name] = worker
+    return gan
 
 
 def measure(
@@ -214,45 +214,45 @@ def flop(job: dict[str, Any], patience: float) -> float | None:
     return said.get("flops_per_step")
 
 
-def rounds(game: Game, seconds: float, windows: int) -> dict[str, float]:
+def rounds(gan: Game, seconds: float, windows: int) -> dict[str, float]:
     """Lets all take windows in turns; the shares of the machine that were not theirs.
 
     Every round begins with the next contestant. A window has as many steps as filled it
     at the rate of the window before; the first round only tells that rate.
     """
-    names, steps = list(game.workers), dict.fromkeys(game.workers, 1)
-    idle, began, before = 0.0, time.perf_counter(), _busy(game)
+    names, steps = list(gan.workers), dict.fromkeys(gan.workers, 1)
+    idle, began, before = 0.0, time.perf_counter(), _busy(gan)
     for round_ in range(windows + 1):
         first = round_ % max(len(names), 1)
         for name in names[first:] + names[:first]:
-            if name not in game.workers:
+            if name not in gan.workers:
                 continue
-            others = [w for other, w in game.workers.items() if other != name]
+            others = [w for other, w in gan.workers.items() if other != name]
             used = sum(map(protocol.cpu_seconds, others))
-            said = game.ask(name, {"run": steps[name]})
+            said = gan.ask(name, {"run": steps[name]})
             idle += sum(map(protocol.cpu_seconds, others)) - used
             if "error" in said:
                 continue
             each = said["seconds"] / said["steps"]
             steps[name] = max(1, round(seconds / each))
             if round_:
-                game.found[name]["windows"].append(each)
+                gan.found[name]["windows"].append(each)
     wall = time.perf_counter() - began
     return {
         "idle_cores": idle / wall,
-        "others_cores": (_busy(game) - before) / wall,
+        "others_cores": (_busy(gan) - before) / wall,
         "wall_seconds": wall,
     }
 
 
-def _busy(game: Game) -> float:
+def _busy(gan: Game) -> float:
     """Seconds that processors have worked for others than these; Linux only."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0.0
     ticks = [int(field) for field in stat.read_text().split()[1:9]]
     busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
-    return busy - sum(map(protocol.cpu_seconds, game.workers.values()))
+    return busy - sum(map(protocol.cpu_seconds, gan.workers.values()))
 
 
 def machine() -> dict[str, Any]:

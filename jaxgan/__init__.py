@@ -1,3 +1,124 @@
-"""Generative adversarial networks with JAX and Flax."""
+"""Generative adversarial networks with JAX and Flax.
+
+A run in ten lines:
+
+    import jax, jaxgan
+
+    config = jaxgan.make_config(dataset="mnist", preset="wgan-gp", steps=100)
+    dataset = jaxgan.load_dataset("mnist")
+    gan = jaxgan.build(config, dataset)
+    state = gan.init(jax.random.key(0))
+    for batch in jaxgan.batches(dataset, config):
+        state, metrics = gan.train_step(state, batch, jax.random.key(1))
+    images = gan.sample(state.ema, jax.random.key(2), 64)
+
+`fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
+left. Names are imported when they are first used, so `import jaxgan` imports no jax.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxgan import (
+        augment,
+        data,
+        losses,
+        metrics,
+        networks,
+        optimizers,
+        schedules,
+        tasks,
+    )
+    from jaxgan.config.presets import PRESETS
+    from jaxgan.config.resolve import make_config
+    from jaxgan.config.training import Config
+    from jaxgan.data import load as load_dataset
+    from jaxgan.errors import TrainingError, UsageError
+    from jaxgan.evaluation.load_run import load_run
+    from jaxgan.experiment.input_pipeline import batches
+    from jaxgan.gan.builder import GAN, build
+    from jaxgan.training.fit import fit
+    from jaxgan.types import (
+        DiscriminatorOutput,
+        LossInputs,
+        Players,
+        Samples,
+        Term,
+        TrainState,
+    )
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "Config": "config.training",
+    "DiscriminatorOutput": "types",
+    "GAN": "gan.builder",
+    "LossInputs": "types",
+    "PRESETS": "config.presets",
+    "Players": "types",
+    "Samples": "types",
+    "Term": "types",
+    "TrainState": "types",
+    "TrainingError": "errors",
+    "UsageError": "errors",
+    "batches": "experiment.input_pipeline",
+    "build": "gan.builder",
+    "fit": "training.fit",
+    "load_dataset": "data",
+    "load_run": "evaluation.load_run",
+    "make_config": "config.resolve",
+}
+"""The module of each public name."""
+
+_PACKAGES = (
+    *("augment", "data", "losses", "metrics", "networks", "optimizers"),
+    *("schedules", "tasks"),
+)
+
+_NAMES = {"load_dataset": "load"}
+"""Public names that differ from those in their modules."""
+
+__all__ = [
+    "GAN",
+    "PRESETS",
+    "Config",
+    "DiscriminatorOutput",
+    "LossInputs",
+    "Players",
+    "Samples",
+    "Term",
+    "TrainState",
+    "TrainingError",
+    "UsageError",
+    "augment",
+    "batches",
+    "build",
+    "data",
+    "fit",
+    "load_dataset",
+    "load_run",
+    "losses",
+    "make_config",
+    "metrics",
+    "networks",
+    "optimizers",
+    "schedules",
+    "tasks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used (PEP 562)."""
+    if name in _PACKAGES:
+        return importlib.import_module(f"jaxgan.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'jaxgan' has no attribute {name!r}")
+    module = importlib.import_module(f"jaxgan.{_MODULES[name]}")
+    value = getattr(module, _NAMES.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Checks of arguments against the annotations of a factory: kinds and ranges."""
+"""Checks of arguments against the annotations of a factory: types and ranges."""
 
 import inspect
 import types
@@ -19,14 +19,15 @@ def check(
     """Checks the arguments of a call against the annotations of a factory.
 
     Args:
-      signature: of the factory.
-      args: by position.
-      kwargs: by name.
-      given: by name, from elsewhere: not checked, and not to be passed again.
+      signature: signature of the factory.
+      args: positional arguments.
+      kwargs: keyword arguments.
+      given: keyword arguments that the caller adds. They are not checked, and `kwargs`
+        must not repeat them.
 
     Raises:
-      TypeError: for too many or too few, an unknown name, or one of the wrong kind or
-        outside its range.
+      TypeError: for too many or too few arguments, an unknown name, or an argument of
+        the wrong type or outside its range.
     """
     for name in kwargs:
         if name in given or name not in signature.parameters:
@@ -38,26 +39,29 @@ def check(
         parameter = signature.parameters[name]
         kind, within = range_of(parameter.annotation)
         if not _fits(value, kind):
-            raise TypeError(f"{name} is {_kind_name(kind)}, not {_shown(value)}")
+            raise TypeError(
+                f"{name} must be {_kind_name(kind)}, not {_describe(value)}"
+            )
         if within and not within.holds(value):
             raise TypeError(out_of_range(name, value, within, parameter.default))
 
 
 def out_of_range(name: str, value: Any, within: Range, usual: Any = None) -> str:
-    """The message for a number outside its range.
+    """Returns the message for a number outside its range.
 
     >>> out_of_range("gamma", -1, Range(0), 10.0)
-    'gamma is at least 0, not -1: take 10.0'
+    'gamma must be at least 0, not -1: use 10.0'
     """
+    # A default may also be None, text, or missing.
     if not isinstance(usual, int | float | tuple):
         usual = within.example
-    take = "" if usual is None else f": take {usual}"
-    return f"{name} is {within}, not {_shown(value)}{take}"
+    use = "" if usual is None else f": use {usual}"
+    return f"{name} must be {within}, not {_describe(value)}{use}"
 
 
-def _shown(value: Any) -> str:
-    """An argument as errors name it."""
-    if _is_built(value):
+def _describe(value: Any) -> str:
+    """Returns an argument as errors show it."""
+    if _is_namedtuple(value):
         return f"a {type(value).__name__}"
     ends = getattr(value, "ends", None)
     if ends is not None:
@@ -66,23 +70,27 @@ def _shown(value: Any) -> str:
 
 
 def _kind_name(kind: Any) -> str:
+    """Returns a type as errors name it."""
     if inspect.isclass(kind) and not typing.get_origin(kind):
         return kind.__name__
     if typing.get_origin(kind) is Sequence:
-        return f"several {_kind_name(typing.get_args(kind)[0])}, such as (64, 32)"
-    numbers = float in typing.get_args(kind)
-    return "a number or a schedule" if numbers else "a call, or calls joined by |"
+        entry = _kind_name(typing.get_args(kind)[0])
+        return f"a sequence of {entry}, such as (64, 32)"
+    has_numbers = float in typing.get_args(kind)
+    return "a number or a schedule" if has_numbers else "a call, or calls joined by |"
 
 
-def _fits(value: Any, wanted: Any) -> bool:
-    """Returns whether a value is of an annotation, as far as annotations tell."""
-    if wanted is inspect.Parameter.empty:
+def _fits(value: Any, annotation: Any) -> bool:
+    """Returns True if a value has an annotated type, as far as it can be checked."""
+    if annotation is inspect.Parameter.empty:
         return not isinstance(value, str)
-    kinds = typing.get_args(wanted) if _is_union(wanted) else (wanted,)
+    kinds = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
     return any(_is_a(value, kind) for kind in kinds)
 
 
 def _is_a(value: Any, kind: Any) -> bool:
+    """Returns True if a value has a type that is not a union."""
+    # bool is a subclass of int, but True is no number here.
     if isinstance(value, bool):
         return kind is bool
     if kind is float:
@@ -90,18 +98,20 @@ def _is_a(value: Any, kind: Any) -> bool:
     if inspect.isclass(kind) and not typing.get_origin(kind):
         return isinstance(value, kind)
     if typing.get_origin(kind) is Callable:
-        return callable(value) and _takes(value, typing.get_args(kind)[0])
+        return callable(value) and _accepts(value, typing.get_args(kind)[0])
     if typing.get_origin(kind) is Sequence:
-        each = typing.get_args(kind)[0]
-        many = isinstance(value, list | tuple) and not _is_built(value)
-        return many and all(_fits(x, each) for x in value)
-    return not (isinstance(value, str) or _is_built(value))
+        entry = typing.get_args(kind)[0]
+        # A term is a tuple too, but no sequence of arguments.
+        is_sequence = isinstance(value, list | tuple) and not _is_namedtuple(value)
+        return is_sequence and all(_fits(x, entry) for x in value)
+    return not (isinstance(value, str) or _is_namedtuple(value))
 
 
-def _takes(function: Callable, kinds: Any) -> bool:
-    """Returns whether a function can be called with as many arguments as `kinds`.
+def _accepts(function: Callable, kinds: Any) -> bool:
+    """Returns True if a function can be called with as many arguments as `kinds`.
 
-    A schedule takes the step, an augmentation a key, an image and a probability.
+    The number distinguishes a schedule, which is a function of the step, from an
+    augmentation, which is a function of a key, an image and a probability.
     """
     if kinds is ...:
         return True
@@ -114,10 +124,11 @@ def _takes(function: Callable, kinds: Any) -> bool:
     return True
 
 
-def _is_union(wanted: Any) -> bool:
-    return typing.get_origin(wanted) in (typing.Union, types.UnionType)
+def _is_union(annotation: Any) -> bool:
+    """Returns True for `X | Y` and `Union[X, Y]`."""
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)
 
 
-def _is_built(value: Any) -> bool:
-    """Returns whether it came out of a factory, such as a term."""
+def _is_namedtuple(value: Any) -> bool:
+    """Returns True for a value that a factory returned, such as a term."""
     return isinstance(value, tuple) and hasattr(value, "_fields")

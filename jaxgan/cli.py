@@ -1,4 +1,4 @@
-"""How programs begin and end: exit codes, one-line errors, crash reports."""
+"""Starts and ends programs: logging, exit codes, one-line errors, crash reports."""
 
 import contextlib
 import importlib.metadata
@@ -23,39 +23,44 @@ from jaxgan.errors import TrainingError, UsageError, first_line, one_line, print
 from jaxgan.files import SHORT, reason, remedy
 
 EXIT_CRASH = 70
-"""The exit code of an error that was not foreseen, as `EX_SOFTWARE` of sysexits.h."""
+"""The exit code of an unexpected error, `EX_SOFTWARE` of sysexits.h."""
 
 EXIT_TRY_AGAIN = 75
-"""The exit code of a run whose time is over, which is to be started again."""
+"""The exit code of a run that ran out of time and should be started again."""
 
 EXIT_PIPE = 141
-"""The exit code where the reader of the output is gone, as shells have it."""
+"""The exit code if the reader of the output has closed it, like in shells."""
 
 LONGEST = 2_000
-"""Characters of an error message that are printed."""
+"""Maximum number of characters of an error message."""
 
 KEPT_REPORTS = 20
-"""Crash reports that are kept, the newest ones."""
+"""Number of crash reports to keep. Older ones are deleted."""
 
 NO_TEMPORARY = "No usable temporary directory"
-"""Part of Python's error where no folder for temporary files can be written."""
+"""Part of Python's error message if no temporary folder is writable."""
 
 PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+"""Packages whose versions are in a crash report."""
 
 
 def run_main(program: Callable[[], int]) -> int:
     """Runs a program and returns its exit code.
 
-    An error that was foreseen is one line on stderr, with exit code 2 (`UsageError`), 1
-    (`TrainingError`) or 130 (Ctrl-C). Any other error is one line with the path of a
-    crash report, and exit code 70. `SystemExit`, such as that of `--help`, passes.
+    Prints an expected error as one line on stderr, with exit code 2 (`UsageError`), 1
+    (`TrainingError`) or 130 (Ctrl-C). For any other error it prints one line with the
+    path of a crash report, with exit code 70.
+
+    Args:
+      program: runs the program and returns its exit code. `SystemExit`, such as that of
+        `--help`, is raised again.
     """
     _begin()
     try:
         code = program()
     except SystemExit:
-        if gone := _flush():
-            return gone
+        if failed := _flush():
+            return failed
         raise
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
@@ -68,61 +73,69 @@ def run_main(program: Callable[[], int]) -> int:
 def ending(error: BaseException) -> tuple[int, str]:
     """Returns the exit code and the message of an error that ends a program.
 
-    Writes a crash report for an error that was not foreseen.
+    Writes a crash report for an unexpected error.
     """
     if isinstance(error, UsageError):
         return 2, str(error)
     if isinstance(error, TrainingError):
         return 1, str(error)
-    if isinstance(error, KeyboardInterrupt):  # nothing to save yet, or a second one
+    if isinstance(error, KeyboardInterrupt):  # before training, or a second Ctrl-C
         return 130, "interrupted"
     if isinstance(error, OSError) and _is_disk(error):
         return 2, _disk_message(error)
     report = write_report(error)
     if report is None:
         print("".join(traceback.format_exception(error)), file=sys.stderr)
-    kept = f"the report is in {report}" if report else "its traceback is above"
+    details = f"the report is in {report}" if report else "its traceback is above"
     return EXIT_CRASH, (
-        f"{type(error).__name__}: {first_line(error)}; this is a bug of jaxgan or of a "
-        f"library, {kept}"
+        f"{type(error).__name__}: {first_line(error)}; this is a bug in jaxgan or in a "
+        f"library, {details}"
     )
 
 
 def foreseen(error: BaseException) -> bool:
-    """Returns whether a program ends with `error` without a crash report."""
-    known = isinstance(error, UsageError | TrainingError | KeyboardInterrupt)
-    return known or (isinstance(error, OSError) and _is_disk(error))
+    """Returns True if an error is expected and needs no crash report."""
+    expected = isinstance(error, UsageError | TrainingError | KeyboardInterrupt)
+    return expected or (isinstance(error, OSError) and _is_disk(error))
 
 
 def _is_disk(error: OSError) -> bool:
-    """Returns whether a disk did not take a file, wherever that was tried."""
+    """Returns True if a file could not be written because of a full disk or a limit."""
     return error.errno in SHORT or NO_TEMPORARY in str(error)
 
 
 def _disk_message(error: OSError) -> str:
+    """Returns the message for an error of `_is_disk`."""
     if error.errno in SHORT:
         where = error.filename or "a disk"
         return f"{where} cannot be written ({reason(error)}); {remedy(error)}"
     return (
-        "no folder for temporary files can be written; free some space, or name "
-        "another by the environment variable TMPDIR"
+        "no temporary folder is writable; free some space, or set the environment "
+        "variable TMPDIR to another folder"
     )
 
 
 def print_error(message: str) -> None:
-    """Prints an error as one line that holds nothing a terminal would act on."""
+    """Prints an error as one line on stderr, shortened and without control characters.
+
+    Args:
+      message: the error message.
+    """
     line = one_line(message)
     if len(line) > LONGEST:
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
-    with contextlib.suppress(OSError):  # a terminal that is gone
+    with contextlib.suppress(OSError):  # the terminal is closed
         print(f"error: {line}", file=sys.stderr, flush=True)
 
 
 def write_report(error: BaseException) -> Path | None:
-    """Writes a crash report and returns its path, None where nothing can be written.
+    """Writes a crash report to the cache folder, or else to the temporary folder.
 
-    It holds the versions, the command line, the environment of jax and the traceback.
-    It lies in the cache folder, else among the temporary files.
+    It contains the versions of packages, the command line, the environment variables
+    of jax and the traceback.
+
+    Returns:
+      The path of the report, or None if it cannot be written.
     """
     cache = cache_folder()
     folders = [cache / "crashes"] if cache else []
@@ -133,6 +146,7 @@ def write_report(error: BaseException) -> Path | None:
             handle, name = tempfile.mkstemp(".txt", prefix, folder, text=True)
             with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(_report(error))
+            # The names begin with the time, so that the newest are sorted last.
             for old in sorted(folder.glob("jaxgan-crash-*.txt"))[:-KEPT_REPORTS]:
                 old.unlink()
             return Path(name)
@@ -140,6 +154,7 @@ def write_report(error: BaseException) -> Path | None:
 
 
 def _report(error: BaseException) -> str:
+    """Returns the text of a crash report."""
     versions = [f"Python {platform.python_version()}", platform.platform()]
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -155,13 +170,13 @@ def _report(error: BaseException) -> str:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Escapes control characters: file and class names may hold any.
+    """Escapes control characters, which file and class names may contain.
 
-    Lines that a message has of its own stay lines; those in its arguments do not.
+    Line breaks of a message itself are kept. Those in its arguments are escaped.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the text of a record."""
+        """Formats a log record."""
         if isinstance(record.args, tuple):
             args = tuple(_escaped(value) for value in record.args)
             record = logging.makeLogRecord({**record.__dict__, "args": args})
@@ -169,15 +184,17 @@ class PrintableFormatter(logging.Formatter):
 
 
 def _escaped(value: object) -> object:
+    """Escapes a text, a path or an exception, and returns other values unchanged."""
     return printable(str(value)) if isinstance(value, str | Path | Exception) else value
 
 
 def _begin() -> None:
-    for name in ("stdout", "stderr"):  # None where they are closed, as with >&-
+    """Sets up the standard streams, logging, the compilation cache and libtpu."""
+    for name in ("stdout", "stderr"):  # None if closed, as by >&-
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     with contextlib.suppress(AttributeError, OSError, ValueError):
-        # names may hold what the encoding does not have
+        # Names may contain characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
@@ -189,7 +206,7 @@ def _begin() -> None:
 
 
 def _reader_is_gone() -> bool:
-    """Returns whether stdout is a pipe that nobody reads, as after `| head -1`."""
+    """Returns True if stdout is a pipe that is closed, as after `| head -1`."""
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), select.POLLERR)
@@ -199,11 +216,12 @@ def _reader_is_gone() -> bool:
 
 
 def _flush() -> int:
-    """Returns 0 once all output is written, else the exit code with which to stop."""
+    """Flushes stdout. Returns 0, or the exit code if the output cannot be written."""
     try:
         sys.stdout.flush()
     except OSError as error:
-        with contextlib.suppress(OSError):  # else Python tries once more, and says so
+        # Otherwise Python flushes again at exit, and prints another error.
+        with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return EXIT_PIPE

@@ -1,4 +1,4 @@
-"""The environment that jax starts in."""
+"""Settings made before jax is imported or started, and the compilation cache."""
 
 import logging
 import os
@@ -18,15 +18,15 @@ SETTINGS = {
     "jax_numpy_rank_promotion": "allow",
     "jax_numpy_dtype_promotion": "standard",
 }
-"""Options of jax that the train step relies on; variables may say otherwise."""
+"""Options of jax that the train step relies on, whatever the JAX_ variables are."""
 
 
 def start_jax() -> None:
-    """Imports jax and starts its backend, with the options that we rely on.
+    """Imports jax and starts its backend, with the options in `SETTINGS`.
 
     Raises:
-      UsageError: where jax is not installed, or for a variable such as
-        `JAX_PLATFORMS` that names no device here or that jax cannot read.
+      UsageError: if jax is not installed, or if a variable such as `JAX_PLATFORMS` is
+        invalid or names a device that this machine does not have.
     """
     try:
         import jax
@@ -43,30 +43,33 @@ def start_jax() -> None:
             jax.config.update(name, value)
     try:
         jax.local_devices()
-    except (RuntimeError, AssertionError) as error:  # one of them has no message
+    except (RuntimeError, AssertionError) as error:
+        # Replace the advice of jax, which suggests an empty JAX_PLATFORMS.
         reason = first_line(error).partition(" (set JAX_PLATFORMS")[0]
-        named = os.environ.get("JAX_PLATFORMS", "")
-        if named:
-            advice = f"JAX_PLATFORMS={named}: set it to cpu, or unset it"
+        platforms = os.environ.get("JAX_PLATFORMS", "")
+        if platforms:
+            advice = f"JAX_PLATFORMS={platforms}: set it to cpu, or unset it"
         else:
-            advice = "set JAX_PLATFORMS=cpu to use the processor"
-        if isinstance(error, AssertionError):
+            advice = "set JAX_PLATFORMS=cpu to use the CPU"
+        if isinstance(error, AssertionError):  # it has no message
             reason = "it has no plugin for that platform"
-        raise UsageError(f"jax starts on no device ({reason}); {advice}") from error
+        raise UsageError(
+            f"jax cannot start on any device ({reason}); {advice}"
+        ) from error
 
 
 def cache_folder() -> Path | None:
-    """Returns the folder of files that may be lost, None where there is no home."""
-    home = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", ""))
-    if not os.path.isabs(home):  # such a one is to be ignored, by the XDG's standard
-        home = os.path.expanduser("~/.cache")
-    if not os.path.isabs(home):  # no HOME, and a user that the system does not know
+    """Returns the folder for cached files, or None if the user has no home folder."""
+    base = os.path.expanduser(os.environ.get("XDG_CACHE_HOME", ""))
+    if not os.path.isabs(base):  # XDG requires that relative paths are ignored
+        base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):  # HOME is not set, and the user is unknown
         return None
-    return Path(home, "jaxgan")
+    return Path(base, "jaxgan")
 
 
 def enable_compilation_cache() -> None:
-    """Keeps compiled programs for the next start, unless jax was told where already."""
+    """Caches compiled programs on disk, unless the environment sets another folder."""
     folder = cache_folder()
     if folder:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
@@ -75,12 +78,14 @@ def enable_compilation_cache() -> None:
 
 
 CACHE_FAILURE = "Error (reading|writing) persistent compilation cache entry"
+"""The start of jax's warnings about its cache, as a regular expression."""
 
 
 def log_cache_failures_once() -> None:
-    """Logs the first of jax's warnings that its cache fails, and drops the others.
+    """Logs jax's first warning about its cache and drops the others.
 
-    jax warns for each of the dozens of programs of a run, as on a disk that is full.
+    jax warns for each of the dozens of programs of a run, for example if the disk is
+    full.
     """
     show, logged = warnings.showwarning, False
 
@@ -92,14 +97,14 @@ def log_cache_failures_once() -> None:
             logged = True
             why = printable(str(message).partition("': ")[2][:120])
             folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-            log.warning("compiled programs are not kept in %s: %s", folder, why)
+            log.warning("compiled programs cannot be cached in %s: %s", folder, why)
 
     warnings.showwarning = show_once
-    warnings.filterwarnings("always", CACHE_FAILURE)  # an error ends no run either
+    warnings.filterwarnings("always", CACHE_FAILURE)  # even if warnings are errors
 
 
 def silence_libtpu() -> None:
-    """Where there is no TPU, its library would say so at length on the console."""
+    """Sets variables that silence libtpu on machines without a TPU."""
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
     os.environ.setdefault("TPU_LOG_DIR", "disabled")
@@ -108,8 +113,14 @@ def silence_libtpu() -> None:
 
 
 def has_tpu(environment: Mapping[str, str], devices: str = "/dev") -> bool:
-    """Whether this machine has TPU chips that jax is to use."""
+    """Returns True if this machine has TPU chips and jax may use them.
+
+    Args:
+      environment: environment variables.
+      devices: the folder of device files.
+    """
     if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
         return False
-    found = [*Path(devices).glob("accel[0-9]*"), *Path(devices).glob("vfio/[0-9]*")]
-    return bool(found)
+    # Older TPU VMs have /dev/accel0, newer ones /dev/vfio/0.
+    chips = [*Path(devices).glob("accel[0-9]*"), *Path(devices).glob("vfio/[0-9]*")]
+    return bool(chips)

@@ -1,28 +1,28 @@
-"""The two errors that end a program with one line, and the text of such lines."""
+"""The errors that end a program with a one-line message, and text functions."""
 
 import re
 from typing import Any
 
 LONGEST_WORD = 255
-"""Characters of a word in a message; no name of a file has more."""
+"""Maximum number of characters of a word in a message, that of a file name."""
 
 
 class UsageError(ValueError):
-    """What the user asked for cannot be done; the message says what can.
+    """Invalid input of the user. The message names a value that works.
 
     Programs print the message on one line and exit with code 2.
     """
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on, such as one with NaN in a loss.
+    """A run that cannot continue, such as one with NaN in a loss.
 
     Programs print the message on one line and exit with code 1.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without its final full stop.
+    """Returns the first line of an error's message, without its final period.
 
     >>> first_line(ValueError("No such split.\\n\\nTraceback ..."))
     'No such split'
@@ -32,9 +32,9 @@ def first_line(error: BaseException) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Escapes the characters of `text` that a terminal would act on.
+    r"""Escapes control characters in `text`.
 
-    File and class names may hold any character; escape codes, line breaks and
+    File and class names may contain any character. Escape codes, line breaks and
     bidirectional controls must not reach a terminal or a log.
 
     >>> printable("a\x1b[31m\nb")
@@ -46,7 +46,7 @@ def printable(text: str) -> str:
 
 
 def short_repr(value: Any, longest: int = 80) -> str:
-    """The `repr` of a value, cut where it is longer than a line can take.
+    """Returns the `repr` of a value, cut to `longest` characters.
 
     >>> short_repr("r1(1)"), short_repr("x" * 100, 5)
     ("'r1(1)'", "'xxxx...")
@@ -56,7 +56,7 @@ def short_repr(value: Any, longest: int = 80) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""A message as one line of a terminal: escaped, and with long words cut.
+    r"""Formats a message as one line: escapes control characters, cuts long words.
 
     >>> one_line("no flag --\nx" + "y" * 300 + ": see --help")[-17:]
     'yy...: see --help'

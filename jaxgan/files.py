@@ -1,4 +1,4 @@
-"""Paths that users give, locks, and files that are written whole or not at all."""
+"""Checks of user paths, locks, atomic writes, and messages for file errors."""
 
 import contextlib
 import errno
@@ -13,21 +13,22 @@ from typing import BinaryIO
 from jaxgan.errors import UsageError, first_line, printable
 
 LONGEST_NAME = 255
-"""Bytes in one component of a path, on every common file system."""
+"""Maximum number of bytes in a component of a path on common file systems."""
 
 
 def local_path(flag: str, text: str | Path, prefix: str = "") -> Path:
-    """Returns the local path that a user gave for `flag`, with `~` expanded.
+    """Converts the text of a flag to a local path, with `~` expanded.
 
-    A shell leaves `~` in place after `=`, as in `--workdir=~/runs/1`.
+    A shell does not expand `~` after `=`, as in `--workdir=~/runs/1`.
 
     Args:
-      flag: named in errors, such as `--workdir`.
-      text: a path; URLs such as `gs://bucket/run` are refused.
-      prefix: stands before the path in the flag, such as `npz:`.
+      flag: the flag to name in errors, such as `--workdir`.
+      text: a path.
+      prefix: the text before the path in the flag, such as `npz:`.
 
     Raises:
-      UsageError: for a URL, an unknown home folder, or a path that no file can have.
+      UsageError: for a URL such as `gs://bucket/run`, an unknown home folder, or an
+        impossible path.
 
     >>> local_path("--workdir", "gs://bucket/run")
     Traceback (most recent call last):
@@ -44,7 +45,7 @@ supported; use one such as runs/1
             f"{shown}: only local paths are supported; use one such as {example}"
         )
     if "\0" in text:
-        raise UsageError(f"{shown}: a path cannot hold a NUL character")
+        raise UsageError(f"{shown}: a path cannot contain a NUL character")
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in text.split("/")):
         raise UsageError(
             f"{flag}={prefix}{printable(text[:40])}...: a file name has at most "
@@ -54,20 +55,23 @@ supported; use one such as runs/1
         path = Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError:
         raise UsageError(
-            f"{shown}: there is no such home folder; write the whole path"
+            f"{shown}: there is no such home folder; use an absolute path"
         ) from None
     try:
-        # ./~/x stays in the working directory, however often it is expanded
+        # Make ./~/x absolute, so that a second call does not expand it.
         return path.absolute() if str(path).startswith("~") else _of_cwd(path)
     except FileNotFoundError:
         raise UsageError(
-            f"{shown}: the working directory is no longer there; change to another, or "
-            "write the whole path"
+            f"{shown}: the working directory no longer exists; change to another, or "
+            "use an absolute path"
         ) from None
 
 
 def _of_cwd(path: Path) -> Path:
-    """The path; raises FileNotFoundError if it is of a working directory that is not.
+    """Returns `path`, after a check that its working directory exists.
+
+    Raises:
+      FileNotFoundError: if the path is relative and the working directory is gone.
 
     >>> _of_cwd(Path("runs/1"))
     PosixPath('runs/1')
@@ -78,40 +82,46 @@ def _of_cwd(path: Path) -> Path:
 
 
 def check_writable(flag: str, file: Path) -> None:
-    """Checks that a file can be written where a user asked for one.
+    """Checks that an output file can be written.
+
+    Args:
+      flag: the flag to name in errors, such as `--out`.
+      file: the path of the output.
 
     Raises:
-      UsageError: naming `flag`, if the folder is not there or cannot be written, or
-        if `file` is something else than a file.
+      UsageError: if the folder does not exist or is not writable, or if `file` exists
+        and is not a file.
     """
     shown = f"{flag}={printable(str(file))}"
     if os.path.exists(file) and not os.path.isfile(file):
-        raise UsageError(f"{shown} is not a file; use the name of a new one")
+        raise UsageError(f"{shown} is not a file; use another name")
     if not os.path.isdir(file.parent):
-        raise UsageError(f"{shown}: there is no folder {file.parent}, make it first")
+        raise UsageError(f"{shown}: there is no folder {file.parent}; create it first")
     try:
         with tempfile.TemporaryFile(dir=file.parent):
             pass
     except OSError as error:
         raise UsageError(
-            f"{shown} cannot be written ({error.strerror}); use a folder of yours"
+            f"{shown} cannot be written ({error.strerror}); use a writable folder"
         ) from None
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Opens a regular file for reading in binary; never waits for a writer.
+    """Opens a regular file for reading in binary mode, without waiting for a writer.
 
     Raises:
-      ValueError: for a FIFO, a socket, a device or a folder, also one that takes the
-        file's place at this moment.
-      OSError: for a file that cannot be opened.
+      ValueError: for a FIFO, a socket, a device or a folder, even if it replaces the
+        file during the call.
+      OSError: if the file cannot be opened.
     """
-    names = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")  # not on all systems
+    # No system has all of these flags.
+    names = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
     flags = os.O_RDONLY
     for name in names:
         flags |= getattr(os, name, 0)
-    _check_regular(os.stat(path))  # to open a device may already act on it
+    _check_regular(os.stat(path))  # opening a device may have effects
     file = os.fdopen(os.open(path, flags), "rb")
+    # Another file may have replaced the one that was checked.
     try:
         _check_regular(os.fstat(file.fileno()))
     except BaseException:
@@ -121,15 +131,20 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def _check_regular(status: os.stat_result) -> None:
+    """Raises ValueError if a status is not that of a regular file."""
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is not a regular file")
 
 
 def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:
-    """Writes a file such that it is never seen in part.
+    """Writes a file completely or not at all, even if the program is killed.
 
-    With `sync` not even after a power cut; that may wait for the disk.
+    Args:
+      file: the path. An existing file is replaced.
+      content: the bytes to write.
+      sync: if True, waits for the disk, so that this also holds after a power failure.
     """
+    # In the same folder, as a file can be replaced atomically on one disk only.
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as temporary:
@@ -137,7 +152,7 @@ def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:
             temporary.flush()
             if sync:
                 os.fsync(temporary.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o644)  # only the owner may read a file of mkstemp
         os.replace(name, file)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -146,16 +161,20 @@ def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:
 
 @contextlib.contextmanager
 def locked(file: Path, *, wait: bool) -> Iterator[None]:
-    """Holds the lock of `file`, which is created, until the end of the `with`.
+    """Holds a lock for the duration of the `with` block.
 
-    The kernel drops the lock with the program, even one killed by SIGKILL. Where there
-    is no `fcntl`, as on Windows, `filelock` holds the lock of a file beside it.
+    The system releases the lock when the program ends, even by SIGKILL. Without
+    `fcntl`, such as on Windows, `filelock` locks another file beside it.
+
+    Args:
+      file: the lock file, created if it does not exist.
+      wait: if True, waits while another program holds the lock.
 
     Raises:
-      BlockingIOError: another program holds the lock, and `wait` is false.
-      OSError: the file cannot be written, or its file system has no locks.
+      BlockingIOError: if another program holds the lock and `wait` is False.
+      OSError: if the file cannot be written, or its file system has no locks.
     """
-    if kind(file) not in ("", "a file"):  # opening a pipe would wait for its reader
+    if kind(file) not in ("", "a file"):  # opening a pipe would wait for a reader
         raise FileExistsError(errno.EEXIST, f"{file.name} is {kind(file)}")
     try:
         import fcntl
@@ -166,14 +185,15 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
     with open(file, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except PermissionError as error:  # how some network drives say it is held
+        except PermissionError as error:  # on some network drives: it is held
             raise BlockingIOError(*error.args) from error
         yield
 
 
 @contextlib.contextmanager
 def _locked_elsewhere(file: Path, wait: bool) -> Iterator[None]:
-    with warnings.catch_warnings():  # of the kind of its lock
+    """Holds a lock by `filelock`, with the same errors as `locked`."""
+    with warnings.catch_warnings():  # filelock may warn about the kind of its lock
         warnings.simplefilter("ignore")
         import filelock
 
@@ -196,9 +216,10 @@ KINDS = {
 
 
 def kind(path: Path) -> str:
-    """Returns what is at `path`, links followed; empty if nothing is.
+    """Returns the kind of file at `path`, following links; empty if there is none.
 
-    Raises OSError where that cannot be known.
+    Raises:
+      OSError: if the path cannot be examined.
 
     >>> kind(Path("/")), kind(Path("/dev/null")), kind(Path("/none"))
     ('a folder', 'a device', '')
@@ -211,24 +232,30 @@ def kind(path: Path) -> str:
 
 
 SPACE = "free some space"
+"""The remedy for a full disk."""
+
 SHORT = {
     errno.ENOSPC: SPACE,
     errno.EDQUOT: SPACE,
-    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EFBIG: "raise the file size limit (ulimit -f)",
 }
+"""Remedies for a full disk or a limit, by error number."""
+
 IN_THE_WAY = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY)
+"""Error numbers for something else at the path of a file or folder."""
+
 REMEDIES = {
     **SHORT,
     **dict.fromkeys(IN_THE_WAY, "remove or rename what is in the way"),
-    **dict.fromkeys((errno.EACCES, errno.EPERM), "allow yourself to write there"),
-    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit of open files"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "get write permission"),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "raise the limit on open files"),
     errno.EROFS: "make the disk writable",
-    errno.ENOENT: "leave a run's folder in place while it runs",
+    errno.ENOENT: "do not move or delete the folder of a run in progress",
 }
 
 
 def reason(error: Exception) -> str:
-    """Returns an error's first line, or the system's words for one of its own.
+    """Returns the system's message for an OSError, or an error's first line.
 
     >>> reason(OSError(errno.ENOSPC, "No space left on device"))
     'No space left on device'
@@ -238,16 +265,16 @@ def reason(error: Exception) -> str:
 
 
 def remedy(error: OSError) -> str:
-    """Returns what helps after a write that failed, as the start of a clause.
+    """Returns the remedy for a failed write, such as "free some space".
 
     >>> remedy(OSError(errno.ENOSPC, "No space left on device"))
     'free some space'
     >>> remedy(OSError(errno.EIO, "Input/output error"))
-    'look after the disk'
+    'check the disk'
     """
-    return REMEDIES.get(error.errno or 0, "look after the disk")
+    return REMEDIES.get(error.errno or 0, "check the disk")
 
 
 def remedy_if_short(error: OSError) -> str:
-    """Returns the remedy with ", or " after it where space is short, else nothing."""
+    """Returns the remedy and ", or " for a full disk or a limit, otherwise nothing."""
     return f"{remedy(error)}, or " if error.errno in SHORT else ""

@@ -1,4 +1,4 @@
-"""Free memory of this machine, for this process."""
+"""Free memory of the host, within the limits of this process."""
 
 import math
 import re
@@ -8,18 +8,20 @@ from pathlib import Path
 import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
+"""Where Linux mounts the control groups."""
 
 
 def host_bytes() -> float:
-    """Returns the bytes that this process may still allocate, within its limits."""
+    """Returns the number of bytes that this process can still allocate."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no /proc/vmstat
+        warnings.simplefilter("ignore", RuntimeWarning)  # if there is no /proc/vmstat
         swap = psutil.swap_memory().free
     system = psutil.virtual_memory().available + swap
     return max(0, min(system, group_bytes(), _own_bytes()))
 
 
 def _own_bytes() -> float:
+    """Returns the bytes left below the address space limit of this process."""
     try:
         import resource
     except ImportError:  # Windows
@@ -33,10 +35,17 @@ def _own_bytes() -> float:
 def group_bytes(
     groups: Path = Path("/proc/self/cgroup"), root: Path = CGROUPS
 ) -> float:
-    """Returns the bytes that the control groups, version 1 or 2, leave this process.
+    """Returns the bytes left below the limits of the control groups of this process.
 
-    A group's caches of files count as free: the kernel drops them first. In a container
-    the path may be that of the machine, then the nearest folder that exists counts.
+    File caches of a group count as free, because the kernel drops them first. Versions
+    1 and 2 of control groups are supported.
+
+    Args:
+      groups: the file with the groups of this process.
+      root: the folder of all control groups.
+
+    Returns:
+      The number of bytes, or infinity if there is no limit.
     """
     try:
         lines = groups.read_text().splitlines()
@@ -45,6 +54,7 @@ def group_bytes(
     free = math.inf
     for line in lines:
         _, controllers, path = line.split(":", 2)
+        # Version 1 lists the controllers of a group, version 2 none.
         names = (
             "memory.limit_in_bytes",
             "memory.usage_in_bytes",
@@ -55,18 +65,21 @@ def group_bytes(
         elif "memory" not in controllers.split(","):
             continue
         base = root / controllers if controllers else root
-        own = base / path.lstrip("/")
-        for folder in (own, *own.parents):
+        group = base / path.lstrip("/")
+        # Limits of the parents hold too. In a container the path may be that of the
+        # host, so that only some parents exist.
+        for folder in (group, *group.parents):
             if folder.is_relative_to(base):
                 free = min(free, _left(folder, *names))
     return free
 
 
 def _left(folder: Path, limit: str, usage: str, cache: str) -> float:
+    """Returns the bytes left in a group, given the names of its files and entry."""
     try:
         most, used = (int((folder / name).read_text()) for name in (limit, usage))
         stat = (folder / "memory.stat").read_text()
-    except (OSError, ValueError):  # no such group, or "max"
+    except (OSError, ValueError):  # no such group, or the limit is "max"
         return math.inf
     cached = re.search(rf"^{cache} (\d+)$", stat, re.MULTILINE)
     return most - used + (int(cached[1]) if cached else 0)

@@ -1,7 +1,8 @@
-"""Optimizers as text: `clip_by_global_norm(1)|adam(2e-4, b1=0.5)`, in optax's order.
+"""Optimizers from recipes: `clip_by_global_norm(1)|adam(2e-4, b1=0.5)`.
 
-Rates, and Adam's b1 and b2, may be schedules: of that optimizer's updates, so that a
-discriminator of five updates a step is through with one in a fifth of the steps.
+The order is that of `optax.chain`. Learning rates, and Adam's b1 and b2, may be
+schedules. A schedule counts the updates of its optimizer: with five discriminator
+updates per step, a schedule of the discriminator ends after a fifth of the steps.
 """
 
 import inspect
@@ -28,6 +29,7 @@ from jaxgan.schedules import SCHEDULES, Decay, Rate, Value
 from jaxgan.spec import build, unknown
 
 Factory = Callable[..., optax.GradientTransformation]
+"""A function of numbers, schedules and booleans that returns an optimizer."""
 
 
 def adam(
@@ -39,31 +41,33 @@ def adam(
 ) -> optax.GradientTransformation:
     """Adam, https://arxiv.org/abs/1412.6980.
 
-    Under a schedule of b1 or b2, the bias is corrected by the newest value.
+    If b1 or b2 is a schedule, its newest value is used to correct the bias.
 
     Args:
-      lr: the rate.
-      b1: decay of the mean of gradients.
-      b2: decay of the mean of their squares.
+      lr: learning rate.
+      b1: decay of the running mean of gradients.
+      b2: decay of the running mean of squared gradients.
       eps: added to the root of the mean of squares.
-      eps_hat: add eps before the mean's bias is corrected, as Keras and TensorFlow do
-        (the paper's epsilon hat, end of section 2), not after it (algorithm 1).
+      eps_hat: if True, adds eps before the bias of that mean is corrected, like Keras
+        and TensorFlow (epsilon hat, at the end of section 2 of the paper), instead of
+        after it (algorithm 1).
     """
     return _scheduled(_adam_hat if eps_hat else optax.adam, b1, b2)(lr, b1, b2, eps)
 
 
 def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
-    """lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps), with the state of `adam`."""
+    """Adam with lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps) as the update."""
+    # The state is that of `optax.adam`; only the update differs.
     moments = optax.scale_by_adam(b1, b2, eps)
 
     def update(updates, state, params=None):
-        found: Any = moments.update(updates, state, params)[1]
-        factor = jnp.sqrt(1 - b2**found.count) / (1 - b1**found.count)
+        new: Any = moments.update(updates, state, params)[1]
+        factor = jnp.sqrt(1 - b2**new.count) / (1 - b1**new.count)
 
         def step(m, v):
             return factor * m / (jnp.sqrt(v) + eps)
 
-        return jax.tree.map(step, found.mu, found.nu), found
+        return jax.tree.map(step, new.mu, new.nu), new
 
     scaled = optax.GradientTransformation(moments.init, update)
     return optax.chain(scaled, optax.scale_by_learning_rate(learning_rate))
@@ -82,42 +86,44 @@ def adamw(
 
 
 def _scheduled(factory: Factory, *values: Value) -> Factory:
-    """The factory, which takes schedules for all its numbers if one value is one."""
+    """Returns the factory, with schedules allowed for all numbers if one is needed."""
+    # `inject_hyperparams` changes the optimizer's state, so it is used only if needed.
     return optax.inject_hyperparams(factory) if any(map(callable, values)) else factory
 
 
 def rmsprop(
     lr: Rate, decay: Fraction = 0.99, eps: NonNegative = 1e-8
 ) -> optax.GradientTransformation:
-    """RMSProp as the WGAN paper uses it, https://arxiv.org/abs/1701.07875."""
+    """RMSProp like in the WGAN paper, https://arxiv.org/abs/1701.07875."""
+    # PyTorch, in which WGAN was written, adds eps outside the root.
     return optax.rmsprop(lr, decay, eps, eps_in_sqrt=False)
 
 
 def sgd(lr: Rate, momentum: Fraction = 0.0) -> optax.GradientTransformation:
-    """Stochastic gradient descent, with momentum if it is not 0."""
+    """Stochastic gradient descent, with momentum unless it is 0."""
     return optax.sgd(lr, momentum or None)
 
 
 def clip_by_global_norm(
     norm: Annotated[float, Range(0, ends="(]", example=1)],
 ) -> optax.GradientTransformation:
-    """Scales the gradient of a player down to `norm` if it is longer."""
+    """Scales the gradient of a player down to `norm` if its norm is larger."""
     return optax.clip_by_global_norm(norm)
 
 
 def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
-    """Ends every update inside [-bound, bound], https://arxiv.org/abs/1701.07875.
+    """Clips parameters to [-bound, bound], https://arxiv.org/abs/1701.07875 (WGAN).
 
-    Stands last: `rmsprop(5e-5)|clip_weights(0.01)`. No parameter leaves the interval by
-    a rounding error; updates that stay inside it are left as they are.
+    It must come last: `rmsprop(5e-5)|clip_weights(0.01)`. No parameter leaves the
+    interval through rounding, and updates that stay inside it do not change.
     """
 
     def clip(update, param):
         most = _largest_up_to(bound, param.dtype)
         moved = param + update
         change = jnp.clip(moved, -most, most) - param
-        # param + change may round to the next number outside. One step of the change
-        # inward makes their exact sum, and so the rounded one, lie inside.
+        # param + change may round to the next number outside. Moving the change inward
+        # by one number puts their exact sum, and so the rounded one, inside.
         inward = jnp.nextafter(change, -jnp.sign(moved) * jnp.inf)
         change = jnp.where(jnp.abs(param + change) > most, inward, change)
         return jnp.where(jnp.abs(moved) <= most, update, change)
@@ -126,22 +132,24 @@ def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
 
 
 def _largest_up_to(bound: float, dtype: Any) -> np.ndarray:
-    """The largest number of a type that is not above `bound`."""
+    """Returns the largest number of a dtype that is at most `bound`."""
     most = np.asarray(bound, dtype)
     return np.nextafter(most, np.zeros_like(most)) if float(most) > bound else most
 
 
 def centralize() -> optax.GradientTransformation:
-    """Gradients of each unit's weights lose their mean, arXiv 2004.01461, equation 1.
+    """Gradient centralization, https://arxiv.org/abs/2004.01461, equation 1.
 
-    Units are the last axis, as Flax has them; optax's own takes the first for them.
+    Subtracts the mean of the gradient of each unit's weights. Units are along the last
+    axis, like in Flax; `optax.centralize` expects them along the first.
     """
 
-    def centred(grad):
+    def center(grad):
         axes = tuple(range(grad.ndim - 1))
+        # Biases and scales have one axis, and no mean to subtract.
         return grad - jnp.mean(grad, axes, keepdims=True) if axes else grad
 
-    return optax.stateless(lambda updates, params: jax.tree.map(centred, updates))
+    return optax.stateless(lambda updates, params: jax.tree.map(center, updates))
 
 
 RANGES = {
@@ -155,36 +163,41 @@ RANGES = {
     ),
     "learning_rate": Range(0, example=1e-3),
     "max_step_size": POSITIVE,
-    "radam.threshold": Range(4),  # below, the root of a negative number
+    "radam.threshold": Range(4),  # below 4, radam takes the root of a negative number
     "eta_minus": Range(0, 1, "(]"),
     "eta_plus": Range(1),
     "decay_rate": Range(0, 1),
-    "decay_offset": Range(-(2**31), 0),  # steps before the first have no decay
+    "decay_offset": Range(-(2**31), 0),  # a positive one makes early steps negative
     "min_dim_size_to_factor": Range(1, 2**31 - 1),
 }
-"""The ranges of optax's parameters, by name, or by optimizer and name."""
+"""Ranges of optax's parameters: by name, or by optimizer and name."""
 
 
 def from_optax(name: str) -> Factory:
-    """Optax's factory of that name, with the arguments that text can say.
+    """Returns a factory of optax with only the parameters that a recipe can set.
 
-    Those are numbers, schedules and booleans; a learning rate must be said. Numbers
-    have the range that `RANGES` has for them, or are finite.
+    These are numbers, schedules and booleans. The learning rate has no default. The
+    range of a number is in `RANGES`; any other number must be finite.
+
+    Args:
+      name: name of a factory in `optax`.
     """
     factory = getattr(optax, name)
-    said = []
+    parameters = []
     for parameter in inspect.signature(factory).parameters.values():
-        kind = _kind(parameter.annotation)
+        kind = _recipe_type(parameter.annotation)
         if kind not in (bool, None):
             usual = RANGES.get(parameter.name, ANY)
             usual = RANGES.get(f"{name}.{parameter.name}", usual)
             kind = Annotated[kind, usual]
         if parameter.name == "learning_rate":
-            said.append(parameter.replace(annotation=kind, default=parameter.empty))
+            parameter = parameter.replace(annotation=kind, default=parameter.empty)
+            parameters.append(parameter)
         elif kind is not None:
-            said.append(parameter.replace(annotation=kind))
-    signature = inspect.Signature(said)
+            parameters.append(parameter.replace(annotation=kind))
+    signature = inspect.Signature(parameters)
 
+    # `spec` checks arguments against the signature of this function.
     def make(*args, **kwargs):
         return factory(**signature.bind(*args, **kwargs).arguments)
 
@@ -193,8 +206,8 @@ def from_optax(name: str) -> Factory:
     return make
 
 
-def _kind(annotation: Any) -> Any:
-    """What a parameter takes, in the kinds that `spec` knows; None if it knows none."""
+def _recipe_type(annotation: Any) -> Any:
+    """Returns the type of a parameter in a recipe, None if a recipe cannot set it."""
     kinds = typing.get_args(annotation) or (annotation,)
     if annotation in (bool, int):
         return annotation
@@ -228,9 +241,10 @@ ALIASES = (
     "sm3",
     "yogi",
 )
-"""Optax's optimizers that need no more than a rate and gradients, beside ours.
+"""Optax's optimizers that need only a learning rate and gradients.
 
-Not `noisy_sgd`, which keeps a key of its own, nor those that ask for the loss's value.
+Left out are `noisy_sgd`, which carries a PRNG key, and those that need the value of the
+loss.
 """
 
 OTHERS = (
@@ -240,26 +254,33 @@ OTHERS = (
     "clip_by_block_rms",
     "zero_nans",
 )
-"""Optax's changes of gradients and updates that go before or after an optimizer."""
+"""Optax's transformations of gradients and updates, for use with an optimizer."""
 
 
-def _installed(names: tuple[str, ...]) -> dict[str, Factory]:
+def _available(names: tuple[str, ...]) -> dict[str, Factory]:
+    """Returns the factories that the installed version of optax has."""
     return {name: from_optax(name) for name in names if hasattr(optax, name)}
 
 
 MOVERS: dict[str, Factory] = {
     **{f.__name__: f for f in (adam, adamw, rmsprop, sgd)},
-    **_installed(ALIASES),
+    **_available(ALIASES),
 }
+"""Optimizers by name: a recipe needs at least one."""
+
 OPTIMIZERS: dict[str, Factory] = {
     **MOVERS,
     **{f.__name__: f for f in (clip_by_global_norm, clip_weights, centralize)},
-    **_installed(OTHERS),
+    **_available(OTHERS),
 }
+"""All transformations by name."""
 
 
 def chain(text: str) -> optax.GradientTransformation:
-    """The optimizer of a recipe; its numbers may be schedules of the update's count.
+    """Builds an optimizer from a recipe, such as `adam(linear(1e-3, 1e-4, 1000))`.
+
+    Raises:
+      UsageError: if the recipe is wrong, or has no optimizer that moves parameters.
 
     >>> chain("clip_by_global_norm(1)|adam(linear(1e-3, 1e-4, 1000))").init is not None
     True

@@ -9,19 +9,19 @@ from jaxgan.environment import start_jax
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
 
-    def answer():
-        config = parse_args(argv)  # before jax is imported: --help answers at once
+    def plan():
+        config = parse_args(argv)  # jax is not imported yet, so that --help is fast
         from jaxgan.performance.planning.settings import set_environment
 
         set_environment(config.topologies)
         start_jax()
-        from jaxgan.performance.planning.planner import plan
+        from jaxgan.performance.planning import planner
 
-        return plan(config)
+        return planner.plan(config)
 
-    return run_main(answer)
+    return run_main(plan)
 
 
 if __name__ == "__main__":

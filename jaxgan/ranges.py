@@ -1,14 +1,15 @@
-"""The ranges of numbers, declared in the annotations of factories.
+"""Ranges of numbers, declared in the annotations of factories.
 
-`def r1(gamma: Weight = 10.0)` and `Weight = Annotated[Value, Range(0)]` let `spec`
-refuse `r1(-1)` by name and range. To a type checker the annotation is its first part.
+With `def r1(gamma: Weight = 10.0)` and `Weight = Annotated[Value, Range(0)]`, `spec`
+rejects `r1(-1)` and names the parameter and its range. A type checker reads only the
+first argument of `Annotated`.
 """
 
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 LARGEST = 3.4028234663852886e38
-"""The largest float32: whatever is above it becomes infinite on a device."""
+"""The largest float32; a larger number becomes infinite on a device."""
 
 
 class Range(NamedTuple):
@@ -21,21 +22,22 @@ class Range(NamedTuple):
     low: float
     high: float = LARGEST
     ends: str = "[]"
-    """As intervals are written: an end with a parenthesis is not in it."""
+    """Brackets of the interval: a parenthesis excludes the end."""
     example: float | None = None
     """A usual value, for parameters without a default."""
 
     def __contains__(self, value: Any) -> bool:
-        """Returns whether a number is inside; NaN and infinity never are."""
+        """Returns True if a number is inside; NaN and infinity never are."""
+        # Comparisons with NaN are False.
         above = self.low <= value if self.ends[0] == "[" else self.low < value
         below = value <= self.high if self.ends[1] == "]" else value < self.high
         return above and below
 
     def holds(self, value: Any) -> bool:
-        """Returns whether all numbers of an argument are inside.
+        """Returns True if all numbers of an argument are inside.
 
-        Those are a number itself, the entries of a sequence, and the first and the last
-        value of a schedule where it has `ends`; anything else holds none.
+        These are a number itself, the entries of a sequence, and the `ends` of a
+        schedule that has them. Any other argument holds no numbers.
         """
         if isinstance(value, int | float):
             return value in self
@@ -44,7 +46,7 @@ class Range(NamedTuple):
         return all(end in self for end in getattr(value, "ends", ()))
 
     def __str__(self) -> str:
-        """The range in words, after "is".
+        """Returns the range in words, to follow "must be".
 
         >>> str(Range(0)), str(Range(0, ends="(]")), str(Range(0, 1, "[)"))
         ('at least 0', 'more than 0', 'in [0, 1)')
@@ -52,6 +54,7 @@ class Range(NamedTuple):
         ('between -1 and 1', 'a finite number')
         """
         first, last = self.ends
+        # LARGEST stands for no bound, and is left out of the text.
         if self.high < LARGEST:
             if self.ends == "()":
                 return f"between {self.low} and {self.high}"
@@ -62,7 +65,7 @@ class Range(NamedTuple):
 
 
 def range_of(annotation: Any) -> tuple[Any, Range | None]:
-    """Splits an annotation into its kind and the range that it declares, if any.
+    """Splits an annotation into its type and the range that it declares, if any.
 
     >>> range_of(Probability)
     (<class 'float'>, Range(low=0, high=1, ends='[]', example=None))
@@ -85,13 +88,14 @@ NonNegative = Annotated[float, NON_NEGATIVE]
 Positive = Annotated[float, POSITIVE]
 Probability = Annotated[float, Range(0, 1)]
 Fraction = Annotated[float, BELOW_ONE]
-"""A share below 1, such as the decay of a running mean or a dropout rate."""
+"""A fraction below 1, such as the decay of a running mean or a dropout rate."""
 
 Steps = Annotated[int, Range(1, 2**31 - 1, example=1000)]
-"""A number of steps, which devices count in int32."""
+"""A number of steps; devices count them in int32."""
 
 Width = Annotated[int, Range(1, 2**20)]
 """A number of channels, units or examples; no layer has a million."""
 Size = Annotated[int, Range(0, 2**20)]
-"""As `Width`, where 0 has a meaning of its own."""
+"""A `Width` that may be 0, with a special meaning."""
 Widths = Annotated[Sequence[int], Range(1, 2**20)]
+"""The widths of several layers."""

@@ -1,4 +1,4 @@
-"""Draws from a checkpoint: `python -m jaxgan.sample --workdir=runs/mnist-default`."""
+"""Samples from a checkpoint: `python -m jaxgan.sample --workdir=runs/mnist-default`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,18 +9,16 @@ from jaxgan.environment import start_jax
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
+    """Runs the command line and returns the exit code."""
 
-    def draw():
-        request = parse_args(
-            argv
-        )  # before jax is imported, so that --help answers at once
+    def sample():
+        config = parse_args(argv)  # jax is not imported yet, so that --help is fast
         start_jax()
-        from jaxgan.evaluation.sampler import sample
+        from jaxgan.evaluation import sampler
 
-        return sample(request)
+        return sampler.sample(config)
 
-    return run_main(draw)
+    return run_main(sample)
 
 
 if __name__ == "__main__":

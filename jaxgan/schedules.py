@@ -1,4 +1,4 @@
-"""Numbers that change with the step: `float | optax.Schedule` everywhere."""
+"""Numbers that may change with the step: `float | optax.Schedule`."""
 
 import dataclasses
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Decay = Annotated[Value, BELOW_ONE]
 
 
 def at(value: Value, step: Any) -> Any:
-    """The value at a step.
+    """Returns a number, or the value of a schedule at a step.
 
     >>> at(0.5, 100)
     0.5
@@ -29,9 +29,10 @@ def at(value: Value, step: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Ramp:
-    """A schedule that goes from one value to another and never leaves them."""
+    """A schedule between two values, which it never leaves."""
 
     ends: tuple[float, float]
+    """The first and the last value, which are checked against a parameter's range."""
     schedule: optax.Schedule
 
     def __call__(self, step: Any) -> Any:
@@ -40,12 +41,12 @@ class Ramp:
 
 
 def linear(start: Number, end: Number, steps: Steps) -> Ramp:
-    """From `start` to `end` in `steps` steps on a straight line, then constant."""
+    """Goes from `start` to `end` in `steps` steps on a straight line, then stays."""
     return Ramp((start, end), optax.linear_schedule(start, end, steps))
 
 
 def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
-    """From `start` to `end` in `steps` steps on half a cosine, then constant.
+    """Goes from `start` to `end` in `steps` steps on half a cosine, then stays.
 
     R3GAN's burn-in, https://arxiv.org/abs/2501.05441.
 
@@ -53,6 +54,7 @@ def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
     0.5
     """
 
+    # `optax.cosine_decay_schedule` cannot start at 0.
     def schedule(step):
         done = jnp.clip(step / steps, 0.0, 1.0)
         return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
@@ -61,34 +63,39 @@ def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
 
 
 def warmup(end: Number, steps: Steps) -> Ramp:
-    """From 0 to `end` in `steps` steps, then constant."""
+    """Goes from 0 to `end` in `steps` steps on a straight line, then stays."""
     return Ramp((0.0, end), optax.linear_schedule(0.0, end, steps))
 
 
-SCHEDULES = {f.__name__: f for f in (linear, cosine, warmup)}
+SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
+    f.__name__: f for f in (linear, cosine, warmup)
+}
+"""Factories of schedules by name."""
 
 
 def ema_decay(
     half_life: Value, batch_size: int, ramp: float
 ) -> Callable[[jax.Array], jax.typing.ArrayLike]:
-    """What a running mean keeps at a step, for a half-life counted in images.
+    """Returns the decay of a running mean at a step, for a half-life in images.
 
-    0.5 ** (batch / half-life); the half-life is never longer than `ramp` times the
-    images seen so far, so that early samples do not remember the initial network.
+    decay = 0.5 ** (batch_size / half_life). The half-life is at most `ramp` times the
+    images seen so far, so that early samples do not depend on the initial network.
 
     Args:
-      half_life: in images, or its schedule; 0 follows the parameters exactly.
+      half_life: in images, a number or a schedule; 0 copies the parameters.
       batch_size: images per step.
-      ramp: share of the images seen; 0 for no ramp.
+      ramp: fraction of the images seen; 0 for no ramp.
 
     >>> float(ema_decay(64.0, 64, 0.0)(10))
     0.5
     """
 
     def decay(step):
+        # Images seen, with those of this step.
         seen = (step + 1.0) * batch_size
-        said = at(half_life, step)
-        life = jnp.minimum(said, ramp * seen) if ramp else jnp.asarray(said)
+        target = at(half_life, step)
+        life = jnp.minimum(target, ramp * seen) if ramp else jnp.asarray(target)
+        # A half-life of 0 would divide by 0.
         return jnp.where(life > 0, 0.5 ** (batch_size / jnp.maximum(life, 1e-8)), 0.0)
 
     return decay

@@ -1,4 +1,4 @@
-"""Recipes as text: `r1(10)|gradient_penalty(weight=linear(1, 10, 5000))`."""
+"""Parsing of recipes: `r1(10)|gradient_penalty(weight=linear(1, 10, 5000))`."""
 
 import ast
 import difflib
@@ -11,20 +11,20 @@ from jaxgan.arguments import check
 from jaxgan.errors import UsageError, short_repr
 
 Table = Mapping[str, Callable[..., Any]]
-
+"""Factories by name."""
 
 LONGEST = 4_000
-"""Characters of a recipe. Python's parser may crash on much longer ones."""
+"""Maximum number of characters; Python's parser may crash on much longer recipes."""
 
 DEEPEST = 5
-"""Calls inside one another: `every(16, consistency(by=noise(0.1)))` has three.
+"""Maximum depth of nested calls: `every(16, consistency(by=noise(0.1)))` has three.
 
-On a CPU each `every` traces twice what it wraps, so that depth costs exponentially.
+On a CPU each `every` traces its term twice, so the cost is exponential in the depth.
 """
 
 
 class Call(NamedTuple):
-    """A name with its arguments, not yet called."""
+    """A name with its arguments, before the call."""
 
     name: str
     args: tuple[Any, ...]
@@ -34,6 +34,9 @@ class Call(NamedTuple):
 def parse(text: str) -> list[Call]:
     """Splits a recipe into calls; arguments are Python literals or calls.
 
+    Raises:
+      UsageError: if the text is no recipe, or too long.
+
     >>> parse("r1(10)|l1(weight=100)|noise")  # doctest: +NORMALIZE_WHITESPACE
     [Call(name='r1', args=(10,), kwargs={}),
      Call(name='l1', args=(), kwargs={'weight': 100}),
@@ -41,15 +44,16 @@ def parse(text: str) -> list[Call]:
     """
     if len(text) > LONGEST:
         raise UsageError(
-            f"cannot read {short_repr(text)}: it has {len(text)} characters, and "
-            f"{LONGEST} at most are read"
+            f"cannot read {short_repr(text)}: it has {len(text)} characters, and the "
+            f"limit is {LONGEST}"
         )
     if not text.strip():
         return []
     try:
-        return [_call(node) for node in _parts(_tree(text))]
+        return [_call(node) for node in _operands(_syntax_tree(text))]
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        reason = f": {error}" if isinstance(error, _Refused) else ""
+        # Python's own messages speak of its grammar, not of recipes.
+        reason = f": {error}" if isinstance(error, _NotARecipe) else ""
         raise UsageError(
             f"cannot read {short_repr(text)}{reason}: write calls joined by |, such as "
             "'r1(10)|r2(10)'"
@@ -57,18 +61,19 @@ def parse(text: str) -> list[Call]:
 
 
 def build(text: str, table: Table, nested: Table | None = None, **given: Any) -> dict:
-    """Calls the factory in `table` behind every name in `text`; a dict by name.
+    """Calls the factory of every name in a recipe, and returns the results by name.
 
-    A wrapper has the name of what it wraps: `every(16, r1(10))` is `r1`.
+    A wrapper takes the name of what it wraps: `every(16, r1(10))` is `r1`.
 
     Args:
       text: a recipe, such as `r1(10)|r2(10)`.
       table: factories by name.
-      nested: factories that may stand as arguments, such as schedules.
-      **given: keywords for every factory that takes them, beside those in the text.
+      nested: factories that may be called in arguments, such as schedules.
+      **given: keyword arguments for every factory that has such a parameter, added to
+        those in the text.
 
     Raises:
-      UsageError: for an unknown name, wrong arguments, or a name that comes twice.
+      UsageError: for an unknown name, wrong arguments, or a name that appears twice.
 
     >>> build("rate(2)", {"rate": lambda x, scale: x * scale}, scale=10)
     {'rate': 20}
@@ -77,85 +82,109 @@ def build(text: str, table: Table, nested: Table | None = None, **given: Any) ->
     for call in parse(text):
         name = _label(call, table)
         if name in built:
-            twice = f"{short_repr(name)} comes twice in {short_repr(text)}"
-            raise UsageError(f"{twice}: say it once")
+            raise UsageError(
+                f"{short_repr(name)} appears twice in {short_repr(text)}: use it once"
+            )
         built[name] = _make(call, table, nested or {}, given)
     return built
 
 
 def build_one(text: str, table: Table, nested: Table | None = None, **given) -> Any:
-    """As `build`, for a text that is exactly one call."""
+    """Builds a recipe of exactly one call, and returns its result.
+
+    Args:
+      text: a recipe, such as `r1(10)`.
+      table: factories by name.
+      nested: factories that may be called in arguments.
+      **given: keyword arguments, as in `build`.
+
+    Raises:
+      UsageError: as in `build`, and if there is not exactly one call.
+    """
     built = build(text, table, nested, **given)
     if len(built) != 1:
         names = ", ".join(sorted(table))
         shown = short_repr(text)
-        raise UsageError(f"wants one of: {names}; {shown} names {len(built)}")
+        raise UsageError(f"choose one of {names}; {shown} names {len(built)}")
     return next(iter(built.values()))
 
 
 def unknown(name: str, names: Any, what: str = "name") -> UsageError:
-    """The error for a name that is not in a table: the nearest, and what there is.
+    """Returns the error for a name that is not in a table.
+
+    The message has the most similar name, if there is one, and all names.
 
     >>> str(unknown("hing", ["hinge", "minimax"], "loss"))
-    "no loss 'hing': did you mean 'hinge'? There is: hinge, minimax"
+    "no loss 'hing': did you mean 'hinge'? Choose from hinge, minimax"
     """
     near = difflib.get_close_matches(name, names, 1, cutoff=0.5)
-    hint = f" did you mean {near[0]!r}?" if near else ""
-    there_is = ", ".join(sorted(names))
-    return UsageError(f"no {what} {short_repr(name)}:{hint} There is: {there_is}")
+    choose = f"did you mean {near[0]!r}? Choose from" if near else "choose from"
+    names = ", ".join(sorted(names))
+    return UsageError(f"no {what} {short_repr(name)}: {choose} {names}")
 
 
-class _Refused(ValueError):
-    """Python that a recipe does not use; the message says why."""
+class _NotARecipe(ValueError):
+    """Raised for Python that is not allowed in a recipe; the message has the reason."""
 
 
-def _tree(text: str) -> ast.expr:
+def _syntax_tree(text: str) -> ast.expr:
+    """Returns Python's syntax tree of a recipe."""
+    # Python would drop a comment, and with it the rest of the recipe.
     if "#" in text:
-        raise _Refused("there are no comments")
+        raise _NotARecipe("comments are not allowed")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a warning of Python's parser is no recipe
+        # Text that makes Python's parser warn is no recipe.
+        warnings.simplefilter("error")
         return ast.parse(text.strip(), mode="eval").body
 
 
-def _parts(node: ast.expr) -> list[ast.expr]:
-    """The operands of `a | b | c`, of which there may be more than calls can nest."""
-    parts, todo = [], [node]
-    while todo:
-        node = todo.pop()
+def _operands(node: ast.expr) -> list[ast.expr]:
+    """Returns the operands of `a | b | c`.
+
+    A stack instead of recursion, as there may be more operands than Python's recursion
+    limit.
+    """
+    operands, stack = [], [node]
+    while stack:
+        node = stack.pop()
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            todo += [node.right, node.left]
+            stack += [node.right, node.left]
         else:
-            parts.append(node)
-    return parts
+            operands.append(node)
+    return operands
 
 
 def _call(node: ast.expr, depth: int = 1) -> Call:
+    """Converts a name or a call of the syntax tree."""
     if depth > DEEPEST:
-        raise _Refused(f"more than {DEEPEST} calls are inside one another")
+        raise _NotARecipe(f"calls are nested more than {DEEPEST} deep")
     if isinstance(node, ast.Name):
         return Call(node.id, (), {})
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise ValueError("not a call")
     kwargs = {}
     for keyword in node.keywords:
+        # `**kwargs` has no name.
         if keyword.arg is None:
-            raise ValueError("no ** here")
+            raise ValueError("** is not allowed")
         if keyword.arg in kwargs:
-            raise _Refused(f"{short_repr(keyword.arg)} is given twice")
+            raise _NotARecipe(f"{short_repr(keyword.arg)} is given twice")
         kwargs[keyword.arg] = _value(keyword.value, depth)
     args = tuple(_value(arg, depth) for arg in node.args)
     return Call(node.func.id, args, kwargs)
 
 
 def _value(node: ast.expr, depth: int) -> Any:
+    """Converts an argument: a call, a list of calls, or a literal."""
     if isinstance(node, ast.Call | ast.Name):
         return _call(node, depth + 1)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return [_call(part, depth + 1) for part in _parts(node)]
+        return [_call(operand, depth + 1) for operand in _operands(node)]
     return ast.literal_eval(node)
 
 
 def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any:
+    """Calls a factory; its arguments are built first."""
     if call.name not in table:
         raise unknown(call.name, table)
     factory = table[call.name]
@@ -166,6 +195,7 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     try:
         check(signature, args, kwargs, given)
     except TypeError as error:
+        # The message shows the parameters that a recipe can set.
         shown = [
             name if p.default is p.empty else f"{name}={p.default!r}"
             for name, p in signature.parameters.items()
@@ -176,13 +206,14 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
 
 
 def _resolve(value: Any, nested: Table) -> Any:
+    """Builds an argument that is a call or a list of calls."""
     if isinstance(value, list) and value and isinstance(value[0], Call):
         return [_make(part, nested, nested, {}) for part in value]
     return _make(value, nested, nested, {}) if isinstance(value, Call) else value
 
 
 def _label(call: Call, table: Table) -> str:
-    """The name of what a wrapper wraps, of the call itself if it wraps nothing."""
-    inner = [a for a in (*call.args, *call.kwargs.values()) if isinstance(a, Call)]
-    named = [part for part in inner if part.name in table]
-    return _label(named[0], table) if named else call.name
+    """Returns the name of the innermost call of a wrapper, or of the call itself."""
+    calls = [a for a in (*call.args, *call.kwargs.values()) if isinstance(a, Call)]
+    wrapped = [inner for inner in calls if inner.name in table]
+    return _label(wrapped[0], table) if wrapped else call.name

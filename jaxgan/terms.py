@@ -1,4 +1,4 @@
-"""What terms carry from step to step, and when they are evaluated."""
+"""Building blocks of loss terms: means, term state and lazy evaluation."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from jaxgan.types import LossInputs, Term, Tree, UsageError
 
 
 def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """Returns average(old, new): `decay` of the old stays.
+    """Returns average(old, new) = decay * old + (1 - decay) * new.
 
     Raises:
       UsageError: if `decay` is not in [0, 1).
@@ -19,35 +19,37 @@ def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:
     5.0
     """
     if not 0 <= decay < 1:
-        raise UsageError(f"decay={decay}: a share in [0, 1), such as 0.99")
+        raise UsageError(f"decay={decay}: must be in [0, 1), such as 0.99")
     return lambda old, new: decay * old + (1 - decay) * new
 
 
 def every(n: Steps, term: Term) -> Term:
-    """A term on each n-th step only, n times as strong, https://arxiv.org/abs/1912.04958.
+    """Evaluates a term on every n-th step only, and multiplies it by n.
 
-    It counts at steps 0, n, 2n ...; at all others its value is 0 and its memory stays
-    as it was. `every(1, term)` is the term itself. On a CPU this saves no time.
+    Lazy regularization, https://arxiv.org/abs/1912.04958. The term is evaluated at
+    steps 0, n, 2n, and so on. At all others its value is 0 and its state does not
+    change. `every(1, term)` is the term itself. This saves no time on a CPU.
 
     Raises:
       UsageError: if `n` is less than 1.
     """
     if n < 1:
-        raise UsageError(f"every({n}, ...): n is at least 1, such as 16")
+        raise UsageError(f"every({n}, ...): n must be at least 1, such as 16")
     if n == 1:
         return term
 
-    def apply(s: LossInputs, memory: Tree) -> tuple[jax.Array, Tree]:
+    def apply(s: LossInputs, term_state: Tree) -> tuple[jax.Array, Tree]:
+        # Both branches of `cond` must return the same dtype.
         dtype, due = jnp.result_type(float), s.step % n == 0
 
-        def now(memory):
-            value, memory = term.apply(s, memory)
-            return jnp.asarray(n * value, dtype), memory
+        def now(term_state):
+            value, term_state = term.apply(s, term_state)
+            return jnp.asarray(n * value, dtype), term_state
 
-        def not_now(memory):
-            return jnp.zeros((), dtype), memory
+        def not_now(term_state):
+            return jnp.zeros((), dtype), term_state
 
-        return where_due(due, now, not_now, memory)
+        return where_due(due, now, not_now, term_state)
 
     return Term(term.init, apply)
 
@@ -58,15 +60,16 @@ def where_due(
     not_now: Callable[[Tree], Tree],
     x: Tree,
 ) -> Tree:
-    """now(x) if `due`, else not_now(x); both are evaluated on a CPU.
+    """Returns now(x) if `due`, else not_now(x); a CPU evaluates both.
 
-    XLA for CPU gives convolutions their fast form in the outermost computation only; in
-    a branch they would cost far more than is saved.
+    XLA for CPU uses its fast convolutions in the outermost computation only. In a
+    branch they would cost far more than the branch saves.
     """
 
     def branch(x):
         return jax.lax.cond(due, now, not_now, x)
 
+    # On a CPU: both, in the outermost computation.
     def select(x):
         return jax.tree.map(lambda a, b: jnp.where(due, a, b), now(x), not_now(x))
 
@@ -74,17 +77,21 @@ def where_due(
 
 
 def stateless(fn: Callable[[LossInputs], jax.Array]) -> Term:
-    """A term that carries nothing from step to step."""
-    return Term(lambda: (), lambda inputs, memory: (fn(inputs), memory))
+    """Returns a term without state from a function of the loss inputs."""
+    return Term(lambda: (), lambda inputs, term_state: (fn(inputs), term_state))
 
 
 def leaf_mean(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
-    """Mean over leaves of the mean of `fn`, so that every scale weighs the same."""
+    """Returns the mean of `fn` within each leaf, averaged over leaves, `[]`.
+
+    Every leaf has the same weight, whatever its size.
+    """
+    # A mean of means, not the mean over all entries.
     leaves = jax.tree.leaves(jax.tree.map(lambda *x: jnp.mean(fn(*x)), *trees))
     return jnp.asarray(sum(leaves) / len(leaves))
 
 
 def batch_mean(x: jax.Array, axis: str | None) -> jax.Array:
-    """Mean over axis 0 of the batch of all devices, `[B, ...]` to `[...]`."""
+    """Returns the mean over the batch of all devices, `[B, ...]` to `[...]`."""
     mean = jnp.mean(x, 0)
     return mean if axis is None else jax.lax.pmean(mean, axis)

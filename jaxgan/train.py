@@ -4,25 +4,13 @@ import sys
 from collections.abc import Sequence
 
 from jaxgan.cli import run_main
-from jaxgan.config.training import parse_args
-from jaxgan.distributed import initialize
-from jaxgan.environment import start_jax
+from jaxgan.config.resolve import parse_args
+from jaxgan.training.fit import fit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code."""
-
-    def train():
-        config = parse_args(
-            argv
-        )  # before jax is imported, so that --help answers at once
-        with initialize(config):
-            start_jax()
-            from jaxgan.training.trainer import train
-
-            return train(config)
-
-    return run_main(train)
+    """Runs the command line and returns the exit code."""
+    return run_main(lambda: fit(parse_args(argv)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The words every other module speaks in. Types only, no logic."""
+"""The types that all modules share; no logic."""
 
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -13,91 +13,92 @@ Tree = Any
 """Any pytree of arrays."""
 
 Device = Any
-"""A `jax.Device`, which is no type to type checkers."""
+"""A `jax.Device`, which type checkers do not accept as a type."""
 
 Batch = dict[str, jax.Array]
 """Examples by field: `image` `[B, H, W, C]` in [-1, 1] (or `[B, d]`), `label` `[B]`."""
 
 
 class Players(NamedTuple, Generic[T]):
-    """One thing per player: networks, parameters, optimizers, losses."""
+    """One value per player: networks, parameters, optimizers, losses."""
 
     generator: T
     discriminator: T
 
 
 class Samples(NamedTuple):
-    """What one update compares. Trees; axis 0 is the example.
+    """Real and generated samples of one update: trees whose axis 0 is the example.
 
-    In paired tasks `real` is also what `fake` should have been.
+    In paired tasks `real` is also the target of `fake`.
     """
 
     real: Tree
     fake: Tree
     condition: Tree = None
-    """What both players may read: a label, a source image, a mask."""
+    """The input of both players beside noise: a label, a source image, a mask."""
     reconstruction: Tree = None
-    """What should be found again: `real` after a cycle, the code of a `fake`."""
+    """The target of a reconstruction: `real` after a cycle, or the code of a `fake`."""
     latents: Tree = None
-    """What the generator was called with, where it was called with noise."""
+    """The noise that the generator was called with, if any."""
 
 
 class DiscriminatorOutput(NamedTuple):
-    """What a discriminator returns."""
+    """The output of a discriminator."""
 
     logits: Tree
-    """High is real, `[B, ...]`; one leaf per scale or domain."""
+    """High for real, `[B, ...]`; one leaf per scale or domain."""
     features: Tree = ()
     class_logits: jax.Array | None = None
 
 
 class LossInputs(NamedTuple):
-    """The samples as the discriminator sees them: what a loss term is a function of."""
+    """The inputs of a loss term: samples, and the discriminator's outputs on them."""
 
     samples: Samples
     real: DiscriminatorOutput
     fake: DiscriminatorOutput
     critic: Callable[[Tree], DiscriminatorOutput]
-    """The discriminator on the same condition, augmented alike, with one dropout mask.
+    """The discriminator as a function of samples, for terms that differentiate it.
 
-    It takes samples that are not augmented yet, for terms that differentiate it.
+    It applies the condition and the augmentation of this update, with the same dropout
+    mask at every call. Pass it samples that are not augmented yet.
     """
     keys: jax.Array
     """One PRNG key per example, `[B]`, the same on any number of devices."""
     step: jax.Array
-    """The step, `[]`, int32: what schedules are read at."""
+    """The step at which schedules are evaluated, `[]`, int32."""
     generator: Callable[[Tree], Tree] | None = None
-    """The generator on the same condition, as a function of latents."""
+    """The generator as a function of latents, on the condition of this update."""
     params: Tree = None
-    """The parameters that this loss moves: those of its player."""
+    """The parameters of the player that this loss trains."""
     axis: str | None = None
-    """The device axis that holds the rest of the batch, for means over all of it."""
+    """The name of the device axis, for means over the batch of all devices."""
     parts: int = 1
-    """The number of parts that a device's batch is taken in; this is one of them."""
+    """The number of micro-batches of a device's batch; these inputs are one of them."""
 
 
 class Term(NamedTuple):
-    """A part of a loss as two pure functions, as optax has it for gradients."""
+    """A term of a loss as two pure functions, like `optax.GradientTransformation`."""
 
     init: Callable[[], Tree]
     apply: Callable[[LossInputs, Tree], tuple[jax.Array, Tree]]
-    """(inputs, memory) to the value and the next memory.
+    """(inputs, term_state) to (value `[]`, new term_state).
 
-    Where a batch is taken in parts, each is given the memory of the update before, and
-    the next memory is the mean of theirs.
+    With several micro-batches, each gets the term state of the previous update, and the
+    mean of their new term states is kept.
     """
 
 
 class Augment(NamedTuple):
-    """How samples are changed before the discriminator sees them, and how often."""
+    """An augmentation of the discriminator's inputs, and its probability."""
 
     init: Callable[[], Tree]
     apply: Callable[[jax.Array, Tree, jax.Array], Tree]
-    """(keys `[B]`, samples, p) to samples; the same keys change them alike."""
+    """(keys `[B]`, samples, p) to samples; the same keys give the same changes."""
     strength: Callable[[Tree, jax.Array], jax.Array]
-    """(memory, step) to p, `[]` in [0, 1]."""
+    """(term_state, step) to the probability p, `[]` in [0, 1]."""
     update: Callable[[LossInputs, Tree], Tree]
-    """D's newest answers and the memory to the next memory."""
+    """(inputs of the discriminator's update, term_state) to the new term_state."""
 
 
 Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
@@ -105,7 +106,7 @@ Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """All that a run is made of. Saved and restored as it stands."""
+    """The complete state of a run. Checkpoints save and restore it unchanged."""
 
     step: jax.Array
     params: Players[Tree]
@@ -113,6 +114,6 @@ class TrainState(flax.struct.PyTreeNode):
     """The networks' other collections, such as `batch_stats`."""
     opt_state: Players[Tree]
     term_state: Players[Tree]
-    """What loss terms carry from step to step."""
+    """The state of the loss terms, by name, for each player."""
     ema: Tree
-    """Running mean of the generator's variables: what samples are drawn from."""
+    """The running mean of the generator's variables, used for sampling."""

@@ -1,7 +1,7 @@
-"""A run's folder: what it was started with, and that only one program writes there.
+"""The folder of a run: its config, facts of its data, and a lock.
 
-config.json holds the flags, data.json facts of the data; both are written whole or
-not at all, so that a program killed at any moment leaves a folder that can go on.
+config.json has the flags and data.json the facts of the data. Both are written
+atomically, so that a run can be resumed after a program is killed at any moment.
 """
 
 import json
@@ -25,17 +25,17 @@ from jaxgan.files import (
 )
 
 OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
-"""What a run writes besides config.json: such a folder is not a new one."""
+"""Outputs of a run besides config.json. A folder with any of them is not new."""
 
 ACCEPTABLE = frozenset({"dataset", "dtype", "classes", "size", "fingerprint"})
-"""Fields of config.json and data.json that `--data_changed=accept` lets differ."""
+"""Fields of config.json and data.json that may differ with `--data_changed=accept`."""
 
 KINDS = {
     **dict.fromkeys((".lock", "config.json", "data.json", "metrics.jsonl"), "a file"),
     **dict.fromkeys(("progress.png", "losses.png"), "a file"),
     **dict.fromkeys(("samples", "checkpoints", "profile"), "a folder"),
 }
-"""Kinds of what a run writes."""
+"""The kind of each output of a run, as in `files.kind`."""
 
 
 @contextmanager
@@ -49,14 +49,23 @@ def open_workdir(
 ) -> Iterator[Path]:
     """Starts a run in a new folder, or resumes the run of the same `config`.
 
-    The folder is this program's own until the end of the `with`, or of the program.
-    Fields in `may_change` may differ; config.json then takes the new values. A field
-    that only one side knows is from another version, and no difference. Of a run that
-    resumes, `alike(config, data)` names more fields of both that may differ; data.json
-    then takes the new values too.
+    The folder is locked until the end of the `with` block, or of the program. Fields
+    that are allowed to differ are updated in config.json and data.json. A field that
+    only one side has is from another version, and does not count as a difference.
 
-    Raises `UsageError`, before anything is written, where the folder cannot be used,
-    belongs to a run of another config or other data, or is in use.
+    Args:
+      path: the folder, which is created if it does not exist.
+      config: the flags, as JSON values.
+      may_change: fields of `config` that may differ when a run is resumed.
+      data: facts of the data, as JSON values.
+      alike: alike(old config, old data) returns more fields of both that may differ.
+
+    Yields:
+      The absolute path of the folder.
+
+    Raises:
+      UsageError: before anything is written, if the folder cannot be used, is in use,
+        or holds a run with a different config or different data.
     """
     path = local_path("--workdir", path).absolute()
     _make(path)
@@ -72,14 +81,22 @@ def open_workdir(
 def differences(
     old: dict[str, Any], new: dict[str, Any], may_change: frozenset[str] = frozenset()
 ) -> dict[str, tuple[Any, Any]]:
-    """The fields that keep `new` from going on where `old` left off.
+    """Returns the fields that prevent resuming `old` with `new`.
+
+    Values are compared as JSON, where a tuple is a list. A field that only one side has
+    is left out: it is from another version, which behaved like the field's default.
+
+    Args:
+      old: fields of the run.
+      new: fields of the program.
+      may_change: fields that may differ.
+
+    Returns:
+      The old and the new value of each field.
 
     >>> differences({"loss": "hinge", "steps": 10}, {"loss": "wgan", "steps": 20},
     ...             frozenset({"steps"}))
     {'loss': ('hinge', 'wgan')}
-
-    Compared as JSON, where a tuple is a list. A field that only one side knows is left
-    out: it is from another version, which did what the field's default does now.
     """
     old, new = json.loads(json.dumps(old)), json.loads(json.dumps(new))
     return {
@@ -90,29 +107,39 @@ def differences(
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """The flags of the run in the folder `path`."""
+    """Reads the flags of the run in a folder.
+
+    Raises:
+      UsageError: if the file is missing, cannot be read or is not a JSON object.
+    """
     return _read(Path(path), "config.json")
 
 
 def read_data(path: str | Path) -> dict[str, Any]:
-    """The facts of the data that the run in the folder `path` was trained on.
+    """Reads the facts of the data of the run in a folder.
 
-    Raises `UsageError` where `shape`, `dtype` or `classes` are not there, or a fact is
-    not of its kind.
+    Raises:
+      UsageError: if the file is missing or cannot be read, or if `shape`, `dtype` or
+        `classes` is missing or invalid.
     """
     facts = _read(Path(path), "data.json")
-    for name, (is_right, wanted) in FACTS.items():
-        if not is_right(facts.get(name)):
+    for name, (is_valid, expected) in FACTS.items():
+        if not is_valid(facts.get(name)):
             value = json.dumps(facts[name])[:80] if name in facts else "absent"
-            raise _damaged(Path(path) / "data.json", f"{name} is {value}, not {wanted}")
+            why = f"{name} is {value}, not {expected}"
+            raise _damaged(Path(path) / "data.json", why)
     return facts
 
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Says in one line that the folder `path` did not take a file, why, and what helps.
+    """Turns an OSError in the `with` block into a one-line error with a remedy.
 
-    Raises `UsageError` in place of an OSError.
+    Args:
+      path: the folder that is written to.
+
+    Raises:
+      UsageError: in place of an OSError.
     """
     try:
         yield
@@ -124,9 +151,14 @@ def writable(path: Path) -> Iterator[None]:
 
 
 def _make(path: Path) -> None:
-    """Makes the folder and proves that one can write there; root may, by its bits."""
+    """Creates the folder and checks that it is writable and new, or has a config.
+
+    Raises:
+      UsageError: if it is not.
+    """
     shown = f"--workdir={printable(str(path))}"
     try:
+        # A file at the place of a folder gets a clearer error than that of mkdir.
         for parent in (path, *path.parents):
             if kind(parent) not in ("", "a folder"):
                 raise UsageError(
@@ -135,42 +167,44 @@ def _make(path: Path) -> None:
                 )
         _check_kinds(path)
         path.mkdir(parents=True, exist_ok=True)
+        # Write a file, as permission bits say nothing to root or on network drives.
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise UsageError(
             f"{shown} cannot be written ({reason(error)}); {remedy_if_short(error)}use "
-            "a folder of yours, such as runs/1"
+            "a writable folder, such as runs/1"
         ) from None
     if not (path / "config.json").exists():
-        found = [name for name in OURS if (path / name).exists()]
-        if found:
+        outputs = [name for name in OURS if (path / name).exists()]
+        if outputs:
             raise UsageError(
-                f"{shown} has {', '.join(found)} but no config.json, so it is no run "
-                "that can go on; use a new folder"
+                f"{shown} has {', '.join(outputs)} but no config.json, so that the run "
+                "cannot be resumed; use a new folder"
             )
 
 
 def _check_kinds(path: Path) -> None:
-    """Refuses what is no file where a run writes a file, and no folder likewise."""
-    for name, wanted in KINDS.items():
-        found = kind(path / name)
-        if found not in ("", wanted):
+    """Raises UsageError if an output of a run exists and is of another kind."""
+    for name, expected in KINDS.items():
+        actual = kind(path / name)
+        if actual not in ("", expected):
             raise UsageError(
-                f"--workdir={printable(str(path))}: {name} is {found}, not {wanted}; "
-                "remove or rename it, or use another --workdir"
+                f"--workdir={printable(str(path))}: {name} is {actual}, not "
+                f"{expected}; remove or rename it, or use another --workdir"
             )
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of a folder; raises UsageError if that is impossible."""
     shown = f"--workdir={printable(str(path))}"
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(path / ".lock", wait=False))
         except BlockingIOError as error:
             raise UsageError(
-                f"{shown} is in use by another program; wait for its end, or use "
+                f"{shown} is in use by another program; wait until it ends, or use "
                 "another --workdir"
             ) from error
         except OSError as error:
@@ -182,6 +216,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _start(path: Path, config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Writes the files of a new run."""
+    # config.json first: a folder with only data.json cannot be resumed.
     _write(path / "config.json", config)
     _write(path / "data.json", data)
 
@@ -193,13 +229,15 @@ def _resume(
     data: dict[str, Any],
     alike: Callable[[dict[str, Any], dict[str, Any]], frozenset[str]] | None,
 ) -> None:
+    """Checks that a run may be resumed, and updates its files."""
     old, old_data = read_config(path), {}
-    if (path / "data.json").exists():  # else killed between the two files
+    if (path / "data.json").exists():  # otherwise killed between the two files
         old_data = read_data(path)
     if alike is not None:
         may_change |= alike(old, old_data)
-    _refuse(path, "config", differences(old, config, may_change))
-    _refuse(path, "data", differences(old_data, data, may_change))
+    _refuse(path, "a different config", differences(old, config, may_change))
+    _refuse(path, "different data", differences(old_data, data, may_change))
+    # Fields of other versions are kept.
     if differences(old_data, data) or data.keys() - old_data.keys():
         _write(path / "data.json", {**old_data, **data})
     if differences(old, config):
@@ -207,56 +245,61 @@ def _resume(
 
 
 def format_differences(found: dict[str, tuple[Any, Any]]) -> str:
-    """Differences in words, each value in short.
+    """Formats differences as text, with long values shortened.
 
-    >>> shown({"size": (50, 51)})
-    'size is 50 there and 51 here'
+    >>> format_differences({"size": (50, 51)})
+    'size is 50 in the run and 51 now'
     """
     texts = {
         name: [_short(json.dumps(x)) for x in pair] for name, pair in found.items()
     }
     if len(texts) > 1:
-        texts.pop("fingerprint", None)  # it differs because the others do
+        texts.pop("fingerprint", None)  # it differs because of the others
     return ", ".join(
-        f"{name} is {old} there and {new} here" for name, (old, new) in texts.items()
+        f"{name} is {old} in the run and {new} now"
+        for name, (old, new) in texts.items()
     )
 
 
 def _short(text: str) -> str:
+    """Cuts the middle of a long text."""
     return text if len(text) <= 80 else f"{text[:30]} ... {text[-45:]}"
 
 
-def _refuse(path: Path, what: str, found: dict[str, tuple[Any, Any]]) -> None:
-    if not found:
+def _refuse(path: Path, what: str, changed: dict[str, tuple[Any, Any]]) -> None:
+    """Raises UsageError if there are differences."""
+    if not changed:
         return
     remedy = "use another --workdir or the same flags"
-    if found.keys() <= ACCEPTABLE:
-        remedy += ", or go on with other data by --data_changed=accept"
+    if changed.keys() <= ACCEPTABLE:
+        remedy += ", or accept the new data with --data_changed=accept"
     raise UsageError(
-        f"--workdir={printable(str(path))} is a run of another {what}: "
-        f"{format_differences(found)}; {remedy}"
+        f"--workdir={printable(str(path))} holds a run with {what}: "
+        f"{format_differences(changed)}; {remedy}"
     )
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:
+    """Reads a JSON file of a run; raises UsageError if that is impossible."""
     shown = f"--workdir={printable(str(path))}"
     try:
-        found = kind(path / name)
-        text = (path / name).read_bytes() if found == "a file" else b""
+        actual = kind(path / name)
+        # Reading anything else, such as a pipe, could wait forever.
+        text = (path / name).read_bytes() if actual == "a file" else b""
     except OSError as error:
         raise UsageError(
-            f"{shown}: {name} cannot be read ({reason(error)}); allow yourself to read "
-            "it, or use another --workdir"
+            f"{shown}: {name} cannot be read ({reason(error)}); get read permission, "
+            "or use another --workdir"
         ) from error
-    if found != "a file":
+    if actual != "a file":
         raise UsageError(
-            f"{shown} is no run's folder: "
-            + (f"{name} is {found}" if found else f"it has no {name}")
+            f"{shown} is not the folder of a run: "
+            + (f"{name} is {actual}" if actual else f"it has no {name}")
             + "; use the folder of a run"
         )
     try:
         content = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # invalid, or nested too deeply
         content = None
     if not isinstance(content, dict):
         raise _damaged(path / name, "it is not JSON")
@@ -264,22 +307,26 @@ def _read(path: Path, name: str) -> dict[str, Any]:
 
 
 def _damaged(file: Path, why: str) -> UsageError:
+    """Returns the error for a damaged file of a run."""
     return UsageError(
-        f"{printable(str(file))} is damaged: {why}; put its backup there, or use "
-        "another --workdir"
+        f"{printable(str(file))} is damaged: {why}; restore its backup, or use another "
+        "--workdir"
     )
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file atomically."""
     atomic_write(file, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _is_shape(value: Any) -> bool:
+    """Returns True for a list of 1 to 3 positive integers."""
     sides = isinstance(value, list) and all(type(x) is int and x > 0 for x in value)
     return sides and 1 <= len(value) <= 3
 
 
 def _is_dtype(value: Any) -> bool:
+    """Returns True for the name of a boolean, integer or floating-point dtype."""
     try:
         return isinstance(value, str) and np.dtype(value).kind in "biuf"
     except (TypeError, ValueError, SyntaxError):
@@ -287,12 +334,13 @@ def _is_dtype(value: Any) -> bool:
 
 
 def _are_names(value: Any) -> bool:
+    """Returns True for a list of strings."""
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 FACTS = {
     "shape": (_is_shape, "a list of sizes"),
-    "dtype": (_is_dtype, "the name of a number's type"),
+    "dtype": (_is_dtype, "the name of a numeric dtype"),
     "classes": (_are_names, "a list of names"),
 }
-"""Facts of the data that sampling needs: what each must be."""
+"""Facts of the data that sampling needs: a check, and the expected value in words."""

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import parallel
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 
 SHAPE = (8, 8, 1)
@@ -53,13 +53,13 @@ def batches(config, seed=0):
 def game(config, devices=1, layout=None):
     """A game and its compiled first state."""
     layout = layout or parallel.layout_of(parallel.choose_devices(devices))
-    built = builder.build(
+    built = builder.build_gan(
         config,
         SHAPE,
         axis=layout.axis,
         devices=layout.parts,
         unroll=len(layout.devices) == 1,
-        around=parallel.shard_gradient(layout),
+        wrap_gradient=parallel.shard_gradient(layout),
     )
     return built, jax.jit(built.init)(jax.random.key(1))
 

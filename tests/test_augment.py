@@ -131,20 +131,20 @@ def test_what_is_no_image(name, example, said):
 
 @pytest.mark.parametrize("name", ["color", "ada_color"])
 def test_colours_of_too_many_channels(name):
-    with pytest.raises(UsageError, match="1 to 4 channels, not 5: take translation"):
+    with pytest.raises(UsageError, match="1 to 4 channels, not 5: use translation"):
         AUGMENTATIONS[name]()(KEYS[0], jnp.zeros((4, 4, 5)), 1.0)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("translation(2)", r"ratio is in \[0, 1\], not 2: take 0.125"),
-        ("cutout(-0.5)", r"ratio is in \[0, 1\], not -0.5: take 0.5"),
-        ("geometric(blit=1.5)", r"blit is in \[0, 1\], not 1.5: take 1.0"),
-        ("geometric(affine=-1)", r"affine is in \[0, 1\], not -1: take 1.0"),
-        ("ada_color(hue=3)", r"hue is in \[0, 1\], not 3: take 1.0"),
-        ("noise(-1)", "sigma is at least 0, not -1: take 0.1"),
-        ("blur", "There is: ada_color, color, cutout, flip, geometric"),
+        ("translation(2)", r"ratio must be in \[0, 1\], not 2: use 0.125"),
+        ("cutout(-0.5)", r"ratio must be in \[0, 1\], not -0.5: use 0.5"),
+        ("geometric(blit=1.5)", r"blit must be in \[0, 1\], not 1.5: use 1.0"),
+        ("geometric(affine=-1)", r"affine must be in \[0, 1\], not -1: use 1.0"),
+        ("ada_color(hue=3)", r"hue must be in \[0, 1\], not 3: use 1.0"),
+        ("noise(-1)", "sigma must be at least 0, not -1: use 0.1"),
+        ("blur", "choose from ada_color, color, cutout, flip, geometric"),
     ],
 )
 def test_options_out_of_range(text, said):

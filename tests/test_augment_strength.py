@@ -114,17 +114,19 @@ def test_numbers_and_schedules():
 
 @pytest.mark.parametrize("strength", [1.5, -0.1, float("nan"), linear(0.0, 2.0, 100)])
 def test_no_probability(strength):
-    with pytest.raises(UsageError, match=r"probability is in \[0, 1\], not .*take 0.5"):
+    with pytest.raises(
+        UsageError, match=r"probability must be in \[0, 1\], not .*use 0.5"
+    ):
         augment.build([], strength)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ada(2)", "target is between -1 and 1, not 2: take 0.6"),
-        ("ada(images=0)", "images is more than 0, not 0: take 500000"),
+        ("ada(2)", "target must be between -1 and 1, not 2: use 0.6"),
+        ("ada(images=0)", "images must be more than 0, not 0: use 500000"),
         ("ada(relative=maybe)", "no name 'maybe'"),
-        ("always", "There is: ada"),
+        ("always", "choose from ada"),
     ],
 )
 def test_strengths_as_text(text, said):

@@ -15,7 +15,7 @@ from PIL import Image
 from test_train import TINY, state_of
 
 from jaxgan import data, parallel, train
-from jaxgan.config.training import MAY_CHANGE
+from jaxgan.config.training import RESUMABLE
 from jaxgan.data.bad_examples import BackgroundCheck
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError
@@ -252,7 +252,7 @@ def test_a_run_skips(folder, tmp_path, caplog):
 
 
 def test_how_to_treat_bad_examples_may_change():
-    assert "on_bad_example" in MAY_CHANGE
+    assert "on_bad_example" in RESUMABLE
 
 
 @pytest.mark.parametrize("flag", ["on_bad_example", "alpha"])
@@ -294,7 +294,7 @@ def test_bad_headers_of_tfds(tmp_path, content):
     images = [content] + [png(np.full((4, 4), i, np.uint8)) for i in range(5)]
     features = {"image": tfds.features.Image(shape=(None, None, 1))}
     prepare_own(tmp_path, "loose", features, [{"image": x} for x in images])
-    with pytest.raises(data.BadExample, match=r"example \d cannot be decoded .*anew"):
+    with pytest.raises(data.BadExample, match=r"example \d cannot be decoded .*again"):
         data.load("loose", data_dir=str(tmp_path))
     dataset = data.load("loose", data_dir=str(tmp_path), on_bad_example="skip")
     found = values(data.read_all(data.skip_bad_examples(dataset)))

@@ -184,7 +184,7 @@ def test_without_scores_the_best_is_the_last_and_it_says_so(tmp_path, caplog):
     write(tmp_path, [1, 2])
     state, _ = restore(tmp_path, make_state(0), which="best")
     assert int(state.step) == 2
-    assert "no checkpoint has a score: taking the last" in caplog.text
+    assert "no checkpoint has a score: using the last one" in caplog.text
 
 
 def test_a_step_saved_before_is_left_as_it_is(tmp_path):
@@ -277,7 +277,7 @@ def test_flipped_bits_of_values_are_found_in_the_part_that_is_read(tmp_path, cap
     flip(value_file(tmp_path / "2"), 0.5)
     want = noise(1)
     assert_same(restore(tmp_path, want)[0], want)
-    assert "damaged: the values of ema/kernel are not as they were" in caplog.text
+    assert "damaged: the values of ema/kernel do not match their" in caplog.text
     step = {"step": want.step}  # lies in another file
     assert int(restore(tmp_path, step, partial=True)[0]["step"]) == 2
 
@@ -302,7 +302,7 @@ def test_each_part_of_a_sharded_leaf_has_its_digest(tmp_path):
     whole = {"ema": {"kernel": np.arange(800, dtype=np.float32)}}
     digests.check_leaves(recorded, whole)
     whole["ema"]["kernel"][799] = -799
-    with pytest.raises(ValueError, match="ema/kernel are not as they were saved"):
+    with pytest.raises(ValueError, match="ema/kernel do not match their checksum"):
         digests.check_leaves(recorded, whole)
     whole["ema"]["kernel"][799] = 799
     recorded.parts["ema/kernel"].pop()  # another process did not record
@@ -349,7 +349,7 @@ def test_a_damaged_score_stops_nobody(tmp_path):
 def test_when_nothing_is_whole_it_says_so(tmp_path):
     write(tmp_path, [1])
     (tmp_path / "1/state/manifest.ocdbt").unlink()
-    with pytest.raises(UsageError, match=r"no checkpoint in .* is whole; use another"):
+    with pytest.raises(UsageError, match=r"no checkpoint in .* is intact; use another"):
         restore(tmp_path, make_state(0))
 
 
@@ -479,7 +479,10 @@ def test_what_says_nothing_of_the_content_is_no_damage(tmp_path, error):
 
 
 def test_space_is_asked_for_only_where_it_is_short(tmp_path):
-    message = r"\(File too large\); the last good one \(step 1\) stays; raise the limit"
+    message = (
+        r"\(File too large\); the last good one \(step 1\) is kept; "
+        "raise the file size limit"
+    )
     write(tmp_path, [1])
     with (
         limited(resource.RLIMIT_FSIZE, 200_000),
@@ -492,7 +495,9 @@ def test_space_is_asked_for_only_where_it_is_short(tmp_path):
 
 def test_the_wrong_step_lists_the_right_ones(tmp_path):
     write(tmp_path, [10, 20])
-    with pytest.raises(UsageError, match=r"no checkpoint 15 in .*; choose of \[10, 20"):
+    with pytest.raises(
+        UsageError, match=r"no checkpoint 15 in .*; choose from \[10, 20"
+    ):
         restore(tmp_path, make_state(0), which=15)
     with pytest.raises(UsageError, match=r"there is no checkpoint in .* --workdir"):
         restore(tmp_path / "none", make_state(0))
@@ -549,7 +554,7 @@ def noise(step):
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(small_disk, capfd):
     folder = small_disk / "checkpoints"
-    message = r"No space left.*; the last good one \(step 2\) stays; free some space"
+    message = r"No space left.*; the last good one \(step 2\) is kept; free some space"
     with pytest.raises(UsageError, match=message):  # noqa: SIM117, PT012
         with open_checkpoints(folder, keep=2) as checkpoints:
             save(checkpoints, make_state(1), history={}, config={})
@@ -652,7 +657,7 @@ def test_reads_that_were_given_up_say_nothing_of_their_own(tmp_path, monkeypatch
         raise ValueError("a piece is missing")
 
     monkeypatch.setattr(checkpoint, "read", give_up)
-    with pytest.raises(UsageError, match="is whole; use another"):
+    with pytest.raises(UsageError, match="is intact; use another"):
         restore(tmp_path, make_state(0))
     left.clear()
     gc.collect()  # a warning is an error here, one that cannot be raised

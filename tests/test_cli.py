@@ -57,14 +57,14 @@ def child(*command, **environment):
         (
             OSError(errno.EFBIG, "File too large", "/data/x"),
             2,
-            "error: /data/x cannot be written (File too large); raise the limit of a "
-            "file's size (ulimit -f)",
+            "error: /data/x cannot be written (File too large); raise the file size "
+            "limit (ulimit -f)",
         ),
         (
             FileNotFoundError(errno.ENOENT, "No usable temporary directory found in x"),
             2,
-            "error: no folder for temporary files can be written; free some space, or "
-            "name another by the environment variable TMPDIR",
+            "error: no temporary folder is writable; free some space, or set the "
+            "environment variable TMPDIR to another folder",
         ),
         (UsageError("no a\x1b[31m\nb\u202e"), 2, r"error: no a\x1b[31m\nb\u202e"),
     ],
@@ -100,7 +100,7 @@ def test_any_other_error_is_one_line_and_a_report(capsys, tmp_path, monkeypatch)
     assert not cli.foreseen(error)
     assert cli.run_main(failing(error)) == 70
     [said] = capsys.readouterr().err.splitlines()
-    assert said.startswith("error: ZeroDivisionError: seven; this is a bug of jaxgan")
+    assert said.startswith("error: ZeroDivisionError: seven; this is a bug in jaxgan")
     [report] = (tmp_path / "jaxgan" / "crashes").iterdir()
     assert said.endswith(f"the report is in {report}")
     text = report.read_text()
@@ -140,12 +140,13 @@ def test_a_report_goes_where_something_can_be_written(tmp_path, monkeypatch, cap
 
 def test_several_processes_follow_the_same_rule(tmp_path):
     program = (
-        "from jaxgan.distributed import initialize, watchdog\n"
-        "initialize._end(ZeroDivisionError('nought'), watchdog.Lifeline(0))\n"
+        "from jaxgan.distributed.initialize import _exit\n"
+        "from jaxgan.distributed.watchdog import Watchdog\n"
+        "_exit(ZeroDivisionError('nought'), Watchdog(0))\n"
     )
     code, _, said = child("-c", program, XDG_CACHE_HOME=str(tmp_path))
     assert code == 70
-    assert "error: ZeroDivisionError: nought; this is a bug of" in said
+    assert "error: ZeroDivisionError: nought; this is a bug in" in said
     assert "Traceback" not in said
     assert len(list((tmp_path / "jaxgan" / "crashes").iterdir())) == 1
 
@@ -229,7 +230,7 @@ def test_a_working_directory_that_is_gone(name, monkeypatch, tmp_path, capsys):
     main, flags = PROGRAMS[name]
     assert main(flags) == 2
     [said] = capsys.readouterr().err.splitlines()
-    assert "the working directory is no longer there" in said
+    assert "the working directory no longer exists" in said
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_a_platform_that_is_not_here(name, platforms, finished, tmp_path):
     )
     assert code == 2
     last = said.splitlines()[-1]
-    assert last.startswith("error: jax starts on no device (")
+    assert last.startswith("error: jax cannot start on any device (")
     assert last.endswith(f"JAX_PLATFORMS={platforms}: set it to cpu, or unset it")
     assert "Traceback" not in said
 

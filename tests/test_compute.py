@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from games import SHAPE, differs, images, same
 
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.precision import MixedPrecision, with_precision
@@ -37,7 +37,7 @@ def game(preset, **other):
     """A tiny game of a preset, its first state and one step's examples."""
     said = {"batch_size": 8, "networks": GAMES[preset], "augment": "", **other}
     chosen = make_config(preset=preset, **said)
-    built = builder.build(chosen, SHAPE, classes=3, unroll=True)
+    built = builder.build_gan(chosen, SHAPE, classes=3, unroll=True)
     k = chosen.d_updates
     pictures = jnp.asarray(images(8 * k).reshape(k, 8, *SHAPE))
     batch = {"image": pictures, "label": jnp.arange(8 * k).reshape(k, 8) % 3}
@@ -48,7 +48,7 @@ def game(preset, **other):
 def traced(preset, precision):
     """All operations of a preset's step, and the types of what it returns."""
     built, state, batch = game(preset, precision=precision)
-    traced, out = jax.make_jaxpr(built.step, return_shape=True)(state, batch, KEY)
+    traced, out = jax.make_jaxpr(built.train_step, return_shape=True)(state, batch, KEY)
     return list(operations(traced.jaxpr)), out
 
 
@@ -216,7 +216,7 @@ def test_a_rematerialised_step_has_the_same_numbers(preset):
         game(preset, remat=r) for r in (False, True)
     )
     same(state, again)
-    want, got = (jax.jit(g.step)(state, batch, KEY)[1] for g in (plain, remat))
+    want, got = (jax.jit(g.train_step)(state, batch, KEY)[1] for g in (plain, remat))
     for name, value in want.items():
         np.testing.assert_allclose(got[name], value, rtol=2e-4, atol=1e-5, err_msg=name)
 

@@ -67,7 +67,9 @@ def test_gradients_of_both_orders(form):
 @pytest.fixture
 def always(monkeypatch):
     """Fewer products wherever they are possible, in float64."""
-    monkeypatch.setattr(fast, "pays", lambda _, sides, taps, *__: 2 <= taps <= 5)
+    monkeypatch.setattr(
+        fast, "winograd_pays_off", lambda _, sides, taps, *__: 2 <= taps <= 5
+    )
     with jax.enable_x64(True):
         yield
 

@@ -11,7 +11,8 @@ from PIL import Image
 from test_train import argv, run
 
 from jaxgan import data, train, workdir
-from jaxgan.config.training import MAY_CHANGE, make_config, to_dict
+from jaxgan.config.resolve import make_config, to_dict
+from jaxgan.config.training import RESUMABLE
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
 
@@ -24,7 +25,7 @@ def opened(folder, dataset, **given):
     known = setup.data_facts(setup.load_data(config)[0])
     alike = setup.allowed_differences(config, known)
     with workdir.open_workdir(
-        folder, to_dict(config), may_change=MAY_CHANGE, data=known, alike=alike
+        folder, to_dict(config), may_change=RESUMABLE, data=known, alike=alike
     ):
         return known
 
@@ -117,8 +118,8 @@ def test_exchanged_content_of_the_same_shape_is_refused(tmp_path):
         before = opened(folder, name)["fingerprint"]
         again()
         said = refusal(folder, name)
-        assert f'another data: fingerprint is "{before}" there' in said
-        assert "go on with other data by --data_changed=accept" in said
+        assert f'different data: fingerprint is "{before}" in the run' in said
+        assert "accept the new data with --data_changed=accept" in said
         after = opened(folder, name, data_changed="accept")["fingerprint"]
         assert workdir.read_data(folder)["fingerprint"] == after != before
         opened(folder, name)
@@ -129,10 +130,10 @@ def test_an_added_file_is_refused_or_accepted(tmp_path, caplog):
     opened(folder, name)
     Image.fromarray(PICTURES[0]).save(tmp_path / "a" / "new.png")
     said = refusal(folder, name)
-    assert "size is 40 there and 41 here" in said
+    assert "size is 40 in the run and 41 now" in said
     assert "fingerprint" not in said
     opened(folder, name, data_changed="accept")
-    assert "goes on with other data: size is 40 there and 41 here" in caplog.text
+    assert "continuing with other data: size is 40 in the run and 41 now" in caplog.text
     assert workdir.read_data(folder)["size"] == 41
     opened(folder, name)
 
@@ -165,8 +166,8 @@ def test_another_place_is_the_same_if_its_examples_are(tmp_path):
     opened(folder, f"npz:{tmp_path / 'b.npz'}")
     other = save(tmp_path / "c.npz", 255 - PICTURES)
     said = refusal(folder, other)
-    assert 'b.npz" there and "' in said
-    assert 'c.npz" here' in said
+    assert 'b.npz" in the run and "' in said
+    assert 'c.npz" now' in said
     assert "--data_changed=accept" in said
     opened(folder, other, data_changed="accept")
     assert workdir.read_config(folder)["dataset"] == other
@@ -177,7 +178,7 @@ def test_another_shape_is_never_accepted(tmp_path):
     opened(folder, save(tmp_path / "a.npz"))
     wide = save(tmp_path / "a.npz", np.zeros((40, 8, 9), np.uint8))
     said = refusal(folder, wide, data_changed="accept")
-    assert "shape is [8, 8, 1] there and [8, 9, 1] here" in said
+    assert "shape is [8, 8, 1] in the run and [8, 9, 1] now" in said
     assert "--data_changed" not in said
     with pytest.raises(UsageError, match="--data_changed=maybe: choose refuse or acc"):
         make_config(data_changed="maybe")

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from data_fixtures import png, prepare_own
 
 from jaxgan import data
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
 

@@ -132,7 +132,7 @@ def test_sixteen_bits_beside_eight_are_refused(tmp_path):
 def test_sizes_must_agree_or_be_made_to(tmp_path):
     save(tmp_path / "a.png", noise(8, 8))
     save(tmp_path / "b.png", noise(8, 12))
-    want = r"a\.png is 8x8, .*b\.png is 8x12\); make them one with --image_size=64x64"
+    want = r"a\.png is 8x8, .*b\.png is 8x12\); resize them with --image_size=64x64"
     with pytest.raises(UsageError, match=want):
         load(tmp_path)
     assert data.read_all(load(tmp_path, image_size="6"))["image"].shape == (2, 6, 6, 1)

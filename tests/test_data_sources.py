@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import load
+from jaxgan.data import sources
 from jaxgan.errors import UsageError
 
 
@@ -31,8 +31,8 @@ from jaxgan.errors import UsageError
         ("npz:" + "a" * 5_000, "a file name has at most 255 bytes"),
         ("a" * 5_000, "TFDS has no such set"),
         ("npz:~nobody-of-that-name/x", "there is no such home folder"),
-        ("ring8:4", "--dataset=ring8:4: write --dataset=ring8"),
-        ("stacked_mnist:x", "write --dataset=stacked_mnist"),
+        ("ring8:4", "--dataset=ring8:4: ring8 takes no path; use --dataset=ring8"),
+        ("stacked_mnist:x", "takes no path; use --dataset=stacked_mnist"),
     ],
 )
 def test_names_that_are_none(name, message, tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=f"there is no folder {tmp_path}/pics"):
         data.load("folder:~/pics")
     asked = []
-    monkeypatch.setitem(load.SOURCES, "probe", lambda x: asked.append(x.data_dir))
+    monkeypatch.setitem(sources.SOURCES, "probe", lambda x: asked.append(x.data_dir))
     with pytest.raises(AttributeError):  # the probe gives no data
         data.load("probe", data_dir="~/sets")
     assert asked == [str(Path(tmp_path, "sets"))]
@@ -64,8 +64,8 @@ def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
             with pytest.raises(UsageError, match=words):
                 data.load(name)
     monkeypatch.setenv("TFDS_DATA_DIR", "~/sets")
-    request = load.Request("mnist", "train", None, load.Frame())
-    assert load._placed(request).data_dir == str(Path(tmp_path, "sets"))
+    request = sources.Request("mnist", "train", None, sources.Frame())
+    assert sources._placed(request).data_dir == str(Path(tmp_path, "sets"))
 
 
 @pytest.mark.parametrize("size", ["\u00b2", "\u0663", "8x\u0663", "9" * 50])

@@ -37,11 +37,11 @@ def said(dataset, caplog):
         (9, 16383, np.uint16, r"9 to 16383 .*multiply them by 65535 / 16383$"),
         (0, 1, np.uint8, r"multiply them by 255 / 1$"),
         (0, 16, np.uint8, r"multiply them by 255 / 31$"),
-        (220, 255, np.uint8, "spread them over it"),
-        (0, 1, np.float32, r"0 to 1 of \[-1, 1\].*: give 2 \* x - 1$"),
-        (0.2, 0.9, np.float64, r"give 2 \* x - 1$"),
-        (0, 1 / 255, np.float32, r"give 2 \* x / 0.00392 - 1$"),
-        (-0.1, 0.1, np.float32, "scale them to it"),
+        (220, 255, np.uint8, "rescale them to that range"),
+        (0, 1, np.float32, r"0 to 1 of \[-1, 1\].*: use 2 \* x - 1$"),
+        (0.2, 0.9, np.float64, r"use 2 \* x - 1$"),
+        (0, 1 / 255, np.float32, r"use 2 \* x / 0.00392 - 1$"),
+        (-0.1, 0.1, np.float32, ": scale them to that range"),
     ],
 )
 def test_a_corner_of_the_range_is_warned_of(low, high, dtype, remedy, caplog):

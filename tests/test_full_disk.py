@@ -39,7 +39,7 @@ def error_of(flags, size, capsys):
     said = capsys.readouterr().err
     [line] = [text for text in said.splitlines() if text.startswith("error: ")]
     assert "File too large); " in line
-    assert "raise the limit of a file's size" in line
+    assert "raise the file size limit" in line
     assert "Traceback" not in said
     return line
 
@@ -66,7 +66,7 @@ def test_what_was_saved_stays_and_a_last_picture_may_fail(
     (folder / "losses.png").unlink()
     flags = argv(pictures, folder, 20)
     said = error_of(flags, 5_000, capsys)
-    assert "the last good one (step 10) stays" in said
+    assert "the last good one (step 10) is kept" in said
     caplog.clear()
     with files_of_at_most(40_000):
         assert train.main(flags) == 0
@@ -87,7 +87,7 @@ def test_a_cache_that_cannot_be_written_is_told_once(caplog):
         with pytest.raises(UserWarning, match="of others"):
             warnings.warn("of others", stacklevel=1)
     [said] = caplog.messages
-    assert said.startswith("compiled programs are not kept in ")
+    assert said.startswith("compiled programs cannot be cached in ")
     assert said.endswith(": OSError: No space left")
     assert others == []
 

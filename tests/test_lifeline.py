@@ -45,7 +45,7 @@ def connected(count, before=lambda port: None):
     finally:
         for one in each:
             one.leave()
-        until(lambda: all(x.name != "lifeline" for x in threading.enumerate()))
+        until(lambda: all(x.name != "watchdog" for x in threading.enumerate()))
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_connection_that_breaks_ends_all_and_one_that_is_left_does_not(lifelin
     assert not ends
     each[2]._others[0].shut_down()  # as the system does for the killed
     until(lambda: 0 in ends)
-    assert ends[0][0].startswith("process 2: was ended from outside")
+    assert ends[0][0].startswith("process 2: was killed or disconnected")
 
 
 @pytest.mark.parametrize("code", [0, -1, 300, True, None, "2", 1e9])
@@ -141,15 +141,16 @@ def test_the_wait_begins_with_accept_and_names_who_did_not_come():
         there.sendall(json.dumps({"number": 1, "token": token}).encode() + b"\n")
         until(lambda: 1 in alone._others)
         until(lambda: ends)
-    assert ends[0] == ("process 2: did not come: look at its machine's log", 1)
+    why = "process 2: did not connect: check the log of its machine"
+    assert ends[0] == (why, 1)
 
 
 FOLLOWER = """\
 import sys, time
-from jaxgan.distributed.watchdog import Lifeline
+from jaxgan.distributed.watchdog import Watchdog
 host, port, token = sys.argv[1:]
-lifeline = Lifeline(1, silence=5.0)
-lifeline.reach(host, int(port), token)
+watchdog = Watchdog(1, silence=5.0)
+watchdog.reach(host, int(port), token)
 time.sleep(60)
 """
 
@@ -177,7 +178,7 @@ def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
         other.send_signal(signal.SIGSTOP)
         until(lambda: ends)
         message, code = ends[0]
-        assert message.startswith("process 1: gave no sign of life for 5 s, stopped")
+        assert message.startswith("process 1: sent no heartbeat for 5 s (stopped")
         assert code == 1
         other.send_signal(signal.SIGCONT)  # learns why, although it is late
         assert other.communicate(timeout=30) == (None, f"error: {message}\n")
@@ -186,11 +187,11 @@ def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
 
 ALL = """\
 import sys, time
-from jaxgan.config.training import parse
-from jaxgan.distributed import together
+from jaxgan.config.resolve import parse_args
+from jaxgan.distributed.initialize import initialize
 from jaxgan.cli import run_main
 def main():
-    with together(parse(sys.argv[2:])):
+    with initialize(parse_args(sys.argv[2:])):
         print("together", flush=True)
         time.sleep(float(sys.argv[1]))
     return 0
@@ -248,8 +249,8 @@ def test_a_stopped_process_ends_the_others_before_jax_does(stopped):
         assert both[1 - stopped].returncode == 1
         told = [line for line in err.splitlines() if line.startswith("error")]
         assert told == [
-            f"error: process {stopped}: gave no sign of life for 8 s, stopped or cut "
-            "off: look at its machine's log"
+            f"error: process {stopped}: sent no heartbeat for 8 s (stopped or cut "
+            "off): check the log of its machine"
         ]
         assert "***" not in err  # a stack of C++
         both[stopped].send_signal(signal.SIGCONT)

@@ -7,6 +7,7 @@ import pytest
 from critics import half
 from jax.test_util import check_grads
 
+from jaxgan import losses
 from jaxgan.losses import adversarial
 from jaxgan.types import DiscriminatorOutput, LossInputs, Samples
 
@@ -208,3 +209,10 @@ def test_two_devices_have_the_loss_of_the_whole_batch(name, player):
     halves = half(jax.value_and_grad(loss), jnp.asarray(1.5), x)
     whole = jax.value_and_grad(loss)(jnp.asarray(1.5), x)
     np.testing.assert_allclose(halves, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_the_package_exports_every_loss_and_one_table():
+    assert losses.LOSSES is adversarial.LOSSES
+    tables = {**losses.LOSSES, **losses.REGULARIZERS}
+    assert {name: getattr(losses, name) for name in tables} == tables
+    assert tables.keys() <= set(losses.__all__)

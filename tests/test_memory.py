@@ -148,10 +148,10 @@ CHILD = """
     from pathlib import Path
     import jax
     from jaxgan import host_memory, train
-    from jaxgan.config.training import make
+    from jaxgan.config.resolve import make_config
     from jaxgan.experiment import memory
-    from jaxgan.experiment.setup import prepare
-    from jaxgan.training import trainer
+    from jaxgan.experiment.setup import setup
+    from jaxgan.experiment.state import restore_or_init
 
     signal.alarm(100)  # what this is about is a hang
     data, folder = sys.argv[1:]
@@ -160,10 +160,10 @@ CHILD = """
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + 4 * 2**30,) * 2)
     flags = {"dataset": f"npz:{data}", "held_out": "none", "preset": "toy"}
-    huge = make(**flags, networks="mlp((60000, 60000), (8,))")
+    huge = make_config(**flags, networks="mlp((60000, 60000), (8,))")
     try:
-        with memory.explained("use less"):
-            state, _ = trainer.begin(prepare(huge), Path(folder), None)
+        with memory.explain_out_of_memory("use less"):
+            state, _ = restore_or_init(setup(huge), Path(folder), rollbacks=0)
             print(int(state.step))
     except ValueError as error:
         print("begin:", error)

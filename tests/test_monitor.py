@@ -5,12 +5,12 @@ import math
 
 import pytest
 
-from jaxgan.monitoring.detectors import Finding, not_finite, open_detectors, summary
+from jaxgan.monitoring.detectors import Detectors, Finding, not_finite, summary
 
 
 def run(rows, look=None):
     """All findings of rows, which are a hundred steps apart."""
-    look = look or open_detectors()
+    look = look or Detectors().check
     return [found for step, row in numbered(rows) for found in look(step, row)]
 
 
@@ -109,7 +109,7 @@ def test_hardly_any_distinct_samples_for_long():
     found = run(rows)
     assert told(found) == [("few_distinct", 2100)]
     assert not found[0].fatal
-    want = "diversity is 1 % of the data's at step 2,100, as low as from step 100 on"
+    want = "diversity is 1 % of the data's at step 2,100, and as low since step 100"
     assert want in found[0].text
     assert run([*rows[:20], *diversity(0.03), *rows[:20]]) == []
 
@@ -255,20 +255,20 @@ def test_a_resumed_run_tells_what_the_whole_would_have_told():
             )
         ]
     )
-    look = open_detectors()
+    look = Detectors().check
     whole = [look(*row) for row in rows]
     assert {found.kind for news in whole for found in news} == {
         "collapsed", "overfits", "vanished", "exploding", "drifted"
     }  # fmt: skip
     for cut in range(len(rows)):
-        look = open_detectors()
+        look = Detectors().check
         for step, row in rows[:cut]:
             look(step, json.loads(json.dumps(row)))
         assert [look(*row) for row in rows[cut:]] == whole[cut:]
 
 
 def test_two_monitors_know_nothing_of_each_other():
-    one, other = open_detectors(), open_detectors()
+    one, other = Detectors().check, Detectors().check
     bad = probe(2.0, 0.6, 0.5)
     assert run([bad, bad], one) == run([bad, bad], other) == []
     assert told(run([bad], one)) == [("overfits", 0)]

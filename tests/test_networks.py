@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
@@ -21,7 +21,7 @@ from jaxgan.types import UsageError
 
 def variables(preset, shape=(28, 28, 1)):
     """Shapes of the variables of both players."""
-    built = builder.build(make_config(preset=preset), shape)
+    built = builder.build_gan(make_config(preset=preset), shape)
     state = jax.eval_shape(built.init, jax.random.key(0))
     return state.params, state.stats
 
@@ -126,7 +126,7 @@ BOUNDS = {
     ("preset", "init"), [("mlp-small", "pytorch"), ("goodfellow", "glorot_uniform")]
 )
 def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, init):
-    built = builder.build(make_config(preset=preset), (28, 28, 1))
+    built = builder.build_gan(make_config(preset=preset), (28, 28, 1))
     params = jax.jit(built.init)(jax.random.key(0)).params
     for player in params:
         for own in player.values():

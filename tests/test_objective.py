@@ -161,7 +161,7 @@ def trained(parts, devices=1, **flags):
         batch=64,
         layout=layout,
     )
-    program = parallel.make_compiler(built.step, feed, layout)
+    program = parallel.make_compiler(built.train_step, feed, layout)
     passed = (state, feed.at(0, 2), KEY)
     return jax.device_get(program(2, *passed)(*passed))
 
@@ -195,10 +195,10 @@ def test_what_is_remembered_moves_once_an_update_however_many_parts(flags):
     found = []
     for parts in (1, 4):
         chosen = config("small", accumulate=parts, batch_size=16, **given)
-        built = builder.build(chosen, SHAPE)
+        built = builder.build_gan(chosen, SHAPE)
         state = jax.jit(built.init)(KEY)
         for i in range(2):
-            state, _ = jax.jit(built.step)(state, batches(chosen, i), KEY)
+            state, _ = jax.jit(built.train_step)(state, batches(chosen, i), KEY)
         found.append((state.stats, state.term_state))
     assert jax.tree.leaves(found[0])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *found)
@@ -209,9 +209,9 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
     found = []
     for parts in (1, 4):
         chosen = config("batch_norm", accumulate=parts, batch_size=16)
-        built = builder.build(chosen, SHAPE)
+        built = builder.build_gan(chosen, SHAPE)
         state = jax.jit(built.init)(KEY)
-        state, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+        state, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
         found.append(state.stats.generator["batch_stats"]["BatchNorm_0"])
     whole, parted = found
     np.testing.assert_allclose(parted["mean"], whole["mean"], atol=1e-7)
@@ -221,9 +221,9 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
 
 def test_parts_are_looped_over_where_loops_are_fast():
     chosen = config("dropout", accumulate=4)
-    game = [builder.build(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
+    game = [builder.build_gan(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
     state = jax.jit(game[0].init)(KEY)
-    done = [jax.jit(g.step)(state, batches(chosen), KEY)[0].params for g in game]
+    done = [jax.jit(g.train_step)(state, batches(chosen), KEY)[0].params for g in game]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *done)
 
 
@@ -236,9 +236,9 @@ def test_parts_have_dropout_masks_of_their_own():
 
 def test_the_strength_is_a_part_of_the_state():
     chosen = config("small", augment="flip", augment_p="ada(0.6, images=80)")
-    built = builder.build(chosen, SHAPE)
+    built = builder.build_gan(chosen, SHAPE)
     state = jax.jit(built.init)(KEY)
-    run, seen = jax.jit(built.step), []
+    run, seen = jax.jit(built.train_step), []
     for i in range(12):
         state, metrics = run(state, batches(chosen, i), KEY)
         seen.append(float(metrics["discriminator/augment"]))

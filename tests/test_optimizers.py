@@ -184,17 +184,17 @@ def test_centralized_gradients_have_no_mean():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lion('fast')", "learning_rate is a number or a schedule, not 'fast'"),
-        ("lion(1e-3, b1='x')", "b1 is float, not 'x'"),
+        ("lion('fast')", "learning_rate must be a number or a schedule, not 'fast'"),
+        ("lion(1e-3, b1='x')", "b1 must be float, not 'x'"),
         ("lion(1e-3, mask=1)", "unexpected keyword argument 'mask'"),
         (
             "rprop(linear(1, 0, 2))",
-            "learning_rate is float, not a schedule from 1 to 0",
+            "learning_rate must be float, not a schedule from 1 to 0",
         ),
         ("adafactor", "missing a required argument: 'learning_rate'"),
-        ("adadelta(None)", "learning_rate is a number or a schedule, not None"),
-        ("adam(1e-3, eps=linear(1, 0, 2))", "eps is float, not a schedule"),
-        ("sgd(1)|clip('a')", "max_delta is float, not 'a'"),
+        ("adadelta(None)", "learning_rate must be a number or a schedule, not None"),
+        ("adam(1e-3, eps=linear(1, 0, 2))", "eps must be float, not a schedule"),
+        ("sgd(1)|clip('a')", "max_delta must be float, not 'a'"),
         ("optimistic_adam(1)", "did you mean 'optimistic_adam_v2'"),
     ],
 )

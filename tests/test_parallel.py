@@ -47,7 +47,7 @@ def run(
     built, state = game(chosen, layout=layout)
     feed = feed_of(kind, chosen, layout)
     chex.clear_trace_counter()
-    traced_once = chex.assert_max_traces(built.step, n=1)
+    traced_once = chex.assert_max_traces(built.train_step, n=1)
     program = parallel.make_compiler(traced_once, feed, layout)
     state = parallel.place(state, layout)
     seen = []

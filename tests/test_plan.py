@@ -10,7 +10,8 @@ import pytest
 
 from jaxgan import plan
 from jaxgan.config import planning
-from jaxgan.config.training import Config, make_config
+from jaxgan.config.resolve import make_config
+from jaxgan.config.training import Config
 from jaxgan.performance.planning import settings
 from jaxgan.types import UsageError
 
@@ -142,10 +143,10 @@ def test_without_the_compiler(monkeypatch):
         (["--sweep", "--out=x.jpg"], "--out=x.jpg: must end in .png"),
         (["--sweep", "--out=/proc/x.png"], "--out=/proc/x.png cannot be written"),
         (["--sweep", "--out=gs://x.png"], "--out=gs://x.png: only local paths"),
-        (["--topology=local", "--batch_sizes=4"], "--batch_sizes=4 goes with --sweep"),
-        (["--topology=local", "--topologies=x"], "--topologies=x goes with --sweep"),
-        (["--topology=local", "--classes=4"], "--classes=4 goes with --shape"),
-        (["--topology=local", "--examples=4"], "--examples=4 goes with --shape"),
+        (["--topology=local", "--batch_sizes=4"], "--batch_sizes=4 needs --sweep"),
+        (["--topology=local", "--topologies=x"], "--topologies=x needs --sweep"),
+        (["--topology=local", "--classes=4"], "--classes=4 needs --shape"),
+        (["--topology=local", "--examples=4"], "--examples=4 needs --shape"),
         (["--topology=local", "--shape=\u0663"], "--shape=٣: write HxWxC"),
         (["--topology=local", "--shape=99999999x9x9"], "write HxWxC"),
         (["--topology=local", "--shape=2", "--classes=-1"], "must be from 0 to 1,000"),
@@ -154,7 +155,7 @@ def test_without_the_compiler(monkeypatch):
         (["--topology=local", "--json=no/such/x"], "there is no folder no/such"),
         (["--topology=local", "--json=/"], "--json=/ is not a file"),
         (["--topology=local", "--json=" + "a" * 300], "at most 255 bytes"),
-        (["--topology=local", "--lr=3"], "no flag --lr: write rates into --g_optim"),
+        (["--topology=local", "--lr=3"], "no flag --lr: set learning rates in --g_o"),
         (["--topology=local", "--workdir=gs://x"], "--workdir=gs://x: only local"),
     ],
 )

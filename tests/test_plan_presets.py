@@ -9,7 +9,7 @@ import functools
 import pytest
 
 from jaxgan.config.presets import PRESETS
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.performance.planning import settings
 
 settings.set_environment(("v5e:2x2",))

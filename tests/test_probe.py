@@ -90,16 +90,27 @@ def test_a_small_set_is_taken_again_from_its_start():
 def plan_and_state(images):
     chosen = config("batch_norm", score_samples=2, samples=2)
     dataset = from_arrays("p", {"image": images.astype(np.float32)}, origin="")
-    game = builder.build(chosen, dataset.shape)
+    game = builder.build_gan(chosen, dataset.shape)
     layout = parallel.Layout(jax.devices()[:1])
     plan = Experiment(chosen, layout, dataset, game, True, 1, dataset)
     return plan, jax.jit(game.init)(jax.random.key(0))
 
 
+def probe_of(plan):
+    return probe.Probe(
+        plan.gan,
+        plan.dataset,
+        plan.held_out,
+        jax.random.key(1),
+        batch_size=plan.config.batch_size,
+        seed=plan.config.seed,
+    )
+
+
 def test_it_leaves_the_state_alone_and_says_the_same_twice():
     pictures = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
     plan, state = plan_and_state(pictures)
-    look = probe.open_probe(plan, jax.random.key(1))
+    look = probe_of(plan)
     first = look(state)
     assert first == look(state)
     assert set(first) == {
@@ -113,7 +124,7 @@ def test_data_without_variety_have_no_diversity():
     pictures = np.full((40, 8, 8, 1), -1.0)
     pictures[0] = 1.0
     plan, state = plan_and_state(pictures)
-    found = probe.open_probe(plan, jax.random.key(1))(state)
+    found = probe_of(plan)(state)
     assert "probe/diversity" not in found
     want = 1 / ((39 / 40) ** 2 + (1 / 40) ** 2)
     np.testing.assert_allclose(found["probe/distinct"], want, rtol=1e-5)

@@ -152,7 +152,7 @@ def test_one_that_is_killed_ends_all_and_another_number_resumes(
     assert codes[killed] == -signal.SIGKILL
     assert codes[1 - killed] != 0
     if killed == 1:  # process 0 is also jax's own coordinator, which may end others
-        assert "process 1: was ended from outside" in said[0]
+        assert "process 1: was killed or disconnected" in said[0]
     steps = checkpoint.available(folder / "checkpoints")
     assert steps
     end = steps[-1] + 5
@@ -183,8 +183,8 @@ def test_a_signal_before_training_ends_a_process_too(tmp_path):
     program = (
         "import os, signal, time\n"
         "from jaxgan.config.training import Config\n"
-        "from jaxgan.distributed import initialize\n"
-        f"initialize._initialised(Config(), coordinator_address={address!r},\n"
+        "from jaxgan.distributed.initialize import _initialize_jax\n"
+        f"_initialize_jax(Config(), coordinator_address={address!r},\n"
         f"    num_processes=1, coordinator_bind_address={address!r}, process_id=0)\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
         "time.sleep(20)\n"
@@ -227,15 +227,15 @@ def test_different_flags_are_refused_by_name(pictures, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"num_processes": 2}, "go with --coordinator=HOST:PORT"),
-        ({"coordinator": "127.0.0.1:1234"}, "goes with --num_processes and"),
+        ({"num_processes": 2}, "require --coordinator=HOST:PORT"),
+        ({"coordinator": "127.0.0.1:1234"}, "requires --num_processes and"),
         (
             {"coordinator": "here", "num_processes": 2, "process_id": 0},
-            "--coordinator=here: give HOST:PORT",
+            "--coordinator=here: use HOST:PORT",
         ),
         (
             {"coordinator": "127.0.0.1:9", "num_processes": 2, "process_id": 2},
-            "--process_id=2: of --num_processes=2 the numbers are 0 to 1",
+            "--process_id=2: must be from 0 to 1 with --num_processes=2",
         ),
         ({"parallel": "dmap", "devices": 2}, "--parallel=dmap: choose auto, pmap or"),
     ],
@@ -254,12 +254,12 @@ def test_what_tells_of_a_cluster():
     assert not scheduled({"SLURM_STEP_NUM_TASKS": "²"})
 
 
-def test_a_machine_whose_name_is_no_address_goes_on_without_a_lifeline(caplog):
-    lifeline = Watchdog(0)
-    assert _listen(lifeline, "nowhere.invalid") is None
-    assert "no connection to the others (nowhere.invalid: " in caplog.text
-    where = _listen(lifeline, "127.0.0.1")
+def test_a_machine_whose_name_is_no_address_goes_on_without_a_watchdog(caplog):
+    watchdog = Watchdog(0)
+    assert _listen(watchdog, "nowhere.invalid") is None
+    assert "cannot listen for the other processes (nowhere.invalid: " in caplog.text
+    where = _listen(watchdog, "127.0.0.1")
     assert where
     assert where[0] == "127.0.0.1"
-    assert lifeline._listener
-    lifeline._listener.close()
+    assert watchdog._listener
+    watchdog._listener.close()

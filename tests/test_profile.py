@@ -13,7 +13,8 @@ from jax.profiler import ProfileData
 from test_train import TINY
 
 from jaxgan import train
-from jaxgan.config.training import Config, parse_args
+from jaxgan.config.resolve import parse_args
+from jaxgan.config.training import Config
 from jaxgan.performance import profiling
 from jaxgan.performance.profiling.events import Event, read
 from jaxgan.performance.profiling.sources import around, origins

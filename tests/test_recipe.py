@@ -7,8 +7,9 @@ import pytest
 from critics import FAKE, REAL, linear_critic, value
 from games import images
 
+from jaxgan import tasks
 from jaxgan.config.presets import PRESETS
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
 from jaxgan.types import UsageError
@@ -21,8 +22,8 @@ def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else {}
     chosen = make_config(preset=name, batch_size=8, **tiny)
     shape = (2,) if "toy" in name else (28, 28, 1)
-    built = builder.build(chosen, shape, classes=10, unroll=True)
-    state, step = jax.jit(built.init)(KEY), jax.jit(built.step)
+    built = builder.build_gan(chosen, shape, classes=10, unroll=True)
+    state, step = jax.jit(built.init)(KEY), jax.jit(built.train_step)
     k = chosen.d_updates
     for i in range(2):
         pictures = images(8 * k, seed=i, shape=shape).reshape(k, 8, *shape)
@@ -50,25 +51,31 @@ def test_the_default_recipe_is_r3gans():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"networks": "dcgan"}, "--networks: dcgan wants images, not vectors"),
-        ({"networks": "mlp((-4,))"}, "g is in [1, 1048576], not (-4,)"),
-        ({"task": "generate(0)"}, "dim is in [1, 1048576], not 0: take 100"),
-        ({"ema_half_life": "linear(9, -1, 5)"}, "--ema_half_life: the half-life is"),
+        ({"networks": "dcgan"}, "--networks: dcgan needs images, not vectors"),
+        ({"networks": "mlp((-4,))"}, "g must be in [1, 1048576], not (-4,)"),
+        ({"task": "generate(0)"}, "dim must be in [1, 1048576], not 0: use 100"),
+        (
+            {"ema_half_life": "linear(9, -1, 5)"},
+            "--ema_half_life: the half-life must be",
+        ),
         ({"task": "generate(4, latents='cauchy')"}, "--task: latents='cauchy'"),
-        ({"loss": "hinge|minimax"}, "--loss: wants one of"),
-        ({"loss": ""}, "--loss: wants one of"),
+        ({"loss": "hinge|minimax"}, "--loss: choose one of"),
+        ({"loss": ""}, "--loss: choose one of"),
         ({"g_optimizer": "clip_weights(1)"}, "--g_optimizer"),
         ({"d_terms": "r1(gamma='a')"}, "--d_terms"),
-        ({"d_terms": "r1(r2(1))"}, "--d_terms: r1(gamma=10.0): gamma is a number or"),
+        (
+            {"d_terms": "r1(r2(1))"},
+            "--d_terms: r1(gamma=10.0): gamma must be a number or",
+        ),
         ({"d_terms": "every(0, r1(1))"}, "--d_terms: every"),
-        ({"discriminator_wrap": "pack(3)"}, "--batch_size"),
+        ({"discriminator_wrap": "pack(3)"}, "use a batch size that gives each device"),
         ({"discriminator_wrap": "projection"}, "projection"),
         ({"generator_wrap": "embedd"}, "--generator_wrap: no name 'embedd'"),
-        ({"task": "conditional(4)"}, "--task=conditional(4) wants 'label' with each"),
+        ({"task": "conditional(4)"}, "--task=conditional(4) needs 'label' with each"),
         ({"g_terms": "auxiliary_classifier"}, "auxiliary_classifier"),
         ({"d_terms": "consistency"}, "consistency"),
-        ({"augment": "cutout"}, "augmentations want images [H, W, C], not"),
-        ({"augment": "flip|flip"}, "--augment: 'flip' comes twice"),
+        ({"augment": "cutout"}, "augmentations need images [H, W, C], not"),
+        ({"augment": "flip|flip"}, "--augment: 'flip' appears twice"),
         ({"augment": "flip", "augment_p": 1.5}, "--augment_p"),
         ({"augment": "flip", "augment_p": "adda(0.6)"}, "--augment_p: no name 'adda'"),
         (
@@ -80,7 +87,7 @@ def test_the_default_recipe_is_r3gans():
 )
 def test_what_does_not_fit_names_its_flag(flags, message):
     with pytest.raises(UsageError) as error:
-        builder.build(
+        builder.build_gan(
             make_config(**{"preset": "toy", "task": "generate(64)", **flags}), (2,)
         )
     assert message in str(error.value)
@@ -88,13 +95,24 @@ def test_what_does_not_fit_names_its_flag(flags, message):
 
 
 def test_a_task_without_its_labels_is_told_before_anything_compiles():
+    examples = builder.example_batch((2,), 4, 0)
+    config, task = make_config(dataset="folder:plain"), tasks.conditional(4)
+    with pytest.raises(UsageError, match=r"needs 'label' with each example, which"):
+        builder.check_step(config, task, _no_label, _no_label, examples)
+
+
+def _no_label(*_):
+    return {}["label"]
+
+
+@pytest.mark.parametrize("error", [KeyError("label"), AttributeError, NameError])
+def test_an_error_inside_a_network_is_not_taken_for_a_fault_of_the_data(error):
     def init(key):
-        del key
-        return {}["label"]
+        raise error
 
     examples = builder.example_batch((2,), 4, 0)
-    with pytest.raises(UsageError, match=r"wants 'label' with each example, which"):
-        builder.check_step(make_config(dataset="folder:plain"), init, init, examples)
+    with pytest.raises(error if isinstance(error, type) else KeyError):
+        builder.check_step(make_config(), tasks.generate(4), init, init, examples)
 
 
 def test_labels_are_in_the_example_only_where_there_are_some():
@@ -106,13 +124,13 @@ def test_labels_are_in_the_example_only_where_there_are_some():
 
 
 def test_sampling_may_change_the_latents():
-    built = builder.build(make_config(preset="toy", batch_size=4), (2,))
+    built = builder.build_gan(make_config(preset="toy", batch_size=4), (2,))
     state = jax.jit(built.init)(KEY)
     keys = jax.random.split(KEY, 4)
     batch = {"image": jnp.zeros((4, 2))}
-    same = built.draw(state.ema, batch, keys, lambda z: jnp.zeros_like(z))
+    same = built.generate(state.ema, batch, keys, lambda z: jnp.zeros_like(z))
     np.testing.assert_array_equal(same[0], same[3])
-    assert (built.draw(state.ema, batch, keys)[0] != same[0]).any()
+    assert (built.generate(state.ema, batch, keys)[0] != same[0]).any()
 
 
 def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
@@ -122,7 +140,7 @@ def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
 
     monkeypatch.setitem(builder.NETWORKS, "strange", pair)
     with pytest.raises(UsageError, match="--networks=strange, "):
-        builder.build(
+        builder.build_gan(
             make_config(preset="toy", networks="strange", task="generate(64)"), (2,)
         )
 

@@ -123,7 +123,7 @@ def test_feature_matching_by_hand():
 
 
 def test_feature_matching_wants_features():
-    with pytest.raises(UsageError, match="--networks"):
+    with pytest.raises(UsageError, match="returns no features: use networks that"):
         value(losses.feature_matching(), linear_critic, REAL, FAKE)
 
 

@@ -64,7 +64,7 @@ def test_a_wait_is_bounded_and_names_who_did_not_come():
     [alone] = met(address, [(2, 1)], wait=1.0)
     assert f"--coordinator={address} does not answer: start process 0" in alone
     for told in met(address, [(4, 0), (4, 2)], wait=2.0):
-        assert "[1, 3] did not come" in told
+        assert "processes [1, 3] of --num_processes=4 did not connect" in told
     assert time.monotonic() - began < 15
 
 
@@ -83,8 +83,9 @@ def test_a_stranger_at_the_door_is_no_process():
     other = threading.Thread(target=stranger)
     other.start()
     assert met(f"127.0.0.1:{port}", [(2, 0)], wait=2.0) == [
-        f"of --num_processes=2, [1] did not come to --coordinator=127.0.0.1:{port} in "
-        "time: start them with the same flags and their own --process_id"
+        "processes [1] of --num_processes=2 did not connect to "
+        f"--coordinator=127.0.0.1:{port} in time: start them with the same flags and "
+        "their own --process_id"
     ]
     other.join()
 
@@ -153,10 +154,11 @@ def test_those_who_share_a_secret_meet():
 def test_one_without_the_secret_is_not_let_in(secrets, caplog):
     address = f"127.0.0.1:{free_port()}"
     first, other = met(address, [(2, 0), (2, 1)], wait=1.0, secrets=secrets)
-    assert "[1] did not come" in first
-    assert "(it has another JAXGAN_TOKEN: give all the same, or none)" in other
+    assert "processes [1] of --num_processes=2 did not connect" in first
+    why = "has a different JAXGAN_TOKEN: use the same in all, or none"
+    assert f"(it {why})" in other
     told = [x.message for x in caplog.records if x.levelno == logging.WARNING]
-    assert told == ["process 1 has another JAXGAN_TOKEN: give all the same, or none"]
+    assert told == [f"process 1 {why}"]
 
 
 def by_another(answer):
@@ -237,7 +239,7 @@ def test_a_client_that_reaches_itself_has_reached_nobody(monkeypatch):
         return there
 
     monkeypatch.setattr(connections.socket, "create_connection", reach_itself)
-    with pytest.raises(ConnectionRefusedError, match="nobody listens there"):
+    with pytest.raises(ConnectionRefusedError, match="no process listens there"):
         connect("127.0.0.1", free_port(), 5.0)
 
 
@@ -277,7 +279,7 @@ def test_an_address_of_ipv6():
     ],
 )
 def test_texts_that_are_no_address(place):
-    with pytest.raises(UsageError, match="give HOST:PORT of process 0, such as") as e:
+    with pytest.raises(UsageError, match="use HOST:PORT of process 0, such as") as e:
         split_address(place)
     assert str(e.value).isprintable()
     assert len(str(e.value)) < 250

@@ -16,10 +16,11 @@ from PIL import Image
 
 from jaxgan import reporting
 from jaxgan.errors import UsageError
-from jaxgan.reporting import images, progress
+from jaxgan.reporting import images
 from jaxgan.reporting.console import Pace, format_line, update_pace
 from jaxgan.reporting.metrics_file import truncate_metrics
 from jaxgan.reporting.plots import panels, read_curves
+from jaxgan.reporting.progress import LABEL
 
 WHITE = [255, 255, 255]
 
@@ -279,7 +280,7 @@ def previews(folder: Path, steps, shape=(16, 32, 32, 1)) -> list[Path]:
 def test_progress_has_a_row_per_moment_of_the_first_tiles(tmp_path):
     pixels = reporting.progress(previews(tmp_path, [0, 10, 100]))
     assert pixels is not None
-    left = progress.LABEL
+    left = LABEL
     assert pixels.shape == (3 * 34 + 4, left + 12 * 34, 3)
     for row, step in enumerate([0, 10, 100]):
         tops = pixels[2 + row * 34 : 2 + row * 34 + 32, left:]
@@ -376,9 +377,9 @@ def test_without_measures_nothing_is_drawn(tmp_path):
 
 BACKEND = """
 import os, sys
-from jaxgan import report
-report.append("metrics.jsonl", {"step": 1, "score": 2.0})
-assert report.losses_plot("metrics.jsonl", "losses.png")
+from jaxgan import reporting
+reporting.append("metrics.jsonl", {"step": 1, "score": 2.0})
+assert reporting.losses_plot("metrics.jsonl", "losses.png")
 from jaxgan.performance.planning.plot import draw
 draw({}, "plan.png")
 assert os.environ["MPLBACKEND"] == "module://nowhere.inline"
@@ -410,8 +411,12 @@ def tell(folder, steps, resume_step=0):
         folder, steps=8, batch_size=4, resume_step=resume_step, terminal=False
     ) as told:
         for step in steps:
-            told.log(step, {"generator/loss": step / 2, "seconds": 1.0 * step})
-            told.preview(step, reporting.picture(np.zeros((4, 32, 32, 3), np.float32)))
+            told.write_scalars(
+                step, {"generator/loss": step / 2, "seconds": 1.0 * step}
+            )
+            told.write_images(
+                step, reporting.picture(np.zeros((4, 32, 32, 3), np.float32))
+            )
 
 
 def metrics_of(folder):
@@ -462,7 +467,7 @@ def test_several_runs_are_told_in_a_mean_and_a_deviation(tmp_path, lines):
     with reporting.open_metric_writer(
         tmp_path, steps=4, batch_size=1, terminal=False
     ) as told:
-        told.log(2, values)
+        told.write_scalars(2, values)
     assert lines()[0].split("  ")[:5] == [
         "step 2/4",
         "D 4 ± 0",
@@ -483,8 +488,8 @@ def test_what_was_found_is_in_the_log_the_metrics_and_on_the_board(tmp_path, lin
     with reporting.open_metric_writer(
         tmp_path, steps=4, batch_size=1, terminal=False
     ) as told:
-        told.log(1, {"generator/loss": 1.0})
-        told.note(1, "collapsed", "generator collapsed: at step 1")
+        told.write_scalars(1, {"generator/loss": 1.0})
+        told.write_text(1, "collapsed", "generator collapsed: at step 1")
     assert lines()[-1] == "generator collapsed: at step 1"
     assert metrics_of(tmp_path)[1] == {
         "step": 1,
@@ -510,6 +515,27 @@ def test_a_resumed_run_tells_nothing_twice(tmp_path, lines, resume_step):
     assert len(os.listdir(tmp_path / "samples")) == 8
 
 
+@pytest.mark.parametrize(
+    "torn", [b'{"st', b'{"step": 0, "score": 1.0}\n{"step": 2, "generator/lo']
+)
+def test_a_torn_row_before_the_first_checkpoint_is_dropped(tmp_path, lines, torn):
+    """A full disk in the first steps leaves such a file and no checkpoint."""
+    (tmp_path / "metrics.jsonl").write_bytes(torn)
+    tell(tmp_path, [1, 2], resume_step=0)
+    assert [row["step"] for row in metrics_of(tmp_path)] == [1, 2]
+    assert (tmp_path / "losses.png").exists()
+
+
+def test_a_null_writer_writes_nothing(tmp_path, lines, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = reporting.NullWriter()
+    writer.start_clock(0)
+    writer.write_scalars(1, {"generator/loss": 1.0})
+    writer.write_text(1, "collapsed", "generator collapsed: at step 1")
+    writer.write_images(1, np.zeros((4, 4), np.uint8))
+    assert lines() == os.listdir(tmp_path) == []
+
+
 def test_samples_after_the_resumed_step_go(tmp_path, lines):
     tell(tmp_path, [1, 2, 3, 4])
     tell(tmp_path, [], resume_step=2)
@@ -523,8 +549,8 @@ def test_a_score_alone_repeats_no_speed(tmp_path, lines):
     with reporting.open_metric_writer(
         tmp_path, steps=4, batch_size=1, terminal=False
     ) as told:
-        told.log(1, {"generator/loss": 1.0})
-        told.log(1, {"score": 0.25, "generator/odd": float("nan")})
+        told.write_scalars(1, {"generator/loss": 1.0})
+        told.write_scalars(1, {"score": 0.25, "generator/odd": float("nan")})
     assert "steps/s" in lines()[0]
     assert lines()[1] == "step 1/4  odd nan  score 0.25"
 
@@ -534,7 +560,7 @@ def test_a_run_that_fails_still_has_its_curves(tmp_path, lines):
         with reporting.open_metric_writer(
             tmp_path, steps=4, batch_size=1, terminal=False
         ) as told:
-            told.log(1, {"generator/loss": 1.0})
+            told.write_scalars(1, {"generator/loss": 1.0})
             raise RuntimeError("diverged")
 
     with pytest.raises(RuntimeError, match="diverged"):
@@ -553,7 +579,7 @@ def test_a_disk_that_fills_up_is_one_line(tmp_path, lines, monkeypatch):
         with pytest.raises(
             UsageError, match=r"any more \(No space left on device\); fr"
         ):
-            told.log(1, {"generator/loss": 1.0})
+            told.write_scalars(1, {"generator/loss": 1.0})
 
 
 BAR = """
@@ -561,10 +587,10 @@ BAR = """
     from jaxgan import reporting
     logging.basicConfig(format="%(message)s")
     logging.getLogger("jaxgan").setLevel(logging.INFO)
-    with reporting.open_report(sys.argv[1], steps=4, batch_size=2) as told:
+    with reporting.open_metric_writer(sys.argv[1], steps=4, batch_size=2) as told:
         for step in (1, 2, 3, 4):
             time.sleep(0.2)
-            told.log(step, {"discriminator/loss": 1.5, "generator/loss": 0.5})
+            told.write_scalars(step, {"discriminator/loss": 1.5, "generator/loss": 0.5})
             if step == 2:
                 logging.getLogger("jaxgan").warning("checkpoint 1 is damaged")
 """

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 from jaxgan.networks import r3gan
 from jaxgan.networks.ops.convolutions import grouped_conv_matmul, grouped_conv_tpu
@@ -176,6 +176,6 @@ def test_the_preset_has_the_papers_numbers_at_both_ends_of_the_burn_in():
     chosen = make_config(preset="residual", networks="residual(8, 1)")
     assert 39_062 * chosen.batch_size == pytest.approx(20e6, rel=1e-4)
     assert chosen.steps * chosen.batch_size == pytest.approx(250e6, rel=1e-4)
-    built = builder.build(chosen, (8, 8, 3))
+    built = builder.build_gan(chosen, (8, 8, 3))
     state = jax.eval_shape(built.init, KEY)
     assert state.params.generator["start"]["basis"].shape == (4, 4, 8)

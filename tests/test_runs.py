@@ -61,7 +61,7 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
     state = parallel.place(multi_seed.stack_runs(states) if many else states[0], layout)
     feed = feed_of(kind, chosen, layout, seeds)
-    program = parallel.make_compiler(built.step, feed, layout)
+    program = parallel.make_compiler(built.train_step, feed, layout)
     seen = []
     for start in range(0, steps, count):
         passed = (state, feed.at(start, count), keys if many else keys[0])
@@ -95,7 +95,7 @@ def test_vmapped_runs_are_the_written_out_ones(name):
     keys = jax.random.split(jax.random.key(0), 3)
 
     def call(state, passed, key):
-        state, metrics = built.step(state, passed, key)
+        state, metrics = built.train_step(state, passed, key)
         return state, jax.tree.map(lambda x: x[None], metrics)
 
     done = [
@@ -110,14 +110,14 @@ def test_vmapped_runs_are_the_written_out_ones(name):
 def test_a_run_that_diverges_stands_still_and_the_others_go_on():
     chosen = config("k")
     built, state = game(chosen)
-    step = jax.jit(multi_seed.freeze_if_not_finite(built.step))
+    step = jax.jit(multi_seed.freeze_if_not_finite(built.train_step))
     good, bad = batches(chosen), jax.tree.map(lambda x: x * jnp.nan, batches(chosen))
     kept, metrics = step(state, bad, jax.random.key(0))
     assert not np.isfinite(metrics["discriminator/loss"])
     same(kept.replace(step=state.step), state)
     assert int(kept.step) == 1
     moved, _ = step(state, good, jax.random.key(0))
-    same(moved, jax.jit(built.step)(state, good, jax.random.key(0))[0])
+    same(moved, jax.jit(built.train_step)(state, good, jax.random.key(0))[0])
 
 
 def test_one_takes_what_stack_put_there():

@@ -7,7 +7,7 @@ from games import same
 from test_train import argv, lines, run, state_of, values
 
 from jaxgan import sample, train
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
@@ -24,7 +24,7 @@ def three(pictures, tmp_path_factory):
 def states_of(workdir, step):
     """The state of all runs in a checkpoint."""
     config = make_config(**read_config(workdir))
-    game = builder.build(config, (8, 8, 1), classes=5)
+    game = builder.build_gan(config, (8, 8, 1), classes=5)
     alone = jax.eval_shape(game.init, jax.random.key(0))
     template = jax.eval_shape(multi_seed.stack_runs, [alone] * config.runs)
     folder = workdir / "checkpoints"
@@ -76,7 +76,9 @@ def test_samples_are_of_one_of_them(three, tmp_path):
 def test_a_run_that_there_is_not(three, tmp_path, capsys):
     out = tmp_path / "a.npz"
     assert sample.main([f"--workdir={three}", f"--out={out}", "--run=3"]) == 2
-    assert "--run=3: there are 3, from --run=0" in capsys.readouterr().err
+    assert (
+        "--run=3: the run has 3 seed(s), starting at --run=0" in capsys.readouterr().err
+    )
 
 
 def test_a_run_that_diverges_is_told_of_and_the_others_finish(
@@ -99,7 +101,10 @@ def test_a_run_that_diverges_is_told_of_and_the_others_finish(
     ("flags", "message"),
     [
         ({"runs": 3, "devices": 2}, "use --devices=1 or --runs=2"),
-        ({"runs": 2, "on_collapse": "rollback"}, "--on_collapse=rollback goes back"),
+        (
+            {"runs": 2, "on_collapse": "rollback"},
+            "--on_collapse=rollback needs a single run",
+        ),
         ({"runs": 0}, "--runs=0: must be at least 1"),
         ({"on_collapse": "pray"}, "--on_collapse=pray: choose warn, stop or rollback"),
     ],

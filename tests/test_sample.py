@@ -123,7 +123,7 @@ def test_classes_are_drawn_in_turn_or_the_one_asked_for(labelled, tmp_path):
 
 def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):
     assert draw(labelled, tmp_path / "a.npz", "--label=7") == 2
-    assert "--label: no class '7': There is: 0, 1, 2, 3, 4" in capsys.readouterr().err
+    assert "--label: no class '7': choose from 0, 1, 2, 3, 4" in capsys.readouterr().err
 
 
 def refused(capsys, *flags):
@@ -183,7 +183,7 @@ def test_a_label_that_would_not_be_read_is_refused(finished, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("full/", "full/ is not an empty folder; name a new one"),
+        ("full/", "full/ is not an empty folder; use a new one"),
         ("full", "full/ is not an empty folder"),
         ("folder.png", "folder.png is a folder; write "),
         ("file.npz/", "file.npz/ is not an empty folder"),
@@ -194,7 +194,7 @@ def test_a_label_that_would_not_be_read_is_refused(finished, tmp_path, capsys):
         ("a" * 248 + ".png", "a file name has at most 255 bytes"),
         ("gs://bucket/x.png", "--out=gs://bucket/x.png: only local paths"),
         ("~nobody-of-that-name/x.png", "there is no such home folder"),
-        ("x", "--out=x: must end in .png or .npz, or in / for a picture each"),
+        ("x", "--out=x: must end in .png or .npz, or in / for one file per sample"),
         ("/dev/null", "must end in .png or .npz"),
     ],
 )
@@ -227,11 +227,11 @@ def test_places_that_take_no_samples(
         (["--seed=" + "1," * 5_000], "write seeds as 7 or 0,2,5-8"),
         (["--step=\u00b2"], "'²' is not a whole number"),
         (["--step=-1"], "there is no checkpoint -1"),
-        (["--step=20", "--checkpoint=last"], "name two checkpoints: give one of them"),
+        (["--step=20", "--checkpoint=last"], "name two checkpoints: use one of them"),
         (["--checkpoint="], "--checkpoint=: choose last or best"),
-        (["--run=1"], "--run=1: there are 1, from --run=0"),
+        (["--run=1"], "--run=1: the run has 1 seed(s), starting at --run=0"),
         (["--interpolate=3"], "--interpolate takes no value"),
-        (["--interpolate", "--n=4"], "--interpolate with --n=4: rows of a walk have"),
+        (["--interpolate", "--n=4"], "--interpolate with --n=4: needs at least 5"),
         (["--num_samples=3"], "no flag --num_samples: use --n=64"),
         (["--outdir=x"], "no flag --outdir: use --out=samples.png"),
         (["--workdir=gs://x"], "--workdir=gs://x: only local paths"),

@@ -109,27 +109,31 @@ def test_a_number_has_a_range(table, name, parameter):
     for inside, outside in edges(kind, within):
         with pytest.raises(UsageError) as error:
             build(table, name, parameter, written(kind, outside))
-        assert f"{parameter.name} is {within}, not " in str(error.value)
+        assert f"{parameter.name} must be {within}, not " in str(error.value)
         said = ""
         try:  # a width may be inside, and yet not a multiple of 8
             build(table, name, parameter, written(kind, inside))
         except UsageError as error:
             said = str(error)
-        assert f"{parameter.name} is " not in said
+        assert f"{parameter.name} must be " not in said
 
 
 @pytest.mark.parametrize(("table", "name", "parameter"), NUMBERS)
 def test_a_schedule_stays_in_the_range(table, name, parameter):
     kind, within = range_of(parameter.annotation)
     if not any(typing.get_origin(x) is Callable for x in typing.get_args(kind)):
-        with pytest.raises(UsageError, match=f"{parameter.name} is .*not a schedule"):
+        with pytest.raises(
+            UsageError, match=f"{parameter.name} must be .*not a schedule"
+        ):
             build(table, name, parameter, "linear(0, 0.5, 9)")
         return
     build(table, name, parameter, "linear(0, 0.5, 9)")
     for text in ("linear(0.5, -0.1, 9)", "cosine(-0.1, 0.5, 9)", "warmup(-0.1, 9)"):
         with pytest.raises(UsageError) as error:
             build(table, name, parameter, text)
-        assert f"{parameter.name} is {within}, not a schedule from" in str(error.value)
+        assert f"{parameter.name} must be {within}, not a schedule from" in str(
+            error.value
+        )
 
 
 @pytest.mark.parametrize("value", ["1e400", "-1e400", "1e39", "9" * 400, "True", "1j"])
@@ -163,7 +167,7 @@ def test_optaxs_parameters_are_all_known():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_inside(name):
-    from jaxgan.config.training import make_config
+    from jaxgan.config.resolve import make_config
     from jaxgan.gan.builder import check_texts
 
     check_texts(make_config(preset=name))

@@ -23,7 +23,7 @@ def test_both_players_move_and_one_trace_serves_all_steps(name):
     chosen = config(name)
     built, state = game(chosen)
     chex.clear_trace_counter()
-    run = jax.jit(chex.assert_max_traces(built.step, n=1))
+    run = jax.jit(chex.assert_max_traces(built.train_step, n=1))
     first = state
     for i in range(3):
         state, metrics = run(state, batches(chosen, i), KEY)
@@ -41,7 +41,7 @@ def test_an_update_changes_only_its_player(name, player):
     other = "d_optimizer" if player == "generator" else "g_optimizer"
     chosen = config(name, **{other: FROZEN})
     built, state = game(chosen)
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     frozen = Players._fields[1 - Players._fields.index(player)]
     same(getattr(state.params, frozen), getattr(after.params, frozen))
     assert differs(getattr(state.params, player), getattr(after.params, player))
@@ -49,7 +49,7 @@ def test_an_update_changes_only_its_player(name, player):
 
 def test_d_updates_leave_the_generator_and_its_statistics_alone():
     chosen = config("batch_norm")
-    nets = builder.build(chosen, (8, 8, 1)).nets
+    nets = builder.build_gan(chosen, (8, 8, 1)).networks
     built, state = game(chosen)
     loss = objective.make_loss(built.task, nets, built.terms)
     batch = jax.tree.map(lambda x: x[0], batches(chosen))
@@ -59,7 +59,7 @@ def test_d_updates_leave_the_generator_and_its_statistics_alone():
 
     _, (stats, _, _) = jax.jit(of)(state.params.discriminator)
     same(stats, state.stats.discriminator)  # D has none; G's are not among them
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     assert differs(after.stats.generator, state.stats.generator)
 
 
@@ -67,9 +67,9 @@ def test_the_generators_statistics_move_once_a_step_however_many_d_updates():
     # running mean after one G update: 0.99 * 0 + 0.01 * batch mean, whatever k is
     one, three = config("batch_norm"), config("batch_norm", d_updates=3)
     built, state = game(one)
-    after_one, _ = jax.jit(built.step)(state, batches(one), KEY)
+    after_one, _ = jax.jit(built.train_step)(state, batches(one), KEY)
     built, state = game(three)
-    after_three, _ = jax.jit(built.step)(state, batches(three), KEY)
+    after_three, _ = jax.jit(built.train_step)(state, batches(three), KEY)
     ratio = [
         float(jnp.abs(x.stats.generator["batch_stats"]["BatchNorm_0"]["mean"]).mean())
         for x in (after_one, after_three)
@@ -80,7 +80,7 @@ def test_the_generators_statistics_move_once_a_step_however_many_d_updates():
 def test_the_same_key_gives_the_same_step_and_another_another():
     chosen = config("dropout")
     built, state = game(chosen)
-    run = jax.jit(built.step)
+    run = jax.jit(built.train_step)
     same(run(state, batches(chosen), KEY), run(state, batches(chosen), KEY))
     other, _ = run(state, batches(chosen), jax.random.key(5))
     assert differs(other.params, run(state, batches(chosen), KEY)[0].params)
@@ -91,7 +91,7 @@ def test_every_step_has_noise_of_its_own():
     frozen = {"g_optimizer": FROZEN, "d_optimizer": FROZEN, "d_updates": 1}
     chosen = config("k", **frozen)
     built, state = game(chosen)
-    run, found = jax.jit(built.step), []
+    run, found = jax.jit(built.train_step), []
     for _ in range(3):
         state, metrics = run(state, batches(chosen), KEY)
         found.append((metrics["discriminator/fake"], metrics["generator/loss"]))
@@ -103,7 +103,7 @@ def test_every_step_has_noise_of_its_own():
 def test_resume_from_numpy_is_exact():
     chosen = config("batch_norm", g_optimizer="adam(1e-3)", d_optimizer="adam(1e-3)")
     built, state = game(chosen)
-    run = jax.jit(built.step)
+    run = jax.jit(built.train_step)
     for i in range(4):
         if i == 2:
             saved = jax.tree.map(np.asarray, state)
@@ -119,7 +119,7 @@ def test_scanned_and_written_out_updates_agree():
     state = game(chosen)[1]
     shape = (8, 8, 1)
     runs = [
-        jax.jit(builder.build(chosen, shape, unroll=unroll).step)(
+        jax.jit(builder.build_gan(chosen, shape, unroll=unroll).step)(
             state, batches(chosen), KEY
         )[0]
         for unroll in (False, True)
@@ -130,7 +130,7 @@ def test_scanned_and_written_out_updates_agree():
 def test_every_d_update_has_a_batch_of_its_own():
     chosen = config("k", g_optimizer=FROZEN, d_optimizer="sgd(1e-2)")
     built, state = game(chosen)
-    run = jax.jit(built.step)
+    run = jax.jit(built.train_step)
     data = batches(chosen)
     base, _ = run(state, data, KEY)
     for k in range(3):
@@ -141,7 +141,7 @@ def test_every_d_update_has_a_batch_of_its_own():
 def test_weights_are_clipped_after_every_update():
     chosen = config("k", d_optimizer="sgd(10.0)|clip_weights(0.05)")
     built, state = game(chosen)
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     largest = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(after.params[1]))
     assert 0.05 * (1 - 1e-6) < largest <= 0.05
 
@@ -150,7 +150,7 @@ def test_the_running_mean_follows_its_half_life():
     # half-life of one batch without ramp: ema = (old + new) / 2
     chosen = config("batch_norm", ema_half_life=8.0, ema_ramp=0.0)
     built, state = game(chosen)
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     now = {"params": after.params.generator, **after.stats.generator}
     want = jax.tree.map(lambda a, b: (a + b) / 2, state.ema, now)
     jax.tree.map(
@@ -163,7 +163,7 @@ def test_the_half_life_is_at_most_its_share_of_the_images_seen():
     chosen = config("k", d_updates=1, ema_half_life=1000.0, ema_ramp=0.5)
     built, state = game(chosen)
     state = state.replace(step=jnp.asarray(2, jnp.int32))
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     now = {"params": after.params.generator, **after.stats.generator}
     kept = 0.5 ** (2 / 3)
     want = jax.tree.map(lambda a, b: kept * a + (1 - kept) * b, state.ema, now)
@@ -175,7 +175,7 @@ def test_the_half_life_is_at_most_its_share_of_the_images_seen():
 def test_without_half_life_the_mean_is_the_newest():
     chosen = config("batch_norm", ema_half_life=0.0)
     built, state = game(chosen)
-    after, _ = jax.jit(built.step)(state, batches(chosen), KEY)
+    after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     same(after.ema, {"params": after.params.generator, **after.stats.generator})
 
 
@@ -184,8 +184,8 @@ def test_samples_are_drawn_without_dropout_or_batch_statistics():
     built, state = game(chosen)
     keys = objective.example_keys(KEY, 6)
     zeros = {"image": jnp.zeros((6, 8, 8, 1))}
-    six = built.draw(state.ema, zeros, keys)
-    two = built.draw(state.ema, {"image": zeros["image"][:2]}, keys[:2])
+    six = built.generate(state.ema, zeros, keys)
+    two = built.generate(state.ema, {"image": zeros["image"][:2]}, keys[:2])
     np.testing.assert_allclose(six[:2], two, atol=1e-6)
     assert six.shape == (6, 8, 8, 1)
     assert float(jnp.abs(six).max()) <= 1.0
@@ -286,13 +286,13 @@ def test_the_same_latents_save_one_pass_of_the_generator(name):
     for latents in ("fresh", "same"):
         chosen = config(name, d_terms="", g_latents=latents)
         built, state = game(chosen)
-        run = jax.jit(built.step).lower(state, batches(chosen), KEY).compile()
+        run = jax.jit(built.train_step).lower(state, batches(chosen), KEY).compile()
         flops[latents] = work(run)
 
     def samples(state):
         batch = builder.example_batch(SHAPE, chosen.batch_size, 0)
         keys = objective.example_keys(KEY, chosen.batch_size)
-        net, _ = objective.binder(built.nets, state, None)("generator", KEY)
+        net, _ = objective.binder(built.networks, state, None)("generator", KEY)
         return built.task(net, batch, keys).fake
 
     one = work(jax.jit(samples).lower(state).compile())
@@ -318,8 +318,8 @@ def test_both_players_draw_the_same_samples_and_other_masks():
 )
 def test_batches_that_a_step_does_not_take(change, message):
     chosen = config("small")
-    built = builder.build(chosen, SHAPE)
+    built = builder.build_gan(chosen, SHAPE)
     state = jax.eval_shape(built.init, KEY)
     batch = jax.tree.map(change, batches(chosen))
     with pytest.raises(UsageError, match=message):
-        jax.eval_shape(built.step, state, batch, KEY)
+        jax.eval_shape(built.train_step, state, batch, KEY)

@@ -43,14 +43,14 @@ def test_where_others_wait_a_second_signal_is_an_exception():
 
 TWICE = """
 import os, signal, sys
-from jaxgan.training.shutdown import stop_signals
+from jaxgan.training.shutdown import catch_signals
 
 class Late:
     def __del__(self):  # an exception in here would be printed, and passed over
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
 
-with stop_signals():
+with catch_signals():
     Late()
     print("went on")
 """
@@ -64,6 +64,6 @@ def test_a_second_signal_ends_the_program_at_once_and_quietly(name):
 
 
 def test_a_second_signal_ends_a_program_whose_terminal_is_gone():
-    code = TWICE.replace("with stop", "os.close(2)\nwith stop")
+    code = TWICE.replace("with catch", "os.close(2)\nwith catch")
     done = subprocess.run([sys.executable, "-c", code, "SIGHUP"], capture_output=True)
     assert done.returncode == 128 + signal.SIGHUP

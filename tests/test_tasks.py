@@ -1,5 +1,7 @@
 """Tasks: what the generator is given."""
 
+import importlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,10 +84,10 @@ def test_both_players_read_the_label_of_the_real_example():
 def test_labels_that_are_missing_or_not_read():
     with pytest.raises(KeyError, match="label"):
         tasks.conditional(5)(lambda z, label: z, BATCH, KEYS)
-    with pytest.raises(UsageError, match="--generator_wrap=embed"):
+    with pytest.raises(UsageError, match="takes no label: wrap it in embed"):
         tasks.conditional(5)(lambda z: z, LABELLED, KEYS)
     net = mlp.Generator((3,), (4,))
-    with pytest.raises(UsageError, match="--generator_wrap=embed"):
+    with pytest.raises(UsageError, match="takes no label: wrap it in embed"):
         tasks.conditional(5)(bound(net), LABELLED, KEYS)
 
 
@@ -150,7 +152,7 @@ def test_a_code_depends_on_its_key_alone():
         ({"categories": 1}, "categories=1: choose 0, or 2 or more"),
         ({"categories": -1}, "categories=-1"),
         ({"continuous": -1}, "continuous=-1: choose 0 or more"),
-        ({"categories": 0, "continuous": 0}, "and some code"),
+        ({"categories": 0, "continuous": 0}, "at least 1 if categories=0"),
     ],
 )
 def test_codes_that_there_are_not(options, message):
@@ -168,3 +170,9 @@ def test_example_keys_are_those_of_the_whole_batch():
         devices=jax.devices()[:devices],
     )(jax.random.key(3), jnp.arange(devices))
     np.testing.assert_array_equal(np.concatenate(list(np.asarray(parts))), whole)
+
+
+def test_modules_do_not_hide_the_functions_of_their_names():
+    for name, task in tasks.TASKS.items():
+        importlib.import_module(f"jaxgan.tasks.{name}")
+        assert getattr(tasks, name) is task

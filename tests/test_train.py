@@ -64,10 +64,10 @@ def state_of(workdir, step):
     folder = workdir / "checkpoints"
     config = json.loads((workdir / "config.json").read_text())
     data = json.loads((workdir / "data.json").read_text())
-    from jaxgan.config.training import make_config
+    from jaxgan.config.resolve import make_config
     from jaxgan.gan import builder
 
-    game = builder.build(make_config(**config), tuple(data["shape"]), classes=2)
+    game = builder.build_gan(make_config(**config), tuple(data["shape"]), classes=2)
     template = jax.eval_shape(game.init, jax.random.key(0))
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
@@ -168,7 +168,7 @@ def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
 
 
 def test_every_seed_has_keys_of_its_own():
-    from jaxgan.training.trainer import seed_keys
+    from jaxgan.experiment.state import seed_keys
 
     def data(*given):
         return [tuple(jax.random.key_data(key).tolist()) for key in seed_keys(*given)]
@@ -176,7 +176,7 @@ def test_every_seed_has_keys_of_its_own():
     assert data(3) == data(3)
     every = [*data(0), *data(1), *data(2**31), *data(1, 1)[:2], *data(1, 2)[:2]]
     assert len(set(every)) == len(every)
-    assert data(1, 1)[2] == data(1)[2]  # of the gallery, also after a rollback
+    assert data(1, 1)[2] == data(1)[2]  # of the previews, also after a rollback
 
 
 def test_a_run_of_version_0_1_0_goes_on_as_it_began(pictures, tmp_path, capsys, caplog):
@@ -314,7 +314,7 @@ def test_a_batch_per_device_is_so_many_times_larger_in_all(pictures, tmp_path, c
     assert train.main(argv(pictures, tmp_path / "x", 6, batch_per_device=-1)) == 2
     assert "--batch_per_device=-1: must be at least 0" in capsys.readouterr().err
     assert train.main(argv(pictures, each, 9, **given, batch_per_device=4)) == 2
-    assert "batch_size is 8 there and 16 here" in capsys.readouterr().err
+    assert "batch_size is 8 in the run and 16 now" in capsys.readouterr().err
 
 
 def test_twenty_kills_lose_nothing_that_was_saved(pictures, tmp_path):
@@ -349,7 +349,7 @@ def test_a_dry_run_tells_what_would_run_and_writes_nothing(
     assert train.main([*flags, "--dry_run"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert f"devices={devices}" in said
-    for start in ("generator: ", "discriminator: ", "memory, in all", "compute: "):
+    for start in ("generator: ", "discriminator: ", "memory, total", "compute: "):
         [line] = [x for x in said if x.startswith(start)]
         assert float(line.split()[-2 if "compute" not in start else 1].replace(",", ""))
     assert not (tmp_path / "new").exists()

@@ -18,7 +18,7 @@ from tutorials import (
     Tanh,
 )
 
-from jaxgan.config.training import make_config
+from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder, objective
 from jaxgan.types import Players
 
@@ -119,7 +119,7 @@ def drawn(game, state, key, player, real):
 
     def masks(call):
         rngs = {"dropout": jax.random.fold_in(keys.discriminator, call)}
-        _, found = game.nets.discriminator.apply(
+        _, found = game.networks.discriminator.apply(
             objective.variables(state, "discriminator"),
             real,
             train=True,
@@ -137,12 +137,12 @@ def test_twenty_steps_are_the_tutorials(preset):
     networks, fresh, saturating, numbers, hat, near = PROGRAMS[preset]
     text = narrow(make_config(preset=preset).networks)
     config = make_config(preset=preset, batch_size=BATCH, networks=text)
-    game = builder.build(config, SHAPE, unroll=True)
+    game = builder.build_gan(config, SHAPE, unroll=True)
     state = jax.jit(game.init)(jax.random.key(0))
     params = jax.tree.map(lambda x: np.array(x, np.float64), state.params)
     g, d = networks(*params)
     g_adam, d_adam = (Adam(net.params, *numbers, hat) for net in (g, d))
-    run = jax.jit(game.step)
+    run = jax.jit(game.train_step)
 
     @jax.jit
     def draws(state, real, step):

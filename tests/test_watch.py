@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from jaxgan import reporting
 from jaxgan.monitoring.detectors import Finding
-from jaxgan.monitoring.monitor import findings, rows, run_row, with_seed
+from jaxgan.monitoring.monitor import read_findings, run_row, with_seed
 
 
 def test_a_run_has_its_own_values_and_what_is_shared():
@@ -18,17 +19,17 @@ def test_a_line_of_the_file_says_the_same_as_the_row():
     assert run_row(alone, 0) == alone
 
 
-def test_a_finding_names_its_seed_where_there_are_several():
+def test_a_finding_names_its_seed():
     finding = Finding(3, "collapsed", "it collapsed", True)
-    assert with_seed(finding, 7, 1).text == "it collapsed"
-    assert with_seed(finding, 7, 2) == finding._replace(text="seed 7: it collapsed")
+    assert with_seed(finding, 7) == finding._replace(text="seed 7: it collapsed")
 
 
 def test_findings_and_measures_are_told_apart_in_the_file(tmp_path):
-    assert rows(tmp_path) == findings(tmp_path) == []
-    (tmp_path / "metrics.jsonl").write_text(
+    file = tmp_path / "metrics.jsonl"
+    assert reporting.read_rows(file) == read_findings(tmp_path) == []
+    file.write_text(
         '{"step": 1, "score": 2.0}\n'
         '{"step": 1, "kind": "drifted", "finding": "it drifts"}\n'
     )
-    assert rows(tmp_path) == [{"step": 1, "score": 2.0}]
-    assert findings(tmp_path) == [Finding(1, "drifted", "it drifts", False)]
+    assert reporting.read_rows(file) == [{"step": 1, "score": 2.0}]
+    assert read_findings(tmp_path) == [Finding(1, "drifted", "it drifts", False)]

@@ -73,8 +73,8 @@ def test_the_same_config_resumes_and_changes_nothing(tmp_path):
 def test_another_config_is_refused_with_both_values(tmp_path):
     opened(tmp_path)
     said = refusal(tmp_path, {**CONFIG, "loss": "wgan", "dataset": "cifar10"})
-    assert 'dataset is "mnist" there and "cifar10" here' in said
-    assert 'loss is "hinge" there and "wgan" here' in said
+    assert 'dataset is "mnist" in the run and "cifar10" now' in said
+    assert 'loss is "hinge" in the run and "wgan" now' in said
     assert "use another --workdir or the same flags" in said
     assert read_config(tmp_path) == CONFIG
 
@@ -88,7 +88,7 @@ def test_a_field_that_may_change_is_written(tmp_path):
 def test_other_data_are_refused(tmp_path):
     opened(tmp_path)
     said = refusal(tmp_path, data={**DATA, "shape": (32, 32, 1)})
-    assert "shape is [28, 28, 1] there and [32, 32, 1] here" in said
+    assert "shape is [28, 28, 1] in the run and [32, 32, 1] now" in said
 
 
 def test_a_run_of_another_version_resumes(tmp_path):
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     said = refusal(tmp_path / "a")
-    assert "a cannot be written (Read-only file system); use a folder of yours" in said
+    assert "a cannot be written (Read-only file system); use a writable folder" in said
 
 
 def test_where_no_folder_can_be_made_it_is_refused():
@@ -184,9 +184,9 @@ def test_a_pipe_is_not_read(tmp_path):
         ({"shape": [28, "28", 1]}, 'shape is \\[28, "28", 1\\], not'),
         ({"shape": [28, -1, 1]}, "not a list of sizes"),
         ({"shape": [True]}, "not a list of sizes"),
-        ({"dtype": 3}, "dtype is 3, not the name of a number's type"),
-        ({"dtype": "object"}, "not the name of a number's type"),
-        ({"dtype": "("}, "not the name of a number's type"),
+        ({"dtype": 3}, "dtype is 3, not the name of a numeric dtype"),
+        ({"dtype": "object"}, "not the name of a numeric dtype"),
+        ({"dtype": "("}, "not the name of a numeric dtype"),
         ({"classes": {"a": 1}}, "not a list of names"),
         ({"classes": [1, 2]}, "not a list of names"),
     ],
@@ -215,8 +215,8 @@ def test_where_the_current_folder_is_gone_it_is_refused(tmp_path, monkeypatch):
     gone.rmdir()
     said = refusal("run")
     assert said == (
-        "--workdir=run: the working directory is no longer there; change to "
-        "another, or write the whole path"
+        "--workdir=run: the working directory no longer exists; change to another, "
+        "or use an absolute path"
     )
     opened(tmp_path / "whole")
 
@@ -233,11 +233,11 @@ def test_a_name_with_escape_codes_is_shown_escaped(tmp_path):
     [
         (errno.ENOSPC, "free some space, and the same command resumes"),
         (errno.EDQUOT, "free some space, and the same command resumes"),
-        (errno.EFBIG, "raise the limit of a file's size"),
+        (errno.EFBIG, "raise the file size limit"),
         (errno.EROFS, "make the disk writable, and"),
-        (errno.EACCES, "allow yourself to write there, and"),
+        (errno.EACCES, "get write permission, and"),
         (errno.EISDIR, "remove or rename what is in the way, and"),
-        (errno.EIO, "look after the disk, and"),
+        (errno.EIO, "check the disk, and"),
     ],
 )
 def test_the_remedy_is_that_of_the_reason(tmp_path, code, remedy):
@@ -251,9 +251,10 @@ def test_the_remedy_is_that_of_the_reason(tmp_path, code, remedy):
 
 
 def test_what_is_no_run_is_not_read(tmp_path):
-    with pytest.raises(UsageError, match=r"is no run's folder: it has no config.json"):
+    refused = r"is not the folder of a run: it has no "
+    with pytest.raises(UsageError, match=rf"{refused}config.json"):
         read_config(tmp_path)
-    with pytest.raises(UsageError, match=r"is no run's folder: it has no data.json"):
+    with pytest.raises(UsageError, match=rf"{refused}data.json"):
         read_data(tmp_path / "none")
 
 

@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from jaxgan import data, parallel
-from jaxgan.config.training import Config, make_config
+from jaxgan.config.resolve import make_config
+from jaxgan.config.training import Config
 from jaxgan.experiment.setup import build_gan
 from jaxgan.types import TrainState
 from peers import protocol
@@ -61,16 +62,16 @@ def program_of(
     config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
 ) -> tuple[Any, parallel.Feed, int, Any]:
     """The game, its batches, the steps per call, and get(count, *arguments)."""
-    game = build_gan(config, shape, 10, layout)
+    gan = build_gan(config, shape, 10, layout)
     feed = feed_of(config, shape, layout, size)
     default = parallel.default_steps_per_call(layout.devices)
     per_epoch = data.steps_per_epoch(size, config.d_updates, config.batch_size)
     count = config.steps_per_call or min(default, per_epoch)
 
     def step(state, batches, key):
-        return game.step(state, data.normalize(batches), key)
+        return gan.train_step(state, batches, key)
 
-    return game, feed, count, parallel.make_compiler(step, feed, layout)
+    return gan, feed, count, parallel.make_compiler(step, feed, layout)
 
 
 def counts(state: TrainState) -> dict[str, int]:
@@ -86,9 +87,9 @@ def build(job: dict[str, Any]) -> Contestant:
         jax.config.update("jax_default_matmul_precision", "highest")
     config, shape = config_of(job), tuple(job["shape"])
     layout = parallel.layout_of(parallel.choose_devices(1))
-    game, feed, count, programs = program_of(config, shape, job["examples"], layout)
+    gan, feed, count, programs = program_of(config, shape, job["examples"], layout)
     key = jax.random.key(0)
-    state = parallel.place(jax.jit(game.init)(key), layout)
+    state = parallel.place(jax.jit(gan.init)(key), layout)
     parameters = counts(state)
     began = time.perf_counter()
     program = programs(count, state, feed.at(0, count), key)

@@ -24,8 +24,8 @@ def build(job: dict[str, Any]) -> Contestant:
     layout = parallel.layout_of(parallel.choose_devices(1))
     key = jax.random.key(0)
     with compiling_for("gpu"):
-        game, feed, _, programs = program_of(config, shape, job["examples"], layout)
-        state = jax.eval_shape(game.init, key)
+        gan, feed, _, programs = program_of(config, shape, job["examples"], layout)
+        state = jax.eval_shape(gan.init, key)
         program = programs(1, state, feed.at(0, 1), key)
     work = work_of(parser.parse(program.as_text()), 1)
     facts = {

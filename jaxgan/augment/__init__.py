@@ -1,10 +1,12 @@
-"""Differentiable augmentations of what the discriminator sees.
+"""Differentiable augmentations of the discriminator's inputs.
 
 An augmentation is a pure function `(key, image, p) -> image` of one example
-`[H, W, C]` in [-1, 1]. It makes each of its random choices with probability p, and with
-p = 0 it is the identity, bit for bit. Parameters are drawn, never learned: derivatives
-are taken with respect to the image.
+`[H, W, C]` in [-1, 1]. It applies each of its random changes with probability p. With
+p = 0 it is the identity, bit for bit. Its parameters are random, not learned;
+derivatives are with respect to the image.
 """
+
+from collections.abc import Callable
 
 from jaxgan.augment.ada_color import ada_color
 from jaxgan.augment.ada_geometry import geometric
@@ -15,7 +17,7 @@ from jaxgan.augment.probability import build as build
 from jaxgan.augment.probability import chain_batch as chain_batch
 from jaxgan.augment.random_apply import Augmentation as Augmentation
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, Callable[..., Augmentation]] = {
     f.__name__: f
     for f in (
         color,
@@ -28,3 +30,4 @@ AUGMENTATIONS = {
         noise,
     )
 }
+"""Factories of augmentations by name."""

@@ -1,8 +1,9 @@
-"""Dataclasses whose fields are flags, and the parser of command lines."""
+"""Dataclasses whose fields are command-line flags, and the parser that reads them."""
 
 import argparse
 import dataclasses
 import difflib
+import functools
 import math
 import numbers
 import os
@@ -12,31 +13,60 @@ from typing import Any, NoReturn
 
 from jaxgan.errors import UsageError
 
+MAX_DIGITS = 40
+MAX_INT = 2**31 - 1
+"""The largest integer unless a flag has a maximum: steps are int32 on devices."""
+
+HELP_COLUMNS = 100
+
 
 def flag(
     default: Any,
     group: str,
     help: str,
     *,
-    changes: bool = False,
+    resumable: bool = False,
     kind: Callable[[str], Any] | None = None,
     bare: Any = None,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
 ) -> Any:
-    """A field that is a flag.
+    """Returns a dataclass field that is a command-line flag.
 
-    `changes` if a resumed run may have another value, `kind` what reads its text,
-    `bare` its value where the flag is given without one.
+    Args:
+      default: the default value; its type is that of the flag.
+      group: heading of the flag in `--help`.
+      help: one sentence without a full stop.
+      resumable: True if a resumed run may change the flag.
+      kind: the function that parses the text; by default the one for the type.
+      bare: the value of the flag without a value, as in `--profile`.
+      choices: the allowed texts, if there are few.
+      minimum: the smallest allowed number.
+      maximum: the largest allowed number.
     """
-    kind = kind or READERS.get(type(default), type(default))
-    metadata = {"group": group, "help": help, "changes": changes, "kind": kind}
-    metadata["bare"] = bare
+    metadata = {
+        "group": group,
+        "help": help,
+        "resumable": resumable,
+        "kind": kind or READERS.get(type(default), type(default)),
+        "bare": bare,
+        "choices": choices,
+        "minimum": minimum,
+        "maximum": maximum,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def parse_value(text: str) -> float | str:
-    """A number, or the text of what gives one, such as `cosine(0, 1, 500)`.
+def flag_name(field: dataclasses.Field) -> str:
+    """Returns the flag of a field: `--steps`, or `--import` for `import_`."""
+    return f"--{field.name.rstrip('_')}"
 
-    >>> value("32e3"), value("warmup(1, 500)")
+
+def parse_value(text: str) -> float | str:
+    """Returns a number, or the text itself if it is none, such as `cosine(0, 1, 500)`.
+
+    >>> parse_value("32e3"), parse_value("warmup(1, 500)")
     (32000.0, 'warmup(1, 500)')
     """
     try:
@@ -46,20 +76,26 @@ def parse_value(text: str) -> float | str:
 
 
 def parse_int(text: str) -> int:
-    """Reads a whole number in ASCII digits; `int` also reads those of other scripts.
+    """Parses an integer of ASCII digits; `int` also accepts those of other scripts.
 
-    >>> whole("1_000"), whole("-1")
+    Raises:
+      argparse.ArgumentTypeError: if the text is no integer.
+
+    >>> parse_int("1_000"), parse_int("-1")
     (1000, -1)
     """
-    if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*", text) or len(text) > MOST_DIGITS:
+    if not re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)*", text) or len(text) > MAX_DIGITS:
         raise argparse.ArgumentTypeError(f"{format_value(text)} is not a whole number")
     return int(text)
 
 
 def parse_float(text: str) -> float:
-    """Reads a number in ASCII digits, such as `2e-3`.
+    """Parses a number of ASCII digits, such as `2e-3`.
 
-    >>> number("2e-3"), number("1_000")
+    Raises:
+      argparse.ArgumentTypeError: if the text is no number.
+
+    >>> parse_float("2e-3"), parse_float("1_000")
     (0.002, 1000.0)
     """
     try:
@@ -71,103 +107,132 @@ def parse_float(text: str) -> float:
 
 
 def format_value(value: Any) -> str:
-    """The `repr` of a value for a message, cut where it is long."""
+    """Returns the `repr` of a value for a message, shortened if it is long."""
     if isinstance(value, int) and value.bit_length() > 200:
         return "a huge number"
     return shorten(repr(value))
 
 
 def shorten(text: str) -> str:
-    """A text for a message, cut where it is long."""
+    """Returns a text for a message, with its middle left out if it is long."""
     return text if len(text) <= 60 else f"{text[:40]}...{text[-10:]}"
 
 
-MOST_DIGITS = 40
 READERS: dict[type, Callable[[str], Any]] = {int: parse_int, float: parse_float}
-"""The parsers of flags, by the type of the default."""
-SHAPES = {parse_int: "INT", parse_float: "FLOAT", parse_value: "VALUE", str: "STR"}
-"""How `--help` shows what a flag takes."""
+"""Parsers of flags, by the type of the default."""
+METAVARS = {parse_int: "INT", parse_float: "FLOAT", parse_value: "VALUE", str: "STR"}
+"""Placeholders of values in `--help`."""
 KINDS = {int: "a whole number", float: "a number", str: "text", bool: "True or False"}
 
 
-def convert_fields(fields: Any, said: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values for some fields of a dataclass, of the types that they have.
+def convert_fields(fields: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts values for fields of a dataclass to the types of the fields.
 
-    Numbers of numpy and paths are converted.
+    NumPy numbers and paths are accepted.
 
     Raises:
-      UsageError: for a field that there is not, with the nearest one, or for a value of
-        another type.
+      UsageError: for an unknown field, naming the nearest one, or a value of another
+        type.
     """
     known = {field.name: field for field in dataclasses.fields(fields)}
-    values = {}
-    for name, given in said.items():
+    for name in values:
         if name not in known:
-            raise no_flag(f"--{name}", [f"--{field}" for field in known])
-        values[name] = _fitted(known[name], given)
-    return values
+            raise no_flag(f"--{name}", [flag_name(x) for x in known.values()])
+    return {name: _convert(known[name], value) for name, value in values.items()}
 
 
-def _fitted(field: dataclasses.Field, given: Any) -> Any:
+def _convert(field: dataclasses.Field, value: Any) -> Any:
     default, reader = field.default, field.metadata["kind"]
-    truth = isinstance(given, bool)
+    is_bool = isinstance(value, bool)
     if isinstance(default, bool):
-        if truth:
-            return given
+        if is_bool:
+            return value
     elif isinstance(default, int):
-        whole_float = isinstance(given, float) and given.is_integer()
-        if (isinstance(given, numbers.Integral) or whole_float) and not truth:
-            return int(given)
+        whole_float = isinstance(value, float) and value.is_integer()
+        if (isinstance(value, numbers.Integral) or whole_float) and not is_bool:
+            return int(value)
     elif isinstance(default, float):
-        if isinstance(given, numbers.Real) and not truth:
-            return _as_float(given)
-        if reader is parse_value and isinstance(given, str):
-            return parse_value(given)
-    elif isinstance(given, str | os.PathLike):
-        return os.fspath(given)
+        if isinstance(value, numbers.Real) and not is_bool:
+            return _as_float(value)
+        if reader is parse_value and isinstance(value, str):
+            return parse_value(value)
+    elif isinstance(value, str | os.PathLike):
+        return os.fspath(value)
     kind = KINDS[type(default)] + (" or a schedule" if reader is parse_value else "")
     raise UsageError(
-        f"--{field.name}={format_value(given)}: give {kind}, such as "
+        f"{flag_name(field)}={format_value(value)}: give {kind}, such as "
         f"{field.name}={default!r}"
     )
 
 
-def _as_float(given: Any) -> float:
+def _as_float(value: Any) -> float:
     try:
-        return float(given)
+        return float(value)
     except OverflowError:
         return math.inf
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are `UsageError`, with the nearest flag named.
+def check_field(field: dataclasses.Field, value: Any) -> None:
+    """Checks a value against the choices and the range of its flag.
 
-    `foreign` has advice for flags of other programs, by their names.
+    Raises:
+      UsageError: naming the flag, the allowed values and one that works.
+    """
+    name, choices = field.name, field.metadata["choices"]
+    if choices and value not in choices:
+        listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise UsageError(f"--{name}={value}: choose {listed}")
+    low, high = field.metadata["minimum"], field.metadata["maximum"]
+    if low is None or isinstance(value, str):  # a text is a schedule
+        return
+    example = f"such as --{name}={max(field.default, low)}"
+    if value == math.inf:
+        raise UsageError(f"--{name}={value}: must be finite, {example}")
+    if not low <= value:  # NaN too
+        raise UsageError(
+            f"--{name}={format_value(value)}: must be at least {low}, {example}"
+        )
+    if high is None:
+        high = MAX_INT if isinstance(value, int) else value
+    if value > high:
+        raise UsageError(
+            f"--{name}={format_value(value)}: must be at most {high:,}, {example}"
+        )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` and suggests the nearest flag.
+
+    Args:
+      foreign: advice for flags of other programs, by their names.
     """
 
     def __init__(
-        self, *args: Any, foreign: Mapping[str, str] | None = None, **more: Any
+        self, *args: Any, foreign: Mapping[str, str] | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(*args, **more)
+        formatter = functools.partial(
+            argparse.HelpFormatter, max_help_position=26, width=HELP_COLUMNS - 2
+        )
+        super().__init__(*args, formatter_class=formatter, **kwargs)
         self.foreign = foreign or {}
 
     def error(self, message: str) -> NoReturn:
-        """Raises instead of printing the usage."""
+        """Raises `UsageError` instead of printing the usage."""
         bare = re.match(r"argument (--\w+): ignored explicit argument", message)
         if bare:
             message = f"{bare[1]} takes no value: write {bare[1]} alone"
         raise UsageError(message)
 
     def print_help(self, file: Any = None) -> None:
-        """Prints the help; an output that cannot be written raises, as any print."""
+        """Prints the help, and raises OSError if the output cannot be written."""
         print(self.format_help(), end="", file=file)
 
     def names(self) -> list[str]:
-        """All flags there are."""
+        """Returns the names of all flags."""
         return [s for action in self._actions for s in action.option_strings]
 
     def parse_flags(self, argv: Sequence[str] | None = None) -> argparse.Namespace:
-        """As `parse_args`; a flag that there is not raises with the nearest one."""
+        """Parses like `parse_args`, with a suggestion for an unknown flag."""
         known, rest = self.parse_known_args(argv)
         if rest:
             raise no_flag(rest[0].partition("=")[0], self.names(), self.foreign)
@@ -177,7 +242,7 @@ class Parser(argparse.ArgumentParser):
 def no_flag(
     name: str, known: Iterable[str], foreign: Mapping[str, str] | None = None
 ) -> UsageError:
-    """The error for a flag that there is not.
+    """Returns the error for an unknown flag.
 
     >>> no_flag("--step", ["--steps", "--seed"])
     UsageError('no flag --step: did you mean --steps?')
@@ -204,19 +269,23 @@ def add_fields(parser: Parser, fields: Any) -> None:
         group = field.metadata["group"]
         if group not in groups:
             groups[group] = parser.add_argument_group(group)
-        add = groups[group].add_argument
-        shown = "nothing" if field.default == "" else field.default
-        text = f"{field.metadata['help']} [{shown}]"
+        add, text = groups[group].add_argument, field.metadata["help"]
+        name = flag_name(field)
         if isinstance(field.default, bool):
-            add(f"--{field.name}", action="store_true", help=text)
-        else:
-            kind, bare = field.metadata["kind"], field.metadata["bare"]
-            more = {} if bare is None else {"nargs": "?", "const": bare}
-            read = _with_example(kind, field.default)
-            add(f"--{field.name}", type=read, metavar=SHAPES[kind], help=text, **more)
+            add(name, action="store_true", help=text)
+            continue
+        if field.default != "":
+            text = f"{text} (default: {field.default})"
+        kind, bare = field.metadata["kind"], field.metadata["bare"]
+        more = {} if bare is None else {"nargs": "?", "const": bare}
+        read = _with_example(kind, field.default)
+        more |= {"type": read, "metavar": METAVARS[kind], "help": text}
+        add(name, dest=field.name, **more)
 
 
 def _with_example(kind: Callable[[str], Any], default: Any) -> Callable[[str], Any]:
+    """Adds an example to the errors of a parser of values."""
+
     def read(text: str) -> Any:
         try:
             return kind(text)

@@ -1,15 +1,15 @@
-"""Flags of other programs, and the flags of ours that do the same."""
+"""Flags of other GAN programs, and the equivalent flags here."""
 
 OPTIMIZERS = (
-    "write rates into --g_optimizer and --d_optimizer, such as "
+    "set learning rates in --g_optimizer and --d_optimizer, such as "
     "--g_optimizer='adam(2e-4, b1=0.5)' --d_optimizer='adam(2e-4, b1=0.5)'"
 )
-RESUME = "the same command with the same --workdir resumes by itself"
-STEPS = "use --steps=12000; an epoch has as many steps as examples / batch_size"
+RESUME = "repeat the same command with the same --workdir to resume"
+STEPS = "use --steps=12000; an epoch has examples / batch_size steps"
 DEVICES = (
-    "use --devices=1 for how many; JAX_PLATFORMS=cpu, cuda or tpu chooses the kind"
+    "use --devices=1 for the number; JAX_PLATFORMS=cpu, cuda or tpu selects the kind"
 )
-DATA = "use --dataset=folder:PATH, --dataset=npz:PATH or a set of TFDS"
+DATA = "use --dataset=folder:PATH, --dataset=npz:PATH or a TFDS data set"
 
 _TRAINING = {
     "lr lrate learning_rate lr_g lr_d g_lr d_lr lrg lrd glr dlr generator_lr "
@@ -24,7 +24,7 @@ _TRAINING = {
     "gpu gpus gpu_id gpu_ids ngpu n_gpu num_gpus device cuda no_cuda cpu tpu "
     "accelerator": DEVICES,
     "nz z_dim zdim latent latent_dim latent_size latent_dims noise_dim": (
-        "write it into --task, such as --task='generate(100)'"
+        "set it in --task, such as --task='generate(100)'"
     ),
     "ngf ndf nf width hidden_dim hidden_size arch model architecture network net "
     "backbone gan_type netg netd": (
@@ -38,17 +38,17 @@ _TRAINING = {
     ),
     "resume load load_model checkpoint ckpt restore pretrained continue": RESUME,
     "worker workers num_workers n_workers n_cpu nthreads threads": (
-        "data are read ahead by themselves; --input=device, host or auto says from "
-        "where"
+        "data are prefetched automatically; --input=device, host or auto selects "
+        "where they are kept"
     ),
     "img_size imsize imgsize imagesize resolution res size": "use --image_size=64",
-    "nc channels img_channels n_channels": "the data tell how many channels there are",
+    "nc channels img_channels n_channels": "the data set determines the channels",
     "cond conditional class_cond num_classes n_classes": (
-        "use --preset=projection, or --task='conditional(64)'; the data tell the "
-        "classes"
+        "use --preset=projection, or --task='conditional(64)'; the data set "
+        "determines the classes"
     ),
     "gamma r1 r1_gamma gp gp_weight lambda_gp lambda grad_penalty": (
-        "write it into --d_terms, such as --d_terms='r1(1)|r2(1)'"
+        "set it in --d_terms, such as --d_terms='r1(1)|r2(1)'"
     ),
     "n_critic ncritic critic_iters d_iters d_steps disc_iters n_dis": (
         "use --d_updates=5"
@@ -69,7 +69,7 @@ _TRAINING = {
     "aug augs augmentation diffaugment ada mirror hflip": (
         "use --augment='color|translation|cutout', or --augment=flip"
     ),
-    "wandb tensorboard": "TensorBoard's files lie in --workdir",
+    "wandb tensorboard": "TensorBoard events are written to --workdir",
     "local_rank rank world_size nproc nproc_per_node nodes": (
         "use --coordinator=HOST:PORT, --num_processes and --process_id"
     ),
@@ -87,7 +87,9 @@ _SAMPLING = {
     "ckpt model network model_path checkpoint_path load run_dir logdir resume": (
         "use --workdir=RUN, with --checkpoint=last, best or --step=1000"
     ),
-    "ema use_ema no_ema": "the mean of the parameters is drawn; --raw for the newest",
+    "ema use_ema no_ema": (
+        "samples use the moving average; use --raw for the newest parameters"
+    ),
 }
 
 

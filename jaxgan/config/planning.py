@@ -1,4 +1,4 @@
-"""What a user asks of the planner: the flags of `python -m jaxgan.plan`."""
+"""The flags of `python -m jaxgan.plan`."""
 
 import dataclasses
 import re
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config import training
-from jaxgan.config.flags import Parser, no_flag, parse_int, shorten
+from jaxgan.config import resolve
+from jaxgan.config.flags import Parser, flag_name, no_flag, parse_int, shorten
 from jaxgan.config.foreign import TRAINING
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
@@ -15,96 +15,99 @@ from jaxgan.files import check_writable, local_path
 
 SWEEP = "v5e:2x2,v5e:4x4,v5e:8x8,v5e:16x16"
 SIZES = "4,16,64"
-MOST = {"classes": 1_000_000, "examples": 2**31 - 1}
-GOES_WITH = {
+MAXIMA = {"classes": 1_000_000, "examples": 2**31 - 1}
+REQUIRES = {
     "classes": "--shape",
     "examples": "--shape",
     "topologies": "--sweep",
     "batch_sizes": "--sweep",
     "out": "--sweep",
 }
-"""Flags that say nothing without another one."""
+"""Flags that have no effect without another one."""
 
 
 class PlanConfig(NamedTuple):
-    """What to compile, and for what."""
+    """A run to compile, and the slices to compile it for."""
 
     config: Config
     topologies: tuple[str, ...]
-    """One, or those of a sweep."""
+    """One slice, or those of a sweep."""
     shape: tuple[int, ...] = ()
-    """Of one example; () loads the data set."""
+    """Of an example; () to load the data set and use its shape."""
     classes: int = 10
     examples: int = 50_000
     sizes: tuple[int, ...] = ()
-    """Of a sweep: examples per update on each chip. Else ()."""
+    """Examples per update and chip of a sweep; () without one."""
     json: Path | None = None
-    """Where all figures are written."""
+    """The file for all figures."""
     out: Path | None = None
-    """The file of the sweep's plot."""
-    said: tuple[str, ...] = ()
-    """The flags of training as they were given."""
+    """The file for the plot of a sweep."""
+    flags: tuple[str, ...] = ()
+    """The flags of `python -m jaxgan.train`, as the user wrote them."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
-    """The question of a command line.
+    """Returns the configuration of a command line.
+
+    Args:
+      argv: arguments; those of the program if None.
 
     Raises:
-      UsageError: naming the flag, and a value that works.
+      UsageError: naming the flag and a value that works.
     """
     parser = _parser()
-    said, rest = parser.parse_known_args(argv)
+    args, rest = parser.parse_known_args(argv)
     check_known(rest, parser)
-    config = training.parse_args(rest)
-    if not said.sweep and not said.topology:
+    config = resolve.parse_args(rest)
+    if not args.sweep and not args.topology:
         raise UsageError(
             "--topology=KIND:AxB is missing, such as --topology=v5e:4x4; local is this "
             "machine"
         )
-    if said.sweep and said.topology:
+    if args.sweep and args.topology:
         raise UsageError(
-            f"--topology={said.topology} is for one slice and --sweep for several: "
-            "give one of them, such as --sweep --topologies=v5e:2x2,v5e:4x4"
+            f"--topology={args.topology} is for one slice and --sweep for several: "
+            "use one of them, such as --sweep --topologies=v5e:2x2,v5e:4x4"
         )
-    if "," in said.topology:
+    if "," in args.topology:
         raise UsageError(
-            f"--topology={said.topology} names several slices: use "
-            f"--sweep --topologies={said.topology}"
+            f"--topology={args.topology} names several slices: use "
+            f"--sweep --topologies={args.topology}"
         )
-    _check_alone(said)
-    chosen = _else(said.topologies, SWEEP) if said.sweep else said.topology
-    given = {
-        name: _within(name, getattr(said, name), least)
-        for name, least in (("classes", 0), ("examples", 1))
-        if getattr(said, name) is not None
+    _check_required(args)
+    chosen = _default(args.topologies, SWEEP) if args.sweep else args.topology
+    sizes = {
+        name: _checked(name, getattr(args, name), low)
+        for name, low in (("classes", 0), ("examples", 1))
+        if getattr(args, name) is not None
     }
     return PlanConfig(
         config,
         topologies=tuple(chosen.split(",")),
-        shape=parse_shape(said.shape) if said.shape else (),
-        sizes=parse_sizes(_else(said.batch_sizes, SIZES)) if said.sweep else (),
-        json=_place("json", said.json),
-        out=_place("out", said.out, ".png"),
-        said=tuple(rest),
-        **given,
+        shape=parse_shape(args.shape) if args.shape else (),
+        sizes=parse_sizes(_default(args.batch_sizes, SIZES)) if args.sweep else (),
+        json=_output_file("json", args.json),
+        out=_output_file("out", args.out, ".png"),
+        flags=tuple(rest),
+        **sizes,
     )
 
 
-def _else(text: str | None, usual: str) -> str:
-    return usual if text is None else text
+def _default(text: str | None, default: str) -> str:
+    return default if text is None else text
 
 
-def _check_alone(said: Any) -> None:
-    for name, other in GOES_WITH.items():
-        if getattr(said, name) is not None and not getattr(said, other[2:]):
+def _check_required(args: Any) -> None:
+    for name, other in REQUIRES.items():
+        if getattr(args, name) is not None and not getattr(args, other[2:]):
             raise UsageError(
-                f"--{name}={getattr(said, name)} goes with {other}: add it, or leave "
-                f"out --{name}"
+                f"--{name}={getattr(args, name)} needs {other}: add it, or remove "
+                f"--{name}"
             )
 
 
-def _place(name: str, text: str | None, suffix: str = "") -> Path | None:
-    """The file that a flag names, once it is known that it can be written."""
+def _output_file(name: str, text: str | None, suffix: str = "") -> Path | None:
+    """Returns the file of a flag, and checks that it can be written."""
     if not text:
         return None
     path = local_path(f"--{name}", text)
@@ -117,29 +120,43 @@ def _place(name: str, text: str | None, suffix: str = "") -> Path | None:
 def _parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.plan",
-        description="Compile a training run for a TPU slice, without one, and tell "
-        "what it takes. All flags of python -m jaxgan.train are flags here too.",
+        description="Compile a training run for a TPU slice, without TPUs, and print "
+        "its memory, work and time. Takes all flags of python -m jaxgan.train, too.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--topology", default="", help="KIND:AxB[xC], such as v5e:4x4; or local")
-    add("--shape", default="", help="of an example, as 32x32x3 [the data set's]")
-    add("--classes", type=parse_int, help="labels, with --shape [10]")
-    add("--examples", type=parse_int, help="with --shape [50000]")
-    add("--sweep", action="store_true", help="a table over slices and batch sizes")
-    add("--topologies", help=f"of the sweep [{SWEEP}]")
+    add("--topology", default="", help="KIND:AxB[xC], such as v5e:4x4, or local")
+    add(
+        "--shape",
+        default="",
+        help="shape of an example, such as 32x32x3 (default: the data set's)",
+    )
+    add(
+        "--classes", type=parse_int, help="number of labels, with --shape (default: 10)"
+    )
+    add(
+        "--examples",
+        type=parse_int,
+        help="number of examples, with --shape (default: 50000)",
+    )
+    add(
+        "--sweep",
+        action="store_true",
+        help="make a table of several slices and batch sizes",
+    )
+    add("--topologies", help=f"slices of the sweep (default: {SWEEP})")
     add(
         "--batch_sizes",
-        help=f"of the sweep: examples per update on each chip [{SIZES}]",
+        help=f"examples per update and chip of the sweep (default: {SIZES})",
     )
-    add("--json", help="where to write all figures")
-    add("--out", help="where to draw the sweep, a .png")
+    add("--json", help="file for all figures")
+    add("--out", help=".png file for the plot of the sweep")
     return parser
 
 
 def check_known(rest: Sequence[str], parser: Parser) -> None:
-    """A flag that neither planning nor training has raises, with the nearest one."""
-    known = parser.names() + [f"--{field.name}" for field in dataclasses.fields(Config)]
+    """Raises UsageError for a flag of neither planning nor training."""
+    known = parser.names() + [flag_name(field) for field in dataclasses.fields(Config)]
     for text in rest:
         name = text.partition("=")[0]
         if name.startswith("--") and name not in known:
@@ -147,9 +164,9 @@ def check_known(rest: Sequence[str], parser: Parser) -> None:
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """The shape of an example.
+    """Parses the shape of an example.
 
-    >>> shape_of("32x32x3"), shape_of("2")
+    >>> parse_shape("32x32x3"), parse_shape("2")
     ((32, 32, 3), (2,))
     """
     number = "[1-9][0-9]{0,5}"
@@ -161,9 +178,9 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
-    """The batch sizes of a sweep.
+    """Parses the batch sizes of a sweep.
 
-    >>> sizes_of("4,16")
+    >>> parse_sizes("4,16")
     (4, 16)
     """
     if not re.fullmatch("[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", text):
@@ -173,7 +190,7 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     return tuple(int(n) for n in text.split(","))
 
 
-def _within(name: str, value: int, least: int) -> int:
-    if not least <= value <= MOST[name]:
-        raise UsageError(f"--{name}={value}: must be from {least} to {MOST[name]:,}")
+def _checked(name: str, value: int, low: int) -> int:
+    if not low <= value <= MAXIMA[name]:
+        raise UsageError(f"--{name}={value}: must be from {low} to {MAXIMA[name]:,}")
     return value

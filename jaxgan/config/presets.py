@@ -1,4 +1,4 @@
-"""Recipes by name: flags that go together, as papers and tutorials have them."""
+"""Presets: named sets of flags, from papers and tutorials."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
 PRESETS: dict[str, dict[str, Any]] = {
     # Relativistic pairing with R1 and R2, https://arxiv.org/abs/2501.05441.
     "default": {},
-    # The same on 2-D points: rates and penalties fall, as the data are very narrow.
+    # The same for 2-D points. Rates and penalties decay, as the data are very narrow.
     "toy": {
         "task": "generate(2)",
         "networks": "mlp((256, 256, 256, 256), (128, 128, 128), d_activation='swish')",
@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "samples": 512,
     },
     # The PyTorch tutorial's MLP: binary cross-entropy, new latents for G's update,
-    # torch's initialization. It names Adam without rates: these are DCGAN's.
+    # PyTorch's initialization. It uses Adam without naming rates: these are DCGAN's.
     "mlp": {
         **_PLAIN,
         "task": "generate(100)",
@@ -31,8 +31,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(2e-4, b1=0.5)",
         "d_optimizer": "adam(2e-4, b1=0.5)",
     },
-    # The PyTorch tutorial's GAN of one hidden layer each: a linear output, new latents
-    # for G's update, torch's initialization and its Adam with all defaults.
+    # The PyTorch tutorial's GAN with one hidden layer each: a linear output, new
+    # latents for G's update, PyTorch's initialization and Adam with its defaults.
     "mlp-small": {
         **_PLAIN,
         "task": "generate(100)",
@@ -43,9 +43,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(1e-3)",
         "d_optimizer": "adam(1e-3)",
     },
-    # The TensorFlow 1 tutorial's GAN: uniform latents, the same batch of them for D's
-    # update and then for G's, Glorot's initialization. It trains the value function of
-    # https://arxiv.org/abs/1406.2661, saturating for G, and names no optimizer.
+    # The TensorFlow 1 tutorial's GAN: uniform latents, one batch of them for D's update
+    # and then G's, Glorot initialization. The loss is the value function of
+    # https://arxiv.org/abs/1406.2661, which saturates for G. It names no optimizer.
     "goodfellow": {
         **_PLAIN,
         "g_latents": "same",
@@ -58,8 +58,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_optimizer": "adam(1e-3)",
     },
     # The Keras tutorial's DCGAN, after https://arxiv.org/abs/1511.06434, with Keras's
-    # Adam. One batch of latents serves both updates of a step, as its text has it; it
-    # shows no loop. Its images have 3 channels, these have those of the data.
+    # Adam. Both updates of a step use one batch of latents, like the tutorial's text,
+    # which shows no loop. Its images have 3 channels, and these those of the data.
     "dcgan": {
         **_PLAIN,
         "g_latents": "same",
@@ -81,7 +81,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(2e-4, b1=0.5)",
         "d_optimizer": "adam(2e-4, b1=0.5)",
     },
-    # A slope of one between real and fake, https://arxiv.org/abs/1704.00028.
+    # Gradients of norm one between real and fake, https://arxiv.org/abs/1704.00028.
     "wgan-gp": {
         "loss": "wasserstein",
         "d_terms": "gradient_penalty(10)",
@@ -89,7 +89,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(1e-4, b1=0.0, b2=0.9)",
         "d_optimizer": "adam(1e-4, b1=0.0, b2=0.9)",
     },
-    # Kernels of spectral norm one in D, https://arxiv.org/abs/1802.05957.
+    # D's kernels have spectral norm one, https://arxiv.org/abs/1802.05957.
     "sngan": {
         "loss": "hinge",
         "d_terms": "",
@@ -112,14 +112,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_terms": "r1(1)|r2(1)|auxiliary_classifier",
         "g_terms": "auxiliary_classifier(real=0)",
     },
-    # A code that can be read off the samples, https://arxiv.org/abs/1606.03657.
+    # A latent code that D can infer from samples, https://arxiv.org/abs/1606.03657.
     "infogan": {
         "task": "codes(62, categories=10, continuous=2)",
         "discriminator_wrap": "classifier(12)",
         "d_terms": "r1(1)|r2(1)|mutual_information(0.1)",
         "g_terms": "mutual_information(0.1)",
     },
-    # Clipped weights and five critic updates, https://arxiv.org/abs/1701.07875.
+    # Clipped weights and five updates of D, https://arxiv.org/abs/1701.07875.
     "wgan": {
         **_PLAIN,
         "task": "generate(100)",
@@ -131,19 +131,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "d_optimizer": "rmsprop(5e-5)|clip_weights(0.01)",
     },
 }
-# Penalties go with the square of the data's scale, which is four times that of ring8.
+# Penalties scale with the square of the data's scale, which is four times ring8's.
 PRESETS["toy-grid"] = {
     **PRESETS["toy"],
     "d_terms": "r1(cosine(0.8, 0.048, 6000))|r2(cosine(0.8, 0.048, 6000))",
 }
-# Rates and penalties that fall, as R3GAN's for the thousand modes of Stacked MNIST.
+# Rates and penalties decay, like R3GAN's for the thousand modes of Stacked MNIST.
 PRESETS["stacked"] = {
     "d_terms": "r1(cosine(1, 0.1, 3000))|r2(cosine(1, 0.1, 3000))",
     "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
     "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
 }
-# Wide residual networks with the schedules of CIFAR-10, https://arxiv.org/abs/2501.05441:
-# 20 million images of burn-in of 250, in batches of 512.
+# Wide residual networks with the schedules of https://arxiv.org/abs/2501.05441 for
+# CIFAR-10: 250 million images in batches of 512, 20 million of them burn-in.
 PRESETS["residual"] = {
     "networks": "residual",
     "batch_size": 512,
@@ -158,13 +158,13 @@ PRESETS["residual"] = {
     "ema_ramp": 0.0,
     "steps": 488_281,
 }
-# `goodfellow` with the loss for G that the paper advises in practice.
+# `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
 DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}
-"""What `--preset=auto` means for a data set; any other has `default`."""
+"""Presets of `--preset=auto` by data set. All other data sets use `default`."""
 
-_OF_0_1_0: dict[str, dict[str, Any]] = {
+_FLAGS_0_1_0: dict[str, dict[str, Any]] = {
     "mlp": {
         "g_latents": "same",
         "networks": "mlp((256, 512, 1024), (1024, 512, 256), dropout=0.3)",
@@ -179,22 +179,22 @@ _OF_0_1_0: dict[str, dict[str, Any]] = {
     },
     "dcgan": {"g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"},
 }
-_OF_0_1_0["goodfellow-ns"] = _OF_0_1_0["goodfellow"]
-"""Flags of presets in version 0.1.0, where they were others."""
+_FLAGS_0_1_0["goodfellow-ns"] = _FLAGS_0_1_0["goodfellow"]
+"""Flags that presets of version 0.1.0 set differently."""
 
 
 def earlier_flags(
     flags: Mapping[str, Any], stored: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The flags with which a run of version 0.1.0 and of the same preset goes on.
+    """Returns the flags with which to resume a run of a preset of version 0.1.0.
 
     Args:
-      flags: all flags as they are now.
-      stored: the flags that the run was started with.
+      flags: all current flags.
+      stored: the flags with which the run was started.
 
     Returns:
-      The flags of 0.1.0's preset that are others now; empty unless `stored` has all of
-      them, and each of `flags` is as either version's preset has it.
+      The flags that the preset sets differently in 0.1.0. Empty if `stored` has another
+      preset or other values, or if one of `flags` has the value of neither version.
 
     >>> now = {"preset": "dcgan", **PRESETS["dcgan"]}
     >>> then = {**now, "g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"}
@@ -204,12 +204,13 @@ def earlier_flags(
     {}
     """
     preset = flags["preset"]
-    now, then = PRESETS[preset], _OF_0_1_0.get(preset, {})
+    now, then = PRESETS[preset], _FLAGS_0_1_0.get(preset, {})
     if stored.get("preset") != preset:
         return {}
-    as_then = all(stored.get(name) == value for name, value in then.items())
-    of_a_preset = all(
+    started_then = all(stored.get(name) == value for name, value in then.items())
+    # A flag that the user has changed prevents the replacement.
+    unchanged = all(
         flags[name] in (now.get(name, flags[name]), value)
         for name, value in then.items()
     )
-    return dict(then) if as_then and of_a_preset else {}
+    return dict(then) if started_then and unchanged else {}

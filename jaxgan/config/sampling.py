@@ -1,4 +1,4 @@
-"""What a user asks of the sampler: the flags of `python -m jaxgan.sample`."""
+"""The flags of `python -m jaxgan.sample`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from jaxgan.config.foreign import SAMPLING
 from jaxgan.errors import UsageError
 from jaxgan.files import local_path
 
-MOST_SEEDS = 10_000
-"""Seeds of one call; each has a file."""
-MOST_IN_GRID = 65_536
-LARGEST_SEED = 2**63 - 1
+MAX_SEEDS = 10_000
+"""Maximum seeds of one call; each has its own file."""
+MAX_IN_GRID = 65_536
+MAX_SEED = 2**63 - 1
 
 
 class SampleConfig(NamedTuple):
-    """What to draw, and from where."""
+    """The samples to draw from a run, and their file."""
 
     workdir: Path
     out: Path
@@ -27,48 +27,50 @@ class SampleConfig(NamedTuple):
     interpolate: bool
     raw: bool
     run: int = 0
-    """Of several runs side by side, whose."""
+    """The number of the run, if several were trained side by side."""
     label: str = ""
-    """The class to draw, by name; all in turn if empty."""
+    """The name of the class to draw; empty for all classes in turn."""
     single_files: bool = False
-    """True if `out` is a folder for a picture each."""
+    """True if `out` is a folder that gets one file per sample."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
-    """The request of a command line.
+    """Returns the configuration of a command line.
+
+    Args:
+      argv: arguments; those of the program if None.
 
     Raises:
-      UsageError: naming the flag, and a value that works.
+      UsageError: naming the flag and a value that works.
     """
-    said = _parser().parse_flags(argv)
-    if said.checkpoint is not None and said.step is not None:
+    args = _parser().parse_flags(argv)
+    if args.checkpoint is not None and args.step is not None:
         raise UsageError(
-            f"--checkpoint={said.checkpoint} and --step={said.step} name two "
-            "checkpoints: give one of them"
+            f"--checkpoint={args.checkpoint} and --step={args.step} name two "
+            "checkpoints: use one of them"
         )
-    which = "last" if said.checkpoint is None else said.checkpoint
+    which = "last" if args.checkpoint is None else args.checkpoint
     if which not in ("last", "best"):
         raise UsageError(f"--checkpoint={which}: choose last or best")
-    seeds = parse_seeds(said.seed)
-    out, single_files = output_path(said.out, seeds)
-    most = MOST_IN_GRID if out.suffix == ".png" else 2**31 - 1
-    if not 1 <= said.n <= most:
-        raise UsageError(f"--n={said.n}: must be from 1 to {most:,}, such as --n=64")
-    if said.interpolate and said.n < 5:
+    seeds = parse_seeds(args.seed)
+    out, single_files = output_path(args.out, seeds)
+    most = MAX_IN_GRID if out.suffix == ".png" else 2**31 - 1
+    if not 1 <= args.n <= most:
+        raise UsageError(f"--n={args.n}: must be from 1 to {most:,}, such as --n=64")
+    if args.interpolate and args.n < 5:
         raise UsageError(
-            f"--interpolate with --n={said.n}: rows of a walk have 3 samples or more, "
-            "such as --n=9"
+            f"--interpolate with --n={args.n}: needs at least 5 samples, such as --n=9"
         )
     return SampleConfig(
-        workdir=local_path("--workdir", said.workdir),
+        workdir=local_path("--workdir", args.workdir),
         out=out,
-        n=said.n,
+        n=args.n,
         seeds=seeds,
-        which=which if said.step is None else said.step,
-        interpolate=said.interpolate,
-        raw=said.raw,
-        run=said.run,
-        label=said.label,
+        which=which if args.step is None else args.step,
+        interpolate=args.interpolate,
+        raw=args.raw,
+        run=args.run,
+        label=args.label,
         single_files=single_files,
     )
 
@@ -81,37 +83,50 @@ def _parser() -> Parser:
         foreign=SAMPLING,
     )
     add = parser.add_argument
-    add("--workdir", required=True, help="the run's folder")
+    add("--workdir", required=True, help="folder of the run")
     add(
         "--out",
         default="samples.png",
-        help="a .png (grid), a .npz, or FOLDER/ for a picture each, with labels.csv "
-        "[samples.png]",
+        help=".png (a grid), .npz, or FOLDER/ (one file per sample, with labels.csv) "
+        "(default: samples.png)",
     )
-    add("--n", type=parse_int, default=64, help="samples per seed [64]")
-    add("--seed", default="0", help="seeds, such as 7 or 0,2,5-8; a file each [0]")
-    add("--checkpoint", help="which one: last or best [last]")
-    add("--step", type=parse_int, help="the checkpoint of this step instead")
+    add("--n", type=parse_int, default=64, help="samples per seed (default: 64)")
+    add(
+        "--seed",
+        default="0",
+        help="seeds, such as 7 or 0,2,5-8; one file each (default: 0)",
+    )
+    add("--checkpoint", help="checkpoint: last or best (default: last)")
+    add(
+        "--step", type=parse_int, help="step of the checkpoint, instead of --checkpoint"
+    )
     add(
         "--interpolate",
         action="store_true",
-        help="each row of the grid walks from one latent to another",
+        help="interpolate between two latents along each row of the grid",
     )
-    add("--raw", action="store_true", help="the newest parameters, not their mean")
     add(
-        "--run", type=parse_int, default=0, help="of several runs, which: 0, 1, ... [0]"
+        "--raw",
+        action="store_true",
+        help="use the newest parameters instead of their moving average",
     )
-    add("--label", default="", help="the class to draw, by name [all in turn]")
+    add(
+        "--run",
+        type=parse_int,
+        default=0,
+        help="number of the run if several were trained (default: 0)",
+    )
+    add("--label", default="", help="name of the class to draw (default: all in turn)")
     return parser
 
 
 def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
-    """Where samples go, and whether that is a folder of single files.
+    """Returns the path for samples, and True if it is a folder of single files.
 
     Raises:
       UsageError: naming `--out`.
 
-    >>> place_of("digits/", (0,))
+    >>> output_path("digits/", (0,))
     (PosixPath('digits'), True)
     """
     if not text:
@@ -121,10 +136,12 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
         return out, True
     if out.suffix not in (".png", ".npz"):
         raise UsageError(
-            f"--out={text}: must end in .png or .npz, or in / for a picture each"
+            f"--out={text}: must end in .png or .npz, or in / for one file per sample"
         )
     if out.is_dir():
-        raise UsageError(f"--out={text} is a folder; write {text}/ for a picture each")
+        raise UsageError(
+            f"--out={text} is a folder; write {text}/ for one file per sample"
+        )
     for seed in seeds:
         local_path("--out", seed_path(out, seed, seeds))
     return out, False
@@ -133,16 +150,16 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
 def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     """Returns the file for the samples of a seed; `out` itself for a single seed.
 
-    >>> file_of(Path("digits.png"), 3, (1, 3)).name
+    >>> seed_path(Path("digits.png"), 3, (1, 3)).name
     'digits-seed3.png'
     """
     return out if len(seeds) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from text, each once.
+    """Parses seeds, without repetitions.
 
-    >>> seeds_of("0,2,5-8")
+    >>> parse_seeds("0,2,5-8")
     (0, 2, 5, 6, 7, 8)
     """
     seeds: dict[int, None] = {}
@@ -154,16 +171,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             raise UsageError(
                 f"--seed={shorten(text)}: write seeds as 7 or 0,2,5-8"
             ) from error
-        if found and not 0 <= found[0] <= found[-1] <= LARGEST_SEED:
+        if found and not 0 <= found[0] <= found[-1] <= MAX_SEED:
             raise UsageError(
-                f"--seed={shorten(text)}: seeds are from 0 to {LARGEST_SEED}, such as 7"
+                f"--seed={shorten(text)}: seeds must be from 0 to {MAX_SEED}, such as 7"
             )
-        if len(seeds) + max(found.stop - found.start, 0) > MOST_SEEDS:
+        if len(seeds) + max(found.stop - found.start, 0) > MAX_SEEDS:
             raise UsageError(
-                f"--seed={shorten(text)}: at most {MOST_SEEDS:,} seeds at once, a file "
-                "each, such as 0-99"
+                f"--seed={shorten(text)}: at most {MAX_SEEDS:,} seeds at once, such as "
+                "0-99"
             )
         seeds.update(dict.fromkeys(found))
     if not seeds:
-        raise UsageError(f"--seed={text}: names no seed, write 7 or 0,2,5-8")
+        raise UsageError(f"--seed={text}: names no seed: write 7 or 0,2,5-8")
     return tuple(seeds)

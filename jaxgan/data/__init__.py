@@ -1,4 +1,4 @@
-"""Data sets: named, fetched once, read as batches of raw examples."""
+"""Data sets: loading by name, splitting, shuffling and batching of raw examples."""
 
 from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
 from jaxgan.data.cache import read_all

@@ -1,4 +1,4 @@
-"""Examples that cannot be read: found early, and replaced where that is asked for."""
+"""Detection and replacement of examples that cannot be read."""
 
 import logging
 import threading
@@ -12,20 +12,21 @@ from jaxgan.errors import UsageError
 LOG = logging.getLogger("jaxgan")
 
 REST_FACTOR = 9
-"""The check in the background rests so many times as long as it reads."""
+"""The background check sleeps this many times as long as it reads."""
 MAX_IN_A_ROW = 100
-"""So many bad examples one after the other are not replaced: the disk may be gone."""
+"""Number of consecutive bad examples that is an error, as the disk may be gone."""
 
 
 class BadExample(UsageError):
-    """An example that cannot be read.
+    """Raised for an example that cannot be read.
 
-    `BadExample(reason, remedy)`: the reason names its file, or its number.
+    `BadExample(reason, remedy)`: the reason names the file or the number of the
+    example.
     """
 
     @property
     def reason(self) -> str:
-        """The message without what to do."""
+        """The message without the remedy."""
         return self.args[0]
 
     def __str__(self) -> str:
@@ -34,16 +35,17 @@ class BadExample(UsageError):
 
 
 class Substitutes:
-    """Reads a data set, with other examples in place of those that cannot be read.
+    """Reads a data set and substitutes other examples for those that are unreadable.
 
-    A bad example is replaced by the next one that is whole, the first following the
-    last: this depends on the data alone, so a run that resumes reads what it would
-    have read. Each bad example is logged once. Safe to call from several threads.
+    A bad example is replaced by the next readable one, where the first example follows
+    the last. The substitution depends on the data alone, so a resumed run reads the
+    same examples as an uninterrupted one. Each bad example is logged once. Calls are
+    thread-safe.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self._read, self._size = dataset.read, dataset.size
-        self._used: dict[int, int] = {}
+        self._substitute: dict[int, int] = {}
         self._logged: set[int] = set()
         self._lock = threading.Lock()
 
@@ -53,33 +55,36 @@ class Substitutes:
         return len(self._logged)
 
     def __call__(self, numbers: np.ndarray) -> Examples:
-        """The examples of these numbers `[n]`, or those in their places.
+        """Returns the examples with these numbers `[n]`, or their substitutes.
 
-        Raises UsageError where too many in a row cannot be read.
+        Raises:
+          UsageError: if too many consecutive examples cannot be read.
         """
         numbers = np.asarray(numbers)
         try:
-            return self._read(self._replaced(numbers))
+            return self._read(self._substituted(numbers))
         except BadExample:
+            # The batch does not say which of its examples are bad: try each.
             for number in numbers.tolist():
-                self._find(number)
-            return self._read(self._replaced(numbers))
+                self._find_substitute(number)
+            return self._read(self._substituted(numbers))
 
-    def _replaced(self, numbers: np.ndarray) -> np.ndarray:
-        if not self._used:
+    def _substituted(self, numbers: np.ndarray) -> np.ndarray:
+        if not self._substitute:
             return numbers
-        return np.array([self._used.get(n, n) for n in numbers.tolist()], numbers.dtype)
+        substitutes = [self._substitute.get(n, n) for n in numbers.tolist()]
+        return np.array(substitutes, numbers.dtype)
 
-    def _find(self, number: int) -> None:
-        """Notes the example to use in place of `number`, if that is bad."""
+    def _find_substitute(self, number: int) -> None:
+        """Records a substitute for example `number` if it is bad."""
         for distance in range(min(MAX_IN_A_ROW, self._size)):
-            place = (number + distance) % self._size
-            error = self._error(place)
+            candidate = (number + distance) % self._size
+            error = self._error(candidate)
             if error is None:
                 if distance:
-                    self._used[number] = place
+                    self._substitute[number] = candidate
                 return
-            self._log(place, error)
+            self._log(candidate, error)
             last = error.reason
         raise UsageError(
             f"{distance + 1} examples in a row cannot be read, the last: {last}; check "
@@ -94,6 +99,7 @@ class Substitutes:
         return None
 
     def _log(self, number: int, error: BadExample) -> None:
+        # Several threads may find the same bad example.
         with self._lock:
             if number in self._logged:
                 return
@@ -102,27 +108,33 @@ class Substitutes:
 
 
 def skip_bad_examples(dataset: Dataset) -> Dataset:
-    """The data set with other examples in place of those that cannot be read."""
+    """Returns the data set with substitutes for examples that cannot be read."""
+    # Arrays in memory cannot be bad.
     if dataset.resident:
         return dataset
     return dataset._replace(read=Substitutes(dataset))
 
 
 def skipped(dataset: Dataset) -> int:
-    """The number of examples that were found bad and replaced so far."""
+    """Returns the number of bad examples that were found and replaced so far."""
     return dataset.read.count if isinstance(dataset.read, Substitutes) else 0
 
 
 class BackgroundCheck:
-    """Reads each example of a data set once, in a thread that mostly rests.
+    """Reads each example of a data set once, in a thread that mostly sleeps.
 
-    A bad example is then found soon, and not hours later, when its turn comes.
+    Bad examples are found early, rather than hours later when training reaches them.
     """
 
     def __init__(self, dataset: Dataset, part: tuple[int, int] = (0, 1)) -> None:
-        """Starts the thread; of `part = (i, n)`, it reads every n-th example from i."""
+        """Starts the thread.
+
+        Args:
+          dataset: the data set to check.
+          part: `(i, n)` reads every n-th example, starting from example i.
+        """
         self.failure: Exception | None = None
-        """The error of the first example that cannot be read; ends the thread."""
+        """The error of the first example that cannot be read, which ends the thread."""
         self._dataset, self._numbers = dataset, range(part[0], dataset.size, part[1])
         self._ended = threading.Event()
         self._thread = threading.Thread(
@@ -135,7 +147,7 @@ class BackgroundCheck:
             begin = time.monotonic()
             try:
                 self._dataset.read(np.array([number]))
-            except Exception as error:  # passed on, as the thread has no caller
+            except Exception as error:  # the owner polls `failure`
                 self.failure = error
                 return
             # A lower priority would make training wait for the interpreter's lock.
@@ -143,10 +155,11 @@ class BackgroundCheck:
                 return
 
     def join(self) -> None:
-        """Waits until all examples are read, or one cannot be."""
+        """Waits until all examples are read or one fails."""
         self._thread.join()
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Stops the thread."""
+        # Also interrupts the sleep.
         self._ended.set()
         self._thread.join()

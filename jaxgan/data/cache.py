@@ -1,4 +1,4 @@
-"""Whole data sets in memory: decoded once, kept beside the set, mapped from then on."""
+"""Decoding of whole data sets, with a memory-mapped cache beside the set."""
 
 import hashlib
 import logging
@@ -17,68 +17,82 @@ from jaxgan.data.resize import Frame
 
 LOG = logging.getLogger("jaxgan")
 LIMIT = 2 * 2**30
-"""Bytes; larger sets are decoded anew by every run."""
+"""Largest number of decoded bytes that are cached; every run decodes larger sets."""
 FORMAT = 1
-"""Counts changes to how pictures are decoded: older files are then not used."""
+"""Version of the decoding; changing it invalidates older caches."""
 USUAL = (("image", "label"), ("image", None))
+"""Features whose names are not part of the cache's key."""
 CHUNK = 256
+"""Examples that a thread decodes at a time."""
 THREADS = min(8, os.cpu_count() or 1)
 
 
 def read_all(dataset: Dataset) -> Examples:
-    """All examples in order: `image` `[n, *shape]`, `label` `[n]` where there are any.
+    """Reads all examples in order.
 
-    Decoded in threads, and kept in `dataset.cache` if that is given, can be written,
-    the images take no more than `LIMIT`, and none was replaced for being bad. Arrays
-    out of the cache are memory-mapped, hence read-only. Raises UsageError if an example
-    cannot be decoded.
+    Decodes them in threads. The result is cached in `dataset.cache` if that is set and
+    writable, the images have at most `LIMIT` bytes, and no bad example was replaced.
+
+    Returns:
+      `image` `[n, *shape]`, and `label` `[n]` int32 if there are classes. Cached arrays
+      are memory-mapped, hence read-only.
+
+    Raises:
+      UsageError: if an example cannot be decoded.
     """
     if dataset.arrays is not None:
         return dataset.arrays
-    keep = dataset.cache if dataset.nbytes <= LIMIT else None
-    examples = _kept(dataset, keep) if keep else None
+    stem = dataset.cache if dataset.nbytes <= LIMIT else None
+    examples = _load_cache(dataset, stem) if stem else None
     if examples is None:
         examples = _decode_all(dataset)
-        if keep and not skipped(dataset):  # or no run would ever miss the bad ones
-            _keep(examples, keep)
+        # A cache of substitutes would hide the bad examples from later runs.
+        if stem and not skipped(dataset):
+            _save_cache(examples, stem)
     return examples
 
 
 def place(
     prepared: Path, split: str, frame: Frame, fields: tuple[str, str | None]
 ) -> Path:
-    """Where the decoded form of a prepared set is kept: the stem of its files.
+    """Returns the path prefix of the cache of a prepared data set.
 
-    The name tells apart splits, frames, the features that hold image and label, and
-    what else was ever prepared there.
+    The prefix identifies the split, the frame, the features, and the version of the
+    prepared files.
+
+    Args:
+      prepared: the folder of the prepared data set.
+      split: the split, such as `train[:50%]`.
+      frame: the crop and the size.
+      fields: the features that hold the image and the label.
     """
     files = sorted(f for f in prepared.iterdir() if f.is_file())
     stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    others = () if fields in USUAL else (fields,)  # the usual ones keep their old place
+    others = () if fields in USUAL else (fields,)  # keeps the keys of older caches
     key = repr((FORMAT, split, tuple(frame), stats, *others)).encode()
     words = re.sub(r"\W+", "_", split).strip("_")
     return prepared / "jaxgan" / f"{words}-{hashlib.sha256(key).hexdigest()[:16]}"
 
 
-def _files(keep: Path, dataset: Dataset) -> Iterator[tuple[str, Path, tuple, np.dtype]]:
-    """Field, file, shape and dtype of all that is kept of a data set."""
+def _files(stem: Path, dataset: Dataset) -> Iterator[tuple[str, Path, tuple, np.dtype]]:
+    """Yields field, file, shape and dtype of each cached array."""
     shape = (dataset.size, *dataset.shape)
-    yield "image", _file(keep, "image"), shape, dataset.dtype
+    yield "image", _file(stem, "image"), shape, dataset.dtype
     if dataset.classes:
-        yield "label", _file(keep, "label"), (dataset.size,), np.dtype(np.int32)
+        yield "label", _file(stem, "label"), (dataset.size,), np.dtype(np.int32)
 
 
-def _file(keep: Path, field: str) -> Path:
-    return keep.with_name(f"{keep.name}.{field}.npy")
+def _file(stem: Path, field: str) -> Path:
+    return stem.with_name(f"{stem.name}.{field}.npy")
 
 
-def _kept(dataset: Dataset, keep: Path) -> Examples | None:
-    """What an earlier run has kept, None unless it is whole."""
+def _load_cache(dataset: Dataset, stem: Path) -> Examples | None:
+    """Returns the cached examples, None unless all arrays are valid."""
     examples = {}
-    for field, file, shape, dtype in _files(keep, dataset):
+    for field, file, shape, dtype in _files(stem, dataset):
         try:
             array = np.load(file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):  # absent, cut short, or not ours
+        except (OSError, ValueError, EOFError):  # missing, truncated or foreign
             return None
         if array.shape != shape or array.dtype != dtype:
             return None
@@ -87,6 +101,7 @@ def _kept(dataset: Dataset, keep: Path) -> Examples | None:
 
 
 def _decode_all(dataset: Dataset) -> Examples:
+    # The first example gives the shapes and dtypes.
     first = dataset.read(np.arange(1))
     whole = {
         k: np.empty((dataset.size, *a.shape[1:]), a.dtype) for k, a in first.items()
@@ -99,21 +114,21 @@ def _decode_all(dataset: Dataset) -> Examples:
 
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(fill, range(0, dataset.size, CHUNK)):
-            pass
+            pass  # raises the errors of the threads
     return whole
 
 
-def _keep(examples: Examples, keep: Path) -> None:
-    """Writes each array under another name first: no half file is ever found."""
+def _save_cache(examples: Examples, stem: Path) -> None:
+    """Writes each array to a temporary file and renames it, which is atomic."""
     try:
-        keep.parent.mkdir(exist_ok=True)
+        stem.parent.mkdir(exist_ok=True)
         for field, array in examples.items():
-            handle, name = tempfile.mkstemp(dir=keep.parent, suffix=".incomplete")
+            handle, name = tempfile.mkstemp(dir=stem.parent, suffix=".incomplete")
             try:
                 with os.fdopen(handle, "wb") as file:
                     np.save(file, array)
-                os.chmod(name, 0o664)
-                os.replace(name, _file(keep, field))
+                os.chmod(name, 0o664)  # mkstemp allows only the owner
+                os.replace(name, _file(stem, field))
             except BaseException:
                 os.unlink(name)
                 raise

@@ -1,4 +1,4 @@
-"""What a data set is to the rest of the library: numbered examples, read on request."""
+"""The `Dataset` type: numbered examples that are read on request."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,62 +7,65 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Examples = dict[str, np.ndarray]
-"""By field: `image` `[n, *shape]`, and `label` `[n]` int32 if there are classes."""
+"""Arrays by field: `image` `[n, *shape]`, and `label` `[n]` int32, if any."""
 
 
 class Modes(NamedTuple):
-    """The Gaussians that a toy set is drawn from."""
+    """The Gaussian mixture that a toy set is sampled from."""
 
     centers: np.ndarray
-    """`[m, d]` float32."""
+    """Means of the Gaussians, `[m, d]` float32."""
     sigma: float
-    """Standard deviation of each, the same in every direction."""
+    """Standard deviation of every Gaussian, in every direction."""
 
 
 class Range(NamedTuple):
-    """Consecutive examples of a place where examples are stored."""
+    """Consecutive examples of one file or other storage."""
 
     source: str
-    """A file, or another name that no two places share."""
+    """A file, or another name that is unique to its storage."""
     start: int
+    """Number of the first example."""
     stop: int
+    """Number of the last example, plus one."""
 
 
 class Dataset(NamedTuple):
-    """Numbered examples of one shape, and how to read them."""
+    """Numbered examples of one shape, and a function that reads them."""
 
     name: str
-    """As the user wrote it: `mnist`, `folder:pictures`."""
+    """The name that the user gave: `mnist`, `folder:pictures`."""
     size: int
+    """Number of examples."""
     shape: tuple[int, ...]
-    """Of one example: `(H, W, C)`, or `(d,)` for vectors."""
+    """Shape of one example: `(H, W, C)`, or `(d,)` for vectors."""
     dtype: np.dtype
     """uint8 or uint16 (images), float32 (vectors, and images in [-1, 1])."""
     classes: tuple[str, ...]
-    """Names of the labels, `()` where there are none."""
+    """Class names, indexed by label; `()` if the examples have no labels."""
     read: Callable[[np.ndarray], Examples]
-    """Example numbers `[n]` to their examples; safe to call from several threads."""
+    """Maps example numbers `[n]` to examples; safe to call from several threads."""
     origin: str
-    """One line on where the data came from."""
+    """The source of the data, in one line."""
     arrays: Examples | None = None
-    """The whole set, where it is in memory anyway."""
+    """All examples, if they are in memory."""
     cache: Path | None = None
-    """Where `read_all` may keep the decoded set, None for nowhere."""
+    """Path prefix under which `read_all` caches the decoded set; None for no cache."""
     modes: Modes | None = None
-    """What toys were drawn from, for metrics that count modes."""
+    """The mixture of a toy set, for metrics that count modes."""
     ranges: tuple[Range, ...] = ()
-    """The places of the examples, `()` if unknown: splits are compared by them."""
+    """Storage locations, by which splits are compared; `()` if they are unknown."""
     encoded: Callable[[np.ndarray], list[bytes]] | None = None
-    """Example numbers to what is stored of them, which no decoder's version changes."""
+    """Maps example numbers to stored bytes, which no decoder's version changes."""
 
     @property
     def resident(self) -> bool:
-        """Whether reading is a look-up in memory."""
+        """True if the whole data set is in memory."""
         return self.arrays is not None
 
     @property
     def nbytes(self) -> int:
-        """What all images take in memory once decoded."""
+        """Bytes of all decoded images."""
         return self.size * int(np.prod(self.shape)) * self.dtype.itemsize
 
 
@@ -74,7 +77,15 @@ def from_arrays(
     origin: str,
     modes: Modes | None = None,
 ) -> Dataset:
-    """The data set whose examples are the rows of `arrays`, already in memory."""
+    """Returns the data set whose examples are the rows of `arrays`.
+
+    Args:
+      name: the name of the data set.
+      arrays: `image` `[n, *shape]`, and `label` `[n]` int32 if there are classes.
+      classes: class names, indexed by label.
+      origin: the source of the data, in one line.
+      modes: the mixture that a toy set was sampled from.
+    """
     images = arrays["image"]
     return Dataset(
         name=name,
@@ -90,13 +101,15 @@ def from_arrays(
 
 
 def normalize(batch: dict[str, Any]) -> dict[str, Any]:
-    """Images as float32 in [-1, 1], as the networks want them; may run inside `jit`.
+    """Scales integer images to float32 in [-1, 1]; may run inside `jit`.
 
-    uint8 becomes `(x - 127.5) / 127.5` and uint16 `(x - 32767.5) / 32767.5`, so that
-    both ends are met exactly; floats are left as they are, and so are labels.
+    uint8 becomes `(x - 127.5) / 127.5` and uint16 `(x - 32767.5) / 32767.5`, which
+    reaches both ends exactly. Float images and labels are returned unchanged.
     """
     image = batch["image"]
+    # Half of the largest value of each integer dtype.
     half = {"uint8": 127.5, "uint16": 32767.5}.get(str(image.dtype))
+    # Floats are in [-1, 1] already.
     if half is None:
         return batch
     return {**batch, "image": (image.astype(np.float32) - half) / half}

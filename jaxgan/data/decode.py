@@ -1,4 +1,4 @@
-"""Picture files of several formats to arrays of one kind."""
+"""Decoding of image files of several formats into arrays of one form."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ from jaxgan.data.resize import Frame, Size, fit, framed_size
 from jaxgan.errors import UsageError
 from jaxgan.files import open_regular
 
-# Pillow only warns of the smaller half of the pictures that it takes for bombs.
+# Pillow raises for twice its limit of pixels, but only warns below that.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 SUFFIXES = {
@@ -31,10 +31,11 @@ SUFFIXES = {
     "AVIF": (".avif",),
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
 }
-"""Pillow's formats that are read, whatever a file is called, and their suffixes.
+"""Pillow's name of each supported format, and its suffixes.
 
-Left out are formats that start other programs or draw (EPS, WMF), documents (PDF,
-PSD), those without a signature (TGA), and those that nobody keeps pictures in.
+Suffixes select the files of a folder, and their content decides the format. Excluded
+are formats that start other programs or draw (EPS, WMF), documents (PDF, PSD), formats
+without a signature (TGA), and formats that are rarely used.
 """
 
 MODES = {
@@ -43,12 +44,12 @@ MODES = {
     **dict.fromkeys(("RGB", "RGBX", "P", "CMYK", "YCbCr", "LAB", "HSV"), "RGB"),
     **dict.fromkeys(("I;16", "I;16L", "I;16B", "I;16N"), "I;16"),
 }
-"""Pillow's modes to those that are kept, but for their alpha channel."""
+"""Maps Pillow's modes to the modes that are decoded to, without alpha channels."""
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "I;16": 1}
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how the camera was held."""
+"""The EXIF tag of the orientation of the camera."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -58,44 +59,44 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""Orientations to what turns a picture upright; 1 is upright, others are invalid."""
+"""Maps orientations to the transposes that undo them; 1 is upright."""
 
 
 class Header(NamedTuple):
-    """Facts of a picture file that need no decoding."""
+    """Properties of an image file that are known without decoding."""
 
     size: Size
-    """Once upright."""
+    """Height and width, once upright."""
     mode: str
     """L, RGB or `I;16`."""
     alpha: bool
-    """True with an alpha channel, or a transparent color of a palette."""
+    """True for an alpha channel, or a transparent color of a palette."""
     animated: bool = False
-    """True with more than one frame or page, where that was asked."""
+    """True for more than one frame or page, if the caller of `header` checked it."""
 
 
 @lru_cache(maxsize=1)
 def formats() -> tuple[str, ...]:
-    """The formats of `SUFFIXES` that this build of Pillow reads."""
+    """Returns the formats of `SUFFIXES` that this build of Pillow reads."""
     Image.init()
     return tuple(name for name in SUFFIXES if name in Image.OPEN)
 
 
 def suffixes() -> tuple[str, ...]:
-    """The suffixes, in lower case, of files that are taken for pictures."""
+    """Returns the lower-case suffixes of image files."""
     return tuple(suffix for name in formats() for suffix in SUFFIXES[name])
 
 
 @contextmanager
 def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
-    """Opens a picture of one of `formats()`; reads its header only.
+    """Opens an image of one of `formats()`, and reads only its header.
 
     Args:
       source: a path, or the content of a file.
 
     Raises:
-      ValueError, OSError and others: Pillow's decoders raise nearly anything for what
-        is no picture, is damaged, or has more pixels than `Image.MAX_IMAGE_PIXELS`.
+      ValueError, OSError and others: if the source is not an image, is damaged, or has
+        more pixels than `Image.MAX_IMAGE_PIXELS`. Pillow's decoders raise many types.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
     with file:
@@ -108,68 +109,71 @@ def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
 
 
 def header(picture: Image.Image) -> Header:
-    """The size and kind of an opened picture; decodes no pixels.
+    """Returns the size and kind of an opened image, without decoding it.
 
-    Raises ValueError for pictures of floats or 32-bit integers.
+    Raises:
+      ValueError: for images of floats or 32-bit integers.
     """
     mode = MODES.get(picture.mode)
     if picture.mode == "I" and picture.format == "PPM":
-        mode = "I;16"  # Pillow's PGM files of more than 8 bits
+        mode = "I;16"  # Pillow opens PGM files of more than 8 bits as 32-bit
     if mode is None:
         raise ValueError(f"pixels of mode {picture.mode} are not supported")
     size = picture.height, picture.width
-    if orientation(picture) >= 5:
+    if orientation(picture) >= 5:  # a quarter turn
         size = picture.width, picture.height
     return Header(size, mode, has_alpha(picture))
 
 
 def is_animated(picture: Image.Image) -> bool:
-    """Returns True for a picture of several frames or pages; may look for them."""
+    """Returns True for an image of several frames or pages; may read the file."""
     if picture.format == "MPO":  # phones add a preview or a depth map
         return False
     try:
         return bool(getattr(picture, "is_animated", False))
-    except Exception:  # a damaged second frame does no harm
+    except Exception:  # only the first frame is decoded, so others may be damaged
         return False
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    """Returns True for a picture with an alpha channel, opaque or not."""
+    """Returns True for an image with an alpha channel, even if it is opaque."""
     keyed = picture.mode == "P" and "transparency" in picture.info
     return keyed or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 def is_opaque(picture: Image.Image) -> bool:
-    """Decodes a picture and returns True if no pixel is transparent, even in part."""
+    """Returns True if no pixel is transparent, even partly; decodes the image."""
     alpha = picture.convert("RGBA").getchannel("A")
     return alpha.getextrema() == (255, 255)
 
 
 def orientation(picture: Image.Image) -> int:
-    """The EXIF orientation of an opened picture, 1 (upright) where it has no valid one.
+    """Returns the EXIF orientation of an opened image, 1 (upright) if none is valid.
 
-    To be asked before pixels are decoded.
+    Must be called before the pixels are decoded.
     """
     if picture.format == "TIFF":
-        return 1  # Pillow turns these itself
+        return 1  # Pillow turns TIFF images itself
     known = {"exif", "Raw profile type exif"} & picture.info.keys()
     if picture.format == "PNG" and not known:
         picture.info["exif"] = _late_exif(getattr(picture, "fp", None))
     try:
-        # The base class's method, as that of PNG decodes the picture.
-        found = Image.Image.getexif(picture).get(ORIENTATION)
-    except Exception:  # damaged EXIF raises nearly anything
+        # The base class's method, since that of PNG decodes the image.
+        tag = Image.Image.getexif(picture).get(ORIENTATION)
+    except Exception:  # damaged EXIF raises many types
         return 1
-    return found if isinstance(found, int) and found in TURNS else 1
+    return tag if isinstance(tag, int) and tag in TURNS else 1
 
 
 def _late_exif(file: Any) -> bytes:
-    """The EXIF of a PNG that stands behind the pixels, where some programs put it.
+    """Returns the EXIF that some programs write after the pixels of a PNG.
 
-    It has at most 64 KiB, and so lies in as many bytes at the end of the file. Empty
-    where there is none.
+    EXIF has at most 64 KiB, so only that much of the end of the file is searched.
+
+    Returns:
+      The EXIF with its prefix, empty if there is none.
     """
-    if file is None:  # decoded already
+    if file is None:  # already decoded
         return b""
     here = file.tell()
     try:
@@ -181,14 +185,15 @@ def _late_exif(file: Any) -> bytes:
     at = tail.rfind(b"eXIf")
     if at < 4:
         return b""
+    # A chunk is length, type, data, and the CRC of type and data.
     (length,) = struct.unpack(">I", tail[at - 4 : at])
     chunk, check = tail[at : at + 4 + length], tail[at + 4 + length : at + 8 + length]
-    whole = check == struct.pack(">I", zlib.crc32(chunk))  # and no chance bytes
-    return b"Exif\0\0" + chunk[4:] if whole else b""
+    valid = check == struct.pack(">I", zlib.crc32(chunk))  # pixels may contain "eXIf"
+    return b"Exif\0\0" + chunk[4:] if valid else b""
 
 
 def widest(modes: set[str]) -> str:
-    """The mode that can show all of `modes`, of L, RGB and RGBA.
+    """Returns the mode of L, RGB and RGBA that can represent all of `modes`.
 
     >>> widest({"L", "RGBA", "RGB"})
     'RGBA'
@@ -204,17 +209,23 @@ def decode(
     background: str = "white",
     upright: bool = True,
 ) -> np.ndarray:
-    """The pixels of an opened picture, cropped and resized, `[H, W, C]`.
+    """Decodes, crops and resizes an opened image.
 
     Args:
-      picture: of several frames, the first is taken.
+      picture: the image; only its first frame is decoded.
       mode: L, RGB, RGBA (uint8) or `I;16` (uint16).
       frame: the crop and the size.
-      background: the color below transparent pixels, where `mode` has no alpha.
-      upright: whether the EXIF orientation is applied.
+      background: the color behind transparent pixels, if `mode` has no alpha.
+      upright: applies the EXIF orientation if True.
 
-    Raises OSError and the like for broken data.
+    Returns:
+      Pixels `[H, W, C]`, uint8 or uint16.
+
+    Raises:
+      OSError and others: if the data is damaged.
+      UsageError: if the crop is larger than the image.
     """
+    # The orientation is unavailable after decoding.
     turn = TURNS.get(orientation(picture)) if upright else None
     if mode == "I;16":
         picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
@@ -226,6 +237,7 @@ def decode(
 
 
 def _converted(picture: Image.Image, mode: str, background: str) -> Image.Image:
+    """Converts to `mode`, and composites over `background` if that has no alpha."""
     if mode == "RGBA" or not has_alpha(picture):
         return picture.convert(mode)
     above = picture.convert("RGBA")
@@ -234,25 +246,40 @@ def _converted(picture: Image.Image, mode: str, background: str) -> Image.Image:
 
 
 def example_shape(frame: Frame, size: Size, mode: str) -> tuple[int, int, int]:
-    """`(H, W, C)` of pictures of `size` and `mode` once framed."""
+    """Returns `(H, W, C)` of framed images.
+
+    Args:
+      frame: the crop and the size.
+      size: height and width of the original images.
+      mode: the mode that they are decoded to.
+
+    Raises:
+      UsageError: if the crop is larger than the images.
+    """
     height, width = framed_size(frame, size)
     return height, width, CHANNELS[mode]
 
 
 def dtype_of(mode: str) -> np.dtype:
-    """uint16 for the mode `I;16`, uint8 for the others."""
+    """Returns uint16 for the mode `I;16`, uint8 for the others."""
     return np.dtype(np.uint16 if mode == "I;16" else np.uint8)
 
 
 def common_mode(modes: dict[str, str], what: str) -> str:
-    """One mode for all pictures: `modes` maps each mode found to a file that has it.
+    """Returns one mode for all images of a data set.
 
-    Raises UsageError if 16-bit pictures are mixed with others.
+    Args:
+      modes: one file for each mode that occurs, by mode.
+      what: the name of the data set, for errors.
+
+    Raises:
+      UsageError: if 16-bit images are mixed with others.
     """
     if "I;16" in modes and len(modes) > 1:
         deep = modes["I;16"]
         other = next(file for mode, file in modes.items() if mode != "I;16")
         raise UsageError(
-            f"{what}: {deep} has 16 bits per pixel and {other} has 8; convert one kind"
+            f"{what}: {deep} has 16 bits per pixel and {other} has 8; convert all to "
+            "one of them"
         )
     return widest(set(modes))

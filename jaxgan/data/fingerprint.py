@@ -1,4 +1,4 @@
-"""A short text that tells apart data sets by their examples."""
+"""Fingerprints that identify a data set by its examples."""
 
 import hashlib
 
@@ -8,33 +8,38 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.shuffle import evenly
 
 BUDGET = 2**26
-"""Bytes of examples that are looked at, decoded."""
+"""Bytes of decoded examples that are hashed."""
 MOST, LEAST = 2048, 64
-"""Examples of a set on disk that are looked at."""
+"""Bounds on the number of hashed examples of a set on disk."""
 
 
 def fingerprint(dataset: Dataset) -> str | None:
     """Returns a digest of count, shape, dtype and a fixed sample of the examples.
 
-    The sample is all examples of a set of up to 64 MiB in memory, else at most 2048 and
-    at least 64 of them, spread evenly. Sets on disk are compared as they are stored,
-    since decoders differ from version to version.
+    The sample is all examples of a set of up to 64 MiB in memory, else 64 to 2048
+    evenly spaced examples. Sets on disk are hashed in their stored form, since decoded
+    pixels depend on the version of the decoder.
 
-    Returns None for points that are computed: another machine rounds them otherwise.
+    Returns:
+      16 hexadecimal digits, or None for toy sets, whose points are computed and rounded
+      differently on other machines.
     """
     if dataset.modes is not None:
         return None
+    # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
     form = (dataset.size, dataset.shape, str(dataset.dtype))
     digest = hashlib.sha256(repr(form).encode())
     for part in _stored(dataset, numbers):
+        # The length delimits the parts, so that no two lists hash alike.
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()[:16]
 
 
 def _stored(dataset: Dataset, numbers: np.ndarray) -> list[bytes]:
+    """Returns the bytes of each example, encoded where the set is on disk."""
     if dataset.encoded is not None:
         return dataset.encoded(numbers)
     examples = dataset.read(numbers)

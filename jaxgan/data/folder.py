@@ -1,4 +1,4 @@
-"""Pictures in a folder: `folder:PATH`, with class sub-folders or without."""
+"""Image folders: `folder:PATH`, with or without class sub-folders."""
 
 import logging
 from collections.abc import Iterable
@@ -30,19 +30,22 @@ from jaxgan.errors import UsageError, first_line, printable
 LOG = logging.getLogger("jaxgan")
 
 LOOKED_AT = 4096
-"""Pictures with an alpha channel that are decoded at most to see whether they use it;
+"""Largest number of images that are decoded to see if their alpha channel is in use;
 more would delay the start by minutes."""
 
 
 class _Kind(NamedTuple):
-    """The common form of all pictures."""
+    """The common form of all images of a folder."""
 
     name: str
-    """Of the data set."""
+    """Name of the data set."""
     mode: str
+    """L, RGB, RGBA or `I;16`."""
     shape: tuple[int, int, int]
+    """`(H, W, C)`, once framed."""
     frame: Frame
     background: str
+    """The color behind transparent pixels."""
 
 
 def folder(
@@ -54,34 +57,35 @@ def folder(
     alpha: str = "auto",
     skip_bad: bool = False,
 ) -> Dataset:
-    """All pictures below `path`, in the order of their names.
+    """Loads all images below a folder, sorted by name.
 
-    First-level sub-folders are the classes; pictures directly in `path` have none. In
-    a folder with sub-folders such as `train` and `test`, this holds for each of them;
-    all have the classes of `train`. A mixture of gray and color is read as RGB. Every
-    header is read now, pixels later.
+    First-level sub-folders are the classes; images directly in `path` have no labels.
+    If `path` has sub-folders such as `train` and `test`, each of them is a split of
+    this form, and all splits have the classes of `train`. A mixture of gray and color
+    is read as RGB. Reads all headers immediately, and pixels on demand.
 
     Args:
-      name: of the data set, `folder:PATH`.
+      name: the name of the data set, `folder:PATH`.
       path: the folder.
       frame: the crop and the size.
-      split: a sub-folder, or `train` where there are none.
-      alpha: `keep` reads RGBA where a picture has an alpha channel; `auto` the same,
-        unless others have none and it is opaque in all that have; `white` and `black`
-        put transparent pixels on that color.
-      skip_bad: keeps files whose headers are damaged, so that reading them raises
-        `BadExample`, instead of raising that now.
+      split: the name of a sub-folder, or `train` if there are no splits.
+      alpha: `keep` reads RGBA if any image has an alpha channel. `auto` does the same,
+        unless only some images have one, all of them opaque. `white` and `black`
+        composite transparent pixels over that color.
+      skip_bad: if True, damaged headers raise `BadExample` on reading, not now.
 
-    Raises UsageError if there is nothing to read, if a file or a folder cannot be
-    read, or if sizes differ and `frame` does not make them equal.
+    Raises:
+      UsageError: if there are no images, if a file or a folder cannot be read, or if
+        sizes differ and `frame` does not equalize them.
     """
     root, splits = find_root(name, path, split)
     walk = _pictures_below(name, root)
     classes, labels = _classes(name, walk, splits)
     files = walk.files
-    headers = _headers(name, files, skip_bad)
-    known = [(f, h) for f, h in zip(files, headers, strict=True) if h]
+    headers = zip(files, _headers(name, files, skip_bad), strict=True)
+    known = [(f, h) for f, h in headers if h]
     _log_animated(name, known)
+    # All images get one mode and one shape, or the folder is refused.
     mode = _common_mode(name, known, alpha)
     _check_sizes(name, known, frame)
     shape = example_shape(frame, known[0][1].size, mode)
@@ -94,7 +98,6 @@ def folder(
         examples = {"image": images}
         return {**examples, "label": labels[numbers]} if classes else examples
 
-    origin = f"{len(files):,} pictures in {printable(str(root))}"
     return Dataset(
         name,
         len(files),
@@ -102,15 +105,17 @@ def folder(
         dtype_of(mode),
         classes,
         read,
-        origin=origin,
+        origin=f"{len(files):,} pictures in {printable(str(root))}",
         encoded=lambda numbers: [files[n].read_bytes() for n in numbers],
     )
 
 
 def _pictures_below(name: str, root: Path) -> Walk:
+    """Walks a folder, and raises UsageError unless it holds images in one layout."""
     walk = Walk(name, root)
     log_left_out(walk)
     if not walk.files:
+        # One suffix per format.
         kinds = ", ".join(SUFFIXES[one][0][1:] for one in formats())
         raise UsageError(
             f"{name}: {printable(str(root))} holds no pictures ({kinds}), nor do its "
@@ -118,7 +123,7 @@ def _pictures_below(name: str, root: Path) -> Walk:
         )
     if walk.classes and walk.loose:
         raise UsageError(
-            f"{name}: pictures lie both beside ({printable(walk.loose)}) and inside "
+            f"{name}: pictures are both beside ({printable(walk.loose)}) and inside "
             f"({printable(walk.classes[0])}/) class folders; move them all into "
             "folders, or all out of them"
         )
@@ -128,40 +133,41 @@ def _pictures_below(name: str, root: Path) -> Walk:
 def _classes(
     name: str, walk: Walk, splits: dict[str, Path]
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """Class names, sorted, and the class of each file, `[n]` int32.
+    """Returns the sorted class names, and the class of each file, `[n]` int32.
 
-    All splits number their classes as `train` does, where there is one.
+    If there is a split `train`, all splits number their classes like it.
     """
-    own = classes = walk.classes
+    present = classes = walk.classes
     train = splits.get("train", splits.get("training"))
-    if train is not None and train != walk.root and own:
+    if train is not None and train != walk.root and present:
+        # Other splits may lack classes, but may not add any.
         classes = Walk(name, train).classes
-        strange = sorted(set(own) - set(classes))
-        if classes and strange:
+        unknown = sorted(set(present) - set(classes))
+        if classes and unknown:
             raise UsageError(
-                f"{name}: {printable(walk.root.name)}/{printable(strange[0])} is not "
+                f"{name}: {printable(walk.root.name)}/{printable(unknown[0])} is not "
                 f"one of the {len(classes)} classes of {train.name}/; rename it, or "
                 "move it away"
             )
-    if not classes or not own:
+    if not classes or not present:
         return (), np.zeros(len(walk.files), np.int32)
     number = {c: i for i, c in enumerate(classes)}
     return classes, np.array([number[top] for top in walk.tops], np.int32)
 
 
 def _headers(name: str, files: list[Path], skip_bad: bool) -> list[Header | None]:
-    """The headers of all files, None for a bad one if those are skipped."""
+    """Reads the headers of all files, None for a bad one if `skip_bad`."""
 
     def read(file: Path) -> Header | None:
         try:
             with open_picture(file) as picture:
                 return header(picture)._replace(animated=is_animated(picture))
-        except Exception as error:  # Pillow's decoders raise nearly anything
+        except Exception as error:  # Pillow's decoders raise many types
             if skip_bad:
                 return None
             raise _broken(name, file, error) from error
 
-    formats()  # loads Pillow's decoders, once
+    formats()  # loads Pillow's decoders before the threads need them
     with ThreadPoolExecutor(8) as pool:
         headers = list(pool.map(read, files))
     if not any(headers):
@@ -170,12 +176,13 @@ def _headers(name: str, files: list[Path], skip_bad: bool) -> list[Header | None
 
 
 def _picture(file: Path, kind: _Kind) -> np.ndarray:
-    """The pixels of a file, `[H, W, C]`; raises BadExample."""
+    """Decodes a file to `[H, W, C]`; raises BadExample."""
     try:
         with open_picture(file) as picture:
-            found = header(picture)
-            deep = found.mode == "I;16"
-            shape = example_shape(kind.frame, found.size, kind.mode)
+            # The file may have changed since its header was read.
+            current = header(picture)
+            deep = current.mode == "I;16"
+            shape = example_shape(kind.frame, current.size, kind.mode)
             if shape == kind.shape and deep == (kind.mode == "I;16"):
                 return decode(
                     picture, kind.mode, kind.frame, background=kind.background
@@ -184,7 +191,7 @@ def _picture(file: Path, kind: _Kind) -> np.ndarray:
         raise _broken(kind.name, file, error) from error
     shown = printable(str(file))
     raise BadExample(
-        f"{kind.name}: {shown} has changed since this run began", "put it back"
+        f"{kind.name}: {shown} has changed since this run began", "restore it"
     )
 
 
@@ -198,16 +205,20 @@ def _broken(name: str, file: Path, error: Exception) -> BadExample:
 
 
 def _common_mode(name: str, known: list[tuple[Path, Header]], alpha: str) -> str:
-    """The mode of all pictures: L, RGB, RGBA or `I;16`."""
+    """Returns the mode of all images: L, RGB, RGBA or `I;16`."""
     mode = common_mode({h.mode: printable(str(f)) for f, h in known}, name)
-    having = [file for file, h in known if h.alpha]
-    if not having or alpha in ("white", "black"):
+    with_alpha = [file for file, h in known if h.alpha]
+    # Compositing leaves no alpha channel.
+    if not with_alpha or alpha in ("white", "black"):
         return mode
-    first, why = having[0], "has an alpha channel"
-    if alpha == "auto" and len(having) < len(known):
-        first = _first_transparent(name, having)
+    first, why = with_alpha[0], "has an alpha channel"
+    if alpha == "auto" and len(with_alpha) < len(known):
+        # A few opaque alpha channels do not justify RGBA for all images.
+        first = _first_transparent(name, with_alpha)
         why = "is transparent in part"
-    count = f"{name}: {len(having):,} of {len(known):,} pictures have an alpha channel"
+    count = (
+        f"{name}: {len(with_alpha):,} of {len(known):,} pictures have an alpha channel"
+    )
     if first is None:
         LOG.info("%s, opaque in all of them: training on %s", count, mode)
         return mode
@@ -220,7 +231,10 @@ def _common_mode(name: str, known: list[tuple[Path, Header]], alpha: str) -> str
 
 
 def _first_transparent(name: str, files: list[Path]) -> Path | None:
-    """The first file with a pixel that is not opaque; None if there is none."""
+    """Returns the first file with a pixel that is not opaque, None if there is none.
+
+    Returns the first file if there are too many to decode.
+    """
     if len(files) > LOOKED_AT:
         return files[0]
 
@@ -228,12 +242,12 @@ def _first_transparent(name: str, files: list[Path]) -> Path | None:
         try:
             with open_picture(file) as picture:
                 return is_opaque(picture)
-        except Exception:  # found, and named, when it is read
+        except Exception:  # reading the example raises it, with the file's name
             return True
 
     with ThreadPoolExecutor(8) as pool:
-        each = zip(files, pool.map(opaque, files), strict=True)
-        return next((file for file, plain in each if not plain), None)
+        results = zip(files, pool.map(opaque, files), strict=True)
+        return next((file for file, is_plain in results if not is_plain), None)
 
 
 def _log_animated(name: str, known: Iterable[tuple[Path, Header]]) -> None:
@@ -247,19 +261,21 @@ def _log_animated(name: str, known: Iterable[tuple[Path, Header]]) -> None:
 
 
 def _check_sizes(name: str, known: list[tuple[Path, Header]], frame: Frame) -> None:
+    """Raises UsageError unless all framed images have one size."""
     first_file, first = known[0]
-    wanted = _framed_size(first_file, first, frame)
+    expected = _framed_size(first_file, first, frame)
     for file, one in known:
-        if _framed_size(file, one, frame) != wanted:
+        if _framed_size(file, one, frame) != expected:
             (high, wide), (other_high, other_wide) = first.size, one.size
             raise UsageError(
                 f"{name}: pictures differ in size ({printable(str(first_file))} is "
                 f"{high}x{wide}, {printable(str(file))} is {other_high}x{other_wide}); "
-                "make them one with --image_size=64x64"
+                "resize them with --image_size=64x64"
             )
 
 
 def _framed_size(file: Path, one: Header, frame: Frame) -> Size:
+    """Returns the size once framed; errors name the file."""
     try:
         return framed_size(frame, one.size)
     except UsageError as error:

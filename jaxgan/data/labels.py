@@ -1,4 +1,4 @@
-"""Labels of any usual form to class numbers: a class is a value that occurs."""
+"""Conversion of labels in any common form to class numbers."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,24 @@ import numpy as np
 
 from jaxgan.errors import UsageError
 
-WAYS = "give class numbers 0, 1, 2 ... or names"
+WAYS = "use class numbers 0, 1, 2 ... or names"
 
 
 def classify(
     where: str, labels: np.ndarray, size: int, others: Sequence[np.ndarray] = ()
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Numbers the values that occur in `labels`, in their order.
+    """Numbers the distinct values of `labels`, in sorted order.
 
     Args:
-      where: named in errors.
+      where: the name of the array, for errors.
       labels: `[n]` or `[n, 1]` integers, integral floats, booleans, strings or bytes,
         or one-hot rows `[n, k]`.
       size: n.
-      others: labels of other splits, of the same forms; their values are classes too,
-        so that a class has the same number in each split.
+      others: labels of other splits in the same forms. Their values are classes too,
+        so that a class has the same number in every split.
 
     Returns:
-      Class numbers, `[n]` int32, and the names of the classes: the values' text.
+      Class numbers, `[n]` int32, and class names: the values as text.
 
     Raises:
       UsageError: for labels of another form.
@@ -32,26 +32,28 @@ def classify(
     >>> numbers.tolist(), names
     ([1, 0, 1], ('-2', '7'))
     """
-    own = _values(where, labels, size)
-    every = [own, *(_values(where, other, len(other)) for other in others)]
-    if len({values.dtype.kind for values in every}) > 1:
+    values = _values(where, labels, size)
+    splits = [values, *(_values(where, other, len(other)) for other in others)]
+    # The number 1 and the name "1" would otherwise be one class.
+    if len({split.dtype.kind for split in splits}) > 1:
         raise UsageError(f"{where} and those of other splits differ in kind; {WAYS}")
-    names = np.unique(np.concatenate(every))
-    return np.searchsorted(names, own).astype(np.int32), tuple(str(x) for x in names)
+    names = np.unique(np.concatenate(splits))
+    return np.searchsorted(names, values).astype(np.int32), tuple(map(str, names))
 
 
 def are_absent(labels: np.ndarray) -> bool:
-    """True if all labels are -1, which stands for no label."""
+    """Returns True if all labels are -1, which stands for no label."""
     return labels.dtype.kind in "if" and bool((labels == -1).all())
 
 
 def _values(where: str, labels: np.ndarray, size: int) -> np.ndarray:
-    """One value per example, `[n]`: int64, bool or strings."""
+    """Returns one value per example, `[n]`: int64, bool or strings."""
     shape = list(labels.shape)
+    # A single column holds labels, several are one-hot.
     if labels.ndim == 2 and len(labels) == size and shape[1] > 1:
         return _hot(where, labels)
     if labels.shape not in ((size,), (size, 1)):
-        raise UsageError(f"{where} is {shape}; give one label per example, [{size}]")
+        raise UsageError(f"{where} is {shape}; use one label per example, [{size}]")
     labels = labels.reshape(size)
     if labels.dtype.kind in "Ub":
         return labels
@@ -61,17 +63,18 @@ def _values(where: str, labels: np.ndarray, size: int) -> np.ndarray:
         return _integral(where, labels)
     if labels.dtype.kind not in "iu":
         raise UsageError(f"{where} is {labels.dtype}; {WAYS}")
+    # Larger unsigned integers would wrap around.
     if labels.max() > np.iinfo(np.int64).max:
         raise UsageError(f"{where} has the value {labels.max()}; {WAYS}")
     return labels.astype(np.int64)
 
 
 def _hot(where: str, rows: np.ndarray) -> np.ndarray:
-    """The column of the only one in each row, `[n]`."""
+    """Returns the column of the 1 in each one-hot row, `[n]`."""
     is_number = rows.dtype.kind in "biuf"
     if not is_number or not (np.isin(rows, (0, 1)) & (rows.sum(1) == 1)[:, None]).all():
         raise UsageError(
-            f"{where} is {list(rows.shape)} and not one-hot; give one label per "
+            f"{where} is {list(rows.shape)} and not one-hot; use one label per "
             f"example, [{len(rows)}], or leave labels out with --label_field=none"
         )
     return rows.argmax(1)
@@ -85,6 +88,8 @@ def _decoded(where: str, labels: np.ndarray) -> np.ndarray:
 
 
 def _integral(where: str, labels: np.ndarray) -> np.ndarray:
+    """Converts float labels to int64; raises UsageError for fractions and NaN."""
+    # From 2**53 on, floats skip integers, so that labels may have been rounded.
     whole = np.isfinite(labels) & (labels == np.rint(labels)) & (abs(labels) < 2**53)
     if not whole.all():
         raise UsageError(f"{where} has the value {labels[~whole][0]:g}; {WAYS}")

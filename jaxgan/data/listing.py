@@ -1,4 +1,4 @@
-"""The picture files below a folder, their classes, and the splits of a folder."""
+"""Image files below a folder, with their classes and splits."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ SPLITS = (
     ("val", "valid", "validation", "dev"),
     ("test", "testing"),
 )
-"""Names of folders that hold a split; those of one row mean the same."""
+"""Names of folders that hold a split, with the synonyms of one split in each row."""
 
 NOT_DATA = frozenset(
     (
@@ -25,53 +25,60 @@ NOT_DATA = frozenset(
         "system volume information",
     )
 )
-"""Folders that file managers, archives and disks leave behind, in lower case."""
+"""Lower-case names of folders that file managers, archives and disks leave behind."""
 
 CLUTTER = frozenset(("thumbs.db", "desktop.ini"))
-"""Files that file managers leave behind, in lower case."""
+"""Lower-case names of files that file managers leave behind."""
 
 KINDS = 8
-"""Kinds of files that are named at most when some are left out."""
+"""Largest number of kinds of skipped files that a log line names."""
 
 
 class NoSuchSplit(UsageError):
-    """A folder does not have the split that was asked for."""
+    """Raised if a folder does not have the requested split."""
 
 
 class Walk:
-    """Finds the picture files below a folder; links are followed, loops are not.
+    """The image files below a folder.
 
-    Hidden files and folders, and those of `NOT_DATA`, are passed over.
+    Links are followed, except those that form a loop. Hidden files and folders, and
+    those of `CLUTTER` and `NOT_DATA`, are skipped.
     """
 
     def __init__(self, name: str, root: Path) -> None:
-        """Walks the folder `root` of the data set `name`.
+        """Walks the folder.
 
-        Raises UsageError for folders and links that cannot be read, and for folders
-        that links lead to twice.
+        Args:
+          name: the name of the data set, for errors.
+          root: the folder.
+
+        Raises:
+          UsageError: if a folder or a link cannot be read, or if links lead to a
+            folder twice.
         """
         self.name, self.root = name, root
         self.files: list[Path] = []
         self.left_out: Counter[str] = Counter()
-        """Suffixes (and other reasons) to the number of files."""
+        """Number of skipped files by suffix or other reason."""
         self.ignored: set[str] = set()
-        """Names of folders that were not looked into, but for hidden ones."""
+        """Names of skipped folders, without hidden ones."""
         self._suffixes = suffixes()
         self._seen: dict[tuple[int, int], tuple[Path, bool]] = {}
         self._walk()
-        found = sorted((file.relative_to(root).parts, file) for file in self.files)
-        self.files = [file for _, file in found]
-        """In the order of their names, folder by folder."""
-        self.tops = [parts[0] for parts, _ in found]
-        """Of each file, the first-level folder that it lies in, or its own name."""
-        nested = {parts[0] for parts, _ in found if len(parts) > 1}
+        # Sorting by components keeps the files of a folder together.
+        parted = sorted((file.relative_to(root).parts, file) for file in self.files)
+        self.files = [file for _, file in parted]
+        """The image files, sorted by name within each folder."""
+        self.tops = [parts[0] for parts, _ in parted]
+        """First component of each file's path below `root`: a folder or the file."""
+        nested = {parts[0] for parts, _ in parted if len(parts) > 1}
         self.classes: tuple[str, ...] = tuple(sorted(nested))
-        """First-level folders that hold pictures."""
-        self.loose = next((parts[0] for parts, _ in found if len(parts) == 1), None)
-        """A picture directly in the folder, None if there is none."""
+        """First-level folders that hold images."""
+        self.loose = next((parts[0] for parts, _ in parted if len(parts) == 1), None)
+        """An image directly in `root`, None if there is none."""
 
     def _walk(self) -> None:
-        # Each folder with those above it, and whether one of them is a link.
+        # Each entry is a folder, the folders above it, and True if one is a link.
         todo = [(self.root, frozenset[tuple[int, int]](), False)]
         while todo:
             folder, above, linked = todo.pop()
@@ -79,7 +86,7 @@ class Walk:
                 status, entries = os.stat(folder), _entries(folder)
                 here = status.st_dev, status.st_ino
                 if linked and here in above:
-                    continue  # a link to a folder that it lies in
+                    continue  # a link to a folder that contains it
                 self._check_once(folder, here, linked)
                 for entry in entries:
                     if self._enter(entry):
@@ -92,8 +99,9 @@ class Walk:
                 ) from None
 
     def _check_once(self, folder: Path, here: tuple[int, int], linked: bool) -> None:
-        """Only links can lead to a folder twice; disks may repeat their numbers."""
+        """Raises UsageError if links lead to the folder twice."""
         other, by_link = self._seen.setdefault(here, (folder, linked))
+        # Without links, equal numbers are those of disks that reuse inode numbers.
         if other != folder and (linked or by_link):
             raise UsageError(
                 f"{self.name}: {printable(str(folder))} and {printable(str(other))} "
@@ -111,7 +119,7 @@ class Walk:
             return lower not in NOT_DATA
         regular = entry.is_file()
         if not regular and entry.is_symlink():
-            os.stat(entry.path)  # raises if it leads nowhere
+            os.stat(entry.path)  # raises if the link is broken
         if not regular:
             self.left_out["FIFOs, sockets or devices"] += 1
         elif lower.endswith(self._suffixes):
@@ -123,31 +131,43 @@ class Walk:
 
 
 def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]:
-    """The folder that holds a split, and the folders of all splits, by name.
+    """Finds the folder of a split.
 
-    Without such folders the only split is `train`, which is `path` itself.
+    Without folders for splits, the only split is `train`, which is `path` itself.
+
+    Args:
+      name: the name of the data set, for errors.
+      path: the folder of the data set.
+      split: the name of the split, such as `train`.
+
+    Returns:
+      The folder of the split, and the folders of all splits by name.
 
     Raises:
       NoSuchSplit: if there is no such split.
-      UsageError: if `path` is no folder, or if folders of splits lie beside others.
+      UsageError: if `path` is not a folder, or if it mixes splits and classes.
     """
     splits = _split_folders(name, path)
     if not splits and split == "train":
         return path, {}
     if not splits:
         raise NoSuchSplit(
-            f"--split={split}: {name} has no splits, as it has no folders train/ and "
-            "test/; leave it at train and give other data as another folder:PATH"
+            f"--split={split}: {name} has no splits besides train, because it has no "
+            "folders train/ and test/; use that, or load other data as another "
+            "folder:PATH"
         )
     same = next((row for row in SPLITS if split in row), (split,))
     for alias in (split, *same):
         if alias in splits:
             return splits[alias], splits
     listed = ", ".join(splits)
-    raise NoSuchSplit(f"--split={split}: {name} has the splits {listed}; use one")
+    raise NoSuchSplit(
+        f"--split={split}: {name} has the splits {listed}; use one of them"
+    )
 
 
 def _split_folders(name: str, path: Path) -> dict[str, Path]:
+    """Returns the folders of splits by lower-case name, empty if there are none."""
     known = {alias for row in SPLITS for alias in row}
     shown = printable(str(path))
     try:
@@ -156,7 +176,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
         raise UsageError(f"{name}: there is no folder {shown}") from None
     except NotADirectoryError:
         raise UsageError(
-            f"{name}: {shown} is not a folder; give the one it lies in"
+            f"{name}: {shown} is not a folder; use the folder that contains it"
         ) from None
     except OSError as error:
         raise UsageError(
@@ -168,6 +188,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
     if not splits or loose:
         return {}
     others = [f for f in folders if f.name.lower() not in known]
+    # Folders without images, such as annotations/, may lie beside splits.
     beside = next((f.name for f in others if Walk(name, f).files), None)
     if beside is None:
         return splits
@@ -176,7 +197,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
     first, second, *_ = splits
     raise UsageError(
         f"{name}: {first}/ and {second}/ look like splits, and {printable(beside)}/ "
-        f"like a class; move it away, or give {name}/{first}"
+        f"like a class; move it away, or use {name}/{first}"
     )
 
 
@@ -189,7 +210,7 @@ def _is_data_folder(entry: os.DirEntry[str]) -> bool:
     hidden = entry.name.startswith(".") or entry.name.lower() in NOT_DATA
     try:
         return not hidden and entry.is_dir()
-    except OSError:  # such as a link to itself; the walk tells
+    except OSError:  # such as a link to itself, for which the walk raises
         return False
 
 
@@ -209,6 +230,7 @@ def log_left_out(walk: Walk) -> None:
 
 
 def _shown(names: Iterable[str]) -> str:
+    """Returns up to `KINDS` folder names as text."""
     names = [f"{printable(name)}/" for name in names]
     more = [f"{len(names) - KINDS} more folders"] if len(names) > KINDS else []
     return ", ".join(names[:KINDS] + more)

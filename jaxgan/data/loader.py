@@ -1,4 +1,4 @@
-"""Batches of data sets that stay on disk, decoded by threads a few steps ahead."""
+"""Batch loading from disk, with threads that decode a few steps ahead."""
 
 import itertools
 import os
@@ -27,15 +27,29 @@ def stream(
     threads: int = THREADS,
     ahead: int = 4,
 ) -> Iterator[Examples]:
-    """The examples of train steps `first_step`, `first_step + 1`, ..., in order.
+    """Yields the examples of train steps `first_step`, `first_step + 1`, ... in order.
 
-    Each item is `image` `[updates, batch / n, *shape]`, in the set's own dtype, and
-    `label` `[updates, batch / n]`. Process `i` of `n`, `shard = (i, n)`, reads the
-    `i`-th of `n` contiguous parts of every global batch. At most `ahead` steps are
-    decoded beside the one in use; the output does not depend on `threads` or `ahead`.
+    The output does not depend on `threads` or `ahead`. `close()` ends the threads.
 
-    Endless unless `steps` is given; `close()` ends the threads. Raises UsageError at
-    once if the batch cannot be split, and in turn if an example cannot be read.
+    Args:
+      dataset: the data set to read.
+      seed: the seed of the order of the examples.
+      updates: batches in each step.
+      batch: examples in each global batch.
+      first_step: the first step to yield.
+      steps: the number of steps; endless if None.
+      shard: `(i, n)` reads the `i`-th of `n` contiguous parts of every global batch,
+        the part of process `i` of `n`.
+      threads: the number of decoding threads.
+      ahead: the largest number of decoded steps beside the one in use.
+
+    Yields:
+      `image` `[updates, batch / n, *shape]` in the data set's dtype, and `label`
+      `[updates, batch / n]` int32 if there are classes.
+
+    Raises:
+      UsageError: immediately if the batch cannot be split, and during iteration if an
+        example cannot be read.
     """
     part, parts = shard
     if batch % parts:
@@ -43,16 +57,19 @@ def stream(
             f"--batch_size={batch} does not split over {parts} processes: "
             f"use --batch_size={-(-batch // parts) * parts}"
         )
-    steps_per_epoch(dataset.size, updates, batch)
-    own = slice(part * batch // parts, (part + 1) * batch // parts)
-    wanted = itertools.count(first_step)
+    steps_per_epoch(dataset.size, updates, batch)  # raises if no step fits
+    # Consecutive processes read consecutive parts of each batch.
+    columns = slice(part * batch // parts, (part + 1) * batch // parts)
+    step_numbers = itertools.count(first_step)
     if steps is not None:
-        wanted = range(first_step, first_step + steps)
+        step_numbers = range(first_step, first_step + steps)
     numbers = (
         step_indices(s, seed=seed, size=dataset.size, updates=updates, batch=batch)
-        for s in wanted
+        for s in step_numbers
     )
-    return _decode_ahead(dataset, (n[:, own] for n in numbers), threads, max(ahead, 1))
+    return _decode_ahead(
+        dataset, (n[:, columns] for n in numbers), threads, max(ahead, 1)
+    )
 
 
 def _decode_ahead(
@@ -63,11 +80,13 @@ def _decode_ahead(
     try:
         for step_numbers in numbers:
             pending.append(pool.submit(_read_step, dataset, step_numbers))
+            # Results are taken in the order of submission, so threads cannot reorder.
             if len(pending) > ahead:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
     finally:
+        # Also when the consumer closes the generator early.
         pool.shutdown(cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""Arrays in `.npy` and `.npz` files: headers first, then only the arrays in use."""
+"""Reading of `.npy` and `.npz` files: headers first, then only the arrays in use."""
 
 import math
 import zipfile
@@ -14,14 +14,15 @@ from jaxgan.errors import UsageError, first_line, printable
 from jaxgan.host_memory import host_bytes
 
 MOST_MEMBERS = 10_000
+"""Largest number of arrays in an `.npz` file."""
 DEFLATE_RATIO = 1032
-"""Deflate cannot compress by more, https://zlib.net/zlib_tech.html."""
+"""Largest compression ratio of deflate, https://zlib.net/zlib_tech.html."""
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-"""By version of the format; the third is for records with names in Unicode."""
+"""Readers by version of the format; version 3 is for records with Unicode names."""
 
 
 class Header(NamedTuple):
-    """The form of an array whose values have not been read."""
+    """Shape and dtype of an array whose values have not been read."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -35,21 +36,25 @@ class Header(NamedTuple):
 
 
 def read_headers(name: str, path: Path) -> dict[str, Header]:
-    """Reads the forms of all arrays in a file; the one in an `.npy` is `images`.
+    """Reads the headers of all arrays in a file.
 
-    Members of an `.npz` that are not arrays are left out. Those that cannot be read,
-    such as pickled ones, have a `problem`, which is an error only for those in use.
+    Skips members of an `.npz` file that are not arrays. Arrays that cannot be read,
+    such as pickled ones, have a `problem`, which is an error only if they are used.
 
     Args:
-      name: named in errors.
+      name: the name of the data set, for errors.
       path: the file.
 
+    Returns:
+      Headers by name; the array of an `.npy` file is named `images`.
+
     Raises:
-      UsageError: if there is no such file, or if it is of another kind.
+      UsageError: if the file does not exist or is of another format.
     """
     if not path.is_file():
         raise UsageError(f"{name}: there is no file {path}")
     with _readable(name), path.open("rb") as file:
+        # An .npy file holds one array, without a name.
         if _is_npy(file):
             header = _read_header(file)
             held = path.stat().st_size - file.tell()
@@ -64,16 +69,22 @@ def read_headers(name: str, path: Path) -> dict[str, Header]:
             for member in members:
                 key = member.filename.removesuffix(".npy")
                 header = _member_header(archive, member, path.stat().st_size)
-                twice = header._replace(problem="is there twice")
-                seen[key] = twice if key in seen else header
+                duplicate = header._replace(problem="appears twice")
+                seen[key] = duplicate if key in seen else header
             return seen
 
 
 def read_array(name: str, path: Path, key: str, header: Header) -> np.ndarray:
-    """Reads one of the arrays that `read_headers` found.
+    """Reads one array of a file.
+
+    Args:
+      name: the name of the data set, for errors.
+      path: the file.
+      key: the name of the array.
+      header: the header of the array, from `read_headers`.
 
     Raises:
-      UsageError: if the array cannot be read, or does not fit the memory that is free.
+      UsageError: if the array cannot be read, or does not fit the free memory.
     """
     check_readable(name, key, header)
     with _readable(name), path.open("rb") as file:
@@ -90,7 +101,10 @@ def read_array(name: str, path: Path, key: str, header: Header) -> np.ndarray:
 
 
 def check_readable(name: str, key: str, header: Header) -> None:
-    """Raises UsageError unless an array can be read and fits the memory that is free.
+    """Checks that an array can be read and fits the free memory.
+
+    Raises:
+      UsageError: if the header has a problem, or if the array is too large.
 
     >>> check_readable("npz:a.npz", "x", Header((1 << 50, 8), np.dtype("f4")))
     Traceback (most recent call last):
@@ -103,7 +117,7 @@ the memory that is free; save fewer or smaller examples, or use folder:PATH
         raise _unreadable(name, f"{where} {header.problem}")
     needed, free = header.nbytes, host_bytes()
     if header.dtype.kind == "f" and header.dtype.itemsize > 4:
-        needed += 4 * math.prod(header.shape)  # becomes float32
+        needed += 4 * math.prod(header.shape)  # the copy in float32
     if needed > free:
         raise UsageError(
             f"{name}: {where} takes {needed / 2**30:,.1f} GiB, more than the memory "
@@ -113,9 +127,10 @@ the memory that is free; save fewer or smaller examples, or use folder:PATH
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
+    """Turns any error of a reader into a UsageError."""
     try:
         yield
-    except Exception as error:  # a foreign file may raise nearly anything
+    except Exception as error:  # damaged files raise many types
         raise _unreadable(name, printable(first_line(error))) from error
 
 
@@ -135,7 +150,7 @@ def _is_npy(file: Any) -> bool:
 def _read_header(file: Any) -> Header:
     version = npy.read_magic(file)
     if version not in HEADERS:
-        return Header((), np.dtype("V"), f"is of the format's version {version}")
+        return Header((), np.dtype("V"), f"has version {version} of the format")
     shape, _, dtype = HEADERS[version](file)
     return Header(shape, dtype)
 
@@ -149,29 +164,31 @@ def _member_header(
         with archive.open(member) as file:
             header = _read_header(file)
             start = file.tell()
-    except Exception as error:  # as above
+    except Exception as error:  # damaged members raise many types
         return Header((), np.dtype("V"), f"cannot be read ({first_line(error)})")
     ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: DEFLATE_RATIO}
+    # The directory may state any size; no member is larger than the file.
     packed = min(member.compress_size, file_size)
     most = ratio.get(member.compress_type, math.inf) * packed
     return _checked(header, member.file_size - start, most)
 
 
 def _checked(header: Header, held: int, most: float) -> Header:
-    """The header, with its problem if it has one.
+    """Returns the header, with its problem if it has one.
 
     Args:
-      header: of an array.
+      header: the header of an array.
       held: bytes of values that the file states.
-      most: bytes that its compressed form can hold at most.
+      most: largest number of bytes that the compressed form can hold.
     """
     if header.problem:
         return header
     if header.dtype.hasobject:
         return header._replace(problem="holds Python objects")
+    # A false shape could otherwise exhaust the memory.
     if min(header.shape, default=1) < 0 or header.nbytes != held:
         return header._replace(
-            problem=f"states {header.nbytes:,} bytes of values and has {held:,}"
+            problem=f"states {header.nbytes:,} bytes of values but has {held:,}"
         )
     if header.nbytes > most:
         return header._replace(

@@ -1,4 +1,4 @@
-"""How pictures of any size become pictures of one size: `--image_size`, `--crop`."""
+"""Cropping and resizing of images to one size: `--image_size`, `--crop`."""
 
 import re
 from typing import NamedTuple
@@ -13,18 +13,24 @@ Size = tuple[int, int]
 
 
 class Frame(NamedTuple):
-    """What is cut out of a picture, and the size that it is brought to."""
+    """A crop, and the size to which it is resized."""
 
     size: Size | None = None
-    """None leaves pictures as large as they are after the crop."""
+    """Size of the output; None keeps the size of the crop."""
     crop: Size | str = "center"
-    """`center`, `none`, or that many central pixels."""
+    """`center`, `none`, or the height and width of a central crop."""
 
 
 def parse_frame(image_size: str | None, crop: str = "center") -> Frame:
-    """What the flags `--image_size` and `--crop` say.
+    """Parses the flags `--image_size` and `--crop`.
 
-    Raises UsageError if they say nothing that makes sense.
+    Args:
+      image_size: `64` or `48x64` (height x width), None to keep the size of the crop.
+      crop: `center` (the largest crop with the aspect ratio of `image_size`), `none`,
+        or the size of a central crop such as `108`.
+
+    Raises:
+      UsageError: if a flag is malformed.
 
     >>> parse_frame("48x64", "none")
     Frame(size=(48, 64), crop='none')
@@ -42,6 +48,7 @@ def parse_frame(image_size: str | None, crop: str = "center") -> Frame:
 
 
 def _parse_size(text: str, problem: str) -> Size:
+    """Parses `64` or `48x64`; errors begin with `problem`."""
     match = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text.strip())
     if match is None:
         raise UsageError(f"{problem}: use 64, or 48x64 for height x width")
@@ -52,9 +59,14 @@ def _parse_size(text: str, problem: str) -> Size:
 
 
 def framed_size(frame: Frame, size: Size) -> Size:
-    """The height and width that a picture of `size` ends up with.
+    """Returns the height and width of a framed image.
 
-    Raises UsageError if the crop is larger than the picture.
+    Args:
+      frame: the crop and the size.
+      size: height and width of the original image.
+
+    Raises:
+      UsageError: if the crop is larger than the image.
 
     >>> framed_size(Frame(), (28, 28)), framed_size(Frame((64, 64)), (218, 178))
     ((28, 28), (64, 64))
@@ -64,36 +76,47 @@ def framed_size(frame: Frame, size: Size) -> Size:
 
 
 def _box(frame: Frame, size: Size) -> tuple[int, int, int, int]:
-    """Top, left, bottom, right of what is kept of a picture of `size`."""
-    height, width = keep = size
+    """Returns top, left, bottom and right of the crop of an image of `size`."""
+    height, width = crop = size
     if isinstance(frame.crop, tuple):
-        keep = frame.crop
+        crop = frame.crop
     elif frame.crop == "center" and frame.size:
         high, wide = frame.size
-        # The larger side is cut to the target's aspect ratio, never to nothing.
-        keep = (
+        # Crop the longer side to the target's aspect ratio, to at least one pixel.
+        crop = (
             min(height, max(1, round(width * high / wide))),
             min(width, max(1, round(height * wide / high))),
         )
-    if keep[0] > height or keep[1] > width:
+    if crop[0] > height or crop[1] > width:
         raise UsageError(
-            f"--crop={keep[0]}x{keep[1]} is larger than the picture, which is "
-            f"{height}x{width}: use --crop={min(keep[0], height)}x{min(keep[1], width)}"
+            f"--crop={crop[0]}x{crop[1]} is larger than the picture, which is "
+            f"{height}x{width}: use --crop={min(crop[0], height)}x{min(crop[1], width)}"
         )
-    top, left = (height - keep[0]) // 2, (width - keep[1]) // 2
-    return top, left, top + keep[0], left + keep[1]
+    # All crops are central.
+    top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
+    return top, left, top + crop[0], left + crop[1]
 
 
 def fit(frame: Frame, picture: Image.Image) -> np.ndarray:
-    """The picture cropped and resized to the frame, `[H, W, C]`.
+    """Crops and resizes an image to the frame.
 
-    uint8 for the modes L, RGB and RGBA, uint16 for `I;16`, float32 for F. Resizing is
-    Pillow's, antialiased: Lanczos where a side shrinks, bicubic where none does.
+    Pillow resizes with antialiasing: Lanczos if a side shrinks, bicubic otherwise.
+
+    Args:
+      frame: the crop and the size.
+      picture: an image of mode L, RGB, RGBA, `I;16` or F.
+
+    Returns:
+      Pixels `[H, W, C]`: uint8 for L, RGB and RGBA, uint16 for `I;16`, float32 for F.
+
+    Raises:
+      UsageError: if the crop is larger than the image.
     """
     top, left, bottom, right = _box(frame, (picture.height, picture.width))
     picture = picture.crop((left, top, right, bottom))
     if frame.size and frame.size != (picture.height, picture.width):
         picture = _resize(picture, frame.size)
+    # Modes of one channel have no channel axis.
     array = np.asarray(picture)
     return array[..., None] if array.ndim == 2 else array
 
@@ -103,29 +126,41 @@ def _resize(picture: Image.Image, size: Size) -> Image.Image:
     how = Image.Resampling.LANCZOS if shrinks else Image.Resampling.BICUBIC
     if not picture.mode.startswith("I;16"):
         return picture.resize((size[1], size[0]), how)
-    # Pillow resizes 16-bit pictures poorly: go through floats, round, clip.
+    # Pillow resizes 16-bit images poorly: convert to float, resize, round and clip.
     floats = Image.fromarray(np.asarray(picture, np.float32))
     resized = np.asarray(floats.resize((size[1], size[0]), how))
     return Image.fromarray(np.clip(np.rint(resized), 0, 65535).astype(np.uint16))
 
 
 def fit_array(frame: Frame, image: np.ndarray) -> np.ndarray:
-    """As `fit`, for an image `[H, W, C]` in memory: uint8, uint16 or float32.
+    """Crops and resizes an array to the frame, like `fit`.
 
-    Four channels are colors and alpha: colors count by their alpha where several pixels
-    become one, so that those of transparent pixels do not show at the edges.
+    The fourth of four channels is alpha. Resizing weights colors by their alpha, so
+    that the colors of transparent pixels do not bleed into the edges.
+
+    Args:
+      frame: the crop and the size.
+      image: `[H, W, C]` uint8, uint16 (full range), or float32 in [-1, 1].
+
+    Returns:
+      Pixels `[H, W, C]` in the dtype of `image`.
+
+    Raises:
+      UsageError: if the crop is larger than the image.
     """
     height, width, channels = image.shape
     top, left, bottom, right = _box(frame, (height, width))
     if channels < 4 or frame.size in (None, (bottom - top, right - left)):
         return _fit_channels(frame, image)
     if image.dtype == np.uint8:
-        return fit(frame, Image.fromarray(image))  # Pillow's RGBA, which does the same
+        return fit(frame, Image.fromarray(image))  # Pillow premultiplies RGBA itself
+    # Scale to [0, 1], and premultiply the colors by alpha.
     low, high = _ends(image.dtype)
     parts = (image.astype(np.float32) - low) / (high - low)
     alpha = parts[..., 3:]
     parts[..., :3] *= alpha
     parts = _fit_channels(frame, parts)
+    # Divide by the resized alpha; transparent pixels become black.
     alpha = parts[..., 3:]
     opaque = np.where(alpha > 0, alpha, 1)
     parts[..., :3] = np.where(alpha > 0, parts[..., :3] / opaque, 0)
@@ -134,7 +169,7 @@ def fit_array(frame: Frame, image: np.ndarray) -> np.ndarray:
 
 
 def _ends(dtype: np.dtype) -> tuple[int, int]:
-    """The least and the largest value of images of a dtype."""
+    """Returns the smallest and the largest value of images of a dtype."""
     return (-1, 1) if dtype.kind == "f" else (0, int(np.iinfo(dtype).max))
 
 

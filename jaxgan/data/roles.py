@@ -1,4 +1,4 @@
-"""Which arrays of a file are its images and its labels, from names and forms."""
+"""Identification of the images and labels among the arrays of a file."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,19 +13,20 @@ SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
 }
-"""Words in names that tell a split."""
+"""Maps words in names of arrays to splits."""
 IMAGES = frozenset(
     {"image", "img", "picture", "photo", "x", "data", "input", "sample"}
     | {"images", "imgs", "pictures", "photos", "inputs", "samples"}
 )
 LABELS = frozenset({"label", "labels", "y", "target", "targets", "class", "classes"})
 FIRST = {"image": ("images", "image", "x"), "label": ("labels", "label", "y")}
-"""Names that go before all others."""
+"""Names that precede all others, by role."""
 SHOWN = 8
+"""Largest number of arrays that a message lists."""
 
 
 class Form(Protocol):
-    """The attributes that an array shares with its header."""
+    """Shape and dtype, which an array and its header share."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -34,17 +35,17 @@ class Form(Protocol):
 
 
 class Choice(NamedTuple):
-    """A data set as the user names it."""
+    """The split, and the arrays or features that the user chose."""
 
     split: str = "train"
     image: str = ""
-    """The name of the images' array or feature, empty to find it."""
+    """Name of the images' array or feature, empty to find it."""
     label: str = ""
-    """That of the labels, empty to find it, `none` to leave labels out."""
+    """Name of the labels' array or feature, empty to find it, `none` for no labels."""
 
 
 class Roles(NamedTuple):
-    """The keys of arrays by what they are for."""
+    """The keys of arrays by role."""
 
     images: str
     labels: str | None
@@ -53,20 +54,20 @@ class Roles(NamedTuple):
 
 
 class Name(NamedTuple):
-    """The role and the split that the name of an array tells."""
+    """The role and the split that the name of an array implies."""
 
     role: str
     """image, label or empty."""
     split: str
     """train, test, validation or empty."""
     sure: bool
-    """True if it says nothing else."""
+    """True if the name has no words besides role and split."""
     stem: tuple[str, ...]
-    """Its words without those of the split, in lower case."""
+    """The words of the name except the split, in lower case."""
 
 
 def read_name(key: str) -> Name:
-    """Takes a name apart: camel case, fused words and any punctuation.
+    """Parses the name of an array: camel case, fused words and any punctuation.
 
     >>> read_name("x_train"), read_name("testLabels").split
     (Name(role='image', split='train', sure=True, stem=('x',)), 'test')
@@ -74,20 +75,22 @@ def read_name(key: str) -> Name:
     (False, '')
     """
     words: list[str] = []
+    # Acronyms, capitalized words and lower-case words.
     for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", key):
         words += _unfused(word.lower())
     stem = tuple(word for word in words if word not in SPLITS)
     split = next((SPLITS[word] for word in words if word in SPLITS), "")
-    last = stem[-1] if stem else ""
+    last = stem[-1] if stem else ""  # the noun: "label_names" are names
     role = "image" if last in IMAGES else "label" if last in LABELS else ""
     return Name(role, split, len(stem) == 1, stem)
 
 
 def _unfused(word: str) -> list[str]:
-    """The two words of `xtrain` or `testlabels`, else the word alone."""
+    """Splits `xtrain` or `testlabels` into two words; returns others alone."""
     for split in SPLITS:
         before, after = word.removesuffix(split), word.removeprefix(split)
         if before in IMAGES | LABELS:
+            # removesuffix returns words without the suffix unchanged.
             return [before] if before == word else [before, split]
         if after in IMAGES | LABELS:
             return [split, after]
@@ -98,22 +101,22 @@ def assign(name: str, forms: Mapping[str, Form], choice: Choice) -> Roles:
     """Finds the images and the labels of a split among the arrays of a file.
 
     Names decide, in any case and order: `images`, `x_train`, `trainLabels`, `targets`.
-    Where they say nothing, forms do: an array of pictures goes before one of vectors,
-    and an array of `numpy.savez`'s own names (`arr_0`) that has one value per example
-    holds labels.
+    Otherwise forms do. Images precede vectors. If the names are those that
+    `numpy.savez` gives (`arr_0`), an array with one value per example holds the labels.
 
     Args:
-      name: of the data set, for errors.
-      forms: an array, or its header, by key.
-      choice: the split, and keys that the user chose.
+      name: the name of the data set, for errors.
+      forms: each array, or its header, by key.
+      choice: the split, and the keys that the user chose.
 
     Raises:
       UsageError: if there is no such split or key, if there are no images, or if
-        several arrays fit alike.
+        several arrays fit equally well.
     """
     names = {key: read_name(key) for key in forms}
     if choice.image:
         images = _chosen(name, "image_field", choice.image, forms)
+        # Labels must belong to the split of the chosen images.
         pool = [key for key in forms if names[key].split == names[images].split]
     else:
         pool = _of_split(name, names, choice.split)
@@ -129,35 +132,38 @@ def assign(name: str, forms: Mapping[str, Form], choice: Choice) -> Roles:
 
 
 def _counterparts(key: str, names: dict[str, Name]) -> tuple[str, ...]:
-    own = names[key]
+    """Returns the keys that differ from `key` in the split alone."""
+    this = names[key]
     return tuple(
-        k for k, n in names.items() if n.stem == own.stem and n.split != own.split
+        k for k, n in names.items() if n.stem == this.stem and n.split != this.split
     )
 
 
 def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
-    """The keys of a split; those that name none are of `train`."""
-    found = {n.split for n in names.values() if n.role == "image"}
-    said = SPLITS.get(split, split)
-    if said == "train":
-        old = any(key in FIRST["image"] for key in names)
-        if "train" not in found or old:
-            said = ""
-            if found and "" not in found:
-                flags = " or ".join(f"--split={x}" for x in sorted(found))
+    """Returns the keys of a split; keys that name no split belong to `train`."""
+    present = {n.split for n in names.values() if n.role == "image"}
+    selected = SPLITS.get(split, split)
+    if selected == "train":
+        plain = any(key in FIRST["image"] for key in names)
+        # "images" beside "train_images": version 0.1.0 reads the former.
+        if "train" not in present or plain:
+            selected = ""
+            if present and "" not in present:
+                flags = " or ".join(f"--split={x}" for x in sorted(present))
                 raise UsageError(f"{name} has no split train: use {flags}")
-    elif not said or said not in found:
-        if not found - {""}:
+    elif not selected or selected not in present:
+        if not present - {""}:
             raise UsageError(
-                f"--split={printable(split)}: {name} has no splits; leave it at train "
-                "and give other data as another --dataset"
+                f"--split={printable(split)}: {name} has no splits besides train; use "
+                "that, or load other data as another --dataset"
             )
-        listed = ", ".join(sorted({x or "train" for x in found}))
+        listed = ", ".join(sorted({x or "train" for x in present}))
         raise UsageError(f"--split={printable(split)}: {name} has the splits {listed}")
-    return [key for key, n in names.items() if n.split == said]
+    return [key for key, n in names.items() if n.split == selected]
 
 
 def _chosen(name: str, flag: str, key: str, forms: Mapping[str, Form]) -> str:
+    """Returns `key`, or raises UsageError if there is no such array."""
     if key not in forms:
         raise UsageError(
             f"--{flag}={printable(key)}: {name} has no such array; it holds "
@@ -175,6 +181,7 @@ def _find_images(
     named = [key for key in pool if names[key].role == "image"]
     sure = [key for key in named if names[key].sure]
     unnamed = [key for key in pool if not names[key].role]
+    # The most certain names come first; arrays with other names are a last resort.
     for keys in (sure, named, unnamed):
         fitting = _narrowed(keys, forms)
         if len(fitting) > 1:
@@ -191,7 +198,7 @@ def _find_images(
 
 
 def _narrowed(keys: list[str], forms: Mapping[str, Form]) -> list[str]:
-    """Of several keys those of pictures, else of vectors."""
+    """Returns the keys of images, or else of vectors, if there are several keys."""
     if len(keys) < 2:
         return keys
     pictures = [k for k in keys if len(forms[k].shape) in (3, 4) and _real(forms[k])]
@@ -201,6 +208,7 @@ def _narrowed(keys: list[str], forms: Mapping[str, Form]) -> list[str]:
 
 
 def _real(form: Form) -> bool:
+    """Returns True for the dtypes of images."""
     return form.dtype.kind == "f" or form.dtype in (np.uint8, np.uint16)
 
 
@@ -215,9 +223,11 @@ def _find_labels(
         if key in pool:
             return key
     count = forms[images].shape[:1]
+    # Labels have one row per example.
     fitting = [key for key in pool if forms[key].shape[:1] == count]
     named = [key for key in fitting if names[key].role == "label"]
     sure = [key for key in named if names[key].sure]
+    # A nameless array is taken for labels only if the images are nameless too.
     plain = re.compile(r"arr_\d+")
     unnamed = [
         key
@@ -236,12 +246,12 @@ def _find_labels(
 
 
 def _one_each(form: Form) -> bool:
-    """True for one value per example, or one row that may be one-hot."""
+    """Returns True for one value, or one row that may be one-hot, per example."""
     return len(form.shape) == 1 or (len(form.shape) == 2 and form.dtype.kind in "biuf")
 
 
 def listed(keys: Iterable[str], forms: Mapping[str, Form]) -> str:
-    """Some of the arrays with their forms, as in `'a' (uint8 [5, 4, 4])`."""
+    """Formats up to `SHOWN` arrays with their forms: `'a' (uint8 [5, 4, 4])`."""
     keys = list(keys)
     shown = [
         f"'{printable(k)}' ({forms[k].dtype} {list(forms[k].shape)})"

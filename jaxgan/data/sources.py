@@ -1,4 +1,4 @@
-"""Data sets by name: the one place that knows all kinds of them."""
+"""Loading of data sets by name, from all sources."""
 
 import difflib
 import logging
@@ -23,11 +23,13 @@ LOG = logging.getLogger("jaxgan")
 
 
 class Request(NamedTuple):
-    """A data set as the user names it."""
+    """The arguments with which a user requests a data set."""
 
     name: str
+    """`mnist`, `folder:PATH`, ..."""
     split: str
     data_dir: str | None
+    """The folder of TFDS, None for its default."""
     frame: Frame
     image_field: str = ""
     label_field: str = ""
@@ -36,14 +38,15 @@ class Request(NamedTuple):
 
     @property
     def choice(self) -> Choice:
-        """The arrays or features that are asked for."""
+        """The split, and the requested arrays or features."""
         return Choice(self.split, self.image_field, self.label_field)
 
     @property
     def path(self) -> Path:
-        """The path behind the prefix, with `~` expanded.
+        """The path after the prefix, with `~` expanded.
 
-        Raises UsageError for URLs, and for paths that no file can have.
+        Raises:
+          UsageError: for URLs and invalid paths.
         """
         kind, _, text = self.name.partition(":")
         return local_path("--dataset", text, prefix=f"{kind}:")
@@ -61,41 +64,45 @@ def load(
     alpha: str = "auto",
     on_bad_example: str = "stop",
 ) -> Dataset:
-    """The data set of that name, ready to be read.
+    """Loads a data set, and logs its origin.
 
     Args:
-      name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a set of
-        TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file; or
-        an array of images; or several arrays by name, as in an `.npz` file.
-      split: such as `test` or `train[:50%]`, where there are splits.
-      data_dir: where MNIST and the sets of TFDS are prepared the first time; TFDS's
-        default if None.
-      image_size: `64` or `48x64`, to fit pictures to.
-      crop: `center`, `none` or `108`, what is cut out before.
-      image_field: the feature or array that holds the images, where it is not clear.
-      label_field: that of the labels; `none` leaves labels out.
-      alpha: `auto`, `keep`, `white` or `black`: transparent pixels of `folder:PATH`.
-      on_bad_example: `stop`, or `skip` to open sets with pictures whose headers are
-        damaged too; reading these raises `BadExample`, unless they are replaced by
-        `skip_bad_examples`.
+      name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a data set
+        of TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file;
+        or an array of images; or several arrays by name, as in an `.npz` file.
+      split: the split, such as `test` or `train[:50%]`.
+      data_dir: the folder in which MNIST and other data sets of TFDS are prepared on
+        first use; TFDS's default if None.
+      image_size: the size to which images are resized, `64` or `48x64`.
+      crop: the crop before resizing, `center`, `none` or a size such as `108`.
+      image_field: the array or feature that holds the images, if that is ambiguous.
+      label_field: the array or feature that holds the labels; `none` for no labels.
+      alpha: the treatment of transparent pixels of `folder:PATH`: `auto`, `keep`,
+        `white` or `black`.
+      on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
+        those raises `BadExample`, unless `skip_bad_examples` replaces them.
 
-    Empty texts count as None. Logs where the data came from.
+    An empty string means None.
 
     Raises:
-      UsageError: if the data cannot be had.
+      UsageError: if the data set cannot be loaded.
     """
     frame = parse_frame(image_size or None, crop)
     fields = (image_field or "", label_field or "")
     if isinstance(name, str | Path):
+        # A name or a path: its prefix selects the source.
         text = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
-        place = str(local_path("--data_dir", data_dir)) if data_dir else None
-        request = Request(text, split, place, frame, *fields, alpha, skip_bad)
+        root = str(local_path("--data_dir", data_dir)) if data_dir else None
+        request = Request(text, split, root, frame, *fields, alpha, skip_bad)
         kind = text.partition(":")[0]
         if alpha in ("white", "black") and kind != "folder":
-            raise UsageError(f"--alpha={alpha} is for folder:PATH; leave it at auto")
+            raise UsageError(
+                f"--alpha={alpha} is only for folder:PATH; use --alpha=auto"
+            )
         dataset = SOURCES.get(kind, _tfds)(request)
     else:
+        # Arrays in memory; a single one holds images.
         arrays = name if isinstance(name, Mapping) else {"images": name}
         dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
     LOG.info("data: %s", printable(dataset.origin))
@@ -103,7 +110,7 @@ def load(
 
 
 def same_place(one: str, other: str) -> bool:
-    """True if two names are of one folder or file: `folder:pics` and `folder:./pics/`.
+    """Returns True if two names refer to one folder or file.
 
     >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
     (True, False)
@@ -111,17 +118,18 @@ def same_place(one: str, other: str) -> bool:
     (kind, _, path), (other_kind, _, other_path) = (
         name.partition(":") for name in (one, other)
     )
+    # Only paths can be written in several ways.
     if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
         return one == other
     try:
         here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
         return here == there
-    except (OSError, RuntimeError, ValueError):  # no path at all
+    except (OSError, RuntimeError, ValueError):  # an invalid path
         return False
 
 
 def _of_path(path: Path) -> str:
-    """The name of the data set at a path."""
+    """Returns the name of the data set at a path."""
     if not path.is_dir() and path.suffix not in (".npz", ".npy"):
         raise UsageError(f"{path} is neither a folder nor an .npz or .npy file")
     return f"{'folder' if path.is_dir() else 'npz'}:{path}"
@@ -144,6 +152,7 @@ def _folder(request: Request) -> Dataset:
 
 
 def _named_path(request: Request) -> Path:
+    """Returns the path of a request, or raises UsageError if it has none."""
     if not request.name.partition(":")[2]:
         raise UsageError(
             f"--dataset={request.name} names no path; write it like "
@@ -153,22 +162,27 @@ def _named_path(request: Request) -> Path:
 
 
 def _no_path(request: Request) -> None:
-    """Refuses text after the name of a set that is not in files."""
+    """Raises UsageError if text follows the name of a data set without files."""
     name, colon, _ = request.name.partition(":")
     if colon:
-        raise UsageError(f"--dataset={request.name}: write --dataset={name}")
+        raise UsageError(
+            f"--dataset={request.name}: {name} takes no path; use --dataset={name}"
+        )
 
 
 def _no_fields(request: Request) -> None:
+    """Raises UsageError if fields of a data set without names are requested."""
     for flag in ("image_field", "label_field"):
-        if said := getattr(request, flag):
+        if field := getattr(request, flag):
             raise UsageError(
-                f"--{flag}={said}: {request.name} has no named fields, only .npz files "
-                f"and TFDS's sets have; leave out --{flag}"
+                f"--{flag}={field}: {request.name} has no named fields, which only "
+                f".npz files and TFDS data sets have; leave out --{flag}"
             )
 
 
 def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
+    """Returns the source of a toy set, which has splits but neither path nor images."""
+
     def source(request: Request) -> Dataset:
         _no_path(request)
         _no_fields(request)
@@ -206,7 +220,7 @@ def _tfds(request: Request) -> Dataset:
 
 
 def _check_name(name: str) -> None:
-    """Refuses paths without a prefix; TFDS is not asked for them.
+    """Raises UsageError for paths without a prefix, before TFDS looks them up.
 
     >>> _check_name("./pics")
     Traceback (most recent call last):
@@ -216,6 +230,7 @@ def _check_name(name: str) -> None:
     prefix, colon, path = name.partition(":")
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
+    # Misspelled prefixes, and those of other programs.
     near = difflib.get_close_matches(prefix.lower(), ("folder", "npz"), 1, 0.7)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
@@ -228,6 +243,8 @@ def _check_name(name: str) -> None:
 
 
 def _looks_like_a_path(name: str) -> bool:
+    """Returns True for names that are paths by their start or end."""
+    # The second pattern is a path of Windows.
     if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
         return True
     files = (".npz", ".npy", ".zip", ".tar", ".gz", ".png", ".jpg", ".h5", ".mat")
@@ -235,17 +252,17 @@ def _looks_like_a_path(name: str) -> bool:
 
 
 def _placed(request: Request) -> Request:
-    """The request with the folder in which TFDS keeps sets, None for TFDS's own.
+    """Returns the request with the folder of TFDS, None for TFDS's default.
 
-    Raises UsageError where there is no home, as TFDS's own would be `./~`.
+    Raises UsageError if there is no home folder, since TFDS would write to `./~`.
     """
-    named = os.environ.get("TFDS_DATA_DIR")  # which TFDS does not expand
+    named = os.environ.get("TFDS_DATA_DIR")  # TFDS does not expand `~` in it
     if named and not request.data_dir:
         return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
     if not request.data_dir and os.path.expanduser("~") == "~":
         raise UsageError(
-            f"--dataset={request.name}: there is no home folder to keep it in; name "
-            "one, such as --data_dir=/tmp/tensorflow_datasets"
+            f"--dataset={request.name}: there is no home folder to keep it in; choose "
+            "a folder, such as --data_dir=/tmp/tensorflow_datasets"
         )
     return request
 
@@ -257,4 +274,4 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "npz": _npz,
     "folder": _folder,
 }
-"""What stands before the first colon of a name; all else is asked of TFDS."""
+"""Loaders by the part of a name before its first colon; TFDS loads all other names."""

@@ -1,4 +1,4 @@
-"""Examples that are kept from training, to tell whether D learns them by heart."""
+"""Held-out examples: those kept from training, to detect overfitting."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,24 +11,27 @@ from jaxgan.data.shuffle import epoch_order
 from jaxgan.errors import UsageError, printable
 
 MOST, SHARE, LEAST = 256, 20, 16
-"""Without a test split: at most so many, one in so many, none if fewer than so many."""
+"""Without a test split: 1 in SHARE examples, at most MOST, none if fewer than LEAST."""
 
 
 def hold_out(
     dataset: Dataset, said: str, split: str, other: Callable[[str], Dataset]
 ) -> tuple[Dataset, Dataset | None]:
-    """What to train on, and what to keep from training, None for nothing.
+    """Splits a data set into training and held-out examples.
 
     Args:
       dataset: the examples of `split`.
-      said: `none`, a count to take out of `dataset`, the name of another split, or
-        `auto`: the split `test` if there is one that shares no example with `dataset`,
-        else 1 in 20, at most 256.
-      split: what `dataset` is.
+      said: `none`, a number of examples to take from `dataset`, the name of another
+        split, or `auto`: the split `test` if there is one that shares no example with
+        `dataset`, else 1 in 20 examples, at most 256.
+      split: the split that `dataset` is.
       other: loads another split; raises UsageError if there is none.
 
+    Returns:
+      The training examples, and the held-out examples or None.
+
     Raises:
-      UsageError: if the count leaves nothing, if there is no such split, or if it
+      UsageError: if no training examples remain, if there is no such split, or if it
         shares examples with `split`.
     """
     if said == "none":
@@ -42,41 +45,43 @@ def hold_out(
             held = other(name)
         except UsageError as error:
             if _is_folder(dataset) and not isinstance(error, NoSuchSplit):
-                raise  # it is there, and cannot be read
+                raise  # the split exists, but cannot be read
             continue
         if not _mismatch(dataset, held, name, split):
             return dataset, held
+    # No usable split: hold out a sample of the examples themselves.
     count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
 
 
 def _named(
-    dataset: Dataset, said: str, split: str, other: Callable[[str], Dataset]
+    dataset: Dataset, name: str, split: str, other: Callable[[str], Dataset]
 ) -> Dataset:
-    """Another split, which training does not see."""
-    flag = f"--held_out={printable(said)}"
+    """Loads the split `name`, and checks that training does not use it."""
+    flag = f"--held_out={printable(name)}"
     try:
-        held = other(said)
+        held = other(name)
     except UsageError as error:
-        text = str(error).replace(f"--split={printable(said)}", flag)
+        # The loader names --split, a flag that the user did not set.
+        text = str(error).replace(f"--split={printable(name)}", flag)
         raise UsageError(text) from error
-    if problem := _mismatch(dataset, held, said, split):
+    if problem := _mismatch(dataset, held, name, split):
         raise UsageError(f"{flag} {problem}")
     return held
 
 
-def _mismatch(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
-    """Why a split cannot be held out, empty if it can."""
+def _mismatch(dataset: Dataset, held: Dataset, name: str, split: str) -> str:
+    """Returns the reason why a split cannot be held out, empty if it can."""
     other_classes = dataset.classes and held.classes != dataset.classes
     if (held.shape, held.dtype) != (dataset.shape, dataset.dtype) or other_classes:
         return (
             f"has examples of {list(held.shape)} {held.dtype} and {len(held.classes)} "
-            f"classes, --split={printable(split)} of {list(dataset.shape)} "
+            f"classes, but --split={printable(split)} has {list(dataset.shape)} "
             f"{dataset.dtype} and {len(dataset.classes)}: use --held_out=auto"
         )
     count = count_shared(dataset, held)
-    # Several names mean one folder: valid may be what is trained on.
-    same = said == split or (_is_folder(dataset) and held.origin == dataset.origin)
+    # Several names can mean one folder, such as val and valid.
+    same = name == split or (_is_folder(dataset) and held.origin == dataset.origin)
     if same and not (dataset.ranges and held.ranges):
         count = held.size
     if not count:
@@ -84,29 +89,31 @@ def _mismatch(dataset: Dataset, held: Dataset, said: str, split: str) -> str:
     return (
         f"shares {count:,} of its {held.size:,} examples with "
         f"--split={printable(split)}: use a part that is not trained on, or "
-        "--held_out=auto, which takes one out"
+        "--held_out=auto, which chooses one"
     )
 
 
 def count_shared(one: Dataset, other: Dataset) -> int:
-    """Counts the examples of `other` that are examples of `one`, by place in storage.
+    """Counts the examples of `other` that are also in `one`, by storage location.
 
-    0 if that is unknown.
+    Returns:
+      The number of shared examples, 0 if the locations are unknown.
     """
-    own, count = defaultdict(list), 0
+    ranges, count = defaultdict(list), 0
     for part in one.ranges:
-        own[part.source].append(part)
+        ranges[part.source].append(part)
     for part in other.ranges:
-        found = np.zeros(part.stop - part.start, bool)
-        for mine in own[part.source]:
-            both = _both(mine, part)
-            found[both.start - part.start : both.stop - part.start] = True
-        count += int(found.sum())
+        # The ranges of `one` may overlap: mark examples, so that each counts once.
+        shared = np.zeros(part.stop - part.start, bool)
+        for candidate in ranges[part.source]:
+            both = _both(candidate, part)
+            shared[both.start - part.start : both.stop - part.start] = True
+        count += int(shared.sum())
     return count
 
 
 def count_repeated(dataset: Dataset) -> int:
-    """Counts repeated examples, as in the split `train+train`."""
+    """Counts repeated examples, such as those of the split `train+train`."""
     seen, count = defaultdict(list), 0
     for part in dataset.ranges:
         count += sum(len(_both(before, part)) for before in seen[part.source])
@@ -115,6 +122,7 @@ def count_repeated(dataset: Dataset) -> int:
 
 
 def _both(one: Range, other: Range) -> range:
+    """Returns the example numbers in both ranges."""
     start = max(one.start, other.start)
     return range(start, max(start, min(one.stop, other.stop)))
 
@@ -124,7 +132,13 @@ def _is_folder(dataset: Dataset) -> bool:
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
-    """The data set without `count` of its examples, and those; the same every time.
+    """Splits off `count` examples, the same ones every time.
+
+    Returns:
+      The remaining examples, and those split off, or None if `count` is 0.
+
+    Raises:
+      UsageError: if no examples remain, or if the data set repeats examples.
 
     >>> from jaxgan.data.dataset import from_arrays
     >>> points = from_arrays("p", {"image": np.arange(6.0)[:, None]}, origin="")
@@ -137,26 +151,28 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
         return dataset, None
     if count >= dataset.size:
         raise UsageError(
-            f"--held_out={count} leaves nothing of the {dataset.size} examples to "
-            f"train on: use --held_out={dataset.size // SHARE}, or none"
+            f"--held_out={count} leaves none of the {dataset.size} examples for "
+            f"training: use --held_out={dataset.size // SHARE}, or none"
         )
     if again := count_repeated(dataset):
         raise UsageError(
-            f"--split takes {again:,} examples more than once, so that none can be "
-            "kept from training: take each part once, or use --held_out=none"
+            f"--split includes {again:,} examples more than once, so none can be held "
+            "out: include each part once, or use --held_out=none"
         )
+    # No run has the seed 2**63, so the order is independent of every run's.
     order = epoch_order(2**63, 0, dataset.size)
     held, rest = np.sort(order[:count]), np.sort(order[count:])
     return _part(dataset, rest, f"less{count}"), _part(dataset, held, f"held{count}")
 
 
 def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
+    """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
     return dataset._replace(
         size=len(numbers),
-        read=lambda wanted: dataset.read(numbers[wanted]),
+        read=lambda part: dataset.read(numbers[part]),
         arrays=arrays and {field: a[numbers] for field, a in arrays.items()},
         cache=cache and cache.with_name(f"{cache.name}-{name}"),
         ranges=(),
-        encoded=encoded and (lambda wanted: encoded(numbers[wanted])),
+        encoded=encoded and (lambda part: encoded(numbers[part])),
     )

@@ -1,4 +1,4 @@
-"""The range of a set's values, and what is odd about it."""
+"""The value range of a data set, and warnings about unusual ranges."""
 
 from typing import NamedTuple
 
@@ -8,25 +8,32 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.shuffle import evenly
 
 BUDGET = 2**26
-"""Bytes of examples that are looked at."""
+"""Bytes of decoded examples that are measured."""
 MOST, LEAST = 256, 16
-"""Examples of a set on disk that are looked at."""
+"""Bounds on the number of measured examples of a set on disk."""
 SHARE = 0.25
-"""Images that use less of the range than this are warned of."""
+"""Images that use less than this share of the range trigger a warning."""
 
 
 class Values(NamedTuple):
-    """Of a fixed sample of the examples, or of all."""
+    """Statistics of all examples, or of a fixed sample of them."""
 
     low: float
     high: float
     mean: float
     count: int
-    """Examples that were looked at."""
+    """Number of examples that were measured."""
 
 
 def measure_values(dataset: Dataset) -> Values:
-    """Reads some examples, spread evenly, or all of a set of up to 64 MiB in memory."""
+    """Measures the values of evenly spaced examples.
+
+    Reads all examples of a set of up to 64 MiB in memory.
+
+    Raises:
+      UsageError: if an example cannot be read.
+    """
+    # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
     images = dataset.read(numbers)["image"]
@@ -35,11 +42,11 @@ def measure_values(dataset: Dataset) -> Values:
 
 
 def format_values(dataset: Dataset, values: Values) -> str:
-    """One line: how many examples of which form, and the range of their values.
+    """Formats the size, shape, dtype and value range of a data set in one line.
 
     >>> from jaxgan.data.npz import from_arrays
     >>> dark = from_arrays(np.eye(8, dtype=np.uint8)[None].repeat(3, 0))
-    >>> describe_values(dark, measure_values(dark))
+    >>> format_values(dark, measure_values(dark))
     '3 examples of 8x8x1 uint8, values from 0 to 1, mean 0.125'
     """
     shape = "x".join(map(str, dataset.shape))
@@ -52,40 +59,44 @@ def format_values(dataset: Dataset, values: Values) -> str:
 
 
 def range_warning(dataset: Dataset, values: Values) -> str:
-    """Advises on images that leave most of the range unused; empty for others.
+    """Returns advice for images that leave most of the range unused, or an empty text.
 
-    Networks see the whole range of the dtype as [-1, 1], whatever part is in use; sets
-    of one value alone are left to the monitor, and vectors have no range.
+    Networks receive the whole range of the dtype as [-1, 1], whichever part is in use.
+    Constant images are left to the monitor, and vectors have no range.
     """
     low, high, *_ = values
     if len(dataset.shape) != 3 or low == high:
         return ""
     if dataset.dtype.kind == "f":
+        # Negative values: the images are meant for [-1, 1].
         if low < 0 and (high - low) / 2 >= SHARE:
             return ""
-        rest, remedy = "[-1, 1]", "scale them to it"
+        full, remedy = "[-1, 1]", "scale them to that range"
+        # No negative values: the images are probably in [0, 1].
         if low >= 0:
-            remedy = "give 2 * x - 1" if high > 0.5 else f"give 2 * x / {high:.3g} - 1"
+            remedy = "use 2 * x - 1" if high > 0.5 else f"use 2 * x / {high:.3g} - 1"
     else:
         top = int(np.iinfo(dataset.dtype).max)
         if (high - low) / top >= SHARE:
             return ""
-        rest, remedy = f"0 to {top}", _integer_remedy(int(high), top)
+        full, remedy = f"0 to {top}", _integer_remedy(int(high), top)
     return (
-        f"the images reach only from {low:.5g} to {high:.5g} of {rest}, all that the "
+        f"the images span only {low:.5g} to {high:.5g} of {full}, the range that the "
         f"networks see: {remedy}"
     )
 
 
 def _integer_remedy(high: int, top: int) -> str:
-    """How to use the range up to `top` for values up to `high`.
+    """Returns advice on how to use the range up to `top` for values up to `high`.
 
     >>> _integer_remedy(4000, 65535), _integer_remedy(1, 255)
     ('multiply them by 65535 / 4095', 'multiply them by 255 / 1')
     """
+    # Values of 8 bits in 16-bit files.
     if top > 255 and 1 < high <= 255:
         return "save them as uint8"
+    # The maximum is taken for that of a bit depth, such as 4095 for 12 bits.
     full = 2 ** high.bit_length() - 1
     if full >= top:
-        return "spread them over it"
+        return "rescale them to that range"
     return f"multiply them by {top} / {full}"

@@ -1,7 +1,7 @@
-"""Messages between processes: JSON lines over TCP, bounded in length and in time.
+"""JSON messages between processes over TCP, one per line, limited in size and time.
 
-Anyone may connect to an open port, say nothing, or send anything. Nothing here imports
-jax.
+The peer is untrusted: anyone can connect to an open port and send nothing or anything.
+This module does not import jax.
 """
 
 import contextlib
@@ -17,21 +17,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MAX_MESSAGE = 16_384
-"""Bytes in one message at most."""
+"""Maximum size of a message, in bytes."""
 
 GREETING_SECONDS = 20.0
-"""How long a new connection may take to send its first message."""
+"""Maximum time until a new connection sends its first message, in seconds."""
 
 MOST_GREETED = 256
-"""Connections whose first message is awaited at the same time."""
+"""Maximum number of connections whose first message is awaited at the same time."""
 
 
 class Connection:
-    """Exchanges JSON objects with another process, one per line.
+    """A connection that exchanges JSON objects with another process.
 
     Args:
-      there: a connected socket, which belongs to this object from now on.
-      tick: seconds in which a call of the system returns.
+      there: a connected socket. The connection takes ownership of it.
+      tick: timeout of a single system call, in seconds.
     """
 
     def __init__(self, there: socket.socket, tick: float = 1.0) -> None:
@@ -40,37 +40,46 @@ class Connection:
         self._received = b""
 
     def send(self, message: dict[str, Any]) -> None:
-        """Raises OSError if the other side is gone or reads nothing."""
+        """Sends a message.
+
+        Raises:
+          OSError: if the peer closed the connection or does not read.
+        """
         self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def receive(self, seconds: float) -> dict[str, Any]:
         """Returns the next message.
 
+        Args:
+          seconds: maximum time to wait.
+
         Raises:
-          TimeoutError: if no whole message came in time; the next call goes on.
-          ConnectionError: at the end, or for something that is no message.
+          TimeoutError: if no complete message arrived in time. What was received is
+            kept for the next call.
+          ConnectionError: if the peer closed the connection or sent an invalid message.
         """
         ends = time.monotonic() + seconds
         while b"\n" not in self._received:
             if len(self._received) > MAX_MESSAGE:
-                raise ConnectionError("a message that is too long")
+                raise ConnectionError("the message is too long")
             if time.monotonic() >= ends:
                 raise TimeoutError
+            # A timeout here is only one tick. The deadline above decides.
             with contextlib.suppress(TimeoutError):
                 more = self._socket.recv(4096)
                 if not more:
-                    raise ConnectionError("closed by the other side")
+                    raise ConnectionError("the peer closed the connection")
                 self._received += more
         line, _, self._received = self._received.partition(b"\n")
-        return _message(line)
+        return _parse_message(line)
 
     def is_open(self) -> bool:
-        """Returns False once the other side has closed it."""
+        """Returns True if the peer has not closed the connection."""
         tick = self._socket.gettimeout()
         self._socket.setblocking(False)
         try:
             return self._socket.recv(1, socket.MSG_PEEK) != b""
-        except BlockingIOError:
+        except BlockingIOError:  # open, and nothing to read
             return True
         except OSError:
             return False
@@ -78,44 +87,49 @@ class Connection:
             self._socket.settimeout(tick)
 
     def shut_down(self) -> None:
-        """Ends both directions; whoever waits in `receive` on either side returns."""
+        """Closes both directions, so that `receive` returns on both sides."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Frees the socket."""
+        """Releases the socket."""
         self._socket.close()
 
 
-def _message(line: bytes) -> dict[str, Any]:
+def _parse_message(line: bytes) -> dict[str, Any]:
+    """Returns the JSON object in a line; raises ConnectionError for anything else."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
-        raise ConnectionError("not a message") from None
+        raise ConnectionError("the message is not valid JSON") from None
     if not isinstance(message, dict):
-        raise ConnectionError("not a message")
+        raise ConnectionError("the message is not a JSON object")
     return message
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a listening socket; port 0 takes a free one.
+    """Returns a listening socket.
 
-    Raises OSError if `host` is not an address or a name of this machine, or if the port
-    is taken.
+    Args:
+      host: a name or an address of this machine.
+      port: the port, or 0 for a free one.
+
+    Raises:
+      OSError: if `host` is not an address of this machine or the port is in use.
     """
     family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(where, family=family, backlog=1024)
 
 
 def reason(error: OSError) -> str:
-    """Returns why a connection failed, in a few words."""
-    if (error.errno or 0) > 0:  # those of names are negative
+    """Returns a short description of why a connection failed."""
+    if (error.errno or 0) > 0:  # errors of name resolution have negative numbers
         return os.strerror(error.errno or 0)
     return error.strerror or str(error) or "no answer"
 
 
 def address(host: str, port: int) -> str:
-    """Returns the text of an address.
+    """Formats an address, with brackets around an IPv6 host.
 
     >>> address("10.0.0.1", 1234), address("::1", 1234)
     ('10.0.0.1:1234', '[::1]:1234')
@@ -124,19 +138,29 @@ def address(host: str, port: int) -> str:
 
 
 def connect(host: str, port: int, seconds: float, tick: float = 1.0) -> Connection:
-    """Connects to a listener; raises OSError if there is none."""
+    """Connects to a listening process.
+
+    Args:
+      host: name or address to connect to.
+      port: port to connect to.
+      seconds: maximum time to wait.
+      tick: timeout of a single system call of the connection, in seconds.
+
+    Raises:
+      OSError: if no process listens there.
+    """
     there = socket.create_connection((host, port), seconds)
     if is_own(there):
         there.close()
-        raise ConnectionRefusedError("nobody listens there")
+        raise ConnectionRefusedError("no process listens there")
     return Connection(there, tick)
 
 
 def is_own(there: socket.socket) -> bool:
-    """Returns True for a socket that is connected to itself.
+    """Returns True if a socket is connected to itself.
 
-    The system may give a client the very port it connects to, if that port is one of
-    those for clients and nobody listens there; TCP then connects the two ends.
+    This happens when no process listens on a port in the range for clients and the
+    system picks this very port for the client: TCP then connects the socket to itself.
     """
     return there.getsockname() == there.getpeername()
 
@@ -147,10 +171,17 @@ def arrivals(
     over: Callable[[], bool],
     tick: float = 1.0,
 ) -> Iterator[tuple[Connection, T]]:
-    """Accepts connections and yields those that were greeted, until `over()`.
+    """Accepts connections until `over()` and yields them with their greeting.
 
-    Connections are greeted side by side, so that a silent one delays nobody. One whose
-    `greet` raises OSError is closed.
+    Connections are greeted in parallel threads, so that a silent one does not delay the
+    others.
+
+    Args:
+      listener: a listening socket.
+      greet: reads the first message of a connection and returns the greeting. If it
+        raises OSError, the connection is closed.
+      over: returns True to stop.
+      tick: timeout of a single system call of the connections, in seconds.
     """
     greeted: queue.SimpleQueue[tuple[Connection, T]] = queue.SimpleQueue()
     threads: list[threading.Thread] = []
@@ -158,15 +189,18 @@ def arrivals(
 
     def welcome(connection: Connection) -> None:
         try:
-            said = greet(connection)
+            greeting = greet(connection)
         except OSError:
             return connection.close()
-        return connection.close() if ended.is_set() else greeted.put((connection, said))
+        if ended.is_set():
+            return connection.close()
+        return greeted.put((connection, greeting))
 
     listener.settimeout(0.1)
     try:
         while not over():
             threads = [thread for thread in threads if thread.is_alive()]
+            # Limit the threads that a flood of silent connections can occupy.
             if len(threads) < MOST_GREETED:
                 with contextlib.suppress(OSError):
                     connection = Connection(listener.accept()[0], tick)
@@ -177,11 +211,15 @@ def arrivals(
                 yield greeted.get()
     finally:
         ended.set()
+        # Close the connections that nobody will use.
         while not greeted.empty():
             greeted.get()[0].close()
 
 
-def _start_thread(work: Callable[[Connection], None], connection: Connection):
+def _start_thread(
+    work: Callable[[Connection], None], connection: Connection
+) -> threading.Thread:
+    """Starts a daemon thread that calls `work(connection)`."""
     thread = threading.Thread(target=work, args=(connection,), daemon=True)
     thread.start()
     return thread

@@ -1,4 +1,4 @@
-"""What all processes decide alike; each function is called by all of them, in order."""
+"""Decisions that all processes share. All processes call each function, in order."""
 
 import pickle
 from collections import deque
@@ -16,28 +16,30 @@ from jaxgan.parallel import Layout, from_processes
 T = TypeVar("T")
 
 OWN = frozenset({"process_id", "data_dir"})
-"""Flags in which processes may differ."""
+"""Flags that may differ between processes."""
 
 
 class RemoteError(UsageError):
-    """An error that another process tells of."""
+    """An error that was raised in another process."""
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that prints and writes."""
+    """Returns True in process 0, which prints and writes."""
     return jax.process_index() == 0
 
 
 def barrier(name: str) -> None:
-    """Returns when all processes are here."""
+    """Waits until all processes have called it with the same name."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
 
 def run_on_main(make: Callable[[], T]) -> T:
-    """What `make` gives in process 0, in all; it is called in no other.
+    """Runs `make` in process 0 only and returns its result in all processes.
 
-    What it raises is raised in all.
+    Raises:
+      UsageError: in all processes, if `make` raises it.
+      TrainingError: in all processes, if `make` raises it.
     """
     if jax.process_count() == 1:
         return make()
@@ -46,19 +48,32 @@ def run_on_main(make: Callable[[], T]) -> T:
 
 
 def all_succeed(work: Callable[[], T]) -> T:
-    """What `work` gives here once it succeeded in all; else the first error, in all."""
+    """Runs `work` in every process and raises the first error in all of them.
+
+    Returns:
+      The result of `work` in this process, if it succeeded in all.
+
+    Raises:
+      UsageError: in all processes, if `work` raises it in one.
+      TrainingError: in all processes, if `work` raises it in one.
+    """
     if jax.process_count() == 1:
         return work()
-    own = _try(work)
-    told = own if "error" in own else {}
-    for number, outcome in enumerate(_all_gather(told)):
+    local = _try(work)
+    # Only errors are sent: a result may be large or impossible to pickle.
+    shared = local if "error" in local else {}
+    for number, outcome in enumerate(_all_gather(shared)):
         if "error" in outcome:
             _unwrap(outcome, number)
-    return own["value"]
+    return local["value"]
 
 
 def check_same_flags(flags: dict[str, Any]) -> None:
-    """Raises UsageError where processes were given different flags, naming them."""
+    """Checks that all processes have the same flags, except those in `OWN`.
+
+    Raises:
+      UsageError: naming a flag that differs, with both values.
+    """
     if jax.process_count() == 1:
         return
     every = _all_gather(flags)
@@ -67,30 +82,38 @@ def check_same_flags(flags: dict[str, Any]) -> None:
             if name not in OWN and theirs.get(name) != value:
                 raise UsageError(
                     f"--{name} is {value!r} in process 0 and {theirs.get(name)!r} in "
-                    f"process {number}: give all the same flags"
+                    f"process {number}: use the same flags in all processes"
                 )
 
 
 def agree_to_stop(ask: Callable[[], int], layout: Layout) -> Callable[[], int]:
-    """Returns now(): the largest of what `ask` told in any process, 0 for none.
+    """Returns now() -> the largest exit code of all processes, or 0 to go on.
 
-    Each process calls it before each call of the step. What it tells was asked three
-    calls before: so none waits for another, and all stop at the same step.
+    Each process calls `now` before each call of the train step. Its result is that of
+    two calls before, so that no process waits for another, and all stop at the same
+    step.
+
+    Args:
+      ask: returns the exit code with which this process wants to stop, or 0.
+      layout: the devices of all processes.
     """
     if layout.processes == 1:
         return ask
     largest = jax.jit(jnp.max, out_shardings=layout.spread(None))
-    own = len(layout.devices) // layout.processes
-    asked: deque[jax.Array] = deque()
+    local_devices = len(layout.devices) // layout.processes
+    pending: deque[jax.Array] = deque()
 
     def now():
-        asked.append(largest(from_processes(np.full(own, ask()), layout, 0)))
-        return int(asked.popleft()) if len(asked) > 2 else 0
+        codes = from_processes(np.full(local_devices, ask()), layout, 0)
+        pending.append(largest(codes))
+        # A result of two calls before is ready, so that reading it does not block.
+        return int(pending.popleft()) if len(pending) > 2 else 0
 
     return now
 
 
 def _try(work: Callable[[], Any]) -> dict[str, Any]:
+    """Returns {"value": result}, or {"error": error} for an expected error."""
     try:
         return {"value": work()}
     except (UsageError, TrainingError) as error:
@@ -98,11 +121,13 @@ def _try(work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def _unwrap(outcome: dict[str, Any], number: int) -> Any:
+    """Returns the value of an outcome of process `number`, or raises its error."""
     error = outcome.get("error")
     if error is None:
         return outcome["value"]
     if number == jax.process_index():
         raise error
+    # Errors of process 0 are not prefixed: it is the one that prints.
     text = str(error) if number == 0 else f"process {number}: {error}"
     if isinstance(error, TrainingError):
         raise TrainingError(text)
@@ -110,11 +135,12 @@ def _unwrap(outcome: dict[str, Any], number: int) -> Any:
 
 
 def _all_gather(value: Any) -> list[Any]:
-    """What each process gives, in all."""
-    own = np.frombuffer(pickle.dumps(value), np.uint8)
-    sizes = multihost_utils.process_allgather(np.array([own.size]))
+    """Returns the values of all processes, in order of their number."""
+    local = np.frombuffer(pickle.dumps(value), np.uint8)
+    # Arrays must have the same shape everywhere, so pad to the longest.
+    sizes = multihost_utils.process_allgather(np.array([local.size]))
     padded = np.zeros(int(sizes.max()), np.uint8)
-    padded[: own.size] = own
+    padded[: local.size] = local
     rows = np.asarray(multihost_utils.process_allgather(padded))
     counts = np.asarray(sizes).ravel()
     pairs = zip(rows.reshape(len(counts), -1), counts, strict=True)

@@ -1,4 +1,4 @@
-"""From flags, or from what a cluster tells, to processes that know of one another."""
+"""Connects the processes of a run, from flags or from the variables of a cluster."""
 
 import contextlib
 import ipaddress
@@ -22,39 +22,53 @@ from jaxgan.errors import UsageError, first_line
 log = logging.getLogger("jaxgan")
 
 MAX_SECONDS = 10_000_000
-"""Seconds; what waits, here and in jax, takes no number of any size."""
+"""Maximum timeout in seconds. Sockets and jax reject larger numbers."""
 
 
 @contextlib.contextmanager
 def initialize(config: Config) -> Iterator[None]:
-    """Within, `jax` knows of all processes; one that fails ends all with its message.
+    """Connects all processes for the duration of the `with` block.
 
-    Process 0 prints. Where flags and cluster tell of one process only, nothing happens.
+    Within the block `jax` knows the devices of all processes. If one process fails, all
+    end with its message. Only process 0 prints. With a single process this does
+    nothing.
+
+    Args:
+      config: `coordinator`, `num_processes`, `process_id`, `meet_seconds` and
+        `heartbeat_seconds` are read.
 
     Raises:
-      UsageError: before jax starts, if the others are not there or do not fit.
+      UsageError: before jax starts, if other processes are missing or have different
+        flags.
     """
-    lifeline = start(config)
-    if lifeline is None:
+    watchdog = start(config)
+    if watchdog is None:
         yield
         return
     try:
         yield
         import jax
 
-        jax.distributed.shutdown()  # waits for all
+        jax.distributed.shutdown()  # waits for all processes
     except BaseException as error:
-        _exit(error, lifeline)
-    lifeline.leave()
+        _exit(error, watchdog)
+    watchdog.leave()
 
 
 def start(config: Config) -> Watchdog | None:
-    """Starts `jax.distributed` where there are several processes."""
-    given = config.num_processes > 0 or config.process_id >= 0
+    """Starts `jax.distributed` if there are several processes.
+
+    Returns:
+      The watchdog of this process, or None for a single process.
+
+    Raises:
+      UsageError: if the flags do not fit together, or other processes are missing.
+    """
+    manual = config.num_processes > 0 or config.process_id >= 0
     if config.coordinator in ("auto", "none"):
-        if given:
+        if manual:
             raise UsageError(
-                "--num_processes and --process_id go with --coordinator=HOST:PORT of "
+                "--num_processes and --process_id require --coordinator=HOST:PORT of "
                 "process 0, such as --coordinator=127.0.0.1:1234"
             )
         if config.coordinator == "none":
@@ -62,38 +76,41 @@ def start(config: Config) -> Watchdog | None:
         return _from_cluster(config)
     if config.num_processes < 1 or config.process_id < 0:
         raise UsageError(
-            f"--coordinator={config.coordinator} goes with --num_processes and "
+            f"--coordinator={config.coordinator} requires --num_processes and "
             "--process_id, such as --num_processes=2 --process_id=0"
         )
     count, number = config.num_processes, config.process_id
     host, _ = split_address(config.coordinator)
-    lifeline, where = _watchdog(number, config), None
+    watchdog, where = _watchdog(number, config), None
+    # Process 0 opens the watchdog's port first, to send its address in the meeting.
     if number == 0:
         listener = listen_at(host, 0, f"--coordinator={config.coordinator}")
-        where = lifeline.listen(listener, host)
+        where = watchdog.listen(listener, host)
     secret = os.environ.get(TOKEN_VARIABLE, "")
     where = meet(config.coordinator, count, number, config.meet_seconds, where, secret)
     if number == 0:
-        lifeline.accept(count)
+        watchdog.accept(count)
     else:
-        _connect_to_main(lifeline, where)
-    own = number == 0 and is_loopback(host)
+        _connect_to_main(watchdog, where)
+    # By default jax listens on all interfaces, even for a loopback address.
+    bind_host_only = number == 0 and is_loopback(host)
     _initialize_jax(
         config,
         coordinator_address=config.coordinator,
-        coordinator_bind_address=config.coordinator if own else None,
+        coordinator_bind_address=config.coordinator if bind_host_only else None,
         num_processes=count,
         process_id=number,
     )
-    return lifeline
+    return watchdog
 
 
 def _watchdog(number: int, config: Config) -> Watchdog:
+    """Returns the watchdog of process `number`."""
     return Watchdog(number, silence=min(config.heartbeat_seconds, MAX_SECONDS))
 
 
 def is_loopback(host: str) -> bool:
-    """Returns True if only this machine reaches a host.
+    """Returns True if a host can be reached from this machine only.
 
     >>> is_loopback("::1"), is_loopback("10.0.0.1")
     (True, False)
@@ -105,19 +122,23 @@ def is_loopback(host: str) -> bool:
 
 
 def _from_cluster(config: Config) -> Watchdog | None:
+    """Starts `jax.distributed` if a scheduler or a TPU pod has several processes."""
     if scheduled(os.environ):
         return _connect(_initialize_jax(config), config)
     if not has_tpu(os.environ):
         return None
-    try:  # a TPU's own machine tells jax of the others, if it is of a pod
+    # jax asks the TPU machine for the other hosts of its pod, if there are any.
+    try:
         return _connect(_initialize_jax(config), config)
     except UsageError as error:
-        log.info("one process: %s", error)
+        log.info("training in a single process: %s", error)
         return None
 
 
 def scheduled(environment: Mapping[str, str]) -> bool:
-    """Whether a scheduler started several processes, which jax then asks for them.
+    """Returns True if SLURM or Open MPI started several processes.
+
+    jax then reads the addresses from the scheduler's variables.
 
     >>> scheduled({"SLURM_STEP_NUM_TASKS": "4"}), scheduled({})
     (True, False)
@@ -127,16 +148,18 @@ def scheduled(environment: Mapping[str, str]) -> bool:
 
 
 def _count(text: str) -> int:
+    """Returns the number of processes in a variable, 1 if it is invalid."""
     return int(text) if text.isascii() and text.isdigit() else 1
 
 
 def _initialize_jax(config: Config, **where: Any) -> Any:
+    """Calls `jax.distributed.initialize` and returns the `jax` module."""
     import jax
 
-    # else jax keeps SIGTERM to itself, and one that comes before training is lost
+    # Otherwise jax catches SIGTERM, and one that comes before training is lost.
     jax.config.update("jax_enable_preemption_service", False)
-    # jax ends a process with a dump of its stack: the lifeline notices silence before,
-    # jax after half of its time at the earliest
+    # jax aborts a process with a stack trace after half of its timeout at the earliest,
+    # so that the watchdog, which exits cleanly, has to be faster.
     heartbeat = max(100, math.ceil(min(3 * config.heartbeat_seconds, MAX_SECONDS)))
     patience = max(300, math.ceil(min(config.meet_seconds, MAX_SECONDS)))
     try:
@@ -147,57 +170,69 @@ def _initialize_jax(config: Config, **where: Any) -> Any:
         )
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(
-            f"the processes did not find one another: {first_line(error)}; give "
-            "--coordinator, --num_processes and --process_id, or --coordinator=none "
-            "for one process"
+            f"the processes could not connect: {first_line(error)}; set --coordinator, "
+            "--num_processes and --process_id, or use --coordinator=none for a single "
+            "process"
         ) from error
     return jax
 
 
 def _connect(jax: Any, config: Config) -> Watchdog | None:
-    """Processes that jax brought together, with a connection from each to process 0."""
+    """Connects each process to process 0, after jax has connected them.
+
+    Returns:
+      The watchdog of this process, or None for a single process.
+    """
     count, number = jax.process_count(), jax.process_index()
     if count == 1:
         return None
     from jaxgan.distributed.consensus import run_on_main
 
-    lifeline = _watchdog(number, config)
-    where = run_on_main(lambda: _listen(lifeline, socket.gethostname()))
+    watchdog = _watchdog(number, config)
+    where = run_on_main(lambda: _listen(watchdog, socket.gethostname()))
     if number:
-        _connect_to_main(lifeline, where)
+        _connect_to_main(watchdog, where)
     elif where is not None:
-        lifeline.accept(count)
-    return lifeline
+        watchdog.accept(count)
+    return watchdog
 
 
-def _listen(lifeline: Watchdog, host: str) -> tuple[str, int, str] | None:
+def _listen(watchdog: Watchdog, host: str) -> tuple[str, int, str] | None:
+    """Returns the arguments of `Watchdog.reach`, or None if it cannot listen."""
     try:
-        return lifeline.listen(listen(host, 0), host)
-    except (OSError, ValueError) as error:  # its name may be no address of its own
-        log.warning("no connection to the others (%s: %s)", host, first_line(error))
+        return watchdog.listen(listen(host, 0), host)
+    except (OSError, ValueError) as error:  # the host name may have no address
+        why = first_line(error)
+        log.warning("cannot listen for the other processes (%s: %s)", host, why)
         return None
 
 
-def _connect_to_main(lifeline: Watchdog, where: Any) -> None:
-    """In a process that follows: it prints nothing but its own errors."""
+def _connect_to_main(watchdog: Watchdog, where: Any) -> None:
+    """Connects this process, other than 0, to process 0 and silences its log."""
     logging.getLogger("jaxgan").setLevel(logging.ERROR)
     if where is None:
         return
     try:
         host, port, token = where
-        lifeline.reach(host, port, token)
+        watchdog.reach(host, port, token)
     except (OSError, TypeError, ValueError) as error:
-        log.error("process 0 cannot be reached (%s); jax ends all later", error)
+        log.error(
+            "cannot connect to process 0 (%s); if a process fails, jax ends the others "
+            "later",
+            error,
+        )
 
 
-def _exit(error: BaseException, lifeline: Watchdog) -> None:
-    """The end of a process that failed; it waits for none of the others."""
+def _exit(error: BaseException, watchdog: Watchdog) -> None:
+    """Exits this process because of an error, without waiting for the others."""
     from jaxgan.distributed.consensus import RemoteError, is_main_process
 
     if not foreseen(error):
-        time.sleep(2.0)  # another's end is the cause, most likely, and is told first
+        # A failure of another process is the likely cause, so let it report first.
+        time.sleep(2.0)
     code, message = ending(error)
-    lifeline.fail(message, code)
+    watchdog.fail(message, code)
+    # An error of another process is printed once, by process 0.
     if is_main_process() or not isinstance(error, RemoteError):
         print_error(message)
     sys.stdout.flush()

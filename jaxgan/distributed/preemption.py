@@ -1,6 +1,6 @@
-"""Cloud TPU machines tell of their maintenance, or of their end, before it begins.
+"""Polls the Cloud TPU metadata server for maintenance and preemption notices.
 
-As https://cloud.google.com/compute/docs/metadata/getting-live-migration-notice has it.
+See https://cloud.google.com/compute/docs/metadata/getting-live-migration-notice.
 """
 
 import http.client
@@ -14,52 +14,55 @@ from contextlib import contextmanager
 from jaxgan.environment import has_tpu
 
 NOTHING_PLANNED = {"maintenance-event": "NONE", "preempted": "FALSE"}
-"""What the machine's metadata say while nothing is to come."""
+"""Values of the instance metadata while there is no notice."""
 
 POLL_SECONDS = 10.0
-"""Between two looks; notices come at least 30 s ahead."""
+"""Seconds between two polls. Notices come at least 30 s ahead."""
 
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Opens URLs without a proxy, which would tell of its own machine."""
+"""Opens URLs without a proxy, which would answer for its own machine."""
 
 
 @contextmanager
 def watch_notices(
     host: str | None = None, seconds: float = POLL_SECONDS
 ) -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether this machine is about to end.
+    """Yields a function that returns True once this machine has a notice.
 
-    Without a `host` that is asked for, it is asked only where there are TPU chips: the
-    one in `GCE_METADATA_IP`, or Google Cloud's.
+    Args:
+      host: address of the metadata server. By default it is `GCE_METADATA_IP` or that
+        of Google Cloud, and is polled only on machines with TPU chips.
+      seconds: time between two polls.
     """
     if host is None and not has_tpu(os.environ):
         yield lambda: False
         return
     host = host or os.environ.get("GCE_METADATA_IP", "metadata.google.internal")
-    told, over = threading.Event(), threading.Event()
+    noticed, over = threading.Event(), threading.Event()
 
-    def look():
-        while not told.is_set() and not over.is_set():
+    def poll():
+        while not noticed.is_set() and not over.is_set():
             if any(
                 _has_notice(host, name, quiet)
                 for name, quiet in NOTHING_PLANNED.items()
             ):
-                told.set()
+                noticed.set()
             over.wait(seconds)
 
-    watcher = threading.Thread(target=look, daemon=True)
+    # Polled in the background, as a request may take up to its timeout.
+    watcher = threading.Thread(target=poll, daemon=True)
     watcher.start()
     try:
-        yield told.is_set
+        yield noticed.is_set
     finally:
         over.set()
 
 
 def _has_notice(host: str, name: str, quiet: str) -> bool:
-    """Returns True unless the metadata say that nothing is planned.
+    """Returns True if a metadata entry has another value than `quiet`.
 
-    Metadata are words in capitals; whoever else answers at that name, such as the login
-    page of a network, tells nothing of this machine.
+    Valid values are words in capitals. Any other answer is ignored: it may come from
+    another server under that name, such as the login page of a network.
     """
     request = urllib.request.Request(
         f"http://{host}/computeMetadata/v1/instance/{name}",
@@ -67,7 +70,7 @@ def _has_notice(host: str, name: str, quiet: str) -> bool:
     )
     try:
         with NO_PROXY.open(request, timeout=5.0) as answer:
-            said = answer.read(256).decode().strip()
+            value = answer.read(256).decode().strip()
     except (OSError, ValueError, http.client.HTTPException):
-        return False  # not of Google Cloud, or not to be had now
-    return said != quiet and re.fullmatch("[A-Z_]{1,100}", said) is not None
+        return False  # not on Google Cloud, or the server is unavailable
+    return value != quiet and re.fullmatch("[A-Z_]{1,100}", value) is not None

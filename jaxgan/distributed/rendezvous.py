@@ -1,7 +1,8 @@
-"""Processes wait for one another before jax does, which ends them where one is absent.
+"""Waits until all processes are connected, before `jax.distributed` starts.
 
-Process 0 listens where its coordinator will, and says so when all are there. Each side
-proves that it knows the secret of the run, if one is given. Nothing here imports jax.
+If a process is missing, jax would abort the others. Here process 0 listens at the
+coordinator's address first and answers the others when all have connected. Each side
+proves that it knows the run's secret, if there is one. This module does not import jax.
 """
 
 import contextlib
@@ -29,27 +30,27 @@ from jaxgan.errors import UsageError, printable
 log = logging.getLogger("jaxgan")
 
 ANSWER_SECONDS = 5.0
-"""Seconds to wait for a first answer, and before it says so."""
+"""Seconds to wait for a first answer, and until waiting is logged."""
 
 TOKEN_VARIABLE = "JAXGAN_TOKEN"
-"""The environment variable that holds the secret of a run."""
+"""The environment variable with the secret of a run."""
 
 
 class Meeting(NamedTuple):
-    """The address and number of a process, before it meets the others."""
+    """The address of process 0, and the number of this process."""
 
     host: str
     port: int
     count: int
-    """Of processes."""
+    """Number of processes."""
     number: int
-    """Of this one, from 0."""
+    """Number of this process, from 0."""
     secret: str
-    """Which all processes share; empty for none."""
+    """The secret that all processes share, or an empty string."""
 
     @property
     def flag(self) -> str:
-        """Returns the flag as a user would write it."""
+        """The flag with the address, as a user writes it."""
         return f"--coordinator={address(self.host, self.port)}"
 
 
@@ -61,25 +62,28 @@ def meet(
     where: Any = None,
     secret: str = "",
 ) -> Any:
-    """Returns when all processes are there: in each, what process 0 gives as `where`.
+    """Waits until all processes are connected, and sends `where` to all of them.
 
     Args:
       place: `host:port` of process 0.
-      count: of processes.
-      number: of this one, from 0.
-      wait: seconds at most.
-      where: the others are to turn to next, as JSON has it.
-      secret: shared by all processes; one that does not know it is not let in.
+      count: number of processes.
+      number: number of this process, from 0.
+      wait: maximum time to wait, in seconds.
+      where: in process 0, a JSON value: the address to which the others connect next.
+      secret: shared by all processes. A process with another one is rejected.
+
+    Returns:
+      The `where` of process 0.
 
     Raises:
-      UsageError: naming the flags, when the address is of no use, when others do not
-        come in time, or when they do not fit together.
+      UsageError: naming the flags, if the address is invalid, if processes are missing
+        after `wait` seconds, or if their flags do not fit together.
     """
     host, port = split_address(place)
     if not 0 <= number < count:
         raise UsageError(
-            f"--process_id={number}: of --num_processes={count} the numbers are 0 to "
-            f"{count - 1}"
+            f"--process_id={number}: must be from 0 to {count - 1} with "
+            f"--num_processes={count}"
         )
     meeting = Meeting(host, port, count, number, secret)
     ends = time.monotonic() + wait
@@ -90,23 +94,27 @@ def meet(
 
 
 def split_address(place: str) -> tuple[str, int]:
-    """Returns host and port of an address; raises UsageError for other texts.
+    """Splits an address into host and port.
 
-    >>> split("127.0.0.1:1234"), split("[::1]:1234")
+    Raises:
+      UsageError: if the text is not a valid address.
+
+    >>> split_address("127.0.0.1:1234"), split_address("[::1]:1234")
     (('127.0.0.1', 1234), ('::1', 1234))
     """
-    found = re.fullmatch(r"(?:\[([\w:.%]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", place)
-    host = (found[1] or found[2]) if found else ""
-    port = int(found[3]) if found else 0
+    match = re.fullmatch(r"(?:\[([\w:.%]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", place)
+    host = (match[1] or match[2]) if match else ""
+    port = int(match[3]) if match else 0
     if not _is_name(host) or not 0 < port < 2**16:
         raise UsageError(
-            f"--coordinator={printable(place[:80])}: give HOST:PORT of process 0, such "
+            f"--coordinator={printable(place[:80])}: use HOST:PORT of process 0, such "
             "as 127.0.0.1:1234 or [::1]:1234"
         )
     return host, port
 
 
 def _is_name(host: str) -> bool:
+    """Returns True if `host` can be looked up."""
     try:
         return host.isprintable() and bool(host.encode("idna"))
     except UnicodeError:  # a label that is empty or too long
@@ -114,112 +122,136 @@ def _is_name(host: str) -> bool:
 
 
 def listen_at(host: str, port: int, flag: str) -> socket.socket:
-    """Returns a socket that listens; raises UsageError naming the flag if it cannot."""
+    """Returns a listening socket.
+
+    Raises:
+      UsageError: naming `flag`, if the address cannot be used.
+    """
     try:
         return listen(host, port)
     except OSError as error:
         raise UsageError(
-            f"{flag}: process 0 cannot listen there ({reason(error)}); give an "
-            "address of its own machine and a free port"
+            f"{flag}: process 0 cannot listen there ({reason(error)}); use an address "
+            "of its own machine and a free port"
         ) from None
 
 
 def _await_all(meeting: Meeting, ends: float, where: Any) -> None:
+    """In process 0: accepts the other processes and answers when all are connected.
+
+    Raises:
+      UsageError: after sending it to the others, if some are missing at the time `ends`
+        or their flags do not fit.
+    """
     count = meeting.count
-    there: dict[int, tuple[Connection, dict[str, Any]]] = {}
+    joined: dict[int, tuple[Connection, dict[str, Any]]] = {}
     with contextlib.ExitStack() as stack:
         flag = meeting.flag
         listener = stack.enter_context(listen_at(meeting.host, meeting.port, flag))
 
         def over() -> bool:
-            if len(there) == count - 1:  # but some may have died in the meantime
-                for number in [n for n, (x, _) in there.items() if not x.is_open()]:
-                    del there[number]
-            return len(there) == count - 1 or time.monotonic() >= ends
+            # Forget processes that died while waiting: they may be started again.
+            if len(joined) == count - 1:
+                for number in [n for n, (x, _) in joined.items() if not x.is_open()]:
+                    del joined[number]
+            return len(joined) == count - 1 or time.monotonic() >= ends
 
-        for other, said in arrivals(listener, _challenge(meeting), over):
+        for other, hello in arrivals(listener, _challenge(meeting), over):
             stack.callback(other.close)
-            problem = _mismatch(said, count, there)
+            problem = _mismatch(hello, count, joined)
+            # Inform all processes, so that none waits until its timeout.
             if problem:
-                _answer(meeting, [(other, said), *there.values()], problem)
+                _answer(meeting, [(other, hello), *joined.values()], problem)
                 raise UsageError(problem)
-            there[said["number"]] = other, said
-        missing = sorted(set(range(1, count)) - set(there))
+            joined[hello["number"]] = other, hello
+        missing = sorted(set(range(1, count)) - set(joined))
         problem = ""
         if missing:
             problem = (
-                f"of --num_processes={count}, {missing} did not come to {flag} in "
-                "time: start them with the same flags and their own --process_id"
+                f"processes {missing} of --num_processes={count} did not connect to "
+                f"{flag} in time: start them with the same flags and their own "
+                "--process_id"
             )
-        _answer(meeting, list(there.values()), problem, where)
+        _answer(meeting, list(joined.values()), problem, where)
         if problem:
             raise UsageError(problem)
 
 
 def _challenge(meeting: Meeting) -> Any:
-    """Returns greet(connection): what another process says of itself."""
+    """Returns greet(connection) -> the hello of a process that knows the secret."""
     warned: set[int] = set()
 
     def greet(other: Connection) -> dict[str, Any]:
+        # The peer proves that it knows the secret, without sending it.
         challenge = secrets.token_hex()
         other.send({"challenge": challenge})
-        said = other.receive(GREETING_SECONDS)
-        count, number, nonce = (said.get(x) for x in ("count", "number", "nonce"))
+        hello = other.receive(GREETING_SECONDS)
+        count, number, nonce = (hello.get(x) for x in ("count", "number", "nonce"))
         if type(count) is not int or type(number) is not int:
-            raise ConnectionError("no process of ours")
+            raise ConnectionError("it is not a process of this run")
         if not 0 < number < max(count, 1) or not isinstance(nonce, str):
-            raise ConnectionError("no process of ours")
-        own = proof(meeting.secret, challenge, nonce, count, number)
-        if not same_secret(own, said.get("proof")):
+            raise ConnectionError("it is not a process of this run")
+        expected = proof(meeting.secret, challenge, nonce, count, number)
+        if not same_secret(expected, hello.get("proof")):
             if number < meeting.count and number not in warned:
                 log.warning(
-                    "process %d has another %s: give all the same, or none",
+                    "process %d has a different %s: use the same in all, or none",
                     *(number, TOKEN_VARIABLE),
                 )
                 warned.add(number)
             other.send({"refused": TOKEN_VARIABLE})
-            raise ConnectionError("does not know the secret")
+            raise ConnectionError("it does not know the secret")
         return {"count": count, "number": number, "nonce": nonce}
 
     return greet
 
 
 def proof(secret: str, *facts: Any) -> str:
-    """Returns an HMAC of some facts, which only those who know the secret can make."""
+    """Returns the HMAC-SHA256 of some facts, in hexadecimal, with the secret as key."""
     key, text = secret.encode(errors="surrogateescape"), json.dumps(facts).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
 
 def same_secret(own: str, theirs: Any) -> bool:
-    """Compares a secret text with another's in a time that tells nothing of it."""
+    """Returns True if two secret texts are equal, in time independent of them."""
     if not isinstance(theirs, str):
         return False
     return hmac.compare_digest(own.encode(), theirs.encode(errors="replace"))
 
 
-def _mismatch(said: dict[str, Any], count: int, there: dict[int, Any]) -> str:
-    number = said["number"]
-    if said["count"] != count:
+def _mismatch(hello: dict[str, Any], count: int, joined: dict[int, Any]) -> str:
+    """Returns what is wrong with the flags of a new process, or an empty string."""
+    number = hello["number"]
+    if hello["count"] != count:
         return (
-            f"--num_processes is {count} in process 0 and {said['count']} in process "
-            f"{number}: give both the same"
+            f"--num_processes is {count} in process 0 and {hello['count']} in process "
+            f"{number}: use the same value in both"
         )
-    if number in there and there[number][0].is_open():
-        return f"two processes have --process_id={number}: give each its own"
+    if number in joined and joined[number][0].is_open():
+        return f"two processes have --process_id={number}: use a different one for each"
     return ""
 
 
-def _answer(meeting: Meeting, others: list[Any], problem: str, where: Any = None):
-    for other, said in others:
-        own = proof(meeting.secret, said["nonce"], problem, where)
+def _answer(
+    meeting: Meeting, others: list[Any], problem: str, where: Any = None
+) -> None:
+    """Sends the outcome to the other processes, with a proof for each."""
+    for other, hello in others:
+        signature = proof(meeting.secret, hello["nonce"], problem, where)
         with contextlib.suppress(OSError):
-            other.send({"problem": problem, "where": where, "proof": own})
+            other.send({"problem": problem, "where": where, "proof": signature})
 
 
 def _join(meeting: Meeting, ends: float) -> Any:
-    began, told = time.monotonic(), False
+    """In the other processes: connects to process 0, and returns its `where`.
+
+    Raises:
+      UsageError: if process 0 does not answer until `ends`, or reports a problem.
+    """
+    began, logged = time.monotonic(), False
     while True:
         left = ends - time.monotonic()
+        # Process 0 may start later, so retry until the deadline.
         try:
             answer = _exchange(meeting, max(left, 0.01))
         except OSError as error:
@@ -229,9 +261,9 @@ def _join(meeting: Meeting, ends: float) -> Any:
                     f"{meeting.flag} does not answer: start process 0 there, with "
                     f"--num_processes={meeting.count} --process_id=0 ({why})"
                 ) from None
-            if not told and time.monotonic() > began + ANSWER_SECONDS:
+            if not logged and time.monotonic() > began + ANSWER_SECONDS:
                 log.info("waiting for %s (%s)", meeting.flag, why)
-                told = True
+                logged = True
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
             continue
         if answer["problem"]:
@@ -240,23 +272,28 @@ def _join(meeting: Meeting, ends: float) -> Any:
 
 
 def _exchange(meeting: Meeting, seconds: float) -> dict[str, Any]:
-    """Returns process 0's answer; raises OSError for none, or for one by another."""
+    """Returns the answer of process 0.
+
+    Raises:
+      OSError: if there is no answer, or it is not from process 0 of this run.
+    """
     other = connect(meeting.host, meeting.port, min(seconds, ANSWER_SECONDS))
     with contextlib.closing(other):
         patience = min(seconds + 1.0, ANSWER_SECONDS)
         challenge = other.receive(patience).get("challenge")
         nonce = secrets.token_hex()
         count, number = meeting.count, meeting.number
-        own = proof(meeting.secret, challenge, nonce, count, number)
-        hello = {"count": count, "number": number, "nonce": nonce, "proof": own}
+        signature = proof(meeting.secret, challenge, nonce, count, number)
+        hello = {"count": count, "number": number, "nonce": nonce, "proof": signature}
         other.send(hello)
         answer = other.receive(seconds + ANSWER_SECONDS)
     if "refused" in answer:
         raise ConnectionError(
-            f"it has another {TOKEN_VARIABLE}: give all the same, or none"
+            f"it has a different {TOKEN_VARIABLE}: use the same in all, or none"
         )
+    # Process 0 proves that it knows the secret too.
     problem, where = answer.get("problem"), answer.get("where")
-    own = proof(meeting.secret, nonce, problem, where)
-    if not isinstance(problem, str) or not same_secret(own, answer.get("proof")):
-        raise ConnectionError("a strange answer")
+    expected = proof(meeting.secret, nonce, problem, where)
+    if not isinstance(problem, str) or not same_secret(expected, answer.get("proof")):
+        raise ConnectionError("the answer is not from process 0 of this run")
     return {"problem": problem, "where": where}

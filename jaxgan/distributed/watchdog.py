@@ -1,7 +1,9 @@
-"""A connection from each process to process 0 that tells when one of them fails.
+"""Ends all processes of a run when one of them fails, is killed or stops responding.
 
-A process that is killed closes its connection too, and one that is stopped falls
-silent, so that the others do not wait for it in vain. Nothing here imports jax.
+Each process has a connection to process 0. It sends heartbeats and the reason if it
+fails. The system closes the connection of a process that is killed, and a process that
+is stopped sends no heartbeats. Without this, the others would wait in a collective
+operation until jax aborts them. This module does not import jax.
 """
 
 import contextlib
@@ -29,51 +31,57 @@ from jaxgan.errors import printable
 log = logging.getLogger("jaxgan")
 
 EXIT_KILLED = 1
-"""The exit code where a process was ended from outside, or stopped."""
+"""The exit code if another process was killed or stopped responding."""
 
 SIGNALS = {128 + getattr(signal, x, 0) for x in ("SIGHUP", "SIGINT", "SIGTERM")}
 EXIT_CODES = {1, 2, 70, 75, *SIGNALS}
-"""Exit codes that programs of ours end with, but for success."""
+"""Exit codes of the programs of jaxgan, except 0."""
 
 MAX_MISSED = 10
-"""Heartbeats that may be missed in a row."""
+"""Heartbeats missed in a row after which a process counts as lost."""
 
 MAX_TEXT = 1_000
-"""Characters of a message that are passed on."""
+"""Maximum number of characters of a message that is passed on."""
 
 LINGER_SECONDS = 1.0
-"""Seconds that process 0, on which jax depends in all, waits for the others' end."""
+"""Seconds that process 0 waits for the others to exit: jax needs it in all of them."""
 
 
 def exit_now(message: str, code: int) -> None:
-    """Ends this process at once: it may be waiting for one that is no more."""
+    """Prints an error and exits immediately: the main thread may wait for a dead peer.
 
-    def say() -> None:
+    Args:
+      message: the error.
+      code: the exit code.
+    """
+
+    def report() -> None:
         with contextlib.suppress(OSError, ValueError):
             print_error(message)
             sys.stdout.flush()
 
-    saying = threading.Thread(target=say, daemon=True)
-    saying.start()
-    saying.join(5.0)  # nobody may read what is printed
+    reporter = threading.Thread(target=report, daemon=True)
+    reporter.start()
+    reporter.join(5.0)  # printing blocks if stderr is a pipe that is not read
     os._exit(code)
 
 
-def _start_thread(work: Callable[..., None], *given: Any) -> None:
-    threading.Thread(target=work, args=given, name="lifeline", daemon=True).start()
+def _start_thread(work: Callable[..., None], *args: Any) -> None:
+    """Starts a daemon thread that calls `work(*args)`."""
+    threading.Thread(target=work, args=args, name="watchdog", daemon=True).start()
 
 
 class Watchdog:
-    """Keeps the processes together until `leave`.
+    """Watches the other processes until `leave`.
 
-    Each side of a connection sends a heartbeat from a thread of its own. Silence is
-    counted in heartbeats of the listener rather than by the clock: a process that was
-    stopped itself does not blame the others.
+    Each side of a connection sends heartbeats from its own thread. A receiver counts
+    the heartbeats that it missed, rather than the time: after being stopped itself, it
+    does not report the others as lost.
 
     Args:
-      number: of this process, from 0.
-      end: called as end(message, code) when another process failed.
-      silence: seconds without a sign of life after which a process counts as lost.
+      number: number of this process, from 0.
+      end: called as end(message, code) when another process has failed.
+      silence: seconds without a heartbeat after which a process counts as lost.
     """
 
     def __init__(
@@ -85,6 +93,7 @@ class Watchdog:
         self.number, self.silence = number, silence
         self._end = end
         self._beat = silence / MAX_MISSED
+        # A system call has to return at least once per heartbeat.
         self._tick = min(self._beat, 1.0)
         self._token = ""
         self._others: dict[int, Connection] = {}
@@ -94,123 +103,150 @@ class Watchdog:
         self._listener: socket.socket | None = None
 
     def listen(self, listener: socket.socket, host: str) -> tuple[str, int, str]:
-        """In process 0: returns the arguments with which the others `reach` it.
+        """In process 0: returns the arguments of `reach` for the other processes.
 
         Args:
-          listener: a listening socket, which belongs to this object from now on.
-          host: the name or address under which the others find it.
+          listener: a listening socket. The watchdog takes ownership of it.
+          host: name or address by which the others can reach this machine.
+
+        Returns:
+          The host, the port and a secret token.
         """
         self._listener, self._token = listener, secrets.token_hex()
         return host, listener.getsockname()[1], self._token
 
     def accept(self, count: int, wait: float = 60.0) -> None:
-        """In process 0: awaits the others, of `count` processes, in the background."""
+        """In process 0: accepts the other processes in the background.
+
+        Args:
+          count: number of processes, including this one.
+          wait: seconds after which a process that did not connect counts as failed.
+        """
         _start_thread(self._accept, count, time.monotonic() + wait)
         _start_thread(self._send_heartbeats)
 
     def reach(self, host: str, port: int, token: str) -> None:
-        """In the other processes; raises OSError if process 0 cannot be reached."""
-        there = connect(host, port, 60.0, self._tick)
-        there.send({"number": self.number, "token": token})
-        self._others[0] = there
-        _start_thread(self._read, 0, there)
+        """In the other processes: connects to process 0.
+
+        Args:
+          host: name or address of process 0.
+          port: its port.
+          token: its secret token.
+
+        Raises:
+          OSError: if the connection fails.
+        """
+        main = connect(host, port, 60.0, self._tick)
+        main.send({"number": self.number, "token": token})
+        self._others[0] = main
+        _start_thread(self._read, 0, main)
         _start_thread(self._send_heartbeats)
 
     def fail(self, message: str, code: int) -> None:
-        """Tells the others why this process ends; they end too."""
+        """Sends the reason why this process exits to the others, which exit too."""
         self._over.set()
-        self._tell_all(self.number, message, code)
+        self._send_failure(self.number, message, code)
 
     def leave(self) -> None:
-        """Tells the others that this process ends as it should."""
+        """Announces to the others that this process exits normally."""
         self._over.set()
         self._send_all({"left": self.number})
         with self._lock:
             for other in self._others.values():
-                other.shut_down()  # its reader closes it
+                other.shut_down()  # the reading thread closes it
 
     def _accept(self, count: int, ends: float) -> None:
-        came: set[int] = set()
+        """In process 0: accepts the others until the time `ends`, or fails."""
+        joined: set[int] = set()
 
         def over() -> bool:
-            all_here = len(came) == count - 1
-            return all_here or self._over.is_set() or time.monotonic() >= ends
+            complete = len(joined) == count - 1
+            return complete or self._over.is_set() or time.monotonic() >= ends
 
         assert self._listener is not None
         with self._listener:
             for other, number in arrivals(
                 self._listener, self._greet, over, self._tick
             ):
-                if not 0 < number < count or number in came:
+                if not 0 < number < count or number in joined:
                     other.close()
                     continue
-                came.add(number)
+                joined.add(number)
                 with self._lock:
                     self._others[number] = other
                 _start_thread(self._read, number, other)
-        missing = sorted(set(range(1, count)) - came)
+        missing = sorted(set(range(1, count)) - joined)
         if missing and not self._over.is_set():
-            message = "did not come: look at its machine's log"
+            message = "did not connect: check the log of its machine"
             self._pass_on(missing[0], message, EXIT_KILLED)
 
     def _greet(self, other: Connection) -> int:
-        said = other.receive(GREETING_SECONDS)
-        number = said.get("number")
-        if type(number) is not int or not same_secret(self._token, said.get("token")):
-            raise ConnectionError("no process of ours")
+        """Returns the number of a new process; raises OSError for a stranger."""
+        hello = other.receive(GREETING_SECONDS)
+        number = hello.get("number")
+        if type(number) is not int or not same_secret(self._token, hello.get("token")):
+            raise ConnectionError("it is not a process of this run")
         return number
 
     def _send_heartbeats(self) -> None:
+        """Sends heartbeats until this process ends."""
         while not self._over.wait(self._beat):
             self._send_all({"alive": self.number})
 
     def _read(self, number: int, other: Connection) -> None:
-        """Listens to one process until it leaves, fails or is lost."""
-        missed, lost = 0, "was ended from outside"
-        with contextlib.suppress(OSError):  # closed, or not one of ours
+        """Reads the messages of one process until it leaves, fails or is lost."""
+        missed, lost = 0, "was killed or disconnected"
+        # An OSError here means a closed connection or an invalid message.
+        with contextlib.suppress(OSError):
             while missed < MAX_MISSED:
                 try:
-                    said = other.receive(self._beat)
+                    message = other.receive(self._beat)
                 except TimeoutError:
                     missed += 1
                     continue
                 missed = 0
-                if "left" in said:
+                if "left" in message:
                     self._left.add(number)
-                elif "failed" in said:
-                    self._pass_on(*self._failure(said, number))
+                elif "failed" in message:
+                    self._pass_on(*self._failure(message, number))
                     break
             else:
-                lost = (
-                    f"gave no sign of life for {self.silence:g} s, stopped or cut off"
-                )
+                lost = f"sent no heartbeat for {self.silence:g} s (stopped or cut off)"
         if number not in self._left:
-            self._pass_on(number, f"{lost}: look at its machine's log", EXIT_KILLED)
+            # Has no effect if the failure was passed on already.
+            self._pass_on(number, f"{lost}: check the log of its machine", EXIT_KILLED)
         with self._lock:
             self._others.pop(number, None)
         other.close()
 
-    def _failure(self, said: dict[str, Any], number: int) -> tuple[int, str, int]:
-        """Returns who failed, why and the exit code, as far as `number` may say so."""
-        failed, code = said["failed"], said.get("code")
+    def _failure(self, message: dict[str, Any], number: int) -> tuple[int, str, int]:
+        """Returns the failed process, the reason and the exit code in a message.
+
+        Args:
+          message: untrusted, from process `number`.
+          number: number of the sender.
+        """
+        failed, code = message["failed"], message.get("code")
         if type(failed) is not int or (number and failed != self.number):
-            failed = number  # only process 0 speaks for others
+            failed = number  # only process 0 may report another process
         if type(code) is not int or code not in EXIT_CODES:
             code = EXIT_KILLED
-        return failed, printable(str(said.get("message")))[:MAX_TEXT], code
+        return failed, printable(str(message.get("message")))[:MAX_TEXT], code
 
     def _pass_on(self, failed: int, message: str, code: int) -> None:
-        """From process 0 to all others; then the end."""
+        """Sends a failure on to all others, then ends this process. Works once."""
         with self._lock:
-            if self._over.is_set():
+            if self._over.is_set():  # only the first failure counts
                 return
             self._over.set()
-        self._tell_all(failed, message, code)
+        self._send_failure(failed, message, code)
         self._end(f"process {failed}: {message}", code)
 
-    def _tell_all(self, failed: int, message: str, code: int) -> None:
+    def _send_failure(self, failed: int, message: str, code: int) -> None:
+        """Sends a failure. Process 0 then waits shortly for the others to exit."""
         message = printable(message)[:MAX_TEXT]
         self._send_all({"failed": failed, "message": message, "code": code})
+        # Process 0 hosts jax's coordinator: if it exits first, jax aborts the others.
         ends = time.monotonic() + LINGER_SECONDS
         while self.number == 0 and time.monotonic() < ends:
             with self._lock:
@@ -219,6 +255,7 @@ class Watchdog:
             time.sleep(0.02)
 
     def _send_all(self, message: dict[str, Any]) -> None:
+        """Sends a message on all connections that are open."""
         with self._lock:
             for other in self._others.values():
                 with contextlib.suppress(OSError):

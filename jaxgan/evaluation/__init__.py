@@ -1,1 +1,1 @@
-"""TODO."""
+"""Samples, previews and finished runs."""

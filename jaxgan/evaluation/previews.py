@@ -1,90 +1,110 @@
-"""What the running mean of the generator draws: pictures and a distance."""
+"""Previews during training: pictures of samples, and their distance from the data."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, reporting
-from jaxgan.experiment.setup import Experiment
+from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.metrics import sliced_wasserstein
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Batch, Tree
 
 AT_ONCE = 128
+"""Samples per compiled call."""
 
 
-class Previews(NamedTuple):
-    """The same latents and the same real examples throughout a run."""
+class Previews:
+    """Draws samples of fixed latents, and scores samples against fixed examples.
 
-    picture: Callable[[Tree], reporting.Picture]
-    """The generator's variables to a picture."""
-    score: Callable[[Tree], Any]
-    """The generator's variables to their distance from real examples.
-
-    Of several runs `[runs]`; the picture has a part of each, one after the other.
+    Args:
+      gan: the GAN.
+      dataset: the training examples.
+      key: a PRNG key.
+      samples: number of samples in a picture.
+      score_samples: number of samples, and of examples, in the distance.
+      seed: selects the examples.
+      runs: number of runs. If there are several, variables have a leading axis of runs.
     """
 
+    def __init__(
+        self,
+        gan: GAN,
+        dataset: data.Dataset,
+        key: jax.Array,
+        *,
+        samples: int,
+        score_samples: int,
+        seed: int,
+        runs: int = 1,
+    ) -> None:
+        self._runs, self._samples = runs, samples
+        self._generate = jax.jit(gan.generate)
+        self._distance = jax.jit(sliced_wasserstein.distance)
+        keys = jax.random.split(key, 3)
+        self._picture_key, self._score_key, self._distance_key = keys
+        self._count = min(score_samples, dataset.size)
+        numbers = data.epoch_order(seed, 0, dataset.size)
+        numbers = np.sort(numbers[: max(self._count, samples)])
+        self._real = data.normalize(dataset.read(numbers))
 
-def open_previews(plan: Experiment, key: jax.Array) -> Previews:
-    """Chooses latents and real examples, and compiles what draws and compares them."""
-    config, dataset = plan.config, plan.dataset
-    draw = jax.jit(plan.game.draw)
-    picture_key, score_key, distance_key = jax.random.split(key, 3)
-    count = min(config.score_samples, dataset.size)
-    numbers = data.epoch_order(config.seed, 0, dataset.size)
-    real = data.normalize(dataset.read(np.sort(numbers[: max(count, config.samples)])))
-    distance = jax.jit(sliced_wasserstein.distance)
+    def picture(self, variables: Tree) -> reporting.Picture:
+        """Returns a picture of samples, with equally many of each run."""
+        count = -(-self._samples // self._runs)
+        fake = [self._draw(x, self._picture_key, count) for x in self._split(variables)]
+        return reporting.picture(np.concatenate(fake), self._real["image"])
 
-    def sample(variables, key, n):
-        return generate_in_batches(draw, variables, real, example_keys(key, n))
+    def score(self, variables: Tree) -> Any:
+        """Returns the distance of samples from examples; `[runs]` for several runs."""
+        scores = [self._score(x) for x in self._split(variables)]
+        return np.array(scores) if self._runs > 1 else scores[0]
 
-    def picture(variables):
-        each = -(-config.samples // config.runs)
-        fake = [sample(own, picture_key, each) for own in own_of(variables)]
-        return reporting.picture(np.concatenate(fake), real["image"])
+    def _score(self, variables: Tree) -> float:
+        fake = self._draw(variables, self._score_key, self._count)
+        real = self._real["image"][: self._count]
+        return float(self._distance(real, fake, self._distance_key))
 
-    def distance_of(variables):
-        fake = sample(variables, score_key, count)
-        return float(distance(real["image"][:count], fake, distance_key))
+    def _draw(self, variables: Tree, key: jax.Array, n: int) -> np.ndarray:
+        keys = example_keys(key, n)
+        return generate_in_batches(self._generate, variables, self._real, keys)
 
-    def score(variables):
-        each = [distance_of(own) for own in own_of(variables)]
-        return np.array(each) if config.runs > 1 else each[0]
-
-    def own_of(variables):
-        if config.runs == 1:
+    def _split(self, variables: Tree) -> list[Tree]:
+        """Returns the variables of each run."""
+        if self._runs == 1:
             return [variables]
-        return [multi_seed.take_run(variables, 0, i) for i in range(config.runs)]
-
-    return Previews(picture, score)
+        return [multi_seed.take_run(variables, 0, i) for i in range(self._runs)]
 
 
 def generate_in_batches(
-    draw: Callable,
+    generate: Callable,
     variables: Tree,
     batch: Batch,
     keys: jax.Array,
     at_once: int = AT_ONCE,
 ) -> np.ndarray:
-    """Samples for all keys, some at a time, by one compiled program, `[n, ...]`.
+    """Draws samples for all keys with one compiled program.
 
     Args:
-      draw: a compiled `Game.draw`.
+      generate: a compiled `GAN.generate`.
       variables: the generator's.
-      batch: real examples to start from, repeated if there are fewer than keys.
+      batch: examples to generate from, repeated if there are fewer than keys.
       keys: one per sample, `[n]`.
-      at_once: samples per call.
+      at_once: number of samples per call.
+
+    Returns:
+      The samples, `[n, ...]`.
     """
     n = len(keys)
     at_once = min(at_once, n)
+    # All calls have the same shapes. Samples beyond the last key are dropped.
     places = np.arange(-(-n // at_once) * at_once)
-    done = []
+    samples = []
     for part in places.reshape(-1, at_once):
         examples = {name: np.asarray(x)[part % len(x)] for name, x in batch.items()}
-        drawn = draw(variables, examples, keys[jnp.asarray(part % n)])
-        done.append(np.asarray(jax.block_until_ready(drawn)))  # raises what failed
-    return np.concatenate(done)[:n]
+        fake = generate(variables, examples, keys[jnp.asarray(part % n)])
+        samples.append(np.asarray(jax.block_until_ready(fake)))  # raises errors here
+    return np.concatenate(samples)[:n]

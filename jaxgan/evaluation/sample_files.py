@@ -1,4 +1,4 @@
-"""Files of samples: a grid, arrays, or a picture each with a table of labels."""
+"""Writes samples to files: a grid, arrays, or one file each with a table of labels."""
 
 import csv
 import io
@@ -16,73 +16,77 @@ from jaxgan.errors import UsageError
 from jaxgan.files import atomic_write, check_writable
 
 FIELDS = ("file", "seed", "index", "label")
-"""The columns of labels.csv; `label` is empty in an unconditional run."""
+"""Columns of labels.csv. `label` is empty for an unconditional run."""
 
 
-def check_place(request: SampleConfig) -> None:
-    """Checks, before anything is drawn, that the samples can be written.
+def check_place(config: SampleConfig) -> None:
+    """Checks that samples can be written, before any is drawn.
 
     Raises:
       UsageError: naming `--out`.
     """
-    out = request.out
-    if not request.single_files:
+    out = config.out
+    if not config.single_files:
         check_writable("--out", out)
         return
     with _written(out):
-        taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken:
+        occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if occupied:
         raise UsageError(
-            f"--out={out}/ is not an empty folder; name a new one, such as --out=new/"
+            f"--out={out}/ is not an empty folder; use a new one, such as --out=new/"
         )
 
 
-def open_folder(request: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Makes the folder of single files, where they are asked for.
+def open_folder(config: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Creates the folder of single files, if `--out` names one.
 
     Raises:
-      UsageError: if it cannot be made, or if samples of the shape are no pictures.
+      UsageError: if it cannot be created, or samples of this shape are not pictures.
     """
-    if not request.single_files:
+    if not config.single_files:
         return
     if len(shape) != 3 or (dtype == np.uint16 and shape[-1] > 1):
         raise UsageError(
-            f"--out={request.out}/: samples of {list(shape)} {dtype} do not fit into "
-            "files of pictures; use --out=samples.npz"
+            f"--out={config.out}/: samples of {list(shape)} {dtype} are not "
+            "pictures; use --out=samples.npz"
         )
-    with _written(request.out):
-        request.out.mkdir(parents=True, exist_ok=True)
+    with _written(config.out):
+        config.out.mkdir(parents=True, exist_ok=True)
 
 
 def write(
-    request: SampleConfig,
+    config: SampleConfig,
     seed: int,
     samples: np.ndarray,
     dtype: np.dtype,
     labels: np.ndarray | None = None,
     classes: tuple[str, ...] = (),
 ) -> Path:
-    """Writes the samples of a seed and returns where they are.
+    """Writes the samples of a seed.
 
-    A grid as .png; as .npz `samples` in the data's own dtype and, of a conditional run,
-    `labels` `[n]` int32 with the names `classes`; or a .png each, with labels.csv.
+    A .png is a grid. An .npz holds `samples` in the dtype of the data and, for a
+    conditional run, `labels` `[n]` int32 and their names `classes`. A folder gets one
+    .png per sample, and labels.csv.
 
     Args:
-      request: where to.
+      config: the output path.
       seed: of the samples.
-      samples: float32 `[n, ...]` in [-1, 1], or vectors.
-      dtype: of the data: 8-bit images are 0 to 255, 16-bit images 0 to 65535.
-      labels: the class of each sample `[n]`, None for an unconditional run.
-      classes: their names.
+      samples: `[n, ...]` float32, images in [-1, 1].
+      dtype: of the data. uint8 images are written as 0 to 255, uint16 as 0 to 65535.
+      labels: class of each sample, `[n]`; None for an unconditional run.
+      classes: names of the classes.
+
+    Returns:
+      The path of the file or folder.
     """
-    if request.single_files:
+    if config.single_files:
         names = [""] * len(samples)
         if labels is not None:
             names = [classes[label] for label in labels]
-        with _written(request.out):
-            _write_each(request.out, seed, samples, dtype, names)
-        return request.out
-    path = seed_path(request.out, seed, request.seeds)
+        with _written(config.out):
+            _write_each(config.out, seed, samples, dtype, names)
+        return config.out
+    path = seed_path(config.out, seed, config.seeds)
     with _written(path):
         if path.suffix == ".png":
             reporting.save_png(path, reporting.picture(samples))
@@ -98,9 +102,9 @@ def write(
 
 
 def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Samples in [-1, 1] as the data have them; floats stay.
+    """Converts samples in [-1, 1] to the dtype of the data. Floats stay as they are.
 
-    >>> as_data(np.array([-1.0, 0.2, 1.0]), np.dtype(np.uint8))
+    >>> to_dtype(np.array([-1.0, 0.2, 1.0]), np.dtype(np.uint8))
     array([  0, 153, 255], dtype=uint8)
     """
     if not np.issubdtype(dtype, np.integer):
@@ -112,6 +116,8 @@ def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def _write_each(
     folder: Path, seed: int, samples: np.ndarray, dtype: np.dtype, names: list[str]
 ) -> None:
+    """Writes one .png per sample, and appends to labels.csv."""
+    # PNG holds integers only.
     integers = dtype if np.issubdtype(dtype, np.integer) else np.dtype(np.uint8)
     rows = []
     for index, sample in enumerate(to_dtype(samples, integers)):
@@ -120,7 +126,7 @@ def _write_each(
         Image.fromarray(pixels).save(folder / name)
         rows.append((name, seed, index, names[index]))
     table = folder / "labels.csv"
-    new = not table.exists()
+    new = not table.exists()  # each seed appends its rows
     with table.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerows([FIELDS, *rows] if new else rows)
@@ -128,10 +134,11 @@ def _write_each(
 
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
+    """Turns an OSError in the `with` block into a UsageError that names `--out`."""
     try:
         yield
     except OSError as error:
         raise UsageError(
             f"--out={os.fspath(path)} cannot be written ({error.strerror or error}); "
-            "use a folder of yours with space"
+            "use a writable folder with free space"
         ) from error

@@ -1,22 +1,19 @@
-"""Samples from a run that is done or still going on."""
+"""Draws samples from a run, and writes them to files."""
 
 import functools
 import logging
 import math
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import workdir
 from jaxgan.config.sampling import SampleConfig
-from jaxgan.config.training import config_from_json
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import sample_files
+from jaxgan.evaluation.load_run import DataFacts, load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
-from jaxgan.experiment import checkpoint, memory
+from jaxgan.experiment import memory
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
@@ -25,142 +22,86 @@ from jaxgan.types import Batch, Tree
 
 log = logging.getLogger("jaxgan")
 
-DTYPES = (np.uint8, np.uint16, np.float32)
-"""Of data, as `data.Dataset` has them."""
-
 
 @memory.explain_out_of_memory("use a smaller --n, and several seeds such as --seed=0-9")
-def sample(request: SampleConfig) -> int:
-    """Draws what was asked for and writes it; returns the exit code.
+def sample(config: SampleConfig) -> int:
+    """Draws samples and writes them. Returns the exit code.
 
     Raises:
-      UsageError: if the workdir or the checkpoint is not there.
+      UsageError: if the run or the checkpoint does not exist or does not fit the flags.
     """
-    sample_files.check_place(request)
-    game, variables, facts = restore(request)
-    sample_files.open_folder(request, facts.shape, facts.dtype)
-    columns = math.ceil(math.sqrt(request.n))
-    change = (
-        functools.partial(interpolate, columns=columns)
-        if request.interpolate
-        else _same
-    )
-    draw = jax.jit(lambda *given: game.draw(*given, change))
-    batch = conditioning_batch(request, facts)
+    # All flags are checked before the checkpoint is read.
+    sample_files.check_place(config)
+    run = load_run(config.workdir, number=config.run)
+    gan, facts = run.gan, run.data
+    is_conditional = reads_labels(gan, facts.shape)
+    if config.label and not is_conditional:
+        raise UsageError(
+            f"--label={config.label}: this run is unconditional, "
+            f"--task={run.config.task} reads no labels: remove --label, or train with "
+            "--preset=projection"
+        )
+    memory.check_sampling(run.part(raw=config.raw), config.n, facts.shape)
+    variables = run.restore(config.which, raw=config.raw)
+    sample_files.open_folder(config, facts.shape, facts.dtype)
+    # One compiled program draws all seeds.
+    columns = math.ceil(math.sqrt(config.n))
+    change = _identity
+    if config.interpolate:
+        change = functools.partial(interpolate, columns=columns)
+    generate = jax.jit(lambda *args: gan.generate(*args, change))
+    batch = conditioning_batch(config, facts)
     labels = None
-    if reads_labels(game, facts.shape):
-        labels = np.resize(np.asarray(batch["label"]), request.n)
-    at_once = max(AT_ONCE // columns, 1) * columns  # rows are never torn
-    for seed in request.seeds:
-        keys = example_keys(multi_seed.key_of(seed), request.n)
-        samples = generate_in_batches(draw, variables, batch, keys, at_once)
-        own = (samples, facts.dtype, labels, facts.classes)
-        path = sample_files.write(request, seed, *own)
+    if is_conditional:
+        labels = np.resize(np.asarray(batch["label"]), config.n)
+    at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
+    for seed in config.seeds:
+        keys = example_keys(multi_seed.key_of(seed), config.n)
+        samples = generate_in_batches(generate, variables, batch, keys, at_once)
+        path = sample_files.write(
+            config, seed, samples, facts.dtype, labels, facts.classes
+        )
         log.info("%d samples in %s", len(samples), path)
     return 0
 
 
-class Facts(NamedTuple):
-    """The facts of a run's data that sampling needs."""
+def reads_labels(gan: builder.GAN, shape: tuple[int, ...]) -> bool:
+    """Returns True if the task reads labels."""
+    # Then a batch without labels lacks a field.
+    batch = builder.example_batch(shape, 1, classes=0)
+    return builder.missing_field(gan.task, batch) is not None
 
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    classes: tuple[str, ...]
 
-
-def read_facts(folder: Path) -> Facts:
-    """The facts in data.json.
+def conditioning_batch(config: SampleConfig, facts: DataFacts) -> Batch:
+    """Returns the examples to generate from: one class, or all of them in turn.
 
     Raises:
-      UsageError: if they are not what training writes.
+      UsageError: if there is no class of that name.
     """
-    found = workdir.read_data(folder)
-    dtype = np.dtype(found["dtype"])
-    if dtype not in DTYPES:
-        raise UsageError(
-            f"{folder / 'data.json'} is damaged: dtype is {dtype}, not one of "
-            "uint8, uint16 and float32; put its backup there"
-        )
-    return Facts(tuple(found["shape"]), dtype, tuple(found["classes"]))
-
-
-def restore(request: SampleConfig) -> tuple[builder.GAN, Tree, Facts]:
-    """The game of a workdir, the generator's variables, and the facts of its data."""
-    file = request.workdir / "config.json"
-    config = config_from_json(workdir.read_config(request.workdir), str(file))
-    facts = read_facts(request.workdir)
-    if not 0 <= request.run < config.runs:
-        raise UsageError(f"--run={request.run}: there are {config.runs}, from --run=0")
-    game = builder.build(config, facts.shape, classes=len(facts.classes))
-    if request.label and not reads_labels(game, facts.shape):
-        raise UsageError(
-            f"--label={request.label}: this run is unconditional, --task={config.task} "
-            "reads no labels: leave out --label, or train with --preset=projection"
-        )
-    state = jax.eval_shape(game.init, jax.random.key(0))
-    if config.runs > 1:
-        state = jax.eval_shape(multi_seed.stack_runs, [state] * config.runs)
-    part = {"step": state.step, "ema": state.ema}
-    if request.raw:
-        part = {"step": state.step, "params": state.params, "stats": state.stats}
-    memory.check_sampling(part, request.n, facts.shape)
-    folder = request.workdir / "checkpoints"
-    found, _ = checkpoint.restore(folder, part, which=request.which, partial=True)
-    log.info("checkpoint of step %d", int(found["step"]))
-    variables = found.get("ema")
-    if request.raw:
-        variables = {"params": found["params"].generator, **found["stats"].generator}
-    if config.runs > 1:
-        variables = multi_seed.take_run(variables, 0, request.run)
-    return game, variables, facts
-
-
-def reads_labels(game: builder.GAN, shape: tuple[int, ...]) -> bool:
-    """Returns whether the samples of a game have classes: its task reads `label`."""
-    batch = _OnlyImages(builder.example_batch(shape, 1, classes=0))
-
-    def task(key):
-        return game.task(lambda z, *_: z, batch, key[None])
-
-    try:
-        jax.eval_shape(task, jax.random.key(0))
-    except _Missing:
-        return True
-    return False
-
-
-class _Missing(Exception):
-    """A task asked for something that is not in a batch."""
-
-
-class _OnlyImages(dict):
-    def __missing__(self, name: str) -> None:
-        raise _Missing(name)
-
-
-def conditioning_batch(request: SampleConfig, facts: Facts) -> Batch:
-    """What samples are drawn for: the class asked for, or all of them in turn."""
     names = list(facts.classes)
     turn = max(len(names), 1)
-    count = -(-min(request.n, AT_ONCE) // turn) * turn  # whole turns
+    count = -(-min(config.n, AT_ONCE) // turn) * turn  # each class equally often
     batch = builder.example_batch(facts.shape, count, len(names))
-    if not request.label:
+    if not config.label:
         return batch
-    if request.label not in names:
-        raise UsageError(f"--label: {unknown(request.label, names, 'class')}")
-    return {**batch, "label": jnp.full(count, names.index(request.label), jnp.int32)}
+    if config.label not in names:
+        raise UsageError(f"--label: {unknown(config.label, names, 'class')}")
+    return {**batch, "label": jnp.full(count, names.index(config.label), jnp.int32)}
 
 
 def interpolate(z: jax.Array, columns: int) -> jax.Array:
-    """Latents row by row, each row from its first to its last on a great circle.
+    """Interpolates latents along each row, from its first to its last.
 
     Spherical interpolation, https://arxiv.org/abs/1609.04468.
 
     Args:
-      z: `[n, d]`, taken as rows of `columns`; what is missing in the last is repeated.
+      z: `[n, d]`, in rows of `columns`. The last row may be shorter.
       columns: latents in a row.
 
-    >>> row = walk(jnp.array([[1.0, 0.0], [5.0, 5.0], [0.0, 1.0]]), columns=3)
+    Returns:
+      `[n, d]`.
+
+    >>> row = interpolate(jnp.array([[1.0, 0.0], [5.0, 5.0], [0.0, 1.0]]), columns=3)
     >>> [round(float(x), 4) for x in row[1]]
     [0.7071, 0.7071]
     """
@@ -174,5 +115,6 @@ def interpolate(z: jax.Array, columns: int) -> jax.Array:
     return (jnp.sin((1 - t) * angle) * a + jnp.sin(t * angle) * b) / jnp.sin(angle)
 
 
-def _same(z: Tree) -> Tree:
+def _identity(z: Tree) -> Tree:
+    """Returns the latents unchanged."""
     return z

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Setup, batches, train state, checkpoints and memory checks of an experiment."""

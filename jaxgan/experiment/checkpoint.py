@@ -1,7 +1,7 @@
-"""Checkpoints: the whole `TrainState`, with its config, history and score.
+"""Saves and restores checkpoints: a `TrainState` with its config, history and score.
 
-Orbax writes them in the background and finishes each with a rename, so a folder
-named after a step is a whole checkpoint, whatever killed the program.
+Orbax writes checkpoints in the background and renames the folder of each one at the
+end. A folder named after a step is therefore complete, even if the program was killed.
 """
 
 import gc
@@ -41,19 +41,30 @@ log = logging.getLogger("jaxgan")
 _STEP = re.compile("0|[1-9][0-9]*")
 
 Which = Literal["last", "best"] | int
-"""The checkpoint meant: the newest, the one of the lowest score, or a step."""
+"""Selects a checkpoint: the newest, the one with the lowest score, or a step."""
 
 
 @contextmanager
 def open_checkpoints(
     folder: str | Path, *, keep: int, resume_step: int | None = None
 ) -> Iterator[ocp.CheckpointManager]:
-    """Opens the folder that a run saves into; closing waits for the last save.
+    """Opens the checkpoints of a run for saving. Closing waits for the last save.
 
-    The newest `keep` checkpoints stay, and the best one. What a killed save left is
-    removed. Checkpoints after `resume_step` are renamed to `set-aside-<step>`: they
-    could not be restored, or belong to a continuation that is now given up.
-    Only one process group may have a folder open; `restore` needs no open folder.
+    Files of an interrupted save are removed. Checkpoints after `resume_step` are
+    renamed to `set-aside-<step>`: they are damaged, or were saved after a step to which
+    the run has rolled back. Only one process group may have a folder open. `restore`
+    does not need an open folder.
+
+    Args:
+      folder: of the checkpoints.
+      keep: number of newest checkpoints to keep, besides the best one.
+      resume_step: the step from which the run continues, or None to rename nothing.
+
+    Yields:
+      The manager to pass to `save`.
+
+    Raises:
+      UsageError: if `keep` is less than 1, or the folder cannot be read or written.
     """
     if keep < 1:
         raise UsageError(f"--keep={keep} keeps no checkpoint; use --keep=3")
@@ -73,7 +84,7 @@ def open_checkpoints(
         finally:
             try:
                 manager.close()
-            except Exception as error:  # the first failure is the one to tell
+            except Exception as error:  # logged, as the first error is raised
                 log.warning("the last checkpoint was not saved: %s", reason(error))
 
 
@@ -86,14 +97,24 @@ def save(
     score: float | None = None,
     wait: bool = False,
 ) -> None:
-    """Saves `state` under its step, in the background; a step saved before is left.
+    """Saves a state in the background, unless its step was saved before.
 
-    The values are off the device when this returns, so the caller may donate `state`
-    to the next step. The `score` is a distance: the lowest is the best.
+    The values have left the device when this returns, so the caller may donate `state`
+    to the next step.
 
-    Raises `UsageError` when this save, or the one before, could not be written.
+    Args:
+      manager: from `open_checkpoints`.
+      state: arrays, on the devices or on the host.
+      history: JSON values to restore with the state.
+      config: the flags of the run, as JSON values.
+      score: a distance, where lower is better. None or not finite if it is unknown.
+      wait: True to return after the checkpoint is written.
+
+    Raises:
+      UsageError: if this checkpoint or the previous one could not be written.
     """
     step = int(state.step)
+    # A score that is NaN or infinite is never the best.
     known = float(score) if score is not None and math.isfinite(score) else None
     with explain_save_errors(Path(manager.directory), available):
         if step not in manager.all_steps():
@@ -112,11 +133,13 @@ def save(
 
 
 def available(folder: str | Path) -> list[int]:
-    """The steps of the finished checkpoints in `folder`, in order.
+    """Returns the steps of the complete checkpoints in a folder, in order.
 
-    Names that are no step, such as a copy's, are left out.
+    Other names, such as that of a copy, are ignored. A folder that does not exist has
+    no checkpoints.
 
-    Raises `UsageError` when `folder` is there and no folder, or cannot be read.
+    Raises:
+      UsageError: if `folder` is not a folder, or cannot be read.
     """
     folder = Path(folder)
     try:
@@ -124,10 +147,10 @@ def available(folder: str | Path) -> list[int]:
             raise UsageError(
                 f"{folder} is not a folder; remove it, or use another --workdir"
             )
-        found = ocp.path.step.checkpoint_steps_paths(folder)
+        paths = ocp.path.step.checkpoint_steps_paths(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be read ({error.strerror})") from error
-    return sorted(int(path.name) for path in found if _STEP.fullmatch(path.name))
+    return sorted(int(path.name) for path in paths if _STEP.fullmatch(path.name))
 
 
 def restore(
@@ -138,22 +161,34 @@ def restore(
     partial: bool = False,
     before: float = math.inf,
 ) -> tuple[Tree, dict[str, Any]]:
-    """Reads a checkpoint: the state in the classes of `template`, and the history.
+    """Reads the state and the history of a checkpoint.
 
-    Of "last" and "best", only those of steps less than `before` count.
+    A checkpoint does not depend on the number of devices or processes. Each process
+    reads it independently, without waiting for others.
 
-    `template` has arrays or `jax.ShapeDtypeStruct`s as leaves, and gets NumPy arrays:
-    a checkpoint is of no number of devices or processes. With `partial` it may be a
-    part, such as `{"step": ..., "ema": ...}`, and only this part is read. Of several
-    processes each reads for itself, and waits for none.
+    A damaged checkpoint is logged, and the next older one ("last") or the next best one
+    ("best") is read instead. The same holds for a checkpoint that a running program
+    removes in the meantime.
 
-    A damaged checkpoint is reported, and the next older one is taken ("last"), or the
-    next best ("best"); so is one that a running training removes meanwhile. Raises
-    `UsageError` when there is none, when `which` is a step that is not there or is
-    damaged, when the checkpoint is of another network, and when its files may not be
-    read or do not fit into memory.
+    Args:
+      folder: of the checkpoints.
+      template: arrays or `jax.ShapeDtypeStruct`s.
+      which: the checkpoint to read.
+      partial: True if `template` is a part of the state, such as
+        `{"step": ..., "ema": ...}`. Only this part is read.
+      before: only checkpoints of earlier steps are read.
+
+    Returns:
+      The state, with the structure of `template` and NumPy arrays as leaves, and the
+      history.
+
+    Raises:
+      UsageError: if there is no such checkpoint, if it is damaged and `which` is a
+        step, if it belongs to a different network, or if its files cannot be read or do
+        not fit into memory.
     """
     folder, damaged = Path(folder).absolute(), set()
+    # A running program may save and remove checkpoints meanwhile: list them again.
     while steps := [x for x in _candidates(folder, which, before) if x not in damaged]:
         path = folder / str(steps[0])
         try:
@@ -170,15 +205,19 @@ def restore(
                 log.warning("checkpoint %s is damaged: %s", path.name, reason(error))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "coroutine .* was never awaited")
-            gc.collect()  # ends the reads that Orbax did not wait for
+            gc.collect()  # frees the reads that Orbax has not awaited
     if which in ("last", "best"):
-        raise UsageError(f"no checkpoint in {folder} is whole; use another --workdir")
+        raise UsageError(f"no checkpoint in {folder} is intact; use another --workdir")
     others = [step for step in available(folder) if step != which]
     raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
 
 
 def _candidates(folder: Path, which: Which, before: float = math.inf) -> list[int]:
-    """The steps to try, the one meant first."""
+    """Returns the steps to try, in order.
+
+    Raises:
+      UsageError: if there are none.
+    """
     steps = [step for step in available(folder) if step < before]
     if not steps:
         raise UsageError(
@@ -189,16 +228,19 @@ def _candidates(folder: Path, which: Which, before: float = math.inf) -> list[in
     if which == "best":
         scores = {step: score_of(folder / str(step)) for step in steps}
         if all(math.isinf(score) for score in scores.values()):
-            log.warning("no checkpoint has a score: taking the last as the best")
+            log.warning("no checkpoint has a score: using the last one as the best")
+        # Of equal scores the newest is the best.
         return sorted(steps, key=lambda step: (scores[step], -step))
     if which not in steps:
         raise UsageError(
-            f"there is no checkpoint {which} in {folder}; choose of {steps}"
+            f"there is no checkpoint {which} in {folder}; choose from {steps}"
         )
     return [which]
 
 
 def _options(keep: int) -> ocp.CheckpointManagerOptions:
+    """Returns options that keep the newest `keep` checkpoints and the best one."""
+
     def distance(metrics: dict[str, float]) -> float:
         return metrics["score"]
 
@@ -221,19 +263,20 @@ def _options(keep: int) -> ocp.CheckpointManagerOptions:
 
 
 def _tidy(folder: Path, resume_step: int | None) -> None:
-    """Leaves only what Orbax can open and the run continues from."""
+    """Removes damaged scores, and renames checkpoints after `resume_step`."""
     for step in available(folder):
         if resume_step is not None and step > resume_step:
             aside = folder / f"set-aside-{step}"
             shutil.rmtree(aside, ignore_errors=True)
             (folder / str(step)).rename(aside)
-            log.warning("checkpoint %d is set aside as %s", step, aside.name)
+            log.warning("renamed checkpoint %d to %s", step, aside.name)
         elif math.isinf(score_of(folder / str(step))):
+            # A damaged score must neither stop Orbax nor be the best.
             _remove(metrics_file(folder / str(step)))
 
 
 def _remove(file: Path) -> None:
-    """Removes a file, or what is wrongly in its place or in its folder's."""
+    """Removes a file, or whatever is in its place or in that of its folder."""
     if not file.parent.is_dir():
         file.parent.unlink(missing_ok=True)
     elif file.is_dir():

@@ -1,4 +1,4 @@
-"""Reads one checkpoint, and finds what is damaged in it."""
+"""Reads a single checkpoint and detects damage in it."""
 
 import json
 import math
@@ -18,31 +18,43 @@ from jaxgan.types import Tree
 def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any]]:
     """Reads the state, or a part of it, and the history of the checkpoint at `path`.
 
-    Raises UsageError when the checkpoint is of another network. Any other error says
-    that it is damaged, or that it cannot be read.
+    Args:
+      path: the folder of the checkpoint.
+      template: arrays or `jax.ShapeDtypeStruct`s.
+      partial: True if `template` is a part of the state.
+
+    Returns:
+      The state, as NumPy arrays, and the history.
+
+    Raises:
+      UsageError: if the checkpoint belongs to a different network.
+      Exception: any other, if the checkpoint is damaged or cannot be read.
     """
     for file in path.rglob("*"):
-        if not (file.is_file() or file.is_dir()):  # a pipe would never end
+        if not (file.is_file() or file.is_dir()):  # reading a pipe would never end
             raise ValueError(f"{file.relative_to(path)} is not a regular file")
     recorded = digests.read(path)
     history = json.loads((path / "history" / "metadata").read_text())
     if recorded:
         digests.check_history(recorded, history)
         _check_same(path, recorded.types, digests.leaf_types(template), partial)
-    own = jax.process_index()
+    # Each process reads alone. By default Orbax waits for the others.
+    process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
-        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"own{own}"
+        primary_host=process,
+        active_processes={process},
+        barrier_sync_key_prefix=f"own{process}",
     )
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
     with ocp.Checkpointer(handler, multiprocessing_options=alone) as reader:
-        where: Any = path / "state"  # Orbax's own type of path is not imported for it
-        stored = digests.leaf_types(handler.metadata(where).tree)
+        state_path: Any = path / "state"  # Orbax annotates its own path type
+        stored = digests.leaf_types(handler.metadata(state_path).tree)
         if not recorded:
             _check_same(path, stored, digests.leaf_types(template), partial)
         elif stored != recorded.types:
-            raise ValueError("the names or shapes are not as they were saved")
+            raise ValueError("the names or shapes differ from the recorded ones")
         state = reader.restore(
-            where,
+            state_path,
             args=ocp.args.PyTreeRestore(
                 item=template,
                 restore_args=jax.tree.map(_as_numpy, template),
@@ -59,26 +71,27 @@ def _as_numpy(leaf: Any) -> ocp.RestoreArgs:
 
 
 def _check_same(
-    path: Path, stored: dict[str, str], wanted: dict[str, str], partial: bool
+    path: Path, stored: dict[str, str], expected: dict[str, str], partial: bool
 ) -> None:
-    names = wanted if partial else {**wanted, **stored}
+    """Raises UsageError, naming a leaf, if names, dtypes or shapes differ."""
+    names = expected if partial else {**expected, **stored}
     for name in names:
-        there, here = stored.get(name, "absent"), wanted.get(name, "absent")
+        there, here = stored.get(name, "absent"), expected.get(name, "absent")
         if there != here:
             raise UsageError(
-                f"checkpoint {path.name} is of another network: {name} is {there} in "
-                f"the checkpoint and {here} here; use the flags in config.json, or "
-                "another --workdir"
+                f"checkpoint {path.name} belongs to a different network: {name} is "
+                f"{there} in the checkpoint and {here} here; use the flags in "
+                "config.json, or another --workdir"
             )
 
 
 def metrics_file(path: Path) -> Path:
-    """The file in which Orbax keeps the score of the checkpoint at `path`."""
+    """Returns the file in which Orbax keeps the score of the checkpoint at `path`."""
     return path / "metrics" / "metrics"
 
 
 def score_of(path: Path) -> float:
-    """The distance saved with a checkpoint; infinite where it cannot be known."""
+    """Returns the score of a checkpoint, infinity if it has none or it is damaged."""
     file = metrics_file(path)
     if not file.is_file():
         return math.inf
@@ -87,22 +100,23 @@ def score_of(path: Path) -> float:
         recorded = digests.read(path)
     except (OSError, ValueError, KeyError, TypeError):
         return math.inf
+    # A flipped bit may leave valid JSON with a different number.
     return math.inf if recorded and recorded.score != score else score
 
 
 def is_being_removed(path: Path) -> bool:
     """Returns True if the checkpoint at `path` is being removed.
 
-    Its files then change from look to look until it is gone.
+    Lists its files until two listings are equal, or the checkpoint is gone.
     """
-    seen: list[Path] | None = None
+    previous: list[Path] | None = None
     while path.is_dir():
         try:
             files = sorted(path.rglob("*"))
         except FileNotFoundError:
             continue
-        if files == seen:
+        if files == previous:
             return False
-        seen = files
+        previous = files
         time.sleep(0.1)
     return True

@@ -1,8 +1,9 @@
-"""Digests of a checkpoint, which tell whether its bits are those that were saved.
+"""Checksums of a checkpoint, to detect changed bits when it is restored.
 
-Each process records a CRC-32 of every part of the state that it saves, so a sharded
-leaf needs no communication; the host copies are those that Orbax writes. Process 0
-also records the history and the score. A file has a CRC-32 of its own content.
+Each process records a CRC-32 of every part of the state that it saves, so that sharded
+leaves need no communication. The checksums are of the host copies that Orbax writes.
+Process 0 also records the history and the score. Each file of digests has a CRC-32 of
+its content.
 """
 
 import dataclasses
@@ -20,31 +21,32 @@ from orbax.checkpoint import future
 from jaxgan.types import Tree
 
 FOLDER = "history"
-"""The folder of a checkpoint that has digests_*.json, unless an older version saved."""
+"""The folder of digests_*.json in a checkpoint. Older versions wrote none."""
 
 
 class Part(NamedTuple):
-    """A part of a leaf that lies on the host of this process."""
+    """A part of a leaf, copied to the host of this process."""
 
     index: list[list[int]]
-    """[start, stop] per axis."""
+    """`[start, stop]` per axis."""
     values: np.ndarray
 
 
 class Digests(NamedTuple):
-    """The records of all processes for a checkpoint."""
+    """The digests of a checkpoint, from all processes."""
 
     types: dict[str, str]
-    """Dtype and shape of each leaf by its path, as `leaf_types` has them."""
+    """Dtype and shape of each leaf, from `leaf_types`."""
     parts: dict[str, list[tuple[list[list[int]], int]]]
-    """(index, CRC-32) of each part of each leaf."""
+    """(index, CRC-32) of each part of each leaf, by its path."""
     history: int
     """CRC-32 of the history as JSON."""
     score: float | None
+    """The distance of samples from the data, or None if it is unknown."""
 
 
 def crc32(values: np.ndarray) -> int:
-    """The CRC-32 of an array's bytes in C order; dtype and shape do not count.
+    """Returns the CRC-32 of an array's bytes in C order, whatever its dtype and shape.
 
     >>> crc32(np.float32(1.0)) == crc32(np.array([0, 0, 128, 63], np.uint8))
     True
@@ -53,17 +55,18 @@ def crc32(values: np.ndarray) -> int:
 
 
 def crc32_of_json(content: Any) -> int:
-    """The CRC-32 of what JSON keeps of `content`.
+    """Returns the CRC-32 of `content` as JSON, where a tuple is a list.
 
     >>> crc32_of_json({"a": (1, 2), "b": 0.1}) == crc32_of_json({"b": 0.1, "a": [1, 2]})
     True
     """
-    kept = json.loads(json.dumps(content))
-    return zlib.crc32(json.dumps(kept, sort_keys=True).encode())
+    # The round trip turns keys into strings, which sort differently from numbers.
+    decoded = json.loads(json.dumps(content))
+    return zlib.crc32(json.dumps(decoded, sort_keys=True).encode())
 
 
 def leaf_types(tree: Tree) -> dict[str, str]:
-    """Dtype and shape of each leaf by its path: `{"ema/kernel": "float32[3, 4]"}`."""
+    """Returns dtypes and shapes by path, such as `{"ema/kernel": "float32[3, 4]"}`."""
     return {
         keystr(path, simple=True, separator="/"): f"{leaf.dtype}{list(leaf.shape)}"
         for path, leaf in tree_flatten_with_path(tree)[0]
@@ -71,31 +74,34 @@ def leaf_types(tree: Tree) -> dict[str, str]:
 
 
 def local_parts(leaf: Any) -> list[Part]:
-    """Host copies of the parts of `leaf` that this process saves.
+    """Returns host copies of the parts of a leaf that this process saves.
 
-    Of equal parts on several devices the first counts, as for Orbax. On CPU the copies
-    are views, which jax does not overwrite while they are held.
+    Only the first of several replicas is saved, as by Orbax. On CPU the copies are
+    views, which JAX does not overwrite while they are referenced.
     """
     if isinstance(leaf, jax.Array):
-        shards = _own_shards(leaf)
+        shards = _saved_shards(leaf)
         return [Part(_bounds(x.index, leaf.shape), np.asarray(x.data)) for x in shards]
+    # NumPy arrays are equal on all processes, and saved by the first.
     if jax.process_index() > 0:
         return []
     leaf = np.asarray(leaf)
     return [Part([[0, n] for n in leaf.shape], leaf)]
 
 
-def _own_shards(leaf: jax.Array) -> list[Any]:
+def _saved_shards(leaf: jax.Array) -> list[Any]:
+    """Returns the shards that this process saves."""
     return [x for x in leaf.addressable_shards if x.replica_id == 0]
 
 
 def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]:
+    """Returns `[start, stop]` per axis."""
     return [list(s.indices(n)[:2]) for s, n in zip(index, shape, strict=True)]
 
 
 @dataclasses.dataclass
 class HistorySave(ocp.args.CheckpointArgs):
-    """The arguments of `manager.save` for the history, with the digests beside it."""
+    """Arguments of `manager.save` for the history and the digests."""
 
     history: dict[str, Any]
     state: Tree
@@ -103,20 +109,20 @@ class HistorySave(ocp.args.CheckpointArgs):
 
 
 class HistoryHandler(ocp.JsonCheckpointHandler):
-    """Writes the history as JSON, and the digests beside it in the background.
+    """Writes the history as JSON and the digests beside it, in the background.
 
-    The digests are no item of their own: each costs a save more than their computation.
+    A separate item for the digests would cost more time than their computation.
     """
 
     async def async_save(
         self, directory: Any, item: Any = None, args: Any = None
     ) -> list[Any]:
-        """Fetches the host copies, and returns the futures that read and write."""
+        """Copies the state to the host, and returns futures of the writes."""
         types = leaf_types(args.state)
         leaves = jax.tree.leaves(args.state)
         for leaf in leaves:
-            for shard in _own_shards(leaf) if isinstance(leaf, jax.Array) else ():
-                shard.data.copy_to_host_async()  # all of them, before any is awaited
+            for shard in _saved_shards(leaf) if isinstance(leaf, jax.Array) else ():
+                shard.data.copy_to_host_async()  # start all before waiting for one
         parts = dict(zip(types, map(local_parts, leaves), strict=True))
         record = _record(directory, types, parts, args)
         return [
@@ -131,11 +137,12 @@ async def _record(
     parts: dict[str, list[Part]],
     args: HistorySave,
 ) -> None:
-    own = {
+    """Writes the digests of this process to its file."""
+    checksums = {
         name: [[part.index, crc32(part.values)] for part in parts[name]]
         for name in types
     }
-    content: dict[str, Any] = {"parts": own}
+    content: dict[str, Any] = {"parts": checksums}
     if jax.process_index() == 0:
         history = crc32_of_json(args.history)
         content |= {"types": types, "history": history, "score": args.score}
@@ -143,16 +150,17 @@ async def _record(
     (directory / f"digests_{jax.process_index()}.json").write_text(text)
 
 
-# Orbax wants arguments of both kinds, though `read` is what restores.
+# Orbax requires arguments for restoring too, although `checkpoint_reader` uses none.
 _register = ocp.args.register_with_handler
 _register(HistoryHandler, for_save=True, for_restore=True)(HistorySave)
 
 
 def read(checkpoint: Path) -> Digests | None:
-    """Reads the digests of a checkpoint; None if its version recorded none.
+    """Reads the digests of a checkpoint, None if an older version saved it.
 
     Raises:
-      OSError, ValueError: if they are damaged.
+      OSError: if they cannot be read.
+      ValueError: if they are damaged.
     """
     folder = checkpoint / FOLDER
     if not (folder / "digests_0.json").exists():
@@ -160,38 +168,40 @@ def read(checkpoint: Path) -> Digests | None:
     first = _content(folder / "digests_0.json")
     parts: dict[str, list] = {name: [] for name in first["types"]}
     for file in sorted(folder.glob("digests_*.json")):
-        for name, own in _content(file)["parts"].items():
-            parts[name] += [(index, crc) for index, crc in own]
+        for name, checksums in _content(file)["parts"].items():
+            parts[name] += [(index, crc) for index, crc in checksums]
     return Digests(first["types"], parts, first["history"], first["score"])
 
 
 def _content(file: Path) -> dict[str, Any]:
+    """Reads a file of digests; raises ValueError if it is damaged."""
     stored = json.loads(file.read_text())
     if crc32_of_json(stored["content"]) != stored["crc32"]:
-        raise ValueError(f"{file.name} is not as it was saved")
+        raise ValueError(f"{file.name} does not match its checksum")
     return stored["content"]
 
 
 def check_history(digests: Digests, history: dict[str, Any]) -> None:
-    """Raises ValueError if the history is not as it was saved."""
+    """Raises ValueError if the history does not match its checksum."""
     if crc32_of_json(history) != digests.history:
-        raise ValueError("the history is not as it was saved")
+        raise ValueError("the history does not match its checksum")
 
 
 def check_leaves(digests: Digests, tree: Tree) -> None:
-    """Raises ValueError, naming a leaf, if one is not as it was saved.
+    """Raises ValueError, naming a leaf, if one does not match its checksums.
 
     Args:
-      digests: of the checkpoint; its processes need not be those of now.
-      tree: NumPy arrays, all leaves of the state or a part of them.
+      digests: of the checkpoint, which any number of processes may have saved.
+      tree: NumPy arrays: the state, or a part of it.
     """
     leaves = jax.tree.leaves(tree)
     for name, leaf in zip(leaf_types(tree), leaves, strict=True):
-        seen = 0
+        size = 0
         for bounds, crc in digests.parts[name]:
             part = leaf[tuple(slice(*bound) for bound in bounds)]
-            seen += part.size
+            size += part.size
             if crc32(part) != crc:
-                raise ValueError(f"the values of {name} are not as they were saved")
-        if seen != leaf.size:
+                raise ValueError(f"the values of {name} do not match their checksum")
+        # The file of a process may be missing.
+        if size != leaf.size:
             raise ValueError(f"the digests of {name} are incomplete")

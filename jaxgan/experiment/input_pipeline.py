@@ -1,4 +1,4 @@
-"""The batches of a run, from the devices or from the host."""
+"""The batches of a run, gathered on the devices or decoded on the host."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,27 +9,51 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, parallel
+from jaxgan.config.training import Config
 from jaxgan.experiment.setup import Experiment, seeds_of, state_shapes
 from jaxgan.parallel import multi_seed
-from jaxgan.types import Tree
+from jaxgan.types import Batch, Tree
+
+
+def batches(dataset: data.Dataset, config: Config) -> Iterator[Batch]:
+    """Yields the batches of every train step, decoded by background threads.
+
+    These are the batches of `python -m jaxgan.train` with this configuration.
+
+    Args:
+      dataset: the training examples.
+      config: selects the seed, the batch size, the discriminator updates per step and
+        the number of steps.
+
+    Yields:
+      `image` `[d_updates, batch_size, *shape]` in the dtype of the data set, and
+      `label` `[d_updates, batch_size]` int32 if there are classes.
+    """
+    return data.stream(
+        dataset,
+        seed=config.seed,
+        updates=config.d_updates,
+        batch=config.batch_size,
+        steps=config.steps,
+    )
 
 
 @contextmanager
-def open_feed(plan: Experiment, step: int) -> Iterator[parallel.Feed]:
-    """The batches from a step on; closing it ends the threads that decode."""
-    feed = make_feed(plan, step)
+def open_feed(experiment: Experiment, step: int) -> Iterator[parallel.Feed]:
+    """Opens the batches from a step on. Closing ends the decoding threads."""
+    feed = make_feed(experiment, step)
     try:
         yield feed
     finally:
         feed.close()
 
 
-def make_feed(plan: Experiment, step: int) -> parallel.Feed:
-    """The batches from a step on: as the plan has it, on the devices or decoded."""
-    config, dataset = plan.config, plan.dataset
+def make_feed(experiment: Experiment, step: int) -> parallel.Feed:
+    """Returns the batches from a step on, resident on the devices or streamed."""
+    config, dataset = experiment.config, experiment.dataset
     seeds = seeds_of(config)
-    if not plan.resident:
-        return streamed_feed(plan, step)
+    if not experiment.resident:
+        return streamed_feed(experiment, step)
 
     def order(epoch):
         orders = [data.epoch_order(seed, epoch, dataset.size) for seed in seeds]
@@ -40,22 +64,21 @@ def make_feed(plan: Experiment, step: int) -> parallel.Feed:
         order,
         updates=config.d_updates,
         batch=config.batch_size,
-        layout=plan.layout,
+        layout=experiment.layout,
     )
 
 
-def streamed_feed(plan: Experiment, step: int) -> parallel.Feed:
-    """Decoded batches; all examples are checked in the background meanwhile.
+def streamed_feed(experiment: Experiment, step: int) -> parallel.Feed:
+    """Returns streamed batches, and starts a thread that checks all examples.
 
-    A run that is past its first epoch has read them all.
+    A run past its first epoch has read all examples, so they are not checked again.
     """
-    config, dataset = plan.config, plan.dataset
-    feed = parallel.streamed(
-        open_streams(plan, local_seeds(plan), step), layout=plan.layout
-    )
+    config, dataset = experiment.config, experiment.dataset
+    layout, seeds = experiment.layout, local_seeds(experiment)
+    feed = parallel.streamed(open_streams(experiment, seeds, step), layout=layout)
     if step >= data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size):
         return feed
-    check = data.BackgroundCheck(dataset, (jax.process_index(), plan.layout.processes))
+    check = data.BackgroundCheck(dataset, (jax.process_index(), layout.processes))
 
     def close():
         check.close()
@@ -64,25 +87,26 @@ def streamed_feed(plan: Experiment, step: int) -> parallel.Feed:
     return feed._replace(close=close, failure=lambda: feed.failure() or check.failure)
 
 
-def local_seeds(plan: Experiment) -> range:
-    """The seeds whose runs the devices of this process train."""
-    seeds, processes = seeds_of(plan.config), plan.layout.processes
+def local_seeds(experiment: Experiment) -> range:
+    """Returns the seeds that the devices of this process train."""
+    seeds, processes = seeds_of(experiment.config), experiment.layout.processes
     if len(seeds) == 1 or processes == 1:
         return seeds
+    # Consecutive seeds, in the order of the processes.
     count, number = len(seeds) // processes, jax.process_index()
     return seeds[number * count : (number + 1) * count]
 
 
-def open_streams(plan: Experiment, seeds: range, step: int) -> Any:
-    """Decoded batches of a seed, or of several seeds side by side.
+def open_streams(experiment: Experiment, seeds: range, step: int) -> Any:
+    """Opens the decoded batches of one seed, or of several side by side.
 
-    Of several processes that share a batch, each reads a part of its own.
+    Processes that share a batch read different parts of it.
     """
-    config = plan.config
-    sharing = plan.layout.processes if config.runs == 1 else 1
-    each = [
+    config = experiment.config
+    sharing = experiment.layout.processes if config.runs == 1 else 1
+    streams = [
         data.stream(
-            plan.dataset,
+            experiment.dataset,
             seed=seed,
             updates=config.d_updates,
             batch=config.batch_size,
@@ -91,60 +115,66 @@ def open_streams(plan: Experiment, seeds: range, step: int) -> Any:
         )
         for seed in seeds
     ]
-    return each[0] if config.runs == 1 else zip_streams(each)
+    return streams[0] if config.runs == 1 else zip_streams(streams)
 
 
-def zip_streams(each: list[Any]) -> Iterator[Any]:
-    """Items of several generators at once; closing it closes them all."""
+def zip_streams(streams: list[Any]) -> Iterator[Any]:
+    """Yields the items of several generators, stacked. Closing closes all of them."""
     try:
-        for items in zip(*each, strict=True):
+        for items in zip(*streams, strict=True):
             yield jax.tree.map(lambda *x: np.stack(x), *items)
     finally:
-        for one in each:
-            one.close()
+        for stream in streams:
+            stream.close()
 
 
-def make_train_step(plan: Experiment) -> Callable:
-    """The game's step on raw batches: they become [-1, 1] on the device."""
-
-    def step(state, batches, key):
-        return plan.game.step(state, data.normalize(batches), key)
-
-    return multi_seed.freeze_if_not_finite(step) if plan.config.runs > 1 else step
+def make_train_step(experiment: Experiment) -> Callable:
+    """Returns the train step. If one of several runs diverges, it is frozen."""
+    step = experiment.gan.train_step
+    return multi_seed.freeze_if_not_finite(step) if experiment.config.runs > 1 else step
 
 
 def argument_shapes(
-    plan: Experiment, count: int
+    experiment: Experiment, count: int
 ) -> tuple[Tree, Tree, parallel.Feed, Tree]:
-    """Shapes of state and key, the feed, and shapes of what it passes to `count` steps.
+    """Returns the shapes of the arguments of a compiled call.
 
-    No example is put on a device, nor decoded if they are streamed.
+    No example is put on a device. Streamed examples are not decoded either.
+
+    Args:
+      experiment: the experiment.
+      count: steps in one call.
+
+    Returns:
+      The shapes of state and key, the feed, and the shapes of its batches.
     """
-    config = plan.config
+    config = experiment.config
     keys = jax.eval_shape(lambda: [jax.random.key(i) for i in range(config.runs)])
-    state = state_shapes(plan)
+    state = state_shapes(experiment)
     if config.runs > 1:
         keys = [jax.eval_shape(lambda x: jnp.stack(x), keys)]
-    made: list[parallel.Feed] = []
+    feeds: list[parallel.Feed] = []
 
-    def passed():
-        made.append(make_feed(plan, 0))
-        return made[0].at(0, count)
+    def first_batches():
+        # A side effect of tracing: the feed is needed besides its shapes.
+        feeds.append(make_feed(experiment, 0))
+        return feeds[0].at(0, count)
 
-    if plan.resident:
-        given = jax.eval_shape(passed)
+    if experiment.resident:
+        shapes = jax.eval_shape(first_batches)
     else:
-        made.append(make_feed(plan, 0))
-        given = _streamed_shapes(plan, count)
-    return state, keys[0], made[0], given
+        feeds.append(make_feed(experiment, 0))
+        shapes = _streamed_shapes(experiment, count)
+    return state, keys[0], feeds[0], shapes
 
 
-def _streamed_shapes(plan: Experiment, count: int) -> Tree:
-    """Shapes of the batches of `count` steps that come from the host."""
-    config, dataset, parts = plan.config, plan.dataset, plan.layout.parts
+def _streamed_shapes(experiment: Experiment, count: int) -> Tree:
+    """Returns the shapes of streamed batches of `count` steps."""
+    config, dataset = experiment.config, experiment.dataset
+    parts = experiment.layout.parts
     batch = (config.batch_size,)
-    if plan.layout.axis:
-        batch = (parts, config.batch_size // parts)
+    if experiment.layout.axis:
+        batch = (parts, config.batch_size // parts)  # one part per device
     lead = (count, config.d_updates, *batch)
     lead = (config.runs, *lead) if config.runs > 1 else lead
     shapes = {"image": jax.ShapeDtypeStruct((*lead, *dataset.shape), dataset.dtype)}

@@ -1,9 +1,9 @@
-"""Free memory, the memory that a run needs, and one line where it runs out."""
+"""Free memory, the memory that a run needs, and out-of-memory errors."""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -14,27 +14,27 @@ from jaxgan.types import Device, TrainState, Tree
 
 
 class MemoryNeed(NamedTuple):
-    """Bytes that a run cannot do without, where `free_bytes` counts them."""
+    """A lower bound of the bytes of a run, in the memory that `free_bytes` measures."""
 
     state: int
-    """Parameters, their running mean, and what the optimizers keep."""
+    """Parameters, their moving average and optimizer state."""
     gradient: int
-    """That of the largest parameter: all of them are never needed at once."""
+    """Of the largest parameter, as XLA may never keep all gradients at once."""
     data: int
-    """The data set, where it lies on the devices."""
+    """The data set, if it is kept on the devices."""
 
     @property
     def total(self) -> int:
-        """A lower bound of the memory of a run: activations come on top."""
+        """The sum, without activations."""
         return sum(self)
 
 
 def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryNeed:
-    """The memory of a state of these shapes, on a device or on all of this host.
+    """Returns the memory of a run, on one device or on all CPU devices of this host.
 
     Args:
       state: `jax.ShapeDtypeStruct`s, of all runs.
-      layout: how it is spread; devices of a CPU share the host's memory.
+      layout: the devices and the sharding of the state.
       resident: bytes of the data set on each device, 0 if it is streamed.
     """
 
@@ -50,33 +50,34 @@ def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryN
 
 def copies_of(layout: Layout) -> int:
     """Returns the number of devices that share the memory of `free_bytes`."""
-    own = [d for d in layout.devices if d.process_index == jax.process_index()]
-    return len(own) if own[0].platform == "cpu" else 1
+    local = [d for d in layout.devices if d.process_index == jax.process_index()]
+    # CPU devices share the memory of the host.
+    return len(local) if local[0].platform == "cpu" else 1
 
 
 def nbytes(tree: Tree) -> int:
-    """Bytes of all leaves, which may be shapes."""
+    """Returns the total bytes of all leaves, which may be arrays or shapes."""
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
 
 
 def free_bytes(devices: list[Device]) -> float:
-    """Free memory of the fullest device of this process, or of the host for CPUs.
+    """Returns the free bytes of the fullest local device, or of the host for CPUs.
 
-    It is infinite where nobody knows.
+    Returns infinity if they are unknown.
     """
-    own = [d for d in devices if d.process_index == jax.process_index()]
-    if own[0].platform == "cpu":
+    local = [d for d in devices if d.process_index == jax.process_index()]
+    if local[0].platform == "cpu":
         return host_bytes()
-    stats = [device.memory_stats() or {} for device in own]
+    stats = [device.memory_stats() or {} for device in local]
     return min(s.get("bytes_limit", math.inf) - s.get("bytes_in_use", 0) for s in stats)
 
 
 def check_sampling(variables: Tree, n: int, shape: tuple[int, ...]) -> None:
-    """Refuses what cannot be restored, or drawn, in the free memory of the host.
+    """Checks that a checkpoint and its samples fit into the memory of the host.
 
     Args:
-      variables: what is restored, arrays or shapes.
-      n: samples that are in memory at once, float32, in parts and then joined.
+      variables: arrays or shapes to restore.
+      n: number of samples, all in memory at once.
       shape: of one sample.
 
     Raises:
@@ -88,20 +89,21 @@ def check_sampling(variables: Tree, n: int, shape: tuple[int, ...]) -> None:
             f"the checkpoint takes {format_bytes(restored)} of memory, and "
             f"{format_bytes(free)} are free: use a machine with more memory"
         )
-    each, left = 8 * math.prod(shape), free - restored
-    if n * each > left:
-        most = max(int(left / 2 / each), 1)
+    # float32 twice: in batches, and concatenated.
+    per_sample, left = 8 * math.prod(shape), free - restored
+    if n * per_sample > left:
+        most = max(int(left / 2 / per_sample), 1)
         raise UsageError(
-            f"--n={n} takes {format_bytes(n * each)} of memory, and "
+            f"--n={n} takes {format_bytes(n * per_sample)} of memory, and "
             f"{format_bytes(left)} are free: use --n={most}, and "
             "several seeds such as --seed=0-9"
         )
 
 
 def format_bytes(count: float) -> str:
-    """Bytes as people read them.
+    """Formats bytes in GiB.
 
-    >>> shown(3 * 2**29)
+    >>> format_bytes(3 * 2**29)
     '1.50 GiB'
     """
     return f"{count / 2**30:,.2f} GiB"
@@ -109,7 +111,14 @@ def format_bytes(count: float) -> str:
 
 @contextmanager
 def explain_out_of_memory(remedy: str) -> Iterator[None]:
-    """Turns running out of memory into a UsageError that ends in `remedy`."""
+    """Turns an out-of-memory error in the `with` block into one line with a remedy.
+
+    Args:
+      remedy: the end of the message.
+
+    Raises:
+      UsageError: if memory runs out. Other errors pass unchanged.
+    """
     try:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
@@ -119,8 +128,8 @@ def explain_out_of_memory(remedy: str) -> Iterator[None]:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns True if `error` says that memory ran out, on the host or a device."""
-    said: Any = str(error)
+    """Returns True if memory ran out, on the host or on a device."""
+    message = str(error)
     return isinstance(error, MemoryError) or any(
-        words in said for words in ("RESOURCE_EXHAUSTED", "Out of memory")
+        words in message for words in ("RESOURCE_EXHAUSTED", "Out of memory")
     )

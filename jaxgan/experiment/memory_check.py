@@ -1,7 +1,7 @@
-"""Refuses a run that does not fit into memory, before anything is compiled or written.
+"""Checks that a run fits into memory, before anything is compiled or written.
 
-A lower bound comes first: state, data set and the largest gradient. Only where the
-activations of a batch may matter is the step compiled, from shapes, for exact figures.
+The first check is a lower bound: state, data set and largest gradient. If activations
+may exceed the rest, the step is compiled from shapes for its exact memory.
 """
 
 import dataclasses
@@ -21,84 +21,98 @@ from jaxgan.experiment.setup import Experiment, build_gan, state_shapes
 log = logging.getLogger("jaxgan")
 
 COPIES = {"dense": 10, "convolution": 0.75}
-"""Copies of the activations of a layer in memory at most: real and fake, forward and
-backward. Convolutions are taken at full resolution, which only a few have; with this
-factor `default` (27 MiB planned) comes to 30 MiB."""
+"""Maximum copies of a layer's activations: real and fake, forward and backward.
+
+For convolutions they are relative to the full resolution, which only a few have. With
+this factor the estimate for `default` is 30 MiB, and XLA plans 27 MiB."""
 
 Change = dict[str, Any]
 """Flags and their new values."""
 
 
-def fit_memory(plan: Experiment) -> Experiment:
-    """Returns the plan; its data set is streamed where `auto` would take too much.
+def fit_memory(experiment: Experiment) -> Experiment:
+    """Checks that an experiment fits into memory.
+
+    Returns:
+      The experiment. With `--input=auto` the data set is streamed if only this fits.
 
     Raises:
       UsageError: naming flags with which the run fits, if it does not.
     """
-    free = memory.free_bytes(plan.layout.devices)
-    need, alone = _need(plan), plan.layout.processes == 1
+    free = memory.free_bytes(experiment.layout.devices)
+    # Several processes must not differ in their input.
+    need, alone = _need(experiment), experiment.layout.processes == 1
     streamed = need.total - need.data
-    if need.total > free >= streamed and alone and plan.config.input == "auto":
-        log.info("the data set is streamed: %s of memory are free", format_bytes(free))
-        plan = plan._replace(resident=False)
-        need = _need(plan)
+    if need.total > free >= streamed and alone and experiment.config.input == "auto":
+        log.info("streaming the data set: %s of memory are free", format_bytes(free))
+        experiment = experiment._replace(resident=False)
+        need = _need(experiment)
     if need.total > free:
         data = f" and {format_bytes(need.data)} for the data set" if need.data else ""
         raise UsageError(
             f"the run takes at least {format_bytes(need.total)} of memory "
             f"({format_bytes(need.state)} for networks and optimizers{data}), "
-            f"and {format_bytes(free)} are free: {_advice(plan, free)}"
+            f"and {format_bytes(free)} are free: {_advice(experiment, free)}"
         )
-    if may_be_short(plan, need, free):
-        check_step(plan, free)
-    return plan
+    if may_be_short(experiment, need, free):
+        check_step(experiment, free)
+    return experiment
 
 
-def _need(plan: Experiment) -> MemoryNeed:
+def _need(experiment: Experiment) -> MemoryNeed:
+    """Returns the lower bound of an experiment."""
     return memory.required_memory(
-        state_shapes(plan), plan.layout, plan.dataset.nbytes if plan.resident else 0
+        state_shapes(experiment),
+        experiment.layout,
+        experiment.dataset.nbytes if experiment.resident else 0,
     )
 
 
-def _advice(plan: Experiment, free: float) -> str:
-    for change in changes(plan):
-        if _fits(plan, change, free):
+def _advice(experiment: Experiment, free: float) -> str:
+    """Returns a remedy: the first flags with which the run fits."""
+    for change in changes(experiment):
+        if _fits(experiment, change, free):
             flags = " ".join(_flag(name, value) for name, value in change.items())
             return f"use {flags}"
     return "use a machine with more memory"
 
 
 def _flag(name: str, value: Any) -> str:
+    """Formats a flag, quoted for a shell."""
     if value is True:
         return f"--{name}"
     return f"--{name}='{value}'" if "(" in str(value) else f"--{name}={value}"
 
 
-def changes(plan: Experiment) -> Iterator[Change]:
-    """Yields flags that take less memory, those that change the run least first."""
-    config, several = plan.config, len(plan.layout.devices) > 1
+def changes(experiment: Experiment) -> Iterator[Change]:
+    """Yields flags that reduce the memory, from the smallest change of the run on."""
+    config, several = experiment.config, len(experiment.layout.devices) > 1
+    # The same networks, with less on each device.
     single: list[Change] = []
-    if plan.resident:
+    if experiment.resident:
         single.append({"input": "host"})
     if config.runs > 1:
         single.append({"runs": 1})
-    elif several and memory.copies_of(plan.layout) > 1:
+    elif several and memory.copies_of(experiment.layout) > 1:
         single.append({"devices": 1})
     elif several and not config.shard_state:
         single.append({"shard_state": True})
     yield from single
+    # Default sizes of the same networks, small networks, then all changes together.
     family = config.networks.partition("(")[0]
-    small = "small(16)" if len(plan.dataset.shape) == 3 else "mlp((64, 64), (64, 64))"
+    small = (
+        "small(16)" if len(experiment.dataset.shape) == 3 else "mlp((64, 64), (64, 64))"
+    )
     for networks in (family, small):
         yield {"networks": networks}
-    joined = {name: value for change in single for name, value in change.items()}
-    yield joined | {"networks": small}
+    combined = {name: value for change in single for name, value in change.items()}
+    yield combined | {"networks": small}
 
 
-def _fits(plan: Experiment, change: Change, free: float) -> bool:
+def _fits(experiment: Experiment, change: Change, free: float) -> bool:
     """Returns True if the lower bound is below `free` with these flags."""
-    config = dataclasses.replace(plan.config, **change)
-    devices = plan.layout.devices
+    config = dataclasses.replace(experiment.config, **change)
+    devices = experiment.layout.devices
     devices = devices[:1] if change.get("devices") == 1 else devices
     try:
         layout = parallel.layout_of(
@@ -107,55 +121,69 @@ def _fits(plan: Experiment, change: Change, free: float) -> bool:
             shard_state=config.shard_state,
             runs=config.runs,
         )
-        facts = plan.dataset.shape, len(plan.dataset.classes)
-        game = build_gan(config, *facts, layout)
+        facts = experiment.dataset.shape, len(experiment.dataset.classes)
+        gan = build_gan(config, *facts, layout)
     except UsageError:  # such as a wrapper that the smaller network does not have
         return False
-    changed = plan._replace(config=config, layout=layout, game=game)
-    changed = changed._replace(resident=plan.resident and config.input != "host")
+    changed = experiment._replace(config=config, layout=layout, gan=gan)
+    changed = changed._replace(resident=experiment.resident and config.input != "host")
     return _need(changed).total <= free
 
 
-def may_be_short(plan: Experiment, need: MemoryNeed, free: float) -> bool:
-    """Returns True if activations could exceed what the lower bound leaves.
+def may_be_short(experiment: Experiment, need: MemoryNeed, free: float) -> bool:
+    """Returns True if activations could exceed the memory left by the lower bound.
 
-    Compiling twice is for these cases only; of several processes each knows its own.
+    Only then is the step compiled, as training compiles it again. Several processes
+    never do so here, since each knows only its own memory.
     """
-    return plan.layout.processes == 1 and 4 * need.total + activations(plan) > free
+    return (
+        experiment.layout.processes == 1
+        and 4 * need.total + activations(experiment) > free
+    )
 
 
-def activations(plan: Experiment) -> float:
-    """A rough bound, in bytes, from the widths of the layers."""
-    config, shape = plan.config, plan.dataset.shape
+def activations(experiment: Experiment) -> float:
+    """Returns a rough bound of the activations of a batch in bytes.
+
+    It assumes float32 and depends on the widths of the layers only.
+    """
+    config, shape = experiment.config, experiment.dataset.shape
     pixels = math.prod(shape[:-1])  # 1 for vectors
-    each = 0.0
-    for kernel in jax.tree.leaves(state_shapes(plan).params):
-        dims = kernel.shape[config.runs > 1 :]
+    per_example = 0.0
+    for kernel in jax.tree.leaves(state_shapes(experiment).params):
+        dims = kernel.shape[config.runs > 1 :]  # without the axis of runs
         if len(dims) == 2:
-            each += COPIES["dense"] * dims[-1]
+            per_example += COPIES["dense"] * dims[-1]
         elif len(dims) > 2:
-            each += COPIES["convolution"] * dims[-1] * pixels
-    return 4 * config.batch_size * config.runs * each
+            per_example += COPIES["convolution"] * dims[-1] * pixels
+    return 4 * config.batch_size * config.runs * per_example
 
 
-def check_step(plan: Experiment, free: float) -> None:
-    """Compiles the step from shapes, and compares what it takes with what is free.
+def check_step(experiment: Experiment, free: float) -> None:
+    """Compiles the step from shapes, and compares its memory with the free memory.
+
+    Args:
+      experiment: the experiment.
+      free: free memory in bytes.
 
     Raises:
-      UsageError: with a batch size that fits, if there is one.
+      UsageError: if it does not fit, with a batch size that fits if there is one.
     """
-    needed = step_bytes(plan)
+    needed = step_bytes(experiment)
     if needed <= free:
         return
-    config, layout = plan.config, plan.layout
-    whole = config.accumulate * layout.parts
+    config, layout = experiment.config, experiment.layout
+    multiple = config.accumulate * layout.parts
     batch = config.batch_size
     advice = "use smaller --networks"
-    while (batch := batch // 2 // whole * whole) > 0:
+    # Halve the batch until it fits, in multiples of devices and micro-batches.
+    while (batch := batch // 2 // multiple * multiple) > 0:
         smaller = dataclasses.replace(config, batch_size=batch)
-        changed = plan._replace(config=smaller)
-        game = build_gan(smaller, plan.dataset.shape, len(plan.dataset.classes), layout)
-        if step_bytes(changed._replace(game=game)) <= free:
+        changed = experiment._replace(config=smaller)
+        gan = build_gan(
+            smaller, experiment.dataset.shape, len(experiment.dataset.classes), layout
+        )
+        if step_bytes(changed._replace(gan=gan)) <= free:
             advice = f"use --batch_size={batch}"
             break
     raise UsageError(
@@ -164,25 +192,28 @@ def check_step(plan: Experiment, free: float) -> None:
     )
 
 
-def step_bytes(plan: Experiment) -> float:
-    """The memory that the compiled step takes, where `memory.free_bytes` counts it.
+def step_bytes(experiment: Experiment) -> float:
+    """Returns the bytes of the compiled step, in the memory of `memory.free_bytes`.
 
-    A compiler that runs out of memory needs more than there is.
+    Returns infinity if the compiler runs out of memory, and 0 if the bytes are unknown.
     """
-    state, key, feed, passed = input_pipeline.argument_shapes(plan, plan.steps_per_call)
-    step, count = input_pipeline.make_train_step(plan), plan.steps_per_call
+    state, key, feed, batches = input_pipeline.argument_shapes(
+        experiment, experiment.steps_per_call
+    )
+    step, count = input_pipeline.make_train_step(experiment), experiment.steps_per_call
     try:
-        given = (state, passed, key)
-        lowered = parallel.lower(step, feed, plan.layout, count, *given)
-        found = lowered.compile().memory_analysis()
+        arguments = (state, batches, key)
+        lowered = parallel.lower(step, feed, experiment.layout, count, *arguments)
+        analysis = lowered.compile().memory_analysis()
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not memory.is_out_of_memory(error):
             raise
         return math.inf
     finally:
         feed.close()
-    if found is None:
+    if analysis is None:
         return 0
-    new = found.output_size_in_bytes - found.alias_size_in_bytes
-    whole = found.argument_size_in_bytes + new + found.temp_size_in_bytes
-    return whole * memory.copies_of(plan.layout)
+    # Donated arguments and the outputs that replace them share their memory.
+    new = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    total = analysis.argument_size_in_bytes + new + analysis.temp_size_in_bytes
+    return total * memory.copies_of(experiment.layout)

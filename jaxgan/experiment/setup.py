@@ -1,4 +1,4 @@
-"""What is checked and built before anything is compiled or written."""
+"""Sets up an experiment, before anything is compiled or written."""
 
 import dataclasses
 import logging
@@ -18,25 +18,30 @@ log = logging.getLogger("jaxgan")
 
 
 class Experiment(NamedTuple):
-    """A run that is known to make sense."""
+    """The devices, data and GAN of a run, after all checks."""
 
     config: Config
     layout: parallel.Layout
     dataset: data.Dataset
-    game: builder.GAN
+    gan: builder.GAN
     resident: bool
-    """Whether the data set lies on the devices."""
+    """True if the data set is kept on the devices."""
     steps_per_call: int
+    """Steps in one compiled call."""
     held_out: data.Dataset | None
-    """Examples that training does not see."""
+    """Examples that training does not see, or None."""
 
 
 def setup(config: Config) -> Experiment:
-    """Finds the devices and the data, and builds the game.
+    """Finds the devices, loads the data and builds the GAN.
+
+    Args:
+      config: the configuration.
 
     Raises:
-      UsageError: naming the flag, and a value that works.
+      UsageError: naming the flag and a value that works.
     """
+    # Everything that needs no data is checked first.
     check_runs(config)
     layout = choose_layout(config)
     config = apply_batch_per_device(config, layout)
@@ -45,15 +50,15 @@ def setup(config: Config) -> Experiment:
     dataset, held_out = load_data(config)
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
-    game = build_gan(config, dataset.shape, len(dataset.classes), layout)
+    gan = build_gan(config, dataset.shape, len(dataset.classes), layout)
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
-    return Experiment(config, layout, dataset, game, resident, count, held_out)
+    return Experiment(config, layout, dataset, gan, resident, count, held_out)
 
 
 def choose_layout(config: Config) -> parallel.Layout:
-    """The devices that are used, and how."""
+    """Chooses the devices, and divides a batch or several runs over them."""
     devices = parallel.choose_devices(config.devices)
     if config.runs > 1:
         devices = spread_runs(config, devices)
@@ -68,31 +73,31 @@ def choose_layout(config: Config) -> parallel.Layout:
 
 
 def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:
-    """The config with the whole batch, where the flags tell that of a device."""
+    """Returns the configuration with the global batch size of `batch_per_device`."""
     if not config.batch_per_device:
         return config
+    # Several runs do not share a batch.
     sharing = 1 if config.runs > 1 else len(layout.devices)
-    whole = config.batch_per_device * sharing
-    return dataclasses.replace(config, batch_size=whole)
+    return dataclasses.replace(config, batch_size=config.batch_per_device * sharing)
 
 
 def build_gan(
     config: Config, shape: tuple[int, ...], classes: int, layout: parallel.Layout
 ) -> builder.GAN:
-    """The game as a step of this layout has it."""
-    return builder.build(
+    """Builds the GAN for a layout of devices."""
+    return builder.build_gan(
         config,
         shape,
         classes=classes,
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
-        around=parallel.shard_gradient(layout),
+        wrap_gradient=parallel.shard_gradient(layout),
     )
 
 
 def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
-    """The examples to train on, and those that are kept from it."""
+    """Loads the training examples, and the held-out examples or None."""
 
     def split(name):
         return data.load(
@@ -110,12 +115,13 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
     parts = data.hold_out(split(config.split), config.held_out, config.split, split)
     if config.on_bad_example == "stop":
         return parts
+    # Split first, so that substitutes for bad examples are of the same part.
     train, held_out = parts
     return data.skip_bad_examples(train), held_out and data.skip_bad_examples(held_out)
 
 
 def log_values(dataset: data.Dataset) -> None:
-    """Logs how many examples there are and their range, and warns if it is odd."""
+    """Logs the number and the range of the examples. Warns of an unusual range."""
     values = data.measure_values(dataset)
     log.info("%s", data.format_values(dataset, values))
     if warning := data.range_warning(dataset, values):
@@ -123,46 +129,54 @@ def log_values(dataset: data.Dataset) -> None:
 
 
 def check_runs(config: Config) -> None:
-    """One run can go back to a checkpoint; several share their step."""
+    """Raises UsageError if several runs may roll back.
+
+    They share their step, so that a single one cannot go back.
+    """
     if config.runs > 1 and config.on_collapse == "rollback":
         raise UsageError(
-            f"--on_collapse=rollback goes back in one run, not in "
+            "--on_collapse=rollback needs a single run, not "
             f"--runs={config.runs}: use --on_collapse=warn, or --runs=1"
         )
 
 
 def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
-    """As many devices of each process as divide the runs; each has its runs whole."""
+    """Returns as many devices as divide the runs evenly; each trains whole runs.
+
+    Raises:
+      UsageError: if the runs do not divide over the processes or over `devices`.
+    """
     processes = len({device.process_index for device in devices})
-    each = config.runs // processes
+    per_process = config.runs // processes
     if config.runs % processes:
         raise UsageError(
-            f"--runs={config.runs} do not spread over {processes} processes: use "
-            f"--runs={(each + 1) * processes}"
+            f"--runs={config.runs} does not divide over {processes} processes: use "
+            f"--runs={(per_process + 1) * processes}"
         )
-    fitting = [n for n in range(1, len(devices) // processes + 1) if each % n == 0]
+    local = range(1, len(devices) // processes + 1)
+    fitting = [count for count in local if per_process % count == 0]
     if config.devices not in (0, fitting[-1]):
         raise UsageError(
-            f"--runs={config.runs} do not spread over --devices={config.devices}: use "
-            f"--devices={fitting[-1]} or --runs={config.devices}"
+            f"--runs={config.runs} does not divide over --devices={config.devices}: "
+            f"use --devices={fitting[-1]} or --runs={config.devices}"
         )
     return parallel.choose_devices(fitting[-1])
 
 
 def seeds_of(config: Config) -> range:
-    """The seeds that are trained, one for each run."""
+    """Returns the seeds to train, one per run."""
     return range(config.seed, config.seed + config.runs)
 
 
-def state_shapes(plan: Experiment) -> TrainState:
-    """The shapes of a state, or of the states of several runs in one."""
-    one = jax.eval_shape(plan.game.init, jax.random.key(0))
-    count = plan.config.runs
+def state_shapes(experiment: Experiment) -> TrainState:
+    """Returns a state of `jax.ShapeDtypeStruct`s, stacked for several runs."""
+    one = jax.eval_shape(experiment.gan.init, jax.random.key(0))
+    count = experiment.config.runs
     return jax.eval_shape(multi_seed.stack_runs, [one] * count) if count > 1 else one
 
 
 def data_facts(dataset: data.Dataset) -> dict[str, Any]:
-    """Returns the facts of the data for data.json: for sampling, and to compare."""
+    """Returns the content of data.json, which sampling and a resumed run read."""
     return {
         "shape": list(dataset.shape),
         "dtype": str(dataset.dtype),
@@ -175,39 +189,45 @@ def data_facts(dataset: data.Dataset) -> dict[str, Any]:
 def allowed_differences(
     config: Config, known: dict[str, Any]
 ) -> Callable[[dict[str, Any], dict[str, Any]], frozenset[str]]:
-    """Returns alike(old config, old data): fields in which a resumed run may differ.
+    """Returns a function that selects the fields in which a resumed run may differ.
 
-    Data are compared by their examples where an earlier run kept a fingerprint of them,
-    so that they may be found by another name; else by the place where they are.
+    Data are compared by their fingerprint if the earlier run stored one, so that their
+    path may change. Otherwise they are compared by their path.
 
     Args:
       config: of the run that resumes.
-      known: the `facts` of its data.
+      known: the `data_facts` of its data.
+
+    Returns:
+      alike(old config, old data), which returns names of fields.
     """
 
     def alike(old: dict[str, Any], old_data: dict[str, Any]) -> frozenset[str]:
-        found = set()
+        allowed = set()
         if old_data.get("classes") == []:
-            found.add("classes")  # a run that knew of no labels uses none
+            allowed.add("classes")  # a run without labels uses none
+        # Without a fingerprint both are None, which proves nothing.
         same = old_data.get("fingerprint") == known["fingerprint"] is not None
         if same or data.same_place(str(old.get("dataset")), config.dataset):
-            found.add("dataset")
+            allowed.add("dataset")
         if config.data_changed == "accept":
-            changed = workdir.differences(old_data, known, frozenset(found))
+            changed = workdir.differences(old_data, known, frozenset(allowed))
             if changed:
                 log.warning(
-                    "goes on with other data: %s", workdir.format_differences(changed)
+                    "continuing with other data: %s",
+                    workdir.format_differences(changed),
                 )
-            found |= workdir.ACCEPTABLE
-        return frozenset(found)
+            allowed |= workdir.ACCEPTABLE
+        return frozenset(allowed)
 
     return alike
 
 
 def check_batch_size(config: Config, layout: parallel.Layout) -> None:
-    """A batch is split evenly over the devices, and there into parts."""
+    """Raises UsageError if a batch does not divide over devices and micro-batches."""
     batch, parts = config.batch_size, config.accumulate
     devices = len(layout.devices) if config.runs == 1 else 1
+    # The next larger batch size that divides.
     fits = -(-batch // (devices * parts)) * devices * parts
     if batch % devices:
         raise UsageError(
@@ -221,20 +241,34 @@ def check_batch_size(config: Config, layout: parallel.Layout) -> None:
         )
 
 
-def choose_input(said: str, nbytes: int, limit: float) -> bool:
-    """Whether the set lies on the devices: as said, or if it is small (`auto`)."""
-    if said not in ("auto", "device", "host"):
-        raise UsageError(f"--input={said}: choose auto, device or host")
-    return said == "device" or (said == "auto" and nbytes <= limit)
+def choose_input(mode: str, nbytes: int, limit: float) -> bool:
+    """Returns True if the data set is kept on the devices, False if it is streamed.
+
+    Args:
+      mode: `device`, `host`, or `auto`: on the devices if it is within the limit.
+      nbytes: size of the data set in bytes.
+      limit: maximum size for `auto` in bytes.
+
+    Raises:
+      UsageError: for any other mode.
+    """
+    if mode not in ("auto", "device", "host"):
+        raise UsageError(f"--input={mode}: choose auto, device or host")
+    return mode == "device" or (mode == "auto" and nbytes <= limit)
 
 
 def choose_steps_per_call(config: Config, devices: list[Device], per_epoch: int) -> int:
-    """As said, or the device's default within an epoch and the reporting intervals."""
+    """Returns the flag, or a default within an epoch and the logging intervals.
+
+    Raises:
+      UsageError: if the flag exceeds the steps of an epoch.
+    """
     if config.steps_per_call > per_epoch:
         raise UsageError(
             f"--steps_per_call={config.steps_per_call} is more than the {per_epoch} "
             f"steps of an epoch: use --steps_per_call={per_epoch} or less"
         )
-    often = min(config.log_every, config.sample_every, config.save_every, config.steps)
+    # A longer call would delay metrics, samples and checkpoints.
+    intervals = (config.log_every, config.sample_every, config.save_every)
     default = parallel.default_steps_per_call(devices)
-    return config.steps_per_call or min(default, per_epoch, often)
+    return config.steps_per_call or min(default, per_epoch, *intervals, config.steps)

@@ -1,4 +1,4 @@
-"""One line for each failure of a disk, of its permissions, or of Orbax on top of it."""
+"""One-line messages for errors of the disk, of permissions and of Orbax."""
 
 import errno
 import logging
@@ -20,32 +20,33 @@ NOT_DAMAGE = {
     errno.ENFILE: "allow more open files",
     errno.ENOMEM: "use a machine with more memory",
 }
-"""Errors that say nothing of the content of a file, and what helps."""
+"""Remedies for errors that do not indicate a damaged file, by error number."""
 
-_LOOSE_ENDS = ("Event loop is closed", "array index", "was never awaited")
+_UNAWAITED = ("Event loop is closed", "array index", "was never awaited")
 
 
 @contextmanager
 def quiet_orbax() -> Iterator[None]:
-    """Keeps Orbax from telling what it also raises, and from telling it in pieces.
+    """Suppresses log lines of Orbax, and messages that it prints besides raising.
 
-    After a failure its other reads and writes end later, on a loop that is closed: then
-    the hook for what cannot be raised stays, and passes on all that is not theirs.
+    After an error, other reads and writes of Orbax end later, on a closed event loop.
+    Python prints their exceptions by `sys.unraisablehook`. The hook set here therefore
+    stays after an error. It passes on all other exceptions.
     """
 
-    def loose_end(unraisable: Any) -> None:
+    def ignore_unawaited(unraisable: Any) -> None:
         text = str(unraisable.exc_value)
-        if not any(words in text for words in _LOOSE_ENDS):
+        if not any(words in text for words in _UNAWAITED):
             hook(unraisable)
 
     def not_orbax(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
-    hook, sys.unraisablehook = sys.unraisablehook, loose_end
+    hook, sys.unraisablehook = sys.unraisablehook, ignore_unawaited
     logging.getLogger("absl").addFilter(not_orbax)
     try:
         yield
-        sys.unraisablehook = hook
+        sys.unraisablehook = hook  # not restored after an error
     finally:
         logging.getLogger("absl").removeFilter(not_orbax)
 
@@ -54,7 +55,15 @@ def quiet_orbax() -> Iterator[None]:
 def explain_save_errors(
     folder: Path, available: Callable[[Path], list[int]]
 ) -> Iterator[None]:
-    """Says in one line why no checkpoint was saved, which one stays and what helps."""
+    """Turns an error of a save into one line with the last checkpoint and a remedy.
+
+    Args:
+      folder: of the checkpoints.
+      available: returns the steps of the complete checkpoints in a folder.
+
+    Raises:
+      UsageError: in place of an error of the system.
+    """
     try:
         yield
     except UsageError:
@@ -64,15 +73,22 @@ def explain_save_errors(
         if code is None:
             raise
         steps = available(folder)
-        stays = f"the last good one (step {steps[-1]}) stays" if steps else "none stays"
+        kept = "there is no earlier one"
+        if steps:
+            kept = f"the last good one (step {steps[-1]}) is kept"
         raise UsageError(
             f"a checkpoint could not be saved in {folder} ({os.strerror(code)}); "
-            f"{stays}; {remedy(OSError(code, ''))}, or use another --workdir"
+            f"{kept}; {remedy(OSError(code, ''))}, or use another --workdir"
         ) from error
 
 
 def raise_unless_damage(path: Path, error: Exception) -> None:
-    """Raises UsageError if `error` says nothing of the content of a checkpoint."""
+    """Raises UsageError if an error does not indicate a damaged checkpoint.
+
+    Args:
+      path: the folder of the checkpoint.
+      error: raised while it was read.
+    """
     short = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
     code = errno.ENOMEM if short else system_errno(error)
     if code in NOT_DAMAGE:
@@ -83,14 +99,15 @@ def raise_unless_damage(path: Path, error: Exception) -> None:
 
 
 def system_errno(error: Exception) -> int | None:
-    """The code of the system's error, also where TensorStore wraps it, if it is one."""
+    """Returns the error number of an error of the system, None for other errors."""
     if isinstance(error, OSError):
         return error.errno
+    # TensorStore wraps errors of the system in a ValueError.
     code = re.search(r"os_error_code='(\d+)'", str(error))
     return int(code[1]) if code else None
 
 
 def reason(error: BaseException) -> str:
-    """The first words of what Orbax raises, which may be a page."""
+    """Returns the start of an error's message, which may be a page for Orbax."""
     line = (str(error).splitlines() or [""])[0].split(" See full")[0]
     return line[:120] or type(error).__name__

@@ -1,59 +1,113 @@
-"""From a config to a game: the only module that sees all tables."""
+"""Builds a GAN from a configuration. The only module that imports all tables."""
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan import augment, spec
+from jaxgan import augment, data, spec
 from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
+from jaxgan.errors import UsageError, first_line
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, with_checked_batches
-from jaxgan.losses import REGULARIZERS
-from jaxgan.losses.adversarial import LOSSES
+from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.networks import NETWORKS, WRAPPERS
+from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, Value, ema_decay
 from jaxgan.tasks import TASKS
-from jaxgan.types import (
-    Augment,
-    Batch,
-    Players,
-    Task,
-    Term,
-    TrainState,
-    Tree,
-    UsageError,
-)
+from jaxgan.types import Augment, Batch, Players, Task, Term, TrainState, Tree
 
 
 class GAN(NamedTuple):
-    """All that a run is made of, built but not yet run."""
+    """Networks, losses and optimizers of a GAN, and the functions that train it."""
 
     task: Task
-    nets: Players[nn.Module]
+    networks: Players[nn.Module]
     terms: Players[dict[str, Term]]
     optimizers: Players[optax.GradientTransformation]
     init: Callable[[jax.Array], TrainState]
-    """key to a new state; compile it."""
-    step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
-    """(state, batches `[k, B, ...]`, key) to (state, metrics)."""
-    draw: Callable[..., Tree]
-    """(generator's variables, batch, keys `[n]`) to samples; compile it.
+    """Maps a PRNG key to a new state."""
+    train_step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
+    """Maps (state, batches `[k, B, ...]`, key) to (state, metrics).
 
-    A fourth argument may change what the generator is called with, such as latents.
+    Images are uint8, uint16, or float32 in [-1, 1].
+    """
+    generate: Callable[..., Tree]
+    """Maps (generator's variables, batch, keys `[n]`) to n samples.
+
+    An optional fourth argument is a function of the generator's input.
     """
 
+    def sample(
+        self,
+        variables: Tree,
+        key: jax.Array,
+        n: int,
+        batch: Batch | None = None,
+    ) -> Tree:
+        """Draws samples.
 
-def build(
+        Args:
+          variables: the generator's, such as `state.ema`.
+          key: a PRNG key.
+          n: the number of samples.
+          batch: examples to generate from, `[n, ...]` per field, such as the `label` of
+            a conditional task. Tasks that start from noise alone need none.
+
+        Returns:
+          `[n, *shape]` float32 in [-1, 1].
+
+        Raises:
+          UsageError: if the task needs a field that `batch` does not have.
+        """
+        batch = {"image": jnp.zeros((n, 1)), **(batch or {})}
+        if field := missing_field(self.task, batch):
+            raise UsageError(f"sample needs batch={{{field!r}: ...}} for this task")
+        return self.generate(variables, batch, objective.example_keys(key, n))
+
+
+def build(config: Config, dataset: data.Dataset) -> GAN:
+    """Builds the GAN of a configuration for one device, with compiled functions.
+
+    Args:
+      config: the configuration.
+      dataset: the data to train on; only its shape and classes are used.
+
+    Raises:
+      UsageError: naming the flag, if something cannot be built.
+
+    >>> from jaxgan.config.resolve import make_config
+    >>> from jaxgan.data import load
+    >>> gan = build(make_config(dataset="ring8", batch_size=8), load("ring8"))
+    >>> state = gan.init(jax.random.key(0))
+    >>> gan.sample(state.ema, jax.random.key(1), n=5).shape
+    (5, 2)
+    """
+    gan = build_gan(
+        config,
+        dataset.shape,
+        classes=len(dataset.classes),
+        unroll=platform() == "cpu",
+    )
+    return gan._replace(
+        init=jax.jit(gan.init),
+        train_step=jax.jit(gan.train_step),
+        generate=jax.jit(gan.generate, static_argnums=3),
+    )
+
+
+def build_gan(
     config: Config,
     shape: tuple[int, ...],
     *,
@@ -61,27 +115,28 @@ def build(
     axis: str | None = None,
     devices: int = 1,
     unroll: bool = False,
-    around: Callable[[Callable], Callable] = lambda gradient: gradient,
+    wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> GAN:
-    """The game of a config on examples of a shape.
+    """Builds the GAN of a configuration; its functions are not compiled.
 
     Args:
-      config: names and numbers.
+      config: the configuration.
       shape: of one example, `(H, W, C)` or `(d,)`.
-      classes: how many labels there are; 0 if batches do not hold `label`.
+      classes: number of labels; 0 if batches have no `label`.
       axis: name of the device axis, if there are several devices.
-      devices: over how many a batch is split.
-      unroll: write D's updates out instead of looping.
-      around: put around each gradient, see `make_step`.
+      devices: number of devices that a batch is split over.
+      unroll: unroll the discriminator updates instead of scanning over them.
+      wrap_gradient: wrapper of the gradient function, see `make_step`.
 
     Raises:
-      UsageError: naming the flag, for whatever cannot be built.
+      UsageError: naming the flag, if something cannot be built.
     """
+    import_extensions(config)
     facts = {"classes": classes, "axis_name": axis, "shape": shape}
-    nets = build_networks(config, facts)
+    networks = build_networks(config, facts)
     task = _build_one("task", config, TASKS)
-    changes = build_augment(config)
-    terms = build_terms(config, changes)
+    augmentation = build_augment(config)
+    terms = build_terms(config, augmentation)
     optimizers = Players(
         _build("g_optimizer", config, chain), _build("d_optimizer", config, chain)
     )
@@ -89,37 +144,61 @@ def build(
 
     def init(key):
         batch = example_batch(shape, local // parts, classes)
-        return init_state(key, task, nets, terms, optimizers, batch)
+        return init_state(key, task, networks, terms, optimizers, batch)
 
     loss = objective.make_loss(
-        task, nets, terms, augment=changes, axis=axis, parts=parts
+        task, networks, terms, augment=augmentation, axis=axis, parts=parts
     )
     half_life = _build_half_life(config)
-    decay = ema_decay(half_life, config.batch_size, config.ema_ramp)
-    step_of = functools.partial(
+    make = functools.partial(
         make_step,
         loss,
         optimizers,
-        decay=decay,
+        decay=ema_decay(half_life, config.batch_size, config.ema_ramp),
         axis=axis,
         unroll=unroll,
         parts=parts,
         same_latents=config.g_latents == "same",
     )
+    # Errors of shapes are found before anything is compiled or written.
     batches = example_batch(shape, config.d_updates * local, classes)
-    check_step(config, init, step_of(), batches, axis)
-    train_step = with_checked_batches(step_of(around=around), shape)
-    return GAN(task, nets, terms, optimizers, init, train_step, _draw(task, nets))
+    check_step(config, task, init, make(), batches, axis)
+    step = with_checked_batches(make(wrap_gradient=wrap_gradient), shape)
+
+    def train_step(state, batches, key):
+        return step(state, data.normalize(batches), key)
+
+    generate = _make_generate(task, networks)
+    return GAN(task, networks, terms, optimizers, init, train_step, generate)
+
+
+def import_extensions(config: Config) -> None:
+    """Imports the user's modules that register losses, networks or tasks.
+
+    Raises:
+      UsageError: if there is no such module. Errors inside a module are not caught.
+    """
+    for name in filter(None, config.import_.split(",")):
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise  # of an import inside the module
+            raise UsageError(
+                f"--import={name}: there is no module {error.name}; run the command in "
+                "its folder, or add that to PYTHONPATH"
+            ) from error
 
 
 def check_texts(config: Config) -> None:
-    """Builds all that needs no data, so that a wrong text costs no download.
+    """Builds everything that needs no data, to find wrong flags before a download.
 
-    Networks are made for a small picture with labels, but not initialized.
+    Networks are built for a small picture with labels, but not initialized.
 
     Raises:
       UsageError: naming the flag.
     """
+    import_extensions(config)
     build_networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
     _build_one("task", config, TASKS)
     build_terms(config, build_augment(config))
@@ -129,7 +208,7 @@ def check_texts(config: Config) -> None:
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
-    """The pair of networks with what is put around each, in float32."""
+    """Builds both networks with their wrappers."""
     pair = _build_one("networks", config, NETWORKS, remat=config.remat, **facts)
     dtype = PRECISIONS[config.precision]
     pair = Players(*(with_precision(net, dtype, config.remat) for net in pair))
@@ -145,40 +224,37 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
 
 
 def build_augment(config: Config) -> Augment | None:
-    """What happens to samples before D sees them, None for nothing."""
+    """Builds the augmentation of the discriminator's inputs, or None."""
     parts = _build("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
     if not parts:
         return None
-    strength = _build_value("augment_p", config, PROBABILITIES)
+    probability = _build_value("augment_p", config, PROBABILITIES)
     return _build(
-        "augment_p", config, lambda _: augment.build(list(parts.values()), strength)
+        "augment_p", config, lambda _: augment.build(list(parts.values()), probability)
     )
 
 
 def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
-    """Each player's loss and what is added to it."""
+    """Builds the adversarial loss of each player and the terms added to it."""
     if config.precision != "float32" and "approximate_r" in config.d_terms:
         raise UsageError(
             f"--precision={config.precision}: approximate_r1 and approximate_r2 are "
             "differences that bfloat16 rounds off: use r1 and r2, or float32"
         )
     loss = _build_one("loss", config, LOSSES)
-    memory = {} if augment is None else {"augment": objective.augment_term(augment)}
+    adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
     return Players(
         generator={"loss": loss.generator, **_build_terms("g_terms", config)},
         discriminator={
             "loss": loss.discriminator,
             **_build_terms("d_terms", config),
-            **memory,
+            **adaptive,
         },
     )
 
 
 def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
-    """A batch of zeros, for initialisation and for sampling.
-
-    The labels are all there are, in turn.
-    """
+    """Returns a batch of zeros, with all labels in turn if there are classes."""
     batch = {"image": jnp.zeros((count, *shape))}
     labels = {"label": jnp.arange(count, dtype=jnp.int32) % max(classes, 1)}
     return batch | (labels if classes else {})
@@ -186,24 +262,35 @@ def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
 
 def check_step(
     config: Config,
+    task: Task,
     init: Callable[[jax.Array], TrainState],
     train_step: Callable,
     examples: Batch,
     axis: str | None = None,
 ) -> None:
-    """Traces the first step without compiling it, so that what does not fit is said.
+    """Traces the first step without compiling it, to find what does not fit the data.
 
     Args:
-      config: whose flags are named.
-      init: a key to a state.
-      train_step: (state, batches, key) to (state, metrics).
+      config: the configuration, whose flags are named in errors.
+      task: maps a generator and a batch to samples.
+      init: maps a key to a state.
+      train_step: maps (state, batches, key) to (state, metrics).
       examples: of all updates of a step, one after the other.
-      axis: where the step runs on several devices, the name of their axis.
+      axis: name of the device axis, if the step runs on several devices.
+
+    Raises:
+      UsageError: if the data lack a field, or shapes do not fit. Other errors of a
+        network or a task are not caught.
     """
+    if field := missing_field(task, examples):
+        raise UsageError(
+            f"--task={config.task} needs {field!r} with each example, "
+            f"which --dataset={config.dataset} does not have"
+        )
     k = config.d_updates
     key = jax.random.key(0)
 
-    def first(examples):
+    def first_step(examples):
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
         if axis is None:
             return train_step(init(key), batches, key)
@@ -212,29 +299,50 @@ def check_step(
         return mapped(init(key), one, key)
 
     try:
-        jax.eval_shape(first, examples)
-    except KeyError as error:
-        raise UsageError(
-            f"--task={config.task} wants {error} with each example, "
-            f"which --dataset={config.dataset} does not have"
-        ) from error
+        jax.eval_shape(first_step, examples)
     except UsageError:
         raise
-    except Exception as error:  # shapes that do not fit come in many types
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (AssertionError, TypeError, ValueError, flax.errors.FlaxError) as error:
+        # The types that jax, flax and chex raise for shapes that do not fit.
         raise UsageError(
             f"--networks={config.networks}, --task={config.task} and the terms do not "
-            f"fit the data: {reason}"
+            f"fit the data: {first_line(error)}"
         ) from error
 
 
-def _draw(task: Task, nets: Players[nn.Module]) -> Callable:
-    def draw(variables, batch, keys, change=lambda z: z):
-        unused = jax.random.key(0)  # nothing is dropped when sampling
-        generator, _ = objective.bind(nets.generator, variables, unused, train=False)
+class _Missing(Exception):
+    """A task reads a field that a batch does not have."""
+
+
+class _Fields(dict):
+    def __missing__(self, name: str) -> None:
+        raise _Missing(name)
+
+
+def missing_field(task: Task, batch: Batch) -> str | None:
+    """Returns the first field that a task reads and `batch` lacks, or None."""
+
+    def call(keys):
+        return task(lambda z, *_: z, _Fields(batch), keys)
+
+    count = len(jax.tree.leaves(batch)[0])
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), count))
+    try:
+        jax.eval_shape(call, keys)
+    except _Missing as error:
+        return str(error)
+    return None
+
+
+def _make_generate(task: Task, networks: Players[nn.Module]) -> Callable:
+    def generate(variables, batch, keys, change=lambda z: z):
+        unused = jax.random.key(0)  # there is no dropout when sampling
+        generator, _ = objective.bind(
+            networks.generator, variables, unused, train=False
+        )
         return task(lambda z, *args: generator(change(z), *args), batch, keys).fake
 
-    return draw
+    return generate
 
 
 def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
@@ -247,27 +355,27 @@ def _build_terms(name: str, config: Config) -> dict[str, Term]:
 
 
 def _build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:
-    """A number, or what a text makes one of at a step."""
+    """Returns a number, or the schedule that a text names."""
 
-    def read(said):
-        if not isinstance(said, str):
-            return said
-        return spec.build_one(said, {**SCHEDULES, **(more or {})}, SCHEDULES)
+    def read(value):
+        if not isinstance(value, str):
+            return value
+        return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
 
     return _build(name, config, read)
 
 
 def _build_half_life(config: Config) -> Value:
-    """The half-life of the running mean, in images."""
+    """Returns the half-life of the moving average, in images."""
     value = _build_value("ema_half_life", config)
     if not NON_NEGATIVE.holds(value):
         message = out_of_range("the half-life", value, NON_NEGATIVE)
-        raise UsageError(f"--ema_half_life: {message}: take 32000")
+        raise UsageError(f"--ema_half_life: {message}: use 32000")
     return value
 
 
 def _build(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
-    """Builds what a flag says; an error names the flag."""
+    """Builds from the text of a flag, and names the flag in errors."""
     try:
         return build(getattr(config, name))
     except UsageError as error:

@@ -1,4 +1,4 @@
-"""The two-player loss: what the networks see, and what the terms make of it."""
+"""The loss of each player: forward passes, then the terms of the player."""
 
 import functools
 from collections.abc import Callable
@@ -32,11 +32,11 @@ class LossKeys(NamedTuple):
     generator: jax.Array
     discriminator: jax.Array
     again: jax.Array
-    """For the networks as terms call them."""
+    """For calls of the networks by terms."""
 
 
 def loss_keys(key: jax.Array, player: str) -> LossKeys:
-    """Keys by which both players draw the same samples; all else is each one's own."""
+    """Returns the keys of a player. Both players draw the same samples."""
     task, generator, *rest = jax.random.split(key, 2 + len(Players._fields))
     own = rest[Players._fields.index(player)]
     terms, augment, discriminator, again = jax.random.split(own, 4)
@@ -46,9 +46,14 @@ def loss_keys(key: jax.Array, player: str) -> LossKeys:
 def example_keys(
     key: jax.Array, count: int, first: jax.typing.ArrayLike = 0
 ) -> jax.Array:
-    """One key per example, `[count]`, by its number in the whole batch.
+    """Returns one key per example, `[count]`, from its number in the whole batch.
 
-    So 1, 2 and 8 devices draw the same noise for the same example.
+    An example gets the same noise on any number of devices.
+
+    Args:
+      key: a PRNG key.
+      count: number of examples.
+      first: number of the first example.
     """
     numbers = first + jnp.arange(count)
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
@@ -57,13 +62,19 @@ def example_keys(
 def bind(
     net: nn.Module, variables: dict, key: jax.Array, train: bool
 ) -> tuple[Callable[..., Tree], Callable[[], Tree]]:
-    """A network as a plain function, and a second one that tells its newest stats.
+    """Returns a network as a function, and a function that returns its new statistics.
 
-    Every call has a dropout key of its own.
+    Every call has its own dropout key.
+
+    Args:
+      net: the network.
+      variables: its parameters and statistics.
+      key: of dropout.
+      train: True to update statistics and to apply dropout.
     """
     params = variables["params"]
     stats = {k: v for k, v in variables.items() if k != "params"}
-    box = [stats, 0]  # lives only while the step is traced
+    box = [stats, 0]  # statistics and calls so far, while the step is traced
 
     def call(*args, **kwargs):
         rngs = {"dropout": jax.random.fold_in(key, box[1])}
@@ -79,23 +90,25 @@ def bind(
 
 
 def binder(
-    nets: Players[nn.Module], state: TrainState, part: int | jax.Array | None
+    networks: Players[nn.Module], state: TrainState, part: int | jax.Array | None
 ) -> Callable:
-    """Returns net(player, key), which is `bind` of a player in training.
+    """Returns net(player, key), which calls `bind` in training mode.
 
-    `part` is the number of a batch's part, whose dropout masks are its own.
+    Each `part` of a batch, a micro-batch, has its own dropout masks.
     """
 
     def net(player, key):
         key = key if part is None else jax.random.fold_in(key, part)
-        return bind(getattr(nets, player), variables(state, player), key, train=True)
+        return bind(
+            getattr(networks, player), variables(state, player), key, train=True
+        )
 
     return net
 
 
 def make_loss(
     task: Task,
-    nets: Players[nn.Module],
+    networks: Players[nn.Module],
     terms: Terms,
     *,
     augment: Augment | None = None,
@@ -104,17 +117,17 @@ def make_loss(
 ) -> Callable:
     """Returns loss(own, player, state, batch, key, part) -> (value, aux).
 
-    `own` are the parameters of `player`, the only ones the loss is a function of.
-    aux is (stats, memory, values); `values` is what each term contributed, by
-    `player/term`.
+    `own` are the parameters of `player`, with respect to which the loss is
+    differentiated. aux is (stats, term_state, values), where `values` has the value of
+    each term as `player/term`.
 
     Args:
-      task: how the generator meets a batch.
-      nets: one per player.
+      task: maps a generator and a batch to samples.
+      networks: one per player.
       terms: by name, for each player.
-      augment: how samples are changed before D sees them.
+      augment: augmentation of everything the discriminator sees.
       axis: name of the device axis that holds the rest of the batch.
-      parts: in how many parts a device's batch is taken; `part` is the number of one.
+      parts: number of micro-batches of a device's batch; `part` is the number of one.
     """
 
     def loss(own, player, state, batch, key, part=0):
@@ -126,14 +139,15 @@ def make_loss(
         def per_example(key):
             return example_keys(key, count, first * count)
 
-        net = binder(nets, state, part if parts > 1 else None)
+        # Forward passes.
+        net = binder(networks, state, part if parts > 1 else None)
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
         samples = task(g, batch, per_example(keys.task))
         check_samples(samples)
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = samples.condition
-        given = () if condition is None else (condition,)
+        labels = () if condition is None else (condition,)
         inputs = LossInputs(
             samples=samples,
             real=d(see(samples.real), condition),
@@ -141,30 +155,31 @@ def make_loss(
             critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
             keys=per_example(keys.terms),
             step=state.step,
-            generator=lambda z: net("generator", keys.again)[0](z, *given),
+            generator=lambda z: net("generator", keys.again)[0](z, *labels),
             params=own,
             axis=axis,
             parts=parts,
         )
-        total, memory, values = evaluate_terms(terms, player, inputs, state)
+        # Terms.
+        total, term_state, values = evaluate_terms(terms, player, inputs, state)
         if augment and player == "discriminator":
             values["discriminator/augment"] = p
         stats = getattr(Players(g_stats, d_stats), player)()
-        return total, (stats, memory, values)
+        return total, (stats, term_state, values)
 
     return loss
 
 
 def variables(state: TrainState, player: str) -> dict:
-    """A player's parameters and statistics, as its network takes them."""
+    """Returns the variables of a player's network: parameters and statistics."""
     return {"params": getattr(state.params, player), **getattr(state.stats, player)}
 
 
 def augment_term(augment: Augment) -> Term:
-    """The discriminator's term `augment`: it adds nothing, and remembers for it."""
+    """Returns a term of value 0 that carries the state of the augmentation."""
 
-    def apply(inputs, memory):
-        return jnp.zeros(()), augment.update(inputs, memory)
+    def apply(inputs, term_state):
+        return jnp.zeros(()), augment.update(inputs, term_state)
 
     return Term(augment.init, apply)
 
@@ -172,9 +187,9 @@ def augment_term(augment: Augment) -> Term:
 def augment_fn(
     augment: Augment | None, state: TrainState, keys: jax.Array
 ) -> tuple[Callable[[Tree], Tree], jax.Array]:
-    """What the discriminator sees of samples, and how often they are changed.
+    """Returns a function that augments samples, and its probability `[]`.
 
-    Real and fake, and what terms ask for, are changed alike.
+    Real samples, fake samples and those of terms are augmented alike.
     """
     if augment is None:
         return lambda samples: samples, jnp.zeros(())
@@ -187,23 +202,23 @@ def augment_fn(
 def evaluate_terms(
     terms: Terms, player: str, inputs: LossInputs, state: TrainState
 ) -> tuple[jax.Array, dict[str, Tree], dict[str, jax.Array]]:
-    """The sum of a player's terms, what they remember, and what each contributed."""
-    memory = getattr(state.term_state, player)
+    """Returns the sum of a player's terms, their new state and their values."""
+    old = getattr(state.term_state, player)
     results = {
-        name: term.apply(inputs, memory[name])
+        name: term.apply(inputs, old[name])
         for name, term in getattr(terms, player).items()
     }
     values = {f"{player}/{name}": value for name, (value, _) in results.items()}
     chex.assert_rank(list(values.values()), 0)
     if player == "discriminator":
         values |= mean_logits(inputs)
-    memory = {name: memory for name, (_, memory) in results.items()}
+    new = {name: term_state for name, (_, term_state) in results.items()}
     total = jnp.stack([value for value, _ in results.values()]).sum()
-    return total, memory, values
+    return total, new, values
 
 
 def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:
-    """What D says of real and of fake on average, for the log."""
+    """Returns the mean logits of real and fake samples, for the log."""
 
     def mean(logits):
         return jnp.stack([jnp.mean(x) for x in jax.tree.leaves(logits)]).mean()
@@ -215,6 +230,6 @@ def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:
 
 
 def check_samples(samples: Samples) -> None:
-    """Fails while tracing if a generator's output is not shaped as its data."""
+    """Raises AssertionError unless generated samples have the shapes of the data."""
     chex.assert_trees_all_equal_structs(samples.real, samples.fake)
     chex.assert_trees_all_equal_shapes_and_dtypes(samples.real, samples.fake)

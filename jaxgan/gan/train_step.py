@@ -1,4 +1,4 @@
-"""The one train step of every task."""
+"""The train step: discriminator updates, then one generator update."""
 
 from collections.abc import Callable
 
@@ -15,35 +15,47 @@ from jaxgan.types import Batch, Players, Task, TrainState, Tree
 def init_state(
     key: jax.Array,
     task: Task,
-    nets: Players[nn.Module],
+    networks: Players[nn.Module],
     terms: Terms,
     optimizers: Players[optax.GradientTransformation],
     batch: Batch,
 ) -> TrainState:
-    """Runs the task once with networks that come into being as they are called.
+    """Returns a new state. The networks are initialized as the task calls them.
 
-    Call it under `jax.jit`: thousands of small operations become one program.
+    Call it under `jax.jit`, which makes one program of thousands of small operations.
+
+    Args:
+      key: a PRNG key.
+      task: maps a generator and a batch to samples.
+      networks: one per player.
+      terms: by name, for each player.
+      optimizers: one per player.
+      batch: examples of the shapes to train on.
     """
     g_key, d_key, task_key = jax.random.split(key, 3)
-    made: dict[str, dict] = {}
+    variables: dict[str, dict] = {}
 
-    def fresh(name, net, key):
+    def lazily_initialized(name, net, key):
         def call(*args, **kwargs):
-            if name not in made:
-                made[name] = dict(net.init(key, *args, train=False, **kwargs))
-            return net.apply(made[name], *args, train=False, **kwargs)
+            if name not in variables:
+                variables[name] = dict(net.init(key, *args, train=False, **kwargs))
+            return net.apply(variables[name], *args, train=False, **kwargs)
 
         return call
 
     keys = example_keys(task_key, len(jax.tree.leaves(batch)[0]))
-    samples = task(fresh("generator", nets.generator, g_key), batch, keys)
-    fresh("discriminator", nets.discriminator, d_key)(samples.fake, samples.condition)
-    ema = made["generator"]
-    params = Players(*(made[player]["params"] for player in Players._fields))
-    stats = Players(*(_without_params(made[player]) for player in Players._fields))
+    generator = lazily_initialized("generator", networks.generator, g_key)
+    critic = lazily_initialized("discriminator", networks.discriminator, d_key)
+    samples = task(generator, batch, keys)
+    critic(samples.fake, samples.condition)
+    ema = variables["generator"]
+    params = Players(*(variables[player]["params"] for player in Players._fields))
+    stats = Players(*(_without_params(variables[player]) for player in Players._fields))
     opt = Players(*(t.init(p) for t, p in zip(optimizers, params, strict=True)))
-    memory = Players(*({name: t.init() for name, t in own.items()} for own in terms))
-    return TrainState(jnp.zeros((), jnp.int32), params, stats, opt, memory, ema)
+    term_state = Players(
+        *({name: term.init() for name, term in own.items()} for own in terms)
+    )
+    return TrainState(jnp.zeros((), jnp.int32), params, stats, opt, term_state, ema)
 
 
 def _without_params(variables: dict) -> dict:
@@ -59,40 +71,42 @@ def make_step(
     unroll: bool = False,
     parts: int = 1,
     same_latents: bool = False,
-    around: Callable[[Callable], Callable] = lambda gradient: gradient,
+    wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
-    Axis 0 of `batches` is D's updates; G then answers the last of them. The same
-    function runs under jit (`axis=None`) and under pmap (`axis` is its axis name).
+    Axis 0 of `batches` holds the batches of the discriminator updates. The generator
+    update uses the last of them. The same function runs under jit (`axis=None`) and
+    under pmap (`axis` is the name of its axis).
 
     Args:
-      loss: from `make_loss`, on the same axis.
+      loss: from `make_loss`, with the same axis.
       optimizers: one per player.
-      decay: share of the running mean that stays, as a function of the step.
+      decay: maps the step to the decay of the moving average.
       axis: name of the device axis to average gradients, statistics and metrics over.
-      unroll: write D's updates out instead of looping (faster on CPU).
-      parts: gradients of so many parts of a batch are averaged before an update.
-      same_latents: G answers the very samples that D saw last; where both updates are
-        written out, XLA then computes them once.
-      around: put around gradient(player, state, batch, key), which reads neither
-        optimizers nor running mean, where devices share the rest of the step.
+      unroll: unroll the discriminator updates instead of scanning (faster on CPU).
+      parts: number of micro-batches whose gradients are averaged.
+      same_latents: the generator update uses the samples that the discriminator saw
+        last. If both updates are unrolled, XLA computes them only once.
+      wrap_gradient: wraps gradient(player, state, batch, key), which reads neither
+        optimizer state nor moving average, if devices share the rest of the step.
     """
-    gradient = around(accumulate(loss, parts, unroll, axis))
+    gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-        grads, stats, memory, values = gradient(player, state, batch, key)
+        grads, stats, term_state, values = gradient(player, state, batch, key)
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
         values[f"{player}/grad_norm"] = optax.tree.norm(grads)
         values[f"{player}/param_norm"] = optax.tree.norm(own)
-        return _put(state, player, own, stats, opt, memory), values
+        return _replace(state, player, own, stats, opt, term_state), values
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
         g_key = keys[k - 1 if same_latents else k]
+        # Discriminator updates.
         state, d_values = loop(
             lambda state, x: update("discriminator", state, *x),
             state,
@@ -100,7 +114,9 @@ def make_step(
             unroll,
         )
         last = jax.tree.map(lambda x: x[-1], (batches, d_values))
+        # Generator update.
         state, g_values = update("generator", state, last[0], g_key)
+        # Moving average of the generator.
         now = {"params": state.params.generator, **state.stats.generator}
         ema = optax.incremental_update(now, state.ema, 1 - decay(state.step))
         return state.replace(step=state.step + 1, ema=ema), {**last[1], **g_values}
@@ -109,9 +125,9 @@ def make_step(
 
 
 def with_checked_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
-    """Returns the step, which checks its batches when it is traced.
+    """Returns the step with a check of its batches at trace time.
 
-    It raises UsageError for batches of integers, or of examples of another shape.
+    It raises UsageError for integers and for examples of another shape.
     """
 
     def checked(state, batches, key):
@@ -127,7 +143,7 @@ def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise UsageError(
             f"the step was given {image.dtype} images and takes floats in [-1, 1]: "
-            "pass data.normalise(batches)"
+            "pass data.normalize(batches)"
         )
     if image.shape[2:] != shape or image.ndim != len(shape) + 2:
         raise UsageError(
@@ -140,14 +156,14 @@ def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
 def accumulate(
     loss: Callable, parts: int, unroll: bool, axis: str | None = None
 ) -> Callable:
-    """Returns gradient(player, state, batch, key) -> (grads, stats, memory, values).
+    """Returns gradient(player, state, batch, key) -> (grads, stats, state, values).
 
     All are means over the devices of `axis`.
 
-    The batch is taken in `parts`, one after the other, which needs so many times less
-    memory; means over the batch inside a term or a network are then over one part.
-    Every part starts from the same statistics and term state, and what they become is
-    averaged: running means, which are linear in what is new, decay once per update.
+    A batch is processed in `parts` micro-batches, one after the other, which divides
+    the memory of activations by that number. Means over the batch inside a term or a
+    network are then over one micro-batch. Each starts from the same statistics and term
+    state, and the results are averaged, so moving averages decay once per update.
     """
 
     def one(player, state, batch, key, part):
@@ -164,12 +180,12 @@ def accumulate(
             return carry, one(player, state, x[0], key, x[1])
 
         split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
-        _, found = loop(body, (), (split, jnp.arange(parts)), unroll)
-        return jax.tree.map(lambda x: x.mean(0).astype(x.dtype), found)
+        _, results = loop(body, (), (split, jnp.arange(parts)), unroll)
+        return jax.tree.map(lambda x: x.mean(0).astype(x.dtype), results)
 
     def averaged(player, state, batch, key):
-        found = gradient(player, state, batch, key)
-        return jax.lax.pmean(found, axis) if axis else found
+        results = gradient(player, state, batch, key)
+        return jax.lax.pmean(results, axis) if axis else results
 
     return averaged
 
@@ -177,30 +193,32 @@ def accumulate(
 def loop(
     body: Callable[[Tree, Tree], tuple[Tree, Tree]], carry: Tree, xs: Tree, unroll: bool
 ) -> tuple[Tree, Tree]:
-    """`jax.lax.scan`, or the same written out.
+    """Runs `jax.lax.scan`, or unrolls it.
 
-    XLA for CPU gives convolutions their fast form in the outermost computation only, so
-    that a loop around them, of one turn even, costs a factor of three to five.
+    XLA for CPU has fast convolutions in the outermost computation only. A loop around
+    them makes them three to five times slower, even with a single iteration.
     """
-    turns = len(jax.tree.leaves(xs)[0])
-    if not unroll and turns > 1:
+    count = len(jax.tree.leaves(xs)[0])
+    if not unroll and count > 1:
         return jax.lax.scan(body, carry, xs)
     outs = []
-    for i in range(turns):
+    for i in range(count):
         carry, out = body(carry, jax.tree.map(lambda x, i=i: x[i], xs))
         outs.append(out)
     return carry, jax.tree.map(lambda *leaves: jnp.stack(leaves), *outs)
 
 
-def _put(state: TrainState, player: str, params, stats, opt, memory) -> TrainState:
-    """The state with the slots of one player filled anew, the other's as they were."""
+def _replace(
+    state: TrainState, player: str, params, stats, opt, term_state
+) -> TrainState:
+    """Returns the state with new values for one player."""
 
-    def put(players, mine):
-        return players._replace(**{player: mine})
+    def put(players, own):
+        return players._replace(**{player: own})
 
     return state.replace(
         params=put(state.params, params),
         stats=put(state.stats, stats),
         opt_state=put(state.opt_state, opt),
-        term_state=put(state.term_state, memory),
+        term_state=put(state.term_state, term_state),
     )

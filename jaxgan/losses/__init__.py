@@ -1,7 +1,20 @@
-"""What is added to an adversarial loss, on either side."""
+"""Adversarial losses, and the regularizers that are added to either player's loss.
+
+A regularizer is a factory of a `Term`. `LOSSES` and `REGULARIZERS` have them by name.
+"""
 
 from collections.abc import Callable
 
+from jaxgan.losses.adversarial import (
+    LOSSES,
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic,
+    relativistic_average,
+    wasserstein,
+)
 from jaxgan.losses.features import (
     auxiliary_classifier,
     feature_matching,
@@ -41,8 +54,10 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         every,
     )
 }
+"""Factories of regularizers by name."""
 
 __all__ = [
+    "LOSSES",
     "REGULARIZERS",
     "approximate_r1",
     "approximate_r2",
@@ -52,11 +67,18 @@ __all__ = [
     "every",
     "feature_matching",
     "gradient_penalty",
+    "hinge",
+    "least_squares",
     "lecam",
+    "minimax",
     "mutual_information",
+    "non_saturating",
     "orthogonal",
     "path_length",
     "r1",
     "r2",
+    "relativistic",
+    "relativistic_average",
     "squared_gradient_norm",
+    "wasserstein",
 ]

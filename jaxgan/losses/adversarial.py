@@ -1,9 +1,11 @@
-"""Adversarial losses: for each player, one term.
+"""Adversarial losses: one term for each player.
 
-Logits are high for what the discriminator takes for real. Every loss is a mean over
-examples, then over the leaves of the logits, so that each scale or domain weighs the
-same. Both players minimise.
+Logits are high for samples that the discriminator classifies as real. Every loss is a
+mean over examples, then over the leaves of the logits, so that each scale or domain has
+the same weight. Both players minimize their loss.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -15,14 +17,14 @@ from jaxgan.types import Players, Term
 
 
 def minimax(smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0) -> Players[Term]:
-    """The value function itself, saturating for G, https://arxiv.org/abs/1406.2661.
+    """The minimax loss, which saturates for G, https://arxiv.org/abs/1406.2661.
 
-    V = E[log D(x)] + E[log(1 - D(G(z)))] with D = sigmoid(logit): G minimises its
-    second half, D minimises -V. The value that G reports is log(1 - D(G(z))) <= 0.
+    V = E[log D(x)] + E[log(1 - D(G(z)))] with D = sigmoid(logit). D minimizes -V, and G
+    minimizes the second half of V, so its loss log(1 - D(G(z))) is at most 0.
 
     Args:
-      smooth: label smoothing, D's target for real is `1 - smooth`.
-      smooth_fake: D's target for fake; G's loss does not change.
+      smooth: label smoothing; D's target for real is `1 - smooth`.
+      smooth_fake: D's target for fake; G's loss does not depend on it.
     """
     generator = stateless(lambda s: leaf_mean(lambda f: -nn.softplus(f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
@@ -31,35 +33,40 @@ def minimax(smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0) -> Players[Term
 def non_saturating(
     smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0
 ) -> Players[Term]:
-    """As `minimax`, but G maximises log D(G(z)), https://arxiv.org/abs/1406.2661.
+    """The non-saturating loss: G maximizes log D(G(z)), https://arxiv.org/abs/1406.2661.
 
-    This is what the tutorials call binary cross-entropy, computed from logits.
+    D's loss is that of `minimax`. Tutorials call this binary cross-entropy. It is
+    computed from logits.
 
     Args:
-      smooth: label smoothing, D's target for real is `1 - smooth`.
-      smooth_fake: D's target for fake; G's loss does not change.
+      smooth: label smoothing; D's target for real is `1 - smooth`.
+      smooth_fake: D's target for fake; G's loss does not depend on it.
     """
     generator = stateless(lambda s: leaf_mean(lambda f: nn.softplus(-f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
 
 def _cross_entropy(real: float, fake: float) -> Term:
-    """-t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) at a target t for each side."""
+    """Returns a term: the cross-entropy with targets `real` and `fake`.
 
+    It is -t log sigmoid(x) - (1 - t) log(1 - sigmoid(x)) for a target t.
+    """
+
+    # softplus(-x) + (1 - t) x and softplus(x) - t x equal it, and do not overflow.
     def term(s):
-        of_real = leaf_mean(lambda r: nn.softplus(-r) + (1 - real) * r, s.real.logits)
-        return of_real + leaf_mean(lambda f: nn.softplus(f) - fake * f, s.fake.logits)
+        real_loss = leaf_mean(lambda r: nn.softplus(-r) + (1 - real) * r, s.real.logits)
+        return real_loss + leaf_mean(lambda f: nn.softplus(f) - fake * f, s.fake.logits)
 
     return stateless(term)
 
 
 def least_squares(a: Number = 0.0, b: Number = 1.0, c: Number = 1.0) -> Players[Term]:
-    """LSGAN, https://arxiv.org/abs/1611.04076, equation 2.
+    """The least-squares loss of LSGAN, https://arxiv.org/abs/1611.04076, equation 2.
 
     Args:
       a: D's target for fake.
       b: D's target for real.
-      c: what G wants D to say of fake.
+      c: G's target for fake.
     """
 
     def discriminator(s):
@@ -73,15 +80,14 @@ def least_squares(a: Number = 0.0, b: Number = 1.0, c: Number = 1.0) -> Players[
 
 
 def wasserstein() -> Players[Term]:
-    """The critic's difference of means, https://arxiv.org/abs/1701.07875.
+    """The Wasserstein loss: a difference of means, https://arxiv.org/abs/1701.07875.
 
-    It wants a Lipschitz critic: clipped weights, or a gradient penalty.
+    The critic must be Lipschitz: clip its weights, or add a gradient penalty.
     """
 
     def discriminator(s):
-        return leaf_mean(lambda f: f, s.fake.logits) - leaf_mean(
-            lambda r: r, s.real.logits
-        )
+        real = leaf_mean(lambda r: r, s.real.logits)
+        return leaf_mean(lambda f: f, s.fake.logits) - real
 
     generator = stateless(lambda s: leaf_mean(lambda f: -f, s.fake.logits))
     return Players(generator, stateless(discriminator))
@@ -99,29 +105,31 @@ def hinge() -> Players[Term]:
 
 
 def relativistic() -> Players[Term]:
-    """Each fake against one real, https://arxiv.org/abs/2501.05441 (RpGAN).
+    """The relativistic pairing loss (RpGAN), https://arxiv.org/abs/2501.05441.
 
-    L_G = E softplus(-(D(fake) - D(real))), L_D = E softplus(-(D(real) - D(fake))),
-    paired in the order of the batch.
+    L_G = E softplus(-(D(fake) - D(real))), L_D = E softplus(-(D(real) - D(fake))). Each
+    fake is paired with the real example at the same place in the batch.
     """
 
     def margin(sign):
-        def of(real, fake):
+        def pair_loss(real, fake):
             return nn.softplus(sign * (fake - real))
 
-        return stateless(lambda s: leaf_mean(of, s.real.logits, s.fake.logits))
+        return stateless(lambda s: leaf_mean(pair_loss, s.real.logits, s.fake.logits))
 
+    # The losses of the players differ in the sign only.
     return Players(generator=margin(-1.0), discriminator=margin(1.0))
 
 
 def relativistic_average() -> Players[Term]:
-    """Each sample against the other kind's mean, https://arxiv.org/abs/1807.00734.
+    """The relativistic average loss (RaSGAN), https://arxiv.org/abs/1807.00734.
 
-    L_D = E softplus(-(D(real) - E D(fake))) + E softplus(D(fake) - E D(real)) (RaSGAN);
-    L_G is the same with real and fake exchanged. The means are over the batch of all
-    devices, for each leaf of the logits over its examples and positions.
+    L_D = E softplus(-(D(real) - E D(fake))) + E softplus(D(fake) - E D(real)). L_G is
+    the same with real and fake exchanged. The inner means are over the batch of all
+    devices: for each leaf of the logits, over its examples and positions.
     """
 
+    # The mean over the batch of all devices, then over positions.
     def against_mean(x, other, axis):
         return jax.tree.map(lambda x, y: x - jnp.mean(batch_mean(y, axis)), x, other)
 
@@ -129,15 +137,16 @@ def relativistic_average() -> Players[Term]:
         def term(s):
             real = against_mean(s.real.logits, s.fake.logits, s.axis)
             fake = against_mean(s.fake.logits, s.real.logits, s.axis)
-            above = leaf_mean(lambda r: nn.softplus(-sign * r), real)
-            return above + leaf_mean(lambda f: nn.softplus(sign * f), fake)
+            real_loss = leaf_mean(lambda r: nn.softplus(-sign * r), real)
+            return real_loss + leaf_mean(lambda f: nn.softplus(sign * f), fake)
 
         return stateless(term)
 
+    # Exchanging real and fake is the same as changing the sign.
     return Players(generator=margin(-1.0), discriminator=margin(1.0))
 
 
-LOSSES = {
+LOSSES: dict[str, Callable[..., Players[Term]]] = {
     f.__name__: f
     for f in (
         minimax,
@@ -149,3 +158,4 @@ LOSSES = {
         relativistic_average,
     )
 }
+"""Adversarial losses by name."""

@@ -1,4 +1,4 @@
-"""What else the discriminator tells: terms on its features and its class logits."""
+"""Terms on the discriminator's features and class logits."""
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,13 @@ from jaxgan.types import DiscriminatorOutput, LossInputs, Term, UsageError
 
 
 def feature_matching(weight: Weight = 1.0) -> Term:
-    """The same mean features for real and fake, https://arxiv.org/abs/1606.03498.
+    """Feature matching, https://arxiv.org/abs/1606.03498: a term of the generator.
 
-    weight |E f(x) - E f(G(z))|^2, summed over the axes of a feature, mean over leaves;
-    the means are over the batch of all devices. A term of the generator.
+    weight |E f(x) - E f(G(z))|^2, summed over the axes of a feature and averaged over
+    leaves. The expectations are means over the batch of all devices.
+
+    Args:
+      weight: factor of the term.
 
     Raises:
       UsageError: while tracing, if the discriminator returns no features.
@@ -24,12 +27,13 @@ def feature_matching(weight: Weight = 1.0) -> Term:
             gap = batch_mean(real, s.axis) - batch_mean(fake, s.axis)
             return jnp.sum(gap**2)
 
+        # The default features are an empty tree.
         gaps = jax.tree.map(squared_gap, s.real.features, s.fake.features)
         gaps = jax.tree.leaves(gaps)
         if not gaps:
             raise UsageError(
-                "feature_matching: this discriminator returns no features: "
-                "--networks=mlp does"
+                "feature_matching: this discriminator returns no features: use "
+                "networks that return features, such as mlp"
             )
         return at(weight, s.step) * jnp.stack(gaps).mean()
 
@@ -37,24 +41,27 @@ def feature_matching(weight: Weight = 1.0) -> Term:
 
 
 def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
-    """The label found again, https://arxiv.org/abs/1610.09585 (AC-GAN).
+    """Classification of samples, https://arxiv.org/abs/1610.09585 (AC-GAN).
 
-    -real E[log P(c | x)] - fake E[log P(c | G(z, c))], for both players alike.
+    -real E[log P(c | x)] - fake E[log P(c | G(z, c))], the same for both players.
 
     Args:
-      real: weight at real data; 0 leaves it out.
-      fake: weight at generated data; 0 leaves it out.
+      real: weight at real data; 0 leaves this half out.
+      fake: weight at generated data; 0 leaves this half out.
 
     Raises:
       UsageError: while tracing, if there are no labels or no class logits.
     """
     sides = {"real": real, "fake": fake}
+    # A half of weight 0 needs no class logits.
     used = {name: weight for name, weight in sides.items() if weight != 0}
 
     def term(s: LossInputs) -> jax.Array:
         labels = s.samples.condition
         if labels is None:
-            raise UsageError("auxiliary_classifier: no labels: --task=conditional")
+            raise UsageError(
+                "auxiliary_classifier: there are no labels: use the task conditional"
+            )
 
         def loss(name):
             logits = require_class_logits(getattr(s, name), "auxiliary_classifier")
@@ -67,45 +74,52 @@ def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
 
 
 def mutual_information(weight: Weight = 1.0) -> Term:
-    """The code of a fake found again, https://arxiv.org/abs/1606.03657 (InfoGAN).
+    """Recovery of the code of a fake, https://arxiv.org/abs/1606.03657 (InfoGAN).
 
-    weight E[-log Q(c | G(z, c))], for both players alike: cross-entropy of the
-    `category` `[B, K]` with the first K class logits, plus 1/2 |c - mu|^2 of the
-    `continuous` `[B, c]` with the rest as mu: the negative log-likelihood of a Gaussian
-    of variance one, without its constant.
+    weight E[-log Q(c | G(z, c))], the same for both players. For the `category`
+    `[B, K]` this is the cross-entropy with the first K class logits. For the
+    `continuous` `[B, c]` it is 1/2 |c - mu|^2 with the other class logits as mu: the
+    negative log-likelihood of a Gaussian with variance 1, without its constant.
+
+    Args:
+      weight: factor of the term.
 
     Raises:
-      UsageError: while tracing, if there is no code, or not one class logit for each of
-        its entries.
+      UsageError: while tracing, if there is no code, or if the number of class logits
+        is not the number of its entries.
     """
 
     def term(s: LossInputs) -> jax.Array:
         code = s.samples.reconstruction
         if not isinstance(code, dict) or not code.keys() & {"category", "continuous"}:
-            raise UsageError("mutual_information: no code: --task=codes has one")
-        found = require_class_logits(s.fake, "mutual_information")
-        none = jnp.zeros((len(found), 0))
+            raise UsageError("mutual_information: there is no code: use the task codes")
+        logits = require_class_logits(s.fake, "mutual_information")
+        # A part that the code does not have counts as one of size 0.
+        none = jnp.zeros((len(logits), 0))
         category = code.get("category", none)
         continuous = code.get("continuous", none)
         first, rest = category.shape[1], continuous.shape[1]
-        if found.shape[1] != first + rest:
+        if logits.shape[1] != first + rest:
             raise UsageError(
                 f"mutual_information: a code of {first} + {rest} entries, but "
-                f"{found.shape[1]} class logits: "
-                f"--discriminator_wrap=classifier({first + rest})"
+                f"{logits.shape[1]} class logits: wrap the discriminator in "
+                f"classifier({first + rest})"
             )
-        nll = 0.5 * jnp.sum((found[:, first:] - continuous) ** 2, 1)
+        # The first logits are those of the category, the others are mu.
+        nll = 0.5 * jnp.sum((logits[:, first:] - continuous) ** 2, 1)
+        # A code may have no category.
         if first:
-            nll += optax.softmax_cross_entropy(found[:, :first], category)
+            nll += optax.softmax_cross_entropy(logits[:, :first], category)
         return at(weight, s.step) * jnp.mean(nll)
 
     return stateless(term)
 
 
 def require_class_logits(critique: DiscriminatorOutput, wanted_by: str) -> jax.Array:
-    """The class logits; raises UsageError if there are none."""
+    """Returns the class logits; raises UsageError if there are none."""
     if critique.class_logits is None:
         raise UsageError(
-            f"{wanted_by}: no class logits: --discriminator_wrap=classifier has them"
+            f"{wanted_by}: this discriminator returns no class logits: wrap it in "
+            "classifier"
         )
     return critique.class_logits

@@ -1,4 +1,4 @@
-"""What the parameters may be: penalties on a player's own weights."""
+"""Penalties on a player's parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -9,15 +9,20 @@ from jaxgan.types import LossInputs, Term, Tree
 
 
 def orthogonal(weight: Weight = 1e-4) -> Term:
-    """Filters at right angles, of any length, https://arxiv.org/abs/1809.11096, eq. 3.
+    """Orthogonal regularization, https://arxiv.org/abs/1809.11096, equation 3.
 
-    weight sum |W^T W * (1 - I)|^2 over the player's own kernels, each as a matrix
-    `[-1, out]`; biases and scales are left alone.
+    weight sum |W^T W * (1 - I)|^2 over the kernels of the player, each reshaped to a
+    matrix `[-1, out]`. It makes filters orthogonal and leaves their norms free. Biases
+    and scales do not count.
+
+    Args:
+      weight: factor of the sum.
     """
 
     def penalty(kernel):
         matrix = kernel.reshape(-1, kernel.shape[-1])
         gram = matrix.T @ matrix
+        # The diagonal holds the squared norms of the filters.
         return jnp.sum((gram - jnp.diag(jnp.diag(gram))) ** 2)
 
     def term(s: LossInputs) -> jax.Array:
@@ -27,10 +32,10 @@ def orthogonal(weight: Weight = 1e-4) -> Term:
 
 
 def kernels(params: Tree) -> list[jax.Array]:
-    """The leaves named `kernel` that have at least two axes."""
-    found = jax.tree_util.tree_leaves_with_path(params)
+    """Returns the leaves named `kernel` that have at least two axes."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
     return [
         leaf
-        for path, leaf in found
+        for path, leaf in leaves
         if leaf.ndim >= 2 and getattr(path[-1], "key", None) == "kernel"
     ]

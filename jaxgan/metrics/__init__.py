@@ -1,1 +1,1 @@
-"""Distances between sets of samples; each says its protocol."""
+"""Metrics of sets of samples; each docstring has the protocol."""

@@ -1,41 +1,45 @@
-"""Sliced Wasserstein distance: between two sets, along many random directions."""
+"""The sliced Wasserstein distance between two sets of samples."""
 
 import jax
 import jax.numpy as jnp
 
 PATCH = 7
+"""Side of a patch, in pixels."""
 
 
 def sliced_wasserstein(
     a: jax.Array, b: jax.Array, key: jax.Array, directions: int = 128
 ) -> jax.Array:
-    """Mean over directions of the 1-Wasserstein distance of the projections, `[]`.
+    """Returns the mean 1-Wasserstein distance of random projections, `[]`.
 
     Args:
       a: `[n, d]` float.
-      b: `[n, d]`, as many.
-      key: the directions' PRNG key.
-      directions: how many, uniform on the sphere.
+      b: `[n, d]`, with the same n.
+      key: PRNG key of the directions.
+      directions: number of directions, which are uniform on the sphere.
 
     >>> points = jnp.array([[0.0], [1.0], [2.0]])
     >>> float(sliced_wasserstein(points, points[::-1] + 3.0, jax.random.key(0)))
     3.0
     """
     axes = jax.random.normal(key, (a.shape[-1], directions))
+    # Normal vectors are uniform in direction.
     axes = axes / jnp.linalg.norm(axes, axis=0)
+    # In one dimension the optimal transport pairs sorted samples.
     return jnp.mean(jnp.abs(ascending((a @ axes).T) - ascending((b @ axes).T)))
 
 
 def ascending(x: jax.Array) -> jax.Array:
-    """Each row `[n, d]` in order, as `jnp.sort` has it for all numbers but NaN.
+    """Sorts each row of `[n, d]`, like `jnp.sort` for all numbers except NaN.
 
-    They are sorted as integers in the same order, which XLA for CPU does four times
-    faster; of negative floats all bits but the sign are turned around for that.
+    Floats are sorted as integers in the same order, which is four times faster on a CPU
+    with XLA. For that, all bits but the sign of negative floats are inverted.
 
     >>> ascending(jnp.array([[1.5, -2.0, 0.0, -0.5]])).tolist()
     [[-2.0, -0.5, 0.0, 1.5]]
     """
 
+    # Its own inverse.
     def turned(bits):
         return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
@@ -45,10 +49,15 @@ def ascending(x: jax.Array) -> jax.Array:
 
 
 def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array:
-    """Random square patches as vectors, `[n * per_image, s * s * C]`.
+    """Cuts random square patches out of images, `[n * per_image, s * s * C]`.
 
-    s is 7, or the shorter side of smaller images. The places depend on the key alone,
-    so two sets of one size are cut alike.
+    The side s is 7, or the shorter side of smaller images. Positions depend only on the
+    key and the shape, so they are the same for two sets of the same shape.
+
+    Args:
+      images: `[n, H, W, C]`.
+      key: PRNG key of the positions.
+      per_image: number of patches per image.
     """
     n, height, width, channels = images.shape
     size = min(PATCH, height, width)
@@ -64,11 +73,12 @@ def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array
 
 
 def pyramid(images: jax.Array) -> list[jax.Array]:
-    """A Laplacian pyramid, from the finest level to the coarsest.
+    """Returns the Laplacian pyramid of `[n, H, W, C]`, from the finest level.
 
-    Levels are halved while both sides stay at least 14 pixels, by the linear filter of
-    `jax.image.resize`: a triangle, [1, 3, 3, 1] / 8 along each axis where a side is
-    even. A level is what enlarging the next one linearly leaves out.
+    Levels are halved while both sides stay at least 14 pixels, with the linear filter
+    of `jax.image.resize`: a triangle, which is [1, 3, 3, 1] / 8 along an axis of even
+    size. A level is what the linearly upsampled next one lacks. The last level is the
+    smallest image itself.
     """
     levels = []
     while min(images.shape[1:3]) >= 2 * PATCH * 2:
@@ -81,26 +91,29 @@ def pyramid(images: jax.Array) -> list[jax.Array]:
 
 
 def image_distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Array:
-    """Sliced Wasserstein distance of patches, after https://arxiv.org/abs/1710.10196.
+    """Returns the sliced Wasserstein distance of images, `[]`.
 
-    Per level of a Laplacian pyramid: the distance of 7x7 patches at random places.
-    Those of both sides are shifted and scaled by two numbers, the mean and deviation of
-    all entries of the real patches (not one pair per channel, as in the paper). With
-    these counts the distance of the whole images of the coarsest level, which are not
-    scaled. The mean over all of them is returned, `[]`.
+    After https://arxiv.org/abs/1710.10196. For each level of a Laplacian pyramid, it
+    computes the distance of 7x7 patches at random positions. Patches of both sets are
+    normalized with the mean and the standard deviation of all entries of the real
+    patches: one pair of numbers, where the paper has one pair per channel. Another
+    distance is that of the whole images of the coarsest level, which are not
+    normalized. The result is the mean over all distances.
 
     Args:
       real: `[n, H, W, C]` in [-1, 1].
-      fake: `[n, H, W, C]`, as many.
-      key: of the patches' places and the directions.
+      fake: `[n, H, W, C]`, with the same n.
+      key: PRNG key of the positions and the directions.
     """
     pairs = list(zip(pyramid(real), pyramid(fake), strict=True))
     distances = []
     for i, (a, b) in enumerate(pairs):
+        # Each level has its own patches and directions.
         place, axes = jax.random.split(jax.random.fold_in(key, i))
         a, b = patches(a, place), patches(b, place)
         mean, deviation = jnp.mean(a), jnp.std(a) + 1e-6
-        deviation = jnp.where(deviation > 1e-5, deviation, 1.0)  # of equal pixels
+        # Patches of equal pixels are not scaled.
+        deviation = jnp.where(deviation > 1e-5, deviation, 1.0)
         a, b = (a - mean) / deviation, (b - mean) / deviation
         distances.append(sliced_wasserstein(a, b, axes))
     a, b = (x.reshape(len(x), -1) for x in pairs[-1])
@@ -109,7 +122,13 @@ def image_distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Arra
 
 
 def distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Array:
-    """`image_distance` for images, `sliced_wasserstein` for vectors."""
+    """Returns `image_distance` of images, `sliced_wasserstein` of vectors.
+
+    Args:
+      real: `[n, H, W, C]` in [-1, 1], or `[n, ...]`.
+      fake: the same shape.
+      key: PRNG key of the positions and the directions.
+    """
     if real.ndim == 4:
         return image_distance(real, fake, key)
     a, b = (x.reshape(len(x), -1) for x in (real, fake))

@@ -1,4 +1,4 @@
-"""How many distinct samples there are among some: what a collapse takes away."""
+"""The Vendi score: the number of distinct samples, which mode collapse lowers."""
 
 import jax
 import jax.numpy as jnp
@@ -6,55 +6,60 @@ import jax.numpy as jnp
 from jaxgan.types import Tree
 
 LEAST_WIDTH = 1e-6
+"""Minimum width of the kernel."""
 
 
 def vendi_score(samples: Tree, width: jax.typing.ArrayLike) -> jax.Array:
-    """The number of distinct samples, `[]`: 1 for n equal ones, n for n far apart.
+    """Returns the number of distinct samples, `[]`, between 1 and n.
 
-    The Vendi score (https://arxiv.org/abs/2210.02410) of order 2
+    It is 1 for n equal samples and n for n samples that are far apart. This is the
+    Vendi score (https://arxiv.org/abs/2210.02410) of order 2
     (https://arxiv.org/abs/2310.12952), which needs no eigenvalues: 1 / mean_ij K_ij^2
     for K_ij = exp(-|x_i - x_j|^2 / (2 width^2)).
 
     Args:
-      samples: leaves `[n, ...]`; the distance is over all of an example's numbers.
-      width: of the kernel, as `kernel_width` has it.
+      samples: leaves `[n, ...]`; distances are over all numbers of an example.
+      width: width of the kernel, such as `kernel_width` of real examples.
 
-    >>> float(effective_number(jnp.array([[0.0], [0.0], [9.0], [9.0]]), 1.0))
+    >>> float(vendi_score(jnp.array([[0.0], [0.0], [9.0], [9.0]]), 1.0))
     2.0
     """
     scaled = flat(samples) / width
+    # K^2, as the exponent is not halved.
     return 1 / jnp.mean(jnp.exp(-squared_distances(scaled)))
 
 
 def kernel_width(real: Tree) -> jax.Array:
-    """A quarter of the median distance between two real examples, `[]`.
+    """Returns a quarter of the median distance between two real examples, `[]`.
 
-    Then two ordinary examples differ (K = exp(-8)), and those of one tight cluster
-    count once. Where most pairs are equal the median is of the others. It is positive
-    even where all examples are equal.
+    With this width two typical examples are distinct (K = exp(-8)), and those of one
+    tight cluster count once. If most pairs are equal, the median is that of the other
+    pairs. The width is positive even if all examples are equal.
 
     Args:
       real: leaves `[n, ...]`.
     """
-    every = jnp.sqrt(squared_distances(flat(real)))
-    if len(every) < 2:
+    distances = jnp.sqrt(squared_distances(flat(real)))
+    if len(distances) < 2:
         return jnp.float32(LEAST_WIDTH)
-    pairs = every[jnp.triu_indices(len(every), 1)]
+    # Each pair once, without the diagonal.
+    pairs = distances[jnp.triu_indices(len(distances), 1)]
+    # If more than half of the pairs are equal, the plain median is 0.
     unequal = jnp.nanmedian(jnp.where(pairs > 0, pairs, jnp.nan))
     median = jnp.where(jnp.median(pairs) > 0, jnp.median(pairs), unequal)
     return jnp.maximum(jnp.nan_to_num(median) / 4, LEAST_WIDTH)
 
 
 def squared_distances(x: jax.Array) -> jax.Array:
-    """Between all rows, `[n, n]`, row by row.
+    """Returns the squared distances between all rows of `[n, d]`, `[n, n]`.
 
-    Differences are squared, not products subtracted: equal rows are exactly 0 apart,
-    however far off the others are.
+    Differences are squared, instead of expanding the square into products, so that
+    equal rows have distance exactly 0. Only one row's differences are in memory.
     """
     return jax.lax.map(lambda row: jnp.sum((x - row) ** 2, -1), x)
 
 
 def flat(samples: Tree) -> jax.Array:
-    """Each example as one vector, `[n, d]` float32."""
+    """Flattens each example to one vector, `[n, d]` float32."""
     rows = [x.reshape(len(x), -1) for x in jax.tree.leaves(samples)]
     return jnp.concatenate(rows, -1).astype(jnp.float32)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Measures of the networks during training, and detectors of failures in them."""

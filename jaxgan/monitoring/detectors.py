@@ -1,82 +1,95 @@
-"""What goes wrong with a run, in plain words, from the rows of its log."""
+"""Detectors of failures of GAN training, such as collapse, in the rows of its log."""
 
 import math
 from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jaxgan.monitoring.row_numbers import Row, median, number, surge
+from jaxgan.monitoring.row_numbers import Row, Surge, median, number
 
 Detector = Callable[[int, Row], str | None]
-"""(step, row) to what is wrong, "" if nothing is, None if the row does not tell."""
+"""Maps (step, row) to a message, "" for no fault, or None if the row lacks data."""
 
 PLAYERS = ("generator", "discriminator")
 PENALTIES = "--d_terms='r1(1)|r2(1)'"
 CALMER = f"try {PENALTIES} or a lower learning rate"
-QUIET = 5
-"""Rows without fault after which a fault has ended, and may be told again."""
+RECOVERY_ROWS = 5
+"""Consecutive good rows after which a fault has ended and may be reported again."""
 
 
 class Finding(NamedTuple):
-    """Something that went wrong."""
+    """A fault of a run."""
 
     step: int
     kind: str
     text: str
     fatal: bool
-    """Whether going on is of no use."""
+    """True if training cannot recover."""
     since: int | None = None
-    """The first step where it was seen, if that is before `step`."""
+    """The first step with the fault, if it is before `step`."""
 
 
-def open_detectors() -> Callable[[int, Row], list[Finding]]:
-    """Returns look(step, row), which is called once per row and tells what is new.
+class Detectors:
+    """All detectors of a run. Call `check` once per row.
 
-    What it tells depends on the sequence of rows alone, so a resumed run feeds it the
-    rows of before. Each kind is told once when it begins, and again only after it
-    ended. What the rows are measured from is said by `jaxgan.monitoring.probe`.
+    The findings depend on the sequence of rows only, so a resumed run first checks the
+    rows of its log. A fault is reported once when it begins, and again only after it
+    ended. `jaxgan.monitoring.probe` documents the measures in the rows.
     """
-    watchers = [
-        run_detectors("collapsed", collapsed(), rows=3, fatal=True),
-        run_detectors("few_distinct", few_distinct_samples(), rows=1),
-        run_detectors("overfits", overfits(), rows=3),
-        run_detectors("vanished", vanished(), rows=3),
-        run_detectors("exploding", exploding(), rows=3),
-        run_detectors("drifted", drifted(), rows=2),
-        run_detectors("no_variety", no_variety(), rows=1),
-    ]
 
-    def look(step, row):
-        return [found for watch in watchers if (found := watch(step, row))]
+    def __init__(self) -> None:
+        self._detectors = [
+            Persistent("collapsed", Collapsed(), rows=3, fatal=True),
+            Persistent("few_distinct", FewDistinctSamples(), rows=1),
+            Persistent("overfits", overfits, rows=3),
+            Persistent("vanished", VanishedGradient(), rows=3),
+            Persistent("exploding", ExplodingGradients(), rows=3),
+            Persistent("drifted", Drifted(), rows=2),
+            Persistent("no_variety", no_variety, rows=1),
+        ]
 
-    return look
+    def check(self, step: int, row: Row) -> list[Finding]:
+        """Returns the new findings of a row."""
+        findings = (detector.check(step, row) for detector in self._detectors)
+        return [finding for finding in findings if finding]
 
 
-def run_detectors(
-    kind: str, judge: Detector, *, rows: int, fatal: bool = False
-) -> Callable[[int, Row], Finding | None]:
-    """Tells once of a fault that `rows` rows in a row have; others are passed over."""
-    bad = good = since = 0
-    told = False
+class Persistent:
+    """Reports a fault once it lasts for a number of rows.
 
-    def watch(step, row):
-        nonlocal bad, good, told, since
-        text = judge(step, row)
+    Args:
+      kind: name of the fault.
+      detector: finds it in a row. Rows without data are ignored.
+      rows: consecutive rows with the fault.
+      fatal: True if training cannot recover.
+    """
+
+    def __init__(
+        self, kind: str, detector: Detector, *, rows: int, fatal: bool = False
+    ) -> None:
+        self._kind, self._detector = kind, detector
+        self._rows, self._fatal = rows, fatal
+        self._bad = self._good = self._since = 0
+        self._reported = False
+
+    def check(self, step: int, row: Row) -> Finding | None:
+        """Returns the finding if the fault is reported at this row, else None."""
+        text = self._detector(step, row)
         if text is None:
             return None
-        since = since if text and bad else step
-        bad, good = (bad + 1, 0) if text else (0, good + 1)
-        told = told and good < QUIET
-        if told or bad < rows:
+        if not (text and self._bad):
+            self._since = step
+        # Count consecutive rows with and without the fault.
+        self._bad, self._good = (self._bad + 1, 0) if text else (0, self._good + 1)
+        self._reported = self._reported and self._good < RECOVERY_ROWS
+        if self._reported or self._bad < self._rows:
             return None
-        told = True
-        return Finding(step, kind, text or "", fatal, since)
-
-    return watch
+        self._reported = True
+        return Finding(step, self._kind, text or "", self._fatal, self._since)
 
 
 def not_finite(step: int, name: str) -> Finding:
-    """The finding that a metric is NaN or infinite.
+    """Returns the finding that a metric is NaN or infinite.
 
     >>> not_finite(1200, "generator/loss").text.split(";")[0]
     'generator/loss is not finite at step 1,200'
@@ -89,142 +102,151 @@ def not_finite(step: int, name: str) -> Finding:
 
 
 def summary(findings: Sequence[Finding]) -> list[str]:
-    """A line per kind for the end of a run: what was told first, and how often.
+    """Returns a line per kind of finding: the first one, and the number of them.
 
     >>> summary([])
     ['nothing found wrong']
     """
     lines = []
     for kind in dict.fromkeys(finding.kind for finding in findings):
-        those = [finding for finding in findings if finding.kind == kind]
-        again = f" ({len(those)} times, last at step {those[-1].step:,})"
-        lines.append(those[0].text + (again if len(those) > 1 else ""))
+        same = [finding for finding in findings if finding.kind == kind]
+        again = f" ({len(same)} times, last at step {same[-1].step:,})"
+        lines.append(same[0].text + (again if len(same) > 1 else ""))
     return lines or ["nothing found wrong"]
 
 
-def collapsed() -> Detector:
-    """Diversity below a fifth of what it was, once samples were diverse.
+class Collapsed:
+    """Detects diversity below a fifth of its peak, once samples were diverse.
 
-    An untrained generator draws noise, which is diverse too, and falls from there:
-    what counts is diversity that was learned. It was if diversity has risen, or the
-    score has halved. The peak is of medians of three rows, and 1 at most.
+    An untrained generator draws noise, whose diversity is high and falls. Only learned
+    diversity counts: it has risen, or the score has halved. The peak is over medians of
+    three rows, and at most 1.
     """
-    learned, lowest, first, peak = False, math.inf, None, 0.0
-    last: list[float] = []
 
-    def judge(step, row):
-        nonlocal learned, lowest, first, peak
+    def __init__(self) -> None:
+        self._learned = False
+        self._lowest, self._peak = math.inf, 0.0
+        self._first_score: float | None = None
+        self._last: list[float] = []
+
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if samples have collapsed."""
         diversity, score = number(row, "probe/diversity"), number(row, "score")
         if score is not None:
-            first = score if first is None else first
-            learned = learned or score <= first / 2
+            if self._first_score is None:
+                self._first_score = score
+            self._learned = self._learned or score <= self._first_score / 2
         if diversity is None:
             return None
-        lowest = min(lowest, diversity)
-        learned = learned or diversity >= 1.5 * lowest
-        last[:] = [*last[-2:], diversity] if learned else []
-        peak = max(peak, min(median(sorted(last)), 1.0)) if len(last) == 3 else peak
-        if peak < 0.3 or diversity >= 0.2 * peak:
+        self._lowest = min(self._lowest, diversity)
+        self._learned = self._learned or diversity >= 1.5 * self._lowest
+        # The median of three rows ignores single outliers.
+        self._last = [*self._last[-2:], diversity] if self._learned else []
+        if len(self._last) == 3:
+            self._peak = max(self._peak, min(median(sorted(self._last)), 1.0))
+        if self._peak < 0.3 or diversity >= 0.2 * self._peak:
             return ""
         return (
             "generator collapsed: sample diversity fell to "
-            f"{100 * diversity / peak:.2g} % of its peak at step {step:,}; {CALMER}"
+            f"{100 * diversity / self._peak:.2g} % of its peak at step {step:,}; "
+            f"{CALMER}"
         )
 
-    return judge
 
+class FewDistinctSamples:
+    """Detects diversity below 1.5 % of that of the data for 2,000 steps and 20 rows.
 
-def few_distinct_samples() -> Detector:
-    """Diversity below 1.5 % of the data's for 2,000 steps and 20 rows.
-
-    Perceptrons may begin so for a thousand steps and get over it.
+    Fully connected networks may start like this and recover within a thousand steps.
     """
-    steps: list[int] = []
 
-    def judge(step, row):
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if samples hardly differ."""
         diversity = number(row, "probe/diversity")
         if diversity is None:
             return None
         if diversity >= 0.015:
-            steps.clear()
+            self._steps.clear()
             return ""
-        steps.append(step)
-        if len(steps) < 20 or step - steps[0] < 2000:
+        self._steps.append(step)
+        first = self._steps[0]
+        if len(self._steps) < 20 or step - first < 2000:
             return ""
         return (
             f"samples hardly differ: diversity is {100 * diversity:.2g} % of the "
-            f"data's at step {step:,}, as low as from step {steps[0]:,} on; {CALMER}"
+            f"data's at step {step:,}, and as low since step {first:,}; {CALMER}"
         )
 
-    return judge
+
+def overfits(step: int, row: Row) -> str | None:
+    """Detects a discriminator that separates training from held-out examples.
+
+    It compares r_v = E[D(train) - D(held out)] / E[D(train) - D(fake)] of
+    https://arxiv.org/abs/2006.06676, equation 1, with 1/2. The numerator must also
+    exceed four standard errors.
+    """
+    names = ("train", "held_out", "fake", "spread")
+    train, held_out, fake, spread = (number(row, f"probe/{name}") for name in names)
+    if train is None or held_out is None or fake is None or spread is None:
+        return None
+    gap, whole = train - held_out, train - fake
+    if gap <= 4 * spread or gap <= whole / 2:
+        return ""
+    return (
+        f"discriminator over-fits: held-out gap {gap:.2g} at step {step:,} (D(train) - "
+        f"D(held-out)), gap to samples {whole:.2g}; try more data, "
+        "--augment='color|translation|cutout' or --d_terms='r1(10)'"
+    )
 
 
-def overfits() -> Detector:
-    """D tells its training examples from others like it tells them from samples.
+class VanishedGradient:
+    """Detects a generator gradient of zero, or a thousandth of its usual norm.
 
-    That is E[D(train) - D(held out)] / E[D(train) - D(fake)] > 1/2, as r_v in
-    https://arxiv.org/abs/2006.06676, equation 1, and more than four standard errors.
+    The latter counts only while the discriminator separates real from fake. If it does
+    not, a small gradient is a sign of success.
     """
 
-    def judge(step, row):
-        names = ("train", "held_out", "fake", "spread")
-        values = [number(row, f"probe/{name}") for name in names]
-        train, held_out, fake, spread = values
-        if train is None or held_out is None or fake is None or spread is None:
-            return None
-        gap, whole = train - held_out, train - fake
-        if gap <= 4 * spread or gap <= whole / 2:
-            return ""
-        return (
-            f"discriminator over-fits: held-out gap {gap:.2g} at step {step:,} (how "
-            "far it puts training examples above others), gap to samples "
-            f"{whole:.2g}; try more data, --augment='color|translation|cutout' or "
-            "--d_terms='r1(10)'"
-        )
+    def __init__(self) -> None:
+        self._norms: list[float] = []  # in order
 
-    return judge
-
-
-def vanished() -> Detector:
-    """G's gradient is a thousandth of the usual while D tells samples apart; or none.
-
-    Where D cannot tell them apart, a small gradient is what was wanted.
-    """
-    usual: list[float] = []
-
-    def judge(step, row):
-        norm = number(row, "generator/grad_norm")
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if the generator gets no gradient."""
+        norm, norms = number(row, "generator/grad_norm"), self._norms
         if norm is None:
             return None
         real, fake = (number(row, f"discriminator/{x}") for x in ("real", "fake"))
         apart = real is None or fake is None or real - fake > 0.5
-        if norm > 1e-7 and not (apart and norm < 1e-3 * median(usual)):
-            insort(usual, norm)
+        # Only other norms are added to the usual ones.
+        if norm > 1e-7 and not (apart and norm < 1e-3 * median(norms)):
+            insort(norms, norm)
             return ""
-        before = f" after {median(usual):.2g}" if usual else ""
+        before = f" after {median(norms):.2g}" if norms else ""
         return (
             f"the generator gets no gradient: its norm is {norm:.2g}{before} at step "
             f"{step:,}; try --loss=non_saturating, {PENALTIES} or a lower learning "
             "rate of the discriminator"
         )
 
-    return judge
 
+class ExplodingGradients:
+    """Detects a gradient norm that is a hundred times the usual."""
 
-def exploding() -> Detector:
-    """A player's gradient is a hundred times the usual."""
-    usual = {player: surge() for player in PLAYERS}
+    def __init__(self) -> None:
+        self._surges = {player: Surge() for player in PLAYERS}
 
-    def judge(step, row):
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if a player's gradient explodes."""
         norms = {player: number(row, f"{player}/grad_norm") for player in PLAYERS}
         known = {player: norm for player, norm in norms.items() if norm is not None}
-        times = {player: usual[player](norm) for player, norm in known.items()}
+        factors = {p: self._surges[p].factor(norm) for p, norm in known.items()}
         if not known:
             return None
         wrong = [
-            f"the {player}'s norm is {norm:.2g}, {times[player]:,.0f} times the usual"
+            f"the {player}'s norm is {norm:.2g}, {factors[player]:,.0f} times the usual"
             for player, norm in known.items()
-            if times[player]
+            if factors[player]
         ]
         if not wrong:
             return ""
@@ -233,41 +255,37 @@ def exploding() -> Detector:
             "learning rate, or 'clip_by_global_norm(1)|' before the optimizer"
         )
 
-    return judge
 
+class Drifted:
+    """Detects a score that is three times the best, and worse than the first."""
 
-def drifted() -> Detector:
-    """The score is three times its best, and worse than the first."""
-    first, best, when = math.nan, math.inf, 0
+    def __init__(self) -> None:
+        self._first, self._best, self._best_step = math.nan, math.inf, 0
 
-    def judge(step, row):
-        nonlocal first, best, when
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if samples drift away from the data."""
         score = number(row, "score")
         if score is None:
             return None
-        first = score if math.isnan(first) else first
-        if score < best:
-            best, when = score, step
-        if score <= max(3 * best, first):
+        if math.isnan(self._first):
+            self._first = score
+        if score < self._best:
+            self._best, self._best_step = score, step
+        if score <= max(3 * self._best, self._first):
             return ""
         return (
             f"samples drift away from the data: distance {score:.2g} at step {step:,} "
-            f"is {score / best:.2g} times the best one (step {when:,}); {CALMER}"
+            f"is {score / self._best:.2g} times the best one (step "
+            f"{self._best_step:,}); {CALMER}"
         )
 
-    return judge
 
-
-def no_variety() -> Detector:
-    """The data have hardly more than one distinct example, so says the probe."""
-
-    def judge(step, row):
-        distinct = number(row, "probe/distinct")
-        if distinct is None:
-            return None
-        return (
-            f"the data have no variety: {distinct:.2f} distinct examples at step "
-            f"{step:,}, so the diversity of samples says nothing; look at --dataset"
-        )
-
-    return judge
+def no_variety(step: int, row: Row) -> str | None:
+    """Detects data with hardly more than one distinct example."""
+    distinct = number(row, "probe/distinct")
+    if distinct is None:
+        return None
+    return (
+        f"the data have no variety: {distinct:.2f} distinct examples at step "
+        f"{step:,}, so the diversity of samples means nothing; check --dataset"
+    )

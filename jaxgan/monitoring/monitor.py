@@ -1,94 +1,88 @@
-"""What is found wrong with a run while it goes on: probe and monitor together."""
+"""The monitor of a run: its probe and its detectors of failures."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 
 from jaxgan import reporting
 from jaxgan.errors import printable
-from jaxgan.experiment.setup import Experiment
-from jaxgan.monitoring.detectors import Finding, not_finite, open_detectors
-from jaxgan.monitoring.probe import open_probe
+from jaxgan.monitoring.detectors import Detectors, Finding, not_finite
 from jaxgan.parallel import multi_seed
 from jaxgan.types import TrainState
 
 
-class Monitor(NamedTuple):
-    """Looks at a run, or at each of several."""
+class Monitor:
+    """Measures a run, or several, and reports faults.
 
-    probe: Callable[[TrainState], dict[str, Any]]
-    """Measures of the networks now: numbers, or `[runs]`."""
-    look: Callable[[int, Mapping[str, Any]], list[Finding]]
-    """(step, a row of metrics) to what is newly wrong."""
+    Args:
+      probe: maps a state to measures, see `jaxgan.monitoring.probe`.
+      folder: of the run; the detectors first check the rows of its metrics.jsonl.
+      seeds: one for each run.
+    """
 
+    def __init__(
+        self,
+        probe: Callable[[TrainState], dict[str, float]],
+        folder: Path,
+        seeds: range,
+    ) -> None:
+        self._probe, self._seeds = probe, seeds
+        self._detectors = [Detectors() for _ in seeds]
+        self._stopped: set[int] = set()
+        # Findings of a resumed run depend on all of its rows.
+        for row in reporting.read_rows(folder / "metrics.jsonl"):
+            self.check(row["step"], row)
 
-def open_monitor(plan: Experiment, key: jax.Array, folder: Path) -> Monitor:
-    """A watch that has seen what the workdir's metrics already tell."""
-    count, seed = plan.config.runs, plan.config.seed
-    probe, monitors = open_probe(plan, key), [open_detectors() for _ in range(count)]
+    def measure(self, state: TrainState) -> dict[str, Any]:
+        """Returns measures of the networks: numbers, or `[runs]`."""
+        if len(self._seeds) == 1:
+            return self._probe(state)
+        runs = range(len(self._seeds))
+        measures = [self._probe(multi_seed.run_state(state, i)) for i in runs]
+        return {name: np.array([x[name] for x in measures]) for name in measures[0]}
 
-    def probe_all(state):
-        if count == 1:
-            return probe(state)
-        each = [probe(multi_seed.run_state(state, i)) for i in range(count)]
-        return {name: np.array([x[name] for x in each]) for name in each[0]}
+    def check(self, step: int, row: Mapping[str, Any]) -> list[Finding]:
+        """Returns the new findings of a row of metrics."""
+        findings = []
+        for i, (seed, detectors) in enumerate(
+            zip(self._seeds, self._detectors, strict=True)
+        ):
+            values = run_row(row, i)
+            new = detectors.check(step, values)
+            if len(self._seeds) > 1:
+                new += self._frozen(step, values, i)
+                new = [with_seed(x, seed) for x in new]
+            findings += new
+        return findings
 
-    def look(step, row):
-        found = []
-        for i, monitor in enumerate(monitors):
-            own = run_row(row, i)
-            news = monitor(step, own)
-            if count > 1:
-                news = [*news, *standing(step, own, i)]
-            found += [with_seed(finding, seed + i, count) for finding in news]
-        return found
-
-    stopped: set[int] = set()
-
-    def standing(step, row, i):
+    def _frozen(self, step: int, row: Mapping[str, Any], run: int) -> list[Finding]:
+        """Returns a finding, once, if one of several runs is not finite and frozen."""
         bad = [name for name, x in row.items() if x is None or not np.isfinite(x)]
-        if not bad or i in stopped:
+        if not bad or run in self._stopped:
             return []
-        stopped.add(i)
+        self._stopped.add(run)
         return [not_finite(step, bad[0])]
-
-    for row in rows(folder):
-        look(row["step"], row)
-    return Monitor(probe_all, look)
 
 
 def run_row(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """One run's values of a row, as it is told or as metrics.jsonl has it."""
-    each = row.get("runs") or {name: x for name, x in row.items() if np.ndim(x)}
+    """Returns the values of one run from a row, new or read from metrics.jsonl."""
+    # metrics.jsonl has values per run under `runs`, besides their mean and `std`.
+    per_run = row.get("runs") or {name: x for name, x in row.items() if np.ndim(x)}
     shared = row.keys() - {"std", "runs"}
-    own = {name: row[name] for name in shared if np.ndim(row[name]) == 0}
-    return own | {name: x[number] for name, x in each.items()}
+    values = {name: row[name] for name in shared if np.ndim(row[name]) == 0}
+    return values | {name: x[number] for name, x in per_run.items()}
 
 
-def with_seed(finding: Finding, seed: int, count: int) -> Finding:
-    """The finding with the seed of its run, where there are several."""
-    if count == 1:
-        return finding
+def with_seed(finding: Finding, seed: int) -> Finding:
+    """Returns the finding with a seed in its text."""
     return finding._replace(text=f"seed {seed}: {finding.text}")
 
 
-def rows(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a workdir's metrics.jsonl that are measures."""
-    return [line for line in lines(folder) if "finding" not in line]
-
-
-def findings(folder: Path) -> list[Finding]:
-    """What was found wrong so far."""
-    told = [line for line in lines(folder) if "finding" in line]
+def read_findings(folder: Path) -> list[Finding]:
+    """Returns the findings in the metrics.jsonl of a run."""
     return [
         Finding(x["step"], str(x.get("kind")), printable(str(x["finding"])), False)
-        for x in told
+        for x in reporting.read_findings(folder / "metrics.jsonl")
     ]
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    """The whole lines of a workdir's metrics.jsonl."""
-    return reporting.read_metrics(folder / "metrics.jsonl")

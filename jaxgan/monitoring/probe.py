@@ -1,4 +1,4 @@
-"""What the networks say and draw at a moment: a few forward passes for the monitor."""
+"""The probe: a few forward passes that measure the networks for the monitor."""
 
 from collections.abc import Callable
 
@@ -7,59 +7,79 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data
-from jaxgan.experiment.setup import Experiment
+from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import bind, example_keys, variables
 from jaxgan.metrics.vendi import kernel_width, vendi_score
 from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
 
 EXAMPLES = 256
-"""Examples on each side, rounded up to whole batches, and fewer of small ones."""
+"""Number of examples of each kind, rounded up to whole batches, up to MAX_BATCHES."""
 
-MOST_BATCHES = 32
-"""Batches on each side: they are written out, and hundreds take minutes to compile."""
+MAX_BATCHES = 32
+"""Maximum number of batches. They are unrolled, and hundreds compile for minutes."""
 
-LEAST_DISTINCT = 1.1
-"""Distinct examples below which data have no variety to compare samples with."""
+MIN_DISTINCT = 1.1
+"""Number of distinct examples below which the data have too little variety."""
 
 
-def open_probe(
-    plan: Experiment, key: jax.Array
-) -> Callable[[TrainState], dict[str, float]]:
-    """Chooses examples and noise once; returns what measures a state.
+class Probe:
+    """Measures a state on fixed examples and noise.
 
-    The measures are means of D's logits on examples it trains on (`probe/train`), on
-    some that are kept from it (`probe/held_out`) and on samples (`probe/fake`), the
-    standard error of the first two's difference (`probe/spread`), and how many
-    distinct samples there are beyond the first for each distinct example beyond the
-    first (`probe/diversity`): 0 where all are equal, about 1 where all is well. All are
-    of the newest parameters, without dropout and augmentation.
+    The measures are of the newest parameters, without dropout and augmentation:
 
-    Data in which (nearly) all examples are equal have no such measure: then the number
-    of distinct examples is told instead (`probe/distinct`).
+      probe/train: mean logit of training examples.
+      probe/held_out: mean logit of held-out examples.
+      probe/fake: mean logit of samples.
+      probe/spread: standard error of the difference of the first two.
+      probe/diversity: the number of distinct samples beyond the first, divided by that
+        of examples: 0 if all samples are equal, about 1 if they vary like the data.
+      probe/distinct: the number of distinct examples, instead of the diversity, if
+        (nearly) all examples are equal.
+
+    Args:
+      gan: the GAN.
+      dataset: the training examples.
+      held_out: examples that training does not see, or None.
+      key: a PRNG key.
+      batch_size: examples in a batch.
+      seed: selects the training examples.
     """
-    config, dataset, held = plan.config, plan.dataset, plan.held_out
-    count = min(-(-EXAMPLES // config.batch_size), MOST_BATCHES)
-    keys = example_keys(key, count * config.batch_size)
-    order = data.epoch_order(config.seed, 0, dataset.size)
-    train = batches(dataset, order, count, config.batch_size)
-    kept = held and batches(held, np.arange(held.size), count, config.batch_size)
-    known = min(held.size, len(keys)) if held else 0
-    few = min(dataset.size, EXAMPLES)
-    measure = jax.jit(make_measure(plan.game.task, plan.game.nets, known, few))
-    split = keys.reshape(count, config.batch_size)
 
-    def probe(state):
-        found = measure(state.replace(opt_state=None, ema=None), train, kept, split)
-        del found["diversity" if found["distinct"] < LEAST_DISTINCT else "distinct"]
-        return {f"probe/{name}": float(x) for name, x in found.items()}
+    def __init__(
+        self,
+        gan: GAN,
+        dataset: data.Dataset,
+        held_out: data.Dataset | None,
+        key: jax.Array,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        count = min(-(-EXAMPLES // batch_size), MAX_BATCHES)
+        keys = example_keys(key, count * batch_size)
+        order = data.epoch_order(seed, 0, dataset.size)
+        self._train = batches(dataset, order, count, batch_size)
+        self._held_out = held_out and batches(
+            held_out, np.arange(held_out.size), count, batch_size
+        )
+        self._keys = keys.reshape(count, batch_size)
+        known = min(held_out.size, len(keys)) if held_out else 0
+        few = min(dataset.size, EXAMPLES)
+        self._measure = jax.jit(make_measure(gan.task, gan.networks, known, few))
 
-    return probe
+    def __call__(self, state: TrainState) -> dict[str, float]:
+        """Returns the measures of a state, by name."""
+        # The measures depend on neither.
+        state = state.replace(opt_state=None, ema=None)
+        measures = self._measure(state, self._train, self._held_out, self._keys)
+        del measures["diversity" if measures["distinct"] < MIN_DISTINCT else "distinct"]
+        return {f"probe/{name}": float(x) for name, x in measures.items()}
 
 
 def batches(
     dataset: data.Dataset, order: np.ndarray, count: int, size: int
 ) -> list[Batch]:
-    """The first examples of an order, again from the start if there are too few."""
+    """Returns the first examples of an order in batches, repeated if they are few."""
     numbers = np.resize(order, count * size)
     examples = data.normalize(dataset.read(numbers))
     return [
@@ -68,23 +88,24 @@ def batches(
     ]
 
 
-def make_measure(task: Task, nets: Players, known: int, few: int) -> Callable:
+def make_measure(task: Task, networks: Players, known: int, few: int) -> Callable:
     """Returns measure(state, train, held_out, keys), uncompiled.
 
     Args:
-      task: how the generator meets a batch.
-      nets: one per player.
-      known: how many of the held-out examples differ.
-      few: how many training examples and samples are counted for diversity.
+      task: maps a generator and a batch to samples.
+      networks: one per player.
+      known: the number of different held-out examples.
+      few: the number of examples and samples whose diversity is measured.
     """
 
     def measure(state, train, held_out, keys):
+        unused = jax.random.key(0)  # nothing is random if train=False
         g, d = (
-            bind(net, variables(state, player), jax.random.key(0), train=False)[0]
-            for player, net in zip(Players._fields, nets, strict=True)
+            bind(net, variables(state, player), unused, train=False)[0]
+            for player, net in zip(Players._fields, networks, strict=True)
         )
 
-        def critique(batch, keys):
+        def play(batch, keys):
             samples = task(g, batch, keys)
             real, fake = (
                 mean_logits(d(x, samples.condition))
@@ -92,30 +113,32 @@ def make_measure(task: Task, nets: Players, known: int, few: int) -> Callable:
             )
             return samples, real, fake
 
-        seen = [critique(*x) for x in zip(train, keys, strict=True)]
-        samples, real, fake = jax.tree.map(lambda *x: jnp.concatenate(x), *seen)
-        found = {"train": real.mean(), "fake": fake.mean()}
+        # Logits of training examples and of samples, then of held-out examples.
+        played = [play(*x) for x in zip(train, keys, strict=True)]
+        samples, real, fake = jax.tree.map(lambda *x: jnp.concatenate(x), *played)
+        measures = {"train": real.mean(), "fake": fake.mean()}
         if held_out is not None:
-            kept = [critique(*x)[1] for x in zip(held_out, keys, strict=True)]
-            found |= held_out_gap(real, jnp.concatenate(kept), known)
+            logits = [play(*x)[1] for x in zip(held_out, keys, strict=True)]
+            measures |= held_out_gap(real, jnp.concatenate(logits), known)
+        # Diversity, with one kernel width for both sides.
         some = jax.tree.map(lambda x: x[:few], samples)
         width = kernel_width(some.real)
         fake, real = (vendi_score(x, width) for x in (some.fake, some.real))
         diversity = (fake - 1) / jnp.maximum(real - 1, 1e-6)
-        return found | {"diversity": diversity, "distinct": real}
+        return measures | {"diversity": diversity, "distinct": real}
 
     return measure
 
 
-def mean_logits(critique: DiscriminatorOutput) -> jax.Array:
-    """One logit per row: the mean over its positions, scales and domains."""
-    leaves = jax.tree.leaves(critique.logits)
+def mean_logits(output: DiscriminatorOutput) -> jax.Array:
+    """Returns one logit per example, the mean over positions, scales and domains."""
+    leaves = jax.tree.leaves(output.logits)
     return jnp.stack([x.reshape(len(x), -1).mean(1) for x in leaves]).mean(0)
 
 
 def held_out_gap(
     train: jax.Array, held_out: jax.Array, known: int
 ) -> dict[str, jax.Array]:
-    """D's mean on held-out examples, and the standard error of the difference."""
+    """Returns the mean held-out logit and the standard error of the difference."""
     error = train.var() / len(train) + held_out.var() / min(known, len(held_out))
     return {"held_out": held_out.mean(), "spread": jnp.sqrt(error)}

@@ -1,43 +1,44 @@
-"""Numbers in the rows of a log, and what is usual among them."""
+"""Numbers in the rows of metrics.jsonl, and their usual size."""
 
 import math
 from bisect import insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 Row = Mapping[str, float | None]
-"""Means since the last row by name. Any name may be missing, any value None."""
+"""Means since the last row, by name. Names may be missing and values None."""
 
 
 def number(row: Row, name: str) -> float | None:
-    """A value that is there and finite, else None."""
+    """Returns a value if it is finite, else None."""
     try:
         value = float(row.get(name))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # nothing, or something from a file that was edited
+    except (TypeError, ValueError):  # missing, or from a file that was edited
         return None
     return value if math.isfinite(value) else None
 
 
 def median(ordered: Sequence[float]) -> float:
-    """Of values in order; 0 of none."""
+    """Returns the median of sorted values, 0 if there are none."""
     return ordered[len(ordered) // 2] if ordered else 0.0
 
 
-def surge() -> Callable[[float], float]:
-    """Returns times(norm): how many times the usual it is, 0 where less than 100.
+class Surge:
+    """Compares gradient norms with their usual size.
 
-    The usual is the median so far, or ten times the most of the first five if that is
-    less: what explodes step by step takes its median along.
+    The usual size is the median so far, or ten times the maximum of the first five if
+    that is less, since the median follows a norm that grows gradually.
     """
-    before: list[float] = []
-    most = 0.0
 
-    def times(norm):
-        nonlocal most
-        usual = min(median(before), 10 * most)
-        if len(before) >= 5 and norm > 100 * usual > 0:
+    def __init__(self) -> None:
+        self._before: list[float] = []  # in order
+        self._early_max = 0.0
+
+    def factor(self, norm: float) -> float:
+        """Returns norm / usual size if that is more than 100, else 0."""
+        usual = min(median(self._before), 10 * self._early_max)
+        if len(self._before) >= 5 and norm > 100 * usual > 0:
             return norm / usual
-        most = max(most, norm) if len(before) < 5 else most
-        insort(before, norm)
+        if len(self._before) < 5:
+            self._early_max = max(self._early_max, norm)
+        insort(self._before, norm)
         return 0.0
-
-    return times

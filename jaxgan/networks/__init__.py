@@ -1,11 +1,17 @@
-"""Pairs of networks by name, and what they can be wrapped in."""
+"""Pairs of generator and discriminator, and wrappers of single networks."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
 
 from jaxgan.networks import dcgan, mlp, r3gan, small
 from jaxgan.networks.wrappers import WRAPPERS as WRAPPERS
+from jaxgan.types import Players
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "mlp": mlp.pair,
     "dcgan": dcgan.pair,
     "small": small.pair,
     "residual": r3gan.pair,
 }
+"""Factories of pairs by name."""

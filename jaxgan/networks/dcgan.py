@@ -1,4 +1,4 @@
-"""The DCGAN of the tutorials, after https://arxiv.org/abs/1511.06434.
+"""DCGAN like in the Keras tutorials, after https://arxiv.org/abs/1511.06434.
 
 Layers, initialization and defaults are those of Keras: Glorot-uniform kernels,
 LeakyReLU with slope 0.3, BatchNorm with momentum 0.99 and epsilon 1e-3.
@@ -16,7 +16,7 @@ GLOROT = nn.initializers.glorot_uniform()
 
 
 class Generator(nn.Module):
-    """`[B, d]` latents to `[B, H, W, C]` images in (-1, 1)."""
+    """Maps latents `[B, d]` to images `[B, H, W, C]` in (-1, 1)."""
 
     shape: tuple[int, ...]
     width: int = 64
@@ -25,23 +25,28 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         height, width, channels = self.shape
+        # A quarter of the image, rounded up: two layers double it, and it is cropped.
         start = (-(-height // 4), -(-width // 4), 4 * self.width)
+        # Without bias, as BatchNorm follows.
         x = Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
         x = self._activate(x, train).reshape((-1, *start))
+        # Upsample twice; the last layer has no BatchNorm.
         for features, stride in ((2 * self.width, 1), (self.width, 2)):
             x = self._activate(_up(features, stride)(x), train)
         return jnp.tanh(_up(channels, 2)(x))[:, :height, :width]
 
     def _activate(self, x: jax.Array, train: bool) -> jax.Array:
+        """Applies BatchNorm and LeakyReLU."""
         return nn.leaky_relu(BatchNorm(self.axis_name)(x, train=train), 0.3)
 
 
 def _up(features: int, stride: int) -> nn.Module:
+    """Returns a 5x5 transposed convolution."""
     return ConvTranspose(features, 5, stride, kernel_init=GLOROT)
 
 
 class Discriminator(nn.Module):
-    """`[B, H, W, C]` images to logits `[B]`."""
+    """Maps images `[B, H, W, C]` to logits `[B]` and the last hidden layer."""
 
     width: int = 64
     dropout: float = 0.3
@@ -56,6 +61,7 @@ class Discriminator(nn.Module):
             x = Dropout(self.dropout, self.axis_name)(
                 nn.leaky_relu(x, 0.3), train=train
             )
+        # Features are flattened activations of the last convolution.
         x = x.reshape(len(x), -1)
         return DiscriminatorOutput(Dense(1, kernel_init=GLOROT)(x)[:, 0], features=x)
 
@@ -67,23 +73,23 @@ def pair(
     shape: tuple[int, ...],
     axis_name: str | None = None,
 ) -> Players[nn.Module]:
-    """The tutorial's pair; with 28x28x1, 2,305,472 and 212,865 trained parameters.
+    """Returns the pair of the Keras tutorial.
 
-    Keras counts 2,330,944 in the generator, with the 25,472 running statistics of its
-    BatchNorm.
+    For 28x28x1, it has 2,305,472 and 212,865 trained parameters. Keras reports
+    2,330,944 for the generator, with the 25,472 running statistics of BatchNorm.
 
     Args:
       width: channels of the narrowest hidden layer.
-      dropout: rate after each of the discriminator's convolutions.
-      shape: of one image, `(H, W, C)`; other sizes than multiples of 4 are cut out of
-        the next larger one.
-      axis_name: of the devices, if the step runs on several.
+      dropout: rate after each convolution of the discriminator.
+      shape: shape of one image, `(H, W, C)`. A size that is not a multiple of 4 is
+        cropped from the next larger one.
+      axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
       UsageError: if samples are not images.
     """
     if len(shape) != 3:
-        raise UsageError(f"dcgan wants images, not vectors of shape {shape}: use mlp")
+        raise UsageError(f"dcgan needs images, not vectors of shape {shape}: use mlp")
     return Players(
         Generator(shape, width, axis_name), Discriminator(width, dropout, axis_name)
     )

@@ -28,17 +28,17 @@ class Init(NamedTuple):
 
     kernel: Initializer
     bias: Callable[[int], Initializer]
-    """From the number of inputs."""
+    """The number of inputs to the initializer of the bias."""
 
 
 def zero_bias(inputs: int) -> Initializer:
-    """Biases of zero, however many inputs a layer has."""
+    """Returns an initializer with zeros, for any number of inputs."""
     del inputs
     return nn.initializers.zeros
 
 
 def uniform_bias(inputs: int) -> Initializer:
-    """Biases uniform in +-1 / sqrt(inputs)."""
+    """Returns an initializer that is uniform in +-1 / sqrt(inputs)."""
     bound = inputs**-0.5
 
     def init(key, shape, dtype=jnp.float32):
@@ -55,11 +55,11 @@ INITS = {
         nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"), uniform_bias
     ),
 }
-"""The defaults of Flax, of Keras and TensorFlow, and of PyTorch."""
+"""Initializations by name: the defaults of Flax, Keras and TensorFlow, and PyTorch."""
 
 
 class Dense(nn.Module):
-    """`nn.Dense`, whose bias is added by `plus`."""
+    """`nn.Dense` with `add_bias`, whose gradient of the bias is summed in float32."""
 
     features: int
     use_bias: bool = True
@@ -76,10 +76,11 @@ class Dense(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose mask depends on the example's number in the whole batch.
+    """Dropout with a mask that does not depend on the number of devices.
 
-    So any number of devices drops the same entries. Zeroes with probability `rate` and
-    scales the rest by 1 / (1 - rate), https://jmlr.org/papers/v15/srivastava14a.html.
+    Sets entries to 0 with probability `rate` and scales the others by 1 / (1 - rate),
+    https://jmlr.org/papers/v15/srivastava14a.html. The mask of an example is a function
+    of its index in the whole batch.
     """
 
     rate: float
@@ -87,9 +88,11 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        # Without dropout no PRNG key is needed.
         if not train or self.rate == 0.0:
             return x
         count = len(x)
+        # The index of this device's first example in the whole batch.
         first = jax.lax.axis_index(self.axis_name) * count if self.axis_name else 0
         keep = 1.0 - self.rate
         numbers = first + jnp.arange(count)
@@ -100,9 +103,9 @@ class Dropout(nn.Module):
 class BatchNorm(nn.Module):
     """Batch normalization over the batch of all devices, https://arxiv.org/abs/1502.03167.
 
-    Of a batch taken in parts, over one part. The defaults are those of Keras: momentum
-    0.99, epsilon 1e-3. Unlike `nn.BatchNorm` it leaves XLA free to see that two passes
-    over the same samples are one.
+    With several micro-batches, over one of them. The defaults are those of Keras:
+    momentum 0.99, epsilon 1e-3. Unlike with `nn.BatchNorm`, XLA can merge two passes
+    over the same samples.
     """
 
     axis_name: str | None = None
@@ -115,21 +118,25 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
         mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:])
         var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:])
+        # Sampling uses the running statistics.
         if not train:
-            return self._normalise(x, mean.value, var.value, scale, bias)
-        now = self._mean(at_least_float32(x))
-        spread = self._mean(jnp.square(at_least_float32(x) - now))
+            return self._normalize(x, mean.value, var.value, scale, bias)
+        # Two passes over x: E[x^2] - E[x]^2 would lose digits.
+        batch_mean = self._mean(at_least_float32(x))
+        batch_var = self._mean(jnp.square(at_least_float32(x) - batch_mean))
+        # The running statistics start at 0 and 1, not at those of the first batch.
         if not self.is_initializing():
-            mean.value = self.momentum * mean.value + (1 - self.momentum) * now
-            var.value = self.momentum * var.value + (1 - self.momentum) * spread
-        return self._normalise(x, now, spread, scale, bias)
+            mean.value = self.momentum * mean.value + (1 - self.momentum) * batch_mean
+            var.value = self.momentum * var.value + (1 - self.momentum) * batch_var
+        return self._normalize(x, batch_mean, batch_var, scale, bias)
 
     def _mean(self, x: jax.Array) -> jax.Array:
-        """Over all but the channels, of all devices."""
+        """Returns the mean over all axes but the channels, and over all devices."""
         mean = x.mean(range(x.ndim - 1))
         return jax.lax.pmean(mean, self.axis_name) if self.axis_name else mean
 
-    def _normalise(self, x, mean, var, scale, bias) -> jax.Array:
+    def _normalize(self, x, mean, var, scale, bias) -> jax.Array:
+        """Returns (x - mean) / sqrt(var + epsilon) * scale + bias, in x's dtype."""
         factor = jax.lax.rsqrt(var + self.epsilon) * at_least_float32(scale)
         return ((at_least_float32(x) - mean) * factor + at_least_float32(bias)).astype(
             x.dtype
@@ -137,7 +144,7 @@ class BatchNorm(nn.Module):
 
 
 class Conv(nn.Module):
-    """`nn.Conv` of a square kernel with SAME padding."""
+    """`nn.Conv` with a square kernel and SAME padding, in a fast form per platform."""
 
     features: int
     size: int
@@ -149,12 +156,13 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        # Both forms compute the same sums.
         y = per_platform(conv_same, cpu=conv_winograd)(x, kernel, self.stride)
         return add_bias(y, bias)
 
 
 class ConvTranspose(nn.Module):
-    """`nn.ConvTranspose` of a square kernel with SAME padding, without bias."""
+    """`nn.ConvTranspose` with a square kernel and SAME padding, without bias."""
 
     features: int
     size: int
@@ -171,12 +179,13 @@ class ConvTranspose(nn.Module):
 
 
 class GroupedConv(nn.Module):
-    """`nn.Conv` of a square kernel, each group of channels by itself, without bias.
+    """A grouped `nn.Conv` with a square kernel and SAME padding, without bias.
 
-    As many channels come out as go in, with SAME padding.
+    The number of channels does not change.
     """
 
     group: int
+    """Channels of a group."""
     size: int = 3
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
 

@@ -1,4 +1,4 @@
-"""Fully connected networks: the first GANs, and the 2-D toys."""
+"""Fully connected networks, for the first GANs and for 2-D toy data."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,19 +19,23 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "elu": nn.elu,
     "swish": nn.swish,
 }
+"""Activations of hidden layers by name."""
+
 OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "tanh": jnp.tanh,
     "linear": lambda x: x,
 }
+"""Activations of the generator's last layer by name."""
 
 
 def _dense(x: jax.Array, features: int, init: str) -> jax.Array:
+    """Applies a dense layer; `init` is a name in `layers.INITS`."""
     kernel, bias = INITS[init]
     return Dense(features, kernel_init=kernel, bias_init=bias(x.shape[-1]))(x)
 
 
 class Generator(nn.Module):
-    """`[B, d]` latents to `[B, *shape]` samples."""
+    """Maps latents `[B, d]` to samples `[B, *shape]`."""
 
     shape: tuple[int, ...]
     widths: Sequence[int]
@@ -42,14 +46,16 @@ class Generator(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         x = z
+        # Hidden layers.
         for width in self.widths:
             x = ACTIVATIONS[self.activation](_dense(x, width, self.initialization))
+        # The output layer, with a unit for each number of a sample.
         x = OUTPUTS[self.output](_dense(x, math.prod(self.shape), self.initialization))
         return x.reshape((-1, *self.shape))
 
 
 class Discriminator(nn.Module):
-    """`[B, *shape]` samples to logits `[B]`; the features are the last hidden layer."""
+    """Maps samples `[B, *shape]` to logits `[B]` and the last hidden layer."""
 
     widths: Sequence[int]
     activation: str = "leaky_relu"
@@ -80,21 +86,21 @@ def pair(
     shape: tuple[int, ...],
     axis_name: str | None = None,
 ) -> Players[nn.Module]:
-    """Two multi-layer perceptrons.
+    """Returns a pair of multi-layer perceptrons.
 
     Args:
       g: widths of the generator's hidden layers.
       d: widths of the discriminator's hidden layers.
       g_activation: a name in `ACTIVATIONS`; leaky_relu has slope 0.2.
       d_activation: likewise.
-      dropout: rate after each of the discriminator's hidden layers.
-      init: a name in `layers.INITS`, for all layers: lecun_normal with biases of zero,
-        glorot_uniform (Keras, TensorFlow) likewise, or pytorch, where kernels and
+      dropout: rate after each hidden layer of the discriminator.
+      init: a name in `layers.INITS`, for all layers: lecun_normal or glorot_uniform
+        (Keras, TensorFlow), both with biases of zero, or pytorch, in which kernels and
         biases are uniform in +-1 / sqrt(inputs).
-      output: of the generator, tanh, linear, or auto: tanh for images and linear for
-        vectors.
-      shape: of one sample.
-      axis_name: of the devices, if the step runs on several.
+      output: activation of the generator's output: tanh, linear, or auto, which is tanh
+        for images and linear for vectors.
+      shape: shape of one sample.
+      axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
       UsageError: for an unknown activation, initialization or output.
@@ -106,6 +112,7 @@ def pair(
         raise unknown(init, INITS, "initialization")
     if output not in (*OUTPUTS, "auto"):
         raise unknown(output, (*OUTPUTS, "auto"), "output")
+    # Images are in [-1, 1]; vectors may have any range.
     if output == "auto":
         output = "tanh" if len(shape) == 3 else "linear"
     return Players(

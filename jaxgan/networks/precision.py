@@ -1,4 +1,4 @@
-"""How a network is computed: in bfloat16, and without keeping its activations."""
+"""Mixed precision and rematerialization of whole networks."""
 
 import functools
 from typing import Any
@@ -10,31 +10,34 @@ import jax.numpy as jnp
 from jaxgan.types import Tree
 
 PRECISIONS = {"float32": None, "mixed": jnp.bfloat16}
-"""What networks compute in, by the name that `--precision` has for it."""
+"""Dtypes of computation by name; None for that of the inputs."""
 
 
 class MixedPrecision(nn.Module):
-    """A network under its own names, computed in `dtype`, or twice, or both.
+    """A network that is computed in `dtype`, with rematerialization, or both.
 
-    Its variables are those of the network alone, float32 as ever: parameters are cast
-    at each call, so that their gradients are float32 too. Other collections are not
-    cast. What goes in is cast to `dtype`, what comes out to float32.
+    Its variables are the same as those of the network alone, in float32. Parameters are
+    cast at each call, so that gradients are float32 too. Other collections are not
+    cast. Inputs are cast to `dtype`, and outputs to float32.
     """
 
     inside: nn.Module
-    """Not `net`, as others call theirs: the names of both stand in one scope."""
+    """Named unlike the `net` of other wrappers, as both share one scope of names."""
     dtype: Any
     remat: bool
 
     def setup(self):
+        # The wrapper must not change parameter paths.
         nn.share_scope(self, self.inside)
 
     def __call__(self, *args: Tree, **kwargs: Any) -> Tree:
         def call(net, *args):
             return net(*args, **kwargs)
 
+        # Variables are created in float32.
         if self.is_initializing():
             return call(self.inside, *args)
+        # The cast is inside the rematerialized part, so that casts are not kept either.
         if self.dtype is not None:
             call = cast_inputs(self.dtype, call)
         if self.remat:
@@ -43,7 +46,7 @@ class MixedPrecision(nn.Module):
 
 
 def cast_inputs(dtype: Any, call: Any) -> Any:
-    """`call(net, *args)` on parameters and arguments of a type, back in float32."""
+    """Returns `call` on parameters and arguments in `dtype`, with float32 outputs."""
     cast = functools.partial(cast_floats, dtype=dtype)
     mapped = nn.map_variables(call, "params", cast)
 
@@ -54,7 +57,7 @@ def cast_inputs(dtype: Any, call: Any) -> Any:
 
 
 def cast_floats(tree: Tree, dtype: Any) -> Tree:
-    """Floating arrays in another type; labels, keys and all else as they are.
+    """Casts the floating arrays of a tree; labels, keys and all else do not change.
 
     >>> cast_floats((jnp.ones(2), jnp.arange(2)), jnp.bfloat16)[0].dtype.name
     'bfloat16'
@@ -68,16 +71,17 @@ def cast_floats(tree: Tree, dtype: Any) -> Tree:
 
 
 def with_precision(net: nn.Module, dtype: Any = None, remat: bool = False) -> nn.Module:
-    """The network with the same variables, computed another way.
+    """Returns a network with the same variables, computed in another way.
 
-    It goes around a network before anything else does, so that what other wrappers
-    compute (norms of kernels, heads on features) stays in float32.
+    It must be the innermost wrapper, so that the computations of other wrappers, such
+    as norms of kernels and heads on features, stay in float32.
 
     Args:
       net: any network, called with `train`.
-      dtype: what it computes in, such as `jnp.bfloat16`; None for what it is given.
-      remat: compute activations again for gradients instead of keeping them, all of
-        the network at once; one with a field `remat` sees to that itself.
+      dtype: dtype of its computations, such as `jnp.bfloat16`; None for that of its
+        inputs.
+      remat: if True, gradients recompute the activations of the whole network instead
+        of keeping them. A network with a field `remat` does so itself.
     """
     remat = remat and not hasattr(net, "remat")
     return net if dtype is None and not remat else MixedPrecision(net, dtype, remat)

@@ -1,8 +1,8 @@
-"""Wide residual networks without normalisation, after https://arxiv.org/abs/2501.05441.
+"""Wide residual networks without normalization, after https://arxiv.org/abs/2501.05441.
 
-The architecture of R3GAN as its paper tells it: inverted bottlenecks with grouped
-convolutions, an identity beside each, and bilinear resampling between resolutions.
-Written from the paper; weights and sizes are not those of its code.
+The architecture of R3GAN: residual blocks that are inverted bottlenecks with grouped
+convolutions, and bilinear resampling between resolutions. Written from the paper;
+weights and sizes are not those of its code.
 """
 
 from typing import Annotated
@@ -18,21 +18,23 @@ from jaxgan.ranges import Range, Width
 from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 GROUP = 16
-"""Channels that a 3x3 convolution sees together."""
+"""Channels in a group of the 3x3 convolutions."""
 
 HALF = GROUP // 2
-"""What channels are a multiple of: a block has twice as many inside."""
+"""Channels are a multiple of this, as a block has twice as many inside."""
 
 PLAIN = nn.initializers.lecun_normal()
+"""Initializer of 1x1 convolutions outside blocks."""
 
 GAIN = 2 / (1 + 0.2**2)
-"""Keeps the variance through a leaky ReLU of slope 0.2, arXiv 1502.01852."""
+"""He's gain for a leaky ReLU with slope 0.2, https://arxiv.org/abs/1502.01852."""
 
 
 def stages(width: int, levels: int) -> list[int]:
-    """Channels at each resolution, from the lowest: `width`, halved above the fifth.
+    """Returns the channels at each resolution, from the lowest.
 
-    So up to 64 pixels all are equal; above, memory would grow fourfold every time.
+    They are `width`, and halved at each resolution above the fifth. So they are equal
+    up to 64 pixels; above, memory would otherwise grow fourfold with each resolution.
 
     >>> stages(768, 3), stages(768, 6)
     ([768, 768, 768, 768], [768, 768, 768, 768, 768, 384, 192])
@@ -42,7 +44,7 @@ def stages(width: int, levels: int) -> list[int]:
 
 
 def lowest(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Height and width where the generator starts.
+    """Returns the height and width of the generator's first resolution.
 
     >>> lowest((32, 32, 3)), lowest((28, 28, 1)), lowest((17, 30, 3))
     ((4, 4), (7, 7), (5, 8))
@@ -52,7 +54,7 @@ def lowest(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def upsample(x: jax.Array) -> jax.Array:
-    """`[B, H, W, C]` to `[B, 2H, 2W, C]`: neighbours with their mean between them.
+    """Upsamples `[B, H, W, C]` to `[B, 2H, 2W, C]`, with means between adjacent pixels.
 
     >>> upsample(jnp.array([1.0, 3.0]).reshape(1, 1, 2, 1))[0, :, :, 0].tolist()
     [[1.0, 2.0, 3.0, 3.0], [1.0, 2.0, 3.0, 3.0]]
@@ -61,6 +63,7 @@ def upsample(x: jax.Array) -> jax.Array:
         size = x.shape[axis]
         last = jax.lax.slice_in_dim(x, size - 1, size, axis=axis)
         rest = jax.lax.slice_in_dim(x, 1, size, axis=axis)
+        # The next pixel of each; the last one is its own.
         after = jnp.concatenate([rest, last], axis)
         shape = [*x.shape[:axis], 2 * size, *x.shape[axis + 1 :]]
         x = jnp.stack([x, (x + after) / 2], axis + 1).reshape(shape)
@@ -68,7 +71,7 @@ def upsample(x: jax.Array) -> jax.Array:
 
 
 def downsample(x: jax.Array) -> jax.Array:
-    """`[B, 2H, 2W, C]` to `[B, H, W, C]`: every second of the means by [1, 2, 1] / 4.
+    """Downsamples `[B, 2H, 2W, C]` to `[B, H, W, C]` with the filter [1, 2, 1] / 4.
 
     >>> downsample(jnp.arange(8.0).reshape(1, 2, 4, 1))[0, :, :, 0].tolist()
     [[1.25, 3.0]]
@@ -76,6 +79,7 @@ def downsample(x: jax.Array) -> jax.Array:
     for axis in (1, 2):
         size = x.shape[axis]
         first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+        # The first pixel is repeated at the border.
         x = jnp.concatenate([first, x], axis)
         before, here, after = (
             jax.lax.slice_in_dim(x, i, i + size - 1, 2, axis) for i in range(3)
@@ -85,7 +89,7 @@ def downsample(x: jax.Array) -> jax.Array:
 
 
 class BiasLeakyReLU(nn.Module):
-    """Leaky ReLU of slope 0.2 after a bias."""
+    """A bias, then a leaky ReLU with slope 0.2."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -94,19 +98,23 @@ class BiasLeakyReLU(nn.Module):
 
 
 class Block(nn.Module):
-    """x + f(x), where f goes through twice the channels and is 0 at first.
+    """A residual block x + f(x), where f has twice the channels inside.
 
-    With `total` blocks, the other kernels begin total^(-1/4) times smaller than He's:
-    Fixup's rule for three convolutions, https://arxiv.org/abs/1901.09321.
+    The last kernel starts at 0, so that f(x) = 0. With `total` blocks, the other
+    kernels start at total^(-1/4) times He's: Fixup's rule for three convolutions,
+    https://arxiv.org/abs/1901.09321.
     """
 
     total: int
+    """Number of blocks of the network."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         width = x.shape[-1]
+        # The scale is a variance, so that kernels are scaled by total^(-1/4).
         scale = GAIN * self.total**-0.5
         init = nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
+        # Expand, convolve groups, project: an inverted bottleneck.
         y = _mix(2 * width, "expand", init)(x)
         y = BiasLeakyReLU(name="first")(y)
         y = GroupedConv(GROUP, kernel_init=init, name="grouped")(y)
@@ -117,12 +125,12 @@ class Block(nn.Module):
 def _mix(
     features: int, name: str, init: nn.initializers.Initializer = PLAIN
 ) -> nn.Module:
-    """A 1x1 convolution without bias, as the product of matrices that it is."""
+    """Returns a 1x1 convolution without bias, as a dense layer."""
     return Dense(features, use_bias=False, kernel_init=init, name=name)
 
 
 def _stage(x: jax.Array, level: int, blocks: int, total: int, remat: bool) -> jax.Array:
-    """The blocks of one resolution, inside a compact module."""
+    """Applies the blocks of one resolution, inside a compact module."""
     block = nn.remat(Block) if remat else Block
     for i in range(blocks):
         x = block(total, name=f"block_{level}_{i}")(x)
@@ -130,7 +138,7 @@ def _stage(x: jax.Array, level: int, blocks: int, total: int, remat: bool) -> ja
 
 
 class Generator(nn.Module):
-    """`[B, d]` latents to `[B, H, W, C]` images, cut to [-1, 1] when sampling."""
+    """Maps latents `[B, d]` to images `[B, H, W, C]`; sampling clips to [-1, 1]."""
 
     shape: tuple[int, ...]
     width: int
@@ -143,16 +151,18 @@ class Generator(nn.Module):
         features = stages(self.width, levels_of(self.shape))
         x = LearnedBasis(lowest(self.shape), features[0], name="start")(z)
         for level, here in enumerate(features):
+            # Change the width, upsample, then apply the blocks of this resolution.
             if here != x.shape[-1]:
                 x = _mix(here, f"change_{level}")(x)
             x = upsample(x) if level else x
             x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
         x = Dense(channels, name="colours")(x)[:, :height, :width]
+        # Clipping has no gradient outside [-1, 1], so training is without it.
         return x if train else jnp.clip(x, -1, 1)
 
 
 class Discriminator(nn.Module):
-    """`[B, H, W, C]` images to logits `[B]`; the features are the last hidden layer."""
+    """Maps images `[B, H, W, C]` to logits `[B]` and the last hidden layer."""
 
     width: int
     blocks: int
@@ -165,9 +175,12 @@ class Discriminator(nn.Module):
         shape = x.shape[1:]
         features = stages(self.width, levels_of(shape))
         scale = 2 ** levels_of(shape)
-        more = [(0, scale * n - s) for n, s in zip(lowest(shape), shape, strict=False)]
-        x = jnp.pad(x, [(0, 0), *more, (0, 0)])
+        # Pad with zeros to a size that can be halved at every level.
+        pads = [(0, scale * n - s) for n, s in zip(lowest(shape), shape, strict=False)]
+        x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
+        # A 1x1 convolution from colors.
         x = Dense(features[-1], name="colours")(x)
+        # The mirror image of the generator: blocks, then downsampling.
         for level, here in reversed(list(enumerate(features))):
             if here != x.shape[-1]:
                 x = _mix(here, f"change_{level}")(x)
@@ -178,7 +191,7 @@ class Discriminator(nn.Module):
 
 
 class LearnedBasis(nn.Module):
-    """Learned patterns, as strong as latents say: `[B, d]` to `[B, *size, width]`."""
+    """A learned image, scaled per channel by latents `[B, d]`: `[B, *size, width]`."""
 
     size: tuple[int, int]
     width: int
@@ -186,13 +199,14 @@ class LearnedBasis(nn.Module):
     @nn.compact
     def __call__(self, z: jax.Array) -> jax.Array:
         init = nn.initializers.normal(1.0)
+        # One image for all examples; latents scale its channels.
         basis = self.param("basis", init, (*self.size, self.width))
         strength = Dense(self.width, name="strength")(z)[:, None, None]
         return (at_least_float32(basis) * at_least_float32(strength)).astype(z.dtype)
 
 
 class GlobalDepthwiseConv(nn.Module):
-    """A depth-wise convolution as large as the image: `[B, H, W, C]` to `[B, C]`."""
+    """A depthwise convolution as large as the image, `[B, H, W, C]` to `[B, C]`."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -212,24 +226,29 @@ def pair(
     axis_name: str | None = None,
     remat: bool = False,
 ) -> Players[nn.Module]:
-    """R3GAN's pair; 20,732,931 and 20,684,545 parameters for 64 latents and 32x32x3.
+    """Returns R3GAN's pair.
+
+    It has 20,732,931 and 20,684,545 parameters for 64 latents and 32x32x3.
 
     Args:
       width: channels, the same at all resolutions up to 64 pixels; a multiple of 8.
-      blocks: at each resolution, in each player.
-      shape: of one image, `(H, W, C)`; halved at least once, until its shorter side has
-        7 pixels or fewer; other sizes are cut out of the next larger one that fits.
-      axis_name: unused, nothing here depends on the batch.
-      remat: compute each block again for gradients instead of keeping what is in it.
+      blocks: blocks at each resolution, in each player.
+      shape: shape of one image, `(H, W, C)`. It is halved at least once, until its
+        shorter side has 7 pixels or fewer. A size that cannot be halved so often is
+        cropped from the next larger one that can.
+      axis_name: unused, as nothing depends on the batch.
+      remat: if True, gradients recompute each block instead of keeping its activations.
 
     Raises:
-      UsageError: if samples are not images, or for a width without whole groups.
+      UsageError: if samples are not images, if `width` does not give whole groups, or
+        if there are no blocks.
     """
     del axis_name
     if len(shape) != 3:
         raise UsageError(
-            f"residual wants images, not vectors of shape {shape}: use mlp"
+            f"residual needs images, not vectors of shape {shape}: use mlp"
         )
+    # Twice the width must be whole groups.
     if width < HALF or width % HALF:
         near = max(round(width / HALF), 1) * HALF
         raise UsageError(

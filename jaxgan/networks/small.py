@@ -1,10 +1,10 @@
-"""A small convolutional pair for zero-centred penalties, https://arxiv.org/abs/2501.05441.
+"""A small convolutional pair for zero-centered penalties, https://arxiv.org/abs/2501.05441.
 
-As in R3GAN there is no normalisation. The generator ends in tanh with a slope that
-never vanishes: where most pixels are black, tanh alone saturates within a hundred steps
-in some seeds, and then the generator has no gradient left to learn from.
-The generator works at low resolution and rearranges channels into pixels; the
-discriminator does the reverse. Both are fast on a CPU, also when differentiated twice.
+Like R3GAN it has no normalization. The generator ends in a tanh with a slope that never
+vanishes. If most pixels are black, a plain tanh saturates within a hundred steps with
+some seeds, and then the generator has no gradient. The generator computes at low
+resolution and rearranges channels into pixels; the discriminator does the reverse. Both
+are fast on a CPU, also when differentiated twice.
 """
 
 from itertools import pairwise
@@ -19,13 +19,16 @@ from jaxgan.ranges import Width
 from jaxgan.types import DiscriminatorOutput, Players, UsageError
 
 LEAK = 0.02
-"""Slope of the generator's output where its tanh is flat."""
+"""Slope of the generator's output where tanh is saturated."""
 
 HE = nn.initializers.variance_scaling(2.0, "fan_in", "truncated_normal")
+"""He's initializer, https://arxiv.org/abs/1502.01852."""
 
 
 def levels_of(shape: tuple[int, ...]) -> int:
-    """How often an image is halved: down to 7 pixels or fewer on its shorter side.
+    """Returns how often an image is halved, at least once.
+
+    It is halved until its shorter side has 7 pixels or fewer.
 
     >>> [levels_of((size, size, 1)) for size in (4, 16, 28, 32, 64)]
     [1, 2, 2, 3, 4]
@@ -37,7 +40,9 @@ def levels_of(shape: tuple[int, ...]) -> int:
 
 
 def widths(width: int, levels: int) -> list[int]:
-    """Channels at each resolution, from the highest: doubled up to four times.
+    """Returns the channels at each resolution, from the highest.
+
+    They double with each level, up to four times `width`.
 
     >>> widths(32, 4)
     [32, 64, 128, 128]
@@ -46,7 +51,7 @@ def widths(width: int, levels: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """`[B, d]` latents to `[B, H, W, C]` images, cut to [-1, 1] when sampling."""
+    """Maps latents `[B, d]` to images `[B, H, W, C]`; sampling clips to [-1, 1]."""
 
     shape: tuple[int, ...]
     width: int
@@ -56,23 +61,27 @@ class Generator(nn.Module):
         height, width, channels = self.shape
         features = widths(self.width, levels_of(self.shape))[::-1]
         scale = 2 ** len(features)
+        # The lowest resolution, rounded up; the result is cropped.
         low = (-(-height // scale), -(-width // scale))
+        # Latents are scaled to a mean square of 1.
         size = jnp.sqrt(jnp.mean(at_least_float32(z) ** 2, -1, keepdims=True) + 1e-8)
         z = (at_least_float32(z) / size).astype(z.dtype)
         x = Dense(low[0] * low[1] * features[0], kernel_init=HE)(z)
         x = nn.leaky_relu(x, 0.2).reshape((-1, *low, features[0]))
+        # Convolve at each resolution, then turn channels into pixels of the next.
         for here, above in pairwise(features):
             x = nn.leaky_relu(_conv(here)(x), 0.2)
             x = nn.leaky_relu(depth_to_space(_conv(4 * above)(x)), 0.2)
         x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
         x = depth_to_space(Conv(4 * channels, 3)(x))
+        # A slope that never vanishes; it may leave [-1, 1] a little.
         x = jnp.tanh(x) + LEAK * x
         x = x[:, :height, :width]
         return x if train else jnp.clip(x, -1, 1)
 
 
 class Discriminator(nn.Module):
-    """`[B, H, W, C]` images to logits `[B]`; the features are the last hidden layer."""
+    """Maps images `[B, H, W, C]` to logits `[B]` and the last hidden layer."""
 
     width: int
 
@@ -81,32 +90,36 @@ class Discriminator(nn.Module):
         self, x: jax.Array, condition=None, *, train: bool
     ) -> DiscriminatorOutput:
         for level, features in enumerate(widths(self.width, levels_of(x.shape[1:]))):
-            odd = [(0, side % 2) for side in x.shape[1:3]]
-            x = space_to_depth(jnp.pad(x, [(0, 0), *odd, (0, 0)]))
+            # Odd sides are padded to even ones.
+            pads = [(0, side % 2) for side in x.shape[1:3]]
+            x = space_to_depth(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
             x = nn.leaky_relu(_conv(features)(x), 0.2)
+            # The highest resolution has one convolution, the others have two.
             x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
         x = x.reshape(len(x), -1)
         return DiscriminatorOutput(Dense(1)(x)[:, 0], features=x)
 
 
 def _conv(features: int) -> nn.Module:
+    """Returns a 3x3 convolution with He's initializer."""
     return Conv(features, 3, kernel_init=HE)
 
 
 def pair(
     width: Width = 16, *, shape: tuple[int, ...], axis_name: str | None = None
 ) -> Players[nn.Module]:
-    """The default pair for images of any height and width.
+    """Returns the default pair for images of any height and width.
 
     Args:
-      width: channels at the highest resolution; lower ones have up to four times more.
-      shape: of one image, `(H, W, C)`.
-      axis_name: unused, nothing here depends on the batch.
+      width: channels at the highest resolution; lower ones have up to four times as
+        many.
+      shape: shape of one image, `(H, W, C)`.
+      axis_name: unused, as nothing depends on the batch.
 
     Raises:
       UsageError: if samples are not images.
     """
     del axis_name
     if len(shape) != 3:
-        raise UsageError(f"small wants images, not vectors of shape {shape}: use mlp")
+        raise UsageError(f"small needs images, not vectors of shape {shape}: use mlp")
     return Players(Generator(shape, width), Discriminator(width))

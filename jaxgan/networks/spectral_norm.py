@@ -1,4 +1,4 @@
-"""Spectral normalisation of a whole network, https://arxiv.org/abs/1802.05957."""
+"""Spectral normalization of a whole network, https://arxiv.org/abs/1802.05957."""
 
 from typing import Any, cast
 
@@ -13,33 +13,45 @@ from jaxgan.types import Tree
 def singular_value(
     kernel: jax.Array, u: jax.Array, steps: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The largest singular value of a kernel `[..., O]` as a matrix of O columns.
+    """Returns the largest singular value of a kernel by power iteration.
 
-    By power iteration from `u` `[O]`, whose newest value is returned too; both vectors
-    are constants to the gradient, https://arxiv.org/abs/1802.05957, algorithm 1.
+    Algorithm 1 of https://arxiv.org/abs/1802.05957. The kernel is reshaped to a matrix
+    with O columns. The vectors of the iteration are constants to the gradient.
+
+    Args:
+      kernel: `[..., O]`.
+      u: the right singular vector to start from, `[O]`.
+      steps: number of iterations.
+
+    Returns:
+      The singular value `[]`, and the new `u` `[O]`.
     """
+    # Only the last product has a gradient.
     matrix = kernel.reshape(-1, kernel.shape[-1])
     fixed = jax.lax.stop_gradient(matrix)
     for _ in range(steps):
         v = _unit(fixed @ u)
-        newest = _unit(v @ fixed)
-        u = jnp.where(jnp.any(newest != 0), newest, u)  # a kernel may begin as zeros
+        new_u = _unit(v @ fixed)
+        # A kernel of zeros, as some are at first, would make u zero for ever.
+        u = jnp.where(jnp.any(new_u != 0), new_u, u)
     return v @ matrix @ u, u
 
 
 def _unit(x: jax.Array) -> jax.Array:
+    """Returns a vector scaled to norm 1; zeros stay zeros."""
     return x / (jnp.linalg.norm(x) + 1e-12)
 
 
 def _flat(tree: Tree) -> dict[Any, jax.Array]:
+    """Returns the leaves of a nested dict by path."""
     return cast(dict, flatten_dict(tree))
 
 
 class SpectralNorm(nn.Module):
     """A network whose kernels are divided by their largest singular value.
 
-    Flax's layer of this name is for single layers: around a whole network it would
-    divide the parameters that are stored, and matrices that are no parameters.
+    `nn.SpectralNorm` is for single layers. Around a whole network, it would divide the
+    stored parameters, and matrices that are not parameters.
     """
 
     net: nn.Module
@@ -47,26 +59,29 @@ class SpectralNorm(nn.Module):
 
     @nn.compact
     def __call__(self, *args: Tree, train: bool, **kwargs: Tree) -> Tree:
-        made = self.net(*args, train=train, **kwargs) if self.is_initializing() else ()
+        # The network must be called once before its variables exist.
+        out = self.net(*args, train=train, **kwargs) if self.is_initializing() else ()
         flat = _flat(self.net.variables["params"])
+        # Biases and scales have one axis.
         kernels = {path: value for path, value in flat.items() if value.ndim > 1}
-        memory = self.variable("spectral", "u", self._directions, kernels)
+        variable = self.variable("spectral", "u", self._initial_vectors, kernels)
         if self.is_initializing():
-            return made
-        directions = _flat(memory.value)
+            return out
+        vectors = _flat(variable.value)
         for path, kernel in kernels.items():
-            sigma, newest = singular_value(kernel, directions[path], self.steps)
+            sigma, vectors[path] = singular_value(kernel, vectors[path], self.steps)
             flat[path] = kernel / jnp.where(sigma > 0, sigma, 1)
-            directions[path] = newest
+        # Sampling leaves the statistics alone.
         if train:
-            memory.value = unflatten_dict(directions)
+            variable.value = unflatten_dict(vectors)
+        # Call the network with divided kernels, instead of its stored parameters.
         divided = {"params": unflatten_dict(flat)}
         return nn.map_variables(
             lambda net: net(*args, train=train, **kwargs), "params", lambda _: divided
         )(self.net)
 
-    def _directions(self, kernels: dict[Any, jax.Array]) -> Tree:
-        """Where the power iterations start: at random, a vector for each kernel."""
+    def _initial_vectors(self, kernels: dict[Any, jax.Array]) -> Tree:
+        """Returns a random vector for each kernel, from which the iteration starts."""
         keys = jax.random.split(self.make_rng("params"), len(kernels))
         return unflatten_dict(
             {

@@ -1,6 +1,6 @@
-"""What any network can be wrapped in: `spectral_norm|pack(2)`, each around all before.
+"""Wrappers of networks: `spectral_norm|pack(2)`, of which the first is innermost.
 
-Those for discriminators read what the network inside returns, its logits and features.
+Wrappers of discriminators read the logits and features of the network inside.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from jaxgan.ranges import Range, Size, Width
 from jaxgan.types import DiscriminatorOutput, Tree, UsageError
 
 Wrap = Callable[[nn.Module], nn.Module]
+"""A function of a network that returns the wrapped network."""
 
 
 class Pack(nn.Module):
-    """A discriminator of `size` examples at a time."""
+    """A discriminator that judges `size` examples as one."""
 
     net: nn.Module
     size: int
@@ -28,50 +29,59 @@ class Pack(nn.Module):
         self, x: Tree, condition: Tree = None, *, train: bool
     ) -> DiscriminatorOutput:
         x, condition = jax.tree.map(lambda leaf: join(leaf, self.size), (x, condition))
-        critique = _output("pack", self.net, x, condition, train)
-        if critique.class_logits is not None:
+        output = _call_discriminator("pack", self.net, x, condition, train)
+        # The labels are of single examples.
+        if output.class_logits is not None:
             raise UsageError("classifier reads single examples: leave out pack")
-        return critique
+        return output
 
 
 def join(x: jax.Array, size: int) -> jax.Array:
-    """Consecutive examples along the last axis: `[B, ..., C]` to `[B/s, ..., sC]`.
+    """Joins consecutive examples along channels: `[B, ..., C]` to `[B/s, ..., sC]`.
 
     >>> join(jnp.arange(6), 2).tolist()
     [[0, 1], [2, 3], [4, 5]]
     """
     packs = _grouped(x, size, "pack")
+    # Labels become `[B / size, size]`.
     if x.ndim == 1:
         return packs
+    # The examples of a pack go next to the channels.
     last = jnp.moveaxis(packs, 1, -2)
     return last.reshape(*last.shape[:-2], size * x.shape[-1])
 
 
 class WithHead(nn.Module):
-    """A discriminator with more made of what it returns."""
+    """A discriminator with a head that changes its output."""
 
     net: nn.Module
     called: str
+    """Name of the wrapper in messages."""
     more: Callable[[DiscriminatorOutput, Tree, Tree], DiscriminatorOutput]
-    """(critique, x, condition) to the critique; makes layers of its own."""
+    """(output, x, condition) to the new output; may create layers."""
 
     @nn.compact
     def __call__(
         self, x: Tree, condition: Tree = None, *, train: bool
     ) -> DiscriminatorOutput:
-        critique = _output(self.called, self.net, x, condition, train)
-        return self.more(critique, x, condition)
+        output = _call_discriminator(self.called, self.net, x, condition, train)
+        return self.more(output, x, condition)
 
 
-OTHER_NETWORKS = "embed wraps a generator of vectors: --generator_wrap=embed"
+OTHER_NETWORKS = (
+    "embed wraps only a generator of latents [B, d]: wrap the generator in embed, or "
+    "the discriminator in projection"
+)
+"""The message of `Embed` around any other network."""
 
 
 class Embed(nn.Module):
-    """A generator that is told a label: `net(z, label)`."""
+    """A conditional generator: `net` of the latent and an embedding of the label."""
 
     net: nn.Module
     classes: int
     dim: int
+    """Entries of the embedding; 0 for those of the latent."""
 
     @nn.compact
     def __call__(
@@ -79,84 +89,97 @@ class Embed(nn.Module):
     ) -> Tree:
         if jnp.ndim(z) != 2:
             raise UsageError(OTHER_NETWORKS)
-        label = _label(label, len(z), "embed")
-        told = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
-        out = self.net(jnp.concatenate([z, told], axis=-1), train=train)
+        label = _require_labels(label, len(z), "embed")
+        embedding = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
+        out = self.net(jnp.concatenate([z, embedding], axis=-1), train=train)
+        # Only the output shows that a network of vectors is a discriminator.
         if isinstance(out, DiscriminatorOutput):
             raise UsageError(OTHER_NETWORKS)
         return out
 
 
-def _output(
+def _call_discriminator(
     name: str, net: nn.Module, x: Tree, condition: Tree, train: bool
 ) -> DiscriminatorOutput:
-    given = () if condition is None else (condition,)
-    out = net(x, *given, train=train)
+    """Calls the network in a wrapper; raises UsageError if it is no discriminator."""
+    # Networks without a condition need not have a parameter for it.
+    args = () if condition is None else (condition,)
+    out = net(x, *args, train=train)
     if not isinstance(out, DiscriminatorOutput):
-        raise UsageError(f"{name} wraps a discriminator: --discriminator_wrap={name}")
+        raise UsageError(
+            f"{name} wraps only a network that returns a DiscriminatorOutput: wrap the "
+            f"discriminator in {name}, not the generator"
+        )
     return out
 
 
-def _features(critique: DiscriminatorOutput, name: str) -> jax.Array:
-    """All features of an example in a row, `[B, F]`."""
-    rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(critique.features)]
+def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
+    """Returns all features of each example as one vector, `[B, F]`."""
+    rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(output.features)]
     if not rows:
         raise UsageError(
             f"{name} reads the discriminator's features, and this one returns none: "
-            "choose other --networks, such as mlp"
+            "use networks that return features, such as mlp"
         )
     return jnp.concatenate(rows, axis=-1)
 
 
 def _grouped(x: jax.Array, size: int, name: str) -> jax.Array:
-    """Consecutive examples in groups: `[B, ...]` to `[B / size, size, ...]`."""
+    """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`."""
     if len(x) % size:
         raise UsageError(
-            f"{name}({size}) takes {size} examples at a time, a device has {len(x)}: "
-            f"choose a --batch_size that gives it a multiple of {size}, "
+            f"{name}({size}) takes {size} examples at a time, and a device has "
+            f"{len(x)}: use a batch size that gives each device a multiple of {size}, "
             f"such as {-(-len(x) // size) * size} on one device"
         )
     return x.reshape(-1, size, *x.shape[1:])
 
 
-def _label(label: Any, count: int, name: str) -> jax.Array:
+def _require_labels(label: Any, count: int, name: str) -> jax.Array:
+    """Returns the labels; raises UsageError unless they are `[count]`."""
     if label is None:
-        raise UsageError(f"{name} reads labels: choose --task=conditional")
+        raise UsageError(f"{name} needs labels: use the task conditional")
     if getattr(label, "shape", None) != (count,):
         raise UsageError(
-            f"{name} reads one label for each of {count} rows: "
-            "choose --task=conditional, and no pack"
+            f"{name} needs one label for each of {count} rows: use the task "
+            "conditional, and no pack"
         )
     return label
 
 
-def _plus(critique: DiscriminatorOutput, more: jax.Array) -> DiscriminatorOutput:
-    """The critique with `[B]` added to every logit of an example."""
+def _add_to_logits(
+    output: DiscriminatorOutput, summand: jax.Array
+) -> DiscriminatorOutput:
+    """Adds `[B]` to all logits of each example."""
 
+    # Logits may have more axes, such as positions.
     def add(logits):
-        return logits + more.reshape(-1, *[1] * (logits.ndim - 1))
+        return logits + summand.reshape(-1, *[1] * (logits.ndim - 1))
 
-    return critique._replace(logits=jax.tree.map(add, critique.logits))
+    return output._replace(logits=jax.tree.map(add, output.logits))
 
 
 def spectral_norm(steps: Annotated[int, Range(1, 100)] = 1) -> Wrap:
-    """Every kernel divided by its largest singular value, arXiv 1802.05957.
+    """Spectral normalization of all kernels, https://arxiv.org/abs/1802.05957.
 
-    For either player. Kernels are parameters of two axes or more, `[..., O]` taken as a
-    matrix of O columns, embeddings too.
+    For either player. Each kernel is divided by its largest singular value. Kernels are
+    parameters with two axes or more, also embeddings, reshaped to a matrix `[-1, O]`.
 
     Args:
-      steps: of power iteration at every call.
+      steps: steps of power iteration at every call.
     """
     _at_least(1, steps, "steps")
     return lambda net: SpectralNorm(net, steps)
 
 
 def pack(size: Width = 2) -> Wrap:
-    """The discriminator judges `size` examples as one, https://arxiv.org/abs/1712.04086.
+    """Packs examples for the discriminator, https://arxiv.org/abs/1712.04086 (PacGAN).
 
-    Consecutive examples are joined along channels, conditions likewise; logits and
-    features are `[B / size, ...]`. Each device's batch is a multiple of `size`.
+    It judges `size` consecutive examples as one. Examples and conditions are joined
+    along channels; logits and features are `[B / size, ...]`.
+
+    Args:
+      size: examples in a pack. The batch of each device must be a multiple of it.
     """
     _at_least(1, size, "size")
     return lambda net: Pack(net, size)
@@ -165,20 +188,26 @@ def pack(size: Width = 2) -> Wrap:
 def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     """Minibatch standard deviation, https://arxiv.org/abs/1710.10196, section 3.
 
-    Of features, over groups of consecutive examples, averaged over features. The last
-    layer reads it as one more feature: a learned multiple of it is added to the logits
-    (of size 1 and not learned within `spectral_norm`: `spectral_norm|minibatch_std`).
-    Each device's batch is a multiple of `group`, so that any number agrees.
+    The standard deviation of features over groups of consecutive examples, averaged
+    over features. It is one more feature of the last layer: a learned multiple of it is
+    added to the logits. Write `spectral_norm|minibatch_std`; in the other order, the
+    factor would be normalized to 1 and not learned.
+
+    Args:
+      group: examples in a group. The batch of each device must be a multiple of it, so
+        that the result does not depend on the number of devices.
     """
     _at_least(2, group, "group")
 
-    def more(critique, x, condition):
-        features = _features(critique, "minibatch_std")
+    def more(output, x, condition):
+        features = _flat_features(output, "minibatch_std")
         groups = _grouped(features, group, "minibatch_std")
-        spread = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
-        scale = (features.shape[-1] + 1) ** -0.5  # as in a layer of all of them
+        # The epsilon keeps the gradient of equal examples finite.
+        deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
+        # The initial scale is that of a layer with all features as inputs.
+        scale = (features.shape[-1] + 1) ** -0.5
         last = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.normal(scale))
-        return _plus(critique, last(jnp.repeat(spread, group)[:, None])[:, 0])
+        return _add_to_logits(output, last(jnp.repeat(deviation, group)[:, None])[:, 0])
 
     return lambda net: WithHead(net, "minibatch_std", more)
 
@@ -186,66 +215,75 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
 def projection(*, classes: int = 0) -> Wrap:
     """The projection discriminator, https://arxiv.org/abs/1802.05637, equation 4.
 
-    <v_y, features> is added to the logits, with a learned v for each of the data set's
-    `classes` y.
-    """
-    _labelled(classes, "projection")
+    Adds <v_y, features> to the logits, with a learned v for each class y.
 
-    def more(critique, x, condition):
-        features = _features(critique, "projection")
-        label = _label(condition, len(features), "projection")
+    Args:
+      classes: number of classes of the data set.
+    """
+    _require_classes(classes, "projection")
+
+    def more(output, x, condition):
+        features = _flat_features(output, "projection")
+        label = _require_labels(condition, len(features), "projection")
         directions = nn.Embed(classes, features.shape[-1])(label)
-        return _plus(critique, jnp.sum(directions * features, axis=-1))
+        return _add_to_logits(output, jnp.sum(directions * features, axis=-1))
 
     return lambda net: WithHead(net, "projection", more)
 
 
 def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
-    """A second head on the features, for AC-GAN (arXiv 1610.09585) and InfoGAN.
+    """A second head on the features, with `class_logits` `[B, outputs]`.
+
+    For AC-GAN, https://arxiv.org/abs/1610.09585, and InfoGAN,
+    https://arxiv.org/abs/1606.03657.
 
     Args:
-      outputs: of the head, `class_logits` `[B, outputs]`; 0 for one per class.
-      classes: of the data set.
+      outputs: number of class logits; 0 for one per class.
+      classes: number of classes of the data set.
     """
     _at_least(0, outputs, "outputs")
     if not outputs:
-        _labelled(classes, "classifier")
+        _require_classes(classes, "classifier")
 
-    def more(critique, x, condition):
-        features = _features(critique, "classifier")
+    def more(output, x, condition):
+        features = _flat_features(output, "classifier")
+        # Packs have fewer rows than there are examples.
         if len(features) != len(jax.tree.leaves(x)[0]):
             raise UsageError("classifier reads single examples: leave out pack")
         head = nn.Dense(outputs or classes)
-        return critique._replace(class_logits=head(features))
+        return output._replace(class_logits=head(features))
 
     return lambda net: WithHead(net, "classifier", more)
 
 
 def embed(dim: Size = 0, *, classes: int = 0) -> Wrap:
-    """The generator's latent is followed by a learned embedding of the label.
+    """Makes any generator conditional, https://arxiv.org/abs/1411.1784.
 
-    So any generator becomes conditional, https://arxiv.org/abs/1411.1784.
+    Appends a learned embedding of the label to the latent.
 
     Args:
       dim: entries of the embedding; 0 for as many as the latent has.
-      classes: of the data set.
+      classes: number of classes of the data set.
     """
     _at_least(0, dim, "dim")
-    _labelled(classes, "embed")
+    _require_classes(classes, "embed")
     return lambda net: Embed(net, classes, dim)
 
 
-def _labelled(classes: int, name: str) -> None:
+def _require_classes(classes: int, name: str) -> None:
+    """Raises UsageError if the data set has no classes."""
     if not classes:
-        raise UsageError(f"{name} wants labels: choose a --dataset that has them")
+        raise UsageError(f"{name} needs labels: use a dataset that has them")
 
 
 def _at_least(low: int, value: int, name: str) -> None:
+    """Raises UsageError if a value is too small."""
     if value < low:
         raise UsageError(f"{name}={value}: choose {low} or more")
 
 
-WRAPPERS = {
+WRAPPERS: dict[str, Callable[..., Wrap]] = {
     f.__name__: f
     for f in (spectral_norm, pack, minibatch_std, projection, classifier, embed)
 }
+"""Factories of wrappers by name."""

@@ -1,4 +1,15 @@
-"""All that knows of devices: which there are, and how one step runs on them."""
+"""Runs one train step on any number of devices.
+
+Start with `choose_devices` and `layout_of`. A `Layout` holds the devices and the
+strategy: a single device, data parallelism (`pmap` or `shard_map`), a sharded state
+(ZeRO) or several seeds at once. Then:
+
+* `resident` or `streamed` makes a `Feed`, the source of the batches.
+* `place` or `init_on_devices` puts the state on the devices.
+* `make_compiler` compiles the train step for a feed and a layout.
+
+The train step itself is the same function in all strategies.
+"""
 
 from jaxgan.parallel.devices import choose_devices as choose_devices
 from jaxgan.parallel.devices import default_steps_per_call as default_steps_per_call

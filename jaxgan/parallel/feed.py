@@ -1,4 +1,4 @@
-"""How a compiled call comes by its batches: from the devices, or from the host."""
+"""Feeds batches to compiled train steps, from device memory or from the host."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,19 +13,22 @@ from jaxgan.types import Batch, Tree
 
 
 class Feed(NamedTuple):
-    """How a compiled call comes by the batches of its steps."""
+    """The source of the batches of a compiled call of several train steps."""
 
     at: Callable[[int, int], Tree]
-    """(step, count) to what is passed to the call of so many steps from there."""
+    """at(step, count) returns the argument `passed` of the call that runs `count` steps
+    from `step`."""
     select: Callable[[Tree, jax.Array, jax.Array], Batch]
-    """Traced: (passed, step, i) to raw batches `[k, B, ...]` of the i-th step."""
+    """select(passed, step, i) returns the raw batches `[k, B, ...]` of the i-th step of
+    the call. It is traced."""
     axis: Any = None
-    """The axes of what is passed that are split over devices, as `pmap` takes them."""
+    """Axes of `passed` to split over the devices, in the format of `pmap`'s in_axes."""
     runs: Any = None
-    """The axes of what is passed that are runs, as `vmap` takes them."""
+    """Axes of `passed` with several runs, in the format of `vmap`'s in_axes."""
     close: Callable[[], None] = lambda: None
+    """Releases the source of the batches."""
     failure: Callable[[], Exception | None] = lambda: None
-    """The error for which the run has to stop before its next call, None for none."""
+    """Returns the error that has to stop the run before its next call, or None."""
 
 
 def resident(
@@ -36,36 +39,39 @@ def resident(
     batch: int,
     layout: Layout,
 ) -> Feed:
-    """A data set that lies on the devices; the host sends one order per epoch.
+    """Returns a feed of a dataset in device memory.
+
+    The host sends only the order of the examples, once per epoch.
 
     Args:
       arrays: all examples, `[N, ...]` per field, in every process.
-      order: the permutation `[N]` of an epoch, one row for each of several runs.
-      updates: batches per step.
+      order: maps an epoch to its permutation `[N]`, or `[runs, N]` for several runs.
+      updates: batches per step, `k`.
       batch: examples per batch, over all devices.
-      layout: the devices; each keeps the whole set and gathers its own part.
+      layout: the devices. Each keeps the whole dataset and gathers its part of a batch.
     """
     size = len(jax.tree.leaves(arrays)[0])
     per_epoch = size // (updates * batch)
     local = batch // layout.parts if layout.splits else batch
     data = put(arrays, layout)
+    # The place in the batch at which each device's part begins.
     if layout.splits:
         firsts = put(local * np.arange(layout.parts), layout, 0)
     else:
         firsts = put(np.int32(0), layout)
-    kept: dict[int, Any] = {}
+    cached: dict[int, Any] = {}
 
     def at(step, count):
-        del count  # at most an epoch: two orders serve
+        del count  # at most an epoch, so that the orders of two epochs are enough
         epoch = step // per_epoch
-        if epoch not in kept:
+        if epoch not in cached:
             orders = np.stack([order(epoch), order(epoch + 1)], axis=-2)
-            kept.clear()
-            kept[epoch] = put((orders, np.int32(epoch)), layout)
-        return data, kept[epoch], firsts
+            cached.clear()
+            cached[epoch] = put((orders, np.int32(epoch)), layout)
+        return data, cached[epoch], firsts
 
     def select(passed, step, i):
-        del i  # the step alone says where we are
+        del i  # the step determines the position
         data, (orders, first), part = passed
         start = (step % per_epoch) * updates * batch + part
         places = start + jnp.arange(updates)[:, None] * batch + jnp.arange(local)
@@ -77,30 +83,31 @@ def resident(
 
 
 def streamed(batches: Any, *, layout: Layout) -> Feed:
-    """A data set that comes from the host, step by step.
+    """Returns a feed of a dataset that the host reads step by step.
+
+    If the generator raises an error, it becomes the feed's `failure`, and `at` repeats
+    the newest batch: other processes may run a few more calls until all agree to stop.
+    An error before the first batch is raised immediately.
 
     Args:
-      batches: a generator of `[k, b, ...]` per field and step, the part of the batch
-        that this process reads, or of `[runs, k, B, ...]` for the runs it trains.
-      layout: the devices over which axis b is split, or the runs are.
-
-    An error of the generator is the feed's `failure`; `at` then gives the newest batch
-    again, as other processes may go on for a few calls until they learn of it. Raised
-    at once if there is no batch yet.
+      batches: a generator with an item per step, `[k, b, ...]` per field, where `b` is
+        this process's part of the batch; or `[runs, k, B, ...]` for the runs that this
+        process trains.
+      layout: the devices over which axis `b`, or the axis of the runs, is split.
     """
     newest: list[Tree] = []
     failures: list[Exception] = []
     processes, steps_axis = layout.processes, 1 if layout.way == "runs" else 0
     axis = {"runs": 0, "one": None}.get(layout.way, 2)
 
-    def split(x):
+    def split(x):  # [k, b, ...] -> [k, devices, b / devices, ...]
         if not layout.splits:
             return x
         k, b, *shape = x.shape
         parts = layout.parts // processes
         return x.reshape(k, parts, b // parts, *shape)
 
-    def take(count):
+    def next_steps(count):
         try:
             several = [next(batches) for _ in range(count)]
         except Exception as error:
@@ -112,8 +119,8 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         return several
 
     def at(step, count):
-        del step  # the generator was started at the right one
-        several = newest * count if failures else take(count)
+        del step  # the generator already starts at the right step
+        several = newest * count if failures else next_steps(count)
         joined = jax.tree.map(
             lambda *x: np.stack([split(y) for y in x], steps_axis), *several
         )

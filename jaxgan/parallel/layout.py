@@ -1,4 +1,4 @@
-"""How one step is spread over devices."""
+"""The devices of a run, and how they share a train step."""
 
 from typing import Any, NamedTuple
 
@@ -8,65 +8,75 @@ import numpy as np
 from jaxgan.types import Device, UsageError
 
 AXIS = "devices"
+"""Name of the mesh axis and of the `pmap` axis."""
 
 
 class Layout(NamedTuple):
-    """The devices of all processes, and the way in which a step runs on them."""
+    """The devices of all processes, and the strategy by which they share a step."""
 
     devices: list[Device]
-    """Process by process."""
+    """The devices, in order of their processes."""
     way: str = "one"
-    """One device ("one"); a part of the batch on each, with the same state ("pmap",
-    "mesh") or with a part of it ("shards"); or whole runs on each ("runs")."""
+    """The strategy, a key of `strategies.STRATEGIES`.
+
+    * `one`: a single device.
+    * `pmap`, `mesh`: a part of the batch on each device, the same state on all.
+    * `shards`: a part of the batch and a part of the state on each device.
+    * `runs`: whole runs on each device.
+    """
     runs: int = 1
-    """Runs that are trained at once."""
+    """Number of runs that are trained at once."""
 
     @property
     def axis(self) -> str | None:
-        """The axis that gradients are averaged over, if devices share a batch."""
+        """The axis name to average gradients over, or None if no batch is shared."""
         return AXIS if self.way in ("pmap", "mesh", "shards") else None
 
     @property
     def parts(self) -> int:
-        """In how many parts a batch is split."""
+        """The number of parts of a batch."""
         return len(self.devices) if self.axis else 1
 
     @property
     def splits(self) -> bool:
-        """Whether it is split before the step sees it."""
+        """True if a batch is split before the train step receives it."""
         return self.way in ("pmap", "mesh")
 
     @property
     def unroll(self) -> bool:
-        """Whether loops are written out: XLA for CPU is slow within them."""
+        """True if loops should be unrolled: XLA for CPU runs loops slowly."""
         return self.devices[0].platform == "cpu"
 
     @property
     def processes(self) -> int:
-        """How many processes these devices belong to."""
+        """The number of processes of the devices."""
         return len({device.process_index for device in self.devices})
 
     @property
     def mesh(self) -> jax.sharding.Mesh:
-        """The devices in a row."""
+        """The one-dimensional mesh of all devices."""
         return jax.sharding.Mesh(np.array(self.devices), AXIS)
 
     def spread(self, axis: int | None) -> jax.sharding.NamedSharding:
-        """An axis spread over the devices, or the same on each."""
+        """Returns the sharding that splits an axis over the devices, None for none."""
         return jax.sharding.NamedSharding(self.mesh, spec(axis))
 
     def shards(self, leaf: Any) -> jax.sharding.NamedSharding:
-        """The longest axis that divides over the devices spread over them, if any."""
+        """Returns the sharding of an array or shape of a sharded state.
+
+        It splits the longest axis that the number of devices divides. An array without
+        such an axis is replicated.
+        """
         count = len(self.devices)
         fit = [(n, axis) for axis, n in enumerate(leaf.shape) if n and n % count == 0]
-        longest = max(fit, default=(0, None), key=lambda found: found[0])
-        return self.spread(longest[1])
+        _, axis = max(fit, default=(0, None), key=lambda pair: pair[0])
+        return self.spread(axis)
 
 
 def spec(axis: int | None) -> jax.sharding.PartitionSpec:
-    """The devices along one axis, or along none."""
-    spread = () if axis is None else (*[None] * axis, AXIS)
-    return jax.sharding.PartitionSpec(*spread)
+    """Returns the partition of an axis over the devices, None for none."""
+    names = () if axis is None else (*[None] * axis, AXIS)
+    return jax.sharding.PartitionSpec(*names)
 
 
 def layout_of(
@@ -76,32 +86,34 @@ def layout_of(
     shard_state: bool = False,
     runs: int = 1,
 ) -> Layout:
-    """The layout that flags ask for.
+    """Returns the layout for some devices and options.
 
     Args:
-      devices: from `pick`; of several runs, as many as divide them.
-      parallel: auto, pmap or mesh.
-      shard_state: whether each device keeps a part of the state only.
-      runs: how many are trained at once.
+      devices: from `choose_devices`. Their number divides `runs` if there are several.
+      parallel: how several devices share a batch: `pmap`, `mesh` (`shard_map`, which
+        also supports several processes) or `auto`.
+      shard_state: if True, each device keeps only a part of the state.
+      runs: number of runs that are trained at once.
 
     Raises:
-      UsageError: naming the flag.
+      UsageError: naming the flag, if the options do not fit together.
     """
     if parallel not in ("auto", "pmap", "mesh"):
         raise UsageError(f"--parallel={parallel}: choose auto, pmap or mesh")
+    # Check the options before choosing, so that none is silently ignored.
     several = len({device.process_index for device in devices}) > 1
     if several and parallel == "pmap":
         raise UsageError(
-            "--parallel=pmap is for the devices of one process: use --parallel=mesh"
+            "--parallel=pmap supports a single process only: use --parallel=mesh"
         )
     if shard_state and (runs > 1 or parallel == "pmap"):
         raise UsageError(
-            "--shard_state spreads the state of one run by --parallel=mesh: leave out "
+            "--shard_state supports a single run with --parallel=mesh: leave out "
             + ("--runs" if runs > 1 else "--parallel=pmap")
         )
     if runs > 1:
         return Layout(devices, "runs", runs)
-    if len(devices) == 1:
+    if len(devices) == 1:  # nothing to share or to shard
         return Layout(devices)
     if shard_state:
         return Layout(devices, "shards")

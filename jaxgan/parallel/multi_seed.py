@@ -1,7 +1,7 @@
-"""Several runs, each of its own seed, in one compiled program.
+"""Trains several runs with different seeds in one compiled program.
 
-Their state is one `TrainState` whose leaves have the runs as axis 0, all but `step`,
-which they share. Nothing passes from run to run, so each is the run of its seed.
+Their state is a single `TrainState` whose leaves have the runs as axis 0, except
+`step`, which they share. The runs are independent: each gives the result of its seed.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +20,17 @@ AXES: Any = TrainState(
     term_state=0,  # type: ignore[arg-type]
     ema=0,
 )
-"""The axes of a state that are runs, as `jax.vmap` takes them."""
+"""The axes of the runs in a state, in the format of `jax.vmap`'s in_axes."""
 
 
 def key_of(seed: int) -> jax.Array:
-    """The PRNG key of a seed from 0 to 2**63 - 1; another one for each.
+    """Returns a PRNG key that is different for each seed.
 
-    `jax.random.key` reads the lower 32 bits of a seed. What is above them is folded in,
-    so that seeds below 2**32 have the key that jax gives them.
+    `jax.random.key` reads only the lower 32 bits of a seed. The higher bits are folded
+    in here. A seed below 2**32 has the same key as in `jax.random.key`.
+
+    Args:
+      seed: from 0 to 2**63 - 1.
     """
     high, low = divmod(seed, 2**32)
     key = jax.random.key(low)
@@ -35,21 +38,27 @@ def key_of(seed: int) -> jax.Array:
 
 
 def stack_runs(states: Sequence[TrainState]) -> TrainState:
-    """One state of several runs that are at the same step."""
-    together = jax.tree.map(lambda *x: jnp.stack(x), *states)
-    return together.replace(step=states[0].step)
+    """Stacks the states of several runs, all at the same step, into one state."""
+    stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
+    return stacked.replace(step=states[0].step)
 
 
 def run_state(state: TrainState, number: int) -> TrainState:
-    """The state of one of several runs."""
+    """Returns the state of run `number`."""
     return take_run(state, AXES, number)
 
 
 def take_run(tree: Tree, axes: Tree, number: int) -> Tree:
-    """One run's part of a tree; `axes` is a prefix of it, None for what is shared."""
+    """Returns the part of run `number` in a tree.
 
-    def part(axis, below):
-        return below if axis is None else jax.tree.map(lambda x: x[number], below)
+    Args:
+      tree: arrays, with the runs as axis 0 where `axes` is 0.
+      axes: a tree prefix of `tree`, 0 for arrays per run and None for shared ones.
+      number: the index of the run.
+    """
+
+    def part(axis, subtree):
+        return subtree if axis is None else jax.tree.map(lambda x: x[number], subtree)
 
     return jax.tree.map(part, axes, tree, is_leaf=lambda axis: axis is None)
 
@@ -58,33 +67,40 @@ def vmap_seeds(call: Callable, axes: tuple, unroll: bool) -> Callable:
     """Returns call(state, passed, keys) -> (state, metrics `[count, runs]`).
 
     Args:
-      call: the same for one run, with metrics `[count]`.
-      axes: of the arguments, 0 where the runs are and None where they share.
-      unroll: write the runs out one after the other instead of `jax.vmap`: XLA for CPU
-        has no fast form of the grouped convolutions that runs side by side become.
+      call: the same function for a single run, with metrics `[count]`.
+      axes: for each argument, 0 where the runs are stacked and None where shared.
+      unroll: if True, calls the runs one after the other instead of with `jax.vmap`,
+        which turns convolutions into grouped ones: XLA for CPU runs those slowly.
     """
     if not unroll:
         return jax.vmap(call, in_axes=axes, out_axes=(AXES, 1))
 
-    def written_out(state, passed, keys):
-        given = (state, passed, keys)
-        done = [call(*take_run(given, axes, i)) for i in range(len(keys))]
-        states, metrics = zip(*done, strict=True)
+    def unrolled(state, passed, keys):
+        arguments = (state, passed, keys)
+        results = [call(*take_run(arguments, axes, i)) for i in range(len(keys))]
+        states, metrics = zip(*results, strict=True)
         return stack_runs(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
 
-    return written_out
+    return unrolled
 
 
 def freeze_if_not_finite(step: Callable) -> Callable:
-    """A step that leaves all but its count alone where a metric is not finite.
+    """Wraps a step so that it keeps the state if a metric is not finite.
 
-    So a run that diverges stands still, and the others go on.
+    Only `state.step` still counts. So a run that diverges is frozen at its last finite
+    state, and the others continue.
+
+    Args:
+      step: (state, batches, key) -> (state, metrics) of a single run.
+
+    Returns:
+      A function with the same signature.
     """
 
-    def careful(state, batches, key):
+    def guarded(state, batches, key):
         new, metrics = step(state, batches, key)
-        fine = jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(metrics)])
-        kept = jax.tree.map(lambda a, b: jnp.where(fine.all(), a, b), new, state)
+        finite = jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(metrics)])
+        kept = jax.tree.map(lambda a, b: jnp.where(finite.all(), a, b), new, state)
         return kept.replace(step=new.step), metrics
 
-    return careful
+    return guarded

@@ -1,4 +1,4 @@
-"""Where arrays lie: on all devices alike, in parts, or on one of this process."""
+"""Puts arrays on the devices, replicated or sharded, and gathers them again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,58 +13,82 @@ from jaxgan.types import TrainState, Tree
 
 
 def put(tree: Tree, layout: Layout, axis: int | None = None) -> Tree:
-    """Arrays that every process has, onto the devices: alike, or an axis spread."""
+    """Puts arrays on all devices. Every process has the whole arrays.
+
+    Args:
+      tree: arrays.
+      layout: the devices.
+      axis: the axis to split over the devices, or None to replicate.
+    """
     sharding = layout.spread(axis)
     return jax.tree.map(lambda x: _put(x, sharding), tree)
 
 
 def _put(x: Any, sharding: jax.sharding.NamedSharding) -> jax.Array:
+    """Puts a single array, or a PRNG key, on the devices of a sharding."""
     if jax.process_count() == 1:
         return jax.device_put(x, sharding)
+    # PRNG keys have no NumPy form, so put their data and wrap it again.
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         data = _put(jax.random.key_data(x), sharding)
         return jax.jit(jax.random.wrap_key_data)(data)
+    # Each process copies only to its own devices.
     x = np.asarray(x)
     return jax.make_array_from_callback(x.shape, sharding, lambda part: x[part])
 
 
 def shardings(state: TrainState, layout: Layout) -> TrainState:
-    """Where each leaf of a state lies, for arrays or for their shapes."""
+    """Returns the sharding of each leaf of a state, for arrays or for their shapes."""
     if layout.way == "runs":
 
-        def same(axis, below):
-            return jax.tree.map(lambda _: layout.spread(axis), below)
+        def of_subtree(axis, subtree):
+            return jax.tree.map(lambda _: layout.spread(axis), subtree)
 
-        return jax.tree.map(same, AXES, state, is_leaf=lambda x: x is None)
+        return jax.tree.map(of_subtree, AXES, state, is_leaf=lambda x: x is None)
     if layout.way == "shards":
         return jax.tree.map(layout.shards, state)
     return jax.tree.map(lambda _: layout.spread(None), state)
 
 
 def place(state: TrainState, layout: Layout) -> TrainState:
-    """A state that every process has, onto the devices."""
+    """Puts a state on the devices. Every process has the whole state."""
     return jax.tree.map(_put, state, shardings(state, layout))
 
 
 def init_on_devices(
     init: Callable[[jax.Array], TrainState], keys: Sequence[jax.Array], layout: Layout
 ) -> TrainState:
-    """A new state on the devices, for each key where there are several runs.
+    """Initializes a state on the devices.
 
-    Shards come into being in their places, so that no device ever has the whole.
+    A sharded state is created in place, so that no device ever holds it whole.
+
+    Args:
+      init: maps a PRNG key to a state.
+      keys: one key per run.
+      layout: the devices.
+
+    Returns:
+      The state, or the stacked states if there are several runs.
     """
     if layout.way != "shards":
         states = [jax.jit(init)(key) for key in keys]
         return place(stack_runs(states) if layout.runs > 1 else states[0], layout)
+    # A sharded state is of a single run.
     [key] = keys
     where = shardings(jax.eval_shape(init, key), layout)
     return jax.jit(init, out_shardings=where)(put(key, layout))
 
 
 def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:
-    """Arrays of which each process has its own part along an axis, as one array.
+    """Joins the parts of arrays that the processes have along an axis.
 
-    With one process they stay on the host, whose copy to the devices is the call's.
+    With a single process the arrays stay on the host: the compiled call copies them to
+    the devices.
+
+    Args:
+      tree: this process's parts.
+      layout: the devices of all processes.
+      axis: the axis that is split, or None if every process has the whole arrays.
     """
     if layout.processes == 1:
         return tree
@@ -72,27 +96,31 @@ def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:
         return put(tree, layout)
     sharding = layout.spread(axis)
 
-    def joined(x):
+    def join(x):
         x = np.asarray(x)
+        # The shape of the global array.
         shape = list(x.shape)
         shape[axis] *= layout.processes
         return jax.make_array_from_process_local_data(sharding, x, tuple(shape))
 
-    return jax.tree.map(joined, tree)
+    return jax.tree.map(join, tree)
 
 
 def to_local(tree: Tree) -> Tree:
-    """The tree on one device of this process; of several, all of them call this."""
+    """Gathers a tree on a single device of this process. All processes call it."""
 
-    def alike(x):
+    def is_replicated(x):
         return not isinstance(x, jax.Array) or x.is_fully_replicated
 
-    if not all(alike(x) for x in jax.tree.leaves(tree)):
-        meshes = [x.sharding.mesh for x in jax.tree.leaves(tree) if not alike(x)]
-        whole = jax.sharding.NamedSharding(meshes[0], jax.sharding.PartitionSpec())
-        tree = jax.jit(lambda tree: tree, out_shardings=whole)(tree)
-    return jax.tree.map(_first, tree)
+    # Replicate what is sharded: a collective operation of all processes.
+    sharded = [x for x in jax.tree.leaves(tree) if not is_replicated(x)]
+    if sharded:
+        mesh = sharded[0].sharding.mesh
+        replicated = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+        tree = jax.jit(lambda tree: tree, out_shardings=replicated)(tree)
+    return jax.tree.map(_first_copy, tree)
 
 
-def _first(x: Any) -> Any:
+def _first_copy(x: Any) -> Any:
+    """Returns the copy of a replicated array on the first device of this process."""
     return x.addressable_data(0) if isinstance(x, jax.Array) else x

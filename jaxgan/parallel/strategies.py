@@ -1,4 +1,4 @@
-"""One step as a compiled program on any number of devices."""
+"""Compiles a train step for any number of devices."""
 
 import functools
 import logging
@@ -20,9 +20,14 @@ log = logging.getLogger("jaxgan")
 
 
 def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
-    """Returns get(count, *arguments): the program of so many steps.
+    """Returns get(count, *arguments) -> the compiled program of `count` steps.
 
-    Each program is compiled once, when it is first asked for.
+    Each program is compiled when it is first needed, and then cached.
+
+    Args:
+      step: (state, batches, key) -> (state, metrics).
+      feed: the source of the batches.
+      layout: the devices and the strategy.
     """
     programs: dict[int, Any] = {}
 
@@ -30,8 +35,8 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
         if count not in programs:
             started = time.monotonic()
             programs[count] = lower(step, feed, layout, count, *arguments).compile()
-            taken = time.monotonic() - started
-            log.info("compiled %d step(s) per call in %.1f s", count, taken)
+            seconds = time.monotonic() - started
+            log.info("compiled %d step(s) per call in %.1f s", count, seconds)
         return programs[count]
 
     return get
@@ -40,21 +45,27 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
 def lower(
     step: Callable, feed: Feed, layout: Layout, count: int, *arguments: Tree
 ) -> Any:
-    """The program of `count` steps that donates its state, ready to be compiled.
+    """Lowers the program of `count` steps, which donates its state.
 
     Args:
-      step: (state, batches, key) to (state, metrics).
-      feed: which batches.
-      layout: the devices; they need not be of this machine.
-      count: steps in one call.
-      arguments: state, what the feed passes, and key; or their shapes.
+      step: (state, batches, key) -> (state, metrics).
+      feed: the source of the batches.
+      layout: the devices and the strategy. The devices may be of another machine.
+      count: steps per call.
+      arguments: the state, the feed's `passed` and the key, or their shapes.
+
+    Returns:
+      A `jax.stages.Lowered`.
     """
-    spread = STRATEGIES[layout.way](step, feed, layout, count, *arguments)
-    return spread.lower(*arguments)
+    jitted = STRATEGIES[layout.way](step, feed, layout, count, *arguments)
+    return jitted.lower(*arguments)
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
-    """Returns call(state, passed, key) -> (state, metrics `[count]`), uncompiled."""
+    """Returns call(state, passed, key) -> (state, metrics `[count]`).
+
+    The strategies below differ only in how they compile this function.
+    """
 
     def call(state, passed, key):
         def body(state, i):
@@ -68,18 +79,20 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
 def jit_single_device(
     step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
 ) -> Any:
-    """Under `jit`, on one device."""
+    """Runs on a single device, with `jax.jit`."""
     del layout
+    # Donating the state lets XLA update it in place.
     return jax.jit(many_steps(step, feed, count), donate_argnums=0)
 
 
 def pmap_data_parallel(
     step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
 ) -> Any:
-    """Under `pmap`; the state has no leading axis, it goes to all and comes as one."""
+    """Splits the batch over the devices of one process, with `jax.pmap`."""
     return jax.pmap(
         many_steps(step, feed, count),
         axis_name=AXIS,
+        # The state has no device axis: it is replicated, and one copy is returned.
         in_axes=(None, feed.axis, None),
         out_axes=None,
         devices=layout.devices,
@@ -90,65 +103,69 @@ def pmap_data_parallel(
 def shard_map_data_parallel(
     step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
 ) -> Any:
-    """Under `jit` and `shard_map`: what `pmap` does, over all processes too."""
+    """Splits the batch over the devices of all processes, with `jax.shard_map`."""
     call = many_steps(step, feed, count)
 
-    def own(state, passed, key):
+    def on_device(state, passed, key):
+        # `shard_map` keeps the device axis, with size 1. `pmap` removes it.
         part = jax.tree.map(_squeeze, feed.axis, passed, is_leaf=_is_none)
         return call(state, part, key)
 
     axes = (None, feed.axis, None)
-    spread = jax.shard_map(
-        own,
+    mapped = jax.shard_map(
+        on_device,
         mesh=layout.mesh,
         in_specs=jax.tree.map(spec, axes, is_leaf=_is_none),
         out_specs=(spec(None), spec(None)),
-        check_vma=False,
+        check_vma=False,  # like in `pmap`, the step averages the gradients itself
     )
-    return jax.jit(spread, donate_argnums=0)
+    return jax.jit(mapped, donate_argnums=0)
 
 
-def _squeeze(axis: int | None, below: Tree) -> Tree:
-    """Without the axis of devices, of which a device has one."""
+def _squeeze(axis: int | None, subtree: Tree) -> Tree:
+    """Removes an axis of size 1 from all arrays, if there is one."""
     if axis is None:
-        return below
-    return jax.tree.map(lambda x: jnp.squeeze(x, axis), below)
+        return subtree
+    return jax.tree.map(lambda x: jnp.squeeze(x, axis), subtree)
 
 
 def zero_sharded(
-    step: Callable, feed: Feed, layout: Layout, count: int, *given: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, *arguments: Tree
 ) -> Any:
-    """Under `jit`, where what lies in parts is computed in parts.
+    """Splits the batch and the state over the devices, with `jax.jit`.
 
-    That is all of a step but its gradients, see `each_its_part`.
+    XLA partitions the optimizer and the moving average by the shardings given here. The
+    gradients are computed by `shard_map`, see `shard_gradient`.
     """
-    lie = jax.lax.with_sharding_constraint
+    constrain = jax.lax.with_sharding_constraint
 
     def sharded(state, batches, key):
-        state, metrics = step(state, lie(batches, layout.spread(1)), key)
-        return lie(state, shardings(state, layout)), metrics
+        state, metrics = step(state, constrain(batches, layout.spread(1)), key)
+        # Otherwise XLA could replicate the state between the steps of a loop.
+        return constrain(state, shardings(state, layout)), metrics
 
-    whole, own = layout.spread(None), shardings(given[0], layout)
+    replicated, of_state = layout.spread(None), shardings(arguments[0], layout)
     return jax.jit(
         many_steps(sharded, feed, count),
         donate_argnums=0,
-        in_shardings=(own, layout.spread(feed.axis), whole),
-        out_shardings=(own, whole),
+        in_shardings=(of_state, layout.spread(feed.axis), replicated),
+        out_shardings=(of_state, replicated),
     )
 
 
 def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
-    """What is put around the gradients of a step whose state lies in parts.
+    """Returns a wrapper for the gradient functions of a step with a sharded state.
 
-    Within, each device has the whole parameters and its part of the batch, as always.
-    What the optimizers keep, and the running mean, no device ever has whole: this is
-    what ZeRO saves, https://arxiv.org/abs/1910.02054.
+    Within a gradient function each device has all parameters and its part of the batch.
+    The optimizer state and the moving average are never gathered: this is the memory
+    that ZeRO (Rajbhandari et al., 2019, https://arxiv.org/abs/1910.02054) saves. For
+    other layouts the wrapper changes nothing.
     """
     if layout.way != "shards":
         return lambda gradient: gradient
 
-    def around(gradient):
-        def spread(player, state, batch, key):
+    def wrap(gradient):
+        def sharded_gradient(player, state, batch, key):
             call = jax.shard_map(
                 functools.partial(gradient, player),
                 mesh=layout.mesh,
@@ -156,36 +173,39 @@ def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
                 out_specs=spec(None),
                 check_vma=False,
             )
-            read = state.replace(opt_state=Players(None, None), ema=None)
-            return call(read, batch, key)
+            # Leave out what would otherwise be replicated to each device.
+            needed = state.replace(opt_state=Players(None, None), ema=None)
+            return call(needed, batch, key)
 
-        return spread
+        return sharded_gradient
 
-    return around
+    return wrap
 
 
 def seed_parallel(
     step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
 ) -> Any:
-    """For several runs: side by side on one device, spread over several.
+    """Trains several runs at once, each whole on one device.
 
-    A device has its runs whole, so that none waits for another.
+    Devices do not communicate, so that none waits for another.
     """
+    # Each run has its own state and key, and may have its own order of the data.
     axes = (AXES, feed.runs, 0)
     call = vmap_seeds(many_steps(step, feed, count), axes, unroll=layout.unroll)
     if len(layout.devices) == 1:
         return jax.jit(call, donate_argnums=0)
-    spread = jax.shard_map(
+    mapped = jax.shard_map(
         call,
         mesh=layout.mesh,
         in_specs=jax.tree.map(spec, axes, is_leaf=_is_none),
         out_specs=(jax.tree.map(spec, AXES, is_leaf=_is_none), spec(1)),
         check_vma=False,
     )
-    return jax.jit(spread, donate_argnums=0)
+    return jax.jit(mapped, donate_argnums=0)
 
 
 def _is_none(x: Any) -> bool:
+    """Returns True for None, which `jax.tree.map` would not treat as a leaf."""
     return x is None
 
 
@@ -196,20 +216,25 @@ STRATEGIES: dict[str, Callable[..., Any]] = {
     "shards": zero_sharded,
     "runs": seed_parallel,
 }
-"""(step, feed, layout, count, *arguments) to what can be lowered, by `Layout.way`."""
+"""By `Layout.way`: (step, feed, layout, count, *arguments) -> a jitted function."""
 
 
 def format_costs(program: Any) -> list[str]:
-    """What a compiled program takes: lines on memory and FLOPs, for each device."""
+    """Formats the cost of a compiled program, per device.
+
+    Returns:
+      Lines with the memory in MiB and the FLOPs, as far as the compiler reports them.
+    """
     memory, cost = program.memory_analysis(), program.cost_analysis() or {}
     lines = []
     if memory is not None:
         sizes = {
             "arguments": memory.argument_size_in_bytes,
+            # Results in the memory of donated arguments are counted once.
             "results": memory.output_size_in_bytes - memory.alias_size_in_bytes,
             "temporaries": memory.temp_size_in_bytes,
         }
-        sizes["in all, per device"] = sum(sizes.values())
+        sizes["total per device"] = sum(sizes.values())
         lines += [f"memory, {name}: {n / 2**20:,.2f} MiB" for name, n in sizes.items()]
     if "flops" in cost:
         lines.append(f"compute: {cost['flops'] / 1e9:,.4f} GFLOP per call and device")

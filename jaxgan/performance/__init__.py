@@ -1,1 +1,1 @@
-"""TODO."""
+"""Estimates and measures the cost of a training step."""

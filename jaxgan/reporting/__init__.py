@@ -1,4 +1,4 @@
-"""What one sees of a run: lines, curves, pictures, and how they came about."""
+"""Writes what a run reports: console lines, metrics, curves and pictures."""
 
 from jaxgan.reporting.console import format_duration as format_duration
 from jaxgan.reporting.console import format_line as format_line
@@ -12,11 +12,13 @@ from jaxgan.reporting.images import picture as picture
 from jaxgan.reporting.images import save_png as save_png
 from jaxgan.reporting.images import scatter as scatter
 from jaxgan.reporting.metric_writer import MetricWriter as MetricWriter
-from jaxgan.reporting.metric_writer import null_writer as null_writer
+from jaxgan.reporting.metric_writer import NullWriter as NullWriter
 from jaxgan.reporting.metric_writer import open_metric_writer as open_metric_writer
 from jaxgan.reporting.metric_writer import summarize as summarize
 from jaxgan.reporting.metrics_file import append as append
+from jaxgan.reporting.metrics_file import read_findings as read_findings
 from jaxgan.reporting.metrics_file import read_metrics as read_metrics
+from jaxgan.reporting.metrics_file import read_rows as read_rows
 from jaxgan.reporting.plots import losses_plot as losses_plot
 from jaxgan.reporting.plots import new_figure as new_figure
 from jaxgan.reporting.progress import moments as moments

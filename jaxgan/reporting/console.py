@@ -1,41 +1,111 @@
-"""A moment of a run in one line."""
+"""Formats the metrics of a step as one line, and writes it to the console."""
 
+import logging
 from collections.abc import Mapping
-from typing import NamedTuple
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from jaxgan.reporting.statistics import RunStatistics
+
+log = logging.getLogger("jaxgan")
 
 SHORT = {"discriminator/loss": "D", "generator/loss": "G", "score": "score"}
+"""Metrics with a short name in the line."""
 SILENT = ("grad_norm", "param_norm", "real", "fake", "train", "held_out", "spread")
-"""Measures that are drawn and not printed."""
+"""Metrics that are plotted but not printed."""
 
 
 class Pace(NamedTuple):
-    """How fast a run is."""
+    """The speed of a run."""
 
     step: int
     time: float
+    """Seconds on the monotonic clock."""
     rate: float = 0.0
-    """Steps per second since the measure before; 0 if not known."""
+    """Steps per second since the previous row; 0 if unknown."""
     smooth: float = 0.0
-    """The same, smoothed, for the time that is left."""
+    """The same, exponentially smoothed, for the remaining time."""
+
+
+class ConsoleLines:
+    """Logs one line per row of metrics."""
+
+    def __init__(self, steps: int, images_per_step: int) -> None:
+        self._steps, self._images_per_step = steps, images_per_step
+        self._last_step = -1
+
+    def write(self, step: int, statistics: RunStatistics, pace: Pace) -> None:
+        """Logs a line; only the first line of a step shows the speed."""
+        line = format_line(
+            step,
+            self._steps,
+            statistics.means,
+            pace if step > self._last_step else None,
+            self._images_per_step,
+            statistics.deviations,
+        )
+        log.info(line)
+        self._last_step = step
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class ProgressBar:
+    """Shows a bar at the bottom of the terminal; log lines are printed above it."""
+
+    def __init__(self, steps: int, images_per_step: int, resume_step: int) -> None:
+        from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
+
+        self._steps, self._images_per_step = steps, images_per_step
+        self._metrics: dict[str, float] = {}
+        with ExitStack() as stack:
+            self._bar: Any = stack.enter_context(
+                tqdm(
+                    total=steps,
+                    initial=resume_step,
+                    desc=format_line(resume_step, steps, {}),
+                    bar_format="{percentage:3.0f}% {bar} {desc}",
+                    dynamic_ncols=True,
+                )
+            )
+            stack.enter_context(logging_redirect_tqdm())
+            self._resources = stack.pop_all()
+
+    def write(self, step: int, statistics: RunStatistics, pace: Pace) -> None:
+        """Moves the bar to `step` and shows the latest losses and score."""
+        means = statistics.means
+        self._metrics.update((name, means[name]) for name in SHORT if name in means)
+        self._bar.n = step
+        line = format_line(
+            step, self._steps, self._metrics, pace, self._images_per_step
+        )
+        self._bar.set_description_str(line)
+
+    def close(self) -> None:
+        """Restores the loggers and ends the bar."""
+        self._resources.close()
 
 
 def update_pace(pace: Pace, step: int, time: float) -> Pace:
-    """The pace at a later step.
+    """Returns the pace at a later step.
 
-    >>> advance(Pace(0, 0.0), 100, 50.0)
+    >>> update_pace(Pace(0, 0.0), 100, 50.0)
     Pace(step=100, time=50.0, rate=2.0, smooth=2.0)
     """
     if step <= pace.step or time <= pace.time:
         return pace
+    # The remaining time follows from a moving average, the shown speed does not.
     rate = (step - pace.step) / (time - pace.time)
     smooth = 0.7 * pace.smooth + 0.3 * rate if pace.smooth else rate
     return Pace(step, time, rate, smooth)
 
 
 def format_duration(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are some.
+    """Formats seconds as M:SS, or as H:MM:SS from one hour on.
 
-    >>> duration(59.6), duration(252), duration(36_000)
+    >>> format_duration(59.6), format_duration(252), format_duration(36_000)
     ('1:00', '4:12', '10:00:00')
     """
     minutes, seconds = divmod(round(seconds), 60)
@@ -51,12 +121,19 @@ def format_line(
     images_per_step: int = 0,
     deviations: Mapping[str, float] | None = None,
 ) -> str:
-    """The step, the losses, the terms, and the speed where the pace is known.
+    """Formats the step, the losses, the terms, and the speed if it is known.
 
-    Of several runs, the mean over them and the standard deviation.
+    Args:
+      step: the number of finished steps.
+      steps: the number of steps of the whole run.
+      metrics: values by name; for several runs, their means.
+      pace: the speed of the run; None leaves the speed out.
+      images_per_step: the factor from steps to images.
+      deviations: standard deviations over several runs, by name.
 
-    >>> line(1_200, 10_000, {"discriminator/loss": 1.234, "generator/loss": 0.712,
-    ...      "discriminator/r1": 0.02}, Pace(1_200, 9.0, 35.1, 34.92), 64)
+    >>> metrics = {"discriminator/loss": 1.234, "generator/loss": 0.712,
+    ...     "discriminator/r1": 0.02}
+    >>> format_line(1_200, 10_000, metrics, Pace(1_200, 9.0, 35.1, 34.92), 64)
     'step 1,200/10,000  D 1.234  G 0.712  r1 0.02  35.1 steps/s  2,246 img/s  ETA 4:12'
     """
     parts = [f"step {step:,}/{steps:,}"]
@@ -72,7 +149,8 @@ def format_line(
 
 
 def _printed(metrics: dict[str, float]) -> dict[str, str]:
-    """Names of what a line has room for, by their short names, losses first."""
+    """Maps short names to the metrics that are printed: losses first, score last."""
+    # Terms of the same name get the player's initial, such as `G.l2`.
     short = {SHORT[name]: name for name in SHORT if name in metrics}
     score = {"score": short.pop("score")} if "score" in short else {}
     for name in metrics:
@@ -84,7 +162,8 @@ def _printed(metrics: dict[str, float]) -> dict[str, str]:
 
 
 def _speed(value: float) -> str:
-    """
+    """Formats a rate with two or three significant digits.
+
     >>> _speed(0.0531), _speed(35.123), _speed(2246.4)
     ('0.053', '35.1', '2,246')
     """

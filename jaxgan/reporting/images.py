@@ -1,4 +1,4 @@
-"""Samples as one picture: images in a grid, points as a scatter, others as curves."""
+"""Draws samples as one picture: a grid of images, a scatter plot or curves."""
 
 import io
 import json
@@ -13,14 +13,14 @@ from jaxgan.data.decode import open_picture
 from jaxgan.files import atomic_write
 
 LEAST_SIDE = 32
-"""Images smaller than this, in pixels, are enlarged."""
+"""Images whose longer side is shorter than this, in pixels, are enlarged."""
 
 REAL, FAKE = (190, 190, 190), (31, 95, 191)
-"""Colours of real and generated points and curves."""
+"""RGB colors of real and generated points and curves."""
 
 
 class Layout(NamedTuple):
-    """Where the tiles of a grid lie."""
+    """The position of the tiles in a grid. Lengths are in pixels."""
 
     height: int
     width: int
@@ -30,21 +30,23 @@ class Layout(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture that knows its tiles."""
+    """A picture and the layout of its tiles."""
 
     pixels: np.ndarray
     """uint8, `[H, W]` or `[H, W, 3]`."""
     layout: Layout | None = None
-    """None where the whole is one drawing."""
+    """None if the picture is a single drawing."""
     step: int | None = None
 
 
 def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
-    """Shows samples as what they are, beside real examples where both fit into one.
+    """Draws samples in the form that fits their shape.
 
-    `[B, H, W, C]` as a grid of images, `[B, 2]` as points, and any other shape as a
-    curve per sample: `[B, d]` over d, the first channel of `[B, T, C]` over T, and
-    `[B, 1]` sorted as one curve.
+    Args:
+      samples: `[B, H, W, C]` is drawn as a grid of images, `[B, 2]` as points, and any
+        other shape as one curve per sample: `[B, d]` over d, the first channel of
+        `[B, T, C]` over T, and `[B, 1]` sorted as a single curve.
+      real: real examples of the same shape, drawn behind points and curves.
     """
     samples = np.asarray(samples)
     if samples.ndim == 4:
@@ -56,7 +58,7 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
 
 
 def layout(shape: tuple[int, ...], columns: int | None = None, pad: int = 2) -> Layout:
-    """Where the images of an array `[B, H, W, C]` lie; near to a square by default.
+    """Computes the layout of images `[B, H, W, C]`; nearly square by default.
 
     >>> layout((64, 28, 28, 1))
     Layout(height=56, width=56, pad=2, columns=8, count=64)
@@ -70,24 +72,30 @@ def layout(shape: tuple[int, ...], columns: int | None = None, pad: int = 2) -> 
 
 
 def grid(images: np.ndarray, columns: int | None = None, pad: int = 2) -> np.ndarray:
-    """Lays images out row by row on white, uint8 `[H, W]` for gray or `[H, W, 3]`.
+    """Arranges images row by row on white; small images are enlarged.
 
-    `images` are `[B, H, W, C]`, of integers over their whole range or floats in
-    [-1, 1]. An alpha channel is shown over white; of two channels or of more than four
-    the first, or the first three, are shown. Small images are enlarged, pixel by pixel.
+    Args:
+      images: `[B, H, W, C]`, integers over the whole range of their type or floats in
+        [-1, 1]. Four channels are RGBA, shown over white. Of two channels only the
+        first is shown, of more than four only the first three.
+      columns: images per row; by default the grid is nearly square.
+      pad: pixels between images.
+
+    Returns:
+      uint8 `[height, width]` for one channel (gray), `[height, width, 3]` otherwise.
     """
     images = _colors(_as_uint8(np.asarray(images)))
-    place = layout(images.shape, columns, pad)
-    scale = place.height // images.shape[1]
+    tiles = layout(images.shape, columns, pad)
+    scale = tiles.height // images.shape[1]
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    rows = -(-place.count // place.columns)
-    high, wide = place.height + pad, place.width + pad
-    sheet = (rows * high + pad, place.columns * wide + pad, images.shape[-1])
+    rows = -(-tiles.count // tiles.columns)
+    high, wide = tiles.height + pad, tiles.width + pad
+    sheet = (rows * high + pad, tiles.columns * wide + pad, images.shape[-1])
     pixels = np.full(sheet, 255, np.uint8)
     for number, image in enumerate(images):
-        top = pad + number // place.columns * high
-        left = pad + number % place.columns * wide
-        pixels[top : top + place.height, left : left + place.width] = image
+        top = pad + number // tiles.columns * high
+        left = pad + number % tiles.columns * wide
+        pixels[top : top + tiles.height, left : left + tiles.width] = image
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
 
 
@@ -98,18 +106,24 @@ def scatter(
     extent: float = 1.25,
     size: int = 256,
 ) -> np.ndarray:
-    """Draws points `[B, 2]`, real ones in gray behind, uint8 `[size, size, 3]`.
+    """Draws points as a scatter plot with fixed axes, so that pictures are comparable.
 
-    The picture covers [-extent, extent] in both axes, x to the right and y upwards,
-    whatever the points are, so that pictures can be compared.
+    Args:
+      points: generated points `[B, 2]`. Points outside of the axes are not drawn.
+      real: real points `[B, 2]`, drawn in gray behind.
+      extent: both axes cover [-extent, extent], x to the right and y upwards.
+      size: the side of the picture in pixels.
+
+    Returns:
+      uint8 `[size, size, 3]`.
     """
     pixels = _framed(size, size)
-    for values, colour in ((real, REAL), (points, FAKE)):
+    for values, color in ((real, REAL), (points, FAKE)):
         if values is not None:
-            for row, column in _places(np.asarray(values), extent, size):
-                pixels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2] = (
-                    colour
-                )
+            for row, column in _to_pixels(np.asarray(values), extent, size):
+                # A point is a square of 3 x 3 pixels, cropped at the edges.
+                top, left = max(row - 1, 0), max(column - 1, 0)
+                pixels[top : row + 2, left : column + 2] = color
     return pixels
 
 
@@ -121,63 +135,73 @@ def curves(
     extent: float = 1.25,
     size: int = 256,
 ) -> np.ndarray:
-    """Draws the first samples as curves, real ones in gray behind.
+    """Draws the first samples as curves over their index.
 
-    uint8 `[size, 2 * size, 3]`; the picture covers [-extent, extent] upwards.
+    Args:
+      samples: generated samples `[B, d]`, `[B, T, C]` or `[B, 1]`, see `picture`.
+      real: real examples of the same shape, drawn in gray behind.
+      most: the maximum number of curves, for generated and for real ones each.
+      extent: the y axis covers [-extent, extent].
+      size: the height of the picture in pixels.
+
+    Returns:
+      uint8 `[size, 2 * size, 3]`.
     """
     sheet = Image.fromarray(_framed(size, 2 * size))
     draw = ImageDraw.Draw(sheet)
-    for values, colour in ((real, REAL), (samples, FAKE)):
+    for values, color in ((real, REAL), (samples, FAKE)):
         if values is None:
             continue
         for curve in _as_curves(np.asarray(values))[:most]:
             x = np.linspace(4, 2 * size - 5, len(curve))
             y = (extent - np.nan_to_num(curve)) / (2 * extent) * (size - 1)
             points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
-            if len(points) == 1:
+            if len(points) == 1:  # a single value is a horizontal line
                 points = [(4.0, points[0][1]), (2 * size - 5.0, points[0][1])]
-            draw.line(points, fill=colour, width=2, joint="curve")
+            draw.line(points, fill=color, width=2, joint="curve")
     return np.asarray(sheet)
 
 
 def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
-    """Writes a picture, and with it its layout and step, whole or not at all."""
+    """Writes a picture atomically, with its layout and step in the PNG's text."""
     path = Path(path)
     if not isinstance(picture, Picture):
         picture = Picture(np.asarray(picture))
-    about = PngImagePlugin.PngInfo()
+    text = PngImagePlugin.PngInfo()
     if picture.layout is not None:
-        about.add_text("jaxgan:layout", json.dumps(picture.layout._asdict()))
+        text.add_text("jaxgan:layout", json.dumps(picture.layout._asdict()))
     if picture.step is not None:
-        about.add_text("jaxgan:step", str(picture.step))
+        text.add_text("jaxgan:step", str(picture.step))
     png = io.BytesIO()
-    Image.fromarray(picture.pixels).save(png, format="PNG", pnginfo=about)
+    Image.fromarray(picture.pixels).save(png, format="PNG", pnginfo=text)
     atomic_write(path, png.getvalue(), sync=False)
 
 
 def load_png(path: str | Path) -> Picture:
-    """Reads a picture that `save_png` wrote, or any other."""
+    """Reads a picture; its layout and step are None unless `save_png` wrote it."""
     with open_picture(path) as image:
-        about: dict = getattr(image, "text", {})
+        text: dict = getattr(image, "text", {})
         pixels = np.asarray(
             image if image.mode in ("L", "RGB") else image.convert("RGB")
         )
-    place = about.get("jaxgan:layout")
-    step = about.get("jaxgan:step")
+    tiles = text.get("jaxgan:layout")
+    step = text.get("jaxgan:step")
     return Picture(
         pixels,
-        Layout(**json.loads(place)) if place else None,
+        Layout(**json.loads(tiles)) if tiles else None,
         int(step) if step else None,
     )
 
 
 def _framed(height: int, width: int) -> np.ndarray:
+    """Returns a white canvas with a gray frame, uint8 `[height, width, 3]`."""
     pixels = np.full((height, width, 3), 225, np.uint8)
     pixels[1:-1, 1:-1] = 255
     return pixels
 
 
 def _as_uint8(values: np.ndarray) -> np.ndarray:
+    """Maps the range of integers, or [-1, 1] of floats, to 0 ... 255."""
     if values.dtype == np.uint8:
         return values
     if np.issubdtype(values.dtype, np.integer):
@@ -187,7 +211,7 @@ def _as_uint8(values: np.ndarray) -> np.ndarray:
 
 
 def _colors(images: np.ndarray) -> np.ndarray:
-    """Of any channels, those that can be shown: one or three."""
+    """Reduces `[B, H, W, C]` to the channels that can be shown: one or three."""
     channels = images.shape[-1]
     if channels == 4:
         alpha = images[..., 3:].astype(np.float32) / 255
@@ -196,15 +220,15 @@ def _colors(images: np.ndarray) -> np.ndarray:
     return images[..., :1] if channels < 3 else images[..., :3]
 
 
-def _places(points: np.ndarray, extent: float, size: int) -> np.ndarray:
-    """Row and column of each point in the picture."""
+def _to_pixels(points: np.ndarray, extent: float, size: int) -> np.ndarray:
+    """Returns the rows and columns `[n, 2]` of the points within the axes."""
     inside = points[(np.abs(points) <= extent).all(axis=1)]
     share = (inside * (1, -1) + extent) / (2 * extent)
     return np.round(share * (size - 1)).astype(int)[:, ::-1]
 
 
 def _as_curves(values: np.ndarray) -> np.ndarray:
-    """`[curves, points]` of an array `[B, ...]`."""
+    """Converts samples `[B, ...]` to curves `[curves, points]`."""
     if values.size == len(values):
         return np.sort(values.reshape(1, -1))
     return values[..., 0] if values.ndim == 3 else values.reshape(len(values), -1)

@@ -1,4 +1,4 @@
-"""metrics.jsonl: a line of JSON for each row of metrics, and for each finding."""
+"""Reads and writes metrics.jsonl: one JSON object per row of metrics or finding."""
 
 import json
 import math
@@ -11,57 +11,71 @@ from jaxgan.files import atomic_write
 
 
 def append(path: str | Path, values: Mapping[str, Any]) -> None:
-    """Adds a line of JSON, the step first; what is not finite is written as null."""
+    """Appends a row, with `step` first; values that are not finite become null."""
     ordered = {"step": values["step"], **values}
     with Path(path).open("a") as file:
         file.write(json.dumps(_finite(ordered)) + "\n")
 
 
 def read_metrics(file: str | Path) -> list[dict[str, Any]]:
-    """The whole lines of a metrics.jsonl that have a step; none where there is none.
+    """Reads the complete rows of a metrics.jsonl; none if there is no such file.
 
-    A program that is killed, or whose disk is full, may leave a part of a line.
+    A killed process or a full disk may leave a torn line, which is skipped, as is any
+    other line that is not an object with an integer `step`.
     """
     file = Path(file)
     lines = file.read_bytes().splitlines(keepends=True) if file.exists() else []
-    return [values for line in lines if (values := _parsed(line))]
+    return [row for line in lines if (row := _parse(line))]
+
+
+def read_rows(file: str | Path) -> list[dict[str, Any]]:
+    """Reads the rows of metrics, without findings."""
+    return [row for row in read_metrics(file) if "finding" not in row]
+
+
+def read_findings(file: str | Path) -> list[dict[str, Any]]:
+    """Reads the findings: objects with `step`, `kind` and `finding`."""
+    return [row for row in read_metrics(file) if "finding" in row]
 
 
 def truncate_metrics(file: str | Path, step: int) -> None:
-    """Drops the lines of a metrics.jsonl after `step`, and what is not a whole line.
+    """Drops the rows of a metrics.jsonl after `step`, and torn lines.
 
-    A run that resumes at `step` then writes each line once; one that begins, at step 0,
-    writes that step's lines too. Rollbacks stay, as they are counted.
+    A run that resumes at `step` then writes each row once. A run that starts at step 0
+    writes the rows of step 0 again, so these are dropped too. Rollbacks are kept, as
+    they are counted.
     """
     file = Path(file)
     if not file.exists():
         return
-    whole = file.read_bytes()
-    kept = b"".join(x for x in whole.splitlines(keepends=True) if _stays(x, step))
-    if not whole.startswith(kept):
+    content = file.read_bytes()
+    lines = content.splitlines(keepends=True)
+    kept = b"".join(line for line in lines if _is_kept(line, step))
+    if not content.startswith(kept):
         atomic_write(file, kept)
-    elif whole != kept:
-        os.truncate(file, len(kept))  # needs no space
+    elif content != kept:
+        os.truncate(file, len(kept))  # works on a full disk
 
 
-def _stays(line: bytes, step: int) -> bool:
-    values = _parsed(line)
-    if values.get("kind") == "rollback":
+def _is_kept(line: bytes, step: int) -> bool:
+    row = _parse(line)
+    if row.get("kind") == "rollback":
         return True
-    return bool(values) and values["step"] <= step and step > 0
+    return bool(row) and row["step"] <= step and step > 0
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
-    """The values of a line, empty unless it is whole and has a step."""
+def _parse(line: bytes) -> dict[str, Any]:
+    """Parses a row; returns {} if the line is torn or has no step."""
     try:
-        values = json.loads(line)
+        row = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    has_step = isinstance(values, dict) and type(values.get("step")) is int
-    return values if has_step and line.endswith(b"\n") else {}
+    has_step = isinstance(row, dict) and type(row.get("step")) is int
+    return row if has_step and line.endswith(b"\n") else {}
 
 
 def _finite(value: Any) -> Any:
+    """Replaces NaN and infinities, which JSON does not have, by None."""
     if isinstance(value, Mapping):
         return {name: _finite(x) for name, x in value.items()}
     if isinstance(value, list):

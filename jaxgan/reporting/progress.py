@@ -1,4 +1,4 @@
-"""The same latents through training, made from the saved sample pictures alone."""
+"""Draws the same latents over the course of training, from the saved pictures."""
 
 import logging
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ log = logging.getLogger("jaxgan")
 
 ROWS, COLUMNS = 10, 12
 LABEL, GAP, WIDTH = 84, 8, 1350
-"""Pixels: a step's label, the distance of drawings, all drawings side by side."""
+"""In pixels: width of a label, gap between drawings, width of a row of drawings."""
 
 
 def moments(steps: Sequence[int], count: int = ROWS) -> list[int]:
-    """About `count` of the steps, denser at the start, with the first and the last.
+    """Selects about `count` of the steps, always with the first and the last.
 
-    Most of what can be seen changes early, so they are spread evenly in log time.
+    They are spaced evenly in log time, as most of the visible change is early.
 
     >>> moments([0, 1, 2, 4, 8, 16, 32, 64], count=5)
     [0, 1, 4, 16, 64]
@@ -32,9 +32,9 @@ def moments(steps: Sequence[int], count: int = ROWS) -> list[int]:
         return steps
     first, *rest = steps
     chosen, left = [first], np.array(rest, float)
-    for place, target in enumerate(np.geomspace(rest[0], rest[-1], count - 1)):
-        # each takes the nearest of those that leave enough for the rest
-        room = left[: len(left) - (count - 2 - place)]
+    for number, target in enumerate(np.geomspace(rest[0], rest[-1], count - 1)):
+        # Takes the nearest step that leaves enough steps for the remaining targets.
+        room = left[: len(left) - (count - 2 - number)]
         nearest = int(np.abs(np.log(room / target)).argmin())
         chosen.append(int(left[nearest]))
         left = left[nearest + 1 :]
@@ -42,82 +42,92 @@ def moments(steps: Sequence[int], count: int = ROWS) -> list[int]:
 
 
 def progress(paths: Sequence[str | Path]) -> np.ndarray | None:
-    """Draws a row per moment: its step, and the first tiles of its picture.
+    """Draws one row per selected step: the step and the first tiles of its picture.
 
-    Pictures of one drawing stand side by side. Pictures that cannot be read, or are
-    of another layout than the last, are left out; None if nothing is left.
+    Pictures without a layout (a single drawing each) are put side by side. Pictures
+    that cannot be read, or whose layout differs from that of the last, are left out.
+
+    Args:
+      paths: the PNG files of a run's samples.
+
+    Returns:
+      uint8 `[height, width, 3]`, or None if no picture is left.
     """
-    pictures = [found for path in paths if (found := _load(Path(path)))]
+    pictures = [picture for path in paths if (picture := _load(Path(path)))]
     if not pictures:
         return None
-    last = max(pictures, key=lambda found: found.step or 0)
-    alike = {found.step or 0: found for found in pictures if _alike(found, last)}
+    last = max(pictures, key=lambda picture: picture.step or 0)
+    alike = {x.step or 0: x for x in pictures if _is_alike(x, last)}
     chosen = [alike[step] for step in moments(list(alike))]
     return _rows(chosen, last.layout) if last.layout else _side_by_side(chosen)
 
 
-def _alike(one: Picture, other: Picture) -> bool:
+def _is_alike(one: Picture, other: Picture) -> bool:
     return one.layout == other.layout and one.pixels.shape == other.pixels.shape
 
 
 def _load(path: Path) -> Picture | None:
-    """A picture whose step is in itself or in its name, or None."""
+    """Loads a picture and its step; returns None if the file is damaged."""
     try:
         if kind(path) != "a file":
             return None
-        found = load_png(path)
-        step = int(path.stem.split("_")[-1]) if found.step is None else found.step
-    except Exception as error:  # damaged pictures raise anything
+        picture = load_png(path)
+        # Pictures of other programs have the step in their name only.
+        step = int(path.stem.split("_")[-1]) if picture.step is None else picture.step
+    except Exception as error:  # a damaged picture may raise anything
         log.debug("%s: %s", path, error)
         return None
-    pixels = found.pixels
+    pixels = picture.pixels
     if pixels.ndim == 2:
         pixels = pixels[..., None].repeat(3, axis=-1)
-    return Picture(pixels, found.layout, step)
+    return Picture(pixels, picture.layout, step)
 
 
-def _rows(pictures: Sequence[Picture], place: Layout) -> np.ndarray:
-    first = [_first_tiles(found.pixels, place) for found in pictures]
-    height, width = first[0].shape[:2]
-    high = max(height, 16) + place.pad
-    sheet = Image.new("RGB", (LABEL + width, high * len(first) + 4), (255, 255, 255))
-    for number, (found, tiles) in enumerate(zip(pictures, first, strict=True)):
+def _rows(pictures: Sequence[Picture], layout: Layout) -> np.ndarray:
+    """Draws one labeled row of tiles per picture."""
+    rows = [_first_tiles(picture.pixels, layout) for picture in pictures]
+    height, width = rows[0].shape[:2]
+    high = max(height, 16) + layout.pad
+    sheet = Image.new("RGB", (LABEL + width, high * len(rows) + 4), (255, 255, 255))
+    for number, (picture, tiles) in enumerate(zip(pictures, rows, strict=True)):
         top = 2 + number * high
         sheet.paste(Image.fromarray(tiles), (LABEL, top))
-        _write(sheet, (LABEL - 8, top + height // 2), found.step, "rm")
+        _write(sheet, (LABEL - 8, top + height // 2), picture.step, "rm")
     return np.asarray(sheet)
 
 
-def _first_tiles(pixels: np.ndarray, place: Layout) -> np.ndarray:
-    """The first tiles in one row, `[height, ~COLUMNS * (width + pad), 3]`.
+def _first_tiles(pixels: np.ndarray, layout: Layout) -> np.ndarray:
+    """Returns the first tiles in one row, `[height, ~COLUMNS * (width + pad), 3]`.
 
-    Wide tiles are fewer and small ones more, so that a row is about as wide always.
+    A row has fewer tiles if they are wider than 64 pixels, so that it stays narrow.
     """
-    wide = place.width + place.pad
-    count = min(place.count, max(COLUMNS * 64 // max(wide, 64), 1))
-    row = np.full((place.height, count * wide, 3), 255, np.uint8)
+    wide = layout.width + layout.pad
+    count = min(layout.count, max(COLUMNS * 64 // max(wide, 64), 1))
+    row = np.full((layout.height, count * wide, 3), 255, np.uint8)
     for number in range(count):
-        top = place.pad + number // place.columns * (place.height + place.pad)
-        left = place.pad + number % place.columns * wide
-        tile = pixels[top : top + place.height, left : left + place.width]
-        row[:, number * wide : number * wide + place.width] = tile
+        top = layout.pad + number // layout.columns * (layout.height + layout.pad)
+        left = layout.pad + number % layout.columns * wide
+        tile = pixels[top : top + layout.height, left : left + layout.width]
+        row[:, number * wide : number * wide + layout.width] = tile
     return row
 
 
 def _side_by_side(pictures: Sequence[Picture]) -> np.ndarray:
+    """Draws pictures of equal size row by row, each below its step."""
     height, width = pictures[0].pixels.shape[:2]
     high, wide = height + 24, width + GAP
     columns = min(len(pictures), max(WIDTH // wide, 1))
     size = (columns * wide, -(-len(pictures) // columns) * high)
     sheet = Image.new("RGB", size, (255, 255, 255))
-    for number, found in enumerate(pictures):
+    for number, picture in enumerate(pictures):
         top, left = number // columns * high, number % columns * wide
-        sheet.paste(Image.fromarray(found.pixels), (left, top + 20))
-        _write(sheet, (left + width // 2, top + 10), found.step, "mm")
+        sheet.paste(Image.fromarray(picture.pixels), (left, top + 20))
+        _write(sheet, (left + width // 2, top + 10), picture.step, "mm")
     return np.asarray(sheet)
 
 
-def _write(sheet: Image.Image, at: tuple[int, int], step: int | None, where: str):
+def _write(sheet: Image.Image, at: tuple[int, int], step: int | None, anchor: str):
+    """Writes a step; `anchor` is Pillow's text anchor."""
     font = ImageFont.load_default(14)
     draw = ImageDraw.Draw(sheet)
-    draw.text(at, f"{step or 0:,}", (40, 40, 40), font=font, anchor=where)
+    draw.text(at, f"{step or 0:,}", (40, 40, 40), font=font, anchor=anchor)

@@ -1,4 +1,4 @@
-"""What several runs measured, in a mean and a deviation."""
+"""Means and standard deviations of metrics over several runs."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,37 +7,39 @@ import numpy as np
 
 
 class RunStatistics(NamedTuple):
-    """Metrics of one run, or of several."""
+    """Metrics of one run, or their statistics over several."""
 
     means: dict[str, float]
-    """Over the runs whose value is finite; nan if there is none."""
+    """Means over the runs with a finite value; NaN if there are none."""
     deviations: dict[str, float]
-    """Standard deviations over these runs (n - 1); only where there are several."""
+    """Standard deviations over the same runs (n - 1); empty for a single run."""
     runs: dict[str, list[float]]
-    """Each run's value, where there are several."""
+    """The value of each run; empty for a single run."""
 
     def as_fields(self) -> dict[str, Any]:
-        """The fields of a line of metrics.jsonl."""
-        more = {"std": self.deviations, "runs": self.runs} if self.runs else {}
-        return {**self.means, **more}
+        """Returns the fields of a row of metrics.jsonl."""
+        spread = {"std": self.deviations, "runs": self.runs} if self.runs else {}
+        return {**self.means, **spread}
 
 
 def run_statistics(metrics: Mapping[str, Any]) -> RunStatistics:
-    """Metrics that are numbers, or `[runs]`, taken together.
+    """Computes the statistics of metrics that are numbers or arrays `[runs]`.
 
-    >>> across({"loss": np.array([1.0, 2.0, 3.0, np.nan]), "seconds": 2.0}).as_fields()
+    >>> metrics = {"loss": np.array([1.0, 2.0, 3.0, np.nan]), "seconds": 2.0}
+    >>> run_statistics(metrics).as_fields()
     ... # doctest: +NORMALIZE_WHITESPACE
     {'loss': 2.0, 'seconds': 2.0, 'std': {'loss': 1.0},
      'runs': {'loss': [1.0, 2.0, 3.0, nan]}}
     """
-    found = RunStatistics({}, {}, {})
+    statistics = RunStatistics({}, {}, {})
     for name, value in metrics.items():
         values = np.asarray(value, float)
         if values.ndim == 0:
-            found.means[name] = values.item()
+            statistics.means[name] = values.item()
             continue
-        finite = values[np.isfinite(values)]
-        found.means[name] = float(finite.mean()) if len(finite) else float("nan")
-        found.deviations[name] = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
-        found.runs[name] = values.tolist()
-    return found
+        finite = values[np.isfinite(values)]  # a diverged run must not hide the others
+        mean = float(finite.mean()) if len(finite) else float("nan")
+        deviation = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
+        statistics.means[name], statistics.deviations[name] = mean, deviation
+        statistics.runs[name] = values.tolist()
+    return statistics

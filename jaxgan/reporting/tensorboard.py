@@ -1,4 +1,4 @@
-"""TensorBoard events of a run."""
+"""Writes the TensorBoard events of a run."""
 
 import logging
 import socket
@@ -17,11 +17,11 @@ FLUSH_SECONDS = 120.0
 
 
 class EventWriter:
-    """Writes TensorBoard events, in the thread that calls.
+    """Writes TensorBoard events in the calling thread.
 
-    A failure of any kind is logged once and ends the writing of events, never the run.
-    (The writer thread of `tensorboardX.SummaryWriter` ends with the first failure, and
-    its callers then wait for ever.)
+    The first failure is logged and ends the writing of events, but never the run.
+    (`tensorboardX.SummaryWriter` is not used: its writer thread dies at the first
+    failure, and its callers then block forever.)
     """
 
     def __init__(self, folder: Path, resume_step: int = 0) -> None:
@@ -30,13 +30,13 @@ class EventWriter:
         self._guard(lambda: self._open(folder, resume_step))
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes a point of each curve."""
+        """Writes one point per curve."""
         self._write(
             step, lambda make: [make.scalar(name, x) for name, x in values.items()]
         )
 
     def write_text(self, step: int, name: str, text: str) -> None:
-        """Writes a text, which TensorBoard reads as Markdown."""
+        """Writes a text, which TensorBoard renders as Markdown."""
         self._write(step, lambda make: [make.text(name, text)])
 
     def write_image(self, step: int, name: str, pixels: np.ndarray) -> None:
@@ -45,7 +45,7 @@ class EventWriter:
         self._write(step, lambda make: [make.image(name, pixels, dataformats=axes)])
 
     def close(self) -> None:
-        """Writes what is left and closes the file."""
+        """Flushes and closes the file."""
         self._guard(lambda: self._file and self._file.flush())
         self._end()
 
@@ -54,12 +54,13 @@ class EventWriter:
         from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore
 
-        # Names are in seconds: the step tells apart runs that resume within one.
+        # The time has a resolution of one second; the step makes the name unique.
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         self._file = RecordWriter(str(folder / f"{name}.{resume_step:08}"))
         self._add(Event(file_version="brain.Event:2"))
         first = resume_step + 1 if resume_step else 0
-        start = SessionLog(status=SessionLog.START)  # readers drop earlier points
+        # Readers purge the events from step `first` on that an earlier file holds.
+        start = SessionLog(status=SessionLog.START)
         self._add(Event(step=first, session_log=start))
 
     def _write(self, step: int, summaries: Callable[[Any], list[Any]]) -> None:
@@ -83,7 +84,7 @@ class EventWriter:
     def _guard(self, work: Callable[[], Any]) -> None:
         try:
             work()
-        except Exception as error:  # of tensorboardX, protobuf or the disk
+        except Exception as error:  # from tensorboardX, protobuf or the disk
             log.warning("TensorBoard events are no longer written: %s", reason(error))
             self._end()
 
@@ -92,5 +93,5 @@ class EventWriter:
         try:
             if file:
                 file.close()
-        except Exception as error:  # the first failure was logged
+        except Exception as error:  # the first failure was already logged
             log.debug("%s", error)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""The trainer: loop, hooks and shutdown."""

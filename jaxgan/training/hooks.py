@@ -1,197 +1,271 @@
-"""All that is told and kept of a run while it goes on."""
+"""Logging, previews, monitoring and checkpoints during training."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxgan import parallel, reporting
-from jaxgan.config.training import to_dict
+from jaxgan.config.resolve import to_dict
 from jaxgan.distributed.consensus import is_main_process, run_on_main
-from jaxgan.evaluation.previews import Previews, open_previews
+from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
-from jaxgan.experiment.setup import Experiment
+from jaxgan.experiment.setup import Experiment, seeds_of
 from jaxgan.monitoring.detectors import Finding, not_finite
-from jaxgan.monitoring.monitor import Monitor, open_monitor
+from jaxgan.monitoring.monitor import Monitor
+from jaxgan.monitoring.probe import Probe
 from jaxgan.performance import profiling
 from jaxgan.types import TrainState
 
-Waiting = list[tuple[int, Any]]
-"""(first step, metrics) of calls that were not told of yet."""
+Pending = list[tuple[int, Any]]
+"""(first step, metrics) of calls whose metrics are not logged yet."""
 
 
 class Collapse(Exception):
-    """A finding that ends the run, or sends it back."""
+    """A fatal finding: the run ends or rolls back."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.text)
         self.since = finding.step if finding.since is None else finding.since
 
 
-class Clerk(NamedTuple):
-    """What tells, draws, watches and keeps; of several processes the first one does.
+class MainHooks:
+    """The writers and monitors of the main process."""
 
-    All of them call the functions below, as all have a part of the state and decide
-    alike what becomes of the run.
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        key: jax.Array,
+        writer: reporting.MetricWriter,
+        profile: Callable[..., None],
+    ) -> None:
+        config, gan, dataset = experiment.config, experiment.gan, experiment.dataset
+        preview_key, probe_key = jax.random.split(key)
+        self.writer, self.profile = writer, profile
+        self.previews = Previews(
+            gan,
+            dataset,
+            preview_key,
+            samples=config.samples,
+            score_samples=config.score_samples,
+            seed=config.seed,
+            runs=config.runs,
+        )
+        probe = Probe(
+            gan,
+            dataset,
+            experiment.held_out,
+            probe_key,
+            batch_size=config.batch_size,
+            seed=config.seed,
+        )
+        self.monitor = Monitor(probe, folder, seeds_of(config))
+
+    def log_findings(self, step: int, row: dict[str, Any]) -> list[Finding]:
+        """Checks a row, and writes and returns its new findings."""
+        findings = self.monitor.check(step, row)
+        for finding in findings:
+            self.writer.write_text(finding.step, finding.kind, finding.text)
+        return findings
+
+
+class Hooks:
+    """Writes metrics and samples, monitors and saves checkpoints between steps.
+
+    All processes call the methods, since each may hold a part of the state, and all
+    decide together to continue or to stop. Only the main process writes.
     """
 
-    plan: Experiment
-    report: reporting.MetricWriter
-    gallery: Previews | None
-    watch: Monitor | None
-    checkpoints: Any
-    history: dict[str, Any]
-    started: float
-    profile: Callable[..., None] = lambda *_: None
-    """(program, steps, state) ahead of each call of the step; traces some."""
+    def __init__(
+        self,
+        experiment: Experiment,
+        checkpoints: Any,
+        history: dict[str, Any],
+        main: MainHooks | None,
+    ) -> None:
+        self.experiment = experiment
+        self._checkpoints, self._history = checkpoints, history
+        self.main = main
+        """The writers and monitors, None except on the main process."""
+        self._started = time.monotonic()
+
+    def warm_up(self, step: int, state: TrainState) -> None:
+        """Compiles previews, score and probe, and logs them at step 0."""
+        local = parallel.to_local(state)
+        if self.main is None:
+            return
+        previews, writer = self.main.previews, self.main.writer
+        picture, score = previews.picture(local.ema), previews.score(local.ema)
+        measures = self.main.monitor.measure(local)
+        if step == 0:
+            row = {"score": score, **measures}
+            writer.write_images(0, picture)
+            writer.write_scalars(0, row)
+            self.main.log_findings(0, row)
+
+    def start_clock(self, step: int) -> None:
+        """Starts the clock of steps per second, once everything is compiled."""
+        if self.main:
+            self.main.writer.start_clock(step)
+
+    def before_call(self, program: Any, count: int, state: TrainState) -> None:
+        """Starts or stops a profile ahead of a call of `count` steps."""
+        if self.main:
+            self.main.profile(program, count, state)
+
+    def log_rollback(self, step: int, collapse: Collapse) -> None:
+        """Logs that the run has rolled back to `step`."""
+        if self.main:
+            text = f"back to step {step:,} with other noise, after: {collapse}"
+            self.main.writer.write_text(step, "rollback", text)
+
+    def fetch_metrics(self, pending: Pending) -> None:
+        """Fetches the metrics to the host and checks that they are finite.
+
+        Raises:
+          Collapse: if a metric is not finite. One of several runs is frozen instead,
+            and the monitor reports it.
+        """
+        jax.block_until_ready([metrics for _, metrics in pending])  # raises errors here
+        pending[:] = [
+            (first, jax.device_get(parallel.to_local(metrics)))
+            for first, metrics in pending
+        ]
+        if self.experiment.config.runs > 1:
+            return
+        # Find the first bad step, and a metric that is bad there.
+        for first, metrics in pending:
+            bad = [
+                (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
+                for name, values in metrics.items()
+                if not np.isfinite(values).all()
+            ]
+            if bad:
+                raise Collapse(not_finite(*min(bad)))
+
+    def write_metrics(self, step: int, state: TrainState, pending: Pending) -> None:
+        """Logs the means of fetched metrics and the probe, and checks them.
+
+        Raises:
+          Collapse: for a fatal finding, unless `on_collapse` is `warn`.
+        """
+        names = pending[0][1]
+        means = {
+            name: np.mean(np.concatenate([m[name] for _, m in pending]), axis=0)
+            for name in names
+        }
+        pending.clear()
+        # All processes take part in gathering a sharded state.
+        local = parallel.to_local(state)
+
+        def write(main: MainHooks) -> list[Finding]:
+            measures = main.monitor.measure(local)
+            row = {**means, **measures, "seconds": self._seconds()}
+            main.writer.write_scalars(step, row)
+            return main.log_findings(step, row)
+
+        self._raise_if_fatal(self._on_main(write))
+
+    def write_samples(self, step: int, state: TrainState) -> None:
+        """Draws and writes the preview picture."""
+        ema = parallel.to_local(state.ema)
+        if self.main:
+            self.main.writer.write_images(step, self.main.previews.picture(ema))
+
+    def save_checkpoint(self, state: TrainState, *, wait: bool = False) -> None:
+        """Scores the moving average and saves the state.
+
+        A step that was saved before is not scored again.
+
+        Args:
+          state: on the devices.
+          wait: True to return after the checkpoint is written.
+
+        Raises:
+          Collapse: for a fatal finding, unless `on_collapse` is `warn`.
+        """
+        step, ema = int(state.step), parallel.to_local(state.ema)
+        was_saved = run_on_main(lambda: step in self._checkpoints.all_steps())
+
+        def score(main: MainHooks) -> tuple[Any, float]:
+            if was_saved:
+                return None, self._seconds()
+            value = main.previews.score(ema)
+            main.writer.write_scalars(step, {"score": value})
+            return value, self._seconds()
+
+        value, seconds = self._on_main(score)
+        checkpoint.save(
+            self._checkpoints,
+            state,
+            history={**self._history, "seconds": seconds},
+            config=to_dict(self.experiment.config),
+            score=None if value is None else float(np.mean(value)),
+            wait=wait,
+        )
+        if was_saved:
+            return
+        row = {"score": value}
+        self._raise_if_fatal(self._on_main(lambda main: main.log_findings(step, row)))
+
+    def _on_main(self, work: Callable[[MainHooks], Any]) -> Any:
+        """Runs `work` on the main process, and returns its result on all."""
+
+        def call() -> Any:
+            assert self.main
+            return work(self.main)
+
+        return run_on_main(call)
+
+    def _raise_if_fatal(self, findings: list[Finding]) -> None:
+        """Raises Collapse for the first fatal finding, unless it is only logged."""
+        fatal = [finding for finding in findings if finding.fatal]
+        if fatal and self.experiment.config.on_collapse != "warn":
+            raise Collapse(fatal[0])
+
+    def _seconds(self) -> float:
+        """Returns the seconds of training, including those before a resume."""
+        return self._history["seconds"] + time.monotonic() - self._started
 
 
 @contextmanager
-def open_clerk(
-    plan: Experiment, folder: Path, history: dict[str, Any], step: int, key: jax.Array
-) -> Iterator[Clerk]:
-    """Opens all places where a run that is at `step` tells and keeps."""
-    config = plan.config
-    gallery_key, probe_key = jax.random.split(key)
+def open_hooks(
+    experiment: Experiment,
+    folder: Path,
+    history: dict[str, Any],
+    step: int,
+    key: jax.Array,
+) -> Iterator[Hooks]:
+    """Opens the checkpoints, writers and monitors of a run.
+
+    Args:
+      experiment: the experiment.
+      folder: of the run.
+      history: of the checkpoint that was restored.
+      step: the step at which the run starts or resumes. Later logs are dropped.
+      key: of previews and the probe.
+    """
+    config = experiment.config
     with ExitStack() as stack:
         checkpoints = stack.enter_context(
             checkpoint.open_checkpoints(
                 folder / "checkpoints", keep=config.keep, resume_step=step
             )
         )
-        if not is_main_process():
-            told = reporting.null_writer()
-            yield Clerk(plan, told, None, None, checkpoints, history, time.monotonic())
-            return
-        images = config.batch_size * config.d_updates
-        told = stack.enter_context(
-            reporting.open_metric_writer(
-                folder, steps=config.steps, batch_size=images, resume_step=step
+        main = None
+        if is_main_process():
+            images = config.batch_size * config.d_updates
+            writer = stack.enter_context(
+                reporting.open_metric_writer(
+                    folder, steps=config.steps, batch_size=images, resume_step=step
+                )
             )
-        )
-        gallery = open_previews(plan, gallery_key)
-        watch = open_monitor(plan, probe_key, folder)
-        places = (told, gallery, watch, checkpoints)
-        profile = profiling.open_profile(folder / "profile", config.profile)
-        ahead = stack.enter_context(profile)
-        yield Clerk(plan, *places, history, time.monotonic(), ahead)
-
-
-def settle(waiting: Waiting, clerk: Clerk) -> None:
-    """Brings the metrics to the host and looks that all are finite.
-
-    Of several runs, one that is not finite stands still; the watch tells of it.
-    """
-    jax.block_until_ready([metrics for _, metrics in waiting])  # raises what failed
-    waiting[:] = [
-        (first, jax.device_get(parallel.to_local(metrics)))
-        for first, metrics in waiting
-    ]
-    if clerk.plan.config.runs > 1:
-        return
-    for first, metrics in waiting:
-        bad = [
-            (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
-            for name, values in metrics.items()
-            if not np.isfinite(values).all()
-        ]
-        if bad:
-            raise Collapse(not_finite(*min(bad)))
-
-
-def tell(step: int, state: TrainState, waiting: Waiting, clerk: Clerk) -> None:
-    """Tells the means since the last line, what a probe shows, and what is wrong."""
-    names = waiting[0][1]
-    means = {
-        name: np.mean(np.concatenate([m[name] for _, m in waiting]), axis=0)
-        for name in names
-    }
-    waiting.clear()
-    own = parallel.to_local(state)
-
-    def say():
-        assert clerk.watch
-        row = {**means, **clerk.watch.probe(own), "seconds": seconds(clerk)}
-        clerk.report.log(step, row)
-        return noted(clerk, clerk.watch.look(step, row))
-
-    act(run_on_main(say), clerk)
-
-
-def noted(clerk: Clerk, findings: list[Finding]) -> list[Finding]:
-    """The findings, once they are noted."""
-    for finding in findings:
-        clerk.report.note(finding.step, finding.kind, finding.text)
-    return findings
-
-
-def act(findings: list[Finding], clerk: Clerk) -> None:
-    """What is fatal ends the run, unless it only is to warn."""
-    fatal = [finding for finding in findings if finding.fatal]
-    if fatal and clerk.plan.config.on_collapse != "warn":
-        raise Collapse(fatal[0])
-
-
-def look_first(step: int, state: TrainState, clerk: Clerk) -> None:
-    """Compiles what draws, compares and probes; tells where the run begins."""
-    own = parallel.to_local(state)
-    if not (clerk.gallery and clerk.watch):
-        return
-    picture, score = clerk.gallery.picture(own.ema), clerk.gallery.score(own.ema)
-    probed = clerk.watch.probe(own)
-    if step == 0:
-        row = {"score": score, **probed}
-        clerk.report.preview(0, picture)
-        clerk.report.log(0, row)
-        noted(clerk, clerk.watch.look(0, row))
-
-
-def show(step: int, state: TrainState, clerk: Clerk) -> None:
-    """Draws the same latents once more."""
-    ema = parallel.to_local(state.ema)
-    if clerk.gallery:
-        clerk.report.preview(step, clerk.gallery.picture(ema))
-
-
-def save(state: TrainState, clerk: Clerk, *, wait: bool = False) -> None:
-    """Scores the running mean and saves all, in the background unless told to wait.
-
-    A step that was saved before is not scored again.
-    """
-    step, ema = int(state.step), parallel.to_local(state.ema)
-    was_saved = run_on_main(lambda: step in clerk.checkpoints.all_steps())
-
-    def scored():
-        if was_saved:
-            return None, seconds(clerk)
-        assert clerk.gallery
-        score = clerk.gallery.score(ema)
-        clerk.report.log(step, {"score": score})
-        return score, seconds(clerk)
-
-    score, taken = run_on_main(scored)
-    checkpoint.save(
-        clerk.checkpoints,
-        state,
-        history={**clerk.history, "seconds": taken},
-        config=to_dict(clerk.plan.config),
-        score=None if score is None else float(np.mean(score)),
-        wait=wait,
-    )
-    if was_saved:
-        return
-
-    def looked():
-        assert clerk.watch
-        return noted(clerk, clerk.watch.look(step, {"score": score}))
-
-    act(run_on_main(looked), clerk)
-
-
-def seconds(clerk: Clerk) -> float:
-    """Seconds of training, those before a resume included."""
-    return clerk.history["seconds"] + time.monotonic() - clerk.started
+            profile = profiling.open_profile(folder / "profile", config.profile)
+            ahead = stack.enter_context(profile)
+            main = MainHooks(experiment, folder, key, writer, ahead)
+        yield Hooks(experiment, checkpoints, history, main)

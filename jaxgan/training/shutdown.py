@@ -1,4 +1,4 @@
-"""The compilation cache, the time limit and the signals of all programs."""
+"""The time limit of a run, and the signals that stop it."""
 
 import contextlib
 import logging
@@ -18,7 +18,14 @@ log = logging.getLogger("jaxgan")
 
 
 def deadline(minutes: float) -> float:
-    """When so many minutes are over, by `time.monotonic`; 0 for never."""
+    """Returns the end of a time limit that starts now.
+
+    Args:
+      minutes: the time limit in minutes, 0 for none.
+
+    Returns:
+      A time of `time.monotonic` in seconds, infinity for no limit.
+    """
     return time.monotonic() + 60 * minutes if minutes else math.inf
 
 
@@ -26,29 +33,36 @@ def deadline(minutes: float) -> float:
 def catch_signals(
     ends: float = math.inf, *, alone: bool = True
 ) -> Iterator[Callable[[], int]]:
-    """Yields a function that tells the exit code with which to stop, or 0.
+    """Yields a function that returns the exit code with which to stop, or 0.
 
-    It is 128 + the number of a SIGINT, SIGTERM or SIGHUP that came; a second signal
-    ends the program at once. (Where others wait for this process, not `alone`, it
-    raises KeyboardInterrupt, so that they are told.) It is 75 (try again) when
-    `time.monotonic` is past `ends`, or when this machine is about to end.
+    The exit code is 128 + the number of a received SIGINT, SIGTERM or SIGHUP. It is 75
+    (`EXIT_TRY_AGAIN`) if the time limit is reached, or if this machine has a
+    maintenance or preemption notice. The previous signal handlers are restored at the
+    end.
+
+    Args:
+      ends: the end of the time limit, from `deadline`.
+      alone: if True, a second signal exits the program immediately. If False, it raises
+        KeyboardInterrupt, so that the other processes of the run are informed.
     """
     caught: list[int] = []
 
     def catch(number, _):
+        # On the first signal the run saves and stops. A second one does not wait.
         if caught and alone:
             exit_on_signal(number)
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
 
+    # Python allows signal handlers in the main thread only.
     main = threading.current_thread() is threading.main_thread()
     before = [(n, signal.signal(n, catch)) for n in _signals()] if main else []
     try:
-        with watch_notices() as told:
+        with watch_notices() as has_notice:
 
             def ask():
-                again = told() or time.monotonic() > ends
+                again = has_notice() or time.monotonic() > ends
                 return 128 + caught[0] if caught else EXIT_TRY_AGAIN * again
 
             yield ask
@@ -58,8 +72,8 @@ def catch_signals(
 
 
 def _signals() -> list[signal.Signals]:
-    """The signals that stop a run; SIGHUP unless it is ignored, as under nohup."""
-    hangup = getattr(signal, "SIGHUP", None)  # unknown to Windows
+    """Returns the signals that stop a run, without SIGHUP if `nohup` ignores it."""
+    hangup = getattr(signal, "SIGHUP", None)  # None on Windows
     stops = [signal.SIGINT, signal.SIGTERM]
     if hangup and signal.getsignal(hangup) != signal.SIG_IGN:
         stops.append(hangup)
@@ -67,10 +81,10 @@ def _signals() -> list[signal.Signals]:
 
 
 def exit_on_signal(number: int) -> NoReturn:
-    """Exits with 128 + the number of a signal, whatever the program is about.
+    """Exits immediately with 128 + the number of a signal.
 
-    An exception instead would pass through callbacks of XLA, which print it at length.
+    An exception would pass through callbacks of XLA, which print it at length.
     """
-    with contextlib.suppress(OSError, ValueError):  # such as a terminal that is gone
+    with contextlib.suppress(OSError, ValueError):  # the terminal may be closed
         os.write(2, b"\nerror: interrupted\n")
     os._exit(128 + number)

@@ -1,20 +1,18 @@
-"""One training run: restore or begin, then steps, logs, pictures and checkpoints."""
+"""Trains a run: starts or resumes it, rolls back after a collapse, and saves it."""
 
 import dataclasses
 import logging
 import math
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from jaxgan import parallel, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
 from jaxgan.config.presets import earlier_flags
-from jaxgan.config.training import MAY_CHANGE, Config, to_dict
+from jaxgan.config.resolve import to_dict
+from jaxgan.config.training import RESUMABLE, Config
 from jaxgan.distributed.consensus import (
     agree_to_stop,
     all_succeed,
@@ -30,90 +28,56 @@ from jaxgan.experiment.setup import (
     Experiment,
     allowed_differences,
     data_facts,
-    seeds_of,
     setup,
     state_shapes,
 )
+from jaxgan.experiment.state import init_state, restore_or_init, run_keys, seed_keys
 from jaxgan.files import local_path
 from jaxgan.monitoring import detectors
-from jaxgan.monitoring.monitor import findings
-from jaxgan.parallel import multi_seed
-from jaxgan.training.hooks import (
-    Clerk,
-    Collapse,
-    look_first,
-    open_clerk,
-    save,
-    settle,
-    show,
-    tell,
-)
+from jaxgan.monitoring.monitor import read_findings
+from jaxgan.training.hooks import Collapse, open_hooks
+from jaxgan.training.loop import training_loop
 from jaxgan.training.shutdown import catch_signals, deadline
-from jaxgan.types import TrainState
 
 log = logging.getLogger("jaxgan")
 
 EXIT_BAD_DATA = 2
-"""The exit code of a run that stops, and saves, for an example that cannot be read."""
-
-
-class Keys(NamedTuple):
-    """The run's PRNG keys, one per purpose."""
-
-    init: jax.Array
-    run: jax.Array
-    gallery: jax.Array
-
-
-def seed_keys(seed: int, rollbacks: int = 0) -> Keys:
-    """The keys of a seed; after a rollback all but the gallery's are others."""
-    keys = Keys(*jax.random.split(multi_seed.key_of(seed), len(Keys._fields)))
-    if rollbacks == 0:
-        return keys
-    init, run = (jax.random.fold_in(key, rollbacks) for key in (keys.init, keys.run))
-    return Keys(init, run, keys.gallery)
+"""Exit code of a run that saved and stopped at an example that cannot be read."""
 
 
 @memory.explain_out_of_memory(
     "use a smaller --batch_size, smaller --networks, or --input=host"
 )
 def train(config: Config) -> int:
-    """Trains, or resumes what stands in the workdir; returns the exit code.
+    """Trains like `jaxgan.training.fit.fit`, once JAX and all processes are started.
 
-    0 when all steps are done, 128 + the signal's number when a signal ended it early,
-    75 when its time was over.
-
-    Raises:
-      UsageError: before anything is compiled or written, if something does not fit.
-      TrainingError: if the run stops being finite, or collapses and may not go on.
+    Returns the exit code.
     """
     ends = deadline(config.max_minutes)
     check_same_flags(to_dict(config))
     config = run_on_main(lambda: with_recorded_presets(config))
-    plan = all_succeed(lambda: fit_memory(setup(config)))
+    experiment = all_succeed(lambda: fit_memory(setup(config)))
     if config.dry_run:
-        dry_run(plan)
+        dry_run(experiment)
         return 0
-    known = data_facts(plan.dataset)
-    given, may_change = to_dict(plan.config), MAY_CHANGE
+    facts = data_facts(experiment.dataset)
     checkpoints = local_path("--workdir", config.workdir) / "checkpoints"
-    run_on_main(
-        lambda: checkpoint.available(checkpoints)
-    )  # or one line, before any write
+    # Checks the folder before anything is written to it.
+    run_on_main(lambda: checkpoint.available(checkpoints))
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,
-            given,
-            may_change=may_change,
-            data=known,
-            alike=allowed_differences(plan.config, known),
+            to_dict(experiment.config),
+            may_change=RESUMABLE,
+            data=facts,
+            alike=allowed_differences(experiment.config, facts),
         )
         folder = run_on_main(lambda: stack.enter_context(opened))
-        return run_with_rollbacks(plan, folder, ends)
+        return run_with_rollbacks(experiment, folder, ends)
 
 
 def with_recorded_presets(config: Config) -> Config:
-    """The config; for a run of version 0.1.0 with what its preset meant there."""
+    """Returns the configuration, with 0.1.0's preset if the run was started with it."""
     folder = local_path("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return config
@@ -124,203 +88,140 @@ def with_recorded_presets(config: Config) -> Config:
     return dataclasses.replace(config, **earlier)
 
 
-def run_with_rollbacks(plan: Experiment, folder: Path, ends: float = math.inf) -> int:
-    """The run itself, in a workdir that is ours; it goes back where it may."""
-    back: Collapse | None = None
+def run_with_rollbacks(
+    experiment: Experiment, folder: Path, ends: float = math.inf
+) -> int:
+    """Trains in a locked workdir, and rolls back after a collapse.
+
+    Args:
+      experiment: the experiment.
+      folder: of the run.
+      ends: the time of `time.monotonic` at which to stop.
+
+    Returns:
+      The exit code.
+    """
+    collapse: Collapse | None = None
     while True:
         try:
-            return run_once(plan, folder, back, ends)
-        except Collapse as collapse:
-            back = check_rollback(plan, folder, collapse)
+            return run_once(experiment, folder, collapse, ends)
+        except Collapse as error:
+            check_rollback(experiment, folder, error)
+            collapse = error
 
 
 def run_once(
-    plan: Experiment, folder: Path, back: Collapse | None, ends: float = math.inf
+    experiment: Experiment,
+    folder: Path,
+    collapse: Collapse | None,
+    ends: float = math.inf,
 ) -> int:
-    """From the newest checkpoint, or from the best after a collapse, to the end."""
-    config = plan.config
-    state, history = restore_or_init(plan, folder, back)
+    """Trains from the newest checkpoint, or from the best one before a collapse.
+
+    Args:
+      experiment: the experiment.
+      folder: of the run.
+      collapse: the reason to roll back, or None.
+      ends: the time of `time.monotonic` at which to stop.
+
+    Returns:
+      The exit code.
+
+    Raises:
+      Collapse: for a fatal finding.
+    """
+    config, layout = experiment.config, experiment.layout
+    state, history = restore_or_init(
+        experiment,
+        folder,
+        rollbacks=count_rollbacks(folder) + (collapse is not None),
+        before=collapse.since if collapse else math.inf,
+        which="best" if collapse else "last",
+    )
     first = int(state.step)
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
         return 0
-    key = seed_keys(config.seed).gallery
+    key = seed_keys(config.seed).previews
     with (
-        open_clerk(plan, folder, history, first, key) as clerk,
-        open_feed(plan, first) as feed,
-        catch_signals(ends, alone=plan.layout.processes == 1) as ask,
+        open_hooks(experiment, folder, history, first, key) as hooks,
+        open_feed(experiment, first) as feed,
+        catch_signals(ends, alone=layout.processes == 1) as ask,
     ):
-        if back and is_main_process():
-            told = f"back to step {first:,} with other noise, after: {back}"
-            clerk.report.note(first, "rollback", told)
-        keys = run_keys(plan, rollbacks(folder))
+        if collapse:
+            hooks.log_rollback(first, collapse)  # before rollbacks are counted
+        keys = run_keys(experiment, count_rollbacks(folder))
         stop = agree_to_stop(
-            lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), plan.layout
+            lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), layout
         )
-        state, code = training_loop(state, keys, feed, clerk, stop)
-        save(state, clerk, wait=True)
+        state, code = training_loop(state, keys, feed, hooks, stop)
+        hooks.save_checkpoint(state, wait=True)
     if code == EXIT_BAD_DATA:
+        # Only one process may know the error: it is raised on all.
         log.warning("saved at step %d", int(state.step))
         all_succeed(lambda: raise_failure(feed))
+    log_end(folder, int(state.step), code)
+    return code
+
+
+def log_end(folder: Path, step: int, code: int) -> None:
+    """Logs why a run stopped, or a summary if it is done."""
     if code:
-        why = "its time, or its machine's, is over: " if code == EXIT_TRY_AGAIN else ""
-        step = int(state.step)
+        why = ""
+        if code == EXIT_TRY_AGAIN:
+            why = "the time of the run or of the machine is over: "
         log.warning("%sstopped at step %d; the same command resumes", why, step)
-        return code
-    if not is_main_process():
-        return 0
-    for line in detectors.summary(findings(folder)):
-        log.info("%s", line)
-    log.info("done: look at %s", folder / "progress.png")
-    log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
-    return 0
+    elif is_main_process():
+        for line in detectors.summary(read_findings(folder)):
+            log.info("%s", line)
+        log.info("done: look at %s", folder / "progress.png")
+        log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
 
 
 def raise_failure(feed: parallel.Feed) -> None:
-    """Raises the error for which the feed stops the run, where it is this one's."""
+    """Raises the error that stopped the feed, if it occurred on this process."""
     error = feed.failure()
     if error is not None:
         raise error
 
 
-def restore_or_init(
-    plan: Experiment, folder: Path, back: Collapse | None
-) -> tuple[TrainState, dict[str, Any]]:
-    """The newest checkpoint's state and history, or new ones.
-
-    After a collapse the best checkpoint's, of those that are older than its first sign.
-    """
-    checkpoints, before = folder / "checkpoints", back.since if back else math.inf
-    steps = run_on_main(lambda: checkpoint.available(checkpoints))
-    if not any(step < before for step in steps):
-        times = rollbacks(folder) + (back is not None)
-        # A program of XLA for CPU that ran out of memory hangs where its values are
-        # read, unless it was waited for.
-        return jax.block_until_ready(init_state(plan, times)), {"seconds": 0.0}
-    template, found = state_shapes(plan), []
-
-    def read(which: checkpoint.Which) -> int:
-        found.extend(
-            checkpoint.restore(checkpoints, template, which=which, before=before)
-        )
-        return int(found[0].step)
-
-    step = run_on_main(lambda: read("best" if back else "last"))
-    if not is_main_process():
-        read(step)  # and no other, should that one be damaged here
-    log.info("resumed at step %d", step)
-    state, history = found
-    return jax.block_until_ready(parallel.place(state, plan.layout)), history
+def count_rollbacks(folder: Path) -> int:
+    """Returns the number of rollbacks of a run so far."""
+    return run_on_main(lambda: sum(x.kind == "rollback" for x in read_findings(folder)))
 
 
-def init_state(plan: Experiment, rollbacks: int) -> TrainState:
-    """A new state on the devices, of each seed where there are several runs."""
-    keys = [seed_keys(seed, rollbacks).init for seed in seeds_of(plan.config)]
-    return parallel.init_on_devices(plan.game.init, keys, plan.layout)
-
-
-def run_keys(plan: Experiment, rollbacks: int) -> jax.Array:
-    """The key of all steps, or of each of several runs `[runs]`."""
-    keys = [seed_keys(seed, rollbacks).run for seed in seeds_of(plan.config)]
-    if len(keys) == 1:
-        return parallel.put(keys[0], plan.layout)
-    return parallel.put(jnp.stack(keys), plan.layout, 0)
-
-
-def rollbacks(folder: Path) -> int:
-    """How often the run went back."""
-    return run_on_main(lambda: sum(x.kind == "rollback" for x in findings(folder)))
-
-
-def check_rollback(plan: Experiment, folder: Path, collapse: Collapse) -> Collapse:
-    """The collapse, if the run may go on before it.
+def check_rollback(experiment: Experiment, folder: Path, collapse: Collapse) -> None:
+    """Checks that a run may roll back after a collapse.
 
     Raises:
-      TrainingError: that names the finding and the last good checkpoint.
+      TrainingError: if it may not, naming the finding and the last checkpoint before
+        it.
     """
-    config, done = plan.config, rollbacks(folder)
+    config, done = experiment.config, count_rollbacks(folder)
     if config.on_collapse == "rollback" and done < config.rollbacks:
-        return collapse
-    steps = checkpoint.available(folder / "checkpoints")
+        return
+    checkpoints = folder / "checkpoints"
+    steps = [x for x in checkpoint.available(checkpoints) if x < collapse.since]
+    # Checkpoints since the first sign of the fault are not good.
     kept = "no checkpoint was saved before it"
     if steps:
-        place = folder / "checkpoints"
-        kept = f"the last good checkpoint is {steps[-1]}, in {place}"
+        kept = f"the last good checkpoint is {steps[-1]}, in {checkpoints}"
     if done:
-        kept += (
-            f"; it went back {done} time(s), as --rollbacks={config.rollbacks} has it"
-        )
+        kept += f"; it rolled back {done} times, the limit of --rollbacks"
     raise TrainingError(f"{collapse}; {kept}; use another --workdir")
 
 
-def training_loop(
-    state: TrainState,
-    key: jax.Array,
-    feed: parallel.Feed,
-    clerk: Clerk,
-    stop: Callable[[], int],
-) -> tuple[TrainState, int]:
-    """Steps until all are done or `stop` says so; tells and keeps on the way.
-
-    Returns the newest state, and what `stop` said: 0, or the exit code.
-    """
-    plan, config, first = clerk.plan, clerk.plan.config, int(state.step)
-    program = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
-    waiting: list[tuple[int, Any]] = []  # (first step, metrics of a call)
-    look_first(first, state, clerk)
-    step, code = first, 0
-    while step < config.steps:
-        count = min(plan.steps_per_call, config.steps - step)
-        batches = feed.at(step, count)  # ahead of stop(), which tells if it fails
-        if code := stop():
-            break
-        given = (state, batches, key)
-        call = program(count, *given)
-        if step == first:
-            clerk.report.start(step)
-        clerk.profile(call, count, state)
-        state, metrics = call(*given)
-        waiting.append((step, metrics))
-        step += count
-        if len(waiting) > 2:
-            jax.block_until_ready(waiting[-3])  # the host runs two calls ahead
-        log_due, sample_due, save_due = due(step, count, config)
-        if log_due or save_due:
-            settle(waiting, clerk)  # so that nothing that is not finite is ever saved
-        if log_due:
-            tell(step, state, waiting, clerk)
-        if sample_due:
-            show(step, state, clerk)
-        if save_due and step < config.steps:
-            save(state, clerk)
-    settle(waiting, clerk)
-    if waiting:  # stopped between two marks
-        tell(step, state, waiting, clerk)
-    return state, code
-
-
-def due(step: int, count: int, config: Config) -> tuple[bool, bool, bool]:
-    """Whether the last `count` steps passed a mark of log, sample and save.
-
-    The last step of all passes every mark.
-    """
-    marks = (config.log_every, config.sample_every, config.save_every)
-    passed = (step // every > (step - count) // every for every in marks)
-    log_due, sample_due, save_due = (mark or step >= config.steps for mark in passed)
-    return log_due, sample_due, save_due
-
-
-def dry_run(plan: Experiment) -> None:
-    """Prints what would run: flags, parameters, and the compiled step's needs."""
-    config, lines = plan.config, []
-    for name, value in to_dict(config).items():
-        lines.append(f"{name}={value}")
-    for player, params in state_shapes(plan).params._asdict().items():
+def dry_run(experiment: Experiment) -> None:
+    """Prints the flags, the parameter counts, and the costs of the compiled step."""
+    lines = [f"{name}={value}" for name, value in to_dict(experiment.config).items()]
+    for player, params in state_shapes(experiment).params._asdict().items():
         size = sum(x.size for x in jax.tree.leaves(params))
         lines.append(f"{player}: {size:,} parameters")
-    with open_feed(plan, 0) as feed:
-        given = init_state(plan, 0), feed.at(0, plan.steps_per_call), run_keys(plan, 0)
-        program = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
-        lines += parallel.format_costs(program(plan.steps_per_call, *given))
+    count, train_step = experiment.steps_per_call, make_train_step(experiment)
+    with open_feed(experiment, 0) as feed:
+        state, keys = init_state(experiment, 0), run_keys(experiment, 0)
+        compiled = parallel.make_compiler(train_step, feed, experiment.layout)
+        program = compiled(count, state, feed.at(0, count), keys)
+        lines += parallel.format_costs(program)
     if is_main_process():
         print("\n".join(map(printable, lines)))

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Data sets of TensorFlow Datasets (TFDS), read without TensorFlow."""

@@ -1,4 +1,4 @@
-"""TFDS's builders by name, and what to say where there is none."""
+"""TFDS builders by name, with suggestions for unknown names."""
 
 import difflib
 import os
@@ -13,16 +13,23 @@ OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
 
 
 def open_builder(name: str, data_dir: str | None) -> Any:
-    """TFDS's builder for `name[/config][:version]`; nothing is downloaded.
+    """Returns TFDS's builder, without downloading anything.
 
-    Raises UsageError, with what is near, if there is no such set.
+    Args:
+      name: `name[/config][:version]`, such as `emnist/balanced`.
+      data_dir: the folder of TFDS, None for its default.
+
+    Raises:
+      UsageError: if there is no such data set, with the closest names, or if its
+        builder needs a module that is not installed.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
     base = name.split("/")[0].split(":")[0]
     if re.fullmatch(r"\w+(/[^/:]+)?(:[\d.*]+)?", name) is None:
-        raise UsageError(_unknown(name, base))  # elsewhere TFDS would ask the network
+        # TFDS would look up names of other forms on the network.
+        raise UsageError(_unknown(name, base))
     _check_config(name, base)
     try:
         with quiet_tfds():
@@ -31,7 +38,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
         raise UsageError(_unknown(name, base)) from None
     except ModuleNotFoundError as error:
         raise needs_module(name, missing_module(error) or "tensorflow") from error
-    except Exception as error:  # versions and malformed names come in many types
+    except Exception as error:  # wrong versions and malformed names raise many types
         raise UsageError(
             f"--dataset={name}: {first_line(error)}; "
             f"write it like mnist, emnist/balanced or mnist:3.0.1"
@@ -39,6 +46,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
 
 
 def _unknown(name: str, base: str) -> str:
+    """Returns the message for an unknown name, with the closest known names."""
     import tensorflow_datasets as tfds
 
     if os.path.exists(name):
@@ -47,7 +55,8 @@ def _unknown(name: str, base: str) -> str:
     known = tfds.list_builders(with_community_datasets=False)
     near = difflib.get_close_matches(base[:60], known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
-    hidden = find_spec("tensorflow") is None  # TFDS then leaves out what imports it
+    # Without TensorFlow, TFDS omits the builders that import it.
+    hidden = find_spec("tensorflow") is None
     more = "pip install 'jaxgan[tf]' for more sets, or " if hidden else ""
     return (
         f"--dataset={name}: TFDS has no such set; {meant}{more}use one of the other "
@@ -56,12 +65,13 @@ def _unknown(name: str, base: str) -> str:
 
 
 def _check_config(name: str, base: str) -> None:
+    """Raises UsageError for an unknown config, with the closest known one."""
     import tensorflow_datasets as tfds
 
     _, slash, config = name.split(":")[0].partition("/")
     try:
         known = list(tfds.builder_cls(base).builder_configs) if slash else []
-    except Exception:  # what is wrong with it is said when it is opened
+    except Exception:  # opening the builder raises it again
         return
     if known and config not in known:
         near = difflib.get_close_matches(config, known, n=1) or known

@@ -1,4 +1,4 @@
-"""Finds the four files of an MNIST-like data set: on disk, its server, a package."""
+"""Search for the files of MNIST-like data sets on disk, on servers, in packages."""
 
 import http.client
 import re
@@ -12,12 +12,21 @@ from jaxgan.data.tfds.mirrors import MIRRORS
 from jaxgan.errors import UsageError, first_line
 
 PROBE_SECONDS = 4.0
+"""Timeout of the request that checks if a server answers."""
 
 
 def find_files(builder: Any, downloads: Path) -> tuple[dict[str, Path], str]:
-    """The verified files by name, and where they came from.
+    """Finds or downloads the files of a TFDS builder, and verifies them.
 
-    Raises UsageError if no route leads to them, with the place to put them by hand.
+    Args:
+      builder: TFDS's builder of an MNIST-like data set.
+      downloads: the folder of downloads.
+
+    Returns:
+      Paths by file name, and the origin of the files in a few words.
+
+    Raises:
+      UsageError: if no source has the files; names the folder for manual downloads.
     """
     search = search_for(builder, downloads)
     reasons = []
@@ -35,22 +44,34 @@ def find_files(builder: Any, downloads: Path) -> tuple[dict[str, Path], str]:
 
 
 def unreachable(url: str) -> str | None:
-    """Why the server of a URL does not hand it out, None if it does."""
+    """Returns the reason why a URL cannot be downloaded, None if it can.
+
+    Requests one byte, with a timeout of `PROBE_SECONDS`.
+    """
     request = urllib.request.Request(url, headers={"Range": "bytes=0-0"})
     try:
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS):
             return None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        said = first_line(error)
-        return re.sub(r"^<urlopen error (\[Errno -?\d+\] )?(.*)>$", r"\2", said)
+        # Strips urllib's wrapper, as in "<urlopen error [Errno 111] Refused>".
+        line = first_line(error)
+        return re.sub(r"^<urlopen error (\[Errno -?\d+\] )?(.*)>$", r"\2", line)
 
 
 def _manual(search: Search) -> Path:
+    """Returns the folder for manual downloads."""
     return search.downloads / "manual" / search.dataset
 
 
 def find_on_disk(search: Search) -> str:
-    """Files from an earlier download, or put there by hand."""
+    """Finds files from earlier or manual downloads.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      Unavailable: if a file is missing or its checksum is wrong.
+    """
     missing = []
     for file in search.files:
         places = (
@@ -59,22 +80,30 @@ def find_on_disk(search: Search) -> str:
             _manual(search) / file.name,
             search.downloads / "manual" / file.name,
         )
-        found = (read_verified(file, place) for place in places)
-        right = next((data for data in found if data is not None), None)
-        if right is None:
+        contents = (read_verified(file, place) for place in places)
+        valid = next((data for data in contents if data is not None), None)
+        if valid is None:
             file.place.unlink(missing_ok=True)  # TFDS would trust it
             missing.append(file)
         else:
-            put(search, file, right)
+            put(search, file, valid)
     if missing:
         raise Unavailable("not downloaded yet")
     return f"from files in {search.downloads}"
 
 
 def from_server(search: Search) -> str:
-    """Files from where TFDS gets them."""
+    """Downloads files from the server that TFDS uses.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      Unavailable: if the server does not answer, or if a checksum is wrong.
+    """
     import tensorflow_datasets as tfds
 
+    # TFDS itself would retry for minutes.
     reason = unreachable(search.files[0].url)
     if reason is not None:
         raise Unavailable(f"its server does not answer: {reason}")
@@ -87,6 +116,6 @@ def from_server(search: Search) -> str:
     try:
         with quiet_tfds():
             manager.download([file.url for file in search.files])
-    except Exception as error:  # TFDS passes on what requests and promise raise
+    except Exception as error:  # TFDS passes on errors of requests and promise
         raise Unavailable(f"its server fails: {first_line(error)}") from error
     return "downloaded from its server"

@@ -1,4 +1,4 @@
-"""Which features of a TFDS set are its images and its labels."""
+"""Identification of the images and labels among the features of a TFDS set."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -12,34 +12,40 @@ from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Maps the number of channels to the mode of 8-bit images."""
 LOOKED_AT = 256
-"""Examples whose labels are looked at before a run."""
+"""Number of examples whose labels are checked before a run."""
 
 Encoded = Callable[[Sequence[int]], list[dict[str, Any]]]
-"""Example numbers to examples whose images are not decoded."""
+"""Reads the examples with given numbers, without decoding their images."""
 
 
 class Fields(NamedTuple):
-    """Which features of a set we read."""
+    """The features of a data set that are read, and their properties."""
 
     image: str
     label: str | None
     mode: str
-    """Of the images: L, RGB, RGBA or `I;16`."""
+    """Mode of the images: L, RGB, RGBA or `I;16`."""
     size: tuple[int, int] | None
-    """Height and width, None where the set does not fix them."""
+    """Height and width, None if the data set does not fix them."""
     classes: tuple[str, ...]
 
 
 def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
-    """The features that are chosen, else those that the set itself calls its own.
+    """Finds the features of the images and the labels.
 
-    Of several images or labels those count that `supervised_keys` of the set name, then
-    those called `image` and `label`.
+    The user's choice comes first. Of several features, the one in `supervised_keys` of
+    the data set is used, and then the one named `image` or `label`.
+
+    Args:
+      name: the name of the data set, for errors.
+      builder: its TFDS builder.
+      choice: the features that the user chose.
 
     Raises:
-      UsageError: if there are no images, if several could be meant, or if the images
-        are of a kind that cannot be read.
+      UsageError: if there are no images, if several features could be meant, or if the
+        images are of an unsupported kind.
     """
     from tensorflow_datasets.core import features as kinds
 
@@ -53,7 +59,7 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     if not images:
         listed = ", ".join(f"{k} ({type(f).__name__})" for k, f in features.items())
         raise UsageError(f"--dataset={name} has no images; its features are {listed}")
-    # A mask is an image too: it is meant where there is no other, or where it is named.
+    # Masks are images too, but are used only if named or if there are no others.
     plain = [k for k in images if not isinstance(features[k], kinds.LabeledImage)]
     keys = _supervised(builder)
     image = _pick(name, "image", choice.image, images, keys, plain or images)
@@ -68,16 +74,17 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
 
 
 def _supervised(builder: Any) -> list[list[str]]:
-    """Names of features in each part of the set's (input, target), or (both, weight).
+    """Returns the features in each part of the set's `supervised_keys`.
 
-    A dict has lost its order when TFDS has read it back.
+    The parts are (input, target) or (input, target, weight). The order within a part is
+    meaningless, since TFDS does not keep that of a dict.
     """
 
     def names(part: Any) -> list[str]:
         if isinstance(part, str):
             return [part]
         parts = part.values() if isinstance(part, dict) else part
-        return [name for each in parts for name in names(each)]
+        return [name for nested in parts for name in names(nested)]
 
     return [names(part) for part in builder.info.supervised_keys or ()]
 
@@ -85,29 +92,34 @@ def _supervised(builder: Any) -> list[list[str]]:
 def _pick(
     name: str,
     kind: str,
-    said: str,
-    found: list[str],
+    choice: str,
+    candidates: list[str],
     supervised: list[list[str]],
     likely: list[str],
 ) -> str:
-    """The feature that is meant.
+    """Returns the feature to use.
 
     Args:
-      name: of the set.
+      name: the name of the data set, for errors.
       kind: image or label.
-      said: the feature that the user chose, empty for none.
-      found: all features of the kind.
-      supervised: features that the set names, by part.
-      likely: those of `found` that are meant if nobody says anything.
+      choice: the feature that the user chose, empty for none.
+      candidates: all features of the kind.
+      supervised: features in each part of `supervised_keys`.
+      likely: the candidates to use if nothing else decides.
     """
-    if said and said not in found:
-        have = f"choose from {', '.join(found)}" if found else f"it has no {kind}s"
-        raise UsageError(f"--{kind}_field={printable(said)}: {name}: {have}")
-    named = [[key for key in part if key in found] for part in supervised]
+    if choice and choice not in candidates:
+        if candidates:
+            have = f"choose from {', '.join(candidates)}"
+        else:
+            have = f"it has no {kind}s"
+        raise UsageError(f"--{kind}_field={printable(choice)}: {name}: {have}")
+    named = [[key for key in part if key in candidates] for part in supervised]
     hint = next((keys for keys in named if keys), [])
-    if said or len(hint) == 1:
-        return said or hint[0]
-    if kind in found:
+    # A single feature in a part of supervised_keys is a clear hint.
+    if choice or len(hint) == 1:
+        return choice or hint[0]
+    # The usual names come next.
+    if kind in candidates:
         return kind
     if len(likely) > 1:
         none = ", or none" if kind == "label" else ""
@@ -119,7 +131,9 @@ def _pick(
 
 
 def _mode(name: str, key: str, feature: Any) -> str:
+    """Returns the mode of an image feature, or raises UsageError."""
     channels = feature.shape[-1]
+    # If the number of channels is open, RGB can represent all of them.
     mode = MODES.get(channels or 3)
     if feature.np_dtype == np.uint16 and channels == 1:
         return "I;16"
@@ -134,15 +148,23 @@ def _mode(name: str, key: str, feature: Any) -> str:
 def without_absent_labels(
     name: str, split: str, fields: Fields, encoded: Encoded, count: int
 ) -> Fields:
-    """The fields, without labels where examples of a fixed sample have none (-1).
+    """Drops labels if none of a fixed sample of the examples has one (-1).
+
+    Args:
+      name: the name of the data set.
+      split: the split, such as `train`.
+      fields: the features that are read.
+      encoded: reads examples.
+      count: the number of examples.
 
     Raises:
-      UsageError: if some have labels and some have not.
+      UsageError: if some examples have labels and others do not.
     """
     if fields.label is None:
         return fields
     numbers = evenly(count, LOOKED_AT).tolist()
     labels = np.array([x[fields.label] for x in encoded(numbers)])
+    # Other examples are checked when they are read.
     if (labels >= 0).any():
         check_labels(name, fields.label, labels)
         return fields
@@ -151,7 +173,7 @@ def without_absent_labels(
 
 
 def check_labels(name: str, key: str, labels: np.ndarray) -> None:
-    """Raises UsageError if an example has no label: TFDS writes -1 for it."""
+    """Raises UsageError if an example has no label, for which TFDS stores -1."""
     if (labels < 0).any():
         raise UsageError(
             f"--dataset={name}: some examples have no {key} (-1); use a --split whose "

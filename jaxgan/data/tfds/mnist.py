@@ -1,4 +1,4 @@
-"""Prepares MNIST and its like without TensorFlow, in TFDS's standard layout."""
+"""Preparation of MNIST-like data sets without TensorFlow, in TFDS's layout."""
 
 import gzip
 import io
@@ -13,15 +13,26 @@ from jaxgan.data.tfds.download import find_files
 from jaxgan.data.tfds.messages import quiet_tfds
 
 NAMES = ("mnist", "fashion_mnist", "kmnist")
+"""Data sets that are stored as four gzipped idx files."""
 SPLITS = {"train": "train", "test": "t10k"}
+"""Maps splits to the prefixes of their files."""
 
 
 def prepare(builder: Any) -> str:
-    """Prepares what the stock builder would, and says where the files came from.
+    """Prepares a data set like TFDS's own builder, but without TensorFlow.
 
-    TFDS's own builder for these sets extracts and encodes with TensorFlow; the one
-    made here does both in Python. It goes by the same name and version, so that
-    `tfds.data_source` reads the result. Raises UsageError if the files cannot be had.
+    TFDS's builder extracts and encodes with TensorFlow. The builder made here does both
+    in Python, under the same name and version, so that `tfds.data_source` reads the
+    result.
+
+    Args:
+      builder: TFDS's builder of one of `NAMES`.
+
+    Returns:
+      The origin of the files, in a few words.
+
+    Raises:
+      UsageError: if the files are unavailable.
     """
     import tensorflow_datasets as tfds
 
@@ -35,6 +46,7 @@ def prepare(builder: Any) -> str:
 
 
 def _plain_builder(base: Any, files: dict[str, Path]) -> Any:
+    """Returns a subclass of TFDS's builder that reads `files`."""
     urls = list(base.url_infos)
 
     class Plain(base, skip_registration=True):  # type: ignore[call-arg]
@@ -42,7 +54,7 @@ def _plain_builder(base: Any, files: dict[str, Path]) -> Any:
         pkg_dir_path = None
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-            # Already on disk and verified; told to TFDS for its record of sizes.
+            # The files are on disk; this records their sizes in TFDS's info.
             dl_manager.download(urls)
             return {split: _examples(files, part) for split, part in SPLITS.items()}
 
@@ -59,8 +71,9 @@ def _examples(
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in a gzipped idx file of bytes: uint8, of the shape that it states."""
+    """Reads a gzipped idx file of bytes; returns uint8 of the shape in its header."""
     data = gzip.decompress(path.read_bytes())
+    # Header: two zeros, the dtype, the rank, and each dimension as big-endian uint32.
     rank = data[3]
     shape = np.frombuffer(data, ">u4", count=rank, offset=4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)

@@ -1,4 +1,4 @@
-"""Puts data sets of TFDS on disk, once, in TFDS's own layout."""
+"""One-time preparation of TFDS data sets on disk, in TFDS's layout."""
 
 import logging
 from pathlib import Path
@@ -15,11 +15,17 @@ LOG = logging.getLogger("jaxgan")
 
 
 def prepare(builder: Any) -> None:
-    """Prepares the set that a TFDS builder stands for, unless it is prepared.
+    """Prepares the data set of a TFDS builder, unless it is prepared already.
 
-    Processes that ask for the same set at once wait for the first. TFDS writes to
-    another folder and renames it at the end, so what is interrupted counts for nothing.
-    Raises UsageError if the set cannot be had, saying what would help.
+    Of several processes that prepare one data set, the first does it and the others
+    wait. TFDS writes to a temporary folder and renames it at the end, so an interrupted
+    preparation does not count.
+
+    Args:
+      builder: a TFDS builder.
+
+    Raises:
+      UsageError: if the data set cannot be prepared, with a remedy.
     """
     root = str(builder.data_dir_root)
     if "://" in root:
@@ -32,22 +38,23 @@ def prepare(builder: Any) -> None:
         downloads = Path(root) / "downloads"
         downloads.mkdir(parents=True, exist_ok=True)
         with locked(downloads / f"{builder.name}.lock", wait=True):
+            # Another process may have prepared it while this one waited.
             if not is_prepared(builder):
                 _write_note(builder, _prepare(builder))
     except OSError as error:
         raise UsageError(
             f"--dataset={builder.name} cannot be prepared in {root} "
-            f"({first_line(error)}); give another --data_dir"
+            f"({first_line(error)}); use another --data_dir"
         ) from error
 
 
 def is_prepared(builder: Any) -> bool:
-    """Whether the set is on disk and whole."""
+    """Returns True if the data set is on disk and complete."""
     return (builder.data_path / "dataset_info.json").exists()
 
 
 def origin_note(builder: Any) -> str:
-    """What `prepare` found out about where the files came from, `""` if nothing."""
+    """Returns the recorded origin of the files after a comma, `""` if there is none."""
     try:
         return ", " + _note(builder).read_text().strip()
     except OSError:
@@ -64,6 +71,7 @@ def _write_note(builder: Any, note: str) -> None:
 
 
 def _prepare(builder: Any) -> str:
+    """Prepares the data set, and returns the origin of its files."""
     if builder.name in mnist.NAMES:
         return mnist.prepare(builder)
     _check_online(builder)
@@ -79,23 +87,24 @@ def _prepare_by_tfds(builder: Any) -> str:
             builder.download_and_prepare(
                 file_format="array_record", download_config=config
             )
-    except Exception as error:  # builders raise whatever their libraries raise
+    except Exception as error:  # builders pass on the errors of their libraries
         module = missing_module(error)
         if module is not None:
             raise needs_module(builder.name, module) from error
         raise UsageError(
             f"--dataset={builder.name} cannot be prepared ({first_line(error)}); "
-            "give a --data_dir where it is prepared already"
+            "use a --data_dir where it is already prepared"
         ) from error
     return "prepared by TFDS"
 
 
 def _check_online(builder: Any) -> None:
-    """Raises UsageError if no server answers: TFDS itself would try for minutes."""
+    """Raises UsageError if no server answers, since TFDS would retry for minutes."""
     downloads = Path(builder.data_dir_root) / "downloads"
     here = downloads / builder.name
     if here.is_dir() or (downloads / "manual").is_dir():
         return  # the files may be there
+    # One URL per host, and at most three hosts.
     hosts = {urlsplit(url).netloc: url for url in builder.url_infos or {}}
     reasons = []
     for url in list(hosts.values())[:3]:
@@ -106,6 +115,6 @@ def _check_online(builder: Any) -> None:
     if reasons:
         raise UsageError(
             f"--dataset={builder.name} is not prepared in {builder.data_dir_root} and "
-            f"its server does not answer ({reasons[0]}); give a --data_dir where it "
-            "is, or use folder:PATH, npz:PATH, ring8 or grid25"
+            f"its server does not answer ({reasons[0]}); use a --data_dir where it is "
+            "prepared, or folder:PATH, npz:PATH, ring8 or grid25"
         )

@@ -33,24 +33,30 @@ def tfds_set(
     *,
     skip_bad: bool = False,
 ) -> Dataset:
-    """A data set of TFDS, such as `mnist` or `emnist/balanced`; prepared if need be.
+    """Loads a data set of TFDS, and prepares it first if necessary.
 
-    With `skip_bad`, images whose headers are damaged raise `BadExample` when they are
-    read, and not now.
+    Args:
+      name: `name[/config][:version]`, such as `mnist` or `emnist/balanced`.
+      choice: the split, and the features that the user chose.
+      data_dir: the folder of TFDS, None for its default.
+      frame: the crop and the size.
+      skip_bad: keeps images with damaged headers if True, so that `BadExample` is
+        raised when they are read, and not now.
 
-    Raises UsageError for names, configs, versions and splits that there are not, for
-    sets without images or with several, of which none is chosen, and where the set can
-    be neither found nor prepared.
+    Raises:
+      UsageError: if there is no such data set, config, version or split, if it has no
+        images, if several features could be meant, or if it cannot be prepared.
     """
     split, builder = choice.split, open_builder(name, data_dir)
     fields = find_fields(name, builder, choice)
     if not prepare.is_prepared(builder):
         prepare.prepare(builder)
-        builder = open_builder(name, data_dir)
+        builder = open_builder(name, data_dir)  # now with the prepared splits
     instructions = _instructions(name, builder, split)
     records = _records(builder, instructions)
     encoded = _encoded_reader(name, builder, records, fields)
     fields = without_absent_labels(name, split, fields, encoded, len(records))
+    # Some data sets do not state the size of their images.
     size = fields.size or _common_size(
         name, encoded, len(records), fields, frame, skip_bad
     )
@@ -73,33 +79,33 @@ def tfds_set(
 
 
 def _instructions(name: str, builder: Any, split: str) -> list[Any]:
-    """Which examples of which files are in a split, as TFDS's FileInstructions."""
+    """Returns the examples of a split by file, as TFDS's FileInstructions."""
     from etils import epath
     from tensorflow_datasets.core.data_sources import base
 
     splits = list(builder.info.splits)
-    said = f"--split={printable(split)}"
+    flag = f"--split={printable(split)}"
     try:
         instructions = base.file_instructions(builder.info, split)  # type: ignore[arg-type]
     except Exception as error:
         raise UsageError(
-            f"{said}: {name} has the splits {', '.join(splits)}; "
+            f"{flag}: {name} has the splits {', '.join(splits)}; "
             f"use one of them, or a slice such as {splits[0]}[:10%]"
         ) from error
     instructions = [i for i in instructions if i.take > 0]
     if not instructions:
-        raise UsageError(f"{said}: holds no examples; use {splits[0]}")
+        raise UsageError(f"{flag}: holds no examples; use {splits[0]}")
     for shard in instructions:
         if not epath.Path(shard.filename).exists():
             raise UsageError(
                 f"--dataset={name}: {shard.filename} is missing; "
-                "remove its folder, and the set is prepared anew"
+                "remove its folder to prepare the set again"
             )
     return instructions
 
 
 def _records(builder: Any, instructions: list[Any]) -> Any:
-    """The serialized examples of a split: has a length and `__getitems__`."""
+    """Returns the serialized examples of a split, with a length and `__getitems__`."""
     from tensorflow_datasets.core.utils.lazy_imports_utils import (
         array_record_data_source,
     )
@@ -110,21 +116,22 @@ def _records(builder: Any, instructions: list[Any]) -> Any:
 
 
 def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> Encoded:
-    """Example numbers to examples whose images are still encoded."""
+    """Returns a function that reads examples without decoding their images."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
     pictures = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
-    wanted = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
+    decoders = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
 
     def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
         try:
             serialized = records.__getitems__(list(numbers))
             return [
-                features.deserialize_example_np(s, decoders=wanted) for s in serialized
+                features.deserialize_example_np(s, decoders=decoders)
+                for s in serialized
             ]
-        except Exception as error:  # damaged records raise nearly anything
-            if len(numbers) > 1:  # to name the one
+        except Exception as error:  # damaged records raise many types
+            if len(numbers) > 1:  # read one by one, to name the damaged one
                 return [read([number])[0] for number in numbers]
             raise _broken(name, f"example {numbers[0]} cannot be read", error) from None
 
@@ -134,7 +141,7 @@ def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> En
 def _broken(name: str, what: str, error: Exception) -> BadExample:
     return BadExample(
         f"--dataset={name}: {what} ({printable(first_line(error))})",
-        "remove the set's folder to prepare it anew",
+        "remove the set's folder to prepare it again",
     )
 
 
@@ -145,6 +152,8 @@ def _reader(
     frame: Frame,
     shape: tuple[int, int, int],
 ) -> Callable[[np.ndarray], Examples]:
+    """Returns the function `read` of the data set."""
+
     def read(numbers: np.ndarray) -> Examples:
         examples = encoded(np.asarray(numbers).tolist())
         images = np.empty((len(examples), *shape), dtype_of(fields.mode))
@@ -154,6 +163,7 @@ def _reader(
         if fields.label is None:
             return {"image": images}
         labels = np.array([e[fields.label] for e in examples], np.int32)
+        # Only a sample of the labels was checked at the start.
         check_labels(name, fields.label, labels)
         return {"image": images, "label": labels}
 
@@ -167,16 +177,16 @@ def _decode(
     frame: Frame,
     shape: tuple[int, int, int],
 ) -> np.ndarray:
-    """The pixels of an encoded image; `where` is the name of the set, the number."""
+    """Decodes an image to `shape`; `where` is the data set and the example's number."""
     try:
         with open_picture(data) as picture:
             size = picture.height, picture.width
             if example_shape(frame, size, mode) == shape:
-                # As stored: TFDS does not turn pictures upright.
+                # TFDS ignores the EXIF orientation.
                 return decode(picture, mode, frame, upright=False)
     except UsageError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything
+    except Exception as error:  # Pillow's decoders raise many types
         raise _undecodable(*where, error) from error
     raise _differ(*where, size, shape)
 
@@ -189,10 +199,10 @@ def _common_size(
     frame: Frame,
     skip_bad: bool,
 ) -> Size:
-    """The size of all images, from their headers, where the set does not state one."""
+    """Returns the size of all images, for data sets that do not state it."""
 
     def sizes(numbers: Sequence[int]) -> list[Size | None]:
-        """Of each image, None for a bad one if those are skipped."""
+        """Returns the size of each image, None for a bad one if `skip_bad`."""
         try:
             examples = zip(numbers, encoded(numbers), strict=True)
             return [_stored_size(name, n, e[fields.image]) for n, e in examples]
@@ -203,13 +213,14 @@ def _common_size(
                 return [None]
             return [size for number in numbers for size in sizes([number])]
 
+    # With a fixed output size, the first readable image is enough.
     first, at_once = None, 1 if frame.size else 1024
     for start in range(0, count, at_once):
         for size in filter(None, sizes(range(start, min(start + at_once, count)))):
             first = first or size
             if size != first:
                 raise _differ(name, start, size, first)
-        if first and frame.size:  # what differs is then made equal
+        if first and frame.size:
             break
     if first is None:
         raise UsageError(f"--dataset={name}: none of {count:,} images can be read")

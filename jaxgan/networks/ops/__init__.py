@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pure functions that networks compute with, in the fastest form per platform."""

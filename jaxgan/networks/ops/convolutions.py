@@ -1,11 +1,14 @@
-"""Convolutions, rearranged where XLA is slow at the plain form.
+"""Convolutions in other forms, for cases in which XLA is slow.
 
-On a CPU products bound them, of which `winograd` takes fewer where channels are many.
-XLA for CPU has no fast form of the gradients of transposed convolutions. These are the
-same sums as convolutions of stride 1, of which each makes the pixels of one phase of
-the stride, or all of them as channels. Nor has it one of the gradients of grouped
-convolutions, which are sums of products of matrices; XLA for TPU pads their groups to
-the width of its registers, which they fill here.
+* On a CPU, multiplications limit convolutions. `winograd` needs fewer of them, and is
+  faster if there are many channels.
+* XLA for CPU is slow at gradients of transposed convolutions. Here they are written as
+  convolutions with stride 1: one for each phase of the stride, or one that returns all
+  phases as channels.
+* XLA for CPU is slow at gradients of grouped convolutions. Here they are sums of matrix
+  products.
+* XLA for TPU pads each group of a grouped convolution to the width of its registers.
+  Here several groups fill a register.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +20,23 @@ from jaxgan.networks.ops import winograd
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
+"""Axes of the input, the kernel and the output."""
+
 Padding = Sequence[tuple[int, int]]
-"""Zeros before and after an image, in each direction."""
+"""Zeros before and after an image, in both directions."""
 
 
 def conv_same(
     x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
 ) -> jax.Array:
-    """`lax.conv` of `[B, H, W, C]` with SAME padding."""
+    """Convolves `[B, H, W, C]` with SAME padding.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C / groups, O]`.
+      stride: stride in both directions.
+      groups: number of groups of channels.
+    """
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -36,25 +48,33 @@ def conv_same(
 
 
 def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """As `same`, with fewer products where that is faster.
+    """Convolves with SAME padding, with Winograd's algorithm if that is faster.
 
-    A convolution with a stride is one without, of an image with the pixels of each
-    `stride x stride` square as channels of one.
+    A convolution with a stride is one without, of an image in which the pixels of each
+    `stride x stride` square are the channels of one pixel.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, O]`.
+      stride: stride in both directions.
     """
     k, _, channels, features = kernel.shape
     window, steps = kernel.shape[:2], (stride, stride)
     pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, "SAME")
+    # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
     taps = max(-(-(lead + k) // stride) for lead in leads)
     sides = [-(-size // stride) for size in x.shape[1:3]]
     if not winograd_pays_off(x.dtype, sides, taps, channels * stride**2, features):
         return conv_same(x, kernel, stride)
+    # Pad image and kernel to whole squares, and turn squares into channels.
     rest = [(0, -size % stride) for size in x.shape[1:3]]
     x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
     around = [(lead, stride * taps - lead - k) for lead in leads]
     kernel = jnp.pad(kernel, [*around, (0, 0), (0, 0)])
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
     kernel = kernel.swapaxes(1, 2).reshape(taps, taps, -1, features)
+    # Whole squares of zeros before the image.
     firsts = [-(-before // stride) for before, _ in pads]
     return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
 
@@ -62,31 +82,39 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
 def winograd_pays_off(
     dtype: jnp.dtype, sides: Sequence[int], taps: int, channels: int, features: int
 ) -> bool:
-    """Whether `winograd.convolve` is faster than the plain sums, gradients included.
+    """Returns True if `winograd.convolve` is faster, gradients included.
 
-    What it saves grows with the pairs of channels and features, what its matrices cost
-    with their number; more so where it cuts images into blocks.
+    The multiplications that it saves grow with channels * features, and the cost of its
+    matrices with channels + features. The cost is higher if it cuts images into blocks.
+
+    Args:
+      dtype: dtype of the image.
+      sides: height and width of the output.
+      taps: side of the kernel.
+      channels: input channels.
+      features: output channels.
     """
     if dtype not in (jnp.float32, jnp.float64) or not 2 <= taps <= 5:
         return False
+    # Cutting into blocks pays off with more channels only.
     least = 16 if max(sides) <= winograd.BLOCK else 32
     return channels * features / (channels + features) >= least
 
 
 def conv_transpose_same(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """`lax.conv_transpose` of `[B, H, W, C]` with SAME padding."""
+    """Computes `lax.conv_transpose` of `[B, H, W, C]` with SAME padding."""
     return jax.lax.conv_transpose(
         x, kernel, (stride, stride), "SAME", dimension_numbers=LAYOUT
     )
 
 
 def conv_transpose_fast(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """`lax.conv_transpose` with SAME padding, in the fastest of three forms.
+    """Computes `lax.conv_transpose` with SAME padding in the fastest of three forms.
 
     Args:
       x: `[B, H, W, C]`.
       kernel: `[k, k, C, O]`.
-      stride: in both directions.
+      stride: stride in both directions.
 
     Returns:
       `[B, stride * H, stride * W, O]`.
@@ -95,58 +123,65 @@ def conv_transpose_fast(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Arr
     taps = depth_taps(k, stride)
     if winograd_pays_off(x.dtype, x.shape[1:3], taps, channels, features * stride**2):
         return conv_transpose_by_depth(x, kernel, stride, winograd.convolve)
+    # By depth, some products are with zeros; for few features it is still faster.
     return (conv_transpose_by_depth if features < 8 else conv_transpose_by_phases)(
         x, kernel, stride
     )
 
 
-def _ahead(k: int, stride: int) -> int:
-    """Zeros before the first pixel, as `lax.conv_transpose` has them.
+def _leading_zeros(k: int, stride: int) -> int:
+    """Returns the zeros before the first pixel, like in `lax.conv_transpose`.
 
-    Output `stride * m + a` reads input `m + o` through tap `stride * o + ahead - a`.
+    Output `stride * m + a` reads input `m + o` through tap `stride * o + zeros - a`.
     """
     return k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
 
 
 def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
-    """As `transposed`, by one convolution for each phase: no product is wasted."""
+    """Computes `conv_transpose_same` with one convolution per phase of the stride.
+
+    No product is with a zero of the stride.
+    """
     b, height, width, _ = x.shape
     k, _, _, features = kernel.shape
     reads = [_taps(k, stride, phase) for phase in range(stride)]
 
-    def one(rows, columns):
+    def one_phase(rows, columns):
+        # With a stride larger than the kernel, some phases read no input.
         if not (rows and columns):
             return jnp.zeros((b, height, width, features), x.dtype)
+        # The taps of a phase are `stride` apart.
         part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
         return conv_explicit_padding(
             x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
         )
 
-    rows = [jnp.stack([one(r, c) for c in reads], 3) for r in reads]
+    # Interleave the phases: `[B, H, stride, W, stride, O]`.
+    rows = [jnp.stack([one_phase(r, c) for c in reads], 3) for r in reads]
     return jnp.stack(rows, 2).reshape(b, stride * height, stride * width, features)
 
 
 def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
-    """(tap, offset of the input it meets) for the outputs of one phase."""
-    first = _ahead(k, stride) - phase
+    """Returns (tap, offset of the input that it reads) for the outputs of one phase."""
+    first = _leading_zeros(k, stride) - phase
     return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
 
 
 def conv_explicit_padding(x: jax.Array, kernel: jax.Array, pads: Padding) -> jax.Array:
-    """`lax.conv` of `[B, H, W, C]` with stride 1."""
+    """Convolves `[B, H, W, C]` with stride 1 and explicit padding."""
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), pads, dimension_numbers=LAYOUT
     )
 
 
 def depth_taps(k: int, stride: int) -> int:
-    """Taps of the kernel that makes all phases at once, in each direction."""
-    return -(-(_before(k, stride) + k) // stride)
+    """Returns the side of the kernel of `conv_transpose_by_depth`."""
+    return -(-(_kernel_zeros(k, stride) + k) // stride)
 
 
-def _before(k: int, stride: int) -> int:
-    """Zeros in front of the kernel that make its taps whole squares of the stride."""
-    return -(_ahead(k, stride) + 1) % stride
+def _kernel_zeros(k: int, stride: int) -> int:
+    """Returns the zeros before a kernel that align its taps with the stride."""
+    return -(_leading_zeros(k, stride) + 1) % stride
 
 
 def conv_transpose_by_depth(
@@ -157,13 +192,24 @@ def conv_transpose_by_depth(
         [jax.Array, jax.Array, Padding], jax.Array
     ] = conv_explicit_padding,
 ) -> jax.Array:
-    """As `transposed`, by one convolution to all phases and `depth_to_space`."""
+    """Computes `conv_transpose_same` with one convolution and `depth_to_space`.
+
+    The convolution returns all phases of the stride as channels.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, O]`.
+      stride: stride in both directions.
+      convolve: the convolution, of an image, a kernel and padding.
+    """
     k, _, channels, features = kernel.shape
-    first, taps = _ahead(k, stride) // stride, depth_taps(k, stride)
-    before = _before(k, stride)
+    first, taps = _leading_zeros(k, stride) // stride, depth_taps(k, stride)
+    before = _kernel_zeros(k, stride)
     after = stride * taps - before - k
+    # Pad the kernel to whole squares of the stride.
     kernel = jnp.pad(kernel, [(before, after), (before, after), (0, 0), (0, 0)])
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+    # A later phase reads an earlier tap.
     kernel = kernel[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
     kernel = kernel.reshape(taps, taps, channels, -1)
     y = convolve(x, kernel, [(first, taps - 1 - first)] * 2)
@@ -171,12 +217,17 @@ def conv_transpose_by_depth(
 
 
 def grouped_conv(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`lax.conv` of `[B, H, W, C]` with as many groups as the kernel has."""
+    """Convolves `[B, H, W, C]` with SAME padding and the groups of the kernel.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C / groups, C]`.
+    """
     return conv_same(x, kernel, groups=x.shape[-1] // kernel.shape[2])
 
 
 def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`lax.conv` with SAME padding and `feature_group_count`, as products of matrices.
+    """Computes `grouped_conv` as a sum of matrix products, one per tap.
 
     Args:
       x: `[B, H, W, C]`.
@@ -187,7 +238,9 @@ def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """
     k, _, size, channels = kernel.shape
     b, height, width, _ = x.shape
+    # SAME padding of an odd kernel.
     x = jnp.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)])
+    # The groups are the batch axis of the products.
     x = x.reshape(*x.shape[:3], channels // size, size).transpose(3, 0, 1, 2, 4)
     kernel = kernel.reshape(k, k, size, channels // size, size)
     taps = [
@@ -201,20 +254,27 @@ def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def grouped_conv_tpu(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.Array:
-    """As `grouped`, by convolutions as wide as a TPU's registers, with zeros in them.
+    """Computes `grouped_conv` with convolutions as wide as a TPU's registers.
 
-    A TPU multiplies `lanes` channels at once, and lays them out so in memory. Of a
-    narrower group it fills up the rest, which costs more than products with zeros.
+    A TPU multiplies `lanes` channels at a time, and stores them in this width. It pads
+    narrower groups, which costs more than products with zeros. Here each convolution
+    has several groups, and a kernel that is zero between different groups.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C / groups, C]`.
+      lanes: width of a register in channels.
     """
     _, _, size, channels = kernel.shape
-    groups, most = channels // size, max(lanes // size, 1)
-    many = max(n for n in range(1, most + 1) if groups % n == 0)
-    row, column = jnp.arange(many * size)[:, None], jnp.arange(channels)
-    own = row // size == column // size % many
-    kernel = jnp.where(own, jnp.tile(kernel, (1, 1, many, 1)), 0)
+    groups, limit = channels // size, max(lanes // size, 1)
+    # The largest number of groups per convolution that divides all of them.
+    merged = max(n for n in range(1, limit + 1) if groups % n == 0)
+    row, column = jnp.arange(merged * size)[:, None], jnp.arange(channels)
+    same_group = row // size == column // size % merged
+    kernel = jnp.where(same_group, jnp.tile(kernel, (1, 1, merged, 1)), 0)
     parts = zip(
-        jnp.split(x, groups // many, -1),
-        jnp.split(kernel, groups // many, -1),
+        jnp.split(x, groups // merged, -1),
+        jnp.split(kernel, groups // merged, -1),
         strict=True,
     )
     return jnp.concatenate([conv_same(x, kernel) for x, kernel in parts], -1)

@@ -1,4 +1,4 @@
-"""Which backend a program is traced for: this machine's, or one not at hand."""
+"""The platform that a program is traced for: this machine's, or another one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,33 +6,44 @@ from contextvars import ContextVar
 
 import jax
 
-_named: ContextVar[str] = ContextVar("platform", default="")
+_override: ContextVar[str] = ContextVar("platform", default="")
+"""The platform set by `compiling_for`; empty for this machine's."""
 
 
 def platform() -> str:
-    """The platform that is traced for: `cpu`, `gpu` or `tpu`.
+    """Returns the platform that is traced for: `cpu`, `gpu` or `tpu`.
 
-    Ask this, never `jax.default_backend`, wherever XLA wants another form of the same
-    sums on another backend.
+    Use it instead of `jax.default_backend` to choose the form of a computation, so that
+    a program can be compiled for another platform.
     """
-    return _named.get() or jax.default_backend()
+    return _override.get() or jax.default_backend()
 
 
 @contextmanager
 def compiling_for(name: str) -> Iterator[None]:
-    """Within it, programs are traced for another platform than this machine's.
+    """A context in which programs are traced for another platform.
+
+    Args:
+      name: `cpu`, `gpu` or `tpu`.
 
     >>> with compiling_for("tpu"):
     ...     platform()
     'tpu'
     """
-    before = _named.set(name)
+    token = _override.set(name)
     try:
         yield
     finally:
-        _named.reset(before)
+        _override.reset(token)
 
 
 def per_platform(plain: Callable, **others: Callable) -> Callable:
-    """What a convolution is on this backend: the one place that decides."""
+    """Returns the function for the platform that is traced for.
+
+    All choices by platform are made here.
+
+    Args:
+      plain: the function for all platforms that `others` does not have.
+      **others: functions by platform.
+    """
     return others.get(platform(), plain)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Reads compiled HLO: instructions, trip counts, products, messages and traffic."""

@@ -1,4 +1,4 @@
-"""What goes from chip to chip."""
+"""Counts the messages between chips."""
 
 import math
 import re
@@ -19,19 +19,19 @@ COLLECTIVES = (
 
 
 class Message(NamedTuple):
-    """What a chip exchanges with the others, per step."""
+    """The collectives of one kind that a device runs per step."""
 
     kind: str
     count: int
     nbytes: int
-    """Of the larger of operand and result, without padding."""
+    """Bytes of the larger of operand and result, without padding."""
     sent: float
-    """Bytes that each device has to send, as by rings."""
+    """Bytes that each device sends, if the collectives run as rings."""
 
 
 def messages(seen: Iterable[Visit], devices: int) -> dict[str, Message]:
-    """By kind, what goes from chip to chip. An asynchronous one counts at its start."""
-    found: dict[str, Message] = {}
+    """Sums up the collectives by kind; an asynchronous one counts at its start."""
+    totals: dict[str, Message] = {}
     channels: set[str] = set()
     for visit in seen:
         line = visit.instruction
@@ -39,39 +39,45 @@ def messages(seen: Iterable[Visit], devices: int) -> dict[str, Message]:
         if kind not in COLLECTIVES:
             continue
         channel = re.search(r"channel_id=(\d+)", line.text)
-        if channel and visit.fused:  # a fused one may be written in several fusions
+        # XLA may write a fused collective into several fusions.
+        if channel and visit.fused:
             if channel.group(1) in channels:
                 continue
             channels.add(channel.group(1))
         inputs = [
             s for name in line.operands for s in visit.within.instructions[name].shapes
         ]
-        taken = sum(s.nbytes for s in inputs)
-        given = taken if line.opcode.endswith("-start") else 0
-        if kind in ("all-gather", "reduce-scatter") or not given:
-            given = results(line, len(inputs))
-        nbytes = max(taken, given)
+        bytes_in = sum(s.nbytes for s in inputs)
+        bytes_out = bytes_in if line.opcode.endswith("-start") else 0
+        if kind in ("all-gather", "reduce-scatter") or not bytes_out:
+            bytes_out = results(line, len(inputs))
+        nbytes = max(bytes_in, bytes_out)
         group = members(line.text, devices)
-        old = found.get(kind, Message(kind, 0, 0, 0.0))
-        found[kind] = Message(
+        total = totals.get(kind, Message(kind, 0, 0, 0.0))
+        totals[kind] = Message(
             kind,
-            old.count + visit.times,
-            old.nbytes + visit.times * nbytes,
-            old.sent + visit.times * sent(kind, nbytes, group),
+            total.count + visit.times,
+            total.nbytes + visit.times * nbytes,
+            total.sent + visit.times * sent(kind, nbytes, group),
         )
-    return found
+    return totals
 
 
 def results(line: Instruction, inputs: int) -> int:
-    """Bytes of what a collective returns; its start returns what it takes as well."""
+    """Returns the bytes of a collective's results."""
     shapes = line.shapes
+    # The start of an asynchronous collective returns its inputs first.
     if line.opcode.endswith("-start") and len(shapes) >= 2 * inputs:
         shapes = shapes[inputs : 2 * inputs]
     return sum(shape.nbytes for shape in shapes)
 
 
 def members(text: str, devices: int) -> int:
-    """How many devices a collective joins.
+    """Returns the number of devices in each group of a collective.
+
+    Args:
+      text: the attributes of the instruction.
+      devices: the number of all devices, which is used if the text names no groups.
 
     >>> members("replica_groups={{0,1},{2,3}},", 4)
     2
@@ -94,7 +100,7 @@ def members(text: str, devices: int) -> int:
 
 
 def sent(kind: str, nbytes: int, group: int) -> float:
-    """Bytes that each of a group sends, at least: rings, as on a torus.
+    """Returns the minimum of bytes that each device of a group sends, as on a ring.
 
     >>> sent("all-reduce", 100, 4), sent("all-gather", 100, 4)
     (150.0, 75.0)

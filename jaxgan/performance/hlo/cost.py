@@ -1,4 +1,4 @@
-"""What a compiled step does, read from its text."""
+"""Computes the cost of a compiled step from its text."""
 
 import re
 from collections.abc import Iterable
@@ -15,47 +15,53 @@ FREE = {
     *("conditional", "call", "after-all", "partition-id", "replica-id", "iota"),
     *("opt-barrier", "add-dependency", "broadcast"),
 }
-"""What moves nothing to or from the HBM by itself."""
+"""Opcodes that move nothing to or from the HBM themselves."""
 PARTS = ("slice", "dynamic-slice", "gather")
-"""What reads a part of its first operand."""
+"""Opcodes that read a part of their first operand."""
 
 
 class Work(NamedTuple):
-    """What one step does on one device."""
+    """The work of one step on one device."""
 
     products: list[Product]
     messages: dict[str, Message]
     hbm: int
-    """Bytes read from and written to the HBM, padding included."""
+    """Bytes read from and written to the HBM, including padding."""
     once: int
-    """Bytes that are moved once per call, before the first step."""
+    """Bytes that are moved once per call, before the first step. A call runs many."""
     cycles: int
-    """The compiler's own guess, of what it guesses."""
+    """The compiler's estimate, for the instructions that have one."""
     transfers: list[str]
-    """What goes to or comes from the host."""
+    """Instructions that exchange data with the host."""
     unknown: int
-    """Loops of which nobody knows how often they turn: counted once."""
+    """Loops of unknown trip count, which are counted once."""
 
     @property
     def flops(self) -> float:
-        """Of all products."""
+        """The FLOPs of all products."""
         return sum(product.flops for product in self.products)
 
     @property
     def padding(self) -> float:
-        """Share of the products' padded work that is padding."""
+        """The share of padding in the products' padded FLOPs."""
         padded = sum(product.padded for product in self.products)
         return 1 - self.flops / padded if padded else 0.0
 
     @property
     def sent(self) -> float:
-        """Bytes that each device sends to others."""
+        """The bytes that each device sends to others."""
         return sum(message.sent for message in self.messages.values())
 
 
 def work_of(module: Module, devices: int) -> Work:
-    """Reads a program of one step that runs on so many devices."""
+    """Computes the work of a program.
+
+    Args:
+      module: a program that runs one step.
+      devices: the number of devices that it runs on.
+    """
     seen = list(visits(module))
+    # Only instructions outside of fusions use the HBM, and some only once per call.
     outside = [visit for visit in seen if not visit.fused]
     first = [visit for visit in outside if at_start(module, visit)]
     steady = [visit for visit in outside if not at_start(module, visit)]
@@ -72,10 +78,10 @@ def work_of(module: Module, devices: int) -> Work:
 
 
 def at_start(module: Module, visit: Visit) -> bool:
-    """Whether it is done once per call, however many steps the call has.
+    """Returns True if an instruction runs once per call, not once per step.
 
-    That are copies to the chip before the program starts, and to another layout of what
-    the program is given, such as the data set.
+    These are prefetches to the chip before the program starts, and copies of arguments
+    (such as the dataset) to another layout.
     """
     line, here = visit.instruction, visit.within
     if "cross_program_prefetch_index" in line.text:
@@ -86,7 +92,7 @@ def at_start(module: Module, visit: Visit) -> bool:
 
 
 def moved(module: Module, visit: Visit) -> int:
-    """Bytes to and from the HBM of one instruction outside of fusions."""
+    """Returns the bytes that one unfused instruction moves to and from the HBM."""
     line, here = visit.instruction, visit.within
     kind = line.opcode
     if kind in FREE or kind.endswith("-done") or kind.startswith(COLLECTIVES):
@@ -94,42 +100,56 @@ def moved(module: Module, visit: Visit) -> int:
     inner = None
     if kind == "fusion" and called(line)[0] in module.computations:
         inner = module.computations[called(line)[0]]
-    if kind == "slice-start":  # what it is cut from, what it is, and a flag
+    if kind == "slice-start":  # its shapes: the source, the part, and a flag
         return _crossing(line.shapes[0], line.shapes[1])
+    # Bytes written. An asynchronous copy has its source among its shapes.
     shapes = line.shapes[:1] if kind.endswith("-start") else line.shapes
     total = sum(s.stored for s in shapes if s.space == 0 and s.dims)
+    # An update in place writes only the updated part.
     if inner and inner.root.opcode == "dynamic-update-slice":
         total = _first(inner, inner.root.operands[1]).stored
+    # Bytes read.
     for number, name in enumerate(line.operands):
-        given = here.instructions.get(name)
-        if given is None or len(given.shapes) != 1:
+        operand = here.instructions.get(name)
+        if operand is None or len(operand.shapes) != 1:
             continue
-        whole = given.shapes[0]
-        if whole.space == 0 and whole.dims:  # numbers are kept on the chip
+        whole = operand.shapes[0]
+        if whole.space == 0 and whole.dims:  # scalars are kept on the chip
             total += read(line, inner, number, whole)
     return total
 
 
 def _crossing(source: Shape, part: Shape) -> int:
-    """Bytes that a copy of a part reads from the HBM and writes to it."""
+    """Returns the bytes that the copy of a part reads from and writes to the HBM."""
     return part.stored * ((source.space == 0) + (part.space == 0))
 
 
 def read(
     line: Instruction, inner: Computation | None, number: int, whole: Shape
 ) -> int:
-    """Bytes that are read of an operand: all, or the parts that are asked for."""
+    """Returns the bytes that an instruction reads of an operand.
+
+    Args:
+      line: the instruction.
+      inner: the computation of a fusion, else None.
+      number: the index of the operand.
+      whole: the shape of the operand. A slice or gather reads only parts of it.
+    """
     if line.opcode in PARTS and number == 0:
         return line.shapes[0].stored
     if inner is None:
         return whole.stored
-    mine = [
+    names = [
         x.name
         for x in inner.instructions.values()
         if x.opcode == "parameter" and x.text.startswith(f"{number})")
     ]
-    users = [x for x in inner.instructions.values() if mine and mine[0] in x.operands]
-    if users and all(x.opcode in PARTS and x.operands[0] == mine[0] for x in users):
+    if not names:
+        return whole.stored
+    name = names[0]
+    # In a fusion, the users of the parameter decide.
+    users = [x for x in inner.instructions.values() if name in x.operands]
+    if users and all(x.opcode in PARTS and x.operands[0] == name for x in users):
         return min(sum(x.shapes[0].stored for x in users), whole.stored)
     if users and all(x.opcode == "dynamic-update-slice" for x in users):
         return 0  # written in place
@@ -141,56 +161,57 @@ def _first(here: Computation, name: str) -> Shape:
 
 
 def cycles(line: Instruction) -> int:
-    """What the compiler guesses of an instruction, 0 where it does not."""
-    found = re.search(r'"estimated_cycles":"(\d+)"', line.text)
-    return int(found.group(1)) if found else 0
+    """Returns the compiler's estimate for an instruction; 0 if it has none."""
+    match = re.search(r'"estimated_cycles":"(\d+)"', line.text)
+    return int(match.group(1)) if match else 0
 
 
 def transfers(seen: Iterable[Visit]) -> list[str]:
-    """What a step exchanges with the host, which it has no reason to.
+    """Returns the instructions that exchange data with the host.
 
-    `infeed`, `outfeed`, sending and receiving, and calls back into Python.
+    These are `infeed`, `outfeed`, sends, receives and calls back into Python. A step
+    should have none.
     """
-    found = []
+    result = []
     for visit in seen:
         line = visit.instruction
         target = re.search(r'custom_call_target="([^"]*)"', line.text)
         name = target.group(1) if target and line.opcode == "custom-call" else ""
         back = "callback" in name.lower() or "hostexecute" in name.lower()
         if line.opcode in TRANSFERS or back:
-            found.append(f"{line.opcode} {name} {line.op_name}".replace("  ", " "))
-    return found
+            result.append(f"{line.opcode} {name} {line.op_name}".replace("  ", " "))
+    return result
 
 
 def aliased(module: Module) -> set[int]:
-    """The parameters whose memory the results take over: what was donated."""
-    found = re.search(r"input_output_alias=\{(.*?)\}, entry", module.head)
-    text = found.group(1) if found else module.head
+    """Returns the numbers of the donated parameters, whose memory results reuse."""
+    match = re.search(r"input_output_alias=\{(.*?)\}, entry", module.head)
+    text = match.group(1) if match else module.head
     return {int(n) for n in re.findall(r"\}: \((\d+), \{", text)}
 
 
 class Argument(NamedTuple):
-    """What a program takes."""
+    """An argument of a program."""
 
     number: int
     name: str
-    """As our program calls it, such as `state.ema` or `flat_args[3]`."""
+    """Its name in the traced program, such as `state.ema` or `flat_args[3]`."""
     stored: int
-    """Bytes on a device, padding included."""
+    """Bytes on a device, including padding."""
 
 
 def parameters(module: Module) -> list[Argument]:
-    """The program's arguments in order; those that nothing reads were left out."""
-    found = [
+    """Returns the arguments in order; XLA has left out those that nothing reads."""
+    arguments = [
         Argument(
             int(x.text.partition(")")[0]), x.op_name, sum(s.stored for s in x.shapes)
         )
         for x in module.computations[module.entry].instructions.values()
         if x.opcode == "parameter"
     ]
-    return sorted(found)
+    return sorted(arguments)
 
 
 def wide_products(work: Work) -> list[Product]:
-    """The products that read float32, for what should compute narrower."""
+    """Returns the products that read float32, for the check of mixed precision."""
     return [x for x in work.products if "f32" in x.operands]

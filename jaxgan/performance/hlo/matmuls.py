@@ -1,4 +1,4 @@
-"""Convolutions and products of matrices: what the matrix units have to do."""
+"""Counts the FLOPs of convolutions and matrix products."""
 
 import math
 import re
@@ -9,25 +9,25 @@ from jaxgan.performance.hlo.trip_counts import Visit
 
 
 class Product(NamedTuple):
-    """A convolution or a product of matrices."""
+    """A convolution or a matrix product."""
 
     op_name: str
     flops: float
     padded: float
-    """FLOPs with what fills up the compiler's tiles of 8 x 128."""
+    """FLOPs including the padding to the compiler's tiles of 8 x 128."""
     operands: tuple[str, ...]
-    """Their types."""
+    """The dtypes of both operands."""
     features: tuple[int, int]
-    """In and out."""
+    """Input and output features."""
 
 
 def is_product(line: Instruction) -> bool:
-    """Whether matrix units do it."""
+    """Returns True if the matrix units run the instruction."""
     return line.opcode in ("convolution", "dot")
 
 
 def product(visit: Visit) -> Product:
-    """A convolution's or product's FLOPs, as often as it runs."""
+    """Reads a convolution or matrix product; FLOPs are summed over all its runs."""
     line, here = visit.instruction, visit.within
     shapes = [here.instructions[name].shapes[0] for name in line.operands[:2]]
     out = line.shapes[0]
@@ -39,7 +39,7 @@ def product(visit: Visit) -> Product:
         )
     else:
         flops, features = convolution(line, shapes, out)
-    fill = -(-features[0] // 8) * 8 / features[0]
+    fill = -(-features[0] // 8) * 8 / features[0]  # padding of the input features
     padded = flops * out.padded / max(out.size, 1) * fill
     types = tuple(shape.dtype for shape in shapes)
     return Product(
@@ -48,47 +48,46 @@ def product(visit: Visit) -> Product:
 
 
 def contracted(line: Instruction, left: Shape) -> int:
-    """How many products each element of a `dot` sums."""
-    found = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", line.text)
-    axes = [int(n) for n in found.group(1).split(",") if n] if found else []
+    """Returns the number of products that each element of a `dot` sums."""
+    match = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", line.text)
+    axes = [int(n) for n in match.group(1).split(",") if n] if match else []
     return math.prod(left.dims[axis] for axis in axes)
 
 
 def convolution(
     line: Instruction, shapes: list[Shape], out: Shape
 ) -> tuple[float, tuple[int, int]]:
-    """FLOPs of a convolution, those on padding left out; features in and out."""
-    found = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", line.text)
-    if not found:
+    """Returns a convolution's FLOPs, without those on padding, and its features."""
+    match = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", line.text)
+    if not match:
         return 0.0, (1, 1)
-    labels = found.groups()
-    of_in, of_kernel, of_out = (
+    labels = match.groups()
+    inputs, kernel, outputs = (
         dict(zip(names, shape.dims, strict=True))
         for names, shape in zip(labels, (*shapes, out), strict=True)
     )
     spatial = sorted(name for name in labels[2] if name.isdigit())
     window = window_of(line.text, len(spatial))
     taps = math.prod(
-        valid(of_in[name], of_out[name], **{k: v[i] for k, v in window.items()})
+        valid(inputs[name], outputs[name], **{k: v[i] for k, v in window.items()})
         for i, name in enumerate(spatial)
     )
-    features = of_kernel["i"], of_out["f"]
-    return 2.0 * of_out["b"] * features[0] * features[1] * taps, features
+    # The kernel's input features are those of one group, if there are several.
+    features = kernel["i"], outputs["f"]
+    return 2.0 * outputs["b"] * features[0] * features[1] * taps, features
 
 
 def window_of(text: str, rank: int) -> dict[str, list[int]]:
-    """The numbers of `window={...}`, one for each spatial axis."""
-    found = re.search(r"window=\{([^}]*)\}", text)
-    said = dict(x.split("=") for x in found.group(1).split()) if found else {}
+    """Parses `window={...}`: lists of one number per spatial axis, for `valid`."""
+    match = re.search(r"window=\{([^}]*)\}", text)
+    fields = dict(x.split("=") for x in match.group(1).split()) if match else {}
 
     def numbers(name, default):
-        return (
-            [int(n) for n in said[name].split("x")]
-            if name in said
-            else [default] * rank
-        )
+        if name not in fields:
+            return [default] * rank
+        return [int(n) for n in fields[name].split("x")]
 
-    pads = said["pad"].split("x") if "pad" in said else ["0_0"] * rank
+    pads = fields["pad"].split("x") if "pad" in fields else ["0_0"] * rank
     return {
         "size": numbers("size", 1),
         "stride": numbers("stride", 1),
@@ -101,7 +100,18 @@ def window_of(text: str, rank: int) -> dict[str, list[int]]:
 def valid(
     inputs: int, outputs: int, size: int, stride: int, low: int, spread: int, apart: int
 ) -> int:
-    """Pairs of output and tap along an axis that meet an input, not padding.
+    """Counts the pairs of output and kernel tap along an axis that read an input.
+
+    All others read padding, or a zero between dilated inputs.
+
+    Args:
+      inputs: the length of the input.
+      outputs: the length of the output.
+      size: the number of taps of the kernel.
+      stride: the stride of the kernel.
+      low: the padding before the first input.
+      spread: the dilation of the input.
+      apart: the dilation of the kernel.
 
     >>> valid(4, 4, size=3, stride=1, low=1, spread=1, apart=1)
     10

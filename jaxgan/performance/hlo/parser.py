@@ -1,46 +1,48 @@
-"""Reads compiled HLO: instructions, and shapes as they lie in memory."""
+"""Parses compiled HLO: instructions and the layout of their arrays in memory."""
 
 import math
 import re
 from typing import NamedTuple
 
 BYTES = {"pred": 1, "bf16": 2, "c64": 8, "c128": 16, "token": 0}
-"""Of the types whose names do not end in their bits."""
+"""Bytes per element of the types whose names do not end in their bits."""
 
+# A shape such as `f32[8,64]{1,0:T(8,128)}`, an instruction, the head of a computation.
 SHAPE = re.compile(r"\b([a-z]+\d*\w*)\[([\d,]*)\](?:\{([^}]*)\})?")
 LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
 HEAD = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 
 
 class Shape(NamedTuple):
-    """An array as the compiler laid it out."""
+    """The shape of an array and its layout in memory."""
 
     dtype: str
     dims: tuple[int, ...]
     order: tuple[int, ...] = ()
-    """Axes from the fastest to the slowest."""
+    """Axes from the fastest- to the slowest-varying."""
     tile: tuple[int, ...] = ()
-    """What the fastest axes are padded to, such as (8, 128)."""
+    """Multiples to which the fastest axes are padded, such as (8, 128)."""
     space: int = 0
-    """0 for HBM, others for the memories on the chip."""
+    """0 for HBM, other numbers for the memories on the chip."""
 
     @property
     def size(self) -> int:
-        """Elements."""
+        """The number of elements."""
         return math.prod(self.dims)
 
     @property
     def nbytes(self) -> int:
-        """Bytes without padding."""
+        """The bytes without padding."""
         return self.size * width(self.dtype)
 
     @property
     def padded(self) -> int:
-        """Elements with what fills up the tiles."""
+        """The number of elements including the padding of the tiles."""
         if not self.tile or not self.dims:
             return self.size
         dims = [self.dims[axis] for axis in self.order] or list(self.dims[::-1])
         tile = self.tile[::-1]
+        # Tiles of more dimensions than the array pad axes of length 1.
         if len(dims) < len(tile):
             dims += [1] * (len(tile) - len(dims))
         for i, n in enumerate(tile):
@@ -49,7 +51,7 @@ class Shape(NamedTuple):
 
     @property
     def stored(self) -> int:
-        """Bytes with padding."""
+        """The bytes including padding."""
         return self.padded * width(self.dtype)
 
 
@@ -61,25 +63,25 @@ class Instruction(NamedTuple):
     opcode: str
     operands: tuple[str, ...]
     text: str
-    """What stands behind the opcode's bracket."""
+    """The line from behind the opening parenthesis of the operands."""
     root: bool = False
 
     @property
     def op_name(self) -> str:
-        """Where in our program it comes from."""
-        found = re.search(r'op_name="([^"]*)"', self.text)
-        return found.group(1) if found else ""
+        """The name of the operation in the traced program; "" if unknown."""
+        match = re.search(r'op_name="([^"]*)"', self.text)
+        return match.group(1) if match else ""
 
 
 class Computation(NamedTuple):
-    """A list of instructions by name, in order."""
+    """Instructions by name, in order."""
 
     name: str
     instructions: dict[str, Instruction]
 
     @property
     def root(self) -> Instruction:
-        """What the computation returns."""
+        """The instruction whose value the computation returns."""
         lines = list(self.instructions.values())
         return next((line for line in lines if line.root), lines[-1])
 
@@ -88,13 +90,14 @@ class Module(NamedTuple):
     """A compiled program."""
 
     entry: str
+    """The name of the computation that runs first."""
     computations: dict[str, Computation]
     head: str
-    """The first line: aliases and layouts."""
+    """The first line, with aliases and layouts."""
 
 
 def width(dtype: str) -> int:
-    """Bytes of one element; types below a byte count as one.
+    """Returns the bytes of one element; types below a byte count as one byte.
 
     >>> [width(x) for x in ("f32", "bf16", "u8", "s4", "f8e4m3fn")]
     [4, 2, 1, 1, 1]
@@ -106,17 +109,17 @@ def width(dtype: str) -> int:
 
 
 def shapes_of(text: str) -> tuple[Shape, ...]:
-    """The shapes in a type, those of a tuple one after the other.
+    """Parses the shapes of a type; a tuple has several.
 
     >>> shapes_of("bf16[8,512]{1,0:T(8,128)(2,1)S(1)}")
     (Shape(dtype='bf16', dims=(8, 512), order=(1, 0), tile=(8, 128), space=1),)
     """
-    found = []
+    shapes = []
     for dtype, dims, layout in SHAPE.findall(text):
         order, _, rest = layout.partition(":")
         tile = re.search(r"T\(([\d,]*)\)", rest)
         space = re.search(r"S\((\d+)\)", rest)
-        found.append(
+        shapes.append(
             Shape(
                 dtype,
                 _numbers(dims),
@@ -125,7 +128,7 @@ def shapes_of(text: str) -> tuple[Shape, ...]:
                 int(space.group(1)) if space else 0,
             )
         )
-    return tuple(found)
+    return tuple(shapes)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -133,18 +136,18 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def parse(text: str) -> Module:
-    """A program from its text (`compiled.as_text()`)."""
+    """Parses the text of a program, as `compiled.as_text()` returns it."""
     lines = text.splitlines()
     computations: dict[str, Computation] = {}
     entry, here = "", None
-    for line in lines[1:]:
+    for line in lines[1:]:  # the first line is the head of the module
         head = HEAD.match(line)
         if head:
             here = Computation(head.group(2), {})
             computations[here.name] = here
             entry = here.name if head.group(1) else entry
-        elif here is not None and (found := LINE.match(line)):
-            root, name, type_, opcode, rest = found.groups()
+        elif here is not None and (match := LINE.match(line)):
+            root, name, type_, opcode, rest = match.groups()
             operands = tuple(re.findall(r"%([\w.\-]+)", bracket(rest)))
             here.instructions[name] = Instruction(
                 name, shapes_of(type_), opcode, operands, rest, bool(root)
@@ -153,7 +156,7 @@ def parse(text: str) -> Module:
 
 
 def bracket(text: str) -> str:
-    """What stands before the bracket that closes the one before the text."""
+    """Returns the text up to the parenthesis that closes the one before it."""
     depth = 1
     for i, c in enumerate(text):
         depth += {"(": 1, ")": -1}.get(c, 0)

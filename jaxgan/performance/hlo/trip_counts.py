@@ -1,4 +1,4 @@
-"""Which instructions of a program run, and how often: loops are followed."""
+"""Walks the instructions of a program and counts how often each one runs."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,29 +9,34 @@ from jaxgan.performance.hlo.parser import Computation, Instruction, Module, brac
 CALLED = re.compile(
     r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.\-]+)"
 )
+"""Attributes that name a computation to run, but for `branch_computations`."""
 
 
 class Visit(NamedTuple):
-    """An instruction, and how often a call of the program runs it."""
+    """An instruction of a program."""
 
     instruction: Instruction
     times: int
+    """Runs per call of the program."""
     within: Computation
+    """The computation that holds the instruction."""
     fused: bool
-    """Whether it is part of a fusion, whose values stay on the chip."""
+    """True if it is part of a fusion, whose values stay on the chip."""
 
 
 class Side(NamedTuple):
-    """One side of a comparison, as far as it is known."""
+    """One side of a comparison; fields are None if unknown."""
 
     number: int | None
+    """The value of a constant."""
     place: int | None
+    """The index in the loop's tuple."""
 
 
 def visits(module: Module) -> Iterator[Visit]:
-    """All instructions that a call runs, loops multiplied by their turns.
+    """Yields all instructions that a call runs, multiplied by the loops around them.
 
-    Of branches all are visited: the result is what the dearest step takes at most.
+    All branches are visited, so the costs are those of the most expensive step.
     """
     yield from _visits(module, module.computations[module.entry], 1, False)
 
@@ -45,7 +50,7 @@ def _visits(
         if line.opcode == "while":
             inner *= turns(module, here, line) or 1
         if line.opcode in ("reduce", "all-reduce", "scatter", "sort", "reduce-window"):
-            continue  # what they call is per element
+            continue  # they call a computation per element
         for name in called(line):
             if name in module.computations:
                 inside = fused or line.opcode == "fusion"
@@ -53,25 +58,25 @@ def _visits(
 
 
 def called(line: Instruction) -> list[str]:
-    """The computations that an instruction runs; a loop's condition is left out."""
+    """Returns the computations that an instruction runs, but no loop condition."""
     names = CALLED.findall(line.text)
     branches = re.search(r"branch_computations=\{([^}]*)\}", line.text)
     return names + (re.findall(r"%?([\w.\-]+)", branches.group(1)) if branches else [])
 
 
 def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
-    """How often a loop turns, None if its text does not tell.
+    """Returns the trip count of a loop; None if it cannot be read from the text.
 
-    Either XLA wrote it down, or it is read from the counter: where it starts, what it
-    is compared with, what is added.
+    XLA may have written it down. Otherwise it follows from the counter: its initial
+    value, its limit and its increment.
     """
     known = re.search(r'known_trip_count":\{"n":"(\d+)"', loop.text)
     if known:
         return int(known.group(1))
-    found = re.search(r"condition=%?([\w.\-]+), body=%?([\w.\-]+)", loop.text)
-    if not found:
+    match = re.search(r"condition=%?([\w.\-]+), body=%?([\w.\-]+)", loop.text)
+    if not match:
         return None
-    condition, body = (module.computations.get(name) for name in found.groups())
+    condition, body = (module.computations.get(name) for name in match.groups())
     start = here.instructions.get(loop.operands[0])
     if condition is None or body is None or start is None or start.opcode != "tuple":
         return None
@@ -79,6 +84,7 @@ def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
     def initial(place):
         return _constant(here, start.operands[place])
 
+    # The loop runs while its counter, at `place` in the tuple, is below a limit.
     sides = _sides(module, condition)
     if sides is None or sides[0].place is None:
         return None
@@ -92,32 +98,34 @@ def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
 
 
 def _sides(module: Module, here: Computation) -> list[Side] | None:
-    """Both sides of the condition `a < b`: a known number, or a place in the tuple."""
+    """Reads both sides of the condition `a < b`; None for any other condition."""
     line, inner = here.root, here
     if line.opcode == "fusion":
         inner = module.computations[called(line)[0]]
     test = inner.root
     if test.opcode != "compare" or "direction=LT" not in test.text:
         return None
-    found = []
+    sides = []
     for name in test.operands:
-        given = inner.instructions[name]
-        if inner is not here and given.opcode == "parameter":
-            outer = line.operands[int(bracket(given.text))]
-            found.append(Side(_constant(here, outer), _place(here, outer)))
+        operand = inner.instructions[name]
+        # A parameter of a fusion stands for an operand of the fusion.
+        if inner is not here and operand.opcode == "parameter":
+            outer = line.operands[int(bracket(operand.text))]
+            sides.append(Side(_constant(here, outer), _place(here, outer)))
         else:
-            found.append(Side(_constant(inner, name), _place(inner, name)))
-    return found
+            sides.append(Side(_constant(inner, name), _place(inner, name)))
+    return sides
 
 
 def _added(
     module: Module, body: Computation, place: int, initial: Callable
 ) -> int | None:
-    """What a turn adds to the value at a place of the loop's tuple."""
+    """Returns the increment per iteration of one value of the loop's tuple."""
     root = body.root
     if root.opcode != "tuple":
         return None
     line = body.instructions[root.operands[place]]
+    # Follows copies and fusions to the addition.
     while line.opcode in ("copy", "bitcast"):
         line = body.instructions[line.operands[0]]
     scope = body
@@ -137,7 +145,7 @@ def _added(
 
 
 def _constant(here: Computation, name: str) -> int | None:
-    """An integer that is known, through copies of it."""
+    """Returns the value of an integer constant or of a copy of one, else None."""
     line = here.instructions.get(name)
     while line is not None and line.opcode in (
         *("copy", "bitcast", "copy-start", "copy-done", "convert", "reshape"),
@@ -150,11 +158,11 @@ def _constant(here: Computation, name: str) -> int | None:
 
 
 def _place(here: Computation, name: str) -> int | None:
-    """Which of the loop's values this is."""
+    """Returns the index of a value in the loop's tuple, else None."""
     line = here.instructions.get(name)
     while line is not None and line.opcode in ("copy", "bitcast"):
         line = here.instructions.get(line.operands[0])
     if line is None or line.opcode != "get-tuple-element":
         return None
-    found = re.search(r"index=(\d+)", line.text)
-    return int(found.group(1)) if found else None
+    match = re.search(r"index=(\d+)", line.text)
+    return int(match.group(1)) if match else None

@@ -1,1 +1,1 @@
-"""What a run would cost on a TPU slice, as that slice's compiler has it."""
+"""Plans a run on a TPU slice by compiling it with the slice's compiler."""

@@ -1,8 +1,8 @@
-"""What a TPU chip can do, as Google Cloud publishes it, and what slices there are.
+"""The published peaks of TPU chips, and the slices that they form.
 
-Sources, read in November 2026: https://docs.cloud.google.com/tpu/docs/ with v4, v5e,
-v5p, v6e and tpu7x at its end. `usable` is not published: it is what the compiler says
-in its out-of-memory error (libtpu 0.0.42).
+Sources, read in November 2026: https://docs.cloud.google.com/tpu/docs/ followed by v4,
+v5e, v5p, v6e or tpu7x. `usable` is not published. It is the limit in the compiler's
+out-of-memory error (libtpu 0.0.42).
 """
 
 import math
@@ -13,26 +13,27 @@ from jaxgan.types import UsageError
 
 
 class Chip(NamedTuple):
-    """The published peaks of one chip. Bytes, and per second."""
+    """The published peaks of one chip, in bytes and per second."""
 
     name: str
     flops: float
-    """Of bfloat16 products, summed in float32."""
+    """FLOP/s of bfloat16 products, accumulated in float32."""
     hbm: float
+    """Bytes of memory."""
     usable: float
-    """Bytes of a device that the compiler lets a program have."""
+    """Bytes of memory per device that the compiler lets a program use."""
     bandwidth: float
-    """Of the HBM."""
+    """Bytes per second of the HBM."""
     ici: float
-    """Of all links to other chips, both directions together."""
+    """Bytes per second of all links to other chips, both directions together."""
     ports: int
-    """Links to other chips."""
+    """The number of links to other chips."""
     wraps: int
     """An axis of a slice is a ring if its length is a multiple of this."""
     mxu: int
-    """Sides of the matrix unit."""
+    """The side of a matrix unit."""
     clock: float = 0.0
-    """Cycles per second; 0 if the number of matrix units does not tell."""
+    """Cycles per second; 0 if unknown."""
 
 
 GB, GIB, TERA = 1e9, 2.0**30, 1e12
@@ -58,10 +59,10 @@ CHIPS = {
         *(1200 * GB, 6, 4, 256),
     ),
 }
-"""By the name that a topology begins with.
+"""Chips by the prefix of a topology's name.
 
-The links of v4 are those of its older page (2,400 Gbit/s a direction). The clock is
-peak / (matrix units x 128 x 128 x 2), where the pages say how many there are.
+The links of v4 are those of its older page (2,400 Gbit/s per direction). The clock is
+peak / (matrix units x 128 x 128 x 2), if the pages state the number of matrix units.
 """
 
 EXAMPLES = {
@@ -71,45 +72,47 @@ EXAMPLES = {
     "v6e": "v6e:2x2, v6e:2x4, v6e:4x4, v6e:4x8, v6e:8x8, v6e:8x16, v6e:16x16",
     "tpu7x": "tpu7x:2x2x1, tpu7x:2x2x4, tpu7x:4x4x4",
 }
+"""Names of slices, for error messages."""
 
 
 class Slice(NamedTuple):
-    """Chips that work together, and the devices that jax sees of them."""
+    """Connected chips and their JAX devices."""
 
     name: str
     chip: Chip | None
-    """None for machines whose peaks are not in the table."""
+    """None if the peaks of the machine are not in the table."""
     shape: tuple[int, ...]
+    """The number of chips along each axis."""
     devices: list[Any]
 
     @property
     def per_chip(self) -> int:
-        """Devices that share a chip, and so its memory and its links."""
+        """The number of devices that share a chip, its memory and its links."""
         places = {_place(device) for device in self.devices}
         return len(self.devices) // max(len(places), 1)
 
     @property
     def chips(self) -> int:
-        """How many chips there are."""
+        """The number of chips."""
         return len(self.devices) // self.per_chip
 
     @property
     def limit(self) -> float:
-        """Bytes of memory that a program may have on a device, 0 if not known."""
+        """Bytes of memory that a program may use on a device; 0 if unknown."""
         return self.chip.usable if self.chip else 0.0
 
 
 def _place(device: Any) -> Any:
-    """The chip of a device, by its coordinates."""
+    """Returns a key of the device's chip: its coordinates, if it has any."""
     coords = getattr(device, "coords", None)
     return (device.process_index, device.id) if coords is None else tuple(coords)
 
 
 def links(chip: Chip, shape: tuple[int, ...]) -> int:
-    """Links over which a chip can send at once when all of a slice work together.
+    """Returns the number of links over which a chip sends in a collective.
 
-    Two for an axis that is a ring, one for an axis that is a line: its ends have but
-    one, and they set the pace.
+    An axis that is a ring has two per chip. An axis that is a line counts as one, as
+    the chips at its ends have only one and limit the others.
 
     >>> links(CHIPS["v5e"], (4, 4)), links(CHIPS["v5e"], (16, 16))
     (2, 4)
@@ -119,34 +122,37 @@ def links(chip: Chip, shape: tuple[int, ...]) -> int:
 
 
 def split(name: str) -> tuple[str, tuple[int, ...]]:
-    """Kind and sides of a slice.
+    """Parses the name of a slice into its kind and sides.
 
     >>> split("v5e:4x4")
     ('v5e', (4, 4))
 
     Raises:
-      UsageError: listing names that work.
+      UsageError: if there is no such slice; it lists valid names.
     """
-    found = re.fullmatch(r"(\w+):([0-9]{1,4}(?:x[0-9]{1,4}){1,2})", name)
-    if not found or found.group(1) not in CHIPS:
+    match = re.fullmatch(r"(\w+):([0-9]{1,4}(?:x[0-9]{1,4}){1,2})", name)
+    if not match or match.group(1) not in CHIPS:
         raise UsageError(f"--topology={name}: {names(name)}, or local")
-    sides = tuple(int(n) for n in found.group(2).split("x"))
-    return found.group(1), sides
+    sides = tuple(int(n) for n in match.group(2).split("x"))
+    return match.group(1), sides
 
 
 def names(name: str) -> str:
-    """Slices that there are, of the same kind as a name if it has one of ours."""
+    """Lists valid slices, of the kind of `name` if it is known, else one per kind."""
     kind = name.partition(":")[0]
     if kind in EXAMPLES:
-        return f"choose {EXAMPLES[kind]}"
-    return "choose " + ", ".join(x.partition(", ")[0] for x in EXAMPLES.values())
+        return f"choose from {EXAMPLES[kind]}"
+    return "choose from " + ", ".join(x.partition(", ")[0] for x in EXAMPLES.values())
 
 
 def find(name: str) -> Slice:
-    """The slice of a name, without having it; `local` for this machine's devices.
+    """Returns the slice of a name; no such slice needs to be attached.
+
+    Args:
+      name: such as `v5e:4x4`, or `local` for the devices of this machine.
 
     Raises:
-      UsageError: if there is no such slice, or nothing that compiles for it.
+      UsageError: if there is no such slice, or if its compiler is not installed.
     """
     if name == "local":
         return local_slice()
@@ -155,18 +161,18 @@ def find(name: str) -> Slice:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UsageError(
-            f"--topology={name} takes the compiler of TPUs: "
+            f"--topology={name} needs the TPU compiler: "
             "pip install 'jaxgan[tpu]' (no TPU is needed)"
         ) from error
     from jax.errors import JaxRuntimeError
     from jax.experimental import topologies
 
     try:
-        found = topologies.get_topology_desc(topology_name=name, platform="tpu")
+        topology = topologies.get_topology_desc(topology_name=name, platform="tpu")
     except JaxRuntimeError as error:
         reason = str(error).splitlines()[0].partition(": ")[2]
         raise UsageError(f"--topology={name}: {names(name)} ({reason})") from error
-    return Slice(name, CHIPS[kind], sides, list(found.devices))
+    return Slice(name, CHIPS[kind], sides, list(topology.devices))
 
 
 KINDS = {
@@ -176,11 +182,11 @@ KINDS = {
     "TPU v6 lite": "v6e",
     "TPU7x": "tpu7x",
 }
-"""Our names of what jax calls a device."""
+"""The keys of `CHIPS` by JAX's `device_kind`."""
 
 
 def local_slice() -> Slice:
-    """This machine's devices as a slice."""
+    """Returns the devices of this machine as a slice."""
     import jax
 
     devices = jax.local_devices()
@@ -189,7 +195,7 @@ def local_slice() -> Slice:
 
 
 def bounds(devices: list[Any]) -> tuple[int, ...]:
-    """The sides of the box in which the devices' chips lie."""
+    """Returns the sides of the bounding box of the devices' coordinates."""
     places = [getattr(device, "coords", None) for device in devices]
     if any(place is None for place in places):
         return (len(devices),)

@@ -1,4 +1,4 @@
-"""The train step of a config, compiled for a slice that need not be here."""
+"""Compiles the train step of a config for a slice that need not be attached."""
 
 import re
 from collections.abc import Iterator
@@ -21,42 +21,42 @@ from jaxgan.types import Tree
 
 
 class Memory(NamedTuple):
-    """Bytes on each device."""
+    """The memory of a program, in bytes per device."""
 
     arguments: int
     results: int
-    """Those that do not take an argument's place."""
+    """Results that do not reuse the memory of an argument."""
     temporaries: int
     code: int
     """The program itself."""
     state: int = 0
-    """Of the arguments, the state."""
+    """The part of the arguments that is the train state."""
 
     @property
     def total(self) -> int:
-        """All that is in memory at once."""
+        """The bytes that are in memory at once."""
         return self.arguments + self.results + self.temporaries + self.code
 
 
 class Step(NamedTuple):
-    """One compiled step, read."""
+    """A compiled step and its cost."""
 
     config: Config
     layout: parallel.Layout
     memory: Memory
     cost: dict[str, float]
-    """The compiler's own figures; a loop counts as one turn."""
+    """The compiler's own cost analysis, which counts a loop once."""
     work: cost.Work
     donated: tuple[int, int]
     """Leaves of the state whose memory is reused, and all that the program reads."""
     parameters: tuple[int, int]
-    """The generator's and the discriminator's."""
+    """The number of parameters of the generator and of the discriminator."""
     text: str
-    """The program."""
+    """The program in HLO."""
 
 
 class DoesNotFit(Exception):
-    """The compiler gave up: more memory is needed than there is."""
+    """The compiler ran out of the device's memory; sizes are in bytes."""
 
     def __init__(self, needed: float, limit: float):
         super().__init__(f"{needed / 2**30:.2f} GiB of {limit / 2**30:.2f} GiB")
@@ -64,11 +64,12 @@ class DoesNotFit(Exception):
 
 
 def dataset_of(question: PlanConfig) -> data.Dataset:
-    """The data set, or one of the same shape of which nothing is in memory."""
+    """Returns the dataset; with `--shape`, a made-up one that takes no memory."""
     shape, size = question.shape, question.examples
     if not shape:
         return setup.load_data(question.config)[0]
     kind = np.uint8 if len(shape) == 3 else np.float32
+    # Broadcast zeros have the shape of the examples and the memory of one number.
     arrays: Any = {"image": np.broadcast_to(np.zeros((), kind), (size, *shape))}
     classes = tuple(str(i) for i in range(question.classes))
     if classes:
@@ -84,50 +85,53 @@ def _nothing(numbers: np.ndarray) -> Any:
 
 
 def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
-    """Builds and compiles one step, as training would on that slice.
+    """Builds and compiles one step as training would on a slice.
 
     Raises:
-      UsageError: if training would raise it.
-      DoesNotFit: if the compiler runs out of the slice's memory.
+      UsageError: if the config is wrong, as in training.
+      DoesNotFit: if the compiler runs out of the device's memory.
     """
     plan = plan_of(config, dataset, slice_)
+    # Networks choose the form of some layers by the platform they are compiled for.
     with platform.compiling_for(slice_.devices[0].platform), uncached(slice_):
-        game = setup.build_gan(
+        gan = setup.build_gan(
             plan.config, dataset.shape, len(dataset.classes), plan.layout
         )
-        plan = plan._replace(game=game)
+        plan = plan._replace(gan=gan)
         state, key, feed, passed = input_pipeline.argument_shapes(plan, 1)
-        given = placed((state, passed, key), plan.layout)
+        arguments = placed((state, passed, key), plan.layout)
         lowered = parallel.lower(
-            input_pipeline.make_train_step(plan), feed, plan.layout, 1, *given
+            input_pipeline.make_train_step(plan), feed, plan.layout, 1, *arguments
         )
         program = compiled(lowered)
     return read(plan, program, state)
 
 
 def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Experiment:
-    """The run that is planned, still without its game."""
+    """Sets up the planned run, without its networks."""
     devices = list(slice_.devices)
     if config.devices > len(devices):
         raise UsageError(
-            f"--devices={config.devices}: --topology={slice_.name} has {len(devices)}"
+            f"--devices={config.devices}: --topology={slice_.name} has {len(devices)}; "
+            "use that many or fewer"
         )
     devices = devices[: config.devices or None]
-    if config.runs > 1:
+    if config.runs > 1:  # the runs must divide over the devices
         fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
         devices = devices[: fitting[-1]]
     layout = layout_for(config, devices)
     config = setup.apply_batch_per_device(config, layout)
     setup.check_batch_size(config, layout)
     data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
+    # The dataset is kept on the device if it takes at most a quarter of its memory.
     limit = slice_.limit / 4 or 2**31
     resident = setup.choose_input(config.input, dataset.nbytes, limit)
-    game: Any = None
-    return setup.Experiment(config, layout, dataset, game, resident, 1, None)
+    gan: Any = None
+    return setup.Experiment(config, layout, dataset, gan, resident, 1, None)
 
 
 def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
-    """As training has it; but pmap is possible on any slice, to be compared."""
+    """Chooses the layout like training, but allows pmap on any slice, to compare."""
     plain = config.runs == 1 and not config.shard_state and len(devices) > 1
     if config.parallel == "pmap" and plain:
         return parallel.Layout(devices, "pmap")
@@ -141,9 +145,9 @@ def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
 
 @contextmanager
 def uncached(slice_: Slice) -> Iterator[None]:
-    """Without the cache of programs, which jax cannot read for another machine.
+    """Disables the compilation cache, which JAX cannot read for another machine.
 
-    It decides once whether there is a cache, so it is made to decide anew.
+    JAX decides only once if there is a cache, so the decision is reset.
     """
     if slice_.name == "local":
         yield
@@ -159,8 +163,8 @@ def uncached(slice_: Slice) -> Iterator[None]:
 
 
 def placed(shapes: Tree, layout: parallel.Layout) -> Tree:
-    """Shapes that say which device they are for, where no mesh or pmap says it."""
-    if len(layout.devices) > 1:
+    """Adds the device to shapes, if there is only one."""
+    if len(layout.devices) > 1:  # the mesh or pmap has the devices
         return shapes
     there = jax.sharding.SingleDeviceSharding(layout.devices[0])
     return jax.tree.map(
@@ -172,22 +176,25 @@ MESSAGES = (
     r"required for .*?\((?P<needed>[\d.]+\w?)\) exceeds .*?\((?P<limit>[\d.]+\w?)\)",
     r"Used (?P<needed>[\d.]+\w?) of (?P<limit>[\d.]+\w?) hbm",
 )
-"""What the compiler says when memory runs out."""
+"""The compiler's out-of-memory errors."""
 
 
 def compiled(lowered: Any) -> Any:
-    """The program; an error of memory as `DoesNotFit`."""
+    """Compiles a program; raises `DoesNotFit` if it needs too much memory."""
     try:
         return lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        found = out_of_memory(str(error))
-        if found is None:
+        sizes = out_of_memory(str(error))
+        if sizes is None:
             raise
-        raise DoesNotFit(*found) from error
+        raise DoesNotFit(*sizes) from error
 
 
 def out_of_memory(text: str) -> tuple[float, float] | None:
-    """Bytes needed and bytes there, if that is what an error is about.
+    """Reads the needed and the available bytes from an out-of-memory error.
+
+    Returns:
+      None for any other error, zeros if the text has no numbers.
 
     >>> out_of_memory("RESOURCE_EXHAUSTED: ... Used 20.00G of 15.75G hbm.")
     (21474836480.0, 16911433728.0)
@@ -195,9 +202,9 @@ def out_of_memory(text: str) -> tuple[float, float] | None:
     if "RESOURCE_EXHAUSTED" not in text or "hbm" not in text.lower():
         return None
     for pattern in MESSAGES:
-        found = re.search(pattern, text)
-        if found:
-            return _bytes(found["needed"]), _bytes(found["limit"])
+        match = re.search(pattern, text)
+        if match:
+            return _bytes(match["needed"]), _bytes(match["limit"])
     return 0.0, 0.0
 
 
@@ -207,19 +214,20 @@ def _bytes(text: str) -> float:
 
 
 def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
-    """What there is to know of a compiled step."""
-    found, text = program.memory_analysis(), program.as_text()
+    """Reads memory, work and donation from a compiled step."""
+    analysis, text = program.memory_analysis(), program.as_text()
     module = parser.parse(text)
-    own = of_state(module, len(jax.tree.leaves(state)))
+    leaves = of_state(module, len(jax.tree.leaves(state)))
     memory = Memory(
-        arguments=found.argument_size_in_bytes,
-        results=found.output_size_in_bytes - found.alias_size_in_bytes,
-        temporaries=found.temp_size_in_bytes,
-        code=found.generated_code_size_in_bytes,
-        state=sum(x.stored for x in own),
+        arguments=analysis.argument_size_in_bytes,
+        results=analysis.output_size_in_bytes - analysis.alias_size_in_bytes,
+        temporaries=analysis.temp_size_in_bytes,
+        code=analysis.generated_code_size_in_bytes,
+        state=sum(x.stored for x in leaves),
     )
-    reused = cost.aliased(module) & {x.number for x in own}
-    counts = [sum(x.size for x in jax.tree.leaves(own)) for own in state.params]
+    reused = cost.aliased(module) & {x.number for x in leaves}
+    counts = [sum(x.size for x in jax.tree.leaves(player)) for player in state.params]
+    # The parameters of several runs are stacked.
     runs_ = plan.config.runs
     return Step(
         plan.config,
@@ -227,16 +235,17 @@ def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
         memory,
         dict(program.cost_analysis() or {}),
         cost.work_of(module, len(plan.layout.devices)),
-        (len(reused), len(own)),
+        (len(reused), len(leaves)),
         (counts[0] // runs_, counts[1] // runs_),
         text,
     )
 
 
 def of_state(module: parser.Module, leaves: int) -> list[cost.Argument]:
-    """The arguments that are leaves of the state: by name under jit, else by number.
+    """Returns the arguments that are leaves of the state.
 
-    A leaf that no step reads, such as a rate that its schedule sets anew, is none.
+    They are found by name under jit, else by number. Leaves that the step does not
+    read, such as a learning rate that its schedule overwrites, are not arguments.
     """
     names = {f"flat_args[{i}]" for i in range(leaves)}
     return [

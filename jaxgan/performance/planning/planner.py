@@ -1,4 +1,4 @@
-"""Answers what a run would take: one slice, or a table over several."""
+"""Plans a run on one slice, or in a table over several."""
 
 import dataclasses
 import io
@@ -28,7 +28,7 @@ log = logging.getLogger("jaxgan")
 
 
 def plan(question: PlanConfig) -> int:
-    """Prints the answer; returns the exit code, 1 if the run does not fit."""
+    """Prints the plan and returns the exit code, 1 if the run does not fit."""
     slices = [find(name) for name in question.topologies]
     builder.check_texts(question.config)
     dataset = dataset_of(question)
@@ -42,12 +42,12 @@ def plan(question: PlanConfig) -> int:
 def one(
     config: Config, slice_: Slice, dataset: data.Dataset
 ) -> tuple[dict[str, Any], bool]:
-    """The plan for a slice, printed; as figures; and whether it fits."""
+    """Prints the plan for a slice; returns its figures, and True if it fits."""
     answer: dict[str, Any] = {"topology": slice_.name, "fits": False}
     try:
         step = compile_step(config, dataset, slice_)
     except DoesNotFit as error:
-        print(f"{slice_.name}: the compiler gives up")
+        print(f"{slice_.name}: the compiler ran out of memory")
         print(f"memory per device: DOES NOT FIT, {error}")
     else:
         for line in format_step(step, slice_):
@@ -61,25 +61,26 @@ def one(
 def suggest_remedies(
     config: Config, slice_: Slice, dataset: data.Dataset
 ) -> list[dict[str, Any]]:
-    """Tries what would make a run fit, and says what does."""
-    print("looking for what would help:", flush=True)
+    """Tries flags that save memory; prints and returns the results."""
+    print("trying flags that save memory:", flush=True)
 
     def compile_(changed: Config) -> Step:
         return compile_step(changed, dataset, slice_)
 
+    # Only the last one that was tried can fit.
     tried = remedies.search(plan_one_slice(config, slice_), slice_, compile_)
     best = tried[-1] if tried else None
     if best and best.step:
         print(f"it fits with {best.flags}: {mib(best.needed)} of {mib(slice_.limit)}")
     else:
-        print("nothing that was tried makes it fit: take narrower networks")
+        print("none of these makes it fit: use narrower networks")
     return [
         {"flags": x.flags, "bytes": x.needed, "fits": x.step is not None} for x in tried
     ]
 
 
 def plan_one_slice(config: Config, slice_: Slice) -> Config:
-    """The config with the batch over all devices, so that it can be made smaller."""
+    """Converts a batch size per device to that of all devices, to make it smaller."""
     if not config.batch_per_device or config.runs > 1:
         return config
     count = config.devices or len(slice_.devices)
@@ -90,10 +91,12 @@ def plan_one_slice(config: Config, slice_: Slice) -> Config:
 def over_slices(
     question: PlanConfig, slices: list[Slice], dataset: data.Dataset
 ) -> int:
-    """The table over slices and batch sizes, and its plot."""
+    """Prints the table over slices and batch sizes, and draws its plot."""
     rows = sweep.rows(question.config, slices, question.sizes, dataset)
     if not rows:
-        raise UsageError("--sweep: nothing of it could be compiled")
+        raise UsageError(
+            "--sweep: nothing could be compiled; the lines above have the reasons"
+        )
     for line in sweep.table(rows):
         print(line)
     if question.out:
@@ -102,20 +105,21 @@ def over_slices(
         picture = io.BytesIO()
         draw({question.config.preset: rows}, picture)
         _write("out", question.out, picture.getvalue())
-        log.info("drawn: %s", question.out)
+        log.info("wrote %s", question.out)
     write_json({"rows": rows}, question)
     return 0
 
 
 def write_json(answer: dict[str, Any], question: PlanConfig) -> None:
-    """Writes the figures, if that was asked for."""
+    """Writes the figures and the flags to the file of `--json`, if there is one."""
     if question.json:
-        said = {"flags": list(question.said)}
-        text = json.dumps(said | answer, indent=1) + "\n"
+        content = {"flags": list(question.flags), **answer}
+        text = json.dumps(content, indent=1) + "\n"
         _write("json", question.json, text.encode())
 
 
 def _write(flag: str, path: Path, content: bytes) -> None:
+    """Writes a file; errors name its flag."""
     try:
         atomic_write(path, content)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The curves of a sweep."""
+"""Plots a sweep."""
 
 import os
 from typing import IO, Any
@@ -12,26 +12,27 @@ def draw(
     series: dict[str, list[dict[str, Any]]],
     path: str | os.PathLike[str] | IO[bytes],
 ) -> None:
-    """Weak scaling and its parts: images/s, and what a step is made of, over chips.
+    """Plots weak scaling over chips: images/s and the share of communication.
 
     Args:
-      series: rows of a sweep, by name.
-      path: a .png, or a file to write one into.
+      series: the rows of a sweep, by name.
+      path: the path of a PNG, or an open file.
     """
     figure = reporting.new_figure(figsize=(9, 3.6), dpi=80)
     left, right = figure.subplots(1, 2)
     for i, (name, rows) in enumerate(series.items()):
-        for size, own in by_size(rows).items():
-            chips = np.array([row["chips"] for row in own])
-            images = np.array([row["images_per_second"] for row in own])
-            label = f"{name}, {size} a chip"
+        for size, points in by_size(rows).items():
+            chips = np.array([row["chips"] for row in points])
+            images = np.array([row["images_per_second"] for row in points])
+            label = f"{name}, {size} per chip"
             left.loglog(
                 chips, images, "o-", color=f"C{i}", alpha=_fade(size), label=label
             )
+            # Dotted: perfect scaling.
             left.loglog(chips, images[0] * chips / chips[0], ":", color="0.7", lw=0.8)
             share = [
                 row["seconds"]["communication"] / row["seconds"]["serial"]
-                for row in own
+                for row in points
             ]
             right.semilogx(
                 chips, 100 * np.array(share), "o-", color=f"C{i}", alpha=_fade(size)
@@ -50,13 +51,14 @@ def draw(
 
 
 def by_size(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    """The rows that have a time, by the batch on each chip, from few chips to many."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    """Groups the rows that have a time by batch per chip, sorted by chips."""
+    groups: dict[int, list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["chips"]):
         if row.get("seconds"):
-            found.setdefault(row["batch_per_chip"], []).append(row)
-    return found
+            groups.setdefault(row["batch_per_chip"], []).append(row)
+    return groups
 
 
 def _fade(size: int) -> float:
+    """Returns the opacity of a curve; larger batches are darker."""
     return min(0.35 + 0.12 * np.log2(max(size, 1)), 1.0)

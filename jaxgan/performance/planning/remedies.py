@@ -1,4 +1,4 @@
-"""What would make a step fit: tried, by compiling it."""
+"""Searches for flags that make a step fit, by compiling it."""
 
 import dataclasses
 import itertools
@@ -16,17 +16,19 @@ log = logging.getLogger("jaxgan")
 
 
 class Remedy(NamedTuple):
-    """Flags that were tried."""
+    """Flags that were tried, and their result."""
 
     flags: str
     needed: float
-    """Bytes on a device."""
+    """Bytes per device."""
     step: Step | None
     """The compiled step, if it fits."""
 
 
 def changes(config: Config) -> Iterator[dict[str, Any]]:
-    """What to try, in order: one change, then several; batches are made smaller last.
+    """Yields the changes to try: single ones first, then several at once.
+
+    Within each group, smaller batches come last.
 
     >>> [list(x) for x in itertools.islice(changes(Config()), 3)]
     [['remat'], ['precision'], ['shard_state']]
@@ -51,6 +53,7 @@ def changes(config: Config) -> Iterator[dict[str, Any]]:
     yield from first
     yield from parts
     yield from smaller
+    # Several at once: two, all, then all with more micro-batches or a smaller batch.
     sums = [dict(_joined(first[:n])) for n in range(2, len(first) + 1)]
     yield from sums
     most = sums[-1] if sums else dict(_joined(first))
@@ -67,7 +70,7 @@ def _joined(several: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def written(change: dict[str, Any]) -> str:
-    """A change as flags.
+    """Formats a change as flags.
 
     >>> written({"remat": True, "accumulate": 2})
     '--remat --accumulate=2'
@@ -82,9 +85,18 @@ def written(change: dict[str, Any]) -> str:
 def search(
     config: Config, slice_: Slice, compile_: Callable[[Config], Step]
 ) -> list[Remedy]:
-    """Tries changes until one fits; that is the last, if its `step` is not None.
+    """Tries changes until one fits.
 
-    Changes that the run cannot have (no such parts of a batch) are left out.
+    Changes that are impossible (a batch that does not divide) are skipped.
+
+    Args:
+      config: the config that does not fit.
+      slice_: the slice that it should fit on.
+      compile_: compiles the step of a config.
+
+    Returns:
+      All changes that were tried. Only the last one can fit, and its `step` is None if
+      it does not.
     """
     tried = []
     for change in changes(config):

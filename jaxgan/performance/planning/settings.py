@@ -1,4 +1,4 @@
-"""What the environment has to say before jax and the compiler of TPUs are imported."""
+"""Environment variables to set before JAX and the TPU compiler are imported."""
 
 import os
 
@@ -9,15 +9,15 @@ SETTINGS = {
     "TPU_SKIP_MDS_QUERY": "1",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
-"""jax runs on the CPU, and libtpu asks no cloud's server.
+"""JAX runs on the CPU, and libtpu does not query Google Cloud's metadata server.
 
-None of it says which slice is compiled for: that is named later. The last lets several
-processes compile at once, as none of them opens a TPU.
+The slice to compile for is named later. `ALLOW_MULTIPLE_LIBTPU_LOAD` lets several
+processes compile at once, which is safe as none of them opens a TPU.
 """
 
 
 def set_environment(topologies: tuple[str, ...]) -> None:
-    """Sets what is not set, unless this machine's own devices are asked for."""
+    """Sets unset variables, unless the devices of this machine are planned for."""
     if "local" in topologies:
         return
     silence_libtpu()

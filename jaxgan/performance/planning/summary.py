@@ -1,4 +1,4 @@
-"""What the planner tells of a step: as lines to read, and as figures to keep."""
+"""Formats the plan of a step as lines of text and as figures for JSON."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from jaxgan.performance.planning.roofline import (
 
 
 def format_step(step: Step, slice_: Slice) -> list[str]:
-    """The plan of a step, line by line."""
-    ways = {"one": "one device", "shards": "mesh, the optimizers' state in shards"}
+    """Formats the plan of a step, line by line."""
+    ways = {"one": "one device", "shards": "mesh, optimizer state sharded"}
     config, way = step.config, ways.get(step.layout.way, step.layout.way)
     return [
         f"{slice_.name}: {slice_.chips} chips, {len(step.layout.devices)} devices by "
         f"{way}",
-        f"step: {config.d_updates} x {config.batch_size} images, in all; "
+        f"step: {config.d_updates} x {config.batch_size} images in total; "
         f"{config.precision}; G {step.parameters[0]:,} and D {step.parameters[1]:,} "
         "parameters",
         *memory(step, slice_),
@@ -30,24 +30,24 @@ def format_step(step: Step, slice_: Slice) -> list[str]:
 
 
 def memory(step: Step, slice_: Slice) -> list[str]:
-    """Bytes on a device, and whether they fit."""
-    found = step.memory
+    """Formats the memory per device and the verdict."""
+    usage = step.memory
     parts = (
-        f"state {mib(found.state)}, other arguments "
-        f"{mib(found.arguments - found.state)}, results {mib(found.results)}, "
-        f"temporaries {mib(found.temporaries)}, program {mib(found.code)}"
+        f"state {mib(usage.state)}, other arguments "
+        f"{mib(usage.arguments - usage.state)}, results {mib(usage.results)}, "
+        f"temporaries {mib(usage.temporaries)}, program {mib(usage.code)}"
     )
     if not slice_.limit:
-        return [f"memory per device: {mib(found.total)} ({parts})"]
+        return [f"memory per device: {mib(usage.total)} ({parts})"]
     verdict = "fits" if checks.fits(step, slice_) else "DOES NOT FIT"
     return [
-        f"memory per device: {verdict}, {mib(found.total)} of {mib(slice_.limit)}, "
-        f"{found.total / slice_.limit:.1%} ({parts})"
+        f"memory per device: {verdict}, {mib(usage.total)} of {mib(slice_.limit)}, "
+        f"{usage.total / slice_.limit:.1%} ({parts})"
     ]
 
 
 def work(step: Step) -> list[str]:
-    """What a device computes, reads and sends, per step."""
+    """Formats the computation, memory traffic and messages per device and step."""
     done = step.work
     messages = [
         f"{x.count} {x.kind} of {mib(x.nbytes)}" for x in done.messages.values()
@@ -60,38 +60,38 @@ def work(step: Step) -> list[str]:
     ]
     if done.once:
         lines.append(
-            f"once per call: {mib(done.once)} are laid out anew or fetched; "
-            "not in the estimate, as a call has many steps"
+            f"once per call: {mib(done.once)} are prefetched or copied to another "
+            "layout; not in the estimate, as a call has many steps"
         )
     return lines
 
 
 def times(step: Step, slice_: Slice) -> list[str]:
-    """The estimate, and what it takes for granted."""
-    found = estimate(step, slice_)
-    if found is None:
-        return ["time: no peaks are known of this machine, so it is not estimated"]
-    least, most = found.overlapped, found.serial
-    rate = images_per_second(step, found.guess)
+    """Formats the estimate of the time and its assumptions."""
+    bounds = estimate(step, slice_)
+    if bounds is None:
+        return ["time: not estimated, as no peaks are known for this machine"]
+    least, most = bounds.overlapped, bounds.serial
+    rate = images_per_second(step, bounds.guess)
     guess = [
-        f"by the compiler's own count of cycles: {found.guess * 1e6:,.1f} us, without "
+        f"by the compiler's cycle count: {bounds.guess * 1e6:,.1f} us, without "
         f"messages; {rate:,.0f} images/s"
     ]
     return [
-        f"time at the peaks: compute {found.compute * 1e6:,.1f} us, memory "
-        f"{found.memory * 1e6:,.1f} us, communication "
-        f"{found.communication * 1e6:,.1f} us: {found.bound} bounds",
-        f"step at the least: {least * 1e6:,.1f} us if all overlaps, "
+        f"time at the peaks: compute {bounds.compute * 1e6:,.1f} us, memory "
+        f"{bounds.memory * 1e6:,.1f} us, communication "
+        f"{bounds.communication * 1e6:,.1f} us: {bounds.bound} bounds",
+        f"step time: at least {least * 1e6:,.1f} us if everything overlaps, "
         f"{most * 1e6:,.1f} us if nothing does",
-        f"images/s at the most: {images_per_second(step, least):,.0f} if all overlaps, "
-        f"{images_per_second(step, most):,.0f} if nothing does",
-        *(guess if found.guess else []),
+        f"images/s: at most {images_per_second(step, least):,.0f} if everything "
+        f"overlaps, {images_per_second(step, most):,.0f} if nothing does",
+        *(guess if bounds.guess else []),
         *(f"assumed: {line}" for line in assumptions(slice_)),
     ]
 
 
 def mib(count: float) -> str:
-    """Bytes, in MiB or GiB.
+    """Formats bytes in MiB or GiB.
 
     >>> mib(3 * 2**20), mib(2**31)
     ('3.00 MiB', '2.00 GiB')
@@ -102,9 +102,9 @@ def mib(count: float) -> str:
 
 
 def figures(step: Step, slice_: Slice) -> dict[str, Any]:
-    """All that is told, as JSON has it: bytes, FLOPs, seconds, per device and step."""
-    found, done = estimate(step, slice_), step.work
-    seconds = found.serial if found else None
+    """Returns the plan for JSON: bytes, FLOPs and seconds, per device and step."""
+    bounds, done = estimate(step, slice_), step.work
+    seconds = bounds.serial if bounds else None
     return {
         "topology": slice_.name,
         "chips": slice_.chips,
@@ -129,12 +129,16 @@ def figures(step: Step, slice_: Slice) -> dict[str, Any]:
             for name in ("flops", "bytes accessed", "optimal_seconds")
             if name in step.cost
         },
-        "seconds": found
-        and {**found._asdict(), "overlapped": found.overlapped, "serial": found.serial},
-        "bound": found and found.bound,
+        "seconds": bounds
+        and {
+            **bounds._asdict(),
+            "overlapped": bounds.overlapped,
+            "serial": bounds.serial,
+        },
+        "bound": bounds and bounds.bound,
         "images_per_second": seconds and images_per_second(step, seconds),
-        "images_per_second_overlapped": found
-        and images_per_second(step, found.overlapped),
+        "images_per_second_overlapped": bounds
+        and images_per_second(step, bounds.overlapped),
         "donated": list(step.donated),
         "transfers": done.transfers,
         "float32_products": checks.precision(step),

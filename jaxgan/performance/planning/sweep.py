@@ -1,4 +1,4 @@
-"""One run over several slices and batch sizes: how it would scale."""
+"""Plans a run over several slices and batch sizes, to show how it scales."""
 
 import dataclasses
 import logging
@@ -17,13 +17,14 @@ HEADS = (
     *("slice", "chips", "batch per chip", "batch", "step us", "images/s", "bound"),
     *("memory", "messages", "weak", "strong"),
 )
+"""Columns of the table."""
 
 
 def rows(
     config: Config, slices: list[Slice], sizes: tuple[int, ...], dataset: data.Dataset
 ) -> list[dict[str, Any]]:
-    """Figures of each slice with each batch size per chip."""
-    found = []
+    """Compiles each slice with each batch size per chip; returns their figures."""
+    result = []
     for size in sizes:
         for slice_ in slices:
             batch = size * slice_.chips
@@ -35,42 +36,42 @@ def rows(
                 row |= {"topology": slice_.name, "chips": slice_.chips}
                 row |= {"fits": False, "needed": error.needed}
             except UsageError as error:
-                log.info("left out, %s with %d a chip: %s", slice_.name, size, error)
+                log.info("skipped %s with %d per chip: %s", slice_.name, size, error)
                 continue
             else:
                 row |= figures(step, slice_)
-            found.append(row)
+            result.append(row)
             log.info("compiled for %s, batch %d", slice_.name, batch)
-    return with_scaling(found)
+    return with_scaling(result)
 
 
 def with_scaling(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with `weak` and `strong`: images/s per chip beside the smallest slice's.
+    """Adds `weak` and `strong`: images/s per chip relative to the smallest slice.
 
-    Weak: the same batch on each chip. Strong: the same batch in all. A slice that is
-    the smallest with its batch has 1; 0.5 means that half of the chips would do.
+    Weak scaling keeps the batch per chip, strong scaling the total batch. The smallest
+    slice has 1; at 0.5, half of the chips would be as fast if they scaled perfectly.
     """
     for row in found:
-        for name, same in (("weak", "batch_per_chip"), ("strong", "batch_size")):
-            alike = [x for x in found if x[same] == row[same] and rate(x)]
-            least = min(alike, key=lambda x: x["chips"], default=None)
-            row[name] = rate(row) / rate(least) if least and rate(row) else None
+        for name, key in (("weak", "batch_per_chip"), ("strong", "batch_size")):
+            alike = [x for x in found if x[key] == row[key] and rate(x)]
+            smallest = min(alike, key=lambda x: x["chips"], default=None)
+            row[name] = rate(row) / rate(smallest) if smallest and rate(row) else None
     return found
 
 
 def rate(row: dict[str, Any]) -> float:
-    """Images per second and chip, 0 if that is not known."""
+    """Returns the images per second and chip; 0 if unknown."""
     return (row.get("images_per_second") or 0.0) / row["chips"]
 
 
 def table(found: list[dict[str, Any]]) -> list[str]:
-    """The rows as a table in Markdown."""
+    """Formats the rows as a table in Markdown."""
     lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     return lines + ["| " + " | ".join(cells(row)) + " |" for row in found]
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """One line of the table. Times and rates are those without any overlap."""
+    """Formats the cells of a row. Times and rates assume no overlap."""
     first = [
         row["topology"],
         str(row["chips"]),
@@ -85,6 +86,6 @@ def cells(row: dict[str, Any]) -> list[str]:
     if seconds:
         timed = [f"{1e6 * seconds['serial']:,.0f}", f"{row['images_per_second']:,.0f}"]
         timed.append(row["bound"])
-    over = "" if row["fits"] else " (does not fit)"
+    verdict = "" if row["fits"] else " (does not fit)"
     scaled = [f"{row[x]:.2f}" if row[x] else "" for x in ("weak", "strong")]
-    return [*first, *timed, mib(row["memory"]["total"]) + over, mib(sent), *scaled]
+    return [*first, *timed, mib(row["memory"]["total"]) + verdict, mib(sent), *scaled]

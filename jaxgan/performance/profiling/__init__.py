@@ -1,4 +1,4 @@
-"""Where the time of a step goes: a trace, and a table that is read from it."""
+"""Traces some calls of the step and summarizes the trace as a table."""
 
 from jaxgan.performance.profiling.table import Row as Row
 from jaxgan.performance.profiling.table import TraceSummary as TraceSummary

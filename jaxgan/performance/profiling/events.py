@@ -1,4 +1,4 @@
-"""Reads which operations ran when, from what jax's profiler writes (xplane.pb)."""
+"""Reads the start and end of operations from a trace of JAX's profiler (xplane.pb)."""
 
 import re
 import warnings
@@ -10,48 +10,48 @@ from jax.profiler import ProfileData
 
 
 class Event(NamedTuple):
-    """An instruction of a compiled program that ran."""
+    """One run of an instruction of a compiled program."""
 
     device: str
     op: str
-    """Its name in the program's text."""
+    """The instruction's name in the program's text."""
     start: float
-    """In nanoseconds."""
+    """Nanoseconds, as is `end`."""
     end: float
 
 
 UNNAMED = "builtin type event_stats has no __module__ attribute"
-"""A warning by Python 3.13 about a type that jaxlib makes when it is first read.
+"""A warning of Python 3.13 about a type that jaxlib creates at the first read.
 
-Where warnings are errors, jaxlib ends the process at this one.
+If warnings are errors, this one makes jaxlib abort the process.
 """
 
 
 def events(path: str | Path, module: str) -> list[Event]:
-    """What ran of a module, such as `jit_call`, on all devices of a trace."""
+    """Reads all events of a module, such as `jit_call`, from the trace at `path`."""
     return read(ProfileData.from_file(str(path)), module)
 
 
 def read(data: Any, module: str) -> list[Event]:
-    """The same of a `ProfileData`."""
-    found: list[Event] = []
+    """Reads all events of a module from a `ProfileData`."""
+    result: list[Event] = []
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", UNNAMED, DeprecationWarning)
         for plane in data.planes:
             if plane.name.startswith("/host:CPU"):
-                found += on_host(plane, module)
+                result += on_host(plane, module)
             elif plane.name.startswith("/device:"):
-                found += on_device(plane, module)
-    return found
+                result += on_device(plane, module)
+    return result
 
 
 def on_host(plane: Any, module: str) -> Iterator[Event]:
-    """Those of XLA for CPU, on the threads of its pools.
+    """Yields the events of XLA on a CPU, which are on the threads of its pools.
 
-    An operation that goes on in other threads ends with an event of its own, which
-    consumes (`_c`) what the operation produced (`_p`).
+    An operation that continues on other threads ends with a separate event, whose
+    consumer id (`_c`) is the operation's producer id (`_p`).
     """
-    each = [
+    pairs = [
         (event, dict(event.stats))
         for line in plane.lines
         for event in line.events
@@ -59,68 +59,71 @@ def on_host(plane: Any, module: str) -> Iterator[Event]:
     ]
     ends = {
         stats["_c"]: end(event)
-        for event, stats in each
+        for event, stats in pairs
         if event.name.startswith("end: ") and "_c" in stats
     }
-    for event, stats in each:
+    for event, stats in pairs:
         if stats.get("hlo_module") == module and "hlo_op" in stats:
+            # The end of an asynchronous operation counts, if it has one.
             last = max(end(event), ends.get(stats.get("_p"), 0.0))
             device = f"cpu:{stats.get('device_ordinal', 0)}"
             yield Event(device, stats["hlo_op"], event.start_ns, last)
 
 
 def on_device(plane: Any, module: str) -> Iterator[Event]:
-    """Those of an accelerator: of a TPU its line of operations, of a GPU its kernels.
+    """Yields the events of an accelerator: operations of a TPU or kernels of a GPU.
 
-    A kernel tells its module, an operation of a TPU lies within it.
+    A kernel names its module. An operation of a TPU does not, but it lies within the
+    time span of one.
     """
-    of = {line.name: line for line in plane.lines}
-    inside = spans(of["XLA Modules"].events, module) if "XLA Modules" in of else []
-    lines = [of["XLA Ops"]] if "XLA Ops" in of else plane.lines
+    by_name = {line.name: line for line in plane.lines}
+    modules = by_name["XLA Modules"].events if "XLA Modules" in by_name else []
+    inside = spans(modules, module)
+    lines = [by_name["XLA Ops"]] if "XLA Ops" in by_name else plane.lines
     for line in lines:
         for event in line.events:
             stats = dict(event.stats)
-            own = stats.get("hlo_module")
-            if own is None and line.name == "XLA Ops":
-                own = module if within(event.start_ns, inside) else None
-            if own == module:
+            name = stats.get("hlo_module")
+            if name is None and line.name == "XLA Ops":
+                name = module if within(event.start_ns, inside) else None
+            if name == module:
                 op = instruction(str(stats.get("hlo_op", event.name)))
                 yield Event(plane.name, op, event.start_ns, end(event))
 
 
 def spans(events: Iterable[Any], module: str) -> list[tuple[float, float]]:
-    """When a module ran; its events are named `jit_call(<fingerprint>)`."""
-    own = (event for event in events if event.name.split("(")[0] == module)
-    return [(event.start_ns, end(event)) for event in own]
+    """Returns the time spans of a module, whose events are named `jit_call(<hash>)`."""
+    runs = (event for event in events if event.name.split("(")[0] == module)
+    return [(event.start_ns, end(event)) for event in runs]
 
 
 def within(time: float, spans: list[tuple[float, float]]) -> bool:
-    """Whether a time lies in one of some spans, of which there are few."""
+    """Returns True if `time` lies in one of the spans; there should be few."""
     return any(first <= time < last for first, last in spans)
 
 
 def end(event: Any) -> float:
-    """When an event ended, in nanoseconds."""
+    """Returns the end of an event in nanoseconds."""
     return event.start_ns + event.duration_ns
 
 
 def instruction(text: str) -> str:
-    """The name of an instruction, of which a TPU tells the whole line.
+    """Returns the name of an instruction; a TPU's trace has the whole line.
 
     >>> instruction("%fusion.3 = f32[8]{0} fusion(%x)"), instruction("dot.1")
     ('fusion.3', 'dot.1')
     """
-    found = re.match(r"%?([\w.\-]+)", text)
-    return found.group(1) if found else text
+    match = re.match(r"%?([\w.\-]+)", text)
+    return match.group(1) if match else text
 
 
 def covered(events: Iterable[Event]) -> float:
-    """Nanoseconds in which at least one of some events went on.
+    """Returns the nanoseconds in which at least one of the events was running.
 
     >>> covered([Event("", "a", 0, 4), Event("", "b", 2, 6), Event("", "c", 8, 9)])
     7
     """
-    total, until = 0, float("-inf")
+    total, until = 0, float("-inf")  # `until` is the end of what is covered so far
     for event in sorted(events, key=lambda event: event.start):
         total += max(event.end - max(event.start, until), 0)
         until = max(until, event.end)

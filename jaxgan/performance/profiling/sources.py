@@ -1,4 +1,4 @@
-"""What the instructions of a compiled program are, and which lines they come from."""
+"""Maps the instructions of a compiled program to layers and source lines."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,23 +8,24 @@ from typing import NamedTuple
 from jaxgan.performance.hlo.parser import Computation, Instruction, Module, parse
 
 HEAVY = ("convolution", "dot", "custom-call")
+"""Opcodes that dominate the time of a fusion."""
 AROUND = ("while", "conditional", "call")
-"""Instructions that run other instructions."""
+"""Opcodes of instructions that run other instructions."""
 
 
 class Origin(NamedTuple):
-    """What an instruction does, and for whom."""
+    """The operation of an instruction and its place in the traced program."""
 
     what: str
-    """Its opcode; of a fusion the product within, of a foreign routine its name."""
+    """The opcode; the product of a fusion that has one; the name of a custom call."""
     scope: str = ""
     """Layer and operation, such as `jvp(Generator)/Conv_0/conv_general_dilated`."""
     source: str = ""
-    """File and line."""
+    """File and line, such as `networks/small.py:40`."""
 
 
 def module_name(text: str) -> str:
-    """The name of a program.
+    """Returns the name of a program.
 
     >>> module_name("HloModule jit_call, is_scheduled=true")
     'jit_call'
@@ -33,44 +34,51 @@ def module_name(text: str) -> str:
 
 
 def origins(text: str) -> dict[str, Origin]:
-    """Every instruction of a program's text, by name."""
+    """Returns the origins of all instructions of a program, by name."""
     module, sources = parse(text), Sources(text)
-    found = {}
+    result = {}
     for line in every(module):
         inside = [x for c in called(line, module) for x in c.instructions.values()]
         best = heavy([line, *inside]) if line.opcode == "fusion" else line
+        # The fusion itself, its product, then any other instruction with a name.
         known = [x for x in (line, best, *inside) if x.op_name]
         scope = known[0].op_name.partition("/")[2] if known else ""
         source = sources.of(known[0].text) if known else ""
-        found[line.name] = Origin(name_of(best), scope, source)
-    return found
+        result[line.name] = Origin(name_of(best), scope, source)
+    return result
 
 
 def every(module: Module) -> Iterator[Instruction]:
-    """All instructions."""
+    """Yields all instructions of a module."""
     for computation in module.computations.values():
         yield from computation.instructions.values()
 
 
 def called(line: Instruction, module: Module) -> list[Computation]:
-    """The computations that an instruction names."""
+    """Returns the computations that an instruction names."""
     names = re.findall(r"%([\w.\-]+)", line.text)
     return [module.computations[x] for x in names if x in module.computations]
 
 
 def heavy(lines: list[Instruction]) -> Instruction:
-    """The product among some instructions, else the first."""
+    """Returns the first product among instructions, else the first instruction."""
     return next((line for line in lines if line.opcode in HEAVY), lines[0])
 
 
 def name_of(line: Instruction) -> str:
-    """The opcode, or the routine that is called."""
+    """Returns the opcode, or the target of a custom call."""
     target = re.search(r'custom_call_target="([^"]*)"', line.text)
     return target.group(1) if target else line.opcode
 
 
 def around(text: str, seen: Iterable[str]) -> set[str]:
-    """Instructions whose time is that of others which were seen too, such as loops."""
+    """Returns instructions, such as loops, whose time is that of others.
+
+    Args:
+      text: the program.
+      seen: the names of the instructions in a trace. A loop is returned only if an
+        instruction of its body is among them.
+    """
     module, seen = parse(text), set(seen)
     return {
         line.name
@@ -81,42 +89,43 @@ def around(text: str, seen: Iterable[str]) -> set[str]:
 
 
 class Sources:
-    """The tables of files, lines and frames at the head of a program's text."""
+    """The tables of files, lines and stack frames at the head of a program's text."""
 
     def __init__(self, text: str) -> None:
         names = re.findall(r'^(\d+) "(.*)"$', section(text, "FileNames"), re.M)
         self.files = dict(names)
-        place = r"^(\d+) \{file_name_id=(\d+) .*?line=(\d+)"
-        places = re.findall(place, section(text, "FileLocations"), re.M)
-        self.places = {number: (file, line) for number, file, line in places}
+        location = r"^(\d+) \{file_name_id=(\d+) .*?line=(\d+)"
+        locations = re.findall(location, section(text, "FileLocations"), re.M)
+        self.locations = {number: (file, line) for number, file, line in locations}
         frame = r"^(\d+) \{file_location_id=(\d+) parent_frame_id=(\d+)"
         frames = re.findall(frame, section(text, "StackFrames"), re.M)
         self.frames = {int(n): (place, int(parent)) for n, place, parent in frames}
-        self.shift = self.frames.get(1, ("", 0))[1]  # the first has no parent
+        # The parent id of the first frame, which has no parent, offsets all parent ids.
+        self.shift = self.frames.get(1, ("", 0))[1]
 
     def of(self, metadata: str) -> str:
-        """The innermost line of an instruction that is not a library's."""
-        found = re.search(r"stack_frame_id=(\d+)", metadata)
-        stack = list(self.walk(int(found.group(1)))) if found else []
-        own = [(file, line) for file, line in stack if "site-packages" not in file]
-        return next((f"{short(file)}:{line}" for file, line in own or stack), "")
+        """Returns the innermost line of an instruction outside of site-packages."""
+        match = re.search(r"stack_frame_id=(\d+)", metadata)
+        stack = list(self.walk(int(match.group(1)))) if match else []
+        ours = [(file, line) for file, line in stack if "site-packages" not in file]
+        return next((f"{short(file)}:{line}" for file, line in ours or stack), "")
 
     def walk(self, number: int) -> Iterator[tuple[str, str]]:
-        """File and line of a frame and of those that called it."""
+        """Yields file and line of a frame and of its callers, the innermost first."""
         while number in self.frames:
-            place, parent = self.frames[number]
-            file, line = self.places[place]
+            location, parent = self.frames[number]
+            file, line = self.locations[location]
             yield self.files[file], line
-            number = min(parent - self.shift, number - 1)
+            number = min(parent - self.shift, number - 1)  # always ends
 
 
 def section(text: str, name: str) -> str:
-    """The lines below a heading, to the next empty one."""
+    """Returns the lines below a heading, up to the next empty line."""
     return text.partition(f"\n{name}\n")[2].partition("\n\n")[0]
 
 
 def short(file: str) -> str:
-    """A path from its last folder on.
+    """Returns the last folder and the file name of a path.
 
     >>> short("/home/me/jaxgan/networks/small.py")
     'networks/small.py'

@@ -1,4 +1,4 @@
-"""The account of a trace: which operations take the time of a step."""
+"""Summarizes a trace as a table of the most expensive operations of a step."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -9,75 +9,77 @@ from jaxgan.performance.profiling.sources import Origin, around, module_name, or
 
 
 class Row(NamedTuple):
-    """An operation, over all its runs in the trace."""
+    """An operation, summed over all its runs in the trace."""
 
     op: str
     origin: Origin
     share: float
-    """Of the time of all operations, some of which overlap on a CPU."""
+    """The share of the time of all operations, which may overlap on a CPU."""
     seconds: float
-    """Per step, the mean over the devices."""
+    """Seconds per step, averaged over the devices."""
 
 
 class TraceSummary(NamedTuple):
-    """What a trace shows of a program."""
+    """The time of a program in a trace."""
 
     rows: list[Row]
-    """The costliest operations, the first first."""
+    """The most expensive operations, in descending order."""
     seconds: float
-    """Per step, from the first operation to the last."""
+    """Seconds per step, from the first operation to the last."""
     idle: float
-    """Share of that time in which a device did nothing."""
+    """The share of that time in which a device was idle."""
 
 
 def summarize_trace(
     path: str | Path, text: str, steps: int, top: int = 10
 ) -> TraceSummary:
-    """Reads a trace.
+    """Reads a trace and summarizes it.
 
     Args:
       path: an xplane.pb of `jax.profiler`.
-      text: the program that was traced, as `as_text()` gives it.
-      steps: that the trace has.
-      top: rows at the most.
+      text: the traced program, as `as_text()` returns it.
+      steps: the number of traced steps.
+      top: the maximum number of rows.
 
     Raises:
-      ValueError: if none of the program's operations are in it.
+      ValueError: if the trace has no operation of the program.
     """
     return summed(events(path, module_name(text)), text, steps, top)
 
 
 def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSummary:
-    """The account of some events, see `account`."""
+    """Summarizes events; see `summarize_trace`."""
     if not found:
-        raise ValueError("no operation of the step is in it")
+        raise ValueError("it has no operation of the step")
+    # A loop's time is that of the operations in its body, which are counted instead.
     outer, known = around(text, {event.op for event in found}), origins(text)
     devices, spent = defaultdict(list), defaultdict(float)
     for event in found:
         devices[event.device].append(event)
         if event.op not in outer:
             spent[event.op] += event.end - event.start
+    # Nanoseconds over all devices and steps become seconds per device and step.
     total, per_step = sum(spent.values()), 1e-9 / steps / len(devices)
     rows = [
         Row(op, known.get(op, Origin(op)), time / total, time * per_step)
         for op, time in sorted(spent.items(), key=lambda x: -x[1])[:top]
         if time > 0
     ]
-    lasted = [span(own) for own in devices.values()]
-    busy = [covered(x for x in own if x.op not in outer) for own in devices.values()]
+    spans = [span(x) for x in devices.values()]
+    busy = [covered(e for e in x if e.op not in outer) for x in devices.values()]
     return TraceSummary(
-        rows, max(lasted) * 1e-9 / steps, max(1 - sum(busy) / sum(lasted), 0.0)
+        rows, max(spans) * 1e-9 / steps, max(1 - sum(busy) / sum(spans), 0.0)
     )
 
 
-def span(own: list[Event]) -> float:
-    """Nanoseconds from the first start to the last end."""
-    return max(x.end for x in own) - min(x.start for x in own)
+def span(events: list[Event]) -> float:
+    """Returns the nanoseconds from the first start to the last end."""
+    return max(x.end for x in events) - min(x.start for x in events)
 
 
 def format_summary(found: TraceSummary, traced: str) -> list[str]:
-    """The account as a table for the console."""
-    speed = f"{1e3 * found.seconds:,.3f} ms a step"
+    """Formats a summary as a table for the console; `traced` describes the calls."""
+    speed = f"{1e3 * found.seconds:,.3f} ms per step"
     head = f"profile: {traced}, {speed}; the device is idle {found.idle:.1%} of it"
     cells = [("share", "ms/step", "operation", "from"), *map(shown, found.rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(3)]
@@ -89,7 +91,7 @@ def format_summary(found: TraceSummary, traced: str) -> list[str]:
 
 
 def shown(row: Row) -> tuple[str, str, str, str]:
-    """The cells of a row."""
+    """Formats the cells of a row."""
     what, scope, source = row.origin
     name = row.op if what in (row.op, "fusion") else f"{what} {row.op}"
     place = f"{scope} ({source})" if source else scope

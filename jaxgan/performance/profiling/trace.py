@@ -1,4 +1,4 @@
-"""Traces some calls of the step while a run goes on."""
+"""Traces some calls of the step during training."""
 
 import logging
 import time
@@ -15,72 +15,78 @@ from jaxgan.types import Tree
 log = logging.getLogger("jaxgan")
 
 WARMUP_CALLS = 2
-"""Calls before the trace: the first ones also allocate."""
+"""Calls before the trace, as the first ones also allocate memory."""
 
 
 class Call(NamedTuple):
-    """A call of the step that is about to be made."""
+    """A call of the step that is about to run."""
 
     program: Any
-    """Compiled."""
+    """The compiled program."""
     steps: int
+    """The number of steps in the call."""
     state: Tree
-    """What it is given, the result of the call before."""
+    """The argument of the call, which the previous call returned."""
 
 
 @contextmanager
 def open_profile(folder: Path, calls: int) -> Iterator[Callable[..., None]]:
-    """Yields ahead(program, steps, state), to be called before each call of the step.
+    """Yields `ahead(program, steps, state)`, to be called before each call of the step.
 
-    After two calls that warm up, the next `calls` are traced into `folder`; then the
-    costliest operations are told. At the end of the run it is done with what there is.
-    With no calls nothing is ever traced.
+    After two warm-up calls, the next ones are traced and the most expensive operations
+    are logged. A trace that the end of the run cuts short is summarized as well.
+
+    Args:
+      folder: the folder for the trace.
+      calls: the number of calls to trace; with 0, nothing is ever traced.
     """
-    watching = traced(folder, calls)
+    tracer = traced(folder, calls)
     if calls:
-        next(watching)
+        next(tracer)
 
     def ahead(program: Any, steps: int, state: Tree) -> None:
-        with suppress(StopIteration):  # it is done
-            watching.send(Call(program, steps, state))
+        with suppress(StopIteration):  # the trace is complete
+            tracer.send(Call(program, steps, state))
 
     try:
         yield ahead if calls else lambda *_: None
     finally:
-        watching.close()
+        tracer.close()
 
 
 def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
-    """Is sent every call of a run in turn; ends when it has told."""
+    """Traces a run whose calls are sent to it; ends after the summary is logged."""
     try:
         for _ in range(WARMUP_CALLS + 1):
             call = yield
     except GeneratorExit:
         log.warning(
-            "--profile: the run ended within the %d calls that warm up, so nothing was "
+            "--profile: the run ended within the %d warm-up calls, so nothing was "
             "traced; use more --steps, or --steps_per_call=1",
             WARMUP_CALLS,
         )
         return
+    # The state is ready when the call before has ended.
     first = call
     jax.block_until_ready(first.state)
     try:
         start(folder)
-    except (OSError, RuntimeError) as error:  # such as another trace that goes on
+    except (OSError, RuntimeError) as error:  # such as another trace in progress
         log.warning("--profile: nothing can be traced here: %s", error)
         return
     done = 0
     try:
+        # A last call with fewer steps is another program, which ends the trace.
         while done < calls and call.program is first.program:
             done += 1
             call = yield
         jax.block_until_ready(call.state)
-    finally:  # also at the end of the run, which has waited for its last state
+    finally:  # also if the run ends first, which has then waited for its state
         finish(folder, first, done)
 
 
 def start(folder: Path) -> None:
-    """Starts to trace devices and runtime; Python's own calls would slow it down."""
+    """Starts a trace of devices and runtime, without Python calls, which are slow."""
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0
     jax.profiler.start_trace(
@@ -89,25 +95,25 @@ def start(folder: Path) -> None:
 
 
 def finish(folder: Path, call: Call, calls: int) -> None:
-    """Writes the trace, and tells what it shows; the run goes on if it cannot."""
+    """Writes the trace and logs its summary; a failure is only logged."""
     began = time.monotonic()
     try:
         jax.profiler.stop_trace()
-        [written] = newest(folder).glob("*.xplane.pb")
-        found = summarize_trace(written, call.program.as_text(), calls * call.steps)
+        [file] = newest(folder).glob("*.xplane.pb")
+        summary = summarize_trace(file, call.program.as_text(), calls * call.steps)
     except (OSError, RuntimeError, ValueError) as error:
         log.warning("--profile: the trace could not be written: %s", error)
         return
     steps = "1 step" if call.steps == 1 else f"{call.steps} steps"
-    for line in format_summary(found, f"{calls} call(s) of {steps}"):
+    for line in format_summary(summary, f"{calls} call(s) of {steps}"):
         log.info("%s", line)
     log.info(
-        "profile: look at %s in https://ui.perfetto.dev, or with xprof --logdir=%s "
+        "profile: open %s in https://ui.perfetto.dev, or run xprof --logdir=%s "
         "(written in %.1f s)",
-        *(written.parent / "perfetto_trace.json.gz", folder, time.monotonic() - began),
+        *(file.parent / "perfetto_trace.json.gz", folder, time.monotonic() - began),
     )
 
 
 def newest(folder: Path) -> Path:
-    """Where jax put the trace that was written last."""
+    """Returns the folder of the most recent trace."""
     return max((folder / "plugins" / "profile").iterdir(), key=lambda x: x.name)

@@ -1,0 +1,111 @@
+"""From flags, presets and defaults to a checked `Config`, and from config.json."""
+
+import argparse
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from jaxgan.config.flags import Parser, add_fields, check_field, convert_fields
+from jaxgan.config.foreign import TRAINING
+from jaxgan.config.presets import DATASET_PRESETS, PRESETS
+from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
+from jaxgan.files import local_path
+from jaxgan.spec import unknown
+
+
+def parse_args(argv: Sequence[str] | None = None) -> Config:
+    """Returns the configuration of a command line.
+
+    Args:
+      argv: arguments; those of the program if None.
+
+    Raises:
+      UsageError: for an unknown flag or preset, or an invalid value.
+    """
+    parser = Parser(
+        "python -m jaxgan.train",
+        description="Train a generative adversarial network.",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        foreign=TRAINING,
+    )
+    add_fields(parser, Config)
+    return make_config(**vars(parser.parse_flags(argv)))
+
+
+def make_config(**fields: Any) -> Config:
+    """Returns a configuration with the given fields.
+
+    The other fields come from the preset, then from the defaults. Numbers are converted
+    to the types of their fields, and `~` is expanded in paths.
+
+    Args:
+      **fields: values of fields of `Config`, such as `dataset="mnist"`.
+
+    Raises:
+      UsageError: for an unknown field, a value of another type, or an invalid value.
+
+    >>> make_config(dataset="mnist", preset="wgan").loss
+    'wasserstein'
+    """
+    config = _with_preset(convert_fields(Config, fields))
+    paths = {
+        "workdir": config.workdir or _default_workdir(config),
+        "data_dir": config.data_dir,
+    }
+    local = {
+        name: str(local_path(f"--{name}", path)) for name, path in paths.items() if path
+    }
+    return dataclasses.replace(config, **local)
+
+
+def config_from_json(fields: dict[str, Any], file: str = "config.json") -> Config:
+    """Returns the configuration that a config.json holds.
+
+    Fields of other versions are ignored. So are paths, since the folder may have been
+    moved.
+
+    Raises:
+      UsageError: naming `file`, for invalid values.
+    """
+    known = {f.name for f in dataclasses.fields(Config)} - {"workdir", "data_dir"}
+    kept = {name: value for name, value in fields.items() if name in known}
+    try:
+        return _with_preset(convert_fields(Config, kept))
+    except UsageError as error:
+        raise UsageError(f"{file} is damaged: {error}; restore its backup") from error
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Returns all flags by name, as config.json stores them."""
+    return dataclasses.asdict(config)
+
+
+def _with_preset(fields: dict[str, Any]) -> Config:
+    """Adds the preset's fields to those given, and checks all of them."""
+    name = fields.get("preset", "auto")
+    if name == "auto":
+        name = DATASET_PRESETS.get(fields.get("dataset", Config.dataset), "default")
+    if name not in PRESETS:
+        raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
+    config = Config(**{**PRESETS[name], **fields, "preset": name})
+    for field in dataclasses.fields(Config):
+        check_field(field, getattr(config, field.name))
+    if config.seed + config.runs > 2**63:
+        raise UsageError(
+            f"--seed={config.seed} with --runs={config.runs}: the largest seed is "
+            f"{2**63 - 1}, such as --seed=0"
+        )
+    return config
+
+
+def _default_workdir(config: Config) -> str:
+    """Returns `runs/DATASET-PRESET`; long names are replaced by a hash."""
+    name = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
+    place = f"{name.strip('-')}-{config.preset}"
+    if len(place.encode(errors="replace")) > 200:
+        digest = hashlib.sha256(config.dataset.encode(errors="replace")).hexdigest()
+        place = f"{name.strip('-')[:40]}-{digest[:16]}-{config.preset}"
+    return f"runs/{place}"

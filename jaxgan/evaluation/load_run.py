@@ -1,0 +1,134 @@
+"""Opens a run, finished or in progress: its GAN, parameters and metrics."""
+
+import dataclasses
+import functools
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgan import reporting, workdir
+from jaxgan.config.resolve import config_from_json
+from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
+from jaxgan.experiment import checkpoint
+from jaxgan.files import local_path
+from jaxgan.gan import builder
+from jaxgan.parallel import multi_seed
+from jaxgan.types import TrainState, Tree
+
+log = logging.getLogger("jaxgan")
+
+DTYPES = (np.uint8, np.uint16, np.float32)
+"""Types of data, as in `data.Dataset`."""
+
+
+class DataFacts(NamedTuple):
+    """The facts of a run's data that sampling needs."""
+
+    shape: tuple[int, ...]
+    """Of one example."""
+    dtype: np.dtype
+    classes: tuple[str, ...]
+    """Names of the labels, () if there are none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run on disk. Checkpoints are read when they are needed."""
+
+    folder: Path
+    config: Config
+    data: DataFacts
+    gan: builder.GAN
+    number: int = 0
+    """Index of the run, of several that were trained side by side."""
+
+    @functools.cached_property
+    def variables(self) -> Tree:
+        """The generator's moving average of the newest checkpoint, NumPy arrays."""
+        return self.restore()
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl, without findings."""
+        return reporting.read_rows(self.folder / "metrics.jsonl")
+
+    def part(self, *, raw: bool = False) -> dict[str, Any]:
+        """Returns the shapes of the part of a checkpoint that `restore` reads.
+
+        Args:
+          raw: True for the newest parameters instead of their moving average.
+        """
+        state: TrainState = jax.eval_shape(self.gan.init, jax.random.key(0))
+        if self.config.runs > 1:
+            states = [state] * self.config.runs
+            state = jax.eval_shape(multi_seed.stack_runs, states)
+        if raw:
+            return {"step": state.step, "params": state.params, "stats": state.stats}
+        return {"step": state.step, "ema": state.ema}
+
+    def restore(self, which: checkpoint.Which = "last", *, raw: bool = False) -> Tree:
+        """Reads the generator's variables of a checkpoint.
+
+        Args:
+          which: `last`, `best` or a step.
+          raw: True for the newest parameters instead of their moving average.
+
+        Raises:
+          UsageError: if there is no such checkpoint, or if it belongs to a different
+            network.
+        """
+        template, folder = self.part(raw=raw), self.folder / "checkpoints"
+        state, _ = checkpoint.restore(folder, template, which=which, partial=True)
+        log.info("checkpoint of step %d", int(state["step"]))
+        variables = state.get("ema")
+        if raw:
+            # The same structure as the moving average.
+            variables = {
+                "params": state["params"].generator,
+                **state["stats"].generator,
+            }
+        if self.config.runs > 1:
+            variables = multi_seed.take_run(variables, 0, self.number)
+        return variables
+
+
+def load_run(path: str | Path, *, number: int = 0) -> Run:
+    """Opens the folder of a run.
+
+    Args:
+      path: the workdir.
+      number: index of the run, of several that were trained side by side.
+
+    Raises:
+      UsageError: if the folder is not one of a run, or a file in it is damaged.
+    """
+    folder = local_path("--workdir", path)
+    file = folder / "config.json"
+    config = config_from_json(workdir.read_config(folder), str(file))
+    facts = read_facts(folder)
+    if not 0 <= number < config.runs:
+        raise UsageError(
+            f"--run={number}: the run has {config.runs} seed(s), starting at --run=0"
+        )
+    gan = builder.build_gan(config, facts.shape, classes=len(facts.classes))
+    return Run(folder, config, facts, gan, number)
+
+
+def read_facts(folder: Path) -> DataFacts:
+    """Reads the facts in data.json.
+
+    Raises:
+      UsageError: if the file is missing or damaged.
+    """
+    facts = workdir.read_data(folder)
+    dtype = np.dtype(facts["dtype"])
+    if dtype not in DTYPES:
+        raise UsageError(
+            f"{folder / 'data.json'} is damaged: dtype is {dtype}, not one of "
+            "uint8, uint16 and float32; restore its backup"
+        )
+    return DataFacts(tuple(facts["shape"]), dtype, tuple(facts["classes"]))

@@ -1,0 +1,20 @@
+"""Tasks: how the generator meets a batch.
+
+A task is a function `(generator, batch, keys) -> Samples`, with one PRNG key per
+example. A factory returns it.
+"""
+
+from collections.abc import Callable
+
+from jaxgan.tasks.codes import codes
+from jaxgan.tasks.conditional import conditional
+from jaxgan.tasks.generate import generate
+from jaxgan.tasks.latents import LATENTS, latent_sampler
+from jaxgan.types import Task
+
+TASKS: dict[str, Callable[..., Task]] = {
+    f.__name__: f for f in (generate, conditional, codes)
+}
+"""Factories of tasks by name."""
+
+__all__ = ["LATENTS", "TASKS", "codes", "conditional", "generate", "latent_sampler"]

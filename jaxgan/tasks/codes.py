@@ -1,0 +1,59 @@
+"""Generation from noise and a code that can be recovered from the sample."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.ranges import Size, Width
+from jaxgan.tasks.latents import latent_sampler
+from jaxgan.types import Samples, Task, UsageError
+
+
+def codes(
+    dim: Width = 62,
+    categories: Size = 10,
+    continuous: Size = 2,
+    latents: str = "normal",
+) -> Task:
+    """Samples from noise and a code, for InfoGAN, https://arxiv.org/abs/1606.03657.
+
+    A latent is noise, then a category as a one-hot vector, then numbers that are
+    uniform in (-1, 1): `[B, dim + categories + continuous]`. The code is also the
+    `reconstruction`: `category` `[B, categories]` and `continuous` `[B, continuous]`,
+    without the one that has size 0.
+
+    Args:
+      dim: entries of the noise.
+      categories: number of equally likely categories; 0 for no category.
+      continuous: number of continuous entries; 0 for none.
+      latents: distribution of the noise, `normal` or `uniform` (in (-1, 1)).
+
+    Raises:
+      UsageError: for an unknown distribution, or for sizes that leave no code.
+    """
+    sample_noise = latent_sampler(dim, latents)
+    if categories < 0 or categories == 1:
+        raise UsageError(f"categories={categories}: choose 0, or 2 or more, such as 10")
+    if continuous < 0 or categories == continuous == 0:
+        raise UsageError(
+            f"continuous={continuous}: choose 0 or more, and at least 1 if categories=0"
+        )
+
+    def sample_latent(key):
+        noise_key, category_key, continuous_key = jax.random.split(key, 3)
+        category = jax.random.randint(category_key, (), 0, max(categories, 1))
+        code = {
+            "category": jax.nn.one_hot(category, categories),
+            "continuous": jax.random.uniform(
+                continuous_key, (continuous,), minval=-1, maxval=1
+            ),
+        }
+        return sample_noise(noise_key), code
+
+    def task(generator, batch, keys):
+        noise, code = jax.vmap(sample_latent)(keys)
+        z = jnp.concatenate([noise, code["category"], code["continuous"]], axis=-1)
+        # A part of size 0 has nothing to recover.
+        code = {name: x for name, x in code.items() if x.shape[-1]}
+        return Samples(batch["image"], generator(z), reconstruction=code, latents=z)
+
+    return task

@@ -1,0 +1,87 @@
+"""The training loop."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+
+from jaxgan import parallel
+from jaxgan.experiment.input_pipeline import make_train_step
+from jaxgan.training.hooks import Hooks, Pending
+from jaxgan.types import TrainState
+
+CALLS_AHEAD = 2
+"""Compiled calls that the host starts before it waits for the oldest."""
+
+
+def training_loop(
+    state: TrainState,
+    key: jax.Array,
+    feed: parallel.Feed,
+    hooks: Hooks,
+    stop: Callable[[], int],
+) -> tuple[TrainState, int]:
+    """Trains until all steps are done, or `stop` returns an exit code.
+
+    Args:
+      state: on the devices; donated.
+      key: of all steps.
+      feed: of the batches.
+      hooks: called between steps.
+      stop: called before each compiled call. Returns 0 to continue.
+
+    Returns:
+      The newest state, and the exit code: 0 if all steps are done.
+    """
+    experiment, first = hooks.experiment, int(state.step)
+    steps = experiment.config.steps
+    train_step = make_train_step(experiment)
+    compiled = parallel.make_compiler(train_step, feed, experiment.layout)
+    pending: Pending = []
+    hooks.warm_up(first, state)
+    step, code = first, 0
+    while step < steps:
+        count = min(experiment.steps_per_call, steps - step)
+        batches = feed.at(step, count)  # before stop(), which reports its failure
+        if code := stop():
+            break
+        program = compiled(count, state, batches, key)
+        if step == first:
+            hooks.start_clock(step)
+        hooks.before_call(program, count, state)
+        state, metrics = program(state, batches, key)
+        pending.append((step, metrics))
+        step += count
+        if len(pending) > CALLS_AHEAD:
+            # Otherwise the host would run far ahead and queue batches in memory.
+            jax.block_until_ready(pending[-1 - CALLS_AHEAD])
+        marks = due_at(step, count, hooks)
+        if marks.log or marks.save:
+            hooks.fetch_metrics(pending)  # nothing that is not finite is ever saved
+        if marks.log:
+            hooks.write_metrics(step, state, pending)
+        if marks.sample:
+            hooks.write_samples(step, state)
+        if marks.save and step < steps:
+            hooks.save_checkpoint(state)
+    # The caller saves the last step. A stop may come between two rows of metrics.
+    hooks.fetch_metrics(pending)
+    if pending:
+        hooks.write_metrics(step, state, pending)
+    return state, code
+
+
+class Due(NamedTuple):
+    """Hooks to call after a step."""
+
+    log: bool
+    sample: bool
+    save: bool
+
+
+def due_at(step: int, count: int, hooks: Hooks) -> Due:
+    """Returns the hooks that were due in the last `count` steps, all at the end."""
+    config = hooks.experiment.config
+    intervals = (config.log_every, config.sample_every, config.save_every)
+    passed = (step // every > (step - count) // every for every in intervals)
+    return Due(*(mark or step >= config.steps for mark in passed))
