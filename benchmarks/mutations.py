@@ -55,7 +55,7 @@ MUTATIONS = (
     ),
     Mutation(
         "seed ignored in keys",
-        "training/trainer.py",
+        "experiment/state.py",
         "multi_seed.key_of(seed)",
         "multi_seed.key_of(0)",
         "train runs_train",
@@ -315,8 +315,8 @@ MUTATIONS = (
     Mutation(
         "gradients of one device",
         "gan/train_step.py",
-        "return jax.lax.pmean(found, axis) if axis else found",
-        "return found",
+        "return jax.lax.pmean(results, axis) if axis else results",
+        "return results",
         "parallel step",
     ),
     Mutation(

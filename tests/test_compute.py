@@ -111,8 +111,8 @@ def test_a_mixed_step_is_near_the_float32_one(preset):
         game(preset, precision=p) for p in ("float32", "mixed")
     )
     same(state, again)
-    _, want = jax.jit(plain.step)(state, batch, KEY)
-    after, got = jax.jit(mixed.step)(state, batch, KEY)
+    _, want = jax.jit(plain.train_step)(state, batch, KEY)
+    after, got = jax.jit(mixed.train_step)(state, batch, KEY)
     assert differs(after.params.generator, state.params.generator)
     for name, value in want.items():
         np.testing.assert_allclose(got[name], value, rtol=0.05, atol=0.02, err_msg=name)

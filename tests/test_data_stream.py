@@ -4,7 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxgan.data import Dataset, loader, step_indices
+from jaxgan.data import Dataset, step_indices, stream
 from jaxgan.errors import UsageError
 
 SIZE = 50
@@ -35,7 +35,7 @@ def numbered(read=None) -> Dataset:
 @pytest.mark.parametrize("threads", [1, 4])
 @pytest.mark.parametrize("ahead", [0, 1, 7])
 def test_stream_gathers_the_examples_of_each_step(threads, ahead):
-    batches = list(loader(numbered(), **STEP, steps=10, threads=threads, ahead=ahead))
+    batches = list(stream(numbered(), **STEP, steps=10, threads=threads, ahead=ahead))
     assert len(batches) == 10
     for step, batch in enumerate(batches):
         numbers = step_indices(step, size=SIZE, **STEP)
@@ -46,15 +46,15 @@ def test_stream_gathers_the_examples_of_each_step(threads, ahead):
 
 
 def test_a_resumed_stream_is_the_tail_of_the_whole():
-    whole = list(loader(numbered(), **STEP, steps=9))
-    tail = list(loader(numbered(), **STEP, first_step=6, steps=3))
+    whole = list(stream(numbered(), **STEP, steps=9))
+    tail = list(stream(numbered(), **STEP, first_step=6, steps=3))
     for a, b in zip(whole[6:], tail, strict=True):
         np.testing.assert_array_equal(a["image"], b["image"])
 
 
 def test_the_parts_of_all_processes_make_the_global_batch():
-    whole = list(loader(numbered(), **STEP, steps=5))
-    parts = [list(loader(numbered(), **STEP, steps=5, shard=(i, 3))) for i in range(3)]
+    whole = list(stream(numbered(), **STEP, steps=5))
+    parts = [list(stream(numbered(), **STEP, steps=5, shard=(i, 3))) for i in range(3)]
     for step, batch in enumerate(whole):
         joined = np.concatenate([p[step]["image"] for p in parts], axis=1)
         np.testing.assert_array_equal(joined, batch["image"])
@@ -62,9 +62,9 @@ def test_the_parts_of_all_processes_make_the_global_batch():
 
 def test_a_batch_that_does_not_split_is_refused_at_once():
     with pytest.raises(UsageError, match=r"--batch_size=6 .* 4 .* --batch_size=8"):
-        loader(numbered(), **STEP, shard=(0, 4))
+        stream(numbered(), **STEP, shard=(0, 4))
     with pytest.raises(UsageError, match="--batch_size=64 needs more than the 50"):
-        loader(numbered(), seed=0, updates=1, batch=64)
+        stream(numbered(), seed=0, updates=1, batch=64)
 
 
 def test_an_error_surfaces_where_the_stream_is_read():
@@ -72,7 +72,7 @@ def test_an_error_surfaces_where_the_stream_is_read():
         raise UsageError("broken.png cannot be read")
 
     with pytest.raises(UsageError, match=r"broken\.png"):
-        next(loader(numbered(read), **STEP))
+        next(stream(numbered(read), **STEP))
 
 
 def reading_threads() -> int:
@@ -80,7 +80,7 @@ def reading_threads() -> int:
 
 
 def test_closing_the_stream_ends_its_threads():
-    batches = loader(numbered(), **STEP, threads=2)
+    batches = stream(numbered(), **STEP, threads=2)
     next(batches)
     assert reading_threads() > 0
     batches.close()  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def test_a_slow_reader_changes_nothing():
             turn.set()
         return numbered().read(numbers)
 
-    batches = list(loader(numbered(read), **STEP, steps=4, threads=2))
+    batches = list(stream(numbered(read), **STEP, steps=4, threads=2))
     for step, batch in enumerate(batches):
         numbers = step_indices(step, size=SIZE, **STEP)
         np.testing.assert_array_equal(batch["image"][..., 0, 0, 0], numbers)

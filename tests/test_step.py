@@ -119,7 +119,7 @@ def test_scanned_and_written_out_updates_agree():
     state = game(chosen)[1]
     shape = (8, 8, 1)
     runs = [
-        jax.jit(builder.build_gan(chosen, shape, unroll=unroll).step)(
+        jax.jit(builder.build_gan(chosen, shape, unroll=unroll).train_step)(
             state, batches(chosen), KEY
         )[0]
         for unroll in (False, True)

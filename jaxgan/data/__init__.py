@@ -2,19 +2,21 @@
 
 from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
 from jaxgan.data.cache import read_all
-from jaxgan.data.dataset import Dataset, Modes, normalize
+from jaxgan.data.dataset import Dataset, Examples, Modes, normalize
 from jaxgan.data.fingerprint import fingerprint
 from jaxgan.data.loader import stream
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import load, same_place
+from jaxgan.data.sources import SOURCES, load, same_place
 from jaxgan.data.split import hold_out
 from jaxgan.data.value_range import format_values, measure_values, range_warning
 
 __all__ = [
+    "SOURCES",
     "BackgroundCheck",
     "BadExample",
     "Dataset",
+    "Examples",
     "Modes",
     "epoch_order",
     "fingerprint",

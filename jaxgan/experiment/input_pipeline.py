@@ -12,10 +12,10 @@ from jaxgan import data, parallel
 from jaxgan.config.training import Config
 from jaxgan.experiment.setup import Experiment, seeds_of, state_shapes
 from jaxgan.parallel import multi_seed
-from jaxgan.types import Batch, Tree
+from jaxgan.types import Tree
 
 
-def batches(dataset: data.Dataset, config: Config) -> Iterator[Batch]:
+def batches(dataset: data.Dataset, config: Config) -> Iterator[data.Examples]:
     """Yields the batches of every train step, decoded by background threads.
 
     These are the batches of `python -m jaxgan.train` with this configuration.

@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.errors
@@ -54,7 +54,7 @@ class GAN(NamedTuple):
         variables: Tree,
         key: jax.Array,
         n: int,
-        batch: Batch | None = None,
+        batch: Mapping[str, Any] | None = None,
     ) -> Tree:
         """Draws samples.
 

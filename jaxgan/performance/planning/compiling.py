@@ -16,6 +16,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import input_pipeline, setup
 from jaxgan.networks.ops import platform
 from jaxgan.performance.hlo import cost, parser
+from jaxgan.performance.hlo.cost import Work
 from jaxgan.performance.planning.chips import Slice
 from jaxgan.types import Tree
 
@@ -46,7 +47,7 @@ class Step(NamedTuple):
     memory: Memory
     cost: dict[str, float]
     """The compiler's own cost analysis, which counts a loop once."""
-    work: cost.Work
+    work: Work
     donated: tuple[int, int]
     """Leaves of the state whose memory is reused, and all that the program reads."""
     parameters: tuple[int, int]
