@@ -385,7 +385,7 @@ MUTATIONS = (
     ),
     Mutation(
         "ADA: contrast twice as strong",
-        "augment/ada_color.py",
+        "augment/ada_colors.py",
         "2 ** (0.5 * numbers.normal[0])",
         "2 ** numbers.normal[0]",
         "augment_ada",

@@ -23,7 +23,10 @@ import numpy as np
 PROGRAMS = ("train", "sample", "plan")
 MOST_MEMORY = 4 * 2**30
 """Bytes that reading a data set may take."""
-LATE = ("trainer", "sampler", "planning.planner", "planning.settings")
+LATE = (
+    *("training.trainer", "evaluation.sampler"),
+    *("performance.planning.planner", "performance.planning.settings"),
+)
 """Modules that programs import after their flags are read."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan import augment
-from jaxgan.augment import ada_color, ada_geometry
+from jaxgan.augment import ada_colors, ada_geometry
 from jaxgan.augment.ada_geometry import quarter_turns, rotated, scaled, translation
 from jaxgan.augment.random_apply import RandomNumbers, random_product
 
@@ -154,17 +154,17 @@ def test_geometric_reads_once_where_its_matrix_says():
 def test_luma_flip_by_hand():
     # red has luma 1/3: 1 - 2/3, 0 - 2/3, 0 - 2/3
     red = jnp.array([[[1.0, 0.0, 0.0]]])
-    got = ada_color.saturation_shift(red, ada_color.luma_flipped(1))[0, 0]
+    got = ada_colors.saturation_shift(red, ada_colors.luma_flipped(1))[0, 0]
     np.testing.assert_allclose(got, [1 / 3, -2 / 3, -2 / 3], atol=1e-6)
     gray = image(3, 2, 1)
     np.testing.assert_allclose(
-        ada_color.saturation_shift(gray, ada_color.luma_flipped(1)), -gray, atol=1e-6
+        ada_colors.saturation_shift(gray, ada_colors.luma_flipped(1)), -gray, atol=1e-6
     )
 
 
 def test_a_third_of_a_turn_permutes_the_colours():
     x = image(3, 4, 3)
-    turned = ada_color.saturation_shift(x, ada_color.hue_turned(2 * math.pi / 3))
+    turned = ada_colors.saturation_shift(x, ada_colors.hue_turned(2 * math.pi / 3))
     # red becomes green, green blue, blue red
     np.testing.assert_allclose(turned, np.roll(x, 1, axis=-1), atol=1e-6)
 
@@ -173,19 +173,19 @@ def test_saturation_zero_is_the_luma():
     x = image(3, 4, 3)
     luma = np.repeat(x.mean(-1, keepdims=True), 3, -1)
     np.testing.assert_allclose(
-        ada_color.saturation_shift(x, ada_color.saturated(0)), luma, atol=1e-6
+        ada_colors.saturation_shift(x, ada_colors.saturated(0)), luma, atol=1e-6
     )
     np.testing.assert_allclose(
-        ada_color.saturation_shift(x, ada_color.saturated(1)), x, atol=1e-6
+        ada_colors.saturation_shift(x, ada_colors.saturated(1)), x, atol=1e-6
     )
 
 
 def test_brightness_and_contrast_by_hand():
     for channels in (1, 3):
         x = image(2, 3, channels)
-        both = ada_color.contrasted(2) @ ada_color.brighter(0.25)  # contrast first
+        both = ada_colors.contrasted(2) @ ada_colors.brighter(0.25)  # contrast first
         np.testing.assert_allclose(
-            ada_color.saturation_shift(x, both), 2 * x + 0.25, atol=1e-6
+            ada_colors.saturation_shift(x, both), 2 * x + 0.25, atol=1e-6
         )
 
 
@@ -193,22 +193,22 @@ def test_what_is_drawn_of_colours():
     # two deviations from the mean; a quarter of the way from -pi to pi; heads
     drawn = RandomNumbers(uniform=jnp.array([0.25, 0.9]), normal=jnp.array([2.0, -9.0]))
     brighter, contrasted, flipped, turned, saturated = (
-        draw(drawn) for draw in ada_color.DRAWS
+        draw(drawn) for draw in ada_colors.DRAWS
     )
-    np.testing.assert_allclose(brighter, ada_color.brighter(0.4), atol=1e-6)
-    np.testing.assert_allclose(contrasted, ada_color.contrasted(2.0), atol=1e-6)
-    np.testing.assert_allclose(flipped, ada_color.luma_flipped(1), atol=1e-6)
-    np.testing.assert_allclose(turned, ada_color.hue_turned(-math.pi / 2), atol=1e-6)
-    np.testing.assert_allclose(saturated, ada_color.saturated(4.0), atol=1e-6)
+    np.testing.assert_allclose(brighter, ada_colors.brighter(0.4), atol=1e-6)
+    np.testing.assert_allclose(contrasted, ada_colors.contrasted(2.0), atol=1e-6)
+    np.testing.assert_allclose(flipped, ada_colors.luma_flipped(1), atol=1e-6)
+    np.testing.assert_allclose(turned, ada_colors.hue_turned(-math.pi / 2), atol=1e-6)
+    np.testing.assert_allclose(saturated, ada_colors.saturated(4.0), atol=1e-6)
     tails = drawn._replace(uniform=jnp.array([0.5, 0.0]))
-    np.testing.assert_array_equal(ada_color.DRAWS[2](tails), np.eye(4))
+    np.testing.assert_array_equal(ada_colors.DRAWS[2](tails), np.eye(4))
 
 
 def test_turned_hues_keep_luma_and_saturation():
     x = image(3, 4, 3)
     luma = x.mean(-1, keepdims=True)
     for angle in (0.3, 2.0, -1.1):
-        turned = ada_color.saturation_shift(x, ada_color.hue_turned(angle))
+        turned = ada_colors.saturation_shift(x, ada_colors.hue_turned(angle))
         np.testing.assert_allclose(turned.mean(-1, keepdims=True), luma, atol=1e-6)
         np.testing.assert_allclose(
             jnp.sum((turned - luma) ** 2, -1), jnp.sum((x - luma) ** 2, -1), atol=1e-5
@@ -220,7 +220,7 @@ def test_ada_color_multiplies_by_what_is_drawn(channels):
     x, p = image(4, 4, channels), 0.7
     change = jax.jit(augment.ada_color(saturation=0.5))
     rates = [p, p, p, p, p / 2] if channels == 3 else [p, p, p, 0, 0]
-    draw = jax.jit(lambda key: random_product(key, ada_color.DRAWS, rates))
+    draw = jax.jit(lambda key: random_product(key, ada_colors.DRAWS, rates))
     for key in KEYS[:5]:
         matrix = np.asarray(draw(key))
         rows = np.dstack([np.broadcast_to(x, (4, 4, 3)), np.ones((4, 4))])

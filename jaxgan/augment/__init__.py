@@ -8,7 +8,7 @@ derivatives are with respect to the image.
 
 from collections.abc import Callable
 
-from jaxgan.augment.ada_color import ada_color
+from jaxgan.augment.ada_colors import ada_color
 from jaxgan.augment.ada_geometry import geometric
 from jaxgan.augment.diffaugment import color, cutout, flip, noise, rotate90, translation
 from jaxgan.augment.probability import PROBABILITIES as PROBABILITIES
