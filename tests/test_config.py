@@ -151,7 +151,7 @@ def test_only_what_extends_or_reports_a_run_may_change():
         (["--batch=3"], "no flag --batch: use --batch_size=64"),
         (["--batch-size=3"], "did you mean --batch_size?"),
         (["--gpu=0"], "no flag --gpu: use --devices=1"),
-        (["--resume"], "the same command with the same --workdir resumes"),
+        (["--resume"], "repeat the same command with the same --workdir to resume"),
         (["--workdir=gs://bucket/run"], "--workdir=gs://bucket/run: only local paths"),
         (["--data_dir=s3://bucket"], "--data_dir=s3://bucket: only local paths"),
         (["--workdir=" + "a" * 300], "a file name has at most 255 bytes"),

@@ -200,7 +200,7 @@ def test_a_run_of_0_1_0_resumes_and_gets_a_fingerprint(tmp_path):
     others = {k: v for k, v in workdir.read_config(folder).items() if k not in new}
     assert others == config
     save(tmp_path / "a.npz", PICTURES, targets=np.arange(40) % 4)
-    assert 'classes is ["0", "1"] there' in refusal(folder, name)
+    assert 'classes is ["0", "1"] in the run' in refusal(folder, name)
 
 
 def test_training_resumes_with_data_that_changed(pictures, tmp_path, capfd):

@@ -9,7 +9,7 @@ FLOORS = (
     ("train", "sample", "plan"),
     ("training",),
     ("evaluation", "monitoring", "performance/planning"),
-    ("distributed", "experiment"),
+    ("experiment", "distributed"),
     ("parallel",),
     ("gan",),
     (

@@ -222,7 +222,7 @@ def test_places_that_take_no_samples(
         (["--seed=\u00b2"], "--seed=²: write seeds as 7 or 0,2,5-8"),
         (["--seed=-1"], "--seed=-1: write seeds as 7 or 0,2,5-8"),
         (["--seed=0-1000000000000"], "at most 10,000 seeds at once"),
-        ([f"--seed={2**63}"], "seeds are from 0 to 9223372036854775807"),
+        ([f"--seed={2**63}"], "seeds must be from 0 to 9223372036854775807"),
         (["--seed=" + "9" * 5_000], "write seeds as 7 or 0,2,5-8"),
         (["--seed=" + "1," * 5_000], "write seeds as 7 or 0,2,5-8"),
         (["--step=\u00b2"], "'²' is not a whole number"),

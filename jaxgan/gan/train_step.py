@@ -127,7 +127,8 @@ def make_step(
 def with_checked_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
     """Returns the step with a check of its batches at trace time.
 
-    It raises UsageError for integers and for examples of another shape.
+    It raises UsageError for other integers than uint8 and uint16, and for examples of
+    another shape.
     """
 
     def checked(state, batches, key):
@@ -142,8 +143,8 @@ def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
     image = batches["image"]
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise UsageError(
-            f"the step was given {image.dtype} images and takes floats in [-1, 1]: "
-            "pass data.normalize(batches)"
+            f"the step was given {image.dtype} images: use uint8, uint16 or floats in "
+            "[-1, 1]"
         )
     if image.shape[2:] != shape or image.ndim != len(shape) + 2:
         raise UsageError(
