@@ -19,7 +19,14 @@ from jaxgan.environment import (
     has_tpu,
     silence_libtpu,
 )
-from jaxgan.errors import TrainingError, UsageError, first_line, one_line, printable
+from jaxgan.errors import (
+    BuildError,
+    TrainingError,
+    UsageError,
+    first_line,
+    one_line,
+    printable,
+)
 from jaxgan.files import SHORT, reason, remedy
 
 EXIT_CRASH = 70
@@ -75,6 +82,8 @@ def ending(error: BaseException) -> tuple[int, str]:
 
     Writes a crash report for an unexpected error.
     """
+    if isinstance(error, BuildError) and (report := write_report(error)):
+        return 2, f"{error}; its traceback is in {report}"
     if isinstance(error, UsageError):
         return 2, str(error)
     if isinstance(error, TrainingError):

@@ -14,6 +14,13 @@ class UsageError(ValueError):
     """
 
 
+class BuildError(UsageError):
+    """An error of a network or a task, which may be the user's own.
+
+    Programs also write its traceback to a file, and name that.
+    """
+
+
 class TrainingError(RuntimeError):
     """A run that cannot continue, such as one with NaN in a loss.
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Steps
-from jaxgan.types import LossInputs, Term, Tree, UsageError
+from jaxgan.types import LossInputs, Term, Tree
 
 
 def running_mean(decay: float) -> Callable[[jax.Array, jax.Array], jax.Array]:

@@ -6,8 +6,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import flax.struct
 import jax
 
-from jaxgan.errors import UsageError as UsageError
-
 T = TypeVar("T")
 Tree = Any
 """Any pytree of arrays."""

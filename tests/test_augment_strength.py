@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from jaxgan import augment, spec
+from jaxgan.errors import UsageError
 from jaxgan.gan.objective import augment_term
 from jaxgan.schedules import SCHEDULES, cosine, linear
-from jaxgan.types import DiscriminatorOutput, LossInputs, Samples, UsageError
+from jaxgan.types import DiscriminatorOutput, LossInputs, Samples
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 

@@ -310,3 +310,27 @@ def test_the_cache_is_never_in_the_working_directory(given, folder, monkeypatch)
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("XDG_CACHE_HOME", given)
     assert str(cache_folder()) == folder
+
+
+def test_a_network_that_does_not_fit_leaves_its_traceback_in_a_file(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from jaxgan import networks\n"
+        "from jaxgan.networks import mlp\n"
+        "def broken(*, shape):\n"
+        "    pair = mlp.pair((4,), (4,), shape=shape)\n"
+        "    return pair._replace(discriminator=mlp.Discriminator((-4,)))\n"
+        "networks.NETWORKS['broken'] = broken\n"
+    )
+    flags = ("--import=mine", "--dataset=ring8", "--networks=broken")
+    code, _, said = child(
+        *("-m", "jaxgan.train", *flags, f"--workdir={tmp_path}/run"),
+        XDG_CACHE_HOME=str(tmp_path),
+        PYTHONPATH=str(tmp_path),
+    )
+    assert code == 2
+    *_, line = said.splitlines()
+    assert line.startswith("error: --networks=broken, --task=generate(2)")
+    [report] = (tmp_path / "jaxgan" / "crashes").iterdir()
+    assert line.endswith(f"its traceback is in {report}")
+    assert "Traceback" in report.read_text()
+    assert not (tmp_path / "run").exists()

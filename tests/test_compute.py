@@ -12,11 +12,12 @@ import pytest
 from games import SHAPE, differs, images, same
 
 from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.precision import MixedPrecision, with_precision
 from jaxgan.networks.spectral_norm import SpectralNorm
-from jaxgan.types import DiscriminatorOutput, UsageError
+from jaxgan.types import DiscriminatorOutput
 
 KEY = jax.random.key(0)
 GAMES = {

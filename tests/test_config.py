@@ -14,12 +14,12 @@ from jaxgan.config.flags import flag_name
 from jaxgan.config.foreign import SAMPLING, TRAINING
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.training import RESUMABLE, Config
+from jaxgan.errors import UsageError
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.schedules import SCHEDULES
 from jaxgan.tasks import TASKS
-from jaxgan.types import UsageError
 
 
 def test_the_command_line_wins_over_the_preset_over_the_defaults():

@@ -6,7 +6,7 @@ import pytest
 from jaxgan import data
 from jaxgan.data.dataset import Range, from_arrays
 from jaxgan.data.split import split_off
-from jaxgan.types import UsageError
+from jaxgan.errors import UsageError
 
 
 def points(size, name="npz:points"):

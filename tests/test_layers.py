@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import jaxgan
 
@@ -73,3 +74,48 @@ def test_only_its_program_imports_planning():
         if room_of(name) not in ("performance/planning", "plan"):
             planning = [x for x in imported(tree) if "performance.planning" in x]
             assert not planning, name
+
+
+READS_CONFIG = {
+    *("gan.builder", "experiment.setup", "experiment.input_pipeline", "training.fit"),
+    *("training.trainer", "distributed.initialize", "evaluation.load_run"),
+    *("performance.planning", "config"),
+}
+"""Modules, and rooms, that may know the flags of training."""
+
+NAMES_FLAGS = {
+    *("train", "sample", "plan", "training", "evaluation", "monitoring", "experiment"),
+    *("performance/planning", "distributed", "config", "data", "cli", "workdir"),
+    *("environment", "files"),
+}
+"""Rooms whose messages may name flags: above the builder, or fed by flags."""
+
+
+def test_only_some_modules_know_the_config():
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                names = {alias.name for alias in node.names}
+                if node.module == "jaxgan.config.training" and "Config" in names:
+                    known = any(name.startswith(x) for x in READS_CONFIG)
+                    assert known, f"{name} imports Config"
+
+
+def test_no_flag_is_named_below_the_builder():
+    for name, tree in modules():
+        if room_of(name) in NAMES_FLAGS or name == "gan.builder":
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = re.search(r"(?<![\w-])--[a-z]\w+", node.value)
+                allowed = found and found[0] in ("--logdir", "--xla", "--help")
+                assert not found or allowed, f"{name}: {found and found[0]}"
+
+
+def test_errors_come_from_one_module():
+    """`UsageError` is imported from `jaxgan.errors` alone."""
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module != "jaxgan.errors":
+                names = {alias.name for alias in node.names}
+                assert not {"UsageError", "TrainingError"} & names, name

@@ -13,10 +13,10 @@ import pytest
 import scipy.stats
 
 from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
-from jaxgan.types import UsageError
 
 
 def variables(preset, shape=(28, 28, 1)):

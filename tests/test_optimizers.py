@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from jaxgan.errors import UsageError
 from jaxgan.optimizers import ALIASES, MOVERS, OTHERS, chain
-from jaxgan.types import UsageError
 
 PARAMS = {"w": jnp.array([1.0, -2.0])}
 GRAD = np.array([3.0, 4.0])

@@ -10,8 +10,8 @@ import pytest
 from games import TINY, config, game, images, same
 
 from jaxgan import parallel
+from jaxgan.errors import UsageError
 from jaxgan.parallel import devices
-from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
 SIZE = 50
@@ -123,9 +123,9 @@ def test_layouts():
     assert parallel.layout_of(two, shard_state=True).way == "shards"
     assert parallel.layout_of(two, runs=2).way == "runs"
     wrong: list[tuple[Any, str]] = [
-        ({"parallel": "dmap"}, "--parallel=dmap: choose auto, pmap or mesh"),
-        ({"shard_state": True, "runs": 2}, "leave out --runs"),
-        ({"shard_state": True, "parallel": "pmap"}, "leave out --parallel=pmap"),
+        ({"parallel": "dmap"}, "parallel=dmap: choose auto, pmap or mesh"),
+        ({"shard_state": True, "runs": 2}, "leave out runs"),
+        ({"shard_state": True, "parallel": "pmap"}, "leave out parallel=pmap"),
     ]
     for given, message in wrong:
         with pytest.raises(UsageError, match=message):
@@ -170,9 +170,9 @@ def test_states_carry_no_device_axis():
 def test_devices_that_there_are_not():
     assert len(parallel.choose_devices(0)) == len(parallel.choose_devices(8)) == 8
     assert len(parallel.choose_devices(3)) == 3
-    with pytest.raises(UsageError, match="--devices=9: there are 8"):
+    with pytest.raises(UsageError, match=r"^devices=9: there are 8"):
         parallel.choose_devices(9)
-    with pytest.raises(UsageError, match="--devices=-1"):
+    with pytest.raises(UsageError, match=r"^devices=-1"):
         parallel.choose_devices(-1)
 
 

@@ -12,8 +12,8 @@ from jaxgan import plan
 from jaxgan.config import planning
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
 from jaxgan.performance.planning import settings
-from jaxgan.types import UsageError
 
 settings.set_environment(("v5e:2x2",))
 from jaxgan.performance.hlo import cost, parser  # noqa: E402

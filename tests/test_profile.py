@@ -15,11 +15,11 @@ from test_train import TINY
 from jaxgan import train
 from jaxgan.config.resolve import parse_args
 from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
 from jaxgan.performance import profiling
 from jaxgan.performance.profiling.events import Event, read
 from jaxgan.performance.profiling.sources import around, origins
 from jaxgan.performance.profiling.table import summed
-from jaxgan.types import UsageError
 
 
 def run(pictures, workdir, **other):
@@ -90,7 +90,7 @@ def test_a_shorter_last_call_is_left_out(pictures, tmp_path, caplog):
 
 def test_a_run_within_the_warm_up_says_so(pictures, tmp_path, caplog):
     assert run(pictures, tmp_path, steps=2, profile=5) == 0
-    assert "nothing was traced; use more --steps" in caplog.text
+    assert "nothing was traced; use more steps" in caplog.text
     assert not traces(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_several_devices_are_traced_as_one(pictures, tmp_path, caplog, parallel)
 def test_another_trace_that_goes_on_is_left_alone(pictures, tmp_path, caplog):
     with jax.profiler.trace(tmp_path / "other"):
         assert run(pictures, tmp_path / "run", steps=5, profile=2) == 0
-    assert "--profile: nothing can be traced here" in caplog.text
+    assert "profile: nothing can be traced here" in caplog.text
     assert list(tmp_path.glob("other/plugins/profile/*/*.xplane.pb"))
 
 

@@ -10,9 +10,9 @@ from games import images
 from jaxgan import tasks
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
-from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
 

@@ -8,8 +8,9 @@ import pytest
 from critics import FAKE, REAL, W, inputs, linear_critic, square_critic, value
 
 from jaxgan import losses
+from jaxgan.errors import UsageError
 from jaxgan.schedules import linear
-from jaxgan.types import DiscriminatorOutput, UsageError
+from jaxgan.types import DiscriminatorOutput
 
 
 def test_r1_and_r2_of_a_linear_critic():

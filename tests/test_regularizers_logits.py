@@ -7,8 +7,9 @@ import pytest
 from critics import FAKE, REAL, inputs, linear_critic, square_critic, value
 
 from jaxgan import losses
+from jaxgan.errors import UsageError
 from jaxgan.terms import running_mean
-from jaxgan.types import DiscriminatorOutput, Samples, Term, UsageError
+from jaxgan.types import DiscriminatorOutput, Samples, Term
 
 LN2 = 0.6931471805599453
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import r3gan
 from jaxgan.networks.ops.convolutions import grouped_conv_matmul, grouped_conv_tpu
-from jaxgan.types import UsageError
 
 KEY = jax.random.key(0)
 PAIR = r3gan.pair(8, 1, shape=(8, 8, 1))

@@ -11,8 +11,8 @@ from test_train import run
 
 from jaxgan import sample
 from jaxgan.config.sampling import parse_seeds
+from jaxgan.errors import UsageError
 from jaxgan.evaluation.sampler import interpolate
-from jaxgan.types import UsageError
 
 
 def draw(workdir, out, *flags):

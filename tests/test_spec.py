@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from jaxgan import spec
-from jaxgan.types import UsageError
+from jaxgan.errors import UsageError
 
 TABLE = {
     "r1": lambda gamma=10.0: ("r1", gamma),

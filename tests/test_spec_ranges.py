@@ -10,6 +10,7 @@ import pytest
 from jaxgan import spec
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.presets import PRESETS
+from jaxgan.errors import UsageError
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import NETWORKS, WRAPPERS
@@ -17,7 +18,6 @@ from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
 from jaxgan.schedules import SCHEDULES
 from jaxgan.tasks import TASKS
-from jaxgan.types import UsageError
 
 TABLES = {
     "loss": LOSSES,

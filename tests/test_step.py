@@ -310,7 +310,10 @@ def test_both_players_draw_the_same_samples_and_other_masks():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: (x * 127).astype(jnp.int32), r"int32 images: use uint8, uint16 or floats"),
+        (
+            lambda x: (x * 127).astype(jnp.int32),
+            r"int32 images: use uint8, uint16 or floats",
+        ),
         (lambda x: x[0], r"shape \[8, 8, 8, 1\] and takes \[updates, batch, 8, 8, 1\]"),
         (lambda x: x[..., 0], r"and takes \[updates, batch, 8, 8, 1\]"),
         (lambda x: x[:, :, :4], r"and takes \[updates, batch, 8, 8, 1\]"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from jaxgan import tasks
+from jaxgan.errors import UsageError
 from jaxgan.gan import objective
 from jaxgan.networks import mlp
-from jaxgan.types import UsageError
 
 KEYS = objective.example_keys(jax.random.key(0), 2_000)
 BATCH = {"image": jnp.zeros((2_000, 3))}

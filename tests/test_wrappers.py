@@ -10,13 +10,14 @@ import pytest
 from games import differs, same
 
 from jaxgan import spec, tasks
+from jaxgan.errors import UsageError
 from jaxgan.gan import objective, train_step
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import WRAPPERS, dcgan, mlp, small, spectral_norm, wrappers
 from jaxgan.optimizers import chain
 from jaxgan.terms import stateless
-from jaxgan.types import DiscriminatorOutput, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players
 
 KEY = jax.random.key(0)
 

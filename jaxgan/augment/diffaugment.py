@@ -18,8 +18,8 @@ from jaxgan.augment.random_apply import (
     on_colors,
     random_apply,
 )
+from jaxgan.errors import UsageError
 from jaxgan.ranges import NonNegative, Probability
-from jaxgan.types import UsageError
 
 
 def color() -> Augmentation:

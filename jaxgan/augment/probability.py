@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxgan.augment.random_apply import Augmentation, chain, check_probability
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Positive, Range
 from jaxgan.schedules import Value, at
 from jaxgan.terms import leaf_mean
-from jaxgan.types import Augment, LossInputs, Tree, UsageError
+from jaxgan.types import Augment, LossInputs, Tree
 
 DECAY = 0.75
 """Decay of the running mean at an update; it averages over about four updates."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxgan.types import UsageError
+from jaxgan.errors import UsageError
 
 Augmentation = Callable[[jax.Array, jax.Array, ArrayLike], jax.Array]
 """(key, image `[H, W, C]`, p) to an image of the same shape and dtype."""

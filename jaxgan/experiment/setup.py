@@ -2,7 +2,9 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
@@ -59,17 +61,31 @@ def setup(config: Config) -> Experiment:
 
 def choose_layout(config: Config) -> parallel.Layout:
     """Chooses the devices, and divides a batch or several runs over them."""
-    devices = parallel.choose_devices(config.devices)
+    with arguments_are_flags():
+        devices = parallel.choose_devices(config.devices)
     if config.runs > 1:
         devices = spread_runs(config, devices)
     log.info("%s", parallel.describe_devices(devices))
     parallel.warn_of_unused_accelerator(devices)
-    return parallel.layout_of(
-        devices,
-        parallel=config.parallel,
-        shard_state=config.shard_state,
-        runs=config.runs,
-    )
+    with arguments_are_flags():
+        return parallel.layout_of(
+            devices,
+            parallel=config.parallel,
+            shard_state=config.shard_state,
+            runs=config.runs,
+        )
+
+
+@contextmanager
+def arguments_are_flags() -> Iterator[None]:
+    """Lets errors that begin with the name of an argument begin with its flag."""
+    try:
+        yield
+    except UsageError as error:
+        message = str(error)
+        if re.match(r"(devices|parallel|shard_state)\b", message):
+            message = f"--{message}"
+        raise UsageError(message) from error
 
 
 def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:

@@ -15,7 +15,7 @@ from jaxgan import augment, data, spec
 from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
-from jaxgan.errors import UsageError, first_line
+from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, with_checked_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
@@ -304,7 +304,7 @@ def check_step(
         raise
     except (AssertionError, TypeError, ValueError, flax.errors.FlaxError) as error:
         # The types that jax, flax and chex raise for shapes that do not fit.
-        raise UsageError(
+        raise BuildError(
             f"--networks={config.networks}, --task={config.task} and the terms do not "
             f"fit the data: {first_line(error)}"
         ) from error

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.errors import UsageError
 from jaxgan.schedules import Weight, at
 from jaxgan.terms import batch_mean, stateless
-from jaxgan.types import DiscriminatorOutput, LossInputs, Term, UsageError
+from jaxgan.types import DiscriminatorOutput, LossInputs, Term
 
 
 def feature_matching(weight: Weight = 1.0) -> Term:

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Fraction, NonNegative, Positive
 from jaxgan.schedules import Value, Weight, at
 from jaxgan.terms import batch_mean, leaf_mean, running_mean, stateless
-from jaxgan.types import DiscriminatorOutput, LossInputs, Term, Tree, UsageError
+from jaxgan.types import DiscriminatorOutput, LossInputs, Term, Tree
 
 Critic = Callable[[Tree], DiscriminatorOutput]
 """The discriminator as a function of samples."""

@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.augment import Augmentation, chain_batch, flip, translation
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Fraction
 from jaxgan.schedules import Weight, at
 from jaxgan.terms import leaf_mean, running_mean, stateless
-from jaxgan.types import LossInputs, Term, Tree, UsageError
+from jaxgan.types import LossInputs, Term, Tree
 
 
 def lecam(weight: Weight = 0.3, decay: Fraction = 0.99) -> Term:

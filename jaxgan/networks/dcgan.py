@@ -8,9 +8,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Dropout
 from jaxgan.ranges import Fraction, Width
-from jaxgan.types import DiscriminatorOutput, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players
 
 GLOROT = nn.initializers.glorot_uniform()
 

@@ -11,11 +11,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.layers import Dense, GroupedConv
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.small import levels_of
 from jaxgan.ranges import Range, Width
-from jaxgan.types import DiscriminatorOutput, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players
 
 GROUP = 16
 """Channels in a group of the 3x3 convolutions."""

@@ -13,10 +13,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.layers import Conv, Dense
 from jaxgan.networks.ops.arrays import at_least_float32, depth_to_space, space_to_depth
 from jaxgan.ranges import Width
-from jaxgan.types import DiscriminatorOutput, Players, UsageError
+from jaxgan.types import DiscriminatorOutput, Players
 
 LEAK = 0.02
 """Slope of the generator's output where tanh is saturated."""

@@ -10,9 +10,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width
-from jaxgan.types import DiscriminatorOutput, Tree, UsageError
+from jaxgan.types import DiscriminatorOutput, Tree
 
 Wrap = Callable[[nn.Module], nn.Module]
 """A function of a network that returns the wrapped network."""

@@ -7,7 +7,8 @@ import os
 import jax
 
 from jaxgan.environment import has_tpu
-from jaxgan.types import Device, UsageError
+from jaxgan.errors import UsageError
+from jaxgan.types import Device
 
 log = logging.getLogger("jaxgan")
 
@@ -28,7 +29,7 @@ def choose_devices(count: int) -> list[Device]:
         raise UsageError(f"jax cannot start on any device: {reason}") from error
     if not 0 <= count <= len(devices):
         raise UsageError(
-            f"--devices={count}: there are {len(devices)} devices; use 0 for all"
+            f"devices={count}: there are {len(devices)} devices; use 0 for all"
         )
     if jax.process_count() == 1:
         return devices[: count or None]
@@ -37,8 +38,8 @@ def choose_devices(count: int) -> list[Device]:
     # Each process needs the same number, to have an equal part of the batch.
     if any(len(local[: count or None]) != (count or fewest) for local in every):
         raise UsageError(
-            f"--devices={count}: the processes have {[len(local) for local in every]} "
-            f"devices; use --devices={fewest} in all processes"
+            f"devices={count}: the processes have {[len(local) for local in every]} "
+            f"devices; use devices={fewest} in all processes"
         )
     return [device for local in every for device in local[: count or None]]
 

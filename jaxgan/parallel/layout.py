@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxgan.types import Device, UsageError
+from jaxgan.errors import UsageError
+from jaxgan.types import Device
 
 AXIS = "devices"
 """Name of the mesh axis and of the `pmap` axis."""
@@ -96,20 +97,20 @@ def layout_of(
       runs: number of runs that are trained at once.
 
     Raises:
-      UsageError: naming the flag, if the options do not fit together.
+      UsageError: naming the argument, if the options do not fit together.
     """
     if parallel not in ("auto", "pmap", "mesh"):
-        raise UsageError(f"--parallel={parallel}: choose auto, pmap or mesh")
+        raise UsageError(f"parallel={parallel}: choose auto, pmap or mesh")
     # Check the options before choosing, so that none is silently ignored.
     several = len({device.process_index for device in devices}) > 1
     if several and parallel == "pmap":
         raise UsageError(
-            "--parallel=pmap supports a single process only: use --parallel=mesh"
+            "parallel=pmap supports a single process only: use parallel=mesh"
         )
     if shard_state and (runs > 1 or parallel == "pmap"):
         raise UsageError(
-            "--shard_state supports a single run with --parallel=mesh: leave out "
-            + ("--runs" if runs > 1 else "--parallel=pmap")
+            "shard_state supports a single run with parallel=mesh: leave out "
+            + ("runs" if runs > 1 else "parallel=pmap")
         )
     if runs > 1:
         return Layout(devices, "runs", runs)

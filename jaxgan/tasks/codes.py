@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Size, Width
 from jaxgan.tasks.latents import latent_sampler
-from jaxgan.types import Samples, Task, UsageError
+from jaxgan.types import Samples, Task
 
 
 def codes(

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import jax
 
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Width
 from jaxgan.tasks.latents import latent_sampler
-from jaxgan.types import Samples, Task, Tree, UsageError
+from jaxgan.types import Samples, Task, Tree
 
 
 def conditional(dim: Width = 100, latents: str = "normal") -> Task:

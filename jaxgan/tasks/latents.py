@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import jax
 
-from jaxgan.types import UsageError
+from jaxgan.errors import UsageError
 
 LATENTS: dict[str, Callable[..., jax.Array]] = {
     "normal": jax.random.normal,

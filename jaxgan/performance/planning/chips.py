@@ -9,7 +9,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from jaxgan.types import UsageError
+from jaxgan.errors import UsageError
 
 
 class Chip(NamedTuple):

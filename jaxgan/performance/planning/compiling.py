@@ -136,12 +136,13 @@ def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
     plain = config.runs == 1 and not config.shard_state and len(devices) > 1
     if config.parallel == "pmap" and plain:
         return parallel.Layout(devices, "pmap")
-    return parallel.layout_of(
-        devices,
-        parallel=config.parallel,
-        shard_state=config.shard_state,
-        runs=config.runs,
-    )
+    with setup.arguments_are_flags():
+        return parallel.layout_of(
+            devices,
+            parallel=config.parallel,
+            shard_state=config.shard_state,
+            runs=config.runs,
+        )
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
 from jaxgan.performance.planning.checks import fits
 from jaxgan.performance.planning.chips import Slice
 from jaxgan.performance.planning.compiling import DoesNotFit, Step
-from jaxgan.types import UsageError
 
 log = logging.getLogger("jaxgan")
 

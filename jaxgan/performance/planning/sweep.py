@@ -6,10 +6,10 @@ from typing import Any
 
 from jaxgan import data
 from jaxgan.config.training import Config
+from jaxgan.errors import UsageError
 from jaxgan.performance.planning.chips import Slice
 from jaxgan.performance.planning.compiling import DoesNotFit, compile_step
 from jaxgan.performance.planning.summary import figures, mib
-from jaxgan.types import UsageError
 
 log = logging.getLogger("jaxgan")
 

@@ -61,8 +61,8 @@ def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
             call = yield
     except GeneratorExit:
         log.warning(
-            "--profile: the run ended within the %d warm-up calls, so nothing was "
-            "traced; use more --steps, or --steps_per_call=1",
+            "profile: the run ended within the %d warm-up calls, so nothing was "
+            "traced; use more steps, or 1 step per call",
             WARMUP_CALLS,
         )
         return
@@ -72,7 +72,7 @@ def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
     try:
         start(folder)
     except (OSError, RuntimeError) as error:  # such as another trace in progress
-        log.warning("--profile: nothing can be traced here: %s", error)
+        log.warning("profile: nothing can be traced here: %s", error)
         return
     done = 0
     try:
@@ -102,7 +102,7 @@ def finish(folder: Path, call: Call, calls: int) -> None:
         [file] = newest(folder).glob("*.xplane.pb")
         summary = summarize_trace(file, call.program.as_text(), calls * call.steps)
     except (OSError, RuntimeError, ValueError) as error:
-        log.warning("--profile: the trace could not be written: %s", error)
+        log.warning("profile: the trace could not be written: %s", error)
         return
     steps = "1 step" if call.steps == 1 else f"{call.steps} steps"
     for line in format_summary(summary, f"{calls} call(s) of {steps}"):
