@@ -1,7 +1,7 @@
-"""What benchmarks of several arms share: each is trained as a program of its own.
+"""Training and sampling of arms, shared by several benchmarks.
 
-An arm is a set of flags of `python -m jaxgan.train`. Its run can be interrupted: the
-same command goes on, and an arm that is done is not trained again.
+An arm is a set of flags of `python -m jaxgan.train`, which runs in its own process.
+Interrupted runs resume with the same command. Finished arms are not trained again.
 """
 
 import importlib.metadata
@@ -21,8 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import parallel, workdir
-from jaxgan.config.resolve import make_config
-from jaxgan.config.resolve import to_dict as asdict
+from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.config.training import RESUMABLE, Config
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import generate_in_batches
@@ -32,18 +31,18 @@ from jaxgan.parallel import multi_seed
 from jaxgan.types import Tree
 
 ENDED = (0, 1, 143)
-"""Exit codes of a run that may be looked at: done, not finite any more, SIGTERM."""
+"""Exit codes of runs that are evaluated: done, not finite, ended by SIGTERM."""
 
 
 class Cost(NamedTuple):
-    """What training has taken so far, start and compilation included."""
+    """Time that training has taken so far, including startup and compilation."""
 
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
 class Run(NamedTuple):
-    """A folder that an arm was trained in."""
+    """A trained arm and its folder."""
 
     folder: Path
     config: Config
@@ -56,13 +55,13 @@ class Snapshot(NamedTuple):
 
     step: int
     mean: Tree
-    """The running mean of the generator."""
+    """The moving average of the generator."""
     generator: Tree
     discriminator: Tree
 
 
 def machine() -> str:
-    """What it ran on, in one line."""
+    """Returns a description of the machine in one line."""
     devices = parallel.describe_devices(parallel.choose_devices(0))
     return (
         f"{devices}, {os.cpu_count()} cores, {platform.machine()}, "
@@ -71,19 +70,19 @@ def machine() -> str:
 
 
 def about() -> dict[str, Any]:
-    """What a JSON of results says of where it was made."""
+    """Returns the machine and the package versions for a results file."""
     packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {"machine": machine(), "versions": versions}
 
 
 def command(flags: dict[str, Any]) -> list[str]:
-    """The arguments of `python` that train with these flags."""
+    """Returns the arguments of `python` that train with these flags."""
     return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in flags.items())]
 
 
 def folder_of(place: Path, *names: str) -> Path:
-    """A folder for an arm, named after it.
+    """Returns the folder of an arm, which has its name.
 
     >>> folder_of(Path("runs"), "ring8", "hinge + spectral norm").as_posix()
     'runs/ring8/hinge-spectral-norm'
@@ -93,14 +92,18 @@ def folder_of(place: Path, *names: str) -> Path:
 
 
 def train(folder: Path, flags: dict[str, Any], minutes: float | None = None) -> None:
-    """Trains until all steps are done, or for so many minutes, then saves and ends.
+    """Trains until all steps are done or the time is over, then saves.
 
-    The minutes are those of all calls together, start and compilation included. What
-    is done is left as it is.
+    Does nothing if the run is already finished.
+
+    Args:
+      folder: workdir of the run.
+      flags: flags of `python -m jaxgan.train`.
+      minutes: limit for all calls together, including startup and compilation.
 
     Raises:
-      SystemExit: with the program's last line, if it could not train; if the folder is
-        of other flags.
+      SystemExit: if training failed, with the last line of its log, or if the folder
+        was made with other flags.
     """
     _check_same(folder, flags)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +117,7 @@ def train(folder: Path, flags: dict[str, Any], minutes: float | None = None) -> 
 
 
 def _run(folder: Path, flags: dict[str, Any], seconds: float | None) -> int:
-    """Runs the program, ends it with SIGTERM, adds to its cost; its exit code."""
+    """Trains for a limited time, adds to the cost and returns the exit code."""
     before, started = _children(), time.monotonic()
     with _beside(folder, ".log").open("a") as log:
         process = subprocess.Popen(
@@ -125,7 +128,7 @@ def _run(folder: Path, flags: dict[str, Any], seconds: float | None) -> int:
     except subprocess.TimeoutExpired:
         process.terminate()
         return process.wait()
-    finally:  # also when this program is ended
+    finally:  # also if this program is interrupted
         process.terminate()
         process.wait()
         spent = Cost(time.monotonic() - started, _children() - before)
@@ -134,61 +137,63 @@ def _run(folder: Path, flags: dict[str, Any], seconds: float | None) -> int:
 
 
 def _check_same(folder: Path, flags: dict[str, Any]) -> None:
-    """A run that is there was made by these flags."""
+    """Raises an error if the run in the folder was made with other flags."""
     if (folder / "config.json").exists():
-        old, new = workdir.read_config(folder), asdict(make_config(**flags))
+        old, new = workdir.read_config(folder), to_dict(make_config(**flags))
         changed = workdir.differences(old, new, RESUMABLE)
         if changed:
-            raise SystemExit(f"{folder} is of other flags, {changed}: remove it")
+            raise SystemExit(
+                f"{folder} was made with other flags, {changed}: remove it"
+            )
 
 
 def cost(folder: Path) -> Cost:
-    """What the training of a folder has taken, over all calls."""
+    """Returns the cost of training a folder, over all calls."""
     file = _beside(folder, ".cost.json")
     return Cost(**json.loads(file.read_text())) if file.exists() else Cost()
 
 
 def steps_of(folder: Path) -> list[int]:
-    """The steps of the checkpoints there are."""
+    """Returns the steps of all checkpoints."""
     return checkpoint.available(folder / "checkpoints")
 
 
 def open_run(folder: Path) -> Run:
-    """The game of a folder, to be restored from its checkpoints."""
+    """Opens the run of a folder, whose checkpoints `restore` reads."""
     run = load_run(folder)
     gan = run.gan._replace(generate=jax.jit(run.gan.generate))
     return Run(folder, run.config, gan, run.data.shape)
 
 
 def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
-    """The players of every seed, from one checkpoint."""
+    """Restores the players of every seed from one checkpoint."""
     state = jax.eval_shape(run.gan.init, jax.random.key(0))
     count = run.config.runs
     if count > 1:
         state = jax.eval_shape(multi_seed.stack_runs, [state] * count)
     part = {name: getattr(state, name) for name in ("step", "params", "stats", "ema")}
     place = run.folder / "checkpoints"
-    found, _ = checkpoint.restore(place, part, which=which, partial=True)
-    step, params, stats = int(found["step"]), found["params"], found["stats"]
-    each = (
-        found["ema"],
+    restored, _ = checkpoint.restore(place, part, which=which, partial=True)
+    step, params, stats = int(restored["step"]), restored["params"], restored["stats"]
+    players = (
+        restored["ema"],
         {"params": params.generator, **stats.generator},
         {"params": params.discriminator, **stats.discriminator},
     )
     if count == 1:
-        return [Snapshot(step, *each)]
-    return [Snapshot(step, *multi_seed.take_run(each, 0, i)) for i in range(count)]
+        return [Snapshot(step, *players)]
+    return [Snapshot(step, *multi_seed.take_run(players, 0, i)) for i in range(count)]
 
 
 def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.ndarray:
-    """Draws `[n, ...]` from a generator's variables, in its mode for sampling."""
+    """Draws samples, `[n, ...]`, from a generator in its sampling mode."""
     batch = {"image": jnp.zeros((at_once, *run.shape))}  # only its shape is read
     keys = objective.example_keys(jax.random.key(seed), n)
     return generate_in_batches(run.gan.generate, variables, batch, keys, at_once)
 
 
 def spread(values: Iterable[float]) -> tuple[float, float]:
-    """Mean and standard deviation over seeds (n - 1); 0 for one seed.
+    """Returns the mean and the standard deviation (n - 1) over seeds; 0 for one seed.
 
     >>> spread([1.0, 3.0])[0]
     2.0
@@ -198,7 +203,7 @@ def spread(values: Iterable[float]) -> tuple[float, float]:
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(row)} |" for row in lines]
 
@@ -208,6 +213,6 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 def _children() -> float:
-    """CPU seconds of all programs that were started here and have ended."""
+    """Returns the CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

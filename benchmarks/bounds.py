@@ -1,10 +1,10 @@
-"""What bounds each preset on a TPU: compute, memory or messages.
+"""The bound of each preset on a TPU: compute, memory or messages.
 
     python benchmarks/bounds.py --out=bounds.json --markdown=bounds.md
 
 Each step is compiled for slices of 4 chips by Cloud TPU's own compiler
 (`pip install 'jaxgan[tpu]'`), with the preset's own batch on each chip. Nothing is
-measured: times are what the chips' published peaks leave, see docs/plan.md.
+measured. The times follow from the chips' published peaks, see docs/plan.md.
 """
 
 import argparse
@@ -26,19 +26,19 @@ HEADS += ("memory us", "messages us", "bound", "compiler's cycles us")
 
 
 def row(preset: str, topology: str, precision: str) -> dict[str, Any]:
-    """The figures of one preset on one slice."""
+    """Returns the figures of one preset on one slice."""
     batch = PRESETS[preset].get("batch_size", 64)
     flags = [f"--preset={preset}", f"--shape={SHAPES.get(preset, '28x28x1')}"]
     flags += [f"--batch_per_device={batch}", f"--precision={precision}", "--steps=1"]
-    question = parse_args([*flags, f"--topology={topology}"])
+    plan = parse_args([*flags, f"--topology={topology}"])
     slice_ = find(topology)
-    dataset = compiling.dataset_of(question)
-    step = compiling.compile_step(question.config, dataset, slice_)
+    dataset = compiling.dataset_of(plan)
+    step = compiling.compile_step(plan.config, dataset, slice_)
     return {"preset": preset, "batch_per_chip": batch} | figures(step, slice_)
 
 
 def cells(row: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """Returns one row of the table."""
     seconds = row["seconds"]
     parts = ("compute", "memory", "communication")
     return [
@@ -53,40 +53,44 @@ def cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def named(row: dict[str, Any]) -> tuple[str, str]:
-    """The preset and the slice of a row."""
+def key(row: dict[str, Any]) -> tuple[str, str]:
+    """Returns the preset and the slice of a row."""
     return row["preset"], row["topology"]
 
 
 def table_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     return lines + ["| " + " | ".join(cells(row)) + " |" for row in rows]
 
 
 def main() -> None:
-    """Compiles what the flags ask for, and rewrites the files after each."""
+    """Compiles all presets and rewrites the files after each of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     every = ",".join(name for name in PRESETS if name != "residual")
-    parser.add_argument("--presets", default=every, help="residual takes minutes")
+    parser.add_argument(
+        "--presets",
+        default=every,
+        help="presets, separated by commas; residual takes minutes",
+    )
     parser.add_argument("--topologies", default=TOPOLOGIES)
     parser.add_argument("--precision", default="mixed")
     parser.add_argument("--out", required=True)
     parser.add_argument("--markdown", default="")
-    said = parser.parse_args()
-    set_environment(tuple(said.topologies.split(",")))
+    args = parser.parse_args()
+    set_environment(tuple(args.topologies.split(",")))
     rows = []
-    if Path(said.out).exists():  # rows of earlier calls stay
-        rows = json.loads(Path(said.out).read_text())
-    for preset in said.presets.split(","):
-        for topology in said.topologies.split(","):
-            new = row(preset, topology, said.precision)
+    if Path(args.out).exists():  # keep the rows of earlier calls
+        rows = json.loads(Path(args.out).read_text())
+    for preset in args.presets.split(","):
+        for topology in args.topologies.split(","):
+            new = row(preset, topology, args.precision)
             print(" | ".join(cells(new)), flush=True)
-            rows = [one for one in rows if named(one) != named(new)] + [new]
-            rows.sort(key=lambda one: list(PRESETS).index(one["preset"]))
-            Path(said.out).write_text(json.dumps(rows, indent=1) + "\n")
-            if said.markdown:
-                Path(said.markdown).write_text("\n".join(table_of(rows)) + "\n")
+            rows = [old for old in rows if key(old) != key(new)] + [new]
+            rows.sort(key=lambda row: list(PRESETS).index(row["preset"]))
+            Path(args.out).write_text(json.dumps(rows, indent=1) + "\n")
+            if args.markdown:
+                Path(args.markdown).write_text("\n".join(table_of(rows)) + "\n")
 
 
 if __name__ == "__main__":

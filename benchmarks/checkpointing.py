@@ -1,13 +1,14 @@
-"""What a checkpoint costs a run: the stall of the step, and the work beside it.
+"""The cost of a checkpoint: the stall of the step and the work in the background.
 
     python benchmarks/checkpointing.py --presets=default,dcgan,residual --out=saves.json
 
-A save stalls the run until the state is off the device; the rest goes on beside the
-next steps. The stall is put beside the plain copy of the same state to the host.
+A save stalls the run until the state is off the device. The rest runs in the
+background during the next steps. The stall is compared with a plain copy of the same
+state to the host.
 
-The digests that find flipped bits are computed beside the writing. Their column is the
-time that they take alone, on one core; every other save goes without them, with a step
-between. `--algorithms` tells how fast other digests are.
+The digests that detect flipped bits are computed while the files are written. Their
+column is the time that they take alone, on one core. Every other save omits them, with
+a step in between. `--algorithms` prints the speed of other digests.
 """
 
 import argparse
@@ -50,7 +51,7 @@ ALGORITHMS: dict[str, Callable[[Any], Any]] = {
 
 
 def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> dict:
-    """Milliseconds of copy, digests, stall, whole save, and steps with and without."""
+    """Measures a preset and returns its row: size in MiB and times in ms."""
     shape = SHAPES.get(config.preset, (28, 28, 1))
     gan, feed = build_gan(config, shape, 10, layout), feed_of(config, shape, layout)
 
@@ -62,7 +63,7 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
     program = parallel.make_compiler(step, feed, layout)(1, state, feed.at(0, 1), key)
 
     def run(state, ends):
-        """Steps until `ends()`, and the milliseconds of each."""
+        """Runs steps until `ends` and returns the state and the ms of each step."""
         times = []
         while not ends(len(times)):
             began = time.perf_counter()
@@ -115,7 +116,7 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
 
 
 def save_without_digests(manager: Any, state: TrainState, config: dict) -> None:
-    """Saves as `checkpoint.save` does, but for the digests."""
+    """Saves like `checkpoint.save`, but without digests."""
     manager.save(
         int(state.step),
         args=ocp.args.Composite(
@@ -128,7 +129,7 @@ def save_without_digests(manager: Any, state: TrainState, config: dict) -> None:
 
 
 def throughputs(megabytes: int, repeats: int = 5) -> dict[str, float]:
-    """The best of some repeats, in GB/s, of each algorithm on random bytes."""
+    """Returns the best speed of each algorithm on random bytes, in GB/s."""
     content = np.random.default_rng(0).bytes(megabytes * 10**6)
 
     def seconds(digest):
@@ -140,7 +141,7 @@ def throughputs(megabytes: int, repeats: int = 5) -> dict[str, float]:
         name: min(seconds(digest) for _ in range(repeats))
         for name, digest in ALGORITHMS.items()
     }
-    return {name: megabytes / 1e3 / found for name, found in best.items()}
+    return {name: megabytes / 1e3 / lasted for name, lasted in best.items()}
 
 
 COLUMNS = {
@@ -152,50 +153,59 @@ COLUMNS = {
     "beside": "step beside it",
     "alone": "step alone",
 }
-"""Fields of a row, in ms, and their heads."""
+"""Column heads by field of a row, in ms."""
 
 
 def cells(row: dict) -> list[str]:
-    """A row of the table."""
+    """Returns one row of the table."""
     times = [f"{row.get(name, np.nan):.1f} ms" for name in COLUMNS]
     return [row["preset"], f"{row['mib']:.0f} MiB", *times]
 
 
 def table_of(found: dict) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     return table(["preset", "state", *COLUMNS.values()], map(cells, found["rows"]))
 
 
 def main() -> None:
-    """Measures every preset asked for, prints a table and writes JSON."""
+    """Measures all presets, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", default="default,dcgan,residual", help="by comma")
-    parser.add_argument("--saves", type=int, default=5, help="per preset")
-    parser.add_argument("--steps", type=int, default=10, help="without a save")
+    parser.add_argument(
+        "--presets", default="default,dcgan,residual", help="separated by commas"
+    )
+    parser.add_argument(
+        "--saves", type=int, default=5, help="number of saves per preset"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=10, help="number of steps without a save"
+    )
     parser.add_argument("--batch_size", type=int, default=64)
     parser.add_argument(
-        "--algorithms", type=int, default=0, help="megabytes to compare digests on"
+        "--algorithms",
+        type=int,
+        default=0,
+        help="megabytes on which digests are compared; 0 for none",
     )
-    parser.add_argument("--out", help="a JSON file")
-    said = parser.parse_args()
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     enable_compilation_cache()
     layout = parallel.layout_of(parallel.choose_devices(0))
     machine = f"{parallel.describe_devices(layout.devices)}, {platform.machine()}"
     print(machine)
-    speeds = throughputs(said.algorithms) if said.algorithms else {}
+    speeds = throughputs(args.algorithms) if args.algorithms else {}
     for name, speed in speeds.items():
         print(f"{name}: {speed:.2f} GB/s")
     rows = []
-    for preset in said.presets.split(","):
-        config = make_config(preset=preset, batch_size=said.batch_size)
-        row = measure(config, layout, said.saves, said.steps)
+    for preset in args.presets.split(","):
+        config = make_config(preset=preset, batch_size=args.batch_size)
+        row = measure(config, layout, args.saves, args.steps)
         rows.append(row)
         print(" | ".join(cells(row)), flush=True)
     found = {"machine": machine, "gb_per_second": speeds, "rows": rows}
     print("\n".join(table_of(found)))
-    if said.out:
-        Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+    if args.out:
+        Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Two players in the plane, as one sees them: samples over real data over D's opinion.
+"""Plots of GANs in the plane: samples and real data over the discriminator's logits.
 
-In the spirit of GAN Lab (https://arxiv.org/abs/1809.01587). Logits are shown from their
-median on the picture, on a scale of their own, so that colours tell where the
-discriminator finds points more real than elsewhere, not how sure it is.
+The plots resemble those of GAN Lab (https://arxiv.org/abs/1809.01587). Logits are shown
+relative to their median in each plot and are scaled per plot. Colors therefore show
+where the discriminator rates points as more real than elsewhere, not how certain it is.
 """
 
 from collections import Counter
@@ -26,15 +26,15 @@ FAKE, REAL = "#f4a582", "#8fd0bf"
 OPINION = LinearSegmentedColormap.from_list("opinion", [FAKE, "#fbfbf8", REAL])
 POINTS, DATA, INK = "#1546c0", "#8a8a8a", "#222222"
 LEVELS, FEWER = np.linspace(-1, 1, 12), np.linspace(-1, 1, 6)
-"""Of the surface, in pictures and in animations."""
+"""Contour levels of the surface in images and in animations."""
 FINE = 90
-"""Points of the surface along each side."""
+"""Number of grid points of the surface along each side."""
 LIMIT = 900_000
-"""Bytes of an animation."""
+"""Maximum size of an animation in bytes."""
 
 
 class Stage(NamedTuple):
-    """A data set in the plane."""
+    """A dataset in the plane."""
 
     name: str
     real: np.ndarray
@@ -43,12 +43,12 @@ class Stage(NamedTuple):
 
     @property
     def half(self) -> float:
-        """Half of what is shown, along each side."""
+        """Half of the side length of the plot."""
         return 1.4 * float(np.abs(self.modes.centers).max())
 
     @property
     def grid(self) -> np.ndarray:
-        """Where the surface is known, `[FINE^2, 2]`."""
+        """Grid points of the surface, `[FINE^2, 2]`."""
         line = np.linspace(-self.half, self.half, FINE, dtype=np.float32)
         return np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
 
@@ -60,21 +60,21 @@ class Scene(NamedTuple):
     samples: np.ndarray
     """`[n, 2]`."""
     surface: np.ndarray
-    """Logits at the stage's grid, `[FINE^2]`."""
+    """Logits at the grid points, `[FINE^2]`."""
     coverage: Coverage
 
     def score(self, stage: Stage) -> str:
-        """What the samples reach."""
+        """Returns the coverage of the samples as text."""
         of, good = len(stage.modes.centers), 100 * self.coverage.quality
         return f"{self.coverage.modes}/{of} modes, {good:.0f} % high quality"
 
 
 Act = tuple[Stage, dict[str, Sequence[Scene]]]
-"""A data set, and by name how runs went on it, at the same steps."""
+"""A dataset and the scenes of each run by name, at the same steps."""
 
 
 def sheet(path: Path, acts: Sequence[Act]) -> None:
-    """A picture: a row for each run, a column for each of its scenes."""
+    """Writes an image with a row for each run and a column for each scene."""
     rows = [(stage, *run) for stage, runs in acts for run in runs.items()]
     columns = max(len(scenes) for _, _, scenes in rows)
     with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
@@ -99,7 +99,14 @@ def sheet(path: Path, acts: Sequence[Act]) -> None:
 
 
 def paint(axis: Any, stage: Stage, scene: Scene, *, crisp: bool = False) -> None:
-    """The surface, the real points, the samples; crisp where few colours are wanted."""
+    """Draws the surface, the real points and the samples.
+
+    Args:
+      axis: axes to draw on.
+      stage: dataset.
+      scene: run at one step.
+      crisp: draws without antialiasing, for small palettes.
+    """
     half = stage.half
     line = np.linspace(-half, half, FINE)
     levels = FEWER if crisp else LEVELS
@@ -116,21 +123,25 @@ def paint(axis: Any, stage: Stage, scene: Scene, *, crisp: bool = False) -> None
 
 
 def opinion(surface: np.ndarray) -> np.ndarray:
-    """Logits from their median, softly limited to (-1, 1), `[FINE, FINE]`."""
+    """Returns logits minus their median, softly limited to (-1, 1), `[FINE, FINE]`."""
     away = surface - np.median(surface)
     scale = np.quantile(np.abs(away), 0.7) + 1e-6
     return 0.999 * np.tanh(away / scale).reshape(FINE, FINE)
 
 
 def film(path: Path, acts: Sequence[Act], *, wait: int = 120, last: int = 2000) -> None:
-    """An animation: a row for each data set, a column for each run, in step.
+    """Writes an animation with a row for each dataset and a column for each run.
+
+    Frames are dropped until the file is smaller than `LIMIT` bytes.
 
     Args:
-      path: a .gif, or an animated .png, which is a fifth smaller. It takes less than
-        `LIMIT` bytes, with fewer frames if need be.
-      acts: runs with as many scenes each.
-      wait: milliseconds that a frame is seen.
-      last: milliseconds that the last one is.
+      path: a .gif, or an animated .png, which is a fifth smaller.
+      acts: runs with the same number of scenes.
+      wait: duration of a frame in milliseconds.
+      last: duration of the last frame in milliseconds.
+
+    Raises:
+      SystemExit: if the file is too large with few frames.
     """
     count = min(len(scenes) for _, runs in acts for scenes in runs.values())
     frames = reduced([frame(acts, i) for i in range(count)])
@@ -143,11 +154,13 @@ def film(path: Path, acts: Sequence[Act], *, wait: int = 120, last: int = 2000) 
         first.save(path, save_all=True, optimize=True, **options)
         if path.stat().st_size < LIMIT:
             return
-    raise SystemExit(f"{path} takes {path.stat().st_size:,} bytes: animate less")
+    raise SystemExit(
+        f"{path} has {path.stat().st_size:,} bytes: use fewer datasets or runs"
+    )
 
 
 def frame(acts: Sequence[Act], number: int) -> Image.Image:
-    """One picture of an animation."""
+    """Returns one frame of an animation."""
     names = list(acts[0][1])
     side = 3.2  # inches
     wide, high = side * len(names), (side + 0.3) * len(acts) + 0.72
@@ -170,21 +183,21 @@ def frame(acts: Sequence[Act], number: int) -> Image.Image:
         return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def reduced(frames: Sequence[Image.Image], colours: int = 24) -> list[Image.Image]:
-    """The frames in one palette of their most frequent colours, without dithering."""
+def reduced(frames: Sequence[Image.Image], colors: int = 24) -> list[Image.Image]:
+    """Maps the frames to a palette of their most frequent colors, without dithering."""
     counts: Counter[tuple[int, ...]] = Counter()
     for picture in frames:
-        for count, colour in picture.getcolors(2**24) or []:
-            counts[colour] += count  # type: ignore[index]
+        for count, color in picture.getcolors(2**24) or []:
+            counts[color] += count  # type: ignore[index]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([c for colour, _ in counts.most_common(colours) for c in colour])
+    palette.putpalette([c for color, _ in counts.most_common(colors) for c in color])
     none = Image.Dither.NONE
     return [picture.quantize(palette=palette, dither=none) for picture in frames]
 
 
 def _legend(figure: Figure, columns: int, size: float) -> None:
-    def dot(colour, width):
-        return Line2D([], [], ls="", marker="o", ms=width, mec=colour, mfc=colour)
+    def dot(color, width):
+        return Line2D([], [], ls="", marker="o", ms=width, mec=color, mfc=color)
 
     figure.legend(
         [dot(DATA, 6), dot(POINTS, 3.5), Patch(color=REAL), Patch(color=FAKE)],

@@ -1,13 +1,13 @@
-"""How many images per second each source gives, and whether a step waits for them.
+"""Images per second of each data source, and the time that a step waits for them.
 
     python benchmarks/input_pipeline.py --preset=default --out=input_pipeline.json
 
-Sources: MNIST of TFDS (as prepared: array_record or TFRecord), and as many made-up
-pictures of `--size` as a folder of PNGs, of JPEGs, and as an npz. *images/s* is how
-fast batches come when nothing else runs: streamed by the threads that decode, or
-gathered from the device. *waits* is the share of its time that the real trainer with
-`--preset` spends on the next batch; *overhead* is how much longer its steps are than
-bare calls on a batch that is there already (`overhead.py` has both in turns).
+The sources are MNIST of TFDS (in its prepared format: array_record or TFRecord) and
+`--count` synthetic images of `--size` as a folder of PNGs, a folder of JPEGs and an
+npz. *images/s* is the speed of batches when nothing else runs: streamed by the threads
+that decode, or gathered from the device. *waits* is the share of its time that the
+trainer with `--preset` waits for the next batch. *overhead* compares its steps with
+bare calls on a batch that is already loaded (`overhead.py` measures both in turns).
 """
 
 import argparse
@@ -35,7 +35,7 @@ HEAD = ["source", "shape", "input", "images/s (range)", "trainer ms", "waits"]
 
 
 def pictures(count: int, size: int) -> Iterator[np.ndarray]:
-    """Smooth colours with some noise, about as hard to pack as photographs."""
+    """Yields smooth images with some noise, which compress about as well as photos."""
     rng = np.random.default_rng(0)
     for _ in range(count):
         coarse = rng.integers(0, 256, (8, 8, 3), np.uint8)
@@ -45,7 +45,7 @@ def pictures(count: int, size: int) -> Iterator[np.ndarray]:
 
 
 def written(folder: Path, count: int, size: int) -> dict[str, str]:
-    """Writes the pictures in each format; the values of `--dataset` by name."""
+    """Writes the images in each format; returns values of `--dataset` by name."""
     made = list(pictures(count, size))
     for suffix in ("png", "jpg"):
         (folder / suffix).mkdir()
@@ -59,41 +59,41 @@ def written(folder: Path, count: int, size: int) -> dict[str, str]:
     }
 
 
-def speeds(config: Config, said: argparse.Namespace) -> tuple[list[float], str]:
-    """Images per second in some windows, and the shape of one."""
+def speeds(config: Config, args: argparse.Namespace) -> tuple[list[float], str]:
+    """Returns the images per second of each window, and the shape of an image."""
     plan = setup(config)
     count = plan.steps_per_call
     images = config.batch_size * config.d_updates * count
     with open_feed(plan, 0) as feed:
         get = jax.jit(lambda passed, step: feed.select(passed, step, jnp.int32(0)))
         gather: Callable = get if plan.resident else lambda passed, _: passed
-        step, found = 0, []
-        for window in range(said.blocks + 1):
+        step, rates = 0, []
+        for window in range(args.blocks + 1):
             began, done = time.perf_counter(), 0
-            while done < 4 or time.perf_counter() - began < said.seconds:
+            while done < 4 or time.perf_counter() - began < args.seconds:
                 passed = feed.at(step, count)
                 jax.block_until_ready(gather(passed, jnp.int32(step)))
                 step, done = step + count, done + 1
             if window:  # the first warms up
-                found.append(done * images / (time.perf_counter() - began))
-    return found, "x".join(map(str, plan.dataset.shape))
+                rates.append(done * images / (time.perf_counter() - began))
+    return rates, "x".join(map(str, plan.dataset.shape))
 
 
-def measure(name: str, dataset: str, place: str, said: argparse.Namespace) -> dict:
-    """A row of a source."""
+def measure(name: str, dataset: str, place: str, args: argparse.Namespace) -> dict:
+    """Measures one source and returns its row."""
     flags = {"dataset": dataset, "input": place, "steps_per_call": 1}
-    config = config_of(said.preset, said, **flags)
-    found, shape = speeds(config, said)
-    beside = against_bare(config, said)
+    config = config_of(args.preset, args, **flags)
+    rates, shape = speeds(config, args)
+    beside = against_bare(config, args)
     return {
-        **{"source": name, "shape": shape, "input": place, "rates": found},
-        "images_per_second": statistics.median(found),
+        **{"source": name, "shape": shape, "input": place, "rates": rates},
+        "images_per_second": statistics.median(rates),
         **{name: beside[name] for name in ("ms_trainer", "overhead", "waits")},
     }
 
 
 def cells(row: dict) -> list[str]:
-    """A row of the table."""
+    """Returns one row of the table."""
     low, high = min(row["rates"]), max(row["rates"])
     return [
         *(row["source"], row["shape"], row["input"]),
@@ -103,39 +103,41 @@ def cells(row: dict) -> list[str]:
 
 
 def table_of(found: dict) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     return table([*HEAD, "overhead"], [cells(row) for row in found["rows"]])
 
 
 def main() -> None:
-    """Measures every source, prints a table and writes JSON."""
+    """Measures all sources, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", default="default", help="whose step waits")
-    parser.add_argument("--size", type=int, default=32, help="of pictures, in pixels")
-    parser.add_argument("--count", type=int, default=2_000, help="of pictures")
-    parser.add_argument("--seconds", type=float, default=2, help="of a window")
-    parser.add_argument("--blocks", type=int, default=3, help="windows")
-    parser.add_argument("--data_dir", default="", help="where TFDS keeps data sets")
-    parser.add_argument("--out", help="a JSON file")
-    said = parser.parse_args()
+    parser.add_argument("--preset", default="default", help="preset of the trainer")
+    parser.add_argument(
+        "--size", type=int, default=32, help="side length of images in pixels"
+    )
+    parser.add_argument("--count", type=int, default=2_000, help="number of images")
+    parser.add_argument("--seconds", type=float, default=2, help="length of a window")
+    parser.add_argument("--blocks", type=int, default=3, help="number of windows")
+    parser.add_argument("--data_dir", default="", help="folder of TFDS datasets")
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     enable_compilation_cache()
     known = about()
     print(known["machine"])
     with tempfile.TemporaryDirectory() as folder:
         sources = {"TFDS mnist": "mnist"}
-        sources |= written(Path(folder), said.count, said.size)
+        sources |= written(Path(folder), args.count, args.size)
         rows = [
-            measure(name, dataset, place, said)
+            measure(name, dataset, place, args)
             for name, dataset in sources.items()
             for place in ("device", "host")
         ]
-    found = {**known, "preset": said.preset, "rows": rows}
+    found = {**known, "preset": args.preset, "rows": rows}
     show(table_of(found))
-    if said.out:
-        Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+    if args.out:
+        Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

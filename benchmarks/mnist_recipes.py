@@ -1,14 +1,16 @@
-"""Which recipe gives the best digits for the time: each trains on MNIST for N minutes.
+"""Quality of MNIST digits by recipe, each trained for the same number of minutes.
 
     python benchmarks/mnist_recipes.py --minutes=5 --out=recipes.json
     python benchmarks/mnist_recipes.py --judge=runs/mnist-default
 
-Legibility is judged by a small convolutional classifier that this script first trains
-on the real MNIST (its test accuracy is printed): of 1,000 samples, the share to which
-it gives a class more than 0.9 probability, how many classes are used, and the share of
-the rarest. Besides, the Frechet distance of the classifier's 128 hidden units between
-the samples and the first 5,000 test images (lower is better; not the FID of Inception).
-Of a conditional recipe also the share that is read as the digit that was asked for.
+The script first trains a small convolutional classifier on the real MNIST and prints
+its test accuracy. It then reports, for 1,000 samples of each recipe:
+
+* the share to which the classifier gives a class more than 0.9 probability,
+* the number of classes that occur and the share of the rarest class,
+* the Frechet distance of the classifier's 128 hidden units between the samples and the
+  first 5,000 test images (lower is better; not the FID of Inception),
+* for conditional recipes, the share that is classified as the requested digit.
 """
 
 import argparse
@@ -67,7 +69,12 @@ class Classifier(nn.Module):
 
 
 def train_classifier(data_dir: str | None, epochs: int = 6, batch: int = 128):
-    """Returns judge(images) -> (probabilities, features), and the test accuracy."""
+    """Trains the classifier.
+
+    Returns:
+      judge(images) -> (probabilities, features), the features of the first 5,000 test
+      images and the test accuracy.
+    """
     sets = [data.load("mnist", split=s, data_dir=data_dir) for s in ("train", "test")]
     train, test = (data.normalize(data.read_all(s)) for s in sets)
     net, steps = Classifier(), epochs * len(train["label"]) // batch
@@ -105,14 +112,14 @@ def train_classifier(data_dir: str | None, epochs: int = 6, batch: int = 128):
 
 
 def frechet(a: np.ndarray, b: np.ndarray) -> float:
-    """Frechet distance of two Gaussians fitted to `[n, d]` features."""
+    """Returns the Frechet distance of two Gaussians fitted to `[n, d]` features."""
     root = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T) + 1e-6 * np.eye(a.shape[1]))
     spread = np.trace(np.cov(a.T) + np.cov(b.T) - 2 * np.real(root))
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + spread)
 
 
 def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> dict:
-    """What the classifier makes of 1,000 samples of a run."""
+    """Draws 1,000 samples of a run and returns their scores."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "samples.npz"
         run = [sys.executable, "-m", "jaxgan.sample", f"--workdir={workdir}"]
@@ -126,10 +133,11 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
     shares = np.bincount(probabilities.argmax(1), minlength=10) / len(samples)
     rows = reporting.read_metrics(Path(workdir, "metrics.jsonl"))
     *_, last = (row for row in rows if "finding" not in row)
-    told = read_config(workdir)["task"].startswith("conditional")
-    asked = np.arange(len(samples)) % 10  # the classes are drawn in turn
+    conditional = read_config(workdir)["task"].startswith("conditional")
+    asked = np.arange(len(samples)) % 10  # sample cycles through the classes
+    as_asked = float((probabilities.argmax(1) == asked).mean())
     return {
-        "as_asked": float((probabilities.argmax(1) == asked).mean()) if told else None,
+        "as_asked": as_asked if conditional else None,
         "steps": last["step"],
         "confident": float((probabilities.max(1) > 0.9).mean()),
         "classes": int((shares > 0).sum()),
@@ -139,9 +147,9 @@ def judged(workdir: str, judge: Callable, real: np.ndarray, checkpoint: str) -> 
 
 
 def train_for(budget: list[str], workdir: Path, flags: list[str]) -> list[str]:
-    """Trains by the command line within a budget; returns the command.
+    """Trains by the command line within a budget and returns the command.
 
-    A run whose time is over saves and exits with 75.
+    A run saves and exits with code 75 when its time is over.
     """
     run = ["-m", "jaxgan.train", "--dataset=mnist", *budget, *flags]
     command = [sys.executable, *run, f"--workdir={workdir}"]
@@ -153,7 +161,7 @@ def train_for(budget: list[str], workdir: Path, flags: list[str]) -> list[str]:
 
 
 def cells(row: dict) -> list[str]:
-    """A row of the table."""
+    """Returns one row of the table."""
     asked = row["as_asked"]
     return [
         *(row["arm"], row["budget"], f"{row['steps']:,}"),
@@ -164,51 +172,59 @@ def cells(row: dict) -> list[str]:
 
 
 def table_of(found: dict) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     return table(HEAD, [cells(row) for row in found["rows"]])
 
 
 def main() -> None:
-    """Trains and judges every arm, or judges one workdir."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--minutes", type=float, default=5, help="per arm, start included"
+    """Trains and scores all arms, or scores one workdir."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, help="per arm, in place of --minutes")
-    parser.add_argument("--arms", default=",".join(ARMS), help="which, by comma")
-    parser.add_argument("--judge", help="only judge this workdir")
-    parser.add_argument("--checkpoint", default="last", help="last or best")
-    parser.add_argument("--data_dir", help="TFDS's folder")
-    parser.add_argument("--folder", default="runs/recipes", help="where the runs go")
-    parser.add_argument("--out", help="a JSON file, which is added to")
-    said = parser.parse_args()
+    parser.add_argument(
+        "--minutes", type=float, default=5, help="per arm, including startup"
+    )
+    parser.add_argument("--steps", type=int, help="per arm, instead of --minutes")
+    parser.add_argument(
+        "--arms", default=",".join(ARMS), help="names, separated by commas"
+    )
+    parser.add_argument("--judge", help="score this workdir and exit")
+    parser.add_argument(
+        "--checkpoint",
+        default="last",
+        help="checkpoint of --judge and of all arms: last or best",
+    )
+    parser.add_argument("--data_dir", help="folder of TFDS datasets")
+    parser.add_argument("--folder", default="runs/recipes", help="folder of the runs")
+    parser.add_argument("--out", help="JSON file to which the results are added")
+    args = parser.parse_args()
     enable_compilation_cache()
     found = {**about(), "rows": []}
-    if said.out and Path(said.out).exists():
-        found["rows"] = json.loads(Path(said.out).read_text())["rows"]
-    judge, real, found["classifier_accuracy"] = train_classifier(said.data_dir)
-    if said.judge:
-        print(json.dumps(judged(said.judge, judge, real, said.checkpoint)))
+    if args.out and Path(args.out).exists():
+        found["rows"] = json.loads(Path(args.out).read_text())["rows"]
+    judge, real, found["classifier_accuracy"] = train_classifier(args.data_dir)
+    if args.judge:
+        print(json.dumps(judged(args.judge, judge, real, args.checkpoint)))
         return
-    Path(said.folder).mkdir(parents=True, exist_ok=True)
-    told = f"{said.steps:,} steps" if said.steps else f"{said.minutes:g} minutes"
-    budget = [f"--steps={said.steps or 10**7}"]
-    budget += [] if said.steps else [f"--max_minutes={said.minutes}"]
-    for name in said.arms.split(","):
-        words = "".join(c if c.isalnum() else "-" for c in f"{name}-{told}")
-        workdir = Path(said.folder) / words
+    Path(args.folder).mkdir(parents=True, exist_ok=True)
+    budget_name = f"{args.steps:,} steps" if args.steps else f"{args.minutes:g} minutes"
+    budget = [f"--steps={args.steps or 10**7}"]
+    budget += [] if args.steps else [f"--max_minutes={args.minutes}"]
+    for name in args.arms.split(","):
+        words = "".join(c if c.isalnum() else "-" for c in f"{name}-{budget_name}")
+        workdir = Path(args.folder) / words
         began = time.monotonic()
         command = train_for(budget, workdir, ARMS[name])
-        row = {"arm": name, "budget": told, "command": shlex.join(command)}
+        row = {"arm": name, "budget": budget_name, "command": shlex.join(command)}
         row["seconds"] = time.monotonic() - began
-        row |= judged(str(workdir), judge, real, said.checkpoint)
+        row |= judged(str(workdir), judge, real, args.checkpoint)
         print(" | ".join(cells(row)), flush=True)
-        same = (name, told)
+        same = (name, budget_name)
         rows = [x for x in found["rows"] if (x["arm"], x["budget"]) != same] + [row]
         rows.sort(key=lambda x: ("steps" in x["budget"], list(ARMS).index(x["arm"])))
         found["rows"] = rows
-        if said.out:
-            Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+        if args.out:
+            Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

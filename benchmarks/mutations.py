@@ -1,11 +1,12 @@
-"""Do the tests notice a wrong formula? Each mutation changes one place of the code.
+"""Mutation tests: each mutation changes one place of the code.
 
     python benchmarks/mutations.py --out=benchmarks/results/mutations.json
-    python benchmarks/mutations.py --only=hinge,r1 # those whose names contain a word
-    python benchmarks/mutations.py --check         # only looks that all still apply
+    python benchmarks/mutations.py --only=hinge,r1 # only names with these words
+    python benchmarks/mutations.py --check         # only check that all still apply
 
-The package and its tests are copied; for each mutation the tests of that place run
-until the first failure. *Caught* means that one failed; a survivor needs a new test.
+The package and its tests are copied to a temporary folder. For each mutation the tests
+of that place run until the first failure. A mutation is *caught* if a test fails; one
+that survives needs a new test.
 """
 
 import argparse
@@ -27,16 +28,16 @@ COPIED = ("jaxgan", "tests", "benchmarks", "pyproject.toml")
 
 
 class Mutation(NamedTuple):
-    """One place of the code, and the tests that should notice a change there."""
+    """A change of one place of the code, and the tests that should fail."""
 
     name: str
     file: str
-    """Below `jaxgan/`."""
+    """Path relative to `jaxgan/`."""
     old: str
-    """Occurs once in the file."""
+    """Text that occurs exactly once in the file."""
     new: str
     tests: str
-    """Files in `tests/`, without `test_` and `.py`, by space."""
+    """Files in `tests/`, without `test_` and `.py`, separated by spaces."""
 
 
 LOSSES = "losses objective"
@@ -45,7 +46,7 @@ LOGITS = "regularizers_logits regularizers_all"
 STEP = "step objective"
 
 MUTATIONS = (
-    # Those that survived the audit of version 0.1.0.
+    # Mutations that survived the audit of version 0.1.0.
     Mutation(
         "same noise every step",
         "gan/train_step.py",
@@ -457,7 +458,7 @@ MUTATIONS = (
 
 
 def check(mutations: tuple[Mutation, ...]) -> list[str]:
-    """The mutations that no longer apply, with the reason."""
+    """Returns the mutations that no longer apply, with the reason."""
     wrong = []
     for mutation in mutations:
         count = (ROOT / "jaxgan" / mutation.file).read_text().count(mutation.old)
@@ -467,7 +468,7 @@ def check(mutations: tuple[Mutation, ...]) -> list[str]:
 
 
 def run(root: Path, tests: str) -> tuple[bool, float, str]:
-    """Runs test files; (all passed, seconds, the first failure's name)."""
+    """Runs test files and returns (all passed, seconds, first failure)."""
     files = [f"tests/test_{name}.py" for name in tests.split()]
     there = [name for name in files if (root / name).exists()]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p"]
@@ -488,17 +489,23 @@ def run(root: Path, tests: str) -> tuple[bool, float, str]:
 
 
 def main() -> int:
-    """Tries the mutations; returns 1 if one survived or does not apply."""
+    """Runs the mutations; returns 1 if one survives or does not apply."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default="", help="words in names, by comma")
-    parser.add_argument("--check", action="store_true", help="run nothing")
-    parser.add_argument("--part", default="0/1", help="of several processes, as 1/2")
     parser.add_argument(
-        "--no_baseline", action="store_true", help="the tests are known to pass"
+        "--only", default="", help="words in names, separated by commas"
     )
-    parser.add_argument("--out", help="a JSON file, which is added to")
+    parser.add_argument("--check", action="store_true", help="run no tests")
+    parser.add_argument(
+        "--part",
+        default="0/1",
+        help="part of the mutations for this process, such as 1/2",
+    )
+    parser.add_argument(
+        "--no_baseline", action="store_true", help="skip the run without a mutation"
+    )
+    parser.add_argument("--out", help="JSON file to which the results are added")
     args = parser.parse_args()
     jax.config.update("jax_platforms", "cpu")
     wrong = check(MUTATIONS)

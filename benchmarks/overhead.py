@@ -1,19 +1,19 @@
-"""What the framework itself costs a run, beside the compiled step.
+"""Overhead of the framework over the compiled step.
 
     python benchmarks/overhead.py --presets=default,mlp-small --out=overhead.json
 
-Four questions, each a table; `--questions` takes some of them:
+There are four questions with one table each; `--questions` selects some of them:
 
-* trainer: a step of the real trainer against the bare compiled call, in blocks that
-  take turns in one run; with it the share of the time that the trainer waits for its
-  input, which lies on the device or is streamed from the host (beside it the device
-  goes on with the two calls before, so a wait need not be a loss: overhead is).
-* marks: what a log line, a probe, a preview, a score and a checkpoint take, and their
-  share of the run at the intervals that are the default. Before each the device is
-  waited for, so the time is theirs alone; of a checkpoint it is the stall.
-* calls: steps per second against the steps in one compiled call.
-* runs: steps per second of `--runs=8`, all of them together, against those of one run,
-  which is what eight runs one after the other have.
+* trainer: a step of the trainer compared with the bare compiled call, in blocks that
+  alternate in one run. The table also has the share of the time that the trainer waits
+  for its input, which is on the device or streamed from the host. During a wait the
+  device runs the two calls before, so that only *overhead* is a loss.
+* marks: the time of a log line, a probe, a preview, a score and a checkpoint, and their
+  share of the run at the default intervals. The device is idle before each of them, so
+  that the time is theirs alone. For a checkpoint it is the stall.
+* calls: steps per second by the number of steps in one compiled call.
+* runs: steps per second of `--runs=8`, summed over all runs, compared with one run,
+  which equals eight runs one after the other.
 """
 
 import argparse
@@ -47,14 +47,14 @@ TOYS = ("toy", "toy-grid")
 
 
 class Done(Exception):
-    """All is measured: ends the trainer."""
+    """Ends the trainer when all blocks are measured."""
 
 
-def config_of(preset: str, said: argparse.Namespace, **more) -> Config:
-    """The flags of a run that reports nothing on its way."""
+def config_of(preset: str, args: argparse.Namespace, **more) -> Config:
+    """Returns the config of a run without logs, previews and checkpoints."""
     quiet = dict.fromkeys(("log_every", "sample_every", "save_every"), NEVER)
     data = {"dataset": "ring8" if preset in TOYS else "mnist"}
-    given = {**data, "data_dir": said.data_dir, "preset": preset, "steps": NEVER}
+    given = {**data, "data_dir": args.data_dir, "preset": preset, "steps": NEVER}
     return make_config(**{**given, **quiet, **more})
 
 
@@ -62,15 +62,15 @@ def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> No
     """Trains until `Done` is raised.
 
     Args:
-      config: of the run.
+      config: config of the run.
       call: maps (compiled program, steps) to its replacement.
       feed: maps the feed to its replacement.
       hooks: maps the hooks to their replacement.
     """
     compiled, open_hooks = parallel.make_compiler, trainer.open_hooks
 
-    def replaced(*given):
-        get, programs = compiled(*given), {}
+    def make_compiler(*arguments):
+        get, programs = compiled(*arguments), {}
 
         def program(count, *arguments):
             if count not in programs:
@@ -80,20 +80,20 @@ def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> No
         return program
 
     @contextmanager
-    def fed(plan, first):
-        with open_feed(plan, first) as opened:
+    def opened_feed(experiment, first):
+        with open_feed(experiment, first) as opened:
             yield feed(opened)
 
     @contextmanager
-    def told(*given):
-        with open_hooks(*given) as opened:
+    def opened_hooks(*arguments):
+        with open_hooks(*arguments) as opened:
             yield hooks(opened)
 
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for place, name, new in (
-            (parallel, "make_compiler", replaced),
-            (trainer, "open_feed", fed),
-            (trainer, "open_hooks", told),
+            (parallel, "make_compiler", make_compiler),
+            (trainer, "open_feed", opened_feed),
+            (trainer, "open_hooks", opened_hooks),
         ):
             stack.enter_context(mock.patch.object(place, name, new))
         plan = setup(config)
@@ -103,8 +103,8 @@ def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> No
                 raise SystemExit("stopped")
 
 
-def against_bare(config: Config, said: argparse.Namespace) -> dict:
-    """A row: blocks of bare calls and of the trainer's, in turns."""
+def against_bare(config: Config, args: argparse.Namespace) -> dict:
+    """Measures blocks of bare calls and of the trainer in turns; returns a row."""
     times, waited = {"bare": [], "trainer": []}, [0.0]
     found = {"waits": []}
 
@@ -119,22 +119,22 @@ def against_bare(config: Config, said: argparse.Namespace) -> dict:
 
     def call(program, count):
         calls, made, began = 0, 0, 0.0
-        own = None
+        copy = None
 
         def bare(passed, key, times):
-            nonlocal own
+            nonlocal copy
             started = time.perf_counter()
             for _ in range(times):
-                own, _ = program(own, passed, key)
-            jax.block_until_ready(own)
+                copy, _ = program(copy, passed, key)
+            jax.block_until_ready(copy)
             return time.perf_counter() - started
 
         def timed(state, passed, key):
-            nonlocal own, calls, made, began
-            if own is None:  # the first call: warm up, choose the size of a block
-                own = jax.tree.map(jnp.copy, state)
+            nonlocal copy, calls, made, began
+            if copy is None:  # the first call: warm up, choose the size of a block
+                copy = jax.tree.map(jnp.copy, state)
                 bare(passed, key, 2)
-                calls = max(int(said.seconds / bare(passed, key, 2) * 2), 4)
+                calls = max(int(args.seconds / bare(passed, key, 2) * 2), 4)
                 made, began = -2, time.perf_counter()
             elif made == calls:
                 jax.block_until_ready(state)
@@ -142,7 +142,7 @@ def against_bare(config: Config, said: argparse.Namespace) -> dict:
                 times["trainer"].append(lasted / calls / count)
                 found["waits"].append(waited[0] / lasted)
             if made in (calls, 0):  # 0: the trainer has warmed up as well
-                if len(times["trainer"]) == said.blocks:
+                if len(times["trainer"]) == args.blocks:
                     raise Done
                 jax.block_until_ready(state)
                 times["bare"].append(bare(passed, key, calls) / calls / count)
@@ -167,24 +167,24 @@ def against_bare(config: Config, said: argparse.Namespace) -> dict:
     }
 
 
-def marks(config: Config, said: argparse.Namespace) -> dict:
-    """A row: seconds of each thing that a run does at its marks."""
+def marks(config: Config, args: argparse.Namespace) -> dict:
+    """Measures logs, probes, previews, scores and checkpoints; returns a row."""
     seconds: dict[str, list[float]] = defaultdict(list)
     inner = [0.0]
 
     def timed(name: str, function: Callable, state: int | None = None) -> Callable:
-        def own(*given, **named):
-            if state is not None:  # then others may be timed within
-                jax.block_until_ready(given[state])
+        def wrapper(*arguments, **named):
+            if state is not None:  # other timed functions may run inside
+                jax.block_until_ready(arguments[state])
                 inner[0] = 0.0
             began = time.perf_counter()
-            result = function(*given, **named)
+            result = function(*arguments, **named)
             lasted = time.perf_counter() - began
             seconds[name].append(lasted - (inner[0] if state is not None else 0))
             inner[0] += lasted
             return result
 
-        return own
+        return wrapper
 
     def hooks(opened):
         previews, monitor = opened.main.previews, opened.main.monitor
@@ -198,7 +198,7 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
         last = [0.0]
 
         def step(state, passed, key):
-            if 4 <= len(step_times) < 12:  # some steps by themselves
+            if 4 <= len(step_times) < 12:  # time these steps alone
                 jax.block_until_ready(state)
             now = time.perf_counter()
             step_times.append((now - last[0]) / count)
@@ -220,8 +220,8 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
     costs = {}
     for name, taken in seconds.items():
         of = getattr(Config, every.get(name, "save_every"))
-        own = statistics.median(taken[1:] or taken)  # the first may compile
-        costs[name] = {"ms": 1e3 * own, "every": of, "per_step": own / of}
+        typical = statistics.median(taken[1:] or taken)  # the first may compile
+        costs[name] = {"ms": 1e3 * typical, "every": of, "per_step": typical / of}
     whole = step + sum(cost["per_step"] for cost in costs.values())
     for cost in costs.values():
         cost["share"] = cost.pop("per_step") / whole
@@ -230,7 +230,7 @@ def marks(config: Config, said: argparse.Namespace) -> dict:
 
 @contextmanager
 def program_of(config: Config) -> Iterator[Callable[[float], float]]:
-    """Yields rate(seconds): steps per second of the compiled calls of a run."""
+    """Yields rate(seconds), which returns the steps per second of compiled calls."""
     plan = setup(config)
     count, step = plan.steps_per_call, 0
     with open_feed(plan, 0) as feed:
@@ -251,12 +251,12 @@ def program_of(config: Config) -> Iterator[Callable[[float], float]]:
         yield rate
 
 
-def rates(configs: list[Config], said: argparse.Namespace) -> list[list[float]]:
-    """Steps per second of several programs, in windows that take turns."""
+def rates(configs: list[Config], args: argparse.Namespace) -> list[list[float]]:
+    """Returns the steps per second of several programs, measured in turns."""
     with ExitStack() as stack:
         each = [stack.enter_context(program_of(config)) for config in configs]
-        turns = [[rate(said.seconds) for rate in each] for _ in range(said.blocks)]
-    return [list(own) for own in zip(*turns, strict=True)]
+        turns = [[rate(args.seconds) for rate in each] for _ in range(args.blocks)]
+    return [list(windows) for windows in zip(*turns, strict=True)]
 
 
 def trainer_table(rows: list[dict]) -> list[str]:
@@ -275,11 +275,11 @@ def trainer_table(rows: list[dict]) -> list[str]:
     )
 
 
-def ask_trainer(said: argparse.Namespace) -> list[dict]:
-    """The table of the trainer and the bare call."""
+def ask_trainer(args: argparse.Namespace) -> list[dict]:
+    """Measures the trainer and the bare call, and prints the table."""
     rows = [
-        against_bare(config_of(preset, said, input=place), said)
-        for preset in said.presets.split(",")
+        against_bare(config_of(preset, args, input=place), args)
+        for preset in args.presets.split(",")
         for place in ("device", "host")
     ]
     show(trainer_table(rows))
@@ -301,12 +301,12 @@ def marks_table(rows: list[dict]) -> list[str]:
     )
 
 
-def ask_marks(said: argparse.Namespace) -> list[dict]:
-    """The table of what is done at marks."""
+def ask_marks(args: argparse.Namespace) -> list[dict]:
+    """Measures logs, previews and checkpoints, and prints the table."""
     often = {"log_every": 10, "sample_every": 20, "save_every": 20, "steps": 61}
     rows = [
-        marks(config_of(preset, said, **often), said)
-        for preset in said.presets.split(",")
+        marks(config_of(preset, args, **often), args)
+        for preset in args.presets.split(",")
     ]
     show(marks_table(rows))
     return rows
@@ -326,14 +326,14 @@ def calls_table(rows: list[dict]) -> list[str]:
     )
 
 
-def ask_calls(said: argparse.Namespace) -> list[dict]:
-    """The table of steps per call."""
-    rows, counts = [], [int(count) for count in said.counts.split(",")]
-    for preset in said.presets.split(","):
-        configs = [config_of(preset, said, steps_per_call=n) for n in counts]
-        for count, own in zip(counts, rates(configs, said), strict=True):
-            found = {"preset": preset, "steps_per_call": count, "rates": own}
-            rows.append({**found, "steps_per_second": statistics.median(own)})
+def ask_calls(args: argparse.Namespace) -> list[dict]:
+    """Measures several steps per call, and prints the table."""
+    rows, counts = [], [int(count) for count in args.counts.split(",")]
+    for preset in args.presets.split(","):
+        configs = [config_of(preset, args, steps_per_call=n) for n in counts]
+        for count, windows in zip(counts, rates(configs, args), strict=True):
+            found = {"preset": preset, "steps_per_call": count, "rates": windows}
+            rows.append({**found, "steps_per_second": statistics.median(windows)})
     show(calls_table(rows))
     return rows
 
@@ -353,18 +353,18 @@ def runs_table(rows: list[dict]) -> list[str]:
     )
 
 
-def ask_runs(said: argparse.Namespace) -> list[dict]:
-    """The table of several runs in one program."""
+def ask_runs(args: argparse.Namespace) -> list[dict]:
+    """Measures several runs in one program, and prints the table."""
     rows = []
-    for preset in said.together.split(","):
-        configs = [config_of(preset, said, runs=n) for n in (1, said.runs)]
-        one, several = rates(configs, said)
-        all_of = [said.runs * rate for rate in several]
+    for preset in args.together.split(","):
+        configs = [config_of(preset, args, runs=n) for n in (1, args.runs)]
+        one, several = rates(configs, args)
+        all_of = [args.runs * rate for rate in several]
         gains = [a / b for a, b in zip(all_of, one, strict=True)]
         rows.append(
             {
                 "preset": preset,
-                "runs": said.runs,
+                "runs": args.runs,
                 "one": statistics.median(one),
                 "all": statistics.median(all_of),
                 "gain": statistics.median(gains),
@@ -376,7 +376,7 @@ def ask_runs(said: argparse.Namespace) -> list[dict]:
 
 
 def spread(values: list[float], form: str = ".1%") -> str:
-    """The least and the largest of some values."""
+    """Returns the smallest and the largest value as text."""
     return f"{min(values):{form}} to {max(values):{form}}"
 
 
@@ -394,28 +394,40 @@ QUESTIONS = {
 
 
 def main() -> None:
-    """Answers the questions asked, prints tables and writes JSON."""
+    """Measures the selected questions, prints tables and writes JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--questions", default=",".join(QUESTIONS), help="by comma")
-    parser.add_argument("--presets", default="default,mlp-small", help="by comma")
-    parser.add_argument("--together", default="toy,mlp-small", help="presets of runs")
-    parser.add_argument("--runs", type=int, default=8, help="in one program")
-    parser.add_argument("--counts", default="1,5,25", help="steps per call, by comma")
-    parser.add_argument("--seconds", type=float, default=2, help="of a block")
-    parser.add_argument("--blocks", type=int, default=5, help="of each kind, in turns")
-    parser.add_argument("--data_dir", default="", help="where TFDS keeps data sets")
-    parser.add_argument("--out", help="a JSON file")
-    said = parser.parse_args()
+    parser.add_argument(
+        "--questions", default=",".join(QUESTIONS), help="names, separated by commas"
+    )
+    parser.add_argument(
+        "--presets", default="default,mlp-small", help="separated by commas"
+    )
+    parser.add_argument(
+        "--together", default="toy,mlp-small", help="presets of the question runs"
+    )
+    parser.add_argument(
+        "--runs", type=int, default=8, help="number of runs in one program"
+    )
+    parser.add_argument(
+        "--counts", default="1,5,25", help="steps per call, separated by commas"
+    )
+    parser.add_argument("--seconds", type=float, default=2, help="length of a block")
+    parser.add_argument(
+        "--blocks", type=int, default=5, help="number of blocks of each kind"
+    )
+    parser.add_argument("--data_dir", default="", help="folder of TFDS datasets")
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     enable_compilation_cache()
     found = about()
     print(found["machine"])
-    for name in said.questions.split(","):
-        found[name] = QUESTIONS[name](said)
-        if said.out:
-            Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+    for name in args.questions.split(","):
+        found[name] = QUESTIONS[name](args)
+        if args.out:
+            Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How a step scales: messages and memory on 1 to 8 devices, and a plan to 256 chips.
+"""Scaling of a step: messages and memory on 1 to 8 devices, plans up to 256 chips.
 
     python benchmarks/scaling.py --out=benchmarks/results/scaling.json \
         --markdown=scaling.md --picture=docs/plan.png
 
-Nothing here is a measured time. The first part compiles the step for simulated CPU
-devices, each count in a process of its own; the second for slices of TPU v5e, with the
-compiler of `pip install 'jaxgan[tpu]'`, and no TPU.
+No times are measured. The first part compiles the step for simulated CPU devices, each
+number of devices in its own process. The second part compiles it for slices of TPU v5e
+with the compiler of `pip install 'jaxgan[tpu]'`; it needs no TPU.
 """
 
 import argparse
@@ -38,7 +38,7 @@ HEADS = ("way", "devices", "batch", "messages", "bytes sent", "MiB per device")
 
 
 def simulated(counts: list[int], batches: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """The step of the preset `default` on so many CPU devices, in each way."""
+    """Plans the step of the preset `default` on CPU devices, in each way."""
     rows = []
     for count in counts:
         for way, flags in WAYS.items() if count > 1 else [("one", [])]:
@@ -54,7 +54,7 @@ def simulated(counts: list[int], batches: dict[str, list[str]]) -> list[dict[str
 
 
 def planned(flags: list[str], count: int) -> dict[str, Any]:
-    """The figures of one plan, made in another process with so many CPU devices."""
+    """Returns the figures of one plan, from a process with `count` CPU devices."""
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
@@ -69,7 +69,7 @@ def planned(flags: list[str], count: int) -> dict[str, Any]:
 
 
 def simulated_cells(row: dict[str, Any]) -> list[str]:
-    """One line of the first table."""
+    """Returns one row of the first table."""
     messages = [f"{m['count']} {kind}" for kind, m in row["collectives"].items()]
     sent = sum(m["nbytes"] for m in row["collectives"].values())
     return [
@@ -85,9 +85,9 @@ def simulated_cells(row: dict[str, Any]) -> list[str]:
 def slices(
     arms: list[str], kinds: list[str], size: int, names: str, found: dict[str, list]
 ) -> Iterator[None]:
-    """Adds the rows of slices of v5e, by arm and kind, and says when there is one more.
+    """Adds the rows of v5e slices to `found`, and yields after each row.
 
-    Each is compiled in a process of its own, whose memory is free again after it.
+    Each step is compiled in its own process, which frees the memory afterwards.
     """
     from jaxgan.performance.planning import sweep
 
@@ -107,7 +107,7 @@ def slices(
 
 
 def simulated_table(answer: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: the rows of simulated devices."""
+    """Returns the Markdown table of simulated devices as lines."""
     lines = ["| " + " | ".join(HEADS) + " |", "|" + " --- |" * len(HEADS)]
     for row in answer["simulated"]:
         lines.append("| " + " | ".join(simulated_cells(row)) + " |")
@@ -115,7 +115,7 @@ def simulated_table(answer: dict[str, Any]) -> list[str]:
 
 
 def written(answer: dict[str, Any]) -> str:
-    """Both tables in Markdown."""
+    """Returns both tables as Markdown."""
     lines = simulated_table(answer)
     if answer["slices"]:
         from jaxgan.performance.planning import sweep
@@ -130,41 +130,47 @@ def written(answer: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Runs what the flags ask for."""
+    """Runs both parts and rewrites the files after each row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--devices", default="1,2,4,8", help="simulated; empty for none"
+        "--devices",
+        default="1,2,4,8",
+        help="numbers of simulated devices; empty for none",
     )
-    parser.add_argument("--arms", default=",".join(ARMS), help="empty for no slices")
-    parser.add_argument("--kinds", default="|".join(KINDS), help="split by |")
+    parser.add_argument(
+        "--arms",
+        default=",".join(ARMS),
+        help="networks to plan for slices; empty for none",
+    )
+    parser.add_argument("--kinds", default="|".join(KINDS), help="separated by |")
     parser.add_argument("--topologies", default=SWEEP)
     parser.add_argument("--size", type=int, default=16, help="batch on each chip")
     parser.add_argument("--out", required=True)
     parser.add_argument("--markdown", default="")
     parser.add_argument("--picture", default="")
-    said = parser.parse_args()
-    counts = [int(n) for n in said.devices.split(",") if n]
-    arms = [arm for arm in said.arms.split(",") if arm]
+    args = parser.parse_args()
+    counts = [int(n) for n in args.devices.split(",") if n]
+    arms = [arm for arm in args.arms.split(",") if arm]
     batches = {"weak": ["--batch_per_device=16"], "strong": ["--batch_size=64"]}
     answer: dict[str, Any] = {"simulated": [], "slices": {}}
-    if Path(said.out).exists():  # rows of earlier calls stay
-        answer = json.loads(Path(said.out).read_text())
+    if Path(args.out).exists():  # keep the rows of earlier calls
+        answer = json.loads(Path(args.out).read_text())
     answer["simulated"] = simulated(counts, batches) or answer["simulated"]
-    write(said, answer)
-    kinds = said.kinds.split("|")
-    for _ in slices(arms, kinds, said.size, said.topologies, answer["slices"]):
-        write(said, answer)
+    write(args, answer)
+    kinds = args.kinds.split("|")
+    for _ in slices(arms, kinds, args.size, args.topologies, answer["slices"]):
+        write(args, answer)
 
 
-def write(said: argparse.Namespace, answer: dict[str, Any]) -> None:
-    """The files that the flags name."""
-    Path(said.out).write_text(json.dumps(answer, indent=1) + "\n")
-    if said.markdown:
-        Path(said.markdown).write_text(written(answer))
-    if said.picture and answer["slices"]:
+def write(args: argparse.Namespace, answer: dict[str, Any]) -> None:
+    """Writes the files of the flags."""
+    Path(args.out).write_text(json.dumps(answer, indent=1) + "\n")
+    if args.markdown:
+        Path(args.markdown).write_text(written(answer))
+    if args.picture and answer["slices"]:
         from jaxgan.performance.planning.plot import draw
 
-        draw(answer["slices"], said.picture)
+        draw(answer["slices"], args.picture)
 
 
 if __name__ == "__main__":

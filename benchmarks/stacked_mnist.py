@@ -1,17 +1,18 @@
-"""How many of the thousand modes of Stacked MNIST a recipe reaches in so many minutes.
+"""Number of modes of Stacked MNIST, out of 1,000, that a recipe covers.
 
     python benchmarks/mode_coverage.py --on=stacked_mnist --arms=dcgan,default \
         --minutes=15 --out=stacked_mnist.json
 
-The protocol is PacGAN's (https://arxiv.org/abs/1712.04086): a classifier of MNIST reads
-each of the three channels of 26,000 samples; a mode counts from its first sample on, KL
-is that of the shares of the modes from equal ones, in nats. Samples are of the running
-mean, which for DCGAN is the generator itself. Beside it stand what is left when nothing
-is wrong (`kl_floor`), and what real pictures score.
+The protocol is PacGAN's (https://arxiv.org/abs/1712.04086). An MNIST classifier labels
+each of the three channels of 26,000 samples. A mode is covered if it has at least one
+sample. KL is the divergence of the modes' shares from the uniform distribution, in
+nats. Samples are drawn from the moving average, which for DCGAN is the generator
+itself. For comparison, the results have the KL of perfect samples (`kl_floor`) and the
+scores of real images.
 
-PacGAN's DCGAN differs from ours where flags do not reach: four layers of 64 to 512
-channels with batch normalisation in its discriminator, G updated twice per step, 50
-epochs (100,000 steps), and ten runs.
+PacGAN's DCGAN differs from ours where there are no flags: it has four layers of 64 to
+512 channels with batch normalization in its discriminator, two updates of G per step,
+50 epochs (100,000 steps) and ten runs.
 """
 
 import argparse
@@ -32,9 +33,9 @@ from jaxgan.metrics.mode_coverage import category_coverage, kl_floor
 
 SAMPLES, MODES = 26_000, 1000
 SEED = 2**20
-"""Of the latents that are scored; those of the n-th training seed have n more."""
+"""Seed of the scored latents; the n-th training seed adds n."""
 SURE = 0.99
-"""The classifier must be right about so many of the test digits."""
+"""Minimum test accuracy of the classifier."""
 ADAM = "adam(2e-4, b1=0.5)"
 ARMS: dict[str, dict[str, Any]] = {
     "dcgan": {
@@ -56,32 +57,32 @@ PUBLISHED = [
 ]
 
 Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""`[n, 28, 28, 1]` in [-1, 1] to probabilities `[n, 10]` and features."""
+"""Maps `[n, 28, 28, 1]` in [-1, 1] to probabilities `[n, 10]` and features."""
 
 
-def measure(said: argparse.Namespace) -> str:
-    """Trains and scores the arms asked for; returns the table, and writes the JSON."""
-    out, found = Path(said.out), {}
+def measure(args: argparse.Namespace) -> str:
+    """Trains and scores the arms, writes the JSON and returns the report."""
+    out, found = Path(args.out), {}
     if out.exists():
         found = json.loads(out.read_text())
-    if not said.table_only:
-        found = prepared(said, found)
-        judge, found["classifier_accuracy"] = classifier(said.data_dir)
-        found["real"] = real(judge, said.data_dir)
-        print(f"real pictures: {found['real']}", flush=True)
-        for arm in ARMS if said.arms == "all" else said.arms.split(","):
-            found["arms"][arm] = measured(arm, judge, said)
+    if not args.table_only:
+        found = prepared(args, found)
+        judge, found["classifier_accuracy"] = classifier(args.data_dir)
+        found["real"] = real(judge, args.data_dir)
+        print(f"real images: {found['real']}", flush=True)
+        for arm in ARMS if args.arms == "all" else args.arms.split(","):
+            found["arms"][arm] = measured(arm, judge, args)
             print(" | ".join(row(arm, found["arms"][arm])), flush=True)
             out.write_text(json.dumps(found, indent=1))
-    return told(found)
+    return report(found)
 
 
-def prepared(said: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
-    """What does not depend on an arm, with the arms that were there."""
+def prepared(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
+    """Returns the fields that do not depend on an arm, and the earlier arms."""
     return {
         "machine": shared.machine(),
         "command": shlex.join(["python", *sys.argv]),
-        "minutes": said.minutes,
+        "minutes": args.minutes,
         "samples": SAMPLES,
         "kl_floor": kl_floor(SAMPLES, MODES)._asdict(),
         "arms": found.get("arms", {}),
@@ -89,15 +90,15 @@ def prepared(said: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def classifier(data_dir: str) -> tuple[Judge, float]:
-    """Reads digits; ends the program if it does not do so well enough."""
+    """Trains the classifier; raises SystemExit if its accuracy is too low."""
     judge, _, accuracy = train_classifier(data_dir or None)
     if accuracy < SURE:
-        raise SystemExit(f"the classifier is right about {accuracy:.4f} only")
+        raise SystemExit(f"the accuracy of the classifier is only {accuracy:.4f}")
     return judge, accuracy
 
 
 def real(judge: Judge, data_dir: str) -> dict[str, float]:
-    """What as many real pictures score; their labels too, and how many are read so."""
+    """Returns the scores of real images and of their labels, and the accuracy."""
     dataset = data.load("stacked_mnist", split="test", data_dir=data_dir or None)
     whole = data.normalize(data.read_all(dataset))
     read = labels(whole["image"], judge)
@@ -114,19 +115,19 @@ def real(judge: Judge, data_dir: str) -> dict[str, float]:
 
 
 def labels(images: np.ndarray, judge: Judge) -> np.ndarray:
-    """What the classifier reads in the channels of `[n, 28, 28, 3]`, in 0 to 999."""
+    """Classifies the channels of `[n, 28, 28, 3]`; returns `[n]` in 0 to 999."""
     digits = [judge(images[..., c : c + 1])[0].argmax(1) for c in range(3)]
     return np.stack(digits, axis=1) @ np.array([100, 10, 1])
 
 
-def measured(arm: str, judge: Judge, said: argparse.Namespace) -> dict[str, Any]:
-    """Trains what is left to train, and scores it: a row of the JSON."""
-    folder = shared.folder_of(Path(said.folder), "stacked_mnist", arm)
-    flags = {"dataset": "stacked_mnist", **ARMS[arm], "runs": said.runs}
-    flags["steps"] = 10**7 if said.minutes else said.steps or make_config(**flags).steps
-    if said.data_dir:
-        flags["data_dir"] = said.data_dir
-    shared.train(folder, flags, said.minutes)
+def measured(arm: str, judge: Judge, args: argparse.Namespace) -> dict[str, Any]:
+    """Trains an arm as far as needed, scores it and returns its row of the JSON."""
+    folder = shared.folder_of(Path(args.folder), "stacked_mnist", arm)
+    flags = {"dataset": "stacked_mnist", **ARMS[arm], "runs": args.runs}
+    flags["steps"] = 10**7 if args.minutes else args.steps or make_config(**flags).steps
+    if args.data_dir:
+        flags["data_dir"] = args.data_dir
+    shared.train(folder, flags, args.minutes)
     run, cost = shared.open_run(folder), shared.cost(folder)
     snapshots, seeds = shared.restore(run), []
     for i, snapshot in enumerate(snapshots):
@@ -144,7 +145,7 @@ def measured(arm: str, judge: Judge, said: argparse.Namespace) -> dict[str, Any]
 
 
 def row(arm: str, found: dict[str, Any]) -> list[str]:
-    """A line of the table; with several seeds, mean ± deviation and fewest modes."""
+    """Returns a row: for several seeds, mean ± deviation and fewest modes."""
     modes, kl = ([seed[of] for seed in found["seeds"]] for of in ("modes", "kl"))
     cells = [f"{modes[0]}", f"{kl[0]:.3f}"]
     if len(modes) > 1:
@@ -154,21 +155,21 @@ def row(arm: str, found: dict[str, Any]) -> list[str]:
 
 
 def table_of(found: dict[str, Any]) -> list[str]:
-    """Lines of Markdown: the arms, real pictures, then published figures."""
+    """Returns a Markdown table: the arms, real images, then published figures."""
     true = found["real"]
     shown = ["*real pictures*", "", f"*{true['modes']}*", f"*{true['kl']:.3f}*", ""]
     lines = shared.table(HEAD, [row(*each) for each in found["arms"].items()])
     return lines + shared.table(HEAD, [shown, *PUBLISHED])[2:]
 
 
-def told(found: dict[str, Any]) -> str:
-    """All that was found as Markdown."""
+def report(found: dict[str, Any]) -> str:
+    """Returns all results as Markdown."""
     true, floor = found["real"], found["kl_floor"]
     right = [100 * found["classifier_accuracy"], 100 * true["read_right"]]
     lines = [
-        f"n = {found['samples']:,} samples; the KL of as many perfect ones is "
-        f"{floor['simulated']:.4f}. The classifier is right about {right[0]:.2f} % of "
-        f"the test digits, and reads {right[1]:.1f} % of real pictures right.",
+        f"n = {found['samples']:,} samples; the KL of perfect samples is "
+        f"{floor['simulated']:.4f}. The accuracy of the classifier is {right[0]:.2f} % "
+        f"on the test digits and {right[1]:.1f} % on real images of three digits.",
         "",
         *table_of(found),
         "",

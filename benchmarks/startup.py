@@ -1,11 +1,11 @@
-"""How long from the start of the program to the first step, and where it goes.
+"""Time from the start of the program to the first step, by phase.
 
     python benchmarks/startup.py --presets=default,mlp-small --out=startup.json
 
-Each row is `python -m jaxgan.train` in a process of its own, up to the end of its first
-step: cold with an empty folder of compiled programs, warm with what the cold one left.
-The medians of the warm ones are told. Phases do not overlap; *python* is what stands
-before our first line, *other* what is in no phase.
+Each row is `python -m jaxgan.train` in its own process, up to the end of its first
+step: cold with an empty compilation cache, warm with the cache of the cold start. Warm
+rows are medians. Phases do not overlap. *python* is the time before the first line of
+the program, *other* the time outside all phases.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CHILD = "--child"
 
 
 class Clock:
-    """Seconds per phase; within a phase, those of inner ones do not count."""
+    """Measures seconds per phase; inner phases do not count for outer ones."""
 
     def __init__(self) -> None:
         self.seconds = defaultdict(float)
@@ -37,14 +37,14 @@ class Clock:
         self.last = time.time()
 
     def turn(self) -> None:
-        """What went by since the last turn belongs to the innermost phase."""
+        """Adds the time since the last turn to the innermost phase."""
         now = time.time()
         self.seconds[self.open[-1] if self.open else "other"] += now - self.last
         self.last = now
 
     @contextlib.contextmanager
     def phase(self, name: str):
-        """A phase, while it is open."""
+        """Opens a phase for the block."""
         self.turn()
         self.open.append(name)
         try:
@@ -54,13 +54,13 @@ class Clock:
             self.open.pop()
 
     def function(self, module, name: str, phase: str) -> None:
-        """Counts the calls of a module's function, or how long it takes to enter it."""
+        """Times the calls of a function, or the entry of its context manager."""
         function = getattr(module, name)
 
         @functools.wraps(function)
-        def timed(*given, **named):
+        def timed(*arguments, **named):
             with self.phase(phase):
-                made = function(*given, **named)
+                made = function(*arguments, **named)
             if not isinstance(made, contextlib.AbstractContextManager):
                 return made
             return self.entering(made, phase)
@@ -69,7 +69,7 @@ class Clock:
 
     @contextlib.contextmanager
     def entering(self, manager, phase: str):
-        """The manager, of which only entering counts."""
+        """Wraps a context manager and times only its entry."""
         with contextlib.ExitStack() as stack:
             with self.phase(phase):
                 entered = stack.enter_context(manager)
@@ -77,7 +77,7 @@ class Clock:
 
 
 def child(argv: list[str]) -> None:
-    """Trains up to the end of the first step, prints seconds per phase, and ends."""
+    """Trains to the end of the first step, prints seconds per phase and exits."""
     clock = Clock()
     clock.seconds["python"] = clock.last - float(os.environ["BENCHMARK_STARTED"])
     with clock.phase("imports"):
@@ -118,19 +118,19 @@ def child(argv: list[str]) -> None:
 
     parallel.make_compiler = compiled_and_ended
     train.main(argv)
-    raise SystemExit("it ended before the first step")
+    raise SystemExit("training ended before the first step")
 
 
 def measure(flags: list[str], cache: Path) -> dict[str, float]:
-    """Seconds per phase of one start."""
+    """Returns the seconds per phase of one start."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, CHILD, *flags, f"--workdir={folder}/run"]
-        known = {
+        variables = {
             "JAX_COMPILATION_CACHE_DIR": str(cache),
             "BENCHMARK_STARTED": str(time.time()),
         }
         done = subprocess.run(
-            command, env={**os.environ, **known}, capture_output=True, text=True
+            command, env={**os.environ, **variables}, capture_output=True, text=True
         )
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -138,7 +138,7 @@ def measure(flags: list[str], cache: Path) -> dict[str, float]:
 
 
 def starts(flags: list[str], times: int) -> list[dict]:
-    """A row of the cold start, and one of the medians of warm ones."""
+    """Returns a row of the cold start and a row of medians of warm starts."""
     with tempfile.TemporaryDirectory() as cache:
         cold = measure(flags, Path(cache))
         warm = [measure(flags, Path(cache)) for _ in range(times)]
@@ -159,7 +159,7 @@ def starts(flags: list[str], times: int) -> list[dict]:
 
 
 def help_seconds(times: int) -> float:
-    """Seconds of `--help`, the median."""
+    """Returns the median time of `--help` in seconds."""
     each = []
     for _ in range(times):
         began = time.perf_counter()
@@ -170,7 +170,7 @@ def help_seconds(times: int) -> float:
 
 
 def table_of(found: dict) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     from arms import table
 
     cells = [
@@ -184,29 +184,31 @@ def table_of(found: dict) -> list[str]:
 
 
 def main() -> None:
-    """Measures the presets asked for, prints a table and writes JSON."""
+    """Measures all presets, prints a table and writes JSON."""
     from arms import about
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--presets", default="default,mlp-small", help="by comma")
+    parser.add_argument(
+        "--presets", default="default,mlp-small", help="separated by commas"
+    )
     parser.add_argument("--dataset", default="mnist")
-    parser.add_argument("--data_dir", default="", help="where TFDS keeps data sets")
-    parser.add_argument("--times", type=int, default=3, help="warm starts")
-    parser.add_argument("--out", help="a JSON file")
-    said = parser.parse_args()
+    parser.add_argument("--data_dir", default="", help="folder of TFDS datasets")
+    parser.add_argument("--times", type=int, default=3, help="number of warm starts")
+    parser.add_argument("--out", help="JSON file for the results")
+    args = parser.parse_args()
     known = about()
     print(known["machine"])
-    helped = help_seconds(said.times)
+    helped = help_seconds(args.times)
     print(f"\n`python -m jaxgan.train --help`: {helped:.2f} s\n")
     rows = []
-    for preset in said.presets.split(","):
-        flags = [f"--dataset={said.dataset}", f"--preset={preset}"]
-        flags += [f"--data_dir={said.data_dir}"] if said.data_dir else []
-        rows += [{"preset": preset, **row} for row in starts(flags, said.times)]
+    for preset in args.presets.split(","):
+        flags = [f"--dataset={args.dataset}", f"--preset={preset}"]
+        flags += [f"--data_dir={args.data_dir}"] if args.data_dir else []
+        rows += [{"preset": preset, **row} for row in starts(flags, args.times)]
     found = {**known, "help_seconds": helped, "rows": rows}
     print("\n".join(table_of(found)))
-    if said.out:
-        Path(said.out).write_text(json.dumps(found, indent=1) + "\n")
+    if args.out:
+        Path(args.out).write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

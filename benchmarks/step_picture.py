@@ -1,7 +1,7 @@
-"""The rows of `step_throughput.py` as bars, a panel for each preset, shape and batch.
+"""Bar plots of `step_throughput.py`, with a panel for each preset, shape and batch.
 
-python benchmarks/step_picture.py steps.json steps.png  # all, or those of a batch:
-python benchmarks/step_picture.py steps.json steps.png 128
+python benchmarks/step_picture.py steps.json steps.png      # all batch sizes
+python benchmarks/step_picture.py steps.json steps.png 128  # only this one
 """
 
 import json
@@ -14,13 +14,13 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from step_rows import short
 
-COLOURS = {"jaxgan": "#1546c0", "pytorch": "#e07b54", "keras": "#7fbf9b"}
+COLORS = {"jaxgan": "#1546c0", "pytorch": "#e07b54", "keras": "#7fbf9b"}
 INK = "#222222"
 COLUMNS = 2
 
 
 def draw(path: Path, rows: list[dict[str, Any]]) -> None:
-    """A picture of milliseconds per step, quartiles on each bar; short is fast."""
+    """Draws bars of milliseconds per step with their quartiles."""
     panels = [list(group) for _, group in groupby(rows, _title)]
     if not panels:
         return
@@ -51,7 +51,7 @@ def _title(row: dict[str, Any]) -> str:
 
 
 def paint(axis: Any, panel: list[dict[str, Any]]) -> None:
-    """One panel: the first contestant on top."""
+    """Draws one panel, with the first contestant on top."""
     times = [row.get("ms_per_step", 0.0) for row in panel]
     longest = max(times) or 1.0
     for place, row in enumerate(panel):
@@ -61,8 +61,8 @@ def paint(axis: Any, panel: list[dict[str, Any]]) -> None:
             )
             continue
         middle, (low, high) = row["ms_per_step"], row["quartiles"]
-        colour = COLOURS.get(row["contestant"].split()[0], "#999999")
-        axis.barh(place, middle, height=0.72, color=colour)
+        color = COLORS.get(row["contestant"].split()[0], "#999999")
+        axis.barh(place, middle, height=0.72, color=color)
         error = [[middle - low], [high - middle]]
         axis.errorbar(middle, place, xerr=error, color=INK, lw=1, capsize=2)
         axis.text(high + 0.015 * longest, place, short(middle), **_small(INK))
@@ -75,22 +75,22 @@ def paint(axis: Any, panel: list[dict[str, Any]]) -> None:
 
 
 def _end(panel: list[dict[str, Any]], longest: float) -> float:
-    """Where the longest bar ends, its quartiles included."""
+    """Returns the end of the longest bar, including its quartiles."""
     return max([longest, *(row["quartiles"][1] for row in panel if "quartiles" in row)])
 
 
-def _small(colour: str) -> dict[str, Any]:
-    return {"va": "center", "fontsize": 8, "color": colour}
+def _small(color: str) -> dict[str, Any]:
+    return {"va": "center", "fontsize": 8, "color": color}
 
 
 def _fitting(reason: str) -> str:
-    """A reason that fits into a panel."""
+    """Shortens a reason so that it fits into a panel."""
     text = reason.split(": ", 1)[-1]
     return text if len(text) < 62 else text[:60] + "..."
 
 
 def main() -> None:
-    """Draws what is asked for."""
+    """Draws the rows of a results file."""
     source, target, *batch = sys.argv[1:]
     rows = json.loads(Path(source).read_text())["rows"]
     draw(Path(target), [r for r in rows if not batch or str(r["batch_size"]) in batch])

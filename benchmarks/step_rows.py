@@ -1,4 +1,4 @@
-"""From windows to rows: medians, ratios by round, shares of what the machine gives."""
+"""Rows and tables of measured windows: medians, ratios and shares of the ceiling."""
 
 import statistics
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ HEAD = [
 Row = dict[str, Any]
 
 QUIET = 0.2
-"""Cores that other programs may use."""
+"""Number of cores that other programs may use."""
 DISTURBED = (
     " **Not quiet: measure again.** Threads that spin while they wait, such as "
     "PyTorch's, lose far more than their share on a busy machine."
@@ -21,7 +21,7 @@ DISTURBED = (
 
 
 def quartiles(values: list[float]) -> tuple[float, float, float]:
-    """The median between the quartiles.
+    """Returns the lower quartile, the median and the upper quartile.
 
     >>> quartiles([4.0, 1.0, 2.0, 3.0, 5.0])
     (2.0, 3.0, 4.0)
@@ -33,7 +33,7 @@ def quartiles(values: list[float]) -> tuple[float, float, float]:
 
 
 def rows_of(measured: dict[str, Any]) -> list[Row]:
-    """A row for each contestant of one preset, shape and batch size."""
+    """Returns a row for each contestant of one preset, shape and batch size."""
     best, asked = ceilings(measured["ceilings"]), measured["asked"]
     contestants, work = measured["contestants"], measured["flops_per_step"]
     names = ("preset", "shape", "batch_size", "d_updates")
@@ -68,7 +68,7 @@ def rows_of(measured: dict[str, Any]) -> list[Row]:
 
 
 def ceilings(found: dict[str, Any]) -> dict[str, float]:
-    """By arithmetic, the fastest framework's FLOP/s; for `copy` bytes/s."""
+    """Returns the highest FLOP/s by arithmetic; for `copy` bytes/s."""
     best: dict[str, float] = {}
     for one in found.values():
         if one.get("windows"):
@@ -79,18 +79,18 @@ def ceilings(found: dict[str, Any]) -> dict[str, float]:
 
 
 def rival(name: str, contestants: dict[str, Any]) -> str | None:
-    """Who of ours is compared: in the same arithmetic and pages, if there is one."""
+    """Returns our contestant to compare with, if possible with equal settings."""
 
-    def alike(other: str) -> tuple[bool, bool]:
+    def similarity(other: str) -> tuple[bool, bool]:
         same = contestants[other]["arithmetic"] == contestants[name]["arithmetic"]
         return same, ("huge" in other) == ("huge" in name)
 
     ours = [n for n, f in contestants.items() if n.startswith(OURS) and "windows" in f]
-    return max(ours, key=alike, default=None)
+    return max(ours, key=similarity, default=None)
 
 
 def ratio(peer: dict[str, Any], ours: dict[str, Any]) -> float | None:
-    """How many times as fast ours is: the median of the rounds that both finished."""
+    """Returns the median speedup of ours over the rounds that both finished."""
     pairs = list(zip(peer["windows"], ours["windows"], strict=False))
     return statistics.median(p / o for p, o in pairs) if pairs else None
 
@@ -102,7 +102,7 @@ OVERVIEW = [
 
 
 def overview(measured: Iterable[dict[str, Any]]) -> list[str]:
-    """A row for each preset, shape and batch size: ours, in float32, beside others."""
+    """Returns a table of our float32 steps beside those of the peers."""
     lines = []
     for one in measured:
         rows = [row for row in rows_of(one) if row.get("arithmetic") != "bfloat16"]
@@ -113,7 +113,7 @@ def overview(measured: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def overview_cells(ours: Row, rows: list[Row]) -> list[str]:
-    """How many times as fast ours is; beside the best, in brackets which that is."""
+    """Returns the cells of one row; the best peer is named in brackets."""
     faster = {
         row["contestant"]: row["ours_times_as_fast"]
         for row in rows
@@ -135,7 +135,7 @@ def overview_cells(ours: Row, rows: list[Row]) -> list[str]:
 
 
 def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
-    """An overview, and a table for each preset, shape and batch size."""
+    """Returns an overview and a table for each preset, shape and batch size."""
     measured = list(measured)
     lines = [*overview(measured), ""]
     for one in measured:
@@ -150,19 +150,19 @@ def markdown(measured: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def named(asked: dict[str, Any]) -> str:
-    """The preset, with its networks and latents where they are not its own.
+    """Returns the preset, with networks and latents that differ from its defaults.
 
     >>> named({"preset": "mlp", "flags": {"g_latents": "same"}})
     'mlp:same'
     """
-    said = asked.get("flags", {})
-    latents = f":{said['g_latents']}" if "g_latents" in said else ""
-    networks = f" {said['networks']}" if "networks" in said else ""
+    flags = asked.get("flags", {})
+    latents = f":{flags['g_latents']}" if "g_latents" in flags else ""
+    networks = f" {flags['networks']}" if "networks" in flags else ""
     return f"{asked['preset']}{latents}{networks}"
 
 
 def flop_text(work: float | None) -> str:
-    """FLOP for reading.
+    """Formats a number of FLOP.
 
     >>> flop_text(3.17e9), flop_text(1.7e13)
     ('3.17 GFLOP', '17,000 GFLOP')
@@ -171,7 +171,7 @@ def flop_text(work: float | None) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row as text; the reason where there is nothing to tell."""
+    """Returns the cells of a row, or the reason why there are no times."""
     if "error" in row:
         return [row["contestant"], f"none: {row['error'].replace('|', '/')}", *6 * [""]]
     low, high = row["quartiles"]
@@ -189,7 +189,7 @@ def cells(row: Row) -> list[str]:
 
 
 def short(value: float) -> str:
-    """Three digits, or all before the point.
+    """Formats a number with three digits, or all digits before the point.
 
     >>> short(1234.5), short(12.345), short(0.12345)
     ('1,234', '12.3', '0.123')
@@ -202,7 +202,7 @@ def _text(value: float | None, form: str, unit: str = "") -> str:
 
 
 def summary(measured: dict[str, Any]) -> str:
-    """What the machine gave beside, and what disturbed."""
+    """Returns a line with the ceilings and the load by other programs."""
     parts = []
     for name, one in measured["ceilings"].items():
         if one.get("windows"):
@@ -212,13 +212,13 @@ def summary(measured: dict[str, Any]) -> str:
             parts.append(f"{name.removeprefix('ceiling ')} {rate:,.0f} {unit}")
     others = measured["others_cores"]
     return (
-        f"Ceilings: {', '.join(parts)}. Cores in use by those who waited: "
+        f"Ceilings: {', '.join(parts)}. Cores used by waiting contestants: "
         f"{measured['idle_cores']:.2f}, by other programs: {others:.2f}."
         + (DISTURBED if others > QUIET else "")
     )
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    """Lines of Markdown."""
+    """Returns a Markdown table as lines."""
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(row)} |" for row in lines]

@@ -1,12 +1,12 @@
-"""How fast a training step is, ours and others', taken in turns.
+"""Throughput of training steps by jaxgan, PyTorch and Keras, measured in turns.
 
     python benchmarks/step_throughput.py --presets=default,dcgan --batch_sizes=64,128 \\
         --out=steps.json --markdown=steps.md --picture=steps.png
 
-For each preset, shape and batch size all contestants are started, one after the other,
-and then take windows in turns, in an order that rotates, so that what else happens on
-the machine hits all alike. Those that wait block on a pipe. What is measured already,
-under the same flags, is kept if `--out` is there.
+For each preset, shape and batch size, all contestants are started one after the other.
+They then run windows in turns, in an order that rotates, so that other load on the
+machine affects all of them equally. Waiting contestants block on a pipe. Results that
+`--out` already has for the same flags are kept.
 """
 
 import argparse
@@ -46,104 +46,107 @@ CEILINGS = {
     ),
 }
 FLAGS = {"residual": {"augment": ""}}
-"""What is left out of our own steps, because no peer has it."""
+"""Flags of our own steps that disable parts that no peer has."""
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     "huge": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
 }
-"""Switches that are nothing but what a process starts with."""
+"""Switches that set environment variables of the process."""
 
 
 class Entry(NamedTuple):
-    """A contestant: a module of `peers`, and one of its variants."""
+    """A contestant: a module of `peers` and one of its variants."""
 
     module: str
     variant: str
 
     @property
     def name(self) -> str:
-        """As tables have it, `pytorch eager`."""
+        """Name in the tables, such as `pytorch eager`."""
         return f"{NAMES.get(self.module, self.module)} {self.variant}"
 
 
-class Game(NamedTuple):
-    """Started contestants by name, and what is known of all."""
+class Contest(NamedTuple):
+    """The running contestants and the results of all contestants, by name."""
 
     workers: dict[str, protocol.Worker]
     found: dict[str, dict[str, Any]]
-    """By name: facts, `windows` (seconds per step) and `bytes`, or `error`."""
+    """Facts, `windows` (seconds per step) and `bytes`, or `error`, by name."""
     patience: float
+    """Seconds to wait for an answer."""
 
     def ask(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """An answer; who gives none is out."""
-        said = protocol.ask(self.workers[name], request, self.patience)
-        if "error" in said:
-            self.found[name] = {"error": said["error"]}
+        """Sends a request and returns the answer; removes a contestant that fails."""
+        reply = protocol.ask(self.workers[name], request, self.patience)
+        if "error" in reply:
+            self.found[name] = {"error": reply["error"]}
             del self.workers[name]
-        return said
+        return reply
 
 
 def main() -> None:
-    """Measures all that is asked for; tables, JSON and picture grow as it goes."""
-    said = flags()
+    """Measures all jobs and rewrites tables, JSON and plot after each of them."""
+    args = flags()
     device = "gpu" if Path("/dev/nvidiactl").exists() else "cpu"
-    entries = entries_of(said.variants or VARIANTS[device])
+    entries = entries_of(args.variants or VARIANTS[device])
     report: dict[str, Any] = {"machine": machine(), "measured": []}
-    if said.out and Path(said.out).exists():
-        report = json.loads(Path(said.out).read_text())
+    if args.out and Path(args.out).exists():
+        report = json.loads(Path(args.out).read_text())
     with ExitStack() as stack:
         ceilings = [Entry("ceiling", variant) for variant in CEILINGS[device]]
         top = None
-        for job in jobs(said):
-            asked = {**job, "entries": entries, "seconds": said.seconds}
-            asked = json.loads(json.dumps({**asked, "windows": said.windows}))
+        for job in jobs(args):
+            asked = {**job, "entries": entries, "seconds": args.seconds}
+            asked = json.loads(json.dumps({**asked, "windows": args.windows}))
             if asked in [one["asked"] for one in report["measured"]]:
                 continue
-            top = top or enter(stack, ceilings, {}, said.patience)
-            measured = measure(job, entries, top, said)
+            top = top or enter(stack, ceilings, {}, args.patience)
+            measured = measure(job, entries, top, args)
             report["measured"].append({"asked": asked, **measured})
             print("\n".join(markdown(report["measured"][-1:])), flush=True)
-            save(report, said)
-    save(report, said)
+            save(report, args)
+    save(report, args)
 
 
 def flags() -> argparse.Namespace:
-    """What is asked for."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add(
         "--presets",
         default=",".join((*PRESETS, "dcgan")),
-        help="names, by comma; with :same or :fresh for other latents of G's update",
+        help="separated by commas; :same or :fresh sets the latents of G's update",
     )
     add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
-    add("--batch_sizes", default="0", help="by comma; 0 for each preset's own")
-    add("--networks", default="", help="such as small(8)|small(32), of ours alone")
-    add("--variants", help="MODULE:VARIANT by comma; see benchmarks/peers/")
-    add("--steps_per_call", type=int, default=0, help="of ours; 0: the default")
-    add("--seconds", type=float, default=2.0, help="a window")
-    add("--windows", type=int, default=7, help="of each contestant")
-    add("--examples", type=int, default=16_384, help="pictures on the device")
-    add("--patience", type=float, default=600.0, help="seconds for any answer")
+    add(
+        "--batch_sizes", default="0", help="separated by commas; 0 for the preset's own"
+    )
+    add("--networks", default="", help="such as small(8)|small(32), only of jaxgan")
+    add("--variants", help="MODULE:VARIANT, separated by commas; see benchmarks/peers/")
+    add("--steps_per_call", type=int, default=0, help="of jaxgan; 0 for the default")
+    add("--seconds", type=float, default=2.0, help="length of a window")
+    add("--windows", type=int, default=7, help="number of windows of each contestant")
+    add("--examples", type=int, default=16_384, help="number of images on the device")
+    add("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     for name in ("out", "markdown", "picture"):
-        add(f"--{name}", help=f"a file for the {name if name != 'out' else 'JSON'}")
-    said = parser.parse_args()
-    modules = {entry.module for entry in entries_of(said.variants or "")}
-    if said.networks and modules != {"ours"}:
-        parser.error("--networks: not of peers; add --variants=ours:float32")
-    return said
+        add(f"--{name}", help=f"file for the {name if name != 'out' else 'JSON'}")
+    args = parser.parse_args()
+    modules = {entry.module for entry in entries_of(args.variants or "")}
+    if args.networks and modules != {"ours"}:
+        parser.error("--networks: peers do not have it; add --variants=ours:float32")
+    return args
 
 
 def entries_of(text: str) -> list[Entry]:
-    """Contestants from `ours:float32,pytorch:eager`."""
+    """Parses contestants such as `ours:float32,pytorch:eager`."""
     return [Entry(*one.split(":")) for one in text.split(",") if one]
 
 
-def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """What is measured: each preset with each shape and batch size."""
-    lists = (said.presets, said.shapes, said.batch_sizes)
-    each = product(*(text.split(",") for text in lists), said.networks.split("|"))
+def jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yields a job for each preset, shape, batch size and pair of networks."""
+    lists = (args.presets, args.shapes, args.batch_sizes)
+    each = product(*(text.split(",") for text in lists), args.networks.split("|"))
     for named, shape, batch, networks in each:
         preset, _, latents = named.partition(":")
         own = {"g_latents": latents} if latents else {}
@@ -154,44 +157,44 @@ def jobs(said: argparse.Namespace) -> Iterator[dict[str, Any]]:
             "shape": [int(side) for side in shape.split("x")],
             "batch_size": int(batch) or config.batch_size,
             "d_updates": config.d_updates,
-            "examples": said.examples,
-            "steps_per_call": said.steps_per_call,
+            "examples": args.examples,
+            "steps_per_call": args.steps_per_call,
             "flags": {**FLAGS.get(preset, {}), **own},
         }
 
 
 def enter(
     stack: ExitStack, entries: list[Entry], job: dict[str, Any], patience: float
-) -> Game:
-    """Starts contestants one by one, so that none compiles beside another."""
-    gan = Game({}, {}, patience)
+) -> Contest:
+    """Starts contestants one by one, so that only one compiles at a time."""
+    contest = Contest({}, {}, patience)
     for entry in entries:
         switches = entry.variant.split("+")
         env = {k: v for s in switches for k, v in ENVIRONMENT.get(s, {}).items()}
         variant = "+".join(s for s in switches if s not in ENVIRONMENT)
         own = {**job, "variant": variant, "env": env}
         worker = stack.enter_context(protocol.started(entry.module, own))
-        said = protocol.answer(worker, patience)
-        gan.found[entry.name] = said
-        if "error" in said:
-            print(f"{entry.name}: {said['error']}", flush=True)
+        reply = protocol.answer(worker, patience)
+        contest.found[entry.name] = reply
+        if "error" in reply:
+            print(f"{entry.name}: {reply['error']}", flush=True)
         else:
-            gan.workers[entry.name] = worker
-    return gan
+            contest.workers[entry.name] = worker
+    return contest
 
 
 def measure(
-    job: dict[str, Any], entries: list[Entry], top: Game, said: argparse.Namespace
+    job: dict[str, Any], entries: list[Entry], top: Contest, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Windows of all contestants of a job, and of the machine's ceilings."""
+    """Measures all contestants of a job and the machine's ceilings."""
     print(f"{job['preset']} {job['shape']} batch {job['batch_size']} ...", flush=True)
-    work = flop(job, said.patience)
+    work = flop(job, args.patience)
     with ExitStack() as stack:
-        own = enter(stack, entries, job, said.patience)
-        both = Game({**own.workers, **top.workers}, {}, said.patience)
+        own = enter(stack, entries, job, args.patience)
+        both = Contest({**own.workers, **top.workers}, {}, args.patience)
         for name in both.workers:
             both.found[name] = {**own.found, **top.found}[name] | {"windows": []}
-        load = rounds(both, said.seconds, said.windows)
+        load = rounds(both, args.seconds, args.windows)
         for name in list(own.workers):
             if name in both.workers:
                 both.found[name] |= both.ask(name, {"memory": True})
@@ -205,58 +208,58 @@ def measure(
 
 
 def flop(job: dict[str, Any], patience: float) -> float | None:
-    """FLOP of a step by `peers/work.py`, None if they cannot be told."""
+    """Returns the FLOP of a step by `peers/work.py`, or None if it fails."""
     env = {"JAX_PLATFORMS": "cpu"}
     with protocol.started("work", {**job, "variant": "float32", "env": env}) as worker:
-        said = protocol.answer(worker, patience)
-    if "error" in said:
-        print(f"FLOP: {said['error']}", flush=True)
-    return said.get("flops_per_step")
+        reply = protocol.answer(worker, patience)
+    if "error" in reply:
+        print(f"FLOP: {reply['error']}", flush=True)
+    return reply.get("flops_per_step")
 
 
-def rounds(gan: Game, seconds: float, windows: int) -> dict[str, float]:
-    """Lets all take windows in turns; the shares of the machine that were not theirs.
+def rounds(contest: Contest, seconds: float, windows: int) -> dict[str, float]:
+    """Runs windows of all contestants in turns and returns the other load in cores.
 
-    Every round begins with the next contestant. A window has as many steps as filled it
-    at the rate of the window before; the first round only tells that rate.
+    Each round starts with the next contestant. The number of steps in a window follows
+    from the rate of the window before. The first round only measures that rate.
     """
-    names, steps = list(gan.workers), dict.fromkeys(gan.workers, 1)
-    idle, began, before = 0.0, time.perf_counter(), _busy(gan)
+    names, steps = list(contest.workers), dict.fromkeys(contest.workers, 1)
+    idle, began, before = 0.0, time.perf_counter(), _busy(contest)
     for round_ in range(windows + 1):
         first = round_ % max(len(names), 1)
         for name in names[first:] + names[:first]:
-            if name not in gan.workers:
+            if name not in contest.workers:
                 continue
-            others = [w for other, w in gan.workers.items() if other != name]
+            others = [w for other, w in contest.workers.items() if other != name]
             used = sum(map(protocol.cpu_seconds, others))
-            said = gan.ask(name, {"run": steps[name]})
+            reply = contest.ask(name, {"run": steps[name]})
             idle += sum(map(protocol.cpu_seconds, others)) - used
-            if "error" in said:
+            if "error" in reply:
                 continue
-            each = said["seconds"] / said["steps"]
+            each = reply["seconds"] / reply["steps"]
             steps[name] = max(1, round(seconds / each))
             if round_:
-                gan.found[name]["windows"].append(each)
+                contest.found[name]["windows"].append(each)
     wall = time.perf_counter() - began
     return {
         "idle_cores": idle / wall,
-        "others_cores": (_busy(gan) - before) / wall,
+        "others_cores": (_busy(contest) - before) / wall,
         "wall_seconds": wall,
     }
 
 
-def _busy(gan: Game) -> float:
-    """Seconds that processors have worked for others than these; Linux only."""
+def _busy(contest: Contest) -> float:
+    """Returns the CPU seconds used by other programs; 0 if not on Linux."""
     stat = Path("/proc/stat")
     if not stat.exists():
         return 0.0
     ticks = [int(field) for field in stat.read_text().split()[1:9]]
     busy = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
-    return busy - sum(map(protocol.cpu_seconds, gan.workers.values()))
+    return busy - sum(map(protocol.cpu_seconds, contest.workers.values()))
 
 
 def machine() -> dict[str, Any]:
-    """What it runs on."""
+    """Returns the facts about this machine for the results."""
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -270,15 +273,15 @@ def machine() -> dict[str, Any]:
     }
 
 
-def save(report: dict[str, Any], said: argparse.Namespace) -> None:
-    """Writes what was asked for of what is measured so far."""
+def save(report: dict[str, Any], args: argparse.Namespace) -> None:
+    """Writes the files of the flags with the results so far."""
     report["rows"] = [row for one in report["measured"] for row in rows_of(one)]
-    if said.out:
-        Path(said.out).write_text(json.dumps(report, indent=1) + "\n")
-    if said.markdown:
-        Path(said.markdown).write_text("\n".join(markdown(report["measured"])) + "\n")
-    if said.picture:
-        draw(Path(said.picture), report["rows"])
+    if args.out:
+        Path(args.out).write_text(json.dumps(report, indent=1) + "\n")
+    if args.markdown:
+        Path(args.markdown).write_text("\n".join(markdown(report["measured"])) + "\n")
+    if args.picture:
+        draw(Path(args.picture), report["rows"])
 
 
 if __name__ == "__main__":

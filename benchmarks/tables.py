@@ -1,9 +1,9 @@
-"""The tables of benchmarks/README.md, each made from a JSON file in results/.
+"""The tables of benchmarks/README.md, generated from the JSON files in results/.
 
-    python benchmarks/tables.py            # writes the tables anew
+    python benchmarks/tables.py            # regenerates the tables
     python benchmarks/tables.py --check    # exits with 1 if one is out of date
 
-In the README a table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+In the README a table is between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
 import argparse
@@ -19,14 +19,14 @@ MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 class Source(NamedTuple):
-    """A results file and the function that makes a table from it."""
+    """A results file and the function that returns its table as lines."""
 
     file: str
     table: Callable[[Any], Iterable[str]]
 
 
 def sources() -> dict[str, Source]:
-    """The source of each table by name; imports the benchmarks."""
+    """Returns the source of each table by name; imports the benchmarks."""
     import bounds
     import checkpointing
     import input_pipeline
@@ -75,9 +75,10 @@ def sources() -> dict[str, Source]:
 
 
 def updated(text: str) -> str:
-    """The README's text with every table made anew.
+    """Returns the text of the README with all tables regenerated.
 
-    Raises KeyError for a marker whose table is unknown.
+    Raises:
+      KeyError: if the table of a marker is unknown.
     """
     known = sources()
 
@@ -91,11 +92,13 @@ def updated(text: str) -> str:
 
 
 def main() -> int:
-    """Writes or checks the tables; returns the exit code."""
+    """Writes or checks the tables and returns the exit code."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="only compare; write nothing"
+    )
     args = parser.parse_args()
     readme = HERE / "README.md"
     old = readme.read_text()

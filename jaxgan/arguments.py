@@ -29,10 +29,12 @@ def check(
       TypeError: for too many or too few arguments, an unknown name, or an argument of
         the wrong type or outside its range.
     """
+    # Unknown and repeated names first, as the messages of `bind` are less clear.
     for name in kwargs:
         if name in given or name not in signature.parameters:
             shown = short_repr(name)
             raise TypeError(f"got an unexpected keyword argument {shown}")
+    # `bind` raises TypeError for too many or too few arguments.
     for name, value in signature.bind(*args, **kwargs, **given).arguments.items():
         if name in given:
             continue
@@ -63,6 +65,7 @@ def _describe(value: Any) -> str:
     """Returns an argument as errors show it."""
     if _is_namedtuple(value):
         return f"a {type(value).__name__}"
+    # Schedules are functions too, so they come first.
     ends = getattr(value, "ends", None)
     if ends is not None:
         return f"a schedule from {ends[0]} to {ends[1]}"
@@ -82,6 +85,7 @@ def _kind_name(kind: Any) -> str:
 
 def _fits(value: Any, annotation: Any) -> bool:
     """Returns True if a value has an annotated type, as far as it can be checked."""
+    # Text needs an annotation that allows it.
     if annotation is inspect.Parameter.empty:
         return not isinstance(value, str)
     kinds = typing.get_args(annotation) if _is_union(annotation) else (annotation,)
@@ -93,6 +97,7 @@ def _is_a(value: Any, kind: Any) -> bool:
     # bool is a subclass of int, but True is no number here.
     if isinstance(value, bool):
         return kind is bool
+    # An integer is accepted where a float is expected.
     if kind is float:
         return isinstance(value, int | float)
     if inspect.isclass(kind) and not typing.get_origin(kind):
@@ -104,6 +109,7 @@ def _is_a(value: Any, kind: Any) -> bool:
         # A term is a tuple too, but no sequence of arguments.
         is_sequence = isinstance(value, list | tuple) and not _is_namedtuple(value)
         return is_sequence and all(_fits(x, entry) for x in value)
+    # Any other annotation is not checked further.
     return not (isinstance(value, str) or _is_namedtuple(value))
 
 
@@ -116,6 +122,7 @@ def _accepts(function: Callable, kinds: Any) -> bool:
     if kinds is ...:
         return True
     try:
+        # Only the number of arguments counts here, not their types.
         inspect.signature(function).bind(*kinds)
     except TypeError:
         return False

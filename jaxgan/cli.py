@@ -66,14 +66,17 @@ def run_main(program: Callable[[], int]) -> int:
     try:
         code = program()
     except SystemExit:
+        # `--help` prints to stdout, which may be closed.
         if failed := _flush():
             return failed
         raise
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            # The reader has seen enough, as with `| head -1`.
             return EXIT_PIPE
         code, message = ending(error)
         print_error(message)
+    # An error of the output takes precedence.
     return _flush() or code
 
 
@@ -92,6 +95,7 @@ def ending(error: BaseException) -> tuple[int, str]:
         return 130, "interrupted"
     if isinstance(error, OSError) and _is_disk(error):
         return 2, _disk_message(error)
+    # Any other error is a bug.
     report = write_report(error)
     if report is None:
         print("".join(traceback.format_exception(error)), file=sys.stderr)
@@ -132,6 +136,7 @@ def print_error(message: str) -> None:
     """
     line = one_line(message)
     if len(line) > LONGEST:
+        # Keep both ends, as the remedy is often the last part.
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
     with contextlib.suppress(OSError):  # the terminal is closed
         print(f"error: {line}", file=sys.stderr, flush=True)
@@ -149,6 +154,7 @@ def write_report(error: BaseException) -> Path | None:
     cache = cache_folder()
     folders = [cache / "crashes"] if cache else []
     prefix = time.strftime("jaxgan-crash-%Y%m%d-%H%M%S-")
+    # The temporary folder is for machines without a writable cache folder.
     for folder in (*folders, Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
@@ -168,6 +174,7 @@ def _report(error: BaseException) -> str:
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{package} {importlib.metadata.version(package)}")
+    # Variables that change the behavior of jax.
     prefixes = ("JAX_", "XLA_", "TPU_", "LIBTPU_", "CUDA_VISIBLE")
     variables = [
         f"{name}={value}"
@@ -187,6 +194,7 @@ class PrintableFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Formats a log record."""
         if isinstance(record.args, tuple):
+            # Change a copy, as other handlers receive the same record.
             args = tuple(_escaped(value) for value in record.args)
             record = logging.makeLogRecord({**record.__dict__, "args": args})
         return "\n".join(map(printable, super().format(record).split("\n")))
@@ -205,6 +213,7 @@ def _begin() -> None:
     with contextlib.suppress(AttributeError, OSError, ValueError):
         # Names may contain characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # Log lines go to stderr, without a prefix.
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])
@@ -219,6 +228,7 @@ def _reader_is_gone() -> bool:
     try:
         poll = select.poll()
         poll.register(sys.stdout.fileno(), select.POLLERR)
+        # 0 milliseconds: do not wait.
         return bool(poll.poll(0))
     except (AttributeError, OSError, ValueError):  # Windows has no poll
         return False

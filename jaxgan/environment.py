@@ -36,12 +36,14 @@ def start_jax() -> None:
         ) from error
     except ValueError as error:
         raise UsageError(f"jax does not start: {first_line(error)}") from error
+    # Variables must not change what the train step relies on.
     for name, value in SETTINGS.items():
         if getattr(jax.config, name) != value:
             variable = name.upper()
             log.warning("%s is ignored: jaxgan trains with %r", variable, value)
             jax.config.update(name, value)
     try:
+        # The first query of devices starts the backend.
         jax.local_devices()
     except (RuntimeError, AssertionError) as error:
         # Replace the advice of jax, which suggests an empty JAX_PLATFORMS.
@@ -73,6 +75,7 @@ def enable_compilation_cache() -> None:
     folder = cache_folder()
     if folder:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
+    # Cache short compilations too, as a run has dozens of programs.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     log_cache_failures_once()
 
@@ -95,6 +98,7 @@ def log_cache_failures_once() -> None:
             show(message, *more)
         elif not logged:
             logged = True
+            # The text behind the name of the entry.
             why = printable(str(message).partition("': ")[2][:120])
             folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
             log.warning("compiled programs cannot be cached in %s: %s", folder, why)
@@ -119,6 +123,7 @@ def has_tpu(environment: Mapping[str, str], devices: str = "/dev") -> bool:
       environment: environment variables.
       devices: the folder of device files.
     """
+    # The first platform in the list is the one in use.
     if environment.get("JAX_PLATFORMS", "tpu").split(",")[0] != "tpu":
         return False
     # Older TPU VMs have /dev/accel0, newer ones /dev/vfio/0.

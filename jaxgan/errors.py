@@ -34,6 +34,7 @@ def first_line(error: BaseException) -> str:
     >>> first_line(ValueError("No such split.\\n\\nTraceback ..."))
     'No such split'
     """
+    # Messages may begin with empty lines.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".:") if lines else type(error).__name__
 
@@ -47,6 +48,7 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31m\nb")
     'a\\x1b[31m\\nb'
     """
+    # isprintable is False for control, format and separator characters.
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
@@ -72,4 +74,5 @@ def one_line(text: str) -> str:
     def cut(word: re.Match) -> str:
         return f"{word[0][:60]}..."
 
+    # The outer two pairs of braces make one literal pair: \w{256,}.
     return re.sub(rf"\w{{{LONGEST_WORD + 1},}}", cut, printable(text))

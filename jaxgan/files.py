@@ -39,6 +39,7 @@ supported; use one such as runs/1
     text = os.fspath(text)
     shown = f"{flag}={prefix}{printable(text)}"
     example = f"{prefix}some/path" if prefix else "runs/1"
+    # Path would read gs://bucket as the local folder `gs:`.
     scheme, separator, _ = text.partition("://")
     if separator and scheme and "/" not in scheme:
         raise UsageError(
@@ -46,6 +47,7 @@ supported; use one such as runs/1
         )
     if "\0" in text:
         raise UsageError(f"{shown}: a path cannot contain a NUL character")
+    # The limit holds for bytes, not for characters.
     if any(len(os.fsencode(part)) > LONGEST_NAME for part in text.split("/")):
         raise UsageError(
             f"{flag}={prefix}{printable(text[:40])}...: a file name has at most "
@@ -98,6 +100,7 @@ def check_writable(flag: str, file: Path) -> None:
     if not os.path.isdir(file.parent):
         raise UsageError(f"{shown}: there is no folder {file.parent}; create it first")
     try:
+        # Write a file, as permission bits say nothing to root.
         with tempfile.TemporaryFile(dir=file.parent):
             pass
     except OSError as error:
@@ -115,6 +118,7 @@ def open_regular(path: str | Path) -> BinaryIO:
       OSError: if the file cannot be opened.
     """
     # No system has all of these flags.
+    # O_NONBLOCK: opening a FIFO would otherwise wait for a writer.
     names = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
     flags = os.O_RDONLY
     for name in names:
@@ -123,6 +127,7 @@ def open_regular(path: str | Path) -> BinaryIO:
     file = os.fdopen(os.open(path, flags), "rb")
     # Another file may have replaced the one that was checked.
     try:
+        # fstat examines the file that is open, whatever its path means now.
         _check_regular(os.fstat(file.fileno()))
     except BaseException:
         file.close()
@@ -149,12 +154,14 @@ def atomic_write(file: Path, content: bytes, *, sync: bool = True) -> None:
     try:
         with os.fdopen(handle, "wb") as temporary:
             temporary.write(content)
+            # From Python's buffer to the system, and from there to the disk.
             temporary.flush()
             if sync:
                 os.fsync(temporary.fileno())
         os.chmod(name, 0o644)  # only the owner may read a file of mkstemp
         os.replace(name, file)
     except BaseException:
+        # Also after KeyboardInterrupt.
         Path(name).unlink(missing_ok=True)
         raise
 
@@ -182,6 +189,7 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
         with _locked_elsewhere(file.with_name(f"{file.name}.held"), wait):
             yield
         return
+    # Mode "a" creates the file if necessary; closing it releases the lock.
     with open(file, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -198,6 +206,7 @@ def _locked_elsewhere(file: Path, wait: bool) -> Iterator[None]:
         import filelock
 
     try:
+        # A timeout of -1 waits forever, 0 not at all.
         lock = filelock.FileLock(file, timeout=-1 if wait else 0).acquire()
     except filelock.Timeout as error:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
@@ -227,6 +236,7 @@ def kind(path: Path) -> str:
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
+        # stat follows links, islink does not.
         return "a link to nothing" if os.path.islink(path) else ""
     return next((name for is_kind, name in KINDS.items() if is_kind(mode)), "a device")
 

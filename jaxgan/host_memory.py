@@ -17,6 +17,7 @@ def host_bytes() -> float:
         warnings.simplefilter("ignore", RuntimeWarning)  # if there is no /proc/vmstat
         swap = psutil.swap_memory().free
     system = psutil.virtual_memory().available + swap
+    # The tightest limit counts; it may be exceeded already.
     return max(0, min(system, group_bytes(), _own_bytes()))
 
 
@@ -26,6 +27,7 @@ def _own_bytes() -> float:
         import resource
     except ImportError:  # Windows
         return math.inf
+    # The soft limit of virtual memory, which ulimit -v sets.
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY:
         return math.inf
@@ -53,6 +55,7 @@ def group_bytes(
         return math.inf
     free = math.inf
     for line in lines:
+        # A line is ID:CONTROLLERS:PATH.
         _, controllers, path = line.split(":", 2)
         # Version 1 lists the controllers of a group, version 2 none.
         names = (
@@ -82,4 +85,5 @@ def _left(folder: Path, limit: str, usage: str, cache: str) -> float:
     except (OSError, ValueError):  # no such group, or the limit is "max"
         return math.inf
     cached = re.search(rf"^{cache} (\d+)$", stat, re.MULTILINE)
+    # The usage includes file caches that the kernel can drop.
     return most - used + (int(cached[1]) if cached else 0)

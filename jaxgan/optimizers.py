@@ -61,7 +61,9 @@ def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
     moments = optax.scale_by_adam(b1, b2, eps)
 
     def update(updates, state, params=None):
+        # Only the new moments are used, not their update.
         new: Any = moments.update(updates, state, params)[1]
+        # Both bias corrections; the count is t.
         factor = jnp.sqrt(1 - b2**new.count) / (1 - b1**new.count)
 
         def step(m, v):
@@ -101,6 +103,7 @@ def rmsprop(
 
 def sgd(lr: Rate, momentum: Fraction = 0.0) -> optax.GradientTransformation:
     """Stochastic gradient descent, with momentum unless it is 0."""
+    # With 0 instead of None, optax would keep a trace.
     return optax.sgd(lr, momentum or None)
 
 
@@ -120,6 +123,7 @@ def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
 
     def clip(update, param):
         most = _largest_up_to(bound, param.dtype)
+        # The sum that `optax.apply_updates` computes.
         moved = param + update
         change = jnp.clip(moved, -most, most) - param
         # param + change may round to the next number outside. Moving the change inward
@@ -134,6 +138,7 @@ def clip_weights(bound: Positive = 0.01) -> optax.GradientTransformation:
 def _largest_up_to(bound: float, dtype: Any) -> np.ndarray:
     """Returns the largest number of a dtype that is at most `bound`."""
     most = np.asarray(bound, dtype)
+    # Rounding to the dtype may go up.
     return np.nextafter(most, np.zeros_like(most)) if float(most) > bound else most
 
 
@@ -187,6 +192,7 @@ def from_optax(name: str) -> Factory:
     for parameter in inspect.signature(factory).parameters.values():
         kind = _recipe_type(parameter.annotation)
         if kind not in (bool, None):
+            # A range for this optimizer overrides that for the name.
             usual = RANGES.get(parameter.name, ANY)
             usual = RANGES.get(f"{name}.{parameter.name}", usual)
             kind = Annotated[kind, usual]
@@ -199,15 +205,18 @@ def from_optax(name: str) -> Factory:
 
     # `spec` checks arguments against the signature of this function.
     def make(*args, **kwargs):
+        # Parameters that the call leaves out keep optax's defaults.
         return factory(**signature.bind(*args, **kwargs).arguments)
 
     make.__name__, make.__doc__ = name, factory.__doc__
+    # Type checkers do not know this attribute of a function.
     vars(make)["__signature__"] = signature
     return make
 
 
 def _recipe_type(annotation: Any) -> Any:
     """Returns the type of a parameter in a recipe, None if a recipe cannot set it."""
+    # The members of a union, or the annotation itself.
     kinds = typing.get_args(annotation) or (annotation,)
     if annotation in (bool, int):
         return annotation
@@ -286,6 +295,7 @@ def chain(text: str) -> optax.GradientTransformation:
     True
     """
     parts = build(text, OPTIMIZERS, SCHEDULES)
+    # Without an optimizer, the gradient itself would be the update.
     if not set(parts) & set(MOVERS):
         raise unknown(text, MOVERS, "optimizer that moves parameters in")
     return optax.chain(*parts.values())

@@ -57,6 +57,7 @@ def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
     # `optax.cosine_decay_schedule` cannot start at 0.
     def schedule(step):
         done = jnp.clip(step / steps, 0.0, 1.0)
+        # Half a cosine, from 1 to 0.
         return end + (start - end) * 0.5 * (1.0 + jnp.cos(jnp.pi * done))
 
     return Ramp((start, end), schedule)
@@ -94,6 +95,7 @@ def ema_decay(
         # Images seen, with those of this step.
         seen = (step + 1.0) * batch_size
         target = at(half_life, step)
+        # At first the half-life grows with the images seen.
         life = jnp.minimum(target, ramp * seen) if ramp else jnp.asarray(target)
         # A half-life of 0 would divide by 0.
         return jnp.where(life > 0, 0.5 ** (batch_size / jnp.maximum(life, 1e-8)), 0.0)

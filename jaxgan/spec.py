@@ -135,6 +135,7 @@ def _syntax_tree(text: str) -> ast.expr:
     with warnings.catch_warnings():
         # Text that makes Python's parser warn is no recipe.
         warnings.simplefilter("error")
+        # A leading space would be an indentation error.
         return ast.parse(text.strip(), mode="eval").body
 
 
@@ -147,6 +148,7 @@ def _operands(node: ast.expr) -> list[ast.expr]:
     operands, stack = [], [node]
     while stack:
         node = stack.pop()
+        # `a | b | c` is `(a | b) | c`; the left operand is popped next.
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
             stack += [node.right, node.left]
         else:
@@ -158,6 +160,7 @@ def _call(node: ast.expr, depth: int = 1) -> Call:
     """Converts a name or a call of the syntax tree."""
     if depth > DEEPEST:
         raise _NotARecipe(f"calls are nested more than {DEEPEST} deep")
+    # A name is a call without arguments.
     if isinstance(node, ast.Name):
         return Call(node.id, (), {})
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
@@ -167,6 +170,7 @@ def _call(node: ast.expr, depth: int = 1) -> Call:
         # `**kwargs` has no name.
         if keyword.arg is None:
             raise ValueError("** is not allowed")
+        # `ast.parse` accepts this; only the compiler rejects it.
         if keyword.arg in kwargs:
             raise _NotARecipe(f"{short_repr(keyword.arg)} is given twice")
         kwargs[keyword.arg] = _value(keyword.value, depth)
@@ -177,7 +181,9 @@ def _call(node: ast.expr, depth: int = 1) -> Call:
 def _value(node: ast.expr, depth: int) -> Any:
     """Converts an argument: a call, a list of calls, or a literal."""
     if isinstance(node, ast.Call | ast.Name):
+        # A call in an argument is one level deeper.
         return _call(node, depth + 1)
+    # Calls joined by |, such as `by=flip|noise(0.1)`.
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return [_call(operand, depth + 1) for operand in _operands(node)]
     return ast.literal_eval(node)
@@ -189,7 +195,9 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
         raise unknown(call.name, table)
     factory = table[call.name]
     signature = inspect.signature(factory)
+    # The caller's arguments, as far as the factory has parameters for them.
     given = {k: v for k, v in given.items() if k in signature.parameters}
+    # Calls in arguments have their own table.
     args = [_resolve(a, nested) for a in call.args]
     kwargs = {k: _resolve(v, nested) for k, v in call.kwargs.items()}
     try:
@@ -215,5 +223,6 @@ def _resolve(value: Any, nested: Table) -> Any:
 def _label(call: Call, table: Table) -> str:
     """Returns the name of the innermost call of a wrapper, or of the call itself."""
     calls = [a for a in (*call.args, *call.kwargs.values()) if isinstance(a, Call)]
+    # Calls that are not in the table are plain arguments, such as schedules.
     wrapped = [inner for inner in calls if inner.name in table]
     return _label(wrapped[0], table) if wrapped else call.name

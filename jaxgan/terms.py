@@ -44,6 +44,7 @@ def every(n: Steps, term: Term) -> Term:
         dtype, due = jnp.result_type(float), s.step % n == 0
 
         def now(term_state):
+            # The factor n keeps the mean of the term over steps.
             value, term_state = term.apply(s, term_state)
             return jnp.asarray(n * value, dtype), term_state
 
@@ -74,6 +75,7 @@ def where_due(
     def select(x):
         return jax.tree.map(lambda a, b: jnp.where(due, a, b), now(x), not_now(x))
 
+    # The platform is known when the program is lowered, not while tracing.
     return jax.lax.platform_dependent(x, cpu=select, default=branch)
 
 
@@ -95,4 +97,5 @@ def leaf_mean(fn: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
 def batch_mean(x: jax.Array, axis: str | None) -> jax.Array:
     """Returns the mean over the batch of all devices, `[B, ...]` to `[...]`."""
     mean = jnp.mean(x, 0)
+    # Devices have equally many examples, so a mean of means is exact.
     return mean if axis is None else jax.lax.pmean(mean, axis)

@@ -68,6 +68,7 @@ def open_workdir(
         or holds a run with a different config or different data.
     """
     path = local_path("--workdir", path).absolute()
+    # The folder comes first, as the lock is a file in it.
     _make(path)
     with _locked(path):
         with writable(path):
@@ -75,6 +76,7 @@ def open_workdir(
                 _resume(path, config, may_change, data, alike)
             else:
                 _start(path, config, data)
+        # Outside of `writable`, which would misreport errors of the caller.
         yield path
 
 
@@ -98,6 +100,7 @@ def differences(
     ...             frozenset({"steps"}))
     {'loss': ('hinge', 'wgan')}
     """
+    # A round trip turns tuples into lists, like those read from a file.
     old, new = json.loads(json.dumps(old)), json.loads(json.dumps(new))
     return {
         name: (old[name], new[name])
@@ -124,6 +127,7 @@ def read_data(path: str | Path) -> dict[str, Any]:
     """
     facts = _read(Path(path), "data.json")
     for name, (is_valid, expected) in FACTS.items():
+        # A missing fact is None, which no check accepts.
         if not is_valid(facts.get(name)):
             value = json.dumps(facts[name])[:80] if name in facts else "absent"
             why = f"{name} is {value}, not {expected}"
@@ -175,6 +179,7 @@ def _make(path: Path) -> None:
             f"{shown} cannot be written ({reason(error)}); {remedy_if_short(error)}use "
             "a writable folder, such as runs/1"
         ) from None
+    # Outputs of a run with unknown flags must not be overwritten.
     if not (path / "config.json").exists():
         outputs = [name for name in OURS if (path / name).exists()]
         if outputs:
@@ -188,6 +193,7 @@ def _check_kinds(path: Path) -> None:
     """Raises UsageError if an output of a run exists and is of another kind."""
     for name, expected in KINDS.items():
         actual = kind(path / name)
+        # The empty kind means that there is no such file yet.
         if actual not in ("", expected):
             raise UsageError(
                 f"--workdir={printable(str(path))}: {name} is {actual}, not "
@@ -199,6 +205,7 @@ def _check_kinds(path: Path) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Holds the lock of a folder; raises UsageError if that is impossible."""
     shown = f"--workdir={printable(str(path))}"
+    # With the stack, errors of the caller's block bypass the except clauses.
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(path / ".lock", wait=False))
@@ -233,8 +240,10 @@ def _resume(
     old, old_data = read_config(path), {}
     if (path / "data.json").exists():  # otherwise killed between the two files
         old_data = read_data(path)
+    # The caller may know of more fields whose difference does not matter.
     if alike is not None:
         may_change |= alike(old, old_data)
+    # Both files are checked before either is written.
     _refuse(path, "a different config", differences(old, config, may_change))
     _refuse(path, "different data", differences(old_data, data, may_change))
     # Fields of other versions are kept.
@@ -250,6 +259,7 @@ def format_differences(found: dict[str, tuple[Any, Any]]) -> str:
     >>> format_differences({"size": (50, 51)})
     'size is 50 in the run and 51 now'
     """
+    # As JSON, like in the files.
     texts = {
         name: [_short(json.dumps(x)) for x in pair] for name, pair in found.items()
     }
@@ -271,6 +281,7 @@ def _refuse(path: Path, what: str, changed: dict[str, tuple[Any, Any]]) -> None:
     if not changed:
         return
     remedy = "use another --workdir or the same flags"
+    # Only differences of the data can be accepted.
     if changed.keys() <= ACCEPTABLE:
         remedy += ", or accept the new data with --data_changed=accept"
     raise UsageError(
@@ -301,6 +312,7 @@ def _read(path: Path, name: str) -> dict[str, Any]:
         content = json.loads(text)
     except (ValueError, RecursionError):  # invalid, or nested too deeply
         content = None
+    # Valid JSON of another type, such as a list, is damage too.
     if not isinstance(content, dict):
         raise _damaged(path / name, "it is not JSON")
     return content
@@ -321,6 +333,7 @@ def _write(file: Path, content: dict[str, Any]) -> None:
 
 def _is_shape(value: Any) -> bool:
     """Returns True for a list of 1 to 3 positive integers."""
+    # The exact type, since a bool is an int too.
     sides = isinstance(value, list) and all(type(x) is int and x > 0 for x in value)
     return sides and 1 <= len(value) <= 3
 
@@ -328,6 +341,7 @@ def _is_shape(value: Any) -> bool:
 def _is_dtype(value: Any) -> bool:
     """Returns True for the name of a boolean, integer or floating-point dtype."""
     try:
+        # Boolean, signed, unsigned and floating-point kinds.
         return isinstance(value, str) and np.dtype(value).kind in "biuf"
     except (TypeError, ValueError, SyntaxError):
         return False

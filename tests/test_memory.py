@@ -19,8 +19,10 @@ from test_sample import draw
 from test_train import argv
 
 from jaxgan import host_memory, parallel, train
+from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
-from jaxgan.experiment import memory
+from jaxgan.experiment import input_pipeline, memory
+from jaxgan.experiment.setup import setup
 from jaxgan.types import Players, TrainState
 
 HUGE = "mlp((1000000,1000000),(8,))"
@@ -198,3 +200,32 @@ def test_a_batch_that_does_not_fit_is_told_one_that_does(tmp_path):
     assert begin, child.stdout + child.stderr
     assert batch, child.stdout + child.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"devices": 1},
+        {"devices": 2, "parallel": "pmap"},
+        {"devices": 2, "parallel": "mesh"},
+        {"devices": 2, "shard_state": True},
+        {"runs": 2, "devices": 2},
+    ],
+)
+def test_the_shapes_of_streamed_batches_are_those_that_are_fed(pictures, flags):
+    config = make_config(
+        dataset=f"npz:{pictures}",
+        networks="small(4)",
+        batch_size=8,
+        input="host",
+        held_out="none",
+        **flags,
+    )
+    experiment = setup(config)
+    *_, feed, shapes = input_pipeline.argument_shapes(experiment, 2)
+    try:
+        fed = feed.at(0, 2)
+    finally:
+        feed.close()
+    got = {name: (x.shape, x.dtype) for name, x in fed.items()}
+    assert got == {name: (x.shape, x.dtype) for name, x in shapes.items()}

@@ -1,1 +1,1 @@
-"""Contestants of `step_throughput.py`: each a process that makes training steps."""
+"""Contestants of `step_throughput.py`, each a process that runs training steps."""

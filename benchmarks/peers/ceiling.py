@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false
-"""The most that this machine gives: products of large matrices, and copies.
+"""Ceilings of this machine: products of large matrices, and copies.
 
-Variants name a framework and what it does: `jax float32`, `jax tf32`, `jax bfloat16`,
+Variants name a framework and an operation: `jax float32`, `jax tf32`, `jax bfloat16`,
 `jax copy` (reads and writes an array of 256 MiB in place), `torch float32`,
 `torch tf32` and `torch bfloat16`. A step is one product, or one copy.
 """
@@ -13,24 +13,28 @@ from peers import protocol
 from peers.protocol import Contestant
 
 SIDES = {"cpu": 2_048, "gpu": 8_192}
-"""Of the matrices."""
+"""Side length of the matrices by device."""
 
 COPIED = 2**28
-"""Bytes."""
+"""Size of the copied array in bytes."""
 
 
 class Lab(NamedTuple):
-    """What one framework measures with."""
+    """The operation of one framework."""
 
     call: Callable[[], Any]
-    """One step, which may still run when it returns."""
+    """Starts one step; it may still run when the call returns."""
     wait: Callable[[Any], Any]
     device: str
     """`cpu` or `gpu`."""
 
 
 def of_jax(what: str) -> Lab:
-    """By JAX."""
+    """Returns the operation in JAX.
+
+    Raises:
+      ValueError: for TF32 on a CPU.
+    """
     import jax
     import jax.numpy as jnp
 
@@ -48,7 +52,7 @@ def of_jax(what: str) -> Lab:
 
 
 def _in_place() -> Callable[[], Any]:
-    """Adds to an array where it lies: new memory would cost the system's pages."""
+    """Returns a function that adds to an array in place, without new pages."""
     import jax
     import jax.numpy as jnp
 
@@ -63,7 +67,11 @@ def _in_place() -> Callable[[], Any]:
 
 
 def of_torch(what: str) -> Lab:
-    """By PyTorch."""
+    """Returns the operation in PyTorch.
+
+    Raises:
+      ValueError: for TF32 on a CPU.
+    """
     import torch
 
     cuda = torch.cuda.is_available()
@@ -87,7 +95,7 @@ LABS = {"jax": of_jax, "torch": of_torch}
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """The products or copies of a variant."""
+    """Builds the products or copies of a variant."""
     framework, _, what = job["variant"].partition(" ")
     lab = LABS[framework](what)
 

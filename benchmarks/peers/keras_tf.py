@@ -1,10 +1,10 @@
 # pyright: reportMissingImports=false
-"""Keras's steps, as TensorFlow's DCGAN tutorial has them: one function with two tapes.
+"""Training steps of Keras like in TensorFlow's DCGAN tutorial: one tf.function.
 
-Where both players are shown the same samples, their gradients are also of the same
-parameters, as there: the generator runs once, and one call of D on its samples serves
-both. Where G draws new ones, its update comes after D's. Variants: `function`, and
-`function_jit`, which XLA compiles.
+If both players use the same samples, two tapes compute both gradients before any
+update, like in the tutorial: the generator runs once, and both losses share one call of
+D on its samples. If G draws new samples, its update follows D's. Variants: `function`,
+and `function_jit`, which XLA compiles.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,14 +24,14 @@ Pair = tuple[keras.Model, keras.Model]
 
 
 class Recipe(NamedTuple):
-    """A pair of models and Adam's numbers."""
+    """A pair of models and the hyperparameters of Adam."""
 
     pair: Callable[[tuple[int, ...]], Pair]
     rate: float
     b1: float
     eps: float = 1e-8
     again: bool = False
-    """Whether G draws new samples, instead of those that D was shown."""
+    """True if G's update draws new samples instead of reusing those of D's."""
 
 
 def perceptrons(
@@ -41,7 +41,7 @@ def perceptrons(
     dropout: float = 0.0,
     output: str = "tanh",
 ) -> Callable[[tuple[int, ...]], Pair]:
-    """Two multi-layer perceptrons; `slope` is D's, 0 for ReLU."""
+    """Returns two multi-layer perceptrons; `slope` is that of D, 0 for ReLU."""
 
     def pair(shape):
         size = shape[0] * shape[1] * shape[2]
@@ -62,10 +62,10 @@ def perceptrons(
 
 
 def dcgan(shape: tuple[int, ...], width: int = 64) -> Pair:
-    """The tutorial's pair; images whose sides are multiples of 4."""
+    """Returns the tutorial's pair, for images whose sides are multiples of 4."""
     height, wide, channels = shape
     if height % 4 or wide % 4:
-        raise ValueError(f"dcgan wants sides that 4 divides, not {shape}")
+        raise ValueError(f"dcgan needs sides that are multiples of 4, not {shape}")
     low = (height // 4, wide // 4, 4 * width)
 
     def up(features, stride):
@@ -107,24 +107,26 @@ RECIPES = {
 
 
 class Game(NamedTuple):
-    """A recipe, built."""
+    """A recipe with its models and its compiled step."""
 
     generator: keras.Model
     discriminator: keras.Model
     step: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-    """Numbers of examples `[B]` to both losses."""
+    """Maps indices of examples, `[B]`, to both losses."""
 
 
 def game_of(job: dict[str, Any]) -> Game:
-    """The game of a job.
+    """Builds the game of a job.
 
     Raises:
-      ValueError: for a preset or a variant that there is not.
+      ValueError: if the preset or the variant does not exist.
     """
     if job["preset"] not in RECIPES:
-        raise ValueError(f"no {job['preset']} is written for Keras")
+        raise ValueError(f"the preset {job['preset']} is not implemented in Keras")
     if job["variant"] not in VARIANTS:
-        raise ValueError(f"no variant {job['variant']}: choose {', '.join(VARIANTS)}")
+        raise ValueError(
+            f"no variant {job['variant']}: choose from {', '.join(VARIANTS)}"
+        )
     recipe = protocol.with_latents(RECIPES[job["preset"]], job)
     shape = tuple(job["shape"])
     keras.utils.set_random_seed(0)
@@ -143,7 +145,7 @@ def game_of(job: dict[str, Any]) -> Game:
 
 
 def mover(net: keras.Model, recipe: Recipe) -> Callable[[Any, Any], None]:
-    """Returns move(tape, loss): one update of Adam."""
+    """Returns move(tape, loss), which applies one update of Adam."""
     optimizer = keras.optimizers.Adam(recipe.rate, recipe.b1, epsilon=recipe.eps)
     own = net.trainable_variables
     optimizer.build(own)
@@ -155,18 +157,18 @@ def mover(net: keras.Model, recipe: Recipe) -> Callable[[Any, Any], None]:
 
 
 def entropy(logits: tf.Tensor, target: float) -> tf.Tensor:
-    """Binary cross-entropy with one target for all."""
+    """Returns the binary cross-entropy with one target for all logits."""
     of: Any = keras.losses.BinaryCrossentropy(from_logits=True)
     return of(tf.fill(tf.shape(logits), target), logits)
 
 
 def drawn(g: keras.Model, real: tf.Tensor) -> tf.Tensor:
-    """New samples, as many as there are pictures."""
+    """Draws one sample for each real image."""
     return g(tf.random.normal((tf.shape(real)[0], LATENT)), training=True)
 
 
 def at_once(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both updates from one pass; both losses."""
+    """Runs both updates from one pass and returns both losses."""
     with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
         fake = drawn(g, real)
         of_real, of_fake = d(real, training=True), d(fake, training=True)
@@ -178,7 +180,7 @@ def at_once(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def in_turn(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
-    """D's update, then G's on new samples; both losses."""
+    """Runs D's update, then G's on new samples, and returns both losses."""
     fake = drawn(g, real)
     with tf.GradientTape() as tape:
         of_real, of_fake = d(real, training=True), d(fake, training=True)
@@ -191,7 +193,7 @@ def in_turn(g, d, g_move, d_move, real) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def parameters(game: Game) -> dict[str, int]:
-    """Of each player."""
+    """Returns the number of parameters of each player."""
     return {
         name: sum(int(tf.size(v)) for v in net.trainable_variables)
         for name, net in zip(Game._fields[:2], game[:2], strict=True)
@@ -199,7 +201,7 @@ def parameters(game: Game) -> dict[str, int]:
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """The steps of a job."""
+    """Builds the steps of a job."""
     game, batch = game_of(job), job["batch_size"]
     per_epoch = job["examples"] // batch
     order, done = tf.zeros(0, tf.int32), 0
@@ -214,7 +216,7 @@ def build(job: dict[str, Any]) -> Contestant:
             losses = game.step(order[place * batch : (place + 1) * batch])
             done += 1
         for loss in losses:
-            loss.numpy()  # waits for it
+            loss.numpy()  # waits for the step
         return steps
 
     devices = tf.config.list_physical_devices("GPU")
@@ -228,7 +230,7 @@ def build(job: dict[str, Any]) -> Contestant:
 
 
 def memory() -> int:
-    """The allocator's peak, or the process's on a CPU."""
+    """Returns the peak bytes of the allocator, or of the process on a CPU."""
     if tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return protocol.peak_rss()

@@ -1,4 +1,4 @@
-"""Our own steps: the compiled program that `jaxgan.train` runs.
+"""Training steps of jaxgan: the compiled program that `jaxgan.train` runs.
 
 Switches of a variant, joined by `+`: `float32` or `mixed` (bfloat16), `highest` (no
 TF32 on GPUs), and a number of steps per call, as in `mixed+50`.
@@ -19,7 +19,7 @@ from peers import protocol
 from peers.protocol import Contestant
 
 SIZE = 4_096
-"""Examples, where nobody says how many."""
+"""Default number of examples."""
 
 
 def feed_of(
@@ -28,7 +28,7 @@ def feed_of(
     layout: parallel.Layout,
     size: int = SIZE,
 ) -> parallel.Feed:
-    """Random pictures, or points, that lie on the devices."""
+    """Returns a feed of random images or points that are on the devices."""
     rng = np.random.default_rng(0)
     if len(shape) == 3:
         arrays = {"image": rng.integers(0, 256, (size, *shape), np.uint8)}
@@ -45,15 +45,15 @@ def feed_of(
 
 
 def config_of(job: dict[str, Any]) -> Config:
-    """The config of a job."""
+    """Returns the config of a job."""
     switches = job.get("variant", "float32").split("+")
-    said = {"precision": "mixed"} if "mixed" in switches else {}
+    precision = {"precision": "mixed"} if "mixed" in switches else {}
     counts = [int(switch) for switch in switches if switch.isdigit()]
     return make_config(
         preset=job["preset"],
         batch_size=job["batch_size"],
         steps_per_call=counts[0] if counts else job.get("steps_per_call", 0),
-        **said,
+        **precision,
         **job.get("flags", {}),
     )
 
@@ -61,7 +61,7 @@ def config_of(job: dict[str, Any]) -> Config:
 def program_of(
     config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
 ) -> tuple[Any, parallel.Feed, int, Any]:
-    """The game, its batches, the steps per call, and get(count, *arguments)."""
+    """Returns the GAN, its feed, the steps per call and get(count, *arguments)."""
     gan = build_gan(config, shape, 10, layout)
     feed = feed_of(config, shape, layout, size)
     default = parallel.default_steps_per_call(layout.devices)
@@ -75,13 +75,13 @@ def program_of(
 
 
 def counts(state: TrainState) -> dict[str, int]:
-    """Parameters of each player."""
-    sizes = (sum(x.size for x in jax.tree.leaves(own)) for own in state.params)
+    """Returns the number of parameters of each player."""
+    sizes = (sum(x.size for x in jax.tree.leaves(params)) for params in state.params)
     return dict(zip(state.params._fields, sizes, strict=True))
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """The program of a job on one device, compiled."""
+    """Compiles the program of a job for one device."""
     highest = "highest" in job["variant"].split("+")
     if highest:
         jax.config.update("jax_default_matmul_precision", "highest")
@@ -122,13 +122,13 @@ def build(job: dict[str, Any]) -> Contestant:
 
 
 def memory() -> int:
-    """The allocator's peak, or the process's on a CPU."""
+    """Returns the peak bytes of the allocator, or of the process on a CPU."""
     stats = jax.local_devices()[0].memory_stats() or {}
     return stats.get("peak_bytes_in_use") or protocol.peak_rss()
 
 
 def versions() -> dict[str, str]:
-    """Of what a step is made of."""
+    """Returns the versions of the packages that the step uses."""
     import flax
     import optax
 

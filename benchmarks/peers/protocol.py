@@ -1,9 +1,9 @@
-"""How the driver and its contestants talk: lines of JSON through pipes.
+"""Protocol between the driver and its contestants: lines of JSON through pipes.
 
-A contestant is told its job as its argument, builds and warms up, and says that it is
-ready. Then it answers `{"run": n}` with the steps it made and the seconds they took,
+A contestant receives its job as an argument, builds, warms up and reports that it is
+ready. It then answers `{"run": n}` with the number of steps and the seconds they took,
 and `{"memory": true}` with its peak in bytes, until its standard input ends. It blocks
-on that pipe between answers, and ends with it, in whatever it is doing.
+on that pipe between answers and exits when the pipe is closed, even during a step.
 """
 
 import json
@@ -23,67 +23,67 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 FOLDER = Path(__file__).parents[1]
-"""Where the package `peers` lies."""
+"""Folder of the package `peers`."""
 
 LONGEST = 200
-"""Characters of a reason."""
+"""Maximum length of a reason in characters."""
 
 
 class Contestant(NamedTuple):
-    """What a worker has built."""
+    """The functions and facts of a worker."""
 
     run: Callable[[int], int]
-    """Makes at least so many steps and waits for the last; returns how many it made."""
+    """Runs at least this number of steps, waits and returns the number of steps run."""
     memory: Callable[[], int]
-    """Peak in bytes."""
+    """Returns the peak memory in bytes."""
     facts: dict[str, Any]
-    """For the driver; without `compile_seconds`, that is what its first step took more
-    than its third."""
+    """Facts for the driver. The default of `compile_seconds` is the time of the first
+    step minus that of the third."""
 
 
 def with_latents(recipe: Any, job: dict[str, Any]) -> Any:
-    """A peer's recipe, whose `again` follows the job's flag `g_latents` if it is there.
+    """Returns a peer's recipe with `again` set by the job's flag `g_latents`, if any.
 
-    `again` says whether G's update draws new samples, `fresh`, or is shown those that D
-    was shown, `same`.
+    `again` is True if G's update draws new samples (`fresh`), and False if it reuses
+    those of D's update (`same`).
     """
-    said = job.get("flags", {}).get("g_latents")
-    return recipe._replace(again=said == "fresh") if said else recipe
+    latents = job.get("flags", {}).get("g_latents")
+    return recipe._replace(again=latents == "fresh") if latents else recipe
 
 
 def serve(build: Callable[[dict[str, Any]], Contestant]) -> None:
-    """The main of a worker: builds what its argument asks for and answers requests."""
-    say = _channel()
+    """Main function of a worker: builds its job and answers requests."""
+    send = _channel()
     requests: queue.SimpleQueue = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     try:
         contestant = build(json.loads(sys.argv[1]))
-        say({"ready": True, **_warm(contestant)})
+        send({"ready": True, **_warm(contestant)})
         while True:
-            say(_answer(contestant, requests.get()))
+            send(_answer(contestant, requests.get()))
     except Exception as error:
-        say({"error": reason(error)})
+        send({"error": reason(error)})
         raise
 
 
 def _channel() -> Callable[[dict[str, Any]], None]:
-    """Standard output for answers alone: what libraries print goes to the log."""
+    """Reserves standard output for answers; output of libraries goes to the log."""
     own = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return lambda answer: print(json.dumps(answer), file=own, flush=True)
 
 
 def _listen(requests: queue.SimpleQueue) -> None:
-    """Passes requests on, and ends the process and its children with its input."""
+    """Queues requests; kills the process and its children when the input ends."""
     for line in sys.stdin:
         requests.put(json.loads(line))
-    if os.getpgrp() == os.getpid():  # compilers of ours may run
+    if os.getpgrp() == os.getpid():  # compilers may still run
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
 def _warm(contestant: Contestant) -> dict[str, Any]:
-    """The facts with what the first step took."""
+    """Runs three steps and returns the facts with the time of the first step."""
     first, _, third = (_timed(contestant, 1)["seconds"] for _ in range(3))
     facts = {"compile_seconds": max(first - third, 0.0), **contestant.facts}
     return {**facts, "first_step_seconds": first}
@@ -102,7 +102,7 @@ def _answer(contestant: Contestant, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error, not too long.
+    """Returns the first line of an error, limited in length.
 
     >>> reason(ValueError("no such thing\\nand much more"))
     'ValueError: no such thing'
@@ -112,7 +112,7 @@ def reason(error: BaseException) -> str:
 
 
 def peak_rss() -> int:
-    """The most memory that this process has had, in bytes; not what it began as."""
+    """Returns the peak memory of this process in bytes, without that of its parent."""
     status = Path("/proc/self/status")
     if not status.exists():
         import resource
@@ -123,7 +123,7 @@ def peak_rss() -> int:
 
 
 class Worker(NamedTuple):
-    """A process of the driver's."""
+    """A process started by the driver."""
 
     process: subprocess.Popen
     log: IO[str]
@@ -131,9 +131,9 @@ class Worker(NamedTuple):
 
 @contextmanager
 def started(module: str, job: dict[str, Any], python: str = "") -> Iterator[Worker]:
-    """A worker, `python -m peers.MODULE JOB`, that ends with this block.
+    """Starts a worker, `python -m peers.MODULE JOB`, and ends it after the block.
 
-    Its compiler's cache is its own and new, so that compiling takes what it takes.
+    Its compilation caches are new and empty, so that all compilations are cold.
     """
     paths = [str(FOLDER), os.environ.get("PYTHONPATH", "")]
     command = [python or sys.executable, "-m", f"peers.{module}", json.dumps(job)]
@@ -164,7 +164,7 @@ def started(module: str, job: dict[str, Any], python: str = "") -> Iterator[Work
 
 
 def end(worker: Worker, patience: float = 10.0) -> None:
-    """Ends a worker by ending its input; kills what is left of it, and its children."""
+    """Ends a worker by closing its input, then kills it and its children."""
     process = worker.process
     for pipe in (process.stdin, process.stdout):
         with suppress(BrokenPipeError):  # it has ended
@@ -178,34 +178,34 @@ def end(worker: Worker, patience: float = 10.0) -> None:
 
 
 def ask(worker: Worker, request: dict[str, Any], patience: float) -> dict[str, Any]:
-    """A worker's answer to a request, which has `error` if it gave none."""
+    """Sends a request and returns the answer, or `error` if there is none."""
     assert worker.process.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended: its last words are read below
+    with suppress(BrokenPipeError):  # it has ended: its log is read below
         print(json.dumps(request), file=worker.process.stdin, flush=True)
     return answer(worker, patience)
 
 
 def answer(worker: Worker, patience: float) -> dict[str, Any]:
-    """The next line of a worker, waiting so many seconds at most."""
+    """Returns the next answer of a worker; waits up to `patience` seconds."""
     assert worker.process.stdout is not None
     if not select.select([worker.process.stdout], [], [], patience)[0]:
         return {"error": f"no answer in {patience:.0f} s"}
     line = worker.process.stdout.readline()
-    return json.loads(line) if line else {"error": _last_words(worker)}
+    return json.loads(line) if line else {"error": _exit_reason(worker)}
 
 
-def _last_words(worker: Worker) -> str:
-    """Why a worker ended without an answer."""
+def _exit_reason(worker: Worker) -> str:
+    """Returns the reason why a worker ended without an answer."""
     code = worker.process.wait()
     worker.log.seek(0)
-    said = [line.strip() for line in worker.log if line.strip()]
+    lines = [line.strip() for line in worker.log if line.strip()]
     if code < 0:
         return f"ended by {signal.Signals(-code).name}"
-    return f"exit code {code}: {said[-1] if said else 'it said nothing'}"[:LONGEST]
+    return f"exit code {code}: {lines[-1] if lines else 'no output'}"[:LONGEST]
 
 
 def cpu_seconds(worker: Worker) -> float:
-    """What a worker has used of processors so far, with its threads; Linux only."""
+    """Returns the CPU seconds of a worker and its threads; 0 if not on Linux."""
     stat = Path(f"/proc/{worker.process.pid}/stat")
     if not stat.exists():
         return 0.0

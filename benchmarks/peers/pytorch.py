@@ -1,15 +1,15 @@
 # pyright: reportMissingImports=false
-"""PyTorch's steps, as its tutorials write them: D's updates, then one of G.
+"""Training steps of PyTorch like in its tutorials: D's updates, then one of G.
 
 Switches of a variant, joined by `+`:
 
-  eager          nothing else
-  channels_last  pictures and kernels lie as `[B, H, W, C]`
-  expert         D's parameters rest while G learns; the optimizers' fused form
+  eager          no other switch
+  channels_last  images and kernels have the memory format `[B, H, W, C]`
+  expert         no gradients of D's parameters in G's update; fused optimizers
   compile        both networks through `torch.compile`; with `reduce_overhead` or
                  `max_autotune` in that mode
   autocast       bfloat16
-  tf32           on CUDA, TF32 in products and convolutions; without it in neither
+  tf32           on CUDA, TF32 in products and convolutions; off without it
   graphs         on CUDA, the whole step recorded once as a CUDA graph
 """
 
@@ -28,11 +28,11 @@ MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
 CUDA = {"tf32", "graphs", "reduce_overhead", "max_autotune"}
 SWITCHES = CUDA | {"eager", "channels_last", "expert", "compile", "autocast"}
 DECAY = 0.998
-"""Of the running mean; ours changes with the step, at the same price."""
+"""Decay of the moving average; ours depends on the step, at the same cost."""
 
 
 class Game(NamedTuple):
-    """A recipe on a device."""
+    """A recipe with its networks and optimizers on a device."""
 
     recipe: Recipe
     switches: set[str]
@@ -40,35 +40,37 @@ class Game(NamedTuple):
     generator: nn.Module
     discriminator: nn.Module
     compiled: tuple[Callable, Callable]
-    """Both networks, as they are called."""
+    """Both networks in the form that is called."""
     g_optimizer: torch.optim.Optimizer
     d_optimizer: torch.optim.Optimizer
     mean: list[Tensor]
-    """Running mean of the generator's parameters."""
+    """Moving average of the generator's parameters; empty for none."""
     pictures: Tensor
     """uint8, `[N, C, H, W]`."""
 
 
 def switches_of(variant: str, device: torch.device) -> set[str]:
-    """The switches of a variant.
+    """Parses the switches of a variant.
 
     Raises:
-      ValueError: for one that there is not, or not on this device.
+      ValueError: if a switch does not exist, or not on this device.
     """
     switches = set(variant.split("+"))
     if switches - SWITCHES:
         unknown = ", ".join(sorted(switches - SWITCHES))
-        raise ValueError(f"no switch {unknown}: choose {', '.join(sorted(SWITCHES))}")
+        raise ValueError(
+            f"no switch {unknown}: choose from {', '.join(sorted(SWITCHES))}"
+        )
     if device.type != "cuda" and switches & CUDA:
         raise ValueError(f"{', '.join(sorted(switches & CUDA))}: there is no CUDA here")
     return switches
 
 
 def game_of(job: dict[str, Any]) -> Game:
-    """The game of a job on the device there is.
+    """Builds the game of a job on the GPU, or on the CPU if there is none.
 
     Raises:
-      ValueError: for a preset or a switch that there is not.
+      ValueError: if the preset or a switch does not exist.
     """
     recipe = recipe_of(job)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -101,7 +103,7 @@ def game_of(job: dict[str, Any]) -> Game:
 
 
 def set_precision(switches: set[str]) -> None:
-    """Says for all of PyTorch whether TF32 is used."""
+    """Sets whether PyTorch uses TF32, for the whole process."""
     tf32 = "tf32" in switches
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
@@ -109,7 +111,7 @@ def set_precision(switches: set[str]) -> None:
 
 
 def compiled(net: nn.Module, switches: set[str]) -> Callable[[Tensor], Tensor]:
-    """The network as it is called."""
+    """Compiles the network if a switch requests it."""
     if not switches & {"compile", *MODES}:
         return net
     mode = next((MODES[name] for name in MODES if name in switches), None)
@@ -117,10 +119,10 @@ def compiled(net: nn.Module, switches: set[str]) -> Callable[[Tensor], Tensor]:
 
 
 def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """One step on the examples of these numbers, `[updates, B]`; both losses."""
+    """Runs one step on examples with these indices, `[updates, B]`; returns losses."""
     recipe, (g, d) = game.recipe, game.compiled
     fast = "autocast" in game.switches
-    rests = "expert" in game.switches
+    frozen = "expert" in game.switches
     autocast = torch.autocast(game.device.type, torch.bfloat16, enabled=fast)
     loss = LOSSES[recipe.loss]
 
@@ -132,7 +134,7 @@ def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
         with autocast:
             return g(latents(game, numbers.shape[1])).float()
 
-    if rests:
+    if frozen:
         game.discriminator.requires_grad_(True)
     real = fake = d_loss = torch.empty(0)
     for own in numbers:
@@ -146,7 +148,7 @@ def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
         game.d_optimizer.step()
         clip(game)
 
-    if rests:
+    if frozen:
         game.discriminator.requires_grad_(False)
     game.g_optimizer.zero_grad()
     fake = generated() if recipe.again else fake
@@ -159,7 +161,7 @@ def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def latents(game: Game, count: int) -> Tensor:
-    """What the generator starts from, `[count, d]`."""
+    """Draws latents, `[count, d]`."""
     size = (count, game.recipe.latent)
     if game.recipe.uniform:
         return 2 * torch.rand(size, device=game.device) - 1
@@ -168,7 +170,7 @@ def latents(game: Game, count: int) -> Tensor:
 
 @torch.no_grad()
 def clip(game: Game) -> None:
-    """Cuts the weights of D, if the recipe has it so."""
+    """Clips the weights of D if the recipe has a bound."""
     bound = game.recipe.clip
     if bound:
         for parameter in game.discriminator.parameters():
@@ -177,14 +179,14 @@ def clip(game: Game) -> None:
 
 @torch.no_grad()
 def average(game: Game) -> None:
-    """Moves the running mean, if there is one."""
+    """Updates the moving average if there is one."""
     if game.mean:
         now = list(game.generator.parameters())
         torch._foreach_lerp_(game.mean, now, 1 - DECAY)  # type: ignore[reportPrivateImportUsage]
 
 
 def runner(game: Game, batch: int) -> Callable[[int], int]:
-    """Returns run(steps), which goes through the pictures in a new order each epoch."""
+    """Returns run(steps), which shuffles the images anew in each epoch."""
     updates = game.recipe.updates
     each = updates * batch
     per_epoch = len(game.pictures) // each
@@ -209,7 +211,7 @@ def runner(game: Game, batch: int) -> Callable[[int], int]:
 
 
 def recorded(game: Game, batch: int) -> Callable[[Tensor], None]:
-    """The step as one CUDA graph, which is launched for each step as a whole."""
+    """Records the step as one CUDA graph and returns a function that replays it."""
     numbers = torch.zeros(
         (game.recipe.updates, batch), dtype=torch.long, device=game.device
     )
@@ -231,13 +233,13 @@ def recorded(game: Game, batch: int) -> Callable[[Tensor], None]:
 
 
 def synchronize(game: Game) -> None:
-    """Waits for all that was started."""
+    """Waits until the device has finished."""
     if game.device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def parameters(game: Game) -> dict[str, int]:
-    """Of each player."""
+    """Returns the number of parameters of each player."""
     nets = {"generator": game.generator, "discriminator": game.discriminator}
     return {
         name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()
@@ -245,13 +247,13 @@ def parameters(game: Game) -> dict[str, int]:
 
 
 def memory() -> int:
-    """The allocator's peak, or the process's on a CPU."""
+    """Returns the peak bytes of the allocator, or of the process on a CPU."""
     cuda = torch.cuda.is_available()
     return torch.cuda.max_memory_allocated() if cuda else protocol.peak_rss()
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """The steps of a job."""
+    """Builds the steps of a job."""
     game = game_of(job)
     fast, tf32 = ("autocast" in game.switches, "tf32" in game.switches)
     cuda = game.device.type == "cuda"

@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false
-"""The pairs of `jaxgan.networks` as PyTorch's own layers, images `[B, C, H, W]`.
+"""The pairs of `jaxgan.networks` in PyTorch, for images `[B, C, H, W]`.
 
-Each function takes the latent's entries and the shape `(H, W, C)` of an image.
+Each function takes the size of the latent and the shape `(H, W, C)` of an image.
 """
 
 import math
@@ -17,17 +17,17 @@ Pair = tuple[nn.Module, nn.Module]
 
 
 def leaky(slope: float) -> nn.Module:
-    """Leaky ReLU, in place."""
+    """Returns a leaky ReLU that works in place."""
     return nn.LeakyReLU(slope, inplace=True)
 
 
 def relu() -> nn.Module:
-    """ReLU, in place."""
+    """Returns a ReLU that works in place."""
     return nn.ReLU(inplace=True)
 
 
 class Crop(nn.Module):
-    """The upper left of images."""
+    """Crops images to their upper left part."""
 
     def __init__(self, height: int, width: int):
         super().__init__()
@@ -39,7 +39,7 @@ class Crop(nn.Module):
 
 
 class Logit(nn.Module):
-    """One logit per image, `[B]`, from what comes before."""
+    """Appends a linear layer with one logit per image, `[B]`."""
 
     def __init__(self, before: nn.Module, features: int):
         super().__init__()
@@ -59,7 +59,7 @@ def perceptrons(
     output: Callable[[], nn.Module] = nn.Tanh,
     dropout: float = 0.0,
 ) -> Callable[[int, Shape], Pair]:
-    """Two multi-layer perceptrons with these hidden widths."""
+    """Returns two multi-layer perceptrons with these hidden widths."""
 
     def pair(latent: int, shape: Shape) -> Pair:
         height, width, channels = shape
@@ -79,7 +79,7 @@ def perceptrons(
 
 
 def dcgan(latent: int, shape: Shape, width: int = 64) -> Pair:
-    """The DCGAN of the tutorials, with Keras's constants."""
+    """Returns the DCGAN of the tutorials, with the constants of Keras."""
     height, wide, channels = shape
     low = (-(-height // 4), -(-wide // 4))
 
@@ -118,7 +118,7 @@ def dcgan(latent: int, shape: Shape, width: int = 64) -> Pair:
 
 
 def levels_of(shape: Shape) -> int:
-    """How often images are halved: down to 7 pixels or fewer on the shorter side."""
+    """Returns the number of halvings until the shorter side has at most 7 pixels."""
     size, levels = -(-min(shape[:2]) // 2), 1
     while size > 7:
         size, levels = -(-size // 2), levels + 1
@@ -126,7 +126,7 @@ def levels_of(shape: Shape) -> int:
 
 
 class UnitLength(nn.Module):
-    """Latents divided by the root of their mean square."""
+    """Divides latents by their root mean square."""
 
     def forward(self, z: Tensor) -> Tensor:
         """`[B, d]` to `[B, d]`."""
@@ -134,20 +134,20 @@ class UnitLength(nn.Module):
 
 
 class LeakyTanh(nn.Module):
-    """A tanh that is never flat."""
+    """A tanh plus a small linear term, so that its slope never vanishes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Maps any shape to the same shape."""
         return torch.tanh(x) + 0.02 * x
 
 
 def conv(before: int, after: int) -> nn.Module:
-    """3x3, as large as it was."""
+    """Returns a 3x3 convolution that keeps the size."""
     return nn.Conv2d(before, after, 3, padding=1)
 
 
 def small(latent: int, shape: Shape, width: int = 16) -> Pair:
-    """The default pair: channels become pixels in G, pixels channels in D."""
+    """Returns the default pair, with depth-to-space in G and space-to-depth in D."""
     height, wide, channels = shape
     levels = levels_of(shape)
     features = [width * min(2**level, 4) for level in range(levels)]
@@ -194,7 +194,7 @@ class Block(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice as large: neighbours with their mean between them."""
+    """Doubles the size by linear interpolation."""
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, H, W]` to `[B, C, 2H, 2W]`."""
@@ -207,7 +207,7 @@ class Up(nn.Module):
 
 
 class Down(nn.Module):
-    """Half as large: every second of the means by [1, 2, 1] / 4."""
+    """Halves the size with the filter [1, 2, 1] / 4."""
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, 2H, 2W]` to `[B, C, H, W]`."""
@@ -216,7 +216,7 @@ class Down(nn.Module):
 
 
 class Basis(nn.Module):
-    """Learned patterns, as strong as latents say."""
+    """Learned patterns, scaled by a linear layer of the latents."""
 
     def __init__(self, latent: int, width: int, low: Shape):
         super().__init__()
@@ -229,7 +229,7 @@ class Basis(nn.Module):
 
 
 class Everywhere(nn.Module):
-    """A depth-wise convolution as large as the image."""
+    """A depthwise convolution whose kernel has the size of the image."""
 
     def __init__(self, width: int, low: Shape):
         super().__init__()
@@ -241,12 +241,14 @@ class Everywhere(nn.Module):
 
 
 def residual(latent: int, shape: Shape, width: int = 768, blocks: int = 2) -> Pair:
-    """R3GAN's pair, of images whose sides are halved without a rest."""
+    """Returns R3GAN's pair, for images whose sides can be halved exactly."""
     height, wide, channels = shape
     levels = levels_of(shape)
     scale = 2**levels
     if height % scale or wide % scale:
-        raise ValueError(f"residual wants sides that {scale} divides, not {shape}")
+        raise ValueError(
+            f"residual needs sides that are multiples of {scale}, not {shape}"
+        )
     low = (height // scale, wide // scale)
     features = [width // 2 ** max(level - 4, 0) for level in range(levels + 1)]
     features = [max(here // 8, 1) * 8 for here in features]

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Our presets as PyTorch users write them: losses, penalties, optimizers."""
+"""The presets of jaxgan in PyTorch: losses, penalties, optimizers."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -15,23 +15,23 @@ Critic = Callable[[Tensor], Tensor]
 
 
 def sure(logits: Tensor, target: float) -> Tensor:
-    """Binary cross-entropy with one target for all."""
-    wanted = torch.full_like(logits, target)
-    return F.binary_cross_entropy_with_logits(logits, wanted)
+    """Returns the binary cross-entropy with one target for all logits."""
+    targets = torch.full_like(logits, target)
+    return F.binary_cross_entropy_with_logits(logits, targets)
 
 
 def squares(logits: Tensor, target: float) -> Tensor:
-    """Mean squared error with one target for all."""
+    """Returns the mean squared error with one target for all logits."""
     return F.mse_loss(logits, torch.full_like(logits, target))
 
 
 class Loss(NamedTuple):
-    """What both players minimise, as functions of the logits of real and fake."""
+    """The losses of both players, as functions of the logits of real and fake."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     paired: bool = False
-    """Whether the generator's reads those of real."""
+    """True if the generator's loss uses the logits of real."""
 
 
 LOSSES = {
@@ -59,49 +59,49 @@ LOSSES = {
 }
 
 
-class Penalised(NamedTuple):
-    """Logits of real and fake, and what is added to the loss of D."""
+class PenalizedLogits(NamedTuple):
+    """Logits of real and fake, and the penalty that is added to the loss of D."""
 
     real: Tensor
     fake: Tensor
     penalty: Tensor | float = 0.0
 
 
-Judge = Callable[[Critic, Tensor, Tensor], Penalised]
+Judge = Callable[[Critic, Tensor, Tensor], PenalizedLogits]
 
 
 def slope(logits: Tensor, samples: Tensor) -> Tensor:
-    """Squared norms of the critic's gradient, `[B]`, to be differentiated again."""
+    """Returns differentiable squared norms of the critic's gradient, `[B]`."""
     (grad,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
     return grad.square().sum((1, 2, 3))
 
 
-def plain(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
-    """No penalty."""
-    return Penalised(critic(real), critic(fake))
+def plain(critic: Critic, real: Tensor, fake: Tensor) -> PenalizedLogits:
+    """Returns the logits without a penalty."""
+    return PenalizedLogits(critic(real), critic(fake))
 
 
 def zero_centred(gamma: float) -> Judge:
-    """R1 and R2."""
+    """Returns the penalties R1 and R2."""
 
-    def judge(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
+    def judge(critic: Critic, real: Tensor, fake: Tensor) -> PenalizedLogits:
         real, fake = (x.detach().requires_grad_() for x in (real, fake))
         of_real, of_fake = critic(real), critic(fake)
         slopes = slope(of_real, real).mean() + slope(of_fake, fake).mean()
-        return Penalised(of_real, of_fake, gamma / 2 * slopes)
+        return PenalizedLogits(of_real, of_fake, gamma / 2 * slopes)
 
     return judge
 
 
 def gradient_penalty(weight: float) -> Judge:
-    """Slope one between real and fake."""
+    """Returns the gradient penalty with norm one between real and fake."""
 
-    def judge(critic: Critic, real: Tensor, fake: Tensor) -> Penalised:
+    def judge(critic: Critic, real: Tensor, fake: Tensor) -> PenalizedLogits:
         t = torch.rand(len(real), 1, 1, 1, device=real.device)
         between = (t * real + (1 - t) * fake).detach().requires_grad_()
         norms = (slope(critic(between), between) + 1e-12).sqrt()
         excess = (norms - 1).square().mean()
-        return Penalised(critic(real), critic(fake), weight * excess)
+        return PenalizedLogits(critic(real), critic(fake), weight * excess)
 
     return judge
 
@@ -129,7 +129,7 @@ def rmsprop(lr: float) -> Optimizer:
 
 
 class Recipe(NamedTuple):
-    """All that a step is made of; the defaults are those of most tutorials."""
+    """The parts of a step; the defaults are those of most tutorials."""
 
     pair: Callable[[int, nets.Shape], nets.Pair]
     loss: str = "non_saturating"
@@ -139,11 +139,11 @@ class Recipe(NamedTuple):
     judge: Judge = plain
     updates: int = 1
     clip: float = 0.0
-    """Weights of D end within it."""
+    """Bound of D's weights; 0 for none."""
     average: bool = False
-    """Whether there is a running mean of the generator."""
+    """True if there is a moving average of the generator."""
     again: bool = False
-    """Whether G draws new samples, instead of those that D was shown."""
+    """True if G's update draws new samples instead of reusing those of D's."""
 
 
 MODERN = Recipe(
@@ -201,11 +201,11 @@ RECIPES = {
 
 
 def recipe_of(job: dict[str, Any]) -> Recipe:
-    """The recipe of a job's preset, with latents as its flag `g_latents` says.
+    """Returns the recipe of a job's preset, with the latents of its `g_latents`.
 
     Raises:
-      ValueError: for a preset that there is not.
+      ValueError: if the preset is not implemented.
     """
     if job["preset"] not in RECIPES:
-        raise ValueError(f"no {job['preset']} is written for PyTorch")
+        raise ValueError(f"the preset {job['preset']} is not implemented in PyTorch")
     return protocol.with_latents(RECIPES[job["preset"]], job)

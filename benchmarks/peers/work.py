@@ -1,8 +1,9 @@
-"""How many FLOP a step takes: one figure for all contestants of a row.
+"""FLOP of a step: one figure for all contestants of a table.
 
-Counted are products of matrices and convolutions, two for each multiplication with its
-addition, in our own compiled step without dead code, in the plain form that GPUs and
-TPUs get (not as `networks/ops/convolutions.py` rearranges it for a CPU). Nothing runs.
+The count includes matrix products and convolutions of our own compiled step without
+dead code, with two FLOP for each multiplication and its addition. The step has the
+plain form for GPUs and TPUs (not the one of `networks/ops/convolutions.py` for CPUs).
+Nothing is run.
 """
 
 from typing import Any
@@ -19,7 +20,7 @@ from peers.protocol import Contestant
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """Compiles the step of a job for this CPU, to read it."""
+    """Compiles the step of a job for this CPU and counts its FLOP."""
     config, shape = config_of(job), tuple(job["shape"])
     layout = parallel.layout_of(parallel.choose_devices(1))
     key = jax.random.key(0)

@@ -32,6 +32,7 @@ ONE = np.diag(np.array([0, 0, 0, 1], np.float32))
 """The projection on the last coordinate."""
 CROSS = np.zeros((4, 4), np.float32)
 """The cross product with the gray axis."""
+# Row i is v x e_i, so that c CROSS = v x c for a row c.
 CROSS[:3, :3] = np.cross(np.eye(3), np.full(3, -(3**-0.5)))
 
 
@@ -84,6 +85,7 @@ def saturation_shift(colors: jax.Array, matrix: jax.Array) -> jax.Array:
 
     Gray `[H, W, 1]` counts as three equal colors, whose results are averaged.
     """
+    # (r, g, b, 1) times the matrix: a product, and its last row as an offset.
     weights, offset = matrix[:3, :3], matrix[3, :3]
     # The mean over r, g and b of the product, written out.
     if colors.shape[-1] == 1:
@@ -98,6 +100,7 @@ def brighter(amount: ArrayLike) -> jax.Array:
 
 def contrasted(factor: ArrayLike) -> jax.Array:
     """Returns the matrix that multiplies the distance to mid-gray."""
+    # LUMA + CHROMA is the identity on r, g and b.
     return jnp.asarray(factor) * (LUMA + CHROMA) + ONE
 
 

@@ -76,8 +76,10 @@ def draw(
       blit: probability of each blitting.
       affine: probability of each affine transformation.
     """
+    # Each rotation is left out with sqrt(1 - p), so both are with 1 - p.
     rotation = 1 - jnp.sqrt(1 - jnp.asarray(affine))
     rates = (*[blit] * BLIT, affine, rotation, affine, rotation, affine)
+    # In the order of `rates`.
     parts = (*_blitting(height, width), *_affine(height, width))
     return random_product(key, parts, rates)
 
@@ -113,12 +115,14 @@ def _affine(height: int, width: int) -> list[RandomMatrix]:
 
     def stretch(numbers):
         factor = 2 ** (0.2 * numbers.normal[0])
+        # The area does not change.
         return scaled(factor, 1 / factor)
 
     def shift(numbers):
         x, y = 0.125 * numbers.normal
         return translation(x * width, y * height)
 
+    # With a rotation on each side, the stretch has any direction.
     return [scale, turn, stretch, turn, shift]
 
 
@@ -163,12 +167,14 @@ def resample(image: jax.Array, matrix: jax.Array) -> jax.Array:
     to_x, to_y, _ = matrix
     at_x = to_x[0] * x + to_x[1] * y + to_x[2] + (width - 1) / 2
     at_y = to_y[0] * x + to_y[1] * y + to_y[2] + (height - 1) / 2
+    # The fractions of pixels are the weights of the interpolation.
     left, top = jnp.floor(at_x), jnp.floor(at_y)
 
     # The four pixels around a point: its row and the next, at two columns each.
     def row(down):
         v = mirrored(jnp.int32(top) + down, height)
         u = [mirrored(jnp.int32(left) + right, width) for right in (0, 1)]
+        # Mirrored indices are in bounds, so that none are checked.
         near, far = (image.at[v, i].get(mode="promise_in_bounds") for i in u)
         return _interpolate(near, far, at_x - left)
 
@@ -186,6 +192,7 @@ def mirrored(index: ArrayLike, count: int) -> jax.Array:
     >>> [int(mirrored(i, 3)) for i in range(-2, 7)]
     [2, 1, 0, 1, 2, 1, 0, 1, 2]
     """
+    # A mirrored row repeats after 2 (count - 1) pixels.
     period = max(2 * (count - 1), 1)
     index = jnp.mod(index, period)
     return jnp.minimum(index, period - index)

@@ -32,11 +32,13 @@ def color() -> Augmentation:
 
     def sampled(change, low, high):
         def apply(key, image):
+            # One amount per image.
             amount = jax.random.uniform(key, (), minval=low, maxval=high)
             return on_colors(lambda colors: change(colors, amount), image)
 
         return random_apply(apply)
 
+    # Brightness, saturation and contrast, in the order of the reference.
     return chain(
         [
             sampled(jnp.add, -0.5, 0.5),
@@ -80,6 +82,7 @@ def translation(ratio: Probability = 0.125) -> Augmentation:
 
     def change(key, image):
         height, width, _ = image.shape
+        # Maximum shifts, in pixels.
         y, x = (_round_half_up(ratio * height), _round_half_up(ratio * width))
         top, left = integers(key, (2 * y + 1, 2 * x + 1))
         # A window of the padded image is the shifted image.
@@ -112,6 +115,7 @@ def cutout(ratio: Probability = 0.5) -> Augmentation:
         height, width, _ = image.shape
         # The center of the rectangle.
         y, x = integers(key, (height, width))
+        # A rectangle is the product of two intervals, `[H, W]`.
         hidden = _interval(y, height, ratio)[:, None] & _interval(x, width, ratio)
         return jnp.where(hidden[..., None], 0, image)
 
@@ -121,6 +125,7 @@ def cutout(ratio: Probability = 0.5) -> Augmentation:
 def _interval(center: jax.Array, count: int, ratio: float) -> jax.Array:
     """Returns the mask of ratio * count pixels around a center, bool `[count]`."""
     size = _round_half_up(ratio * count)
+    # Distance of each pixel from the first one of the interval.
     offset = jnp.arange(count) - (center - size // 2)
     return (offset >= 0) & (offset < size)
 

@@ -49,6 +49,7 @@ def build(
       UsageError: if a number, or the first or last value of a schedule, is not in
         [0, 1].
     """
+    # Numbers and schedules have no state of their own.
     if isinstance(strength, Probability):
         probability = strength
     else:
@@ -88,8 +89,10 @@ def constant_or_schedule(value: Value) -> Probability:
         check_probability("the augmentation's probability", p, 0.5)
 
     def read(term_state, step):
+        # A schedule may leave [0, 1] between the steps that were checked.
         return jnp.clip(jnp.asarray(at(value, step), jnp.float32), 0.0, 1.0)
 
+    # Nothing to start from, and nothing to update.
     return Probability(lambda: (), read, lambda inputs, term_state: term_state)
 
 
@@ -123,6 +126,7 @@ def ada(
         now = _overfitting(inputs, relative)
         # The examples of the whole update, over micro-batches and devices.
         count = jnp.float32(len(inputs.keys) * inputs.parts)
+        # Over all devices, so that they agree on one sign.
         if inputs.axis:
             now = jax.lax.pmean(now, inputs.axis)
             count = jax.lax.psum(count, inputs.axis)

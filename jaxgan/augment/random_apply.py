@@ -38,7 +38,9 @@ def random_apply(change: Transform) -> Augmentation:
 
     def augment(key, image, p):
         check_image(image)
+        # The choice and the change are independent.
         apply_key, key = jax.random.split(key)
+        # Always computed: under `vmap`, a `cond` would compute both sides too.
         changed = change(key, image).astype(image.dtype)
         # A uniform number is less than 1 and never less than 0, so p = 1 is always and
         # p = 0 is never.
@@ -70,6 +72,7 @@ def random_product(
     """
     apply_key, uniform_key, normal_key = jax.random.split(key, 3)
     count = len(parts)
+    # `[count]` booleans.
     applied = jax.random.uniform(apply_key, (count,)) < jnp.stack(
         [jnp.asarray(rate, jnp.float32) for rate in rates]
     )
@@ -83,6 +86,7 @@ def random_product(
     ]
     eye = jnp.eye(len(sampled[0]))
     matrices = [jnp.where(a, m, eye) for a, m in zip(applied, sampled, strict=True)]
+    # From the left: the first factor comes first.
     return functools.reduce(matmul_highest, matrices)
 
 
@@ -98,6 +102,7 @@ def integers(key: jax.Array, counts: Sequence[int]) -> list[jax.Array]:
     one example at several scales are changed alike.
     """
     fractions = jax.random.uniform(key, (len(counts),))
+    # Truncated, so that each is less than its count.
     return [jnp.int32(x * n) for x, n in zip(fractions, counts, strict=True)]
 
 

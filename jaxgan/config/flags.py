@@ -99,6 +99,7 @@ def parse_float(text: str) -> float:
     (0.002, 1000.0)
     """
     try:
+        # float also accepts digits of other scripts.
         if text.isascii():
             return float(text)
     except ValueError:
@@ -108,6 +109,7 @@ def parse_float(text: str) -> float:
 
 def format_value(value: Any) -> str:
     """Returns the `repr` of a value for a message, shortened if it is long."""
+    # Python refuses to print integers of thousands of digits.
     if isinstance(value, int) and value.bit_length() > 200:
         return "a huge number"
     return shorten(repr(value))
@@ -144,16 +146,19 @@ def convert_fields(fields: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 def _convert(field: dataclasses.Field, value: Any) -> Any:
     default, reader = field.default, field.metadata["kind"]
     is_bool = isinstance(value, bool)
+    # First, since a bool is an int too.
     if isinstance(default, bool):
         if is_bool:
             return value
     elif isinstance(default, int):
+        # 1e3 is a float, but a whole number.
         whole_float = isinstance(value, float) and value.is_integer()
         if (isinstance(value, numbers.Integral) or whole_float) and not is_bool:
             return int(value)
     elif isinstance(default, float):
         if isinstance(value, numbers.Real) and not is_bool:
             return _as_float(value)
+        # A schedule, or a number in quotes.
         if reader is parse_value and isinstance(value, str):
             return parse_value(value)
     elif isinstance(value, str | os.PathLike):
@@ -180,6 +185,7 @@ def check_field(field: dataclasses.Field, value: Any) -> None:
     """
     name, choices = field.name, field.metadata["choices"]
     if choices and value not in choices:
+        # As text, such as "warn, stop or rollback".
         listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
         raise UsageError(f"--{name}={value}: choose {listed}")
     low, high = field.metadata["minimum"], field.metadata["maximum"]
@@ -192,6 +198,7 @@ def check_field(field: dataclasses.Field, value: Any) -> None:
         raise UsageError(
             f"--{name}={format_value(value)}: must be at least {low}, {example}"
         )
+    # Without a maximum, integers are limited to int32, and floats are not.
     if high is None:
         high = MAX_INT if isinstance(value, int) else value
     if value > high:
@@ -213,11 +220,13 @@ class Parser(argparse.ArgumentParser):
         formatter = functools.partial(
             argparse.HelpFormatter, max_help_position=26, width=HELP_COLUMNS - 2
         )
+        kwargs.setdefault("usage", "%(prog)s [--FLAG=VALUE ...]")
         super().__init__(*args, formatter_class=formatter, **kwargs)
         self.foreign = foreign or {}
 
     def error(self, message: str) -> NoReturn:
         """Raises `UsageError` instead of printing the usage."""
+        # argparse's message about --flag=value for a flag without a value.
         bare = re.match(r"argument (--\w+): ignored explicit argument", message)
         if bare:
             message = f"{bare[1]} takes no value: write {bare[1]} alone"
@@ -235,6 +244,7 @@ class Parser(argparse.ArgumentParser):
         """Parses like `parse_args`, with a suggestion for an unknown flag."""
         known, rest = self.parse_known_args(argv)
         if rest:
+            # Only the first unknown flag is named.
             raise no_flag(rest[0].partition("=")[0], self.names(), self.foreign)
         return known
 
@@ -250,13 +260,16 @@ def no_flag(
     UsageError('no flag --LR: use --g_optimizer')
     """
     short = shorten(name)
+    # Other programs write --learning-rate, --LR or -lr.
     plain = name.lstrip("-").lower().replace("-", "_")
     if not name.startswith("-"):
         return UsageError(
             f"no flag {short}: flags begin with --, such as --dataset=mnist"
         )
+    # Another spelling of an existing flag gets that as a suggestion, below.
     if f"--{plain}" not in known and plain in (foreign or {}):
         return UsageError(f"no flag {short}: {(foreign or {})[plain]}")
+    # Cut, as matching long texts is slow.
     near = difflib.get_close_matches(name[:60], list(known), 1)
     hint = f"did you mean {near[0]}?" if near else "see --help"
     return UsageError(f"no flag {short}: {hint}")
@@ -271,12 +284,15 @@ def add_fields(parser: Parser, fields: Any) -> None:
             groups[group] = parser.add_argument_group(group)
         add, text = groups[group].add_argument, field.metadata["help"]
         name = flag_name(field)
+        # Booleans are switches without a value.
         if isinstance(field.default, bool):
             add(name, action="store_true", help=text)
             continue
+        # An empty default has a meaning of its own, which the help states.
         if field.default != "":
             text = f"{text} (default: {field.default})"
         kind, bare = field.metadata["kind"], field.metadata["bare"]
+        # With `bare`, the value may be left out, as in --profile.
         more = {} if bare is None else {"nargs": "?", "const": bare}
         read = _with_example(kind, field.default)
         more |= {"type": read, "metavar": METAVARS[kind], "help": text}

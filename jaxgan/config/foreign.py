@@ -11,6 +11,7 @@ DEVICES = (
 )
 DATA = "use --dataset=folder:PATH, --dataset=npz:PATH or a TFDS data set"
 
+# Each key lists the names that share one advice.
 _TRAINING = {
     "lr lrate learning_rate lr_g lr_d g_lr d_lr lrg lrd glr dlr generator_lr "
     "discriminator_lr b1 b2 beta1 beta2 adam_beta1 adam_beta2 weight_decay momentum "

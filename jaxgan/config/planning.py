@@ -56,6 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
       UsageError: naming the flag and a value that works.
     """
     parser = _parser()
+    # The flags that the parser does not know are those of training.
     args, rest = parser.parse_known_args(argv)
     check_known(rest, parser)
     config = resolve.parse_args(rest)
@@ -75,7 +76,9 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
             f"--sweep --topologies={args.topology}"
         )
     _check_required(args)
+    # The slices to compile for, separated by commas.
     chosen = _default(args.topologies, SWEEP) if args.sweep else args.topology
+    # Only numbers that the user gave; the others keep their defaults.
     sizes = {
         name: _checked(name, getattr(args, name), low)
         for name, low in (("classes", 0), ("examples", 1))
@@ -99,6 +102,7 @@ def _default(text: str | None, default: str) -> str:
 
 def _check_required(args: Any) -> None:
     for name, other in REQUIRES.items():
+        # other[2:] is the flag without its dashes.
         if getattr(args, name) is not None and not getattr(args, other[2:]):
             raise UsageError(
                 f"--{name}={getattr(args, name)} needs {other}: add it, or remove "
@@ -158,6 +162,7 @@ def check_known(rest: Sequence[str], parser: Parser) -> None:
     """Raises UsageError for a flag of neither planning nor training."""
     known = parser.names() + [flag_name(field) for field in dataclasses.fields(Config)]
     for text in rest:
+        # Arguments without dashes are values.
         name = text.partition("=")[0]
         if name.startswith("--") and name not in known:
             raise no_flag(name, known, TRAINING)
@@ -169,6 +174,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
     >>> parse_shape("32x32x3"), parse_shape("2")
     ((32, 32, 3), (2,))
     """
+    # One or three positive numbers of up to six digits.
     number = "[1-9][0-9]{0,5}"
     if not re.fullmatch(f"{number}(x{number}x{number})?", text):
         raise UsageError(

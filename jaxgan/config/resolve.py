@@ -28,6 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
         "python -m jaxgan.train",
         description="Train a generative adversarial network.",
         allow_abbrev=False,
+        # Flags that are not given stay absent, so that a preset can set them.
         argument_default=argparse.SUPPRESS,
         foreign=TRAINING,
     )
@@ -55,6 +56,7 @@ def make_config(**fields: Any) -> Config:
         "workdir": config.workdir or _default_workdir(config),
         "data_dir": config.data_dir,
     }
+    # Empty paths stay empty.
     local = {
         name: str(local_path(f"--{name}", path)) for name, path in paths.items() if path
     }
@@ -90,9 +92,12 @@ def _with_preset(fields: dict[str, Any]) -> Config:
         name = DATASET_PRESETS.get(fields.get("dataset", Config.dataset), "default")
     if name not in PRESETS:
         raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
+    # The user's fields override the preset, which overrides the defaults.
     config = Config(**{**PRESETS[name], **fields, "preset": name})
+    # Presets and defaults are checked like the user's values.
     for field in dataclasses.fields(Config):
         check_field(field, getattr(config, field.name))
+    # The runs have the seeds seed, seed + 1, ..., all below 2**63.
     if config.seed + config.runs > 2**63:
         raise UsageError(
             f"--seed={config.seed} with --runs={config.runs}: the largest seed is "
@@ -103,8 +108,10 @@ def _with_preset(fields: dict[str, Any]) -> Config:
 
 def _default_workdir(config: Config) -> str:
     """Returns `runs/DATASET-PRESET`; long names are replaced by a hash."""
+    # Other characters may be special in paths.
     name = "".join(c if c.isalnum() or c in "-_" else "-" for c in config.dataset)
     place = f"{name.strip('-')}-{config.preset}"
+    # File systems limit a name to 255 bytes.
     if len(place.encode(errors="replace")) > 200:
         digest = hashlib.sha256(config.dataset.encode(errors="replace")).hexdigest()
         place = f"{name.strip('-')[:40]}-{digest[:16]}-{config.preset}"

@@ -54,6 +54,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         raise UsageError(f"--checkpoint={which}: choose last or best")
     seeds = parse_seeds(args.seed)
     out, single_files = output_path(args.out, seeds)
+    # A grid is one picture, which limits the number of its tiles.
     most = MAX_IN_GRID if out.suffix == ".png" else 2**31 - 1
     if not 1 <= args.n <= most:
         raise UsageError(f"--n={args.n}: must be from 1 to {most:,}, such as --n=64")
@@ -66,6 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         out=out,
         n=args.n,
         seeds=seeds,
+        # A step replaces the name of a checkpoint.
         which=which if args.step is None else args.step,
         interpolate=args.interpolate,
         raw=args.raw,
@@ -132,6 +134,7 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     if not text:
         raise UsageError("--out is empty: name a file, such as --out=samples.png")
     out = local_path("--out", text)
+    # Path drops the final slash.
     if text.endswith("/") or (not out.suffix and out.is_dir()):
         return out, True
     if out.suffix not in (".png", ".npz"):
@@ -142,6 +145,7 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
         raise UsageError(
             f"--out={text} is a folder; write {text}/ for one file per sample"
         )
+    # Raises if the name with a seed is too long.
     for seed in seeds:
         local_path("--out", seed_path(out, seed, seeds))
     return out, False
@@ -162,19 +166,23 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     >>> parse_seeds("0,2,5-8")
     (0, 2, 5, 6, 7, 8)
     """
+    # A dict keeps the order and drops repetitions.
     seeds: dict[int, None] = {}
     for part in text.split(","):
         first, _, last = part.partition("-")
         try:
+            # A single seed is a range of one.
             found = range(parse_int(first), parse_int(last or first) + 1)
         except Exception as error:
             raise UsageError(
                 f"--seed={shorten(text)}: write seeds as 7 or 0,2,5-8"
             ) from error
+        # An empty range, such as 8-5, adds no seeds.
         if found and not 0 <= found[0] <= found[-1] <= MAX_SEED:
             raise UsageError(
                 f"--seed={shorten(text)}: seeds must be from 0 to {MAX_SEED}, such as 7"
             )
+        # Before the range is expanded; len(found) could overflow.
         if len(seeds) + max(found.stop - found.start, 0) > MAX_SEEDS:
             raise UsageError(
                 f"--seed={shorten(text)}: at most {MAX_SEEDS:,} seeds at once, such as "

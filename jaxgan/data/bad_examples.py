@@ -45,7 +45,9 @@ class Substitutes:
 
     def __init__(self, dataset: Dataset) -> None:
         self._read, self._size = dataset.read, dataset.size
+        # Maps the numbers of bad examples to those of readable ones.
         self._substitute: dict[int, int] = {}
+        # Numbers of the bad examples; several threads add to it.
         self._logged: set[int] = set()
         self._lock = threading.Lock()
 
@@ -61,6 +63,7 @@ class Substitutes:
           UsageError: if too many consecutive examples cannot be read.
         """
         numbers = np.asarray(numbers)
+        # Examples that are known to be bad are not read again.
         try:
             return self._read(self._substituted(numbers))
         except BadExample:
@@ -78,9 +81,11 @@ class Substitutes:
     def _find_substitute(self, number: int) -> None:
         """Records a substitute for example `number` if it is bad."""
         for distance in range(min(MAX_IN_A_ROW, self._size)):
+            # Wraps around after the last example.
             candidate = (number + distance) % self._size
             error = self._error(candidate)
             if error is None:
+                # At distance 0, the example itself is readable.
                 if distance:
                     self._substitute[number] = candidate
                 return
@@ -137,6 +142,7 @@ class BackgroundCheck:
         """The error of the first example that cannot be read, which ends the thread."""
         self._dataset, self._numbers = dataset, range(part[0], dataset.size, part[1])
         self._ended = threading.Event()
+        # A daemon cannot keep a finished program alive.
         self._thread = threading.Thread(
             target=self._run, name="jaxgan-check", daemon=True
         )

@@ -66,10 +66,12 @@ def place(
       frame: the crop and the size.
       fields: the features that hold the image and the label.
     """
+    # Sub-folders are left out, as one of them, jaxgan/, holds the caches.
     files = sorted(f for f in prepared.iterdir() if f.is_file())
     stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     others = () if fields in USUAL else (fields,)  # keeps the keys of older caches
     key = repr((FORMAT, split, tuple(frame), stats, *others)).encode()
+    # A readable part, and a hash that identifies the cache.
     words = re.sub(r"\W+", "_", split).strip("_")
     return prepared / "jaxgan" / f"{words}-{hashlib.sha256(key).hexdigest()[:16]}"
 
@@ -91,9 +93,11 @@ def _load_cache(dataset: Dataset, stem: Path) -> Examples | None:
     examples = {}
     for field, file, shape, dtype in _files(stem, dataset):
         try:
+            # Maps the file, so that pages are read only when they are used.
             array = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):  # missing, truncated or foreign
             return None
+        # A cache of another form is ignored.
         if array.shape != shape or array.dtype != dtype:
             return None
         examples[field] = array
@@ -103,6 +107,7 @@ def _load_cache(dataset: Dataset, stem: Path) -> Examples | None:
 def _decode_all(dataset: Dataset) -> Examples:
     # The first example gives the shapes and dtypes.
     first = dataset.read(np.arange(1))
+    # One array per field, [size, ...], which the threads fill in place.
     whole = {
         k: np.empty((dataset.size, *a.shape[1:]), a.dtype) for k, a in first.items()
     }
@@ -112,6 +117,7 @@ def _decode_all(dataset: Dataset) -> Examples:
         for field, part in dataset.read(np.arange(start, stop)).items():
             whole[field][start:stop] = part
 
+    # Chunks do not overlap, so that no lock is needed.
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(fill, range(0, dataset.size, CHUNK)):
             pass  # raises the errors of the threads
@@ -123,6 +129,7 @@ def _save_cache(examples: Examples, stem: Path) -> None:
     try:
         stem.parent.mkdir(exist_ok=True)
         for field, array in examples.items():
+            # In the same folder, since renaming is atomic on one disk only.
             handle, name = tempfile.mkstemp(dir=stem.parent, suffix=".incomplete")
             try:
                 with os.fdopen(handle, "wb") as file:
@@ -133,4 +140,5 @@ def _save_cache(examples: Examples, stem: Path) -> None:
                 os.unlink(name)
                 raise
     except OSError as error:
+        # The cache is optional, so that a read-only folder or a full disk is no error.
         LOG.info("the decoded pictures are not kept for the next run: %s", error)

@@ -112,4 +112,5 @@ def normalize(batch: dict[str, Any]) -> dict[str, Any]:
     # Floats are in [-1, 1] already.
     if half is None:
         return batch
+    # 0 becomes -1, and the largest value, 2 * half, becomes 1.
     return {**batch, "image": (image.astype(np.float32) - half) / half}

@@ -78,6 +78,7 @@ class Header(NamedTuple):
 @lru_cache(maxsize=1)
 def formats() -> tuple[str, ...]:
     """Returns the formats of `SUFFIXES` that this build of Pillow reads."""
+    # Loads all of Pillow's plugins, which fill Image.OPEN.
     Image.init()
     return tuple(name for name in SUFFIXES if name in Image.OPEN)
 
@@ -101,6 +102,7 @@ def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
     file = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
     with file:
         try:
+            # Other formats could start programs, such as Ghostscript for EPS.
             picture = Image.open(file, formats=formats())
         except UnidentifiedImageError:
             raise ValueError(f"damaged, or none of {', '.join(formats())}") from None
@@ -137,6 +139,7 @@ def is_animated(picture: Image.Image) -> bool:
 
 def has_alpha(picture: Image.Image) -> bool:
     """Returns True for an image with an alpha channel, even if it is opaque."""
+    # Any color of a palette may be marked as transparent.
     keyed = picture.mode == "P" and "transparency" in picture.info
     return keyed or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -154,6 +157,7 @@ def orientation(picture: Image.Image) -> int:
     """
     if picture.format == "TIFF":
         return 1  # Pillow turns TIFF images itself
+    # A PNG may hold EXIF after the pixels, which Pillow has not read yet.
     known = {"exif", "Raw profile type exif"} & picture.info.keys()
     if picture.format == "PNG" and not known:
         picture.info["exif"] = _late_exif(getattr(picture, "fp", None))
@@ -175,20 +179,24 @@ def _late_exif(file: Any) -> bytes:
     """
     if file is None:  # already decoded
         return b""
+    # Pillow reads the pixels from this position later.
     here = file.tell()
     try:
         size = file.seek(0, io.SEEK_END)
+        # 64 KiB of EXIF, the fields of its chunk, and small chunks after it.
         file.seek(max(size - 2**16 - 64, 0))
         tail = file.read()
     finally:
         file.seek(here)
     at = tail.rfind(b"eXIf")
+    # Not found, or without room for the length before it.
     if at < 4:
         return b""
     # A chunk is length, type, data, and the CRC of type and data.
     (length,) = struct.unpack(">I", tail[at - 4 : at])
     chunk, check = tail[at : at + 4 + length], tail[at + 4 + length : at + 8 + length]
     valid = check == struct.pack(">I", zlib.crc32(chunk))  # pixels may contain "eXIf"
+    # Pillow itself adds this prefix to the EXIF of a PNG.
     return b"Exif\0\0" + chunk[4:] if valid else b""
 
 
@@ -198,6 +206,7 @@ def widest(modes: set[str]) -> str:
     >>> widest({"L", "RGBA", "RGB"})
     'RGBA'
     """
+    # More channels can represent fewer: L, RGB, RGBA in this order.
     return max(modes, key=lambda mode: CHANNELS[mode])
 
 
@@ -228,9 +237,11 @@ def decode(
     # The orientation is unavailable after decoding.
     turn = TURNS.get(orientation(picture)) if upright else None
     if mode == "I;16":
+        # The stored pixels may be big-endian, or 32-bit if the file is a PGM.
         picture = Image.fromarray(np.asarray(picture).astype(np.uint16))
     else:
         picture = _converted(picture, mode, background)
+    # Before the crop, as the frame is that of the upright image.
     if turn is not None:
         picture = picture.transpose(turn)
     return fit(frame, picture)
@@ -240,6 +251,7 @@ def _converted(picture: Image.Image, mode: str, background: str) -> Image.Image:
     """Converts to `mode`, and composites over `background` if that has no alpha."""
     if mode == "RGBA" or not has_alpha(picture):
         return picture.convert(mode)
+    # Palettes and gray images with alpha are composited as RGBA.
     above = picture.convert("RGBA")
     below = Image.new("RGBA", above.size, background)
     return Image.alpha_composite(below, above).convert(mode)
@@ -276,6 +288,7 @@ def common_mode(modes: dict[str, str], what: str) -> str:
       UsageError: if 16-bit images are mixed with others.
     """
     if "I;16" in modes and len(modes) > 1:
+        # The values of 8-bit and 16-bit images differ in scale.
         deep = modes["I;16"]
         other = next(file for mode, file in modes.items() if mode != "I;16")
         raise UsageError(

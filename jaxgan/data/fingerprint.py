@@ -29,6 +29,7 @@ def fingerprint(dataset: Dataset) -> str | None:
     # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
+    # The form is part of the digest, as equal bytes may have several shapes.
     form = (dataset.size, dataset.shape, str(dataset.dtype))
     digest = hashlib.sha256(repr(form).encode())
     for part in _stored(dataset, numbers):
@@ -43,6 +44,7 @@ def _stored(dataset: Dataset, numbers: np.ndarray) -> list[bytes]:
     if dataset.encoded is not None:
         return dataset.encoded(numbers)
     examples = dataset.read(numbers)
+    # One block of bytes per field, in a fixed order.
     return [
         np.ascontiguousarray(examples[field]).tobytes() for field in sorted(examples)
     ]

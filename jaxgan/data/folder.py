@@ -78,11 +78,14 @@ def folder(
       UsageError: if there are no images, if a file or a folder cannot be read, or if
         sizes differ and `frame` does not equalize them.
     """
+    # List the files, and number their classes.
     root, splits = find_root(name, path, split)
     walk = _pictures_below(name, root)
     classes, labels = _classes(name, walk, splits)
     files = walk.files
+    # Read the headers, which give modes and sizes without decoding.
     headers = zip(files, _headers(name, files, skip_bad), strict=True)
+    # With skip_bad, unreadable files remain examples, but decide nothing here.
     known = [(f, h) for f, h in headers if h]
     _log_animated(name, known)
     # All images get one mode and one shape, or the folder is refused.
@@ -149,8 +152,10 @@ def _classes(
                 f"one of the {len(classes)} classes of {train.name}/; rename it, or "
                 "move it away"
             )
+    # Labels need class folders both in this split and in train.
     if not classes or not present:
         return (), np.zeros(len(walk.files), np.int32)
+    # The class of a file is the first-level folder that holds it.
     number = {c: i for i, c in enumerate(classes)}
     return classes, np.array([number[top] for top in walk.tops], np.int32)
 
@@ -169,6 +174,7 @@ def _headers(name: str, files: list[Path], skip_bad: bool) -> list[Header | None
 
     formats()  # loads Pillow's decoders before the threads need them
     with ThreadPoolExecutor(8) as pool:
+        # Threads read ahead while others wait for the disk.
         headers = list(pool.map(read, files))
     if not any(headers):
         raise UsageError(f"{name}: none of {len(files):,} pictures can be read")
@@ -189,6 +195,7 @@ def _picture(file: Path, kind: _Kind) -> np.ndarray:
                 )
     except Exception as error:
         raise _broken(kind.name, file, error) from error
+    # The image opens, but has another shape or depth than its first header.
     shown = printable(str(file))
     raise BadExample(
         f"{kind.name}: {shown} has changed since this run began", "restore it"
@@ -219,6 +226,7 @@ def _common_mode(name: str, known: list[tuple[Path, Header]], alpha: str) -> str
     count = (
         f"{name}: {len(with_alpha):,} of {len(known):,} pictures have an alpha channel"
     )
+    # Every alpha channel is opaque, so that dropping them loses nothing.
     if first is None:
         LOG.info("%s, opaque in all of them: training on %s", count, mode)
         return mode
@@ -246,6 +254,7 @@ def _first_transparent(name: str, files: list[Path]) -> Path | None:
             return True
 
     with ThreadPoolExecutor(8) as pool:
+        # The results have the order of the files.
         results = zip(files, pool.map(opaque, files), strict=True)
         return next((file for file, is_plain in results if not is_plain), None)
 

@@ -37,6 +37,7 @@ def classify(
     # The number 1 and the name "1" would otherwise be one class.
     if len({split.dtype.kind for split in splits}) > 1:
         raise UsageError(f"{where} and those of other splits differ in kind; {WAYS}")
+    # The distinct values, sorted; the position of a value is its class number.
     names = np.unique(np.concatenate(splits))
     return np.searchsorted(names, values).astype(np.int32), tuple(map(str, names))
 
@@ -54,6 +55,7 @@ def _values(where: str, labels: np.ndarray, size: int) -> np.ndarray:
         return _hot(where, labels)
     if labels.shape not in ((size,), (size, 1)):
         raise UsageError(f"{where} is {shape}; use one label per example, [{size}]")
+    # [n, 1] to [n].
     labels = labels.reshape(size)
     if labels.dtype.kind in "Ub":
         return labels
@@ -72,6 +74,7 @@ def _values(where: str, labels: np.ndarray, size: int) -> np.ndarray:
 def _hot(where: str, rows: np.ndarray) -> np.ndarray:
     """Returns the column of the 1 in each one-hot row, `[n]`."""
     is_number = rows.dtype.kind in "biuf"
+    # One-hot rows consist of zeros and a single one.
     if not is_number or not (np.isin(rows, (0, 1)) & (rows.sum(1) == 1)[:, None]).all():
         raise UsageError(
             f"{where} is {list(rows.shape)} and not one-hot; use one label per "

@@ -63,6 +63,7 @@ class Walk:
         self.ignored: set[str] = set()
         """Names of skipped folders, without hidden ones."""
         self._suffixes = suffixes()
+        # Path of each folder by device and inode; True if links led to it.
         self._seen: dict[tuple[int, int], tuple[Path, bool]] = {}
         self._walk()
         # Sorting by components keeps the files of a folder together.
@@ -80,9 +81,11 @@ class Walk:
     def _walk(self) -> None:
         # Each entry is a folder, the folders above it, and True if one is a link.
         todo = [(self.root, frozenset[tuple[int, int]](), False)]
+        # An explicit stack, as deep trees would exceed the recursion limit.
         while todo:
             folder, above, linked = todo.pop()
             try:
+                # Follows links, so that `here` identifies the target.
                 status, entries = os.stat(folder), _entries(folder)
                 here = status.st_dev, status.st_ino
                 if linked and here in above:
@@ -156,6 +159,7 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
             "folders train/ and test/; use that, or load other data as another "
             "folder:PATH"
         )
+    # The exact name comes first, then its synonyms, such as val and validation.
     same = next((row for row in SPLITS if split in row), (split,))
     for alias in (split, *same):
         if alias in splits:
@@ -184,6 +188,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
         ) from None
     folders = [Path(path, e.name) for e in entries if _is_data_folder(e)]
     splits = {f.name.lower(): f for f in folders if f.name.lower() in known}
+    # Images directly in the folder rule out splits.
     loose = any(e.name.lower().endswith(suffixes()) and e.is_file() for e in entries)
     if not splits or loose:
         return {}
@@ -194,6 +199,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
         return splits
     if len(splits) == 1:
         return {}  # a class may be called train
+    # Several splits beside another folder with images are ambiguous.
     first, second, *_ = splits
     raise UsageError(
         f"{name}: {first}/ and {second}/ look like splits, and {printable(beside)}/ "
@@ -202,6 +208,7 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    # Sorted, as the order of scandir depends on the file system.
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
@@ -220,8 +227,10 @@ def log_left_out(walk: Walk) -> None:
         f"{count:,} {printable(kind)}" for kind, count in walk.left_out.most_common()
     ]
     if len(kinds) > KINDS:
+        # The rarest kinds are only counted.
         kinds[KINDS:] = [f"{len(kinds) - KINDS} more kinds of files"]
     kinds += [f"{_shown(sorted(walk.ignored))}"] if walk.ignored else []
+    # First-level folders in which no image was found.
     folders = {e.name for e in _entries(walk.root) if _is_data_folder(e)}
     empty = sorted(folders - set(walk.classes))
     kinds += [f"{_shown(empty)} without pictures"] if empty else []

@@ -63,10 +63,12 @@ def stream(
     step_numbers = itertools.count(first_step)
     if steps is not None:
         step_numbers = range(first_step, first_step + steps)
+    # Each step has the example numbers [updates, batch], computed on demand.
     numbers = (
         step_indices(s, seed=seed, size=dataset.size, updates=updates, batch=batch)
         for s in step_numbers
     )
+    # [updates, batch / parts] for this process.
     return _decode_ahead(
         dataset, (n[:, columns] for n in numbers), threads, max(ahead, 1)
     )
@@ -83,6 +85,7 @@ def _decode_ahead(
             # Results are taken in the order of submission, so threads cannot reorder.
             if len(pending) > ahead:
                 yield pending.popleft().result()
+        # All steps are submitted; wait for the last ones.
         while pending:
             yield pending.popleft().result()
     finally:
@@ -91,5 +94,6 @@ def _decode_ahead(
 
 
 def _read_step(dataset: Dataset, numbers: np.ndarray) -> Examples:
+    # One read for all updates; then [updates * batch, ...] is split in two axes.
     examples = dataset.read(numbers.ravel())
     return {k: a.reshape(*numbers.shape, *a.shape[1:]) for k, a in examples.items()}

@@ -57,8 +57,10 @@ def read_headers(name: str, path: Path) -> dict[str, Header]:
         # An .npy file holds one array, without a name.
         if _is_npy(file):
             header = _read_header(file)
+            # All bytes after the header are values.
             held = path.stat().st_size - file.tell()
             return {"images": _checked(header, held, math.inf)}
+        # An .npz file is a zip archive of .npy files.
         with zipfile.ZipFile(file) as archive:
             members = [i for i in archive.infolist() if i.filename.endswith(".npy")]
             if len(members) > MOST_MEMBERS:
@@ -69,6 +71,7 @@ def read_headers(name: str, path: Path) -> dict[str, Header]:
             for member in members:
                 key = member.filename.removesuffix(".npy")
                 header = _member_header(archive, member, path.stat().st_size)
+                # It is unknown which of two members of one name is meant.
                 duplicate = header._replace(problem="appears twice")
                 seen[key] = duplicate if key in seen else header
             return seen
@@ -143,6 +146,7 @@ def _unreadable(name: str, reason: str) -> UsageError:
 
 def _is_npy(file: Any) -> bool:
     start = file.read(len(npy.MAGIC_PREFIX))
+    # Back to the start, for the caller.
     file.seek(0)
     return start == npy.MAGIC_PREFIX
 
@@ -151,6 +155,7 @@ def _read_header(file: Any) -> Header:
     version = npy.read_magic(file)
     if version not in HEADERS:
         return Header((), np.dtype("V"), f"has version {version} of the format")
+    # The order of the axes in memory is left to read_array.
     shape, _, dtype = HEADERS[version](file)
     return Header(shape, dtype)
 
@@ -158,14 +163,17 @@ def _read_header(file: Any) -> Header:
 def _member_header(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_size: int
 ) -> Header:
+    # Bit 0 marks encrypted members.
     if member.flag_bits & 1:
         return Header((), np.dtype("V"), "is encrypted")
     try:
         with archive.open(member) as file:
             header = _read_header(file)
+            # The values begin after the header of the .npy format.
             start = file.tell()
     except Exception as error:  # damaged members raise many types
         return Header((), np.dtype("V"), f"cannot be read ({first_line(error)})")
+    # The largest expansion of each method; that of the others is unknown.
     ratio = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: DEFLATE_RATIO}
     # The directory may state any size; no member is larger than the file.
     packed = min(member.compress_size, file_size)
@@ -190,6 +198,7 @@ def _checked(header: Header, held: int, most: float) -> Header:
         return header._replace(
             problem=f"states {header.nbytes:,} bytes of values but has {held:,}"
         )
+    # A tiny member may state terabytes that its compressed bytes cannot hold.
     if header.nbytes > most:
         return header._replace(
             problem=f"states {header.nbytes:,} bytes, more than its compressed form has"

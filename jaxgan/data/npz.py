@@ -42,9 +42,12 @@ def npz(name: str, path: Path, frame: Frame, choice: Choice) -> Dataset:
     def read(key: str) -> np.ndarray:
         return read_array(name, path, key, headers[key])
 
+    # Headers suffice to choose the arrays; _build reads those in use.
     roles = assign(name, headers, choice)
+    # Before the check of the form, as an unreadable array may have none.
     check_readable(name, roles.images, headers[roles.images])
     made = _build(name, headers, read, roles, frame, f"the file {path}")
+    # Identifies the examples, so that splits can be compared.
     source = Range(f"{path}, {roles.images}", 0, made.size)
     return made._replace(ranges=(source,))
 
@@ -107,6 +110,7 @@ def from_arrays(
     if labels is not None:
         array = _array(where, labels)
         examples["label"], names = classify(where, array, len(images))
+    # Labels of named classes are class numbers already, and keep their values.
     if classes is not None:
         examples["label"] = _numbers(where, examples["label"], names, len(classes))
         names = tuple(classes)
@@ -130,12 +134,14 @@ def _numbers(
         # Names of classes are the values as text.
         values = np.array([int(name) for name in names])
     except ValueError:
+        # Names that are not integers fail the check below.
         values = np.array([-1])
     if values.min() < 0 or values.max() >= count:
         raise UsageError(
             f"{where} must be integers from 0 to {count - 1}, because {count} classes "
             "are named; leave out classes, or use such numbers"
         )
+    # [classes] indexed by [n] gives [n].
     return values[labels].astype(np.int32)
 
 
@@ -211,6 +217,7 @@ def check_form(where: str, form: Form) -> None:
     """
     shape, dtype = list(form.shape), form.dtype
     real = dtype.kind == "f"
+    # Floats of any width, and unsigned integers of 8 or 16 bits.
     known = real or (dtype.kind == "u" and dtype.itemsize <= 2)
     if not known or len(shape) not in ((2, 3, 4) if real else (3, 4)):
         raise UsageError(f"{where} is {dtype} {shape}; use {FORMS}")
@@ -238,13 +245,16 @@ def _examples(where: str, array: np.ndarray) -> np.ndarray:
         _check_floats(where, array)
     # Files may have the byte order of another machine.
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    # [n, H, W] to [n, H, W, 1].
     return array[..., None] if array.ndim == 3 else array
 
 
 def _check_floats(where: str, array: np.ndarray) -> None:
+    # NaN and infinities show up in the minimum or the maximum.
     low, high = float(array.min()), float(array.max())
     if not np.isfinite([low, high]).all():
         raise UsageError(f"{where} has values that are not finite; remove those rows")
+    # Vectors may have any range.
     if array.ndim > 2 and (low < -1 or high > 1):
         raise UsageError(
             f"{where} ranges from {low:g} to {high:g}; "

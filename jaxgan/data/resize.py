@@ -52,6 +52,7 @@ def _parse_size(text: str, problem: str) -> Size:
     match = re.fullmatch(r"([0-9]{1,9})(?:x([0-9]{1,9}))?", text.strip())
     if match is None:
         raise UsageError(f"{problem}: use 64, or 48x64 for height x width")
+    # A single number is the side of a square.
     size = int(match[1]), int(match[2] or match[1])
     if not all(0 < side <= 2**15 for side in size):
         raise UsageError(f"{problem}: each side must be from 1 to 32768, such as 64")
@@ -77,6 +78,7 @@ def framed_size(frame: Frame, size: Size) -> Size:
 
 def _box(frame: Frame, size: Size) -> tuple[int, int, int, int]:
     """Returns top, left, bottom and right of the crop of an image of `size`."""
+    # Without a crop, the box is the whole image.
     height, width = crop = size
     if isinstance(frame.crop, tuple):
         crop = frame.crop
@@ -113,6 +115,7 @@ def fit(frame: Frame, picture: Image.Image) -> np.ndarray:
       UsageError: if the crop is larger than the image.
     """
     top, left, bottom, right = _box(frame, (picture.height, picture.width))
+    # Pillow puts x before y.
     picture = picture.crop((left, top, right, bottom))
     if frame.size and frame.size != (picture.height, picture.width):
         picture = _resize(picture, frame.size)
@@ -150,6 +153,7 @@ def fit_array(frame: Frame, image: np.ndarray) -> np.ndarray:
     """
     height, width, channels = image.shape
     top, left, bottom, right = _box(frame, (height, width))
+    # Without alpha or resizing, channels can be treated one by one.
     if channels < 4 or frame.size in (None, (bottom - top, right - left)):
         return _fit_channels(frame, image)
     if image.dtype == np.uint8:
@@ -165,6 +169,7 @@ def fit_array(frame: Frame, image: np.ndarray) -> np.ndarray:
     opaque = np.where(alpha > 0, alpha, 1)
     parts[..., :3] = np.where(alpha > 0, parts[..., :3] / opaque, 0)
     values = np.clip(parts, 0, 1) * (high - low) + low
+    # Floats need no rounding.
     return (values if low < 0 else np.rint(values)).astype(image.dtype)
 
 
@@ -174,5 +179,7 @@ def _ends(dtype: np.dtype) -> tuple[int, int]:
 
 
 def _fit_channels(frame: Frame, image: np.ndarray) -> np.ndarray:
+    # Each channel is an image of mode L, I;16 or F.
     channels = [Image.fromarray(image[..., c]) for c in range(image.shape[-1])]
+    # C arrays [H, W, 1] to [H, W, C].
     return np.concatenate([fit(frame, channel) for channel in channels], axis=-1)

@@ -114,6 +114,7 @@ def assign(name: str, forms: Mapping[str, Form], choice: Choice) -> Roles:
         several arrays fit equally well.
     """
     names = {key: read_name(key) for key in forms}
+    # The images come first, since they decide which labels fit.
     if choice.image:
         images = _chosen(name, "image_field", choice.image, forms)
         # Labels must belong to the split of the chosen images.
@@ -121,12 +122,14 @@ def assign(name: str, forms: Mapping[str, Form], choice: Choice) -> Roles:
     else:
         pool = _of_split(name, names, choice.split)
         images = _find_images(name, pool, names, forms)
+    # Then the labels: chosen, none, or found by name and form.
     labels = None
     if choice.label and choice.label != "none":
         labels = _chosen(name, "label_field", choice.label, forms)
     elif not choice.label:
         rest = [key for key in pool if key != images]
         labels = _find_labels(name, rest, names, forms, images)
+    # The labels of other splits take part in the numbering of classes.
     others = () if labels is None else _counterparts(labels, names)
     return Roles(images, labels, others)
 
@@ -141,6 +144,7 @@ def _counterparts(key: str, names: dict[str, Name]) -> tuple[str, ...]:
 
 def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
     """Returns the keys of a split; keys that name no split belong to `train`."""
+    # The splits of the images; the empty name is an array that names no split.
     present = {n.split for n in names.values() if n.role == "image"}
     selected = SPLITS.get(split, split)
     if selected == "train":
@@ -148,10 +152,12 @@ def _of_split(name: str, names: dict[str, Name], split: str) -> list[str]:
         # "images" beside "train_images": version 0.1.0 reads the former.
         if "train" not in present or plain:
             selected = ""
+            # Every array of images names a split, and none names train.
             if present and "" not in present:
                 flags = " or ".join(f"--split={x}" for x in sorted(present))
                 raise UsageError(f"{name} has no split train: use {flags}")
     elif not selected or selected not in present:
+        # No array of images names a split.
         if not present - {""}:
             raise UsageError(
                 f"--split={printable(split)}: {name} has no splits besides train; use "
@@ -175,6 +181,7 @@ def _chosen(name: str, flag: str, key: str, forms: Mapping[str, Form]) -> str:
 def _find_images(
     name: str, pool: list[str], names: dict[str, Name], forms: Mapping[str, Form]
 ) -> str:
+    # The usual names decide at once.
     for key in FIRST["image"]:
         if key in pool:
             return key
@@ -201,7 +208,9 @@ def _narrowed(keys: list[str], forms: Mapping[str, Form]) -> list[str]:
     """Returns the keys of images, or else of vectors, if there are several keys."""
     if len(keys) < 2:
         return keys
+    # [n, H, W] or [n, H, W, C].
     pictures = [k for k in keys if len(forms[k].shape) in (3, 4) and _real(forms[k])]
+    # Vectors, [n, d].
     return pictures or [
         k for k in keys if len(forms[k].shape) == 2 and forms[k].dtype.kind == "f"
     ]

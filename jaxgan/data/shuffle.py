@@ -22,6 +22,7 @@ def epoch_order(seed: int, epoch: int, size: int) -> np.ndarray:
     >>> epoch_order(seed=0, epoch=0, size=6)
     array([0, 2, 1, 5, 4, 3], dtype=int32)
     """
+    # Seed and epoch are the two words of the key: each epoch has its own stream.
     key = np.array([seed % 2**64, epoch], np.uint64)
     words = np.random.Philox(key=key).random_raw(size)
     # Stable, so that equal words have a defined order.
@@ -57,6 +58,7 @@ def steps_per_epoch(size: int, updates: int, batch: int) -> int:
     steps = size // (updates * batch)
     if steps < 1:
         times = "" if updates == 1 else f" x {updates} updates"
+        # The largest batch with which one step fits.
         fits = size // updates
         raise UsageError(
             f"--batch_size={batch}{times} needs more than the {size} examples available"

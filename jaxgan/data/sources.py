@@ -86,8 +86,12 @@ def load(
 
     Raises:
       UsageError: if the data set cannot be loaded.
+
+    >>> load("ring8").shape, load({"images": [[0.0, 1.0]] * 5}).size
+    ((2,), 5)
     """
     frame = parse_frame(image_size or None, crop)
+    # An empty name means that the field is detected.
     fields = (image_field or "", label_field or "")
     if isinstance(name, str | Path):
         # A name or a path: its prefix selects the source.
@@ -100,6 +104,7 @@ def load(
             raise UsageError(
                 f"--alpha={alpha} is only for folder:PATH; use --alpha=auto"
             )
+        # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
     else:
         # Arrays in memory; a single one holds images.
@@ -153,6 +158,7 @@ def _folder(request: Request) -> Dataset:
 
 def _named_path(request: Request) -> Path:
     """Returns the path of a request, or raises UsageError if it has none."""
+    # The path is the text after the first colon.
     if not request.name.partition(":")[2]:
         raise UsageError(
             f"--dataset={request.name} names no path; write it like "
@@ -228,6 +234,7 @@ def _check_name(name: str) -> None:
     jaxgan.errors.UsageError: --dataset=./pics is a path: did you mean folder:./pics?
     """
     prefix, colon, path = name.partition(":")
+    # URLs get the error of local_path.
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
@@ -236,6 +243,7 @@ def _check_name(name: str) -> None:
         near = ["folder"]
     if colon and near:
         raise UsageError(f"--dataset={name}: did you mean {near[0]}:{path}?")
+    # Paths without a prefix.
     suffix = Path(name).suffix.lower()
     if _looks_like_a_path(name):
         kind = "npz" if suffix in (".npz", ".npy") else "folder"
@@ -259,6 +267,7 @@ def _placed(request: Request) -> Request:
     named = os.environ.get("TFDS_DATA_DIR")  # TFDS does not expand `~` in it
     if named and not request.data_dir:
         return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
+    # expanduser returns its argument if it finds no home folder.
     if not request.data_dir and os.path.expanduser("~") == "~":
         raise UsageError(
             f"--dataset={request.name}: there is no home folder to keep it in; choose "

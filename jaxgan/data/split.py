@@ -36,10 +36,12 @@ def hold_out(
     """
     if said == "none":
         return dataset, None
+    # isdigit alone also accepts other scripts; 18 digits fit int64.
     if said.isascii() and said.isdigit() and len(said) < 19:
         return split_off(dataset, int(said))
     if said != "auto":
         return dataset, _named(dataset, said, split, other)
+    # auto: the first other split that fits and shares no example with training.
     for name in ("test", "val") if _is_folder(dataset) else ("test",):
         try:
             held = other(name)
@@ -82,6 +84,7 @@ def _mismatch(dataset: Dataset, held: Dataset, name: str, split: str) -> str:
     count = count_shared(dataset, held)
     # Several names can mean one folder, such as val and valid.
     same = name == split or (_is_folder(dataset) and held.origin == dataset.origin)
+    # Without storage locations, a split shares all examples with itself.
     if same and not (dataset.ranges and held.ranges):
         count = held.size
     if not count:
@@ -99,6 +102,7 @@ def count_shared(one: Dataset, other: Dataset) -> int:
     Returns:
       The number of shared examples, 0 if the locations are unknown.
     """
+    # The ranges of `one` by file.
     ranges, count = defaultdict(list), 0
     for part in one.ranges:
         ranges[part.source].append(part)
@@ -116,6 +120,7 @@ def count_repeated(dataset: Dataset) -> int:
     """Counts repeated examples, such as those of the split `train+train`."""
     seen, count = defaultdict(list), 0
     for part in dataset.ranges:
+        # Compares each range with the earlier ones of its file.
         count += sum(len(_both(before, part)) for before in seen[part.source])
         seen[part.source].append(part)
     return count
@@ -161,6 +166,7 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
         )
     # No run has the seed 2**63, so the order is independent of every run's.
     order = epoch_order(2**63, 0, dataset.size)
+    # Sorted, so that the examples stay in the order of their storage.
     held, rest = np.sort(order[:count]), np.sort(order[count:])
     return _part(dataset, rest, f"less{count}"), _part(dataset, held, f"held{count}")
 
@@ -168,11 +174,13 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
 def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
     """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
+    # `part` counts within the new set, `numbers[part]` within the old one.
     return dataset._replace(
         size=len(numbers),
         read=lambda part: dataset.read(numbers[part]),
         arrays=arrays and {field: a[numbers] for field, a in arrays.items()},
         cache=cache and cache.with_name(f"{cache.name}-{name}"),
+        # The examples are scattered, not in a few ranges.
         ranges=(),
         encoded=encoded and (lambda part: encoded(numbers[part])),
     )

@@ -42,9 +42,11 @@ def stacked_mnist(split: str, data_dir: str | None, frame: Frame) -> Dataset:
     digits, chosen = read_all(pool), triples(split, pool.size)
 
     def read(numbers: np.ndarray) -> Examples:
+        # [n, 3].
         three = chosen[numbers]
         # [n, 3, H, W] to [n, H, W, 3].
         images = np.moveaxis(digits["image"][three][..., 0], 1, -1)
+        # 100 red + 10 green + blue, [n, 3] to [n].
         label = digits["label"][three] @ np.array([100, 10, 1], np.int32)
         return {"image": np.ascontiguousarray(images), "label": label}
 

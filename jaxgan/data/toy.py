@@ -17,6 +17,7 @@ def ring8(split: str) -> Dataset:
       split: `train` or `test`, two independent samples.
     """
     angles = np.arange(8) * (2 * np.pi / 8)
+    # [8, 2].
     centers = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return _mixture("ring8", Modes(centers.astype(np.float32), 0.01), split)
 
@@ -31,6 +32,7 @@ def grid25(split: str) -> Dataset:
       split: `train` or `test`, two independent samples.
     """
     line = np.arange(-4, 5, 2)
+    # [5, 5, 2] to [25, 2].
     centers = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     return _mixture("grid25", Modes(centers.astype(np.float32), 0.05), split)
 

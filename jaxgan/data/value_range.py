@@ -37,6 +37,7 @@ def measure_values(dataset: Dataset) -> Values:
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
     images = dataset.read(numbers)["image"]
+    # In float64, as float32 loses digits in sums of many values.
     mean = float(images.mean(dtype=np.float64))
     return Values(float(images.min()), float(images.max()), mean, len(numbers))
 
@@ -77,6 +78,7 @@ def range_warning(dataset: Dataset, values: Values) -> str:
             remedy = "use 2 * x - 1" if high > 0.5 else f"use 2 * x / {high:.3g} - 1"
     else:
         top = int(np.iinfo(dataset.dtype).max)
+        # The share of the dtype's range that is in use.
         if (high - low) / top >= SHARE:
             return ""
         full, remedy = f"0 to {top}", _integer_remedy(int(high), top)

@@ -37,6 +37,7 @@ class Connection:
     def __init__(self, there: socket.socket, tick: float = 1.0) -> None:
         self._socket = there
         self._socket.settimeout(tick)
+        # Bytes that are received but not returned yet.
         self._received = b""
 
     def send(self, message: dict[str, Any]) -> None:
@@ -60,6 +61,7 @@ class Connection:
         """
         ends = time.monotonic() + seconds
         while b"\n" not in self._received:
+            # A message without an end must not fill the memory.
             if len(self._received) > MAX_MESSAGE:
                 raise ConnectionError("the message is too long")
             if time.monotonic() >= ends:
@@ -70,6 +72,7 @@ class Connection:
                 if not more:
                     raise ConnectionError("the peer closed the connection")
                 self._received += more
+        # The rest may begin the next message.
         line, _, self._received = self._received.partition(b"\n")
         return _parse_message(line)
 
@@ -78,6 +81,7 @@ class Connection:
         tick = self._socket.gettimeout()
         self._socket.setblocking(False)
         try:
+            # Peek only: the byte stays for `receive`.
             return self._socket.recv(1, socket.MSG_PEEK) != b""
         except BlockingIOError:  # open, and nothing to read
             return True
@@ -101,6 +105,7 @@ def _parse_message(line: bytes) -> dict[str, Any]:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
+        # Deeply nested JSON raises RecursionError.
         raise ConnectionError("the message is not valid JSON") from None
     if not isinstance(message, dict):
         raise ConnectionError("the message is not a JSON object")
@@ -117,6 +122,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
       OSError: if `host` is not an address of this machine or the port is in use.
     """
+    # The first address decides between IPv4 and IPv6.
     family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(where, family=family, backlog=1024)
 
@@ -192,13 +198,16 @@ def arrivals(
             greeting = greet(connection)
         except OSError:
             return connection.close()
+        # The queue is not read any more.
         if ended.is_set():
             return connection.close()
         return greeted.put((connection, greeting))
 
+    # `accept` returns often, so that `over` is checked.
     listener.settimeout(0.1)
     try:
         while not over():
+            # Forget the threads that have ended.
             threads = [thread for thread in threads if thread.is_alive()]
             # Limit the threads that a flood of silent connections can occupy.
             if len(threads) < MOST_GREETED:
@@ -207,6 +216,7 @@ def arrivals(
                     threads.append(_start_thread(welcome, connection))
             else:
                 time.sleep(0.1)
+            # Yield those whose greeting has arrived.
             while not greeted.empty():
                 yield greeted.get()
     finally:

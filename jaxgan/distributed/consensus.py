@@ -43,6 +43,7 @@ def run_on_main(make: Callable[[], T]) -> T:
     """
     if jax.process_count() == 1:
         return make()
+    # The other processes send None and receive the outcome of process 0.
     outcome = _try(make) if is_main_process() else None
     return _unwrap(_all_gather(outcome)[0], 0)
 
@@ -78,6 +79,7 @@ def check_same_flags(flags: dict[str, Any]) -> None:
         return
     every = _all_gather(flags)
     for number, theirs in enumerate(every):
+        # Compare with the flags of process 0, one by one.
         for name, value in every[0].items():
             if name not in OWN and theirs.get(name) != value:
                 raise UsageError(
@@ -99,7 +101,9 @@ def agree_to_stop(ask: Callable[[], int], layout: Layout) -> Callable[[], int]:
     """
     if layout.processes == 1:
         return ask
+    # The maximum is replicated, so that each process can read it.
     largest = jax.jit(jnp.max, out_shardings=layout.spread(None))
+    # One code per device, as the array is split over all devices.
     local_devices = len(layout.devices) // layout.processes
     pending: deque[jax.Array] = deque()
 
@@ -126,6 +130,7 @@ def _unwrap(outcome: dict[str, Any], number: int) -> Any:
     if error is None:
         return outcome["value"]
     if number == jax.process_index():
+        # Keeps the traceback.
         raise error
     # Errors of process 0 are not prefixed: it is the one that prints.
     text = str(error) if number == 0 else f"process {number}: {error}"
@@ -136,12 +141,15 @@ def _unwrap(outcome: dict[str, Any], number: int) -> Any:
 
 def _all_gather(value: Any) -> list[Any]:
     """Returns the values of all processes, in order of their number."""
+    # The pickled value as bytes, `[size]`.
     local = np.frombuffer(pickle.dumps(value), np.uint8)
     # Arrays must have the same shape everywhere, so pad to the longest.
     sizes = multihost_utils.process_allgather(np.array([local.size]))
     padded = np.zeros(int(sizes.max()), np.uint8)
     padded[: local.size] = local
+    # Rows of `[processes, longest]`.
     rows = np.asarray(multihost_utils.process_allgather(padded))
+    # Cut the padding off each row.
     counts = np.asarray(sizes).ravel()
     pairs = zip(rows.reshape(len(counts), -1), counts, strict=True)
     return [pickle.loads(row[:count].tobytes()) for row, count in pairs]

@@ -64,6 +64,7 @@ def start(config: Config) -> Watchdog | None:
     Raises:
       UsageError: if the flags do not fit together, or other processes are missing.
     """
+    # Flags that only make sense with an address.
     manual = config.num_processes > 0 or config.process_id >= 0
     if config.coordinator in ("auto", "none"):
         if manual:
@@ -88,6 +89,7 @@ def start(config: Config) -> Watchdog | None:
         where = watchdog.listen(listener, host)
     secret = os.environ.get(TOKEN_VARIABLE, "")
     where = meet(config.coordinator, count, number, config.meet_seconds, where, secret)
+    # Watch the processes before jax connects them, which may fail as well.
     if number == 0:
         watchdog.accept(count)
     else:
@@ -116,6 +118,7 @@ def is_loopback(host: str) -> bool:
     (True, False)
     """
     try:
+        # An address, or else a name.
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
@@ -149,6 +152,7 @@ def scheduled(environment: Mapping[str, str]) -> bool:
 
 def _count(text: str) -> int:
     """Returns the number of processes in a variable, 1 if it is invalid."""
+    # Digits in other scripts pass `isdigit` alone.
     return int(text) if text.isascii() and text.isdigit() else 1
 
 
@@ -189,6 +193,7 @@ def _connect(jax: Any, config: Config) -> Watchdog | None:
     from jaxgan.distributed.consensus import run_on_main
 
     watchdog = _watchdog(number, config)
+    # jax connects the processes already, so it carries the address.
     where = run_on_main(lambda: _listen(watchdog, socket.gethostname()))
     if number:
         _connect_to_main(watchdog, where)
@@ -210,6 +215,7 @@ def _listen(watchdog: Watchdog, host: str) -> tuple[str, int, str] | None:
 def _connect_to_main(watchdog: Watchdog, where: Any) -> None:
     """Connects this process, other than 0, to process 0 and silences its log."""
     logging.getLogger("jaxgan").setLevel(logging.ERROR)
+    # Process 0 cannot listen, so that only jax watches the processes.
     if where is None:
         return
     try:
@@ -235,5 +241,6 @@ def _exit(error: BaseException, watchdog: Watchdog) -> None:
     # An error of another process is printed once, by process 0.
     if is_main_process() or not isinstance(error, RemoteError):
         print_error(message)
+    # `_exit` does not flush.
     sys.stdout.flush()
     os._exit(code)

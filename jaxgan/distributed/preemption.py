@@ -41,12 +41,14 @@ def watch_notices(
     noticed, over = threading.Event(), threading.Event()
 
     def poll():
+        # The first notice is final.
         while not noticed.is_set() and not over.is_set():
             if any(
                 _has_notice(host, name, quiet)
                 for name, quiet in NOTHING_PLANNED.items()
             ):
                 noticed.set()
+            # Sleeps, but ends early when the watch is over.
             over.wait(seconds)
 
     # Polled in the background, as a request may take up to its timeout.
@@ -66,9 +68,11 @@ def _has_notice(host: str, name: str, quiet: str) -> bool:
     """
     request = urllib.request.Request(
         f"http://{host}/computeMetadata/v1/instance/{name}",
+        # The metadata server rejects requests without this header.
         headers={"Metadata-Flavor": "Google"},
     )
     try:
+        # Valid values are short, so the rest is not read.
         with NO_PROXY.open(request, timeout=5.0) as answer:
             value = answer.read(256).decode().strip()
     except (OSError, ValueError, http.client.HTTPException):

@@ -87,6 +87,7 @@ def meet(
         )
     meeting = Meeting(host, port, count, number, secret)
     ends = time.monotonic() + wait
+    # Process 0 listens, and the others connect to it.
     if number == 0:
         _await_all(meeting, ends, where)
         return where
@@ -102,6 +103,7 @@ def split_address(place: str) -> tuple[str, int]:
     >>> split_address("127.0.0.1:1234"), split_address("[::1]:1234")
     (('127.0.0.1', 1234), ('::1', 1234))
     """
+    # `[IPv6]:port` or `host:port`.
     match = re.fullmatch(r"(?:\[([\w:.%]+)\]|([^\[\]:\s]+)):([0-9]{1,5})", place)
     host = (match[1] or match[2]) if match else ""
     port = int(match[3]) if match else 0
@@ -164,6 +166,7 @@ def _await_all(meeting: Meeting, ends: float, where: Any) -> None:
                 _answer(meeting, [(other, hello), *joined.values()], problem)
                 raise UsageError(problem)
             joined[hello["number"]] = other, hello
+        # Time is over, or all have connected.
         missing = sorted(set(range(1, count)) - set(joined))
         problem = ""
         if missing:
@@ -186,13 +189,16 @@ def _challenge(meeting: Meeting) -> Any:
         challenge = secrets.token_hex()
         other.send({"challenge": challenge})
         hello = other.receive(GREETING_SECONDS)
+        # The hello is untrusted: check types and ranges first.
         count, number, nonce = (hello.get(x) for x in ("count", "number", "nonce"))
         if type(count) is not int or type(number) is not int:
             raise ConnectionError("it is not a process of this run")
         if not 0 < number < max(count, 1) or not isinstance(nonce, str):
             raise ConnectionError("it is not a process of this run")
+        # The proof covers random values of both sides, so it cannot be used again.
         expected = proof(meeting.secret, challenge, nonce, count, number)
         if not same_secret(expected, hello.get("proof")):
+            # Warn once, as the process tries again.
             if number < meeting.count and number not in warned:
                 log.warning(
                     "process %d has a different %s: use the same in all, or none",
@@ -208,6 +214,7 @@ def _challenge(meeting: Meeting) -> Any:
 
 def proof(secret: str, *facts: Any) -> str:
     """Returns the HMAC-SHA256 of some facts, in hexadecimal, with the secret as key."""
+    # An environment variable may hold bytes that are not UTF-8.
     key, text = secret.encode(errors="surrogateescape"), json.dumps(facts).encode()
     return hmac.new(key, text, hashlib.sha256).hexdigest()
 
@@ -237,6 +244,7 @@ def _answer(
 ) -> None:
     """Sends the outcome to the other processes, with a proof for each."""
     for other, hello in others:
+        # The nonce of each process makes its answer unique.
         signature = proof(meeting.secret, hello["nonce"], problem, where)
         with contextlib.suppress(OSError):
             other.send({"problem": problem, "where": where, "proof": signature})
@@ -261,9 +269,11 @@ def _join(meeting: Meeting, ends: float) -> Any:
                     f"{meeting.flag} does not answer: start process 0 there, with "
                     f"--num_processes={meeting.count} --process_id=0 ({why})"
                 ) from None
+            # Logged once.
             if not logged and time.monotonic() > began + ANSWER_SECONDS:
                 log.info("waiting for %s (%s)", meeting.flag, why)
                 logged = True
+            # Pause between attempts, but not beyond the deadline.
             time.sleep(min(0.2, max(ends - time.monotonic(), 0)))
             continue
         if answer["problem"]:
@@ -279,13 +289,16 @@ def _exchange(meeting: Meeting, seconds: float) -> dict[str, Any]:
     """
     other = connect(meeting.host, meeting.port, min(seconds, ANSWER_SECONDS))
     with contextlib.closing(other):
+        # Another program may listen there and send nothing.
         patience = min(seconds + 1.0, ANSWER_SECONDS)
         challenge = other.receive(patience).get("challenge")
+        # A random value that only an answer to this attempt can include.
         nonce = secrets.token_hex()
         count, number = meeting.count, meeting.number
         signature = proof(meeting.secret, challenge, nonce, count, number)
         hello = {"count": count, "number": number, "nonce": nonce, "proof": signature}
         other.send(hello)
+        # Process 0 answers when all processes have connected, or at its deadline.
         answer = other.receive(seconds + ANSWER_SECONDS)
     if "refused" in answer:
         raise ConnectionError(

@@ -63,6 +63,7 @@ def exit_now(message: str, code: int) -> None:
     reporter = threading.Thread(target=report, daemon=True)
     reporter.start()
     reporter.join(5.0)  # printing blocks if stderr is a pipe that is not read
+    # Without the cleanup of Python, which may wait for other threads.
     os._exit(code)
 
 
@@ -92,13 +93,17 @@ class Watchdog:
     ) -> None:
         self.number, self.silence = number, silence
         self._end = end
+        # Seconds between two heartbeats.
         self._beat = silence / MAX_MISSED
         # A system call has to return at least once per heartbeat.
         self._tick = min(self._beat, 1.0)
         self._token = ""
+        # Connections by number of the process, and numbers of those that have left.
         self._others: dict[int, Connection] = {}
         self._left: set[int] = set()
+        # Guards the connections, which several threads use.
         self._lock = threading.Lock()
+        # Set once this process is about to end.
         self._over = threading.Event()
         self._listener: socket.socket | None = None
 
@@ -137,6 +142,7 @@ class Watchdog:
           OSError: if the connection fails.
         """
         main = connect(host, port, 60.0, self._tick)
+        # The token shows that this process belongs to the run.
         main.send({"number": self.number, "token": token})
         self._others[0] = main
         _start_thread(self._read, 0, main)
@@ -144,11 +150,13 @@ class Watchdog:
 
     def fail(self, message: str, code: int) -> None:
         """Sends the reason why this process exits to the others, which exit too."""
+        # Failures that follow from this one are not reported.
         self._over.set()
         self._send_failure(self.number, message, code)
 
     def leave(self) -> None:
         """Announces to the others that this process exits normally."""
+        # A connection that ends from here on is no failure.
         self._over.set()
         self._send_all({"left": self.number})
         with self._lock:
@@ -160,6 +168,7 @@ class Watchdog:
         joined: set[int] = set()
 
         def over() -> bool:
+            # Process 0 is not among the others.
             complete = len(joined) == count - 1
             return complete or self._over.is_set() or time.monotonic() >= ends
 
@@ -168,6 +177,7 @@ class Watchdog:
             for other, number in arrivals(
                 self._listener, self._greet, over, self._tick
             ):
+                # Numbers of no process, or of one that has connected already.
                 if not 0 < number < count or number in joined:
                     other.close()
                     continue
@@ -175,6 +185,7 @@ class Watchdog:
                 with self._lock:
                     self._others[number] = other
                 _start_thread(self._read, number, other)
+        # Report the first process that did not connect.
         missing = sorted(set(range(1, count)) - joined)
         if missing and not self._over.is_set():
             message = "did not connect: check the log of its machine"
@@ -184,6 +195,7 @@ class Watchdog:
         """Returns the number of a new process; raises OSError for a stranger."""
         hello = other.receive(GREETING_SECONDS)
         number = hello.get("number")
+        # `type`, as `isinstance` would accept True.
         if type(number) is not int or not same_secret(self._token, hello.get("token")):
             raise ConnectionError("it is not a process of this run")
         return number
@@ -195,6 +207,7 @@ class Watchdog:
 
     def _read(self, number: int, other: Connection) -> None:
         """Reads the messages of one process until it leaves, fails or is lost."""
+        # Heartbeats missed in a row, and the reason if the connection ends.
         missed, lost = 0, "was killed or disconnected"
         # An OSError here means a closed connection or an invalid message.
         with contextlib.suppress(OSError):
@@ -204,13 +217,16 @@ class Watchdog:
                 except TimeoutError:
                     missed += 1
                     continue
+                # Any message shows that the process is alive.
                 missed = 0
                 if "left" in message:
+                    # The end of the connection is expected now.
                     self._left.add(number)
                 elif "failed" in message:
                     self._pass_on(*self._failure(message, number))
                     break
             else:
+                # No `break`: too many heartbeats in a row are missing.
                 lost = f"sent no heartbeat for {self.silence:g} s (stopped or cut off)"
         if number not in self._left:
             # Has no effect if the failure was passed on already.
@@ -229,6 +245,7 @@ class Watchdog:
         failed, code = message["failed"], message.get("code")
         if type(failed) is not int or (number and failed != self.number):
             failed = number  # only process 0 may report another process
+        # A code that no program of jaxgan has is not passed on.
         if type(code) is not int or code not in EXIT_CODES:
             code = EXIT_KILLED
         return failed, printable(str(message.get("message")))[:MAX_TEXT], code
@@ -239,6 +256,7 @@ class Watchdog:
             if self._over.is_set():  # only the first failure counts
                 return
             self._over.set()
+        # Not within the lock, which sending takes as well.
         self._send_failure(failed, message, code)
         self._end(f"process {failed}: {message}", code)
 
@@ -250,6 +268,7 @@ class Watchdog:
         ends = time.monotonic() + LINGER_SECONDS
         while self.number == 0 and time.monotonic() < ends:
             with self._lock:
+                # The others have closed their connections.
                 if not set(self._others) - {failed}:
                     return
             time.sleep(0.02)
@@ -258,5 +277,6 @@ class Watchdog:
         """Sends a message on all connections that are open."""
         with self._lock:
             for other in self._others.values():
+                # The thread that reads from a broken connection reports it.
                 with contextlib.suppress(OSError):
                     other.send(message)

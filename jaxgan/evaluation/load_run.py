@@ -62,8 +62,10 @@ class Run:
         Args:
           raw: True for the newest parameters instead of their moving average.
         """
+        # Shapes only: no network is initialized.
         state: TrainState = jax.eval_shape(self.gan.init, jax.random.key(0))
         if self.config.runs > 1:
+            # The runs are stacked in each checkpoint.
             states = [state] * self.config.runs
             state = jax.eval_shape(multi_seed.stack_runs, states)
         if raw:
@@ -92,6 +94,7 @@ class Run:
                 **state["stats"].generator,
             }
         if self.config.runs > 1:
+            # The part of this run.
             variables = multi_seed.take_run(variables, 0, self.number)
         return variables
 

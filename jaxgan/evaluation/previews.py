@@ -49,11 +49,13 @@ class Previews:
         self._picture_key, self._score_key, self._distance_key = keys
         self._count = min(score_samples, dataset.size)
         numbers = data.epoch_order(seed, 0, dataset.size)
+        # Examples in the order of epoch 0, sorted so that they are read in sequence.
         numbers = np.sort(numbers[: max(self._count, samples)])
         self._real = data.normalize(dataset.read(numbers))
 
     def picture(self, variables: Tree) -> reporting.Picture:
         """Returns a picture of samples, with equally many of each run."""
+        # Samples per run, rounded up.
         count = -(-self._samples // self._runs)
         fake = [self._draw(x, self._picture_key, count) for x in self._split(variables)]
         return reporting.picture(np.concatenate(fake), self._real["image"])
@@ -104,6 +106,7 @@ def generate_in_batches(
     places = np.arange(-(-n // at_once) * at_once)
     samples = []
     for part in places.reshape(-1, at_once):
+        # Examples and keys start over if there are too few.
         examples = {name: np.asarray(x)[part % len(x)] for name, x in batch.items()}
         fake = generate(variables, examples, keys[jnp.asarray(part % n)])
         samples.append(np.asarray(jax.block_until_ready(fake)))  # raises errors here

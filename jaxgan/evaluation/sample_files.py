@@ -30,6 +30,7 @@ def check_place(config: SampleConfig) -> None:
         check_writable("--out", out)
         return
     with _written(out):
+        # A file, or a folder that has content.
         occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if occupied:
         raise UsageError(
@@ -45,6 +46,7 @@ def open_folder(config: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -
     """
     if not config.single_files:
         return
+    # A PNG has height, width and channels, and 16 bits for a single channel only.
     if len(shape) != 3 or (dtype == np.uint16 and shape[-1] > 1):
         raise UsageError(
             f"--out={config.out}/: samples of {list(shape)} {dtype} are not "
@@ -80,12 +82,14 @@ def write(
       The path of the file or folder.
     """
     if config.single_files:
+        # The class of each sample, or empty texts.
         names = [""] * len(samples)
         if labels is not None:
             names = [classes[label] for label in labels]
         with _written(config.out):
             _write_each(config.out, seed, samples, dtype, names)
         return config.out
+    # One file per seed.
     path = seed_path(config.out, seed, config.seeds)
     with _written(path):
         if path.suffix == ".png":
@@ -95,6 +99,7 @@ def write(
         if labels is not None:
             arrays["labels"] = labels.astype(np.int32)
             arrays["classes"] = np.array(classes)
+        # Compress to memory first, as the file is replaced in one step.
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         atomic_write(path, content.getvalue())
@@ -109,6 +114,7 @@ def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """
     if not np.issubdtype(dtype, np.integer):
         return samples
+    # From [-1, 1] to [0, top].
     top = np.iinfo(dtype).max
     return np.round((samples + 1) * (top / 2)).clip(0, top).astype(dtype)
 
@@ -122,6 +128,7 @@ def _write_each(
     rows = []
     for index, sample in enumerate(to_dtype(samples, integers)):
         name = f"seed{seed}_{index:05}.png"
+        # Gray pictures have no axis of channels.
         pixels = sample[..., 0] if sample.shape[-1] == 1 else sample
         Image.fromarray(pixels).save(folder / name)
         rows.append((name, seed, index, names[index]))
@@ -129,6 +136,7 @@ def _write_each(
     new = not table.exists()  # each seed appends its rows
     with table.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
+        # The first seed also writes the header.
         writer.writerows([FIELDS, *rows] if new else rows)
 
 

@@ -41,6 +41,7 @@ def sample(config: SampleConfig) -> int:
             f"--task={run.config.task} reads no labels: remove --label, or train with "
             "--preset=projection"
         )
+    # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), config.n, facts.shape)
     variables = run.restore(config.which, raw=config.raw)
     sample_files.open_folder(config, facts.shape, facts.dtype)
@@ -53,6 +54,7 @@ def sample(config: SampleConfig) -> int:
     batch = conditioning_batch(config, facts)
     labels = None
     if is_conditional:
+        # Labels repeat in the order of the batch, as its examples do.
         labels = np.resize(np.asarray(batch["label"]), config.n)
     at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
     for seed in config.seeds:
@@ -106,12 +108,16 @@ def interpolate(z: jax.Array, columns: int) -> jax.Array:
     [0.7071, 0.7071]
     """
     place = jnp.arange(len(z))
+    # The index of the first latent in each row.
     first = place // columns * columns
     a, b = z[first], z[jnp.minimum(first + columns - 1, len(z) - 1)]
+    # The place in a full row, from 0 to 1: `[n, 1]`.
     t = ((place - first) / max(columns - 1, 1))[:, None]
+    # The angle w between the ends of each row, at least 1e-4 as its sine divides.
     lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     cosine = jnp.clip(jnp.sum(a * b, -1) / jnp.maximum(lengths, 1e-8), -1, 1)
     angle = jnp.maximum(jnp.arccos(cosine), 1e-4)[:, None]
+    # (sin((1 - t) w) a + sin(t w) b) / sin(w).
     return (jnp.sin((1 - t) * angle) * a + jnp.sin(t * angle) * b) / jnp.sin(angle)
 
 

@@ -70,6 +70,7 @@ def open_checkpoints(
         raise UsageError(f"--keep={keep} keeps no checkpoint; use --keep=3")
     folder = Path(folder).absolute()
     with explain_save_errors(folder, available):
+        # Process 0 tidies the folder, and the others wait for it.
         if jax.process_index() == 0:
             _tidy(folder, resume_step)
     if jax.process_count() > 1:
@@ -79,6 +80,7 @@ def open_checkpoints(
             manager = ocp.CheckpointManager(folder, options=_options(keep))
         try:
             yield manager
+            # Wait within the block, so that a save that failed raises.
             with explain_save_errors(folder, available):
                 manager.wait_until_finished()
         finally:
@@ -126,6 +128,7 @@ def save(
                     config=ocp.args.JsonSave(config),
                 ),
                 metrics=None if known is None else {"score": known},
+                # Save at this step, whatever interval Orbax has.
                 force=True,
             )
         if wait:
@@ -143,6 +146,7 @@ def available(folder: str | Path) -> list[int]:
     """
     folder = Path(folder)
     try:
+        # A missing folder is empty, but a dangling link is an error.
         if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
             raise UsageError(
                 f"{folder} is not a folder; remove it, or use another --workdir"
@@ -150,6 +154,7 @@ def available(folder: str | Path) -> list[int]:
         paths = ocp.path.step.checkpoint_steps_paths(folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be read ({error.strerror})") from error
+    # Names as Orbax writes them, without leading zeros.
     return sorted(int(path.name) for path in paths if _STEP.fullmatch(path.name))
 
 
@@ -189,6 +194,7 @@ def restore(
     """
     folder, damaged = Path(folder).absolute(), set()
     # A running program may save and remove checkpoints meanwhile: list them again.
+    # Each turn reads the best candidate that is left.
     while steps := [x for x in _candidates(folder, which, before) if x not in damaged]:
         path = folder / str(steps[0])
         try:
@@ -208,6 +214,7 @@ def restore(
             gc.collect()  # frees the reads that Orbax has not awaited
     if which in ("last", "best"):
         raise UsageError(f"no checkpoint in {folder} is intact; use another --workdir")
+    # A certain step was requested, so name the others.
     others = [step for step in available(folder) if step != which]
     raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
 
@@ -253,8 +260,10 @@ def _options(keep: int) -> ocp.CheckpointManagerOptions:
                 checkpoint_managers.LatestN(keep),
                 checkpoint_managers.BestN(
                     get_metric_fn=distance,
+                    # A lower distance is better.
                     reverse=True,
                     n=1,
+                    # A step without a score is kept only while it is among the newest.
                     keep_checkpoints_without_metrics=False,
                 ),
             ]
@@ -267,6 +276,7 @@ def _tidy(folder: Path, resume_step: int | None) -> None:
     for step in available(folder):
         if resume_step is not None and step > resume_step:
             aside = folder / f"set-aside-{step}"
+            # An earlier rollback may have left a folder of this name.
             shutil.rmtree(aside, ignore_errors=True)
             (folder / str(step)).rename(aside)
             log.warning("renamed checkpoint %d to %s", step, aside.name)

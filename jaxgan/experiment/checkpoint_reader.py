@@ -35,6 +35,7 @@ def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any
             raise ValueError(f"{file.relative_to(path)} is not a regular file")
     recorded = digests.read(path)
     history = json.loads((path / "history" / "metadata").read_text())
+    # Compare names, dtypes and shapes before arrays are read.
     if recorded:
         digests.check_history(recorded, history)
         _check_same(path, recorded.types, digests.leaf_types(template), partial)
@@ -50,8 +51,10 @@ def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any
         state_path: Any = path / "state"  # Orbax annotates its own path type
         stored = digests.leaf_types(handler.metadata(state_path).tree)
         if not recorded:
+            # An older version saved no digests, so compare with the metadata of Orbax.
             _check_same(path, stored, digests.leaf_types(template), partial)
         elif stored != recorded.types:
+            # The recorded ones fit the template, so the stored ones are damaged.
             raise ValueError("the names or shapes differ from the recorded ones")
         state = reader.restore(
             state_path,
@@ -61,6 +64,7 @@ def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any
                 partial_restore=partial,
             ),
         )
+    # Checksums find flipped bits, which Orbax may not notice.
     if recorded:
         digests.check_leaves(recorded, state)
     return state, history
@@ -74,6 +78,7 @@ def _check_same(
     path: Path, stored: dict[str, str], expected: dict[str, str], partial: bool
 ) -> None:
     """Raises UsageError, naming a leaf, if names, dtypes or shapes differ."""
+    # Leaves that a part of the state leaves out are not compared.
     names = expected if partial else {**expected, **stored}
     for name in names:
         there, here = stored.get(name, "absent"), expected.get(name, "absent")
@@ -114,9 +119,11 @@ def is_being_removed(path: Path) -> bool:
         try:
             files = sorted(path.rglob("*"))
         except FileNotFoundError:
+            # A file was removed during the listing.
             continue
         if files == previous:
             return False
         previous = files
+        # Time for a removal in progress to get on.
         time.sleep(0.1)
     return True

@@ -51,6 +51,7 @@ def crc32(values: np.ndarray) -> int:
     >>> crc32(np.float32(1.0)) == crc32(np.array([0, 0, 128, 63], np.uint8))
     True
     """
+    # As bytes, since a dtype such as bfloat16 has no buffer format.
     return zlib.crc32(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
 
 
@@ -91,11 +92,13 @@ def local_parts(leaf: Any) -> list[Part]:
 
 def _saved_shards(leaf: jax.Array) -> list[Any]:
     """Returns the shards that this process saves."""
+    # Of equal copies on several devices exactly one has replica 0.
     return [x for x in leaf.addressable_shards if x.replica_id == 0]
 
 
 def _bounds(index: tuple[slice, ...], shape: tuple[int, ...]) -> list[list[int]]:
     """Returns `[start, stop]` per axis."""
+    # `indices` replaces None by the bounds of the axis.
     return [list(s.indices(n)[:2]) for s, n in zip(index, shape, strict=True)]
 
 
@@ -123,7 +126,9 @@ class HistoryHandler(ocp.JsonCheckpointHandler):
         for leaf in leaves:
             for shard in _saved_shards(leaf) if isinstance(leaf, jax.Array) else ():
                 shard.data.copy_to_host_async()  # start all before waiting for one
+        # Wait for the copies, as the next step may overwrite the state.
         parts = dict(zip(types, map(local_parts, leaves), strict=True))
+        # Checksums are computed in the background, while Orbax writes.
         record = _record(directory, types, parts, args)
         return [
             *(await super().async_save(directory, args.history) or []),
@@ -143,6 +148,7 @@ async def _record(
         for name in types
     }
     content: dict[str, Any] = {"parts": checksums}
+    # What all processes share is recorded once.
     if jax.process_index() == 0:
         history = crc32_of_json(args.history)
         content |= {"types": types, "history": history, "score": args.score}
@@ -166,6 +172,7 @@ def read(checkpoint: Path) -> Digests | None:
     if not (folder / "digests_0.json").exists():
         return None
     first = _content(folder / "digests_0.json")
+    # Process 0 recorded the names, and each process its own parts.
     parts: dict[str, list] = {name: [] for name in first["types"]}
     for file in sorted(folder.glob("digests_*.json")):
         for name, checksums in _content(file)["parts"].items():
@@ -196,6 +203,7 @@ def check_leaves(digests: Digests, tree: Tree) -> None:
     """
     leaves = jax.tree.leaves(tree)
     for name, leaf in zip(leaf_types(tree), leaves, strict=True):
+        # Elements that have a checksum.
         size = 0
         for bounds, crc in digests.parts[name]:
             part = leaf[tuple(slice(*bound) for bound in bounds)]

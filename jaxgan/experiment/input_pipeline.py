@@ -28,6 +28,11 @@ def batches(dataset: data.Dataset, config: Config) -> Iterator[data.Examples]:
     Yields:
       `image` `[d_updates, batch_size, *shape]` in the dtype of the data set, and
       `label` `[d_updates, batch_size]` int32 if there are classes.
+
+    >>> from jaxgan.config.resolve import make_config
+    >>> config = make_config(dataset="ring8", batch_size=8, steps=2)
+    >>> [batch["image"].shape for batch in batches(data.load("ring8"), config)]
+    [(1, 8, 2), (1, 8, 2)]
     """
     return data.stream(
         dataset,
@@ -57,6 +62,7 @@ def make_feed(experiment: Experiment, step: int) -> parallel.Feed:
 
     def order(epoch):
         orders = [data.epoch_order(seed, epoch, dataset.size) for seed in seeds]
+        # [runs, N], or [N] for a single run.
         return np.stack(orders) if config.runs > 1 else orders[0]
 
     return parallel.resident(
@@ -78,12 +84,14 @@ def streamed_feed(experiment: Experiment, step: int) -> parallel.Feed:
     feed = parallel.streamed(open_streams(experiment, seeds, step), layout=layout)
     if step >= data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size):
         return feed
+    # Each process checks a part of the examples.
     check = data.BackgroundCheck(dataset, (jax.process_index(), layout.processes))
 
     def close():
         check.close()
         feed.close()
 
+    # The first error of either stops the run.
     return feed._replace(close=close, failure=lambda: feed.failure() or check.failure)
 
 
@@ -103,6 +111,7 @@ def open_streams(experiment: Experiment, seeds: range, step: int) -> Any:
     Processes that share a batch read different parts of it.
     """
     config = experiment.config
+    # Several runs do not share a batch: each process reads whole ones.
     sharing = experiment.layout.processes if config.runs == 1 else 1
     streams = [
         data.stream(
@@ -149,9 +158,11 @@ def argument_shapes(
       The shapes of state and key, the feed, and the shapes of its batches.
     """
     config = experiment.config
+    # Only the shapes of keys.
     keys = jax.eval_shape(lambda: [jax.random.key(i) for i in range(config.runs)])
     state = state_shapes(experiment)
     if config.runs > 1:
+        # [runs]
         keys = [jax.eval_shape(lambda x: jnp.stack(x), keys)]
     feeds: list[parallel.Feed] = []
 
@@ -163,6 +174,7 @@ def argument_shapes(
     if experiment.resident:
         shapes = jax.eval_shape(first_batches)
     else:
+        # Streamed batches are not traced: their shapes follow from the config.
         feeds.append(make_feed(experiment, 0))
         shapes = _streamed_shapes(experiment, count)
     return state, keys[0], feeds[0], shapes
@@ -173,8 +185,9 @@ def _streamed_shapes(experiment: Experiment, count: int) -> Tree:
     config, dataset = experiment.config, experiment.dataset
     parts = experiment.layout.parts
     batch = (config.batch_size,)
-    if experiment.layout.axis:
+    if experiment.layout.splits:
         batch = (parts, config.batch_size // parts)  # one part per device
+    # Axes of steps, updates and examples, behind those of several runs.
     lead = (count, config.d_updates, *batch)
     lead = (config.runs, *lead) if config.runs > 1 else lead
     shapes = {"image": jax.ShapeDtypeStruct((*lead, *dataset.shape), dataset.dtype)}

@@ -39,6 +39,7 @@ def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryN
     """
 
     def on_one(leaf, sharding):
+        # Bytes of the part on one device.
         return math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
 
     sizes = jax.tree.map(on_one, state, shardings(state, layout))
@@ -50,6 +51,7 @@ def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryN
 
 def copies_of(layout: Layout) -> int:
     """Returns the number of devices that share the memory of `free_bytes`."""
+    # Only the devices of this process report their memory.
     local = [d for d in layout.devices if d.process_index == jax.process_index()]
     # CPU devices share the memory of the host.
     return len(local) if local[0].platform == "cpu" else 1
@@ -69,6 +71,7 @@ def free_bytes(devices: list[Device]) -> float:
     if local[0].platform == "cpu":
         return host_bytes()
     stats = [device.memory_stats() or {} for device in local]
+    # Infinity if a device does not report its limit.
     return min(s.get("bytes_limit", math.inf) - s.get("bytes_in_use", 0) for s in stats)
 
 
@@ -92,6 +95,7 @@ def check_sampling(variables: Tree, n: int, shape: tuple[int, ...]) -> None:
     # float32 twice: in batches, and concatenated.
     per_sample, left = 8 * math.prod(shape), free - restored
     if n * per_sample > left:
+        # Half of what is left, to be safe.
         most = max(int(left / 2 / per_sample), 1)
         raise UsageError(
             f"--n={n} takes {format_bytes(n * per_sample)} of memory, and "
@@ -123,6 +127,7 @@ def explain_out_of_memory(remedy: str) -> Iterator[None]:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not is_out_of_memory(error):
+            # Not about memory.
             raise
         raise UsageError(f"memory ran out ({first_line(error)}): {remedy}") from error
 

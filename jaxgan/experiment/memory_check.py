@@ -44,6 +44,7 @@ def fit_memory(experiment: Experiment) -> Experiment:
     need, alone = _need(experiment), experiment.layout.processes == 1
     streamed = need.total - need.data
     if need.total > free >= streamed and alone and experiment.config.input == "auto":
+        # It fits only without the data set on the devices.
         log.info("streaming the data set: %s of memory are free", format_bytes(free))
         experiment = experiment._replace(resident=False)
         need = _need(experiment)
@@ -54,6 +55,7 @@ def fit_memory(experiment: Experiment) -> Experiment:
             f"({format_bytes(need.state)} for networks and optimizers{data}), "
             f"and {format_bytes(free)} are free: {_advice(experiment, free)}"
         )
+    # Compile the step only if activations may matter.
     if may_be_short(experiment, need, free):
         check_step(experiment, free)
     return experiment
@@ -81,6 +83,7 @@ def _flag(name: str, value: Any) -> str:
     """Formats a flag, quoted for a shell."""
     if value is True:
         return f"--{name}"
+    # A shell needs quotes around parentheses.
     return f"--{name}='{value}'" if "(" in str(value) else f"--{name}={value}"
 
 
@@ -111,6 +114,7 @@ def changes(experiment: Experiment) -> Iterator[Change]:
 
 def _fits(experiment: Experiment, change: Change, free: float) -> bool:
     """Returns True if the lower bound is below `free` with these flags."""
+    # The experiment with these flags, as far as the bound needs it.
     config = dataclasses.replace(experiment.config, **change)
     devices = experiment.layout.devices
     devices = devices[:1] if change.get("devices") == 1 else devices
@@ -138,6 +142,7 @@ def may_be_short(experiment: Experiment, need: MemoryNeed, free: float) -> bool:
     """
     return (
         experiment.layout.processes == 1
+        # The factor 4 is a wide margin over the lower bound.
         and 4 * need.total + activations(experiment) > free
     )
 
@@ -153,9 +158,12 @@ def activations(experiment: Experiment) -> float:
     for kernel in jax.tree.leaves(state_shapes(experiment).params):
         dims = kernel.shape[config.runs > 1 :]  # without the axis of runs
         if len(dims) == 2:
+            # Dense: a value per output feature.
             per_example += COPIES["dense"] * dims[-1]
         elif len(dims) > 2:
+            # Convolution: the output features at each pixel.
             per_example += COPIES["convolution"] * dims[-1] * pixels
+    # 4 bytes per value.
     return 4 * config.batch_size * config.runs * per_example
 
 
@@ -173,6 +181,7 @@ def check_step(experiment: Experiment, free: float) -> None:
     if needed <= free:
         return
     config, layout = experiment.config, experiment.layout
+    # A batch must be a multiple of this.
     multiple = config.accumulate * layout.parts
     batch = config.batch_size
     advice = "use smaller --networks"
@@ -202,6 +211,7 @@ def step_bytes(experiment: Experiment) -> float:
     )
     step, count = input_pipeline.make_train_step(experiment), experiment.steps_per_call
     try:
+        # Arguments are shapes, so that nothing is allocated.
         arguments = (state, batches, key)
         lowered = parallel.lower(step, feed, experiment.layout, count, *arguments)
         analysis = lowered.compile().memory_analysis()

@@ -49,10 +49,12 @@ def setup(config: Config) -> Experiment:
     config = apply_batch_per_device(config, layout)
     check_batch_size(config, layout)
     builder.check_texts(config)
+    # Then the data are read, and the networks are built for their shape.
     dataset, held_out = load_data(config)
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     gan = build_gan(config, dataset.shape, len(dataset.classes), layout)
+    # Choose between data on the devices and batches from the host.
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
@@ -82,6 +84,7 @@ def arguments_are_flags() -> Iterator[None]:
     try:
         yield
     except UsageError as error:
+        # Such an error begins with the name of the argument.
         message = str(error)
         if re.match(r"(devices|parallel|shard_state)\b", message):
             message = f"--{message}"
@@ -164,13 +167,16 @@ def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
     """
     processes = len({device.process_index for device in devices})
     per_process = config.runs // processes
+    # Each process trains the same number of runs.
     if config.runs % processes:
         raise UsageError(
             f"--runs={config.runs} does not divide over {processes} processes: use "
             f"--runs={(per_process + 1) * processes}"
         )
+    # Numbers of local devices that divide the runs of a process.
     local = range(1, len(devices) // processes + 1)
     fitting = [count for count in local if per_process % count == 0]
+    # 0 selects the largest of them.
     if config.devices not in (0, fitting[-1]):
         raise UsageError(
             f"--runs={config.runs} does not divide over --devices={config.devices}: "
@@ -186,6 +192,7 @@ def seeds_of(config: Config) -> range:
 
 def state_shapes(experiment: Experiment) -> TrainState:
     """Returns a state of `jax.ShapeDtypeStruct`s, stacked for several runs."""
+    # Shapes only: nothing is computed.
     one = jax.eval_shape(experiment.gan.init, jax.random.key(0))
     count = experiment.config.runs
     return jax.eval_shape(multi_seed.stack_runs, [one] * count) if count > 1 else one
@@ -226,6 +233,7 @@ def allowed_differences(
         same = old_data.get("fingerprint") == known["fingerprint"] is not None
         if same or data.same_place(str(old.get("dataset")), config.dataset):
             allowed.add("dataset")
+        # Other data are accepted, but logged.
         if config.data_changed == "accept":
             changed = workdir.differences(old_data, known, frozenset(allowed))
             if changed:
@@ -242,6 +250,7 @@ def allowed_differences(
 def check_batch_size(config: Config, layout: parallel.Layout) -> None:
     """Raises UsageError if a batch does not divide over devices and micro-batches."""
     batch, parts = config.batch_size, config.accumulate
+    # Several runs do not share a batch.
     devices = len(layout.devices) if config.runs == 1 else 1
     # The next larger batch size that divides.
     fits = -(-batch // (devices * parts)) * devices * parts

@@ -29,9 +29,11 @@ class Keys(NamedTuple):
 
 def seed_keys(seed: int, rollbacks: int = 0) -> Keys:
     """Returns the keys of a seed. A rollback changes all keys but that of previews."""
+    # One key per field, in order.
     keys = Keys(*jax.random.split(multi_seed.key_of(seed), len(Keys._fields)))
     if rollbacks == 0:
         return keys
+    # The same noise could lead to the same collapse.
     init, run = (jax.random.fold_in(key, rollbacks) for key in (keys.init, keys.run))
     return Keys(init, run, keys.previews)
 
@@ -41,6 +43,7 @@ def run_keys(experiment: Experiment, rollbacks: int) -> jax.Array:
     keys = [seed_keys(seed, rollbacks).run for seed in seeds_of(experiment.config)]
     if len(keys) == 1:
         return parallel.put(keys[0], experiment.layout)
+    # Each run has its own key, on the device that trains it.
     return parallel.put(jnp.stack(keys), experiment.layout, 0)
 
 
@@ -75,6 +78,7 @@ def restore_or_init(
     """
     checkpoints = folder / "checkpoints"
     steps = run_on_main(lambda: checkpoint.available(checkpoints))
+    # There is no checkpoint to restore.
     if not any(step < before for step in steps):
         state = init_state(experiment, rollbacks)
         # XLA for CPU hangs when values are read after it ran out of memory. Waiting
@@ -94,5 +98,6 @@ def restore_or_init(
         read(step)  # the same step, even if an older one is intact here
     log.info("resumed at step %d", step)
     state, history = restored
+    # From the host to the devices, sharded if the layout says so.
     state = parallel.place(state, experiment.layout)
     return jax.block_until_ready(state), history

@@ -42,6 +42,7 @@ def quiet_orbax() -> Iterator[None]:
     def not_orbax(record: logging.LogRecord) -> bool:
         return "orbax" not in record.pathname
 
+    # Keep the previous hook, which receives all other exceptions.
     hook, sys.unraisablehook = sys.unraisablehook, ignore_unawaited
     logging.getLogger("absl").addFilter(not_orbax)
     try:
@@ -71,7 +72,9 @@ def explain_save_errors(
     except (OSError, ValueError) as error:
         code = system_errno(error)
         if code is None:
+            # Not an error of the system, so there is no remedy.
             raise
+        # Name the last complete checkpoint.
         steps = available(folder)
         kept = "there is no earlier one"
         if steps:
@@ -89,6 +92,7 @@ def raise_unless_damage(path: Path, error: Exception) -> None:
       path: the folder of the checkpoint.
       error: raised while it was read.
     """
+    # Memory ran out in Python or in a library.
     short = isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
     code = errno.ENOMEM if short else system_errno(error)
     if code in NOT_DAMAGE:
@@ -109,5 +113,6 @@ def system_errno(error: Exception) -> int | None:
 
 def reason(error: BaseException) -> str:
     """Returns the start of an error's message, which may be a page for Orbax."""
+    # The first line, without a pointer to further details.
     line = (str(error).splitlines() or [""])[0].split(" See full")[0]
     return line[:120] or type(error).__name__

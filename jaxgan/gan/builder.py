@@ -71,6 +71,7 @@ class GAN(NamedTuple):
         Raises:
           UsageError: if the task needs a field that `batch` does not have.
         """
+        # Tasks that start from noise only pass the image on.
         batch = {"image": jnp.zeros((n, 1)), **(batch or {})}
         if field := missing_field(self.task, batch):
             raise UsageError(f"sample needs batch={{{field!r}: ...}} for this task")
@@ -98,11 +99,13 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
         config,
         dataset.shape,
         classes=len(dataset.classes),
+        # XLA for CPU is slow at convolutions in a loop.
         unroll=platform() == "cpu",
     )
     return gan._replace(
         init=jax.jit(gan.init),
         train_step=jax.jit(gan.train_step),
+        # The fourth argument is a function.
         generate=jax.jit(gan.generate, static_argnums=3),
     )
 
@@ -131,7 +134,9 @@ def build_gan(
     Raises:
       UsageError: naming the flag, if something cannot be built.
     """
+    # First, as the user's modules add to the tables.
     import_extensions(config)
+    # Each factory gets those that it has a parameter for.
     facts = {"classes": classes, "axis_name": axis, "shape": shape}
     networks = build_networks(config, facts)
     task = _build_one("task", config, TASKS)
@@ -143,6 +148,7 @@ def build_gan(
     local, parts = config.batch_size // devices, config.accumulate
 
     def init(key):
+        # Networks see one micro-batch at a time.
         batch = example_batch(shape, local // parts, classes)
         return init_state(key, task, networks, terms, optimizers, batch)
 
@@ -150,6 +156,7 @@ def build_gan(
         task, networks, terms, augment=augmentation, axis=axis, parts=parts
     )
     half_life = _build_half_life(config)
+    # Made twice: without the wrapper for the check, and with it for training.
     make = functools.partial(
         make_step,
         loss,
@@ -166,6 +173,7 @@ def build_gan(
     step = with_checked_batches(make(wrap_gradient=wrap_gradient), shape)
 
     def train_step(state, batches, key):
+        # Batches may be transferred as integers.
         return step(state, data.normalize(batches), key)
 
     generate = _make_generate(task, networks)
@@ -182,6 +190,7 @@ def import_extensions(config: Config) -> None:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
+            # Only the module itself, or a package that it is in, may be missing.
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
                 raise  # of an import inside the module
             raise UsageError(
@@ -211,6 +220,7 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     """Builds both networks with their wrappers."""
     pair = _build_one("networks", config, NETWORKS, remat=config.remat, **facts)
     dtype = PRECISIONS[config.precision]
+    # The innermost wrapper, so that all others compute in float32.
     pair = Players(*(with_precision(net, dtype, config.remat) for net in pair))
     for player in Players._fields:
         name = f"{player}_wrap"
@@ -228,7 +238,9 @@ def build_augment(config: Config) -> Augment | None:
     parts = _build("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
     if not parts:
         return None
+    # A number, a schedule, or an adaptive probability.
     probability = _build_value("augment_p", config, PROBABILITIES)
+    # Errors of the probability name its flag too.
     return _build(
         "augment_p", config, lambda _: augment.build(list(parts.values()), probability)
     )
@@ -242,6 +254,7 @@ def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Te
             "differences that bfloat16 rounds off: use r1 and r2, or float32"
         )
     loss = _build_one("loss", config, LOSSES)
+    # A term of value 0 carries the state of the augmentation.
     adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
     return Players(
         generator={"loss": loss.generator, **_build_terms("g_terms", config)},
@@ -291,15 +304,18 @@ def check_step(
     key = jax.random.key(0)
 
     def first_step(examples):
+        # `[k * B, ...]` to `[k, B, ...]`.
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
         if axis is None:
             return train_step(init(key), batches, key)
+        # A named axis of size 1 stands for the devices.
         one = jax.tree.map(lambda x: x[None], batches)
         mapped = jax.vmap(train_step, (None, 0, None), axis_name=axis)
         return mapped(init(key), one, key)
 
     try:
         jax.eval_shape(first_step, examples)
+    # A UsageError is a ValueError, but its message is clear already.
     except UsageError:
         raise
     except (AssertionError, TypeError, ValueError, flax.errors.FlaxError) as error:
@@ -323,6 +339,7 @@ def missing_field(task: Task, batch: Batch) -> str | None:
     """Returns the first field that a task reads and `batch` lacks, or None."""
 
     def call(keys):
+        # Any generator will do, as only the fields that are read matter.
         return task(lambda z, *_: z, _Fields(batch), keys)
 
     count = len(jax.tree.leaves(batch)[0])
@@ -350,6 +367,7 @@ def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> An
 
 
 def _build_terms(name: str, config: Config) -> dict[str, Term]:
+    # Arguments may be schedules, other terms and augmentations.
     nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
     return _build(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
 
@@ -358,6 +376,7 @@ def _build_value(name: str, config: Config, more: spec.Table | None = None) -> A
     """Returns a number, or the schedule that a text names."""
 
     def read(value):
+        # Numbers need no parsing.
         if not isinstance(value, str):
             return value
         return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
@@ -368,6 +387,7 @@ def _build_value(name: str, config: Config, more: spec.Table | None = None) -> A
 def _build_half_life(config: Config) -> Value:
     """Returns the half-life of the moving average, in images."""
     value = _build_value("ema_half_life", config)
+    # Both ends of a schedule are checked.
     if not NON_NEGATIVE.holds(value):
         message = out_of_range("the half-life", value, NON_NEGATIVE)
         raise UsageError(f"--ema_half_life: {message}: use 32000")

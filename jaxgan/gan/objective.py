@@ -37,6 +37,7 @@ class LossKeys(NamedTuple):
 
 def loss_keys(key: jax.Array, player: str) -> LossKeys:
     """Returns the keys of a player. Both players draw the same samples."""
+    # Both players have the same first two keys, and so the same samples.
     task, generator, *rest = jax.random.split(key, 2 + len(Players._fields))
     own = rest[Players._fields.index(player)]
     terms, augment, discriminator, again = jax.random.split(own, 4)
@@ -55,6 +56,7 @@ def example_keys(
       count: number of examples.
       first: number of the first example.
     """
+    # A key depends on the example's number only, not on the count.
     numbers = first + jnp.arange(count)
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
 
@@ -81,8 +83,10 @@ def bind(
         box[1] += 1
         current = {"params": params, **box[0]}
         apply = functools.partial(net.apply, current, *args, **kwargs, train=train)
+        # Without training there is no dropout, and statistics do not change.
         if not train:
             return apply()
+        # Each call starts from the statistics that the previous one returned.
         out, box[0] = apply(rngs=rngs, mutable=list(box[0]))
         return out
 
@@ -131,9 +135,11 @@ def make_loss(
     """
 
     def loss(own, player, state, batch, key, part=0):
+        # The loss is a function of `own`, which replaces the parameters in the state.
         state = state.replace(params=state.params._replace(**{player: own}))
         keys = loss_keys(key, player)
         count = len(jax.tree.leaves(batch)[0])
+        # The number of this micro-batch in the whole batch.
         first = (jax.lax.axis_index(axis) * parts if axis else 0) + part
 
         def per_example(key):
@@ -145,13 +151,16 @@ def make_loss(
         d, d_stats = net("discriminator", keys.discriminator)
         samples = task(g, batch, per_example(keys.task))
         check_samples(samples)
+        # All that the discriminator sees is augmented with the same keys.
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = samples.condition
+        # Generators without a condition need not have a parameter for it.
         labels = () if condition is None else (condition,)
         inputs = LossInputs(
             samples=samples,
             real=d(see(samples.real), condition),
             fake=d(see(samples.fake), condition),
+            # Bound anew at each call, for the same dropout mask every time.
             critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
             keys=per_example(keys.terms),
             step=state.step,
@@ -164,6 +173,7 @@ def make_loss(
         total, term_state, values = evaluate_terms(terms, player, inputs, state)
         if augment and player == "discriminator":
             values["discriminator/augment"] = p
+        # Only the player that is trained gets new statistics.
         stats = getattr(Players(g_stats, d_stats), player)()
         return total, (stats, term_state, values)
 
@@ -193,6 +203,7 @@ def augment_fn(
     """
     if augment is None:
         return lambda samples: samples, jnp.zeros(())
+    # The state is that before this update.
     p = jnp.asarray(
         augment.strength(state.term_state.discriminator["augment"], state.step)
     )
@@ -209,6 +220,7 @@ def evaluate_terms(
         for name, term in getattr(terms, player).items()
     }
     values = {f"{player}/{name}": value for name, (value, _) in results.items()}
+    # The sum below would hide a term that is not a scalar.
     chex.assert_rank(list(values.values()), 0)
     if player == "discriminator":
         values |= mean_logits(inputs)

@@ -36,6 +36,7 @@ def init_state(
     variables: dict[str, dict] = {}
 
     def lazily_initialized(name, net, key):
+        # The first call initializes, with the arguments that the task passes.
         def call(*args, **kwargs):
             if name not in variables:
                 variables[name] = dict(net.init(key, *args, train=False, **kwargs))
@@ -46,8 +47,10 @@ def init_state(
     keys = example_keys(task_key, len(jax.tree.leaves(batch)[0]))
     generator = lazily_initialized("generator", networks.generator, g_key)
     critic = lazily_initialized("discriminator", networks.discriminator, d_key)
+    # The task calls the generator, and the discriminator reads its samples.
     samples = task(generator, batch, keys)
     critic(samples.fake, samples.condition)
+    # The moving average starts at the new generator.
     ema = variables["generator"]
     params = Players(*(variables[player]["params"] for player in Players._fields))
     stats = Players(*(_without_params(variables[player]) for player in Players._fields))
@@ -98,13 +101,16 @@ def make_step(
         grads, stats, term_state, values = gradient(player, state, batch, key)
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
+        # Norms for the log; gradients are averaged over devices and parts by now.
         values[f"{player}/grad_norm"] = optax.tree.norm(grads)
         values[f"{player}/param_norm"] = optax.tree.norm(own)
         return _replace(state, player, own, stats, opt, term_state), values
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])
+        # Keys depend on `key` and the step, so that a resumed run gets the same ones.
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
+        # The key of the last discriminator update gives the same latents.
         g_key = keys[k - 1 if same_latents else k]
         # Discriminator updates.
         state, d_values = loop(
@@ -113,6 +119,7 @@ def make_step(
             (batches, keys[:k]),
             unroll,
         )
+        # The last batch, and the metrics of the last discriminator update.
         last = jax.tree.map(lambda x: x[-1], (batches, d_values))
         # Generator update.
         state, g_values = update("generator", state, last[0], g_key)
@@ -141,6 +148,7 @@ def with_checked_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
 def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
     """Raises UsageError unless images are floats `[updates, batch, *shape]`."""
     image = batches["image"]
+    # uint8 and uint16 have become floats by now.
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise UsageError(
             f"the step was given {image.dtype} images: use uint8, uint16 or floats in "
@@ -178,10 +186,13 @@ def accumulate(
             return one(player, state, batch, key, 0)
 
         def body(carry, x):
+            # There is no carry, as parts do not depend on each other.
             return carry, one(player, state, x[0], key, x[1])
 
+        # `[B, ...]` to `[parts, B / parts, ...]`.
         split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
         _, results = loop(body, (), (split, jnp.arange(parts)), unroll)
+        # The mean of integers would be a float.
         return jax.tree.map(lambda x: x.mean(0).astype(x.dtype), results)
 
     def averaged(player, state, batch, key):
@@ -200,6 +211,7 @@ def loop(
     them makes them three to five times slower, even with a single iteration.
     """
     count = len(jax.tree.leaves(xs)[0])
+    # A single iteration needs no loop.
     if not unroll and count > 1:
         return jax.lax.scan(body, carry, xs)
     outs = []

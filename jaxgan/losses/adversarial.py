@@ -26,6 +26,7 @@ def minimax(smooth: Fraction = 0.0, smooth_fake: Fraction = 0.0) -> Players[Term
       smooth: label smoothing; D's target for real is `1 - smooth`.
       smooth_fake: D's target for fake; G's loss does not depend on it.
     """
+    # log(1 - sigmoid(f)) = -softplus(f).
     generator = stateless(lambda s: leaf_mean(lambda f: -nn.softplus(f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
@@ -42,6 +43,7 @@ def non_saturating(
       smooth: label smoothing; D's target for real is `1 - smooth`.
       smooth_fake: D's target for fake; G's loss does not depend on it.
     """
+    # -log sigmoid(f) = softplus(-f).
     generator = stateless(lambda s: leaf_mean(lambda f: nn.softplus(-f), s.fake.logits))
     return Players(generator, _cross_entropy(1 - smooth, smooth_fake))
 
@@ -70,9 +72,11 @@ def least_squares(a: Number = 0.0, b: Number = 1.0, c: Number = 1.0) -> Players[
     """
 
     def discriminator(s):
+        # E[(D(x) - b)^2] / 2 + E[(D(G(z)) - a)^2] / 2.
         real = leaf_mean(lambda r: (r - b) ** 2, s.real.logits)
         return 0.5 * (real + leaf_mean(lambda f: (f - a) ** 2, s.fake.logits))
 
+    # E[(D(G(z)) - c)^2] / 2.
     generator = stateless(
         lambda s: 0.5 * leaf_mean(lambda f: (f - c) ** 2, s.fake.logits)
     )
@@ -86,6 +90,7 @@ def wasserstein() -> Players[Term]:
     """
 
     def discriminator(s):
+        # E[D(G(z))] - E[D(x)].
         real = leaf_mean(lambda r: r, s.real.logits)
         return leaf_mean(lambda f: f, s.fake.logits) - real
 
@@ -97,6 +102,7 @@ def hinge() -> Players[Term]:
     """The hinge loss of https://arxiv.org/abs/1705.02894."""
 
     def discriminator(s):
+        # E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))].
         real = leaf_mean(lambda r: nn.relu(1 - r), s.real.logits)
         return real + leaf_mean(lambda f: nn.relu(1 + f), s.fake.logits)
 
@@ -135,6 +141,7 @@ def relativistic_average() -> Players[Term]:
 
     def margin(sign):
         def term(s):
+            # Each side is compared with the mean of the other.
             real = against_mean(s.real.logits, s.fake.logits, s.axis)
             fake = against_mean(s.fake.logits, s.real.logits, s.axis)
             real_loss = leaf_mean(lambda r: nn.softplus(-sign * r), real)

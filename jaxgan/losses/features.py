@@ -25,6 +25,7 @@ def feature_matching(weight: Weight = 1.0) -> Term:
 
     def term(s: LossInputs) -> jax.Array:
         def squared_gap(real, fake):
+            # E f(x) - E f(G(z)), without the axis of examples.
             gap = batch_mean(real, s.axis) - batch_mean(fake, s.axis)
             return jnp.sum(gap**2)
 
@@ -66,6 +67,7 @@ def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
 
         def loss(name):
             logits = require_class_logits(getattr(s, name), "auxiliary_classifier")
+            # -log P(c | x) of each example.
             cross = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
             return at(used[name], s.step) * jnp.mean(cross)
 
@@ -100,6 +102,7 @@ def mutual_information(weight: Weight = 1.0) -> Term:
         category = code.get("category", none)
         continuous = code.get("continuous", none)
         first, rest = category.shape[1], continuous.shape[1]
+        # Shapes are known while tracing, so a wrong head fails before training.
         if logits.shape[1] != first + rest:
             raise UsageError(
                 f"mutual_information: a code of {first} + {rest} entries, but "

@@ -31,12 +31,14 @@ def squared_gradient_norm(critic: Critic, samples: Tree) -> jax.Array:
     # The gradient of the sum of all logits: an example affects its own row only.
     (grads,) = pull(jax.tree.map(jnp.ones_like, logits))
     rows = len(jax.tree.leaves(logits)[0])
+    # `[B]` to `[rows]`: the examples of a pack are one row.
     return squared_norm(grads).reshape(rows, -1).sum(1)
 
 
 def squared_norm(tree: Tree) -> jax.Array:
     """Returns the squared norm of each example over its leaves and axes, `[B]`."""
     leaves = jax.tree.leaves(tree)
+    # One `[B]` per leaf.
     squares = [jnp.sum(x**2, axis=tuple(range(1, x.ndim))) for x in leaves]
     return jnp.stack(squares).sum(0)
 
@@ -61,6 +63,7 @@ def r1(gamma: Weight = 10.0) -> Term:
     """
 
     def term(s: LossInputs) -> jax.Array:
+        # The critic augments its samples itself.
         squares = squared_gradient_norm(s.critic, s.samples.real)
         return at(gamma, s.step) / 2 * jnp.mean(squares)
 
@@ -126,6 +129,7 @@ def _difference(
         clean = samples(s)
         noise = normal_like(s.keys, clean)
         noisy = jax.tree.map(lambda x, e: x + sigma * e, clean, noise)
+        # Both calls have the same dropout mask, so that only the noise differs.
         logits = s.critic(noisy).logits, s.critic(clean).logits
         squared_slope = leaf_mean(lambda n, c: ((n - c) / sigma) ** 2, *logits)
         return at(gamma, s.step) / 2 * squared_slope
@@ -152,6 +156,7 @@ def gradient_penalty(weight: Weight = 10.0, one_sided: bool = False) -> Term:
         # One factor per example, the same for all leaves.
         between = jax.vmap(mix)(s.keys, s.samples.real, s.samples.fake)
         excess = norm(squared_gradient_norm(s.critic, between)) - 1
+        # Norms below 1 are not penalized.
         excess = jax.nn.relu(excess) if one_sided else excess
         return at(weight, s.step) * jnp.mean(excess**2)
 
@@ -183,6 +188,7 @@ def dragan(weight: Weight = 10.0, sigma: NonNegative = 0.5) -> Term:
 
 def deviation(x: jax.Array, axis: str | None) -> jax.Array:
     """Returns the standard deviation over all entries and devices, `[]`."""
+    # All devices subtract the same mean.
     mean = jnp.mean(batch_mean(x, axis))
     return norm(jnp.mean(batch_mean((x - mean) ** 2, axis)))
 
@@ -204,6 +210,7 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
     average = running_mean(decay)
 
     def apply(s: LossInputs, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
+        # |J^T y| of each example, `[B]`.
         lengths = norm(squared_norm(vjp_norm(s)))
         # `mean` is from before this update, and constant to the gradient.
         value = at(weight, s.step) * jnp.mean((lengths - mean) ** 2)
@@ -214,14 +221,14 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
 
 def vjp_norm(s: LossInputs) -> Tree:
     """Returns J^T y of the generator for each example, shaped like its latents."""
-    # J^T y is one pullback of the generator.
     if s.samples.latents is None or s.generator is None:
         raise UsageError(
             "path_length needs latents: use a task with noise, such as generate"
         )
+    # J^T y is one pullback of the generator.
     fake, pull = jax.vjp(s.generator, s.samples.latents)
 
-    # The product of no axes is 1, which leaves vectors alone.
+    # y / sqrt(H W); the product of no axes is 1, which leaves vectors alone.
     def per_pixel(y):
         return y / jnp.sqrt(float(math.prod(y.shape[1:-1])))
 

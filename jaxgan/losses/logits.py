@@ -28,6 +28,7 @@ def lecam(weight: Weight = 0.3, decay: Fraction = 0.99) -> Term:
     Raises:
       UsageError: if `decay` is not in [0, 1).
     """
+    # Rejects a wrong decay here, before anything is traced.
     average = running_mean(decay)
 
     def init():
@@ -38,6 +39,7 @@ def lecam(weight: Weight = 0.3, decay: Fraction = 0.99) -> Term:
         # Each side is pulled towards the running mean of the other.
         real = leaf_mean(lambda r: (r - means["fake"]) ** 2, logits["real"])
         fake = leaf_mean(lambda f: (f - means["real"]) ** 2, logits["fake"])
+        # The new means are for the next update.
         new = {k: average(means[k], leaf_mean(lambda x: x, logits[k])) for k in means}
         return at(weight, s.step) * (real + fake), new
 
@@ -67,6 +69,7 @@ def consistency(
     def distance(s: LossInputs, x: Tree) -> jax.Array:
         # p = 1: T is always applied.
         changed = chain_batch(consistency_augmentations(x, by))(s.keys, x, jnp.ones(()))
+        # Both calls have the same dropout mask, so that only T differs.
         logits = s.critic(x).logits, s.critic(changed).logits
         return leaf_mean(lambda original, other: (original - other) ** 2, *logits)
 
@@ -100,4 +103,5 @@ def consistency_augmentations(
             f"consistency flips and shifts images [B, H, W, C], not {shapes}: choose "
             "other augmentations with consistency(by=...)"
         )
+    # With p = 1, `flip` mirrors half of the images.
     return [flip(), translation()]

@@ -20,6 +20,7 @@ def orthogonal(weight: Weight = 1e-4) -> Term:
     """
 
     def penalty(kernel):
+        # Each column is a filter.
         matrix = kernel.reshape(-1, kernel.shape[-1])
         gram = matrix.T @ matrix
         # The diagonal holds the squared norms of the filters.
@@ -34,6 +35,7 @@ def orthogonal(weight: Weight = 1e-4) -> Term:
 def kernels(params: Tree) -> list[jax.Array]:
     """Returns the leaves named `kernel` that have at least two axes."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
+    # Path entries of lists and tuples have an index and no key.
     return [
         leaf
         for path, leaf in leaves

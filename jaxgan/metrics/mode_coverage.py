@@ -45,6 +45,7 @@ def coverage(samples: np.ndarray, centers: np.ndarray, sigma: float) -> Coverage
       sigma: standard deviation of each mode, the same in every direction.
     """
     centers = np.asarray(centers, np.float64)
+    # `[n, m, d]`, and `[n, m]` distances.
     offsets = np.asarray(samples, np.float64)[:, None] - centers
     distances = np.linalg.norm(offsets, axis=-1)
     # Only high-quality samples count for modes and KL.
@@ -88,6 +89,7 @@ def divergence(histogram: np.ndarray) -> np.ndarray:
     # KL(p || uniform) = log m - H(p); 0 log 0 is 0.
     shares = histogram / np.maximum(total, 1)
     entropy = -np.sum(shares * np.log(np.where(shares > 0, shares, 1)), -1)
+    # If all counts are 0, the entropy is 0.
     return np.log(count) - entropy
 
 
@@ -107,5 +109,6 @@ def kl_floor(n: int, count: int, *, seed: int = 0, draws: int = 100) -> Floor:
     """
     # Samples of the uniform distribution over categories.
     random = np.random.default_rng(seed)
+    # `[draws, count]`.
     counts = random.multinomial(n, np.full(count, 1 / count), size=draws)
     return Floor((count - 1) / (2 * n), float(np.mean(divergence(counts))))

@@ -41,6 +41,7 @@ def ascending(x: jax.Array) -> jax.Array:
 
     # Its own inverse.
     def turned(bits):
+        # The shift keeps the sign: all ones for negative floats, else zeros.
         return bits ^ ((bits >> 31) & 0x7FFFFFFF)
 
     bits = jax.lax.bitcast_convert_type(x.astype(jnp.float32), jnp.int32)
@@ -62,12 +63,14 @@ def patches(images: jax.Array, key: jax.Array, per_image: int = 32) -> jax.Array
     n, height, width, channels = images.shape
     size = min(PATCH, height, width)
     y_key, x_key = jax.random.split(key)
+    # Top left corners of the patches, `[n, per_image]`.
     y = jax.random.randint(y_key, (n, per_image), 0, height - size + 1)
     x = jax.random.randint(x_key, (n, per_image), 0, width - size + 1)
 
     def cut(image, y, x):
         return jax.lax.dynamic_slice(image, (y, x, 0), (size, size, channels))
 
+    # Over images, then over the patches of each.
     cut_all = jax.vmap(jax.vmap(cut, (None, 0, 0)))
     return cut_all(images, y, x).reshape(n * per_image, -1)
 
@@ -81,6 +84,7 @@ def pyramid(images: jax.Array) -> list[jax.Array]:
     smallest image itself.
     """
     levels = []
+    # Both sides must have at least 2 * PATCH pixels after halving.
     while min(images.shape[1:3]) >= 2 * PATCH * 2:
         n, height, width, channels = images.shape
         low = (n, height // 2, width // 2, channels)
@@ -116,6 +120,7 @@ def image_distance(real: jax.Array, fake: jax.Array, key: jax.Array) -> jax.Arra
         deviation = jnp.where(deviation > 1e-5, deviation, 1.0)
         a, b = (a - mean) / deviation, (b - mean) / deviation
         distances.append(sliced_wasserstein(a, b, axes))
+    # The whole images of the coarsest level, not normalized.
     a, b = (x.reshape(len(x), -1) for x in pairs[-1])
     whole = sliced_wasserstein(a, b, jax.random.fold_in(key, len(pairs)))
     return (sum(distances) + whole) / (len(distances) + 1)

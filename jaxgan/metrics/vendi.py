@@ -40,6 +40,7 @@ def kernel_width(real: Tree) -> jax.Array:
       real: leaves `[n, ...]`.
     """
     distances = jnp.sqrt(squared_distances(flat(real)))
+    # A single example has no pairs.
     if len(distances) < 2:
         return jnp.float32(LEAST_WIDTH)
     # Each pair once, without the diagonal.
@@ -47,6 +48,7 @@ def kernel_width(real: Tree) -> jax.Array:
     # If more than half of the pairs are equal, the plain median is 0.
     unequal = jnp.nanmedian(jnp.where(pairs > 0, pairs, jnp.nan))
     median = jnp.where(jnp.median(pairs) > 0, jnp.median(pairs), unequal)
+    # If all examples are equal, the median is NaN.
     return jnp.maximum(jnp.nan_to_num(median) / 4, LEAST_WIDTH)
 
 

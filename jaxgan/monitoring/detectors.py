@@ -69,6 +69,7 @@ class Persistent:
     ) -> None:
         self._kind, self._detector = kind, detector
         self._rows, self._fatal = rows, fatal
+        # Consecutive rows with and without the fault, and the step where it began.
         self._bad = self._good = self._since = 0
         self._reported = False
 
@@ -77,10 +78,12 @@ class Persistent:
         text = self._detector(step, row)
         if text is None:
             return None
+        # The fault begins at this row, unless it was there before.
         if not (text and self._bad):
             self._since = step
         # Count consecutive rows with and without the fault.
         self._bad, self._good = (self._bad + 1, 0) if text else (0, self._good + 1)
+        # After enough good rows the fault has ended.
         self._reported = self._reported and self._good < RECOVERY_ROWS
         if self._reported or self._bad < self._rows:
             return None
@@ -108,6 +111,7 @@ def summary(findings: Sequence[Finding]) -> list[str]:
     ['nothing found wrong']
     """
     lines = []
+    # Kinds in the order of their first findings.
     for kind in dict.fromkeys(finding.kind for finding in findings):
         same = [finding for finding in findings if finding.kind == kind]
         again = f" ({len(same)} times, last at step {same[-1].step:,})"
@@ -124,6 +128,7 @@ class Collapsed:
     """
 
     def __init__(self) -> None:
+        # True once the generator has learned something.
         self._learned = False
         self._lowest, self._peak = math.inf, 0.0
         self._first_score: float | None = None
@@ -135,15 +140,18 @@ class Collapsed:
         if score is not None:
             if self._first_score is None:
                 self._first_score = score
+            # The score has halved.
             self._learned = self._learned or score <= self._first_score / 2
         if diversity is None:
             return None
         self._lowest = min(self._lowest, diversity)
+        # The diversity has risen by half.
         self._learned = self._learned or diversity >= 1.5 * self._lowest
         # The median of three rows ignores single outliers.
         self._last = [*self._last[-2:], diversity] if self._learned else []
         if len(self._last) == 3:
             self._peak = max(self._peak, min(median(sorted(self._last)), 1.0))
+        # Too little was ever learned, or enough diversity is left.
         if self._peak < 0.3 or diversity >= 0.2 * self._peak:
             return ""
         return (
@@ -167,6 +175,7 @@ class FewDistinctSamples:
         diversity = number(row, "probe/diversity")
         if diversity is None:
             return None
+        # A diverse row starts the count anew.
         if diversity >= 0.015:
             self._steps.clear()
             return ""
@@ -191,7 +200,9 @@ def overfits(step: int, row: Row) -> str | None:
     train, held_out, fake, spread = (number(row, f"probe/{name}") for name in names)
     if train is None or held_out is None or fake is None or spread is None:
         return None
+    # Numerator and denominator of r_v.
     gap, whole = train - held_out, train - fake
+    # The gap is not significant, or r_v is at most 1/2.
     if gap <= 4 * spread or gap <= whole / 2:
         return ""
     return (
@@ -217,6 +228,7 @@ class VanishedGradient:
         if norm is None:
             return None
         real, fake = (number(row, f"discriminator/{x}") for x in ("real", "fake"))
+        # D separates real from fake, or its logits are unknown.
         apart = real is None or fake is None or real - fake > 0.5
         # Only other norms are added to the usual ones.
         if norm > 1e-7 and not (apart and norm < 1e-3 * median(norms)):
@@ -240,6 +252,7 @@ class ExplodingGradients:
         """Returns a message if a player's gradient explodes."""
         norms = {player: number(row, f"{player}/grad_norm") for player in PLAYERS}
         known = {player: norm for player, norm in norms.items() if norm is not None}
+        # How far the norms exceed the usual size if they explode, else 0.
         factors = {p: self._surges[p].factor(norm) for p, norm in known.items()}
         if not known:
             return None

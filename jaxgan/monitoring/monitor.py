@@ -40,6 +40,7 @@ class Monitor:
         if len(self._seeds) == 1:
             return self._probe(state)
         runs = range(len(self._seeds))
+        # Measure run by run, then join the values of each name to `[runs]`.
         measures = [self._probe(multi_seed.run_state(state, i)) for i in runs]
         return {name: np.array([x[name] for x in measures]) for name in measures[0]}
 
@@ -59,9 +60,11 @@ class Monitor:
 
     def _frozen(self, step: int, row: Mapping[str, Any], run: int) -> list[Finding]:
         """Returns a finding, once, if one of several runs is not finite and frozen."""
+        # metrics.jsonl has null for a value that is not finite.
         bad = [name for name, x in row.items() if x is None or not np.isfinite(x)]
         if not bad or run in self._stopped:
             return []
+        # Report each run once.
         self._stopped.add(run)
         return [not_finite(step, bad[0])]
 

@@ -55,6 +55,7 @@ class Probe:
         batch_size: int,
         seed: int,
     ) -> None:
+        # Whole batches with EXAMPLES or more, up to the maximum.
         count = min(-(-EXAMPLES // batch_size), MAX_BATCHES)
         keys = example_keys(key, count * batch_size)
         order = data.epoch_order(seed, 0, dataset.size)
@@ -62,7 +63,9 @@ class Probe:
         self._held_out = held_out and batches(
             held_out, np.arange(held_out.size), count, batch_size
         )
+        # [batches, B]
         self._keys = keys.reshape(count, batch_size)
+        # Held-out examples repeat if there are fewer than keys.
         known = min(held_out.size, len(keys)) if held_out else 0
         few = min(dataset.size, EXAMPLES)
         self._measure = jax.jit(make_measure(gan.task, gan.networks, known, few))
@@ -72,6 +75,7 @@ class Probe:
         # The measures depend on neither.
         state = state.replace(opt_state=None, ema=None)
         measures = self._measure(state, self._train, self._held_out, self._keys)
+        # The diversity means nothing if the data hardly vary.
         del measures["diversity" if measures["distinct"] < MIN_DISTINCT else "distinct"]
         return {f"probe/{name}": float(x) for name, x in measures.items()}
 
@@ -80,6 +84,7 @@ def batches(
     dataset: data.Dataset, order: np.ndarray, count: int, size: int
 ) -> list[Batch]:
     """Returns the first examples of an order in batches, repeated if they are few."""
+    # `np.resize` repeats a short order from its start.
     numbers = np.resize(order, count * size)
     examples = data.normalize(dataset.read(numbers))
     return [
@@ -124,6 +129,7 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
         some = jax.tree.map(lambda x: x[:few], samples)
         width = kernel_width(some.real)
         fake, real = (vendi_score(x, width) for x in (some.fake, some.real))
+        # Distinct samples beyond the first, relative to those of the data.
         diversity = (fake - 1) / jnp.maximum(real - 1, 1e-6)
         return measures | {"diversity": diversity, "distinct": real}
 
@@ -133,6 +139,7 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
 def mean_logits(output: DiscriminatorOutput) -> jax.Array:
     """Returns one logit per example, the mean over positions, scales and domains."""
     leaves = jax.tree.leaves(output.logits)
+    # Each leaf `[B, ...]` becomes `[B]`, then the mean over leaves.
     return jnp.stack([x.reshape(len(x), -1).mean(1) for x in leaves]).mean(0)
 
 
@@ -140,5 +147,6 @@ def held_out_gap(
     train: jax.Array, held_out: jax.Array, known: int
 ) -> dict[str, jax.Array]:
     """Returns the mean held-out logit and the standard error of the difference."""
+    # Repeated examples add no information, so count each once.
     error = train.var() / len(train) + held_out.var() / min(known, len(held_out))
     return {"held_out": held_out.mean(), "spread": jnp.sqrt(error)}

@@ -35,9 +35,11 @@ class Surge:
 
     def factor(self, norm: float) -> float:
         """Returns norm / usual size if that is more than 100, else 0."""
+        # The median so far, limited by the norms at the start.
         usual = min(median(self._before), 10 * self._early_max)
         if len(self._before) >= 5 and norm > 100 * usual > 0:
             return norm / usual
+        # An exploded norm has returned above: it is not a usual one.
         if len(self._before) < 5:
             self._early_max = max(self._early_max, norm)
         insort(self._before, norm)

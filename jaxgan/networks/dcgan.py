@@ -30,6 +30,7 @@ class Generator(nn.Module):
         start = (-(-height // 4), -(-width // 4), 4 * self.width)
         # Without bias, as BatchNorm follows.
         x = Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
+        # Normalized per unit, before the reshape to an image, like in the tutorial.
         x = self._activate(x, train).reshape((-1, *start))
         # Upsample twice; the last layer has no BatchNorm.
         for features, stride in ((2 * self.width, 1), (self.width, 2)):
@@ -57,6 +58,7 @@ class Discriminator(nn.Module):
     def __call__(
         self, x: jax.Array, condition=None, *, train: bool
     ) -> DiscriminatorOutput:
+        # Halve the image twice; no BatchNorm, but dropout.
         for features in (self.width, 2 * self.width):
             x = Conv(features, 5, 2, kernel_init=GLOROT)(x)
             x = Dropout(self.dropout, self.axis_name)(

@@ -97,6 +97,7 @@ class Dropout(nn.Module):
         keep = 1.0 - self.rate
         numbers = first + jnp.arange(count)
         mask = bernoulli(self.make_rng("dropout"), numbers, x.shape[1:], keep)
+        # Scaled while training, so that sampling needs no factor.
         return jnp.where(mask, x / keep, 0.0)
 
 
@@ -114,6 +115,7 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        # Parameters, then running statistics, `[C]` each.
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
         mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:])
@@ -133,10 +135,12 @@ class BatchNorm(nn.Module):
     def _mean(self, x: jax.Array) -> jax.Array:
         """Returns the mean over all axes but the channels, and over all devices."""
         mean = x.mean(range(x.ndim - 1))
+        # Devices have equally many examples, so a mean of means is exact.
         return jax.lax.pmean(mean, self.axis_name) if self.axis_name else mean
 
     def _normalize(self, x, mean, var, scale, bias) -> jax.Array:
         """Returns (x - mean) / sqrt(var + epsilon) * scale + bias, in x's dtype."""
+        # One factor `[C]` for the root and the scale.
         factor = jax.lax.rsqrt(var + self.epsilon) * at_least_float32(scale)
         return ((at_least_float32(x) - mean) * factor + at_least_float32(bias)).astype(
             x.dtype
@@ -173,6 +177,7 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
+        # XLA for CPU is slow at gradients of transposed convolutions.
         return per_platform(conv_transpose_same, cpu=conv_transpose_fast)(
             x, kernel, self.stride
         )
@@ -191,8 +196,10 @@ class GroupedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        # `[k, k, C / groups, C]`.
         shape = (self.size, self.size, self.group, x.shape[-1])
         kernel = self.param("kernel", self.kernel_init, shape)
+        # The other forms avoid what XLA is slow at on a CPU or a TPU.
         return per_platform(
             grouped_conv, cpu=grouped_conv_matmul, tpu=grouped_conv_tpu
         )(x, kernel)

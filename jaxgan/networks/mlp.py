@@ -30,6 +30,7 @@ OUTPUTS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 def _dense(x: jax.Array, features: int, init: str) -> jax.Array:
     """Applies a dense layer; `init` is a name in `layers.INITS`."""
+    # The initializer of the bias depends on the number of inputs.
     kernel, bias = INITS[init]
     return Dense(features, kernel_init=kernel, bias_init=bias(x.shape[-1]))(x)
 
@@ -67,10 +68,12 @@ class Discriminator(nn.Module):
     def __call__(
         self, x: jax.Array, condition=None, *, train: bool
     ) -> DiscriminatorOutput:
+        # Samples of any shape become vectors.
         x = x.reshape(len(x), -1)
         for width in self.widths:
             x = ACTIVATIONS[self.activation](_dense(x, width, self.initialization))
             x = Dropout(self.dropout, self.axis_name)(x, train=train)
+        # The features are the last hidden layer, after dropout.
         return DiscriminatorOutput(_dense(x, 1, self.initialization)[:, 0], features=x)
 
 
@@ -105,6 +108,7 @@ def pair(
     Raises:
       UsageError: for an unknown activation, initialization or output.
     """
+    # Names are checked here, before anything is traced.
     for name in (g_activation, d_activation):
         if name not in ACTIVATIONS:
             raise unknown(name, ACTIVATIONS, "activation")

@@ -31,6 +31,7 @@ class MixedPrecision(nn.Module):
         nn.share_scope(self, self.inside)
 
     def __call__(self, *args: Tree, **kwargs: Any) -> Tree:
+        # Lifted transformations, such as `nn.remat`, take a function of the module.
         def call(net, *args):
             return net(*args, **kwargs)
 
@@ -47,6 +48,7 @@ class MixedPrecision(nn.Module):
 
 def cast_inputs(dtype: Any, call: Any) -> Any:
     """Returns `call` on parameters and arguments in `dtype`, with float32 outputs."""
+    # Parameters are cast in the call, so their gradients are cast back to float32.
     cast = functools.partial(cast_floats, dtype=dtype)
     mapped = nn.map_variables(call, "params", cast)
 
@@ -64,6 +66,7 @@ def cast_floats(tree: Tree, dtype: Any) -> Tree:
     """
 
     def cast(x):
+        # Leaves without a dtype count as integers.
         floating = jnp.issubdtype(getattr(x, "dtype", jnp.int32), jnp.floating)
         return x.astype(dtype) if floating else x
 

@@ -40,7 +40,9 @@ def stages(width: int, levels: int) -> list[int]:
     >>> stages(768, 3), stages(768, 6)
     ([768, 768, 768, 768], [768, 768, 768, 768, 768, 384, 192])
     """
+    # Level 4 is the fifth resolution.
     halved = [width // 2 ** max(level - 4, 0) for level in range(levels + 1)]
+    # Round down to a multiple of HALF, at least one.
     return [max(channels // HALF, 1) * HALF for channels in halved]
 
 
@@ -67,6 +69,7 @@ def upsample(x: jax.Array) -> jax.Array:
         # The next pixel of each; the last one is its own.
         after = jnp.concatenate([rest, last], axis)
         shape = [*x.shape[:axis], 2 * size, *x.shape[axis + 1 :]]
+        # Pixels and means alternate along the axis.
         x = jnp.stack([x, (x + after) / 2], axis + 1).reshape(shape)
     return x
 
@@ -82,6 +85,7 @@ def downsample(x: jax.Array) -> jax.Array:
         first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
         # The first pixel is repeated at the border.
         x = jnp.concatenate([first, x], axis)
+        # Every second pixel, with its two neighbors.
         before, here, after = (
             jax.lax.slice_in_dim(x, i, i + size - 1, 2, axis) for i in range(3)
         )
@@ -132,6 +136,7 @@ def _mix(
 
 def _stage(x: jax.Array, level: int, blocks: int, total: int, remat: bool) -> jax.Array:
     """Applies the blocks of one resolution, inside a compact module."""
+    # With remat, gradients recompute one block at a time.
     block = nn.remat(Block) if remat else Block
     for i in range(blocks):
         x = block(total, name=f"block_{level}_{i}")(x)
@@ -157,6 +162,7 @@ class Generator(nn.Module):
                 x = _mix(here, f"change_{level}")(x)
             x = upsample(x) if level else x
             x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
+        # A 1x1 convolution to colors, cropped to the size of the data.
         x = Dense(channels, name="colours")(x)[:, :height, :width]
         # Clipping has no gradient outside [-1, 1], so training is without it.
         return x if train else jnp.clip(x, -1, 1)
@@ -187,6 +193,7 @@ class Discriminator(nn.Module):
                 x = _mix(here, f"change_{level}")(x)
             x = _stage(x, level, self.blocks, self.blocks * len(features), self.remat)
             x = downsample(x) if level else x
+        # One number per channel, `[B, C]`.
         x = GlobalDepthwiseConv(name="everywhere")(x)
         return DiscriminatorOutput(Dense(1, name="logit")(x)[:, 0], features=x)
 
@@ -212,6 +219,7 @@ class GlobalDepthwiseConv(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         area = x.shape[1] * x.shape[2]
+        # Each output is a sum of H * W products.
         init = nn.initializers.truncated_normal(area**-0.5)
         kernel = self.param("kernel", init, x.shape[1:])
         return jnp.sum(

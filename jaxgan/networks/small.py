@@ -34,6 +34,7 @@ def levels_of(shape: tuple[int, ...]) -> int:
     >>> [levels_of((size, size, 1)) for size in (4, 16, 28, 32, 64)]
     [1, 2, 2, 3, 4]
     """
+    # The first halving is unconditional.
     size, levels = -(-min(shape[:2]) // 2), 1
     while size > 7:
         size, levels = -(-size // 2), levels + 1
@@ -74,6 +75,7 @@ class Generator(nn.Module):
             x = nn.leaky_relu(_conv(here)(x), 0.2)
             x = nn.leaky_relu(depth_to_space(_conv(4 * above)(x)), 0.2)
         x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
+        # The last doubling, to colors.
         x = depth_to_space(Conv(4 * channels, 3)(x))
         # A slope that never vanishes; it may leave [-1, 1] a little.
         x = jnp.tanh(x) + LEAK * x
@@ -97,6 +99,7 @@ class Discriminator(nn.Module):
             x = nn.leaky_relu(_conv(features)(x), 0.2)
             # The highest resolution has one convolution, the others have two.
             x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
+        # The features are the flattened lowest resolution.
         x = x.reshape(len(x), -1)
         return DiscriminatorOutput(Dense(1)(x)[:, 0], features=x)
 

@@ -34,6 +34,7 @@ def singular_value(
         new_u = _unit(v @ fixed)
         # A kernel of zeros, as some are at first, would make u zero for ever.
         u = jnp.where(jnp.any(new_u != 0), new_u, u)
+    # sigma = v^T W u.
     return v @ matrix @ u, u
 
 
@@ -70,6 +71,7 @@ class SpectralNorm(nn.Module):
         vectors = _flat(variable.value)
         for path, kernel in kernels.items():
             sigma, vectors[path] = singular_value(kernel, vectors[path], self.steps)
+            # A kernel of zeros is left alone.
             flat[path] = kernel / jnp.where(sigma > 0, sigma, 1)
         # Sampling leaves the statistics alone.
         if train:

@@ -92,6 +92,7 @@ class Embed(nn.Module):
             raise UsageError(OTHER_NETWORKS)
         label = _require_labels(label, len(z), "embed")
         embedding = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
+        # The network inside gets a longer latent, `[B, d + dim]`, and no label.
         out = self.net(jnp.concatenate([z, embedding], axis=-1), train=train)
         # Only the output shows that a network of vectors is a discriminator.
         if isinstance(out, DiscriminatorOutput):
@@ -116,6 +117,7 @@ def _call_discriminator(
 
 def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
     """Returns all features of each example as one vector, `[B, F]`."""
+    # Each leaf is `[B, ...]`.
     rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(output.features)]
     if not rows:
         raise UsageError(
@@ -127,6 +129,7 @@ def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
 
 def _grouped(x: jax.Array, size: int, name: str) -> jax.Array:
     """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`."""
+    # Groups cannot reach across devices.
     if len(x) % size:
         raise UsageError(
             f"{name}({size}) takes {size} examples at a time, and a device has "
@@ -140,6 +143,7 @@ def _require_labels(label: Any, count: int, name: str) -> jax.Array:
     """Returns the labels; raises UsageError unless they are `[count]`."""
     if label is None:
         raise UsageError(f"{name} needs labels: use the task conditional")
+    # Inside a pack, labels are `[B / size, size]`.
     if getattr(label, "shape", None) != (count,):
         raise UsageError(
             f"{name} needs one label for each of {count} rows: use the task "
@@ -202,12 +206,14 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
 
     def more(output, x, condition):
         features = _flat_features(output, "minibatch_std")
+        # `[B / group, group, F]`, and one deviation per group.
         groups = _grouped(features, group, "minibatch_std")
         # The epsilon keeps the gradient of equal examples finite.
         deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
         # The initial scale is that of a layer with all features as inputs.
         scale = (features.shape[-1] + 1) ** -0.5
         last = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.normal(scale))
+        # All examples of a group get the same feature.
         return _add_to_logits(output, last(jnp.repeat(deviation, group)[:, None])[:, 0])
 
     return lambda net: WithHead(net, "minibatch_std", more)
@@ -226,6 +232,7 @@ def projection(*, classes: int = 0) -> Wrap:
     def more(output, x, condition):
         features = _flat_features(output, "projection")
         label = _require_labels(condition, len(features), "projection")
+        # v_y for the label of each example, `[B, F]`.
         directions = nn.Embed(classes, features.shape[-1])(label)
         return _add_to_logits(output, jnp.sum(directions * features, axis=-1))
 
@@ -243,6 +250,7 @@ def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
       classes: number of classes of the data set.
     """
     _at_least(0, outputs, "outputs")
+    # By default there is one output per class.
     if not outputs:
         _require_classes(classes, "classifier")
 
@@ -279,6 +287,7 @@ def _require_classes(classes: int, name: str) -> None:
 
 def _at_least(low: int, value: int, name: str) -> None:
     """Raises UsageError if a value is too small."""
+    # Recipes check annotated ranges already; calls from Python do not.
     if value < low:
         raise UsageError(f"{name}={value}: choose {low} or more")
 

@@ -32,7 +32,9 @@ def choose_devices(count: int) -> list[Device]:
             f"devices={count}: there are {len(devices)} devices; use 0 for all"
         )
     if jax.process_count() == 1:
+        # 0 selects all devices.
         return devices[: count or None]
+    # The devices of all processes, in order.
     every = [jax.local_devices(process_index=i) for i in range(jax.process_count())]
     fewest = min(len(local) for local in every)
     # Each process needs the same number, to have an equal part of the batch.
@@ -68,6 +70,7 @@ def unused_accelerator(platform: str) -> str | None:
     requested = os.environ.get("JAX_PLATFORMS", "")
     if platform != "cpu" or requested == "cpu":
         return None
+    # Names of all installed packages; a broken one may have none.
     names = (d.metadata["Name"] or "" for d in importlib.metadata.distributions())
     tpu = has_tpu(os.environ)
     plugins = [n for n in names if n.startswith("jax-cuda") or (tpu and n == "libtpu")]
@@ -92,8 +95,10 @@ def resident_limit(devices: list[Device]) -> int:
 
     It is a quarter of a device's memory, or 2 GiB if the size is unknown, as on CPU.
     """
+    # Only the devices of this process report their memory.
     local = [d for d in devices if d.process_index == jax.process_index()]
     stats = local[0].memory_stats() or {}
+    # A quarter of 2**33 bytes is 2 GiB.
     return stats.get("bytes_limit", 2**33) // 4
 
 

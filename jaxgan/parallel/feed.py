@@ -52,6 +52,7 @@ def resident(
     """
     size = len(jax.tree.leaves(arrays)[0])
     per_epoch = size // (updates * batch)
+    # Examples of a batch on each device.
     local = batch // layout.parts if layout.splits else batch
     data = put(arrays, layout)
     # The place in the batch at which each device's part begins.
@@ -65,7 +66,9 @@ def resident(
         del count  # at most an epoch, so that the orders of two epochs are enough
         epoch = step // per_epoch
         if epoch not in cached:
+            # The orders of this epoch and the next: `[2, N]` or `[runs, 2, N]`.
             orders = np.stack([order(epoch), order(epoch + 1)], axis=-2)
+            # Steps only advance, so earlier epochs are not needed again.
             cached.clear()
             cached[epoch] = put((orders, np.int32(epoch)), layout)
         return data, cached[epoch], firsts
@@ -73,11 +76,16 @@ def resident(
     def select(passed, step, i):
         del i  # the step determines the position
         data, (orders, first), part = passed
+        # The first example of this device, counted from the start of the epoch.
         start = (step % per_epoch) * updates * batch + part
+        # [k, b]
         places = start + jnp.arange(updates)[:, None] * batch + jnp.arange(local)
+        # Row 0 is the epoch in which the call started, row 1 the next one.
         numbers = orders[step // per_epoch - first, places]
+        # [k, b, ...]
         return jax.tree.map(lambda x: x[numbers], data)
 
+    # Only `firsts` differs between the devices.
     axis = (None, None, 0) if layout.splits else None
     return Feed(at, select, axis=axis, runs=(None, (0, None), None))
 
@@ -95,15 +103,19 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         process trains.
       layout: the devices over which axis `b`, or the axis of the runs, is split.
     """
+    # The newest item, in a list so that the functions below can replace it.
     newest: list[Tree] = []
     failures: list[Exception] = []
+    # The steps of a call are axis 0, or follow the axis of the runs.
     processes, steps_axis = layout.processes, 1 if layout.way == "runs" else 0
+    # The axis to split over devices: runs, none, or the examples behind [count, k].
     axis = {"runs": 0, "one": None}.get(layout.way, 2)
 
     def split(x):  # [k, b, ...] -> [k, devices, b / devices, ...]
         if not layout.splits:
             return x
         k, b, *shape = x.shape
+        # The devices of this process.
         parts = layout.parts // processes
         return x.reshape(k, parts, b // parts, *shape)
 
@@ -114,6 +126,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
             if not newest:
                 raise
             failures.append(error)
+            # Repeat the newest batches until all processes stop.
             return newest * count
         newest[:] = several[-1:]
         return several
@@ -121,6 +134,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
     def at(step, count):
         del step  # the generator already starts at the right step
         several = newest * count if failures else next_steps(count)
+        # [count, k, ...], or [runs, count, k, ...].
         joined = jax.tree.map(
             lambda *x: np.stack([split(y) for y in x], steps_axis), *several
         )

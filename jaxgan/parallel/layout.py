@@ -69,13 +69,16 @@ class Layout(NamedTuple):
         such an axis is replicated.
         """
         count = len(self.devices)
+        # (length, axis) of the axes that divide; an empty axis does not count.
         fit = [(n, axis) for axis, n in enumerate(leaf.shape) if n and n % count == 0]
+        # The first of the longest ones, or None.
         _, axis = max(fit, default=(0, None), key=lambda pair: pair[0])
         return self.spread(axis)
 
 
 def spec(axis: int | None) -> jax.sharding.PartitionSpec:
     """Returns the partition of an axis over the devices, None for none."""
+    # Axes behind the last name are not split.
     names = () if axis is None else (*[None] * axis, AXIS)
     return jax.sharding.PartitionSpec(*names)
 
@@ -112,6 +115,7 @@ def layout_of(
             "shard_state supports a single run with parallel=mesh: leave out "
             + ("runs" if runs > 1 else "parallel=pmap")
         )
+    # Several runs never share a batch, however many devices there are.
     if runs > 1:
         return Layout(devices, "runs", runs)
     if len(devices) == 1:  # nothing to share or to shard

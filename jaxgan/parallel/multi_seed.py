@@ -32,6 +32,7 @@ def key_of(seed: int) -> jax.Array:
     Args:
       seed: from 0 to 2**63 - 1.
     """
+    # The higher and the lower 32 bits.
     high, low = divmod(seed, 2**32)
     key = jax.random.key(low)
     return jax.random.fold_in(key, high) if high else key
@@ -40,6 +41,7 @@ def key_of(seed: int) -> jax.Array:
 def stack_runs(states: Sequence[TrainState]) -> TrainState:
     """Stacks the states of several runs, all at the same step, into one state."""
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
+    # The runs share their step, which has no axis of runs.
     return stacked.replace(step=states[0].step)
 
 
@@ -60,6 +62,7 @@ def take_run(tree: Tree, axes: Tree, number: int) -> Tree:
     def part(axis, subtree):
         return subtree if axis is None else jax.tree.map(lambda x: x[number], subtree)
 
+    # Without `is_leaf`, None would be an empty tree.
     return jax.tree.map(part, axes, tree, is_leaf=lambda axis: axis is None)
 
 
@@ -77,8 +80,10 @@ def vmap_seeds(call: Callable, axes: tuple, unroll: bool) -> Callable:
 
     def unrolled(state, passed, keys):
         arguments = (state, passed, keys)
+        # The part of run i, with what the runs share.
         results = [call(*take_run(arguments, axes, i)) for i in range(len(keys))]
         states, metrics = zip(*results, strict=True)
+        # Metrics of a run are `[count]`, and those of all runs `[count, runs]`.
         return stack_runs(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
 
     return unrolled
@@ -100,6 +105,7 @@ def freeze_if_not_finite(step: Callable) -> Callable:
     def guarded(state, batches, key):
         new, metrics = step(state, batches, key)
         finite = jnp.array([jnp.isfinite(x).all() for x in jax.tree.leaves(metrics)])
+        # The new state if all metrics are finite, else the old one, leaf by leaf.
         kept = jax.tree.map(lambda a, b: jnp.where(finite.all(), a, b), new, state)
         return kept.replace(step=new.step), metrics
 

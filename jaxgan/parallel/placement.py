@@ -27,6 +27,7 @@ def put(tree: Tree, layout: Layout, axis: int | None = None) -> Tree:
 def _put(x: Any, sharding: jax.sharding.NamedSharding) -> jax.Array:
     """Puts a single array, or a PRNG key, on the devices of a sharding."""
     if jax.process_count() == 1:
+        # A single process reaches all devices.
         return jax.device_put(x, sharding)
     # PRNG keys have no NumPy form, so put their data and wrap it again.
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
@@ -44,6 +45,7 @@ def shardings(state: TrainState, layout: Layout) -> TrainState:
         def of_subtree(axis, subtree):
             return jax.tree.map(lambda _: layout.spread(axis), subtree)
 
+        # None in `AXES` stands for a subtree that the runs share.
         return jax.tree.map(of_subtree, AXES, state, is_leaf=lambda x: x is None)
     if layout.way == "shards":
         return jax.tree.map(layout.shards, state)
@@ -71,10 +73,12 @@ def init_on_devices(
       The state, or the stacked states if there are several runs.
     """
     if layout.way != "shards":
+        # Initialize on one device, then place the result.
         states = [jax.jit(init)(key) for key in keys]
         return place(stack_runs(states) if layout.runs > 1 else states[0], layout)
     # A sharded state is of a single run.
     [key] = keys
+    # The shardings follow from shapes, before any array exists.
     where = shardings(jax.eval_shape(init, key), layout)
     return jax.jit(init, out_shardings=where)(put(key, layout))
 

@@ -71,6 +71,7 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
         def body(state, i):
             return step(state, feed.select(passed, state.step, i), key)
 
+        # A single step needs no loop.
         return loop(body, state, jnp.arange(count), unroll=count == 1)
 
     return call
@@ -116,6 +117,7 @@ def shard_map_data_parallel(
         on_device,
         mesh=layout.mesh,
         in_specs=jax.tree.map(spec, axes, is_leaf=_is_none),
+        # The state and the metrics are equal on all devices.
         out_specs=(spec(None), spec(None)),
         check_vma=False,  # like in `pmap`, the step averages the gradients itself
     )
@@ -140,6 +142,7 @@ def zero_sharded(
     constrain = jax.lax.with_sharding_constraint
 
     def sharded(state, batches, key):
+        # Axis 1 of the batches `[k, B, ...]` is split.
         state, metrics = step(state, constrain(batches, layout.spread(1)), key)
         # Otherwise XLA could replicate the state between the steps of a loop.
         return constrain(state, shardings(state, layout)), metrics
@@ -169,6 +172,7 @@ def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
             call = jax.shard_map(
                 functools.partial(gradient, player),
                 mesh=layout.mesh,
+                # State, batch, key: only the batch is split.
                 in_specs=(spec(None), spec(0), spec(None)),
                 out_specs=spec(None),
                 check_vma=False,
@@ -194,10 +198,12 @@ def seed_parallel(
     call = vmap_seeds(many_steps(step, feed, count), axes, unroll=layout.unroll)
     if len(layout.devices) == 1:
         return jax.jit(call, donate_argnums=0)
+    # Each device receives some of the runs.
     mapped = jax.shard_map(
         call,
         mesh=layout.mesh,
         in_specs=jax.tree.map(spec, axes, is_leaf=_is_none),
+        # Metrics are `[count, runs]`.
         out_specs=(jax.tree.map(spec, AXES, is_leaf=_is_none), spec(1)),
         check_vma=False,
     )
@@ -227,6 +233,7 @@ def format_costs(program: Any) -> list[str]:
     """
     memory, cost = program.memory_analysis(), program.cost_analysis() or {}
     lines = []
+    # Not all platforms report their memory.
     if memory is not None:
         sizes = {
             "arguments": memory.argument_size_in_bytes,

@@ -32,6 +32,7 @@ class ConsoleLines:
 
     def __init__(self, steps: int, images_per_step: int) -> None:
         self._steps, self._images_per_step = steps, images_per_step
+        # No line yet; the first step is 0.
         self._last_step = -1
 
     def write(self, step: int, statistics: RunStatistics, pace: Pace) -> None:
@@ -60,6 +61,7 @@ class ProgressBar:
 
         self._steps, self._images_per_step = steps, images_per_step
         self._metrics: dict[str, float] = {}
+        # If the redirection fails, the bar is closed again.
         with ExitStack() as stack:
             self._bar: Any = stack.enter_context(
                 tqdm(
@@ -71,12 +73,14 @@ class ProgressBar:
                 )
             )
             stack.enter_context(logging_redirect_tqdm())
+            # Both stay open until close().
             self._resources = stack.pop_all()
 
     def write(self, step: int, statistics: RunStatistics, pace: Pace) -> None:
         """Moves the bar to `step` and shows the latest losses and score."""
         means = statistics.means
         self._metrics.update((name, means[name]) for name in SHORT if name in means)
+        # An absolute position, while tqdm's update would add.
         self._bar.n = step
         line = format_line(
             step, self._steps, self._metrics, pace, self._images_per_step
@@ -94,6 +98,7 @@ def update_pace(pace: Pace, step: int, time: float) -> Pace:
     >>> update_pace(Pace(0, 0.0), 100, 50.0)
     Pace(step=100, time=50.0, rate=2.0, smooth=2.0)
     """
+    # No rate without progress in steps and time.
     if step <= pace.step or time <= pace.time:
         return pace
     # The remaining time follows from a moving average, the shown speed does not.
@@ -108,6 +113,7 @@ def format_duration(seconds: float) -> str:
     >>> format_duration(59.6), format_duration(252), format_duration(36_000)
     ('1:00', '4:12', '10:00:00')
     """
+    # Rounded first, so that 59.6 s is 1:00 and not 0:60.
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -143,6 +149,7 @@ def format_line(
     if pace is not None and pace.rate and pace.smooth:
         parts.append(f"{_speed(pace.rate)} steps/s")
         parts.append(f"{_speed(pace.rate * images_per_step)} img/s")
+        # A finished run has no remaining time.
         if step < steps:
             parts.append(f"ETA {format_duration((steps - step) / pace.smooth)}")
     return "  ".join(parts)
@@ -152,6 +159,7 @@ def _printed(metrics: dict[str, float]) -> dict[str, str]:
     """Maps short names to the metrics that are printed: losses first, score last."""
     # Terms of the same name get the player's initial, such as `G.l2`.
     short = {SHORT[name]: name for name in SHORT if name in metrics}
+    # Taken out, so that it follows the terms.
     score = {"score": short.pop("score")} if "score" in short else {}
     for name in metrics:
         player, _, term = name.rpartition("/")

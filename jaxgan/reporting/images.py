@@ -52,6 +52,7 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
     if samples.ndim == 4:
         return Picture(grid(samples), layout(samples.shape))
     if samples.ndim == 2 and samples.shape[1] == 2:
+        # Follows the real points, so that the pictures of a run have the same axes.
         extent = 1.25 * float(np.abs(samples if real is None else real).max())
         return Picture(scatter(samples, real, extent=extent))
     return Picture(curves(samples, real))
@@ -64,8 +65,10 @@ def layout(shape: tuple[int, ...], columns: int | None = None, pad: int = 2) -> 
     Layout(height=56, width=56, pad=2, columns=8, count=64)
     """
     count, height, width = shape[:3]
+    # The smallest factor with which the longer side reaches LEAST_SIDE.
     scale = max(1, math.ceil(LEAST_SIDE / max(height, width)))
     if columns is None:
+        # Square if columns * width = rows * height, where rows = count / columns.
         columns = math.ceil(math.sqrt(count * height / width))
     columns = min(max(columns, 1), count)
     return Layout(height * scale, width * scale, pad, columns, count)
@@ -87,12 +90,15 @@ def grid(images: np.ndarray, columns: int | None = None, pad: int = 2) -> np.nda
     images = _colors(_as_uint8(np.asarray(images)))
     tiles = layout(images.shape, columns, pad)
     scale = tiles.height // images.shape[1]
+    # [B, H, W, C] to [B, scale * H, scale * W, C].
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    # Rounded up.
     rows = -(-tiles.count // tiles.columns)
     high, wide = tiles.height + pad, tiles.width + pad
     sheet = (rows * high + pad, tiles.columns * wide + pad, images.shape[-1])
     pixels = np.full(sheet, 255, np.uint8)
     for number, image in enumerate(images):
+        # Row by row, with `pad` pixels around each tile.
         top = pad + number // tiles.columns * high
         left = pad + number % tiles.columns * wide
         pixels[top : top + tiles.height, left : left + tiles.width] = image
@@ -153,7 +159,9 @@ def curves(
         if values is None:
             continue
         for curve in _as_curves(np.asarray(values))[:most]:
+            # From left to right, with a margin of 4 pixels.
             x = np.linspace(4, 2 * size - 5, len(curve))
+            # Row 0 is +extent, the last row is -extent.
             y = (extent - np.nan_to_num(curve)) / (2 * extent) * (size - 1)
             points = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
             if len(points) == 1:  # a single value is a horizontal line
@@ -174,12 +182,14 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
         text.add_text("jaxgan:step", str(picture.step))
     png = io.BytesIO()
     Image.fromarray(picture.pixels).save(png, format="PNG", pnginfo=text)
+    # Not synced, since no resumed run depends on a picture.
     atomic_write(path, png.getvalue(), sync=False)
 
 
 def load_png(path: str | Path) -> Picture:
     """Reads a picture; its layout and step are None unless `save_png` wrote it."""
     with open_picture(path) as image:
+        # Other formats than PNG have no text.
         text: dict = getattr(image, "text", {})
         pixels = np.asarray(
             image if image.mode in ("L", "RGB") else image.convert("RGB")
@@ -206,6 +216,7 @@ def _as_uint8(values: np.ndarray) -> np.ndarray:
         return values
     if np.issubdtype(values.dtype, np.integer):
         return np.round(values * (255 / np.iinfo(values.dtype).max)).astype(np.uint8)
+    # NaN becomes -1, which is black.
     values = np.nan_to_num(values.astype(np.float32), nan=-1.0)
     return np.round((values.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
 
@@ -215,6 +226,7 @@ def _colors(images: np.ndarray) -> np.ndarray:
     channels = images.shape[-1]
     if channels == 4:
         alpha = images[..., 3:].astype(np.float32) / 255
+        # Composite over white.
         over = images[..., :3] * alpha + 255 * (1 - alpha)
         return np.round(over).astype(np.uint8)
     return images[..., :1] if channels < 3 else images[..., :3]
@@ -223,12 +235,16 @@ def _colors(images: np.ndarray) -> np.ndarray:
 def _to_pixels(points: np.ndarray, extent: float, size: int) -> np.ndarray:
     """Returns the rows and columns `[n, 2]` of the points within the axes."""
     inside = points[(np.abs(points) <= extent).all(axis=1)]
+    # Flip y, as rows count downwards, and map [-extent, extent] to [0, 1].
     share = (inside * (1, -1) + extent) / (2 * extent)
+    # (x, y) to (row, column).
     return np.round(share * (size - 1)).astype(int)[:, ::-1]
 
 
 def _as_curves(values: np.ndarray) -> np.ndarray:
     """Converts samples `[B, ...]` to curves `[curves, points]`."""
     if values.size == len(values):
+        # One value per sample: all of them make a single curve.
         return np.sort(values.reshape(1, -1))
+    # [B, T, C] to [B, T], or [B, ...] to [B, d].
     return values[..., 0] if values.ndim == 3 else values.reshape(len(values), -1)

@@ -51,6 +51,7 @@ class MetricWriter:
           metrics: numbers by name. With several runs, an array `[runs]` holds one
             number per run, and the mean and the standard deviation are shown.
         """
+        # Every row has these fields.
         known = {"step": step, "images": step * self._batch_size}
         # A second row of the same step, such as a score, has no speed of its own.
         if step > self._pace.step:
@@ -77,6 +78,7 @@ class MetricWriter:
         """
         self._append({"step": step, "kind": kind, "finding": text})
         self._events.write_text(step, "findings", text)
+        # The text may quote names of files.
         log.warning("%s", printable(text))
 
     def write_images(self, step: int, picture: Picture | np.ndarray) -> None:
@@ -90,6 +92,7 @@ class MetricWriter:
             picture = Picture(np.asarray(picture))
         path = self._workdir / "samples" / f"step_{step:08}.png"
         with writable(self._workdir):
+            # The step is stored in the file too, apart from its name.
             save_png(path, picture._replace(step=step))
         self._events.write_image(step, "samples", picture.pixels)
 
@@ -146,6 +149,7 @@ def open_metric_writer(
         (workdir / "samples").mkdir(exist_ok=True)
         _drop_after(workdir, resume_step)
     terminal = sys.stderr.isatty() if terminal is None else terminal
+    # Both are closed in reverse order, also after an error.
     with (
         closing(EventWriter(workdir, resume_step)) as events,
         closing(
@@ -157,6 +161,7 @@ def open_metric_writer(
         try:
             yield MetricWriter(workdir, events, console, batch_size, resume_step)
         finally:
+            # Also after an error, as the curves show what led to it.
             try:
                 summarize(workdir)
             except Exception as error:  # must not hide the error that ends the run
@@ -166,6 +171,7 @@ def open_metric_writer(
 def summarize(workdir: str | Path) -> None:
     """Draws progress.png and losses.png from the samples and metrics in `workdir`."""
     workdir = Path(workdir)
+    # Names have eight digits, so that their order is that of the steps.
     pixels = progress(sorted((workdir / "samples").glob("step_*.png")))
     if pixels is not None:
         save_png(workdir / "progress.png", pixels)
@@ -178,5 +184,6 @@ def _drop_after(workdir: Path, step: int) -> None:
     truncate_metrics(workdir / "metrics.jsonl", step)
     for path in (workdir / "samples").glob("step_*.png"):
         number = path.stem.removeprefix("step_")
+        # Other names are not those of this writer.
         if number.isascii() and number.isdigit() and int(number) > step:
             path.unlink()

@@ -51,6 +51,7 @@ def truncate_metrics(file: str | Path, step: int) -> None:
     content = file.read_bytes()
     lines = content.splitlines(keepends=True)
     kept = b"".join(line for line in lines if _is_kept(line, step))
+    # Some line before the end is dropped, so that truncation is not enough.
     if not content.startswith(kept):
         atomic_write(file, kept)
     elif content != kept:
@@ -61,6 +62,7 @@ def _is_kept(line: bytes, step: int) -> bool:
     row = _parse(line)
     if row.get("kind") == "rollback":
         return True
+    # A torn line is {}, which has no step.
     return bool(row) and row["step"] <= step and step > 0
 
 
@@ -70,7 +72,9 @@ def _parse(line: bytes) -> dict[str, Any]:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return {}
+    # The exact type, since a bool is an int too.
     has_step = isinstance(row, dict) and type(row.get("step")) is int
+    # Without a line break, the next row would follow on the same line.
     return row if has_step and line.endswith(b"\n") else {}
 
 

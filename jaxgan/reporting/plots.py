@@ -42,6 +42,7 @@ def read_curves(metrics_path: str | Path) -> dict[str, Curve]:
         for name, value in row.items():
             if isinstance(value, int | float) and np.isfinite(value):
                 points.setdefault(name, []).append((row["step"], float(value)))
+    # Pairs [n, 2], sorted by step, become two arrays [n].
     return {
         name: Curve(*np.array(sorted(values), float).T)
         for name, values in points.items()
@@ -62,7 +63,9 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
     """
     count = len(curve.values)
     reach = count // 20 if reach is None else reach
+    # Evenly spaced indices, at most `most` of them.
     centers = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    # Windows are cut off at both ends.
     windows = (curve.values[max(i - reach, 0) : i + reach + 1] for i in centers)
     return Curve(curve.steps[centers], np.array([np.median(x) for x in windows]))
 
@@ -75,6 +78,7 @@ def panels(names: list[str]) -> list[Panel]:
     """
     players = ("discriminator", "generator")
     not_terms = {"loss", "real", "fake", "grad_norm", "param_norm", "augment"}
+    # All other metrics of a player are terms of its loss.
     terms = {
         name: name.replace("/", " ")
         for name in names
@@ -102,6 +106,7 @@ def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
     shown = panels(list(curves))
     if not shown:
         return False
+    # In inches: 2.1 per panel, and the rest for the label of the x axis.
     figure = new_figure(figsize=(10, 0.6 + 2.1 * len(shown)), dpi=110)
     axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for panel, axis in zip(shown, axes, strict=True):
@@ -109,6 +114,7 @@ def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
     axes[-1].set_xlabel("step")
     png = io.BytesIO()
     figure.savefig(png, format="png")
+    # Not synced, since a plot can be drawn again.
     atomic_write(Path(out), png.getvalue(), sync=False)
     return True
 
@@ -123,6 +129,7 @@ def new_figure(**options: Any) -> Any:
       **options: passed on to `matplotlib.figure.Figure`.
     """
     backend = os.environ.pop("MPLBACKEND", None)
+    # Hides warnings, such as that of building the font cache.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,12 +138,14 @@ def new_figure(**options: Any) -> Any:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
     figure = Figure(layout="constrained", **options)
+    # The canvas attaches itself to the figure.
     FigureCanvasAgg(figure)
     return figure
 
 
 def _draw(axis: Any, panel: Panel, curves: dict[str, Curve]) -> None:
     """Draws a panel: the values pale, their running median on top."""
+    # Colors for the curves whose label is not the name of a player.
     spare = iter(["tab:green", "tab:red", "tab:purple", "tab:brown", "tab:pink"] * 9)
     for name, label in panel.names.items():
         color = COLORS.get(label) or next(spare)
@@ -150,6 +159,7 @@ def _draw(axis: Any, panel: Panel, curves: dict[str, Curve]) -> None:
     _set_scale(axis, [curves[name].values for name in panel.names], panel.title)
     axis.set_ylabel(panel.title)
     axis.grid(alpha=0.3)
+    # To the right of the axes, where it hides no curve.
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     axis.xaxis.set_major_formatter("{x:,.0f}")
 
@@ -164,6 +174,7 @@ def _mark_best(axis: Any, curve: Curve, color: str) -> None:
 def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
     """Sets a log axis if norms or terms span decades; else limits without outliers."""
     joined = np.concatenate(values)
+    # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])
     positive = bool((joined > 0).all())
     if title in ("gradient norm", "terms") and positive and high > 30 * low:

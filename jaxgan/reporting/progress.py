@@ -32,11 +32,13 @@ def moments(steps: Sequence[int], count: int = ROWS) -> list[int]:
         return steps
     first, *rest = steps
     chosen, left = [first], np.array(rest, float)
+    # Targets grow by a constant factor from the second step, as log(0) is undefined.
     for number, target in enumerate(np.geomspace(rest[0], rest[-1], count - 1)):
         # Takes the nearest step that leaves enough steps for the remaining targets.
         room = left[: len(left) - (count - 2 - number)]
         nearest = int(np.abs(np.log(room / target)).argmin())
         chosen.append(int(left[nearest]))
+        # Later targets choose among later steps, so that none repeats.
         left = left[nearest + 1 :]
     return chosen
 
@@ -57,6 +59,7 @@ def progress(paths: Sequence[str | Path]) -> np.ndarray | None:
     if not pictures:
         return None
     last = max(pictures, key=lambda picture: picture.step or 0)
+    # One picture per step, with the form of the last.
     alike = {x.step or 0: x for x in pictures if _is_alike(x, last)}
     chosen = [alike[step] for step in moments(list(alike))]
     return _rows(chosen, last.layout) if last.layout else _side_by_side(chosen)
@@ -79,6 +82,7 @@ def _load(path: Path) -> Picture | None:
         return None
     pixels = picture.pixels
     if pixels.ndim == 2:
+        # Gray [H, W] to RGB [H, W, 3].
         pixels = pixels[..., None].repeat(3, axis=-1)
     return Picture(pixels, picture.layout, step)
 
@@ -87,11 +91,13 @@ def _rows(pictures: Sequence[Picture], layout: Layout) -> np.ndarray:
     """Draws one labeled row of tiles per picture."""
     rows = [_first_tiles(picture.pixels, layout) for picture in pictures]
     height, width = rows[0].shape[:2]
+    # At least as high as a label, about 16 pixels.
     high = max(height, 16) + layout.pad
     sheet = Image.new("RGB", (LABEL + width, high * len(rows) + 4), (255, 255, 255))
     for number, (picture, tiles) in enumerate(zip(pictures, rows, strict=True)):
         top = 2 + number * high
         sheet.paste(Image.fromarray(tiles), (LABEL, top))
+        # Right-aligned, beside the middle of the row.
         _write(sheet, (LABEL - 8, top + height // 2), picture.step, "rm")
     return np.asarray(sheet)
 
@@ -105,6 +111,7 @@ def _first_tiles(pixels: np.ndarray, layout: Layout) -> np.ndarray:
     count = min(layout.count, max(COLUMNS * 64 // max(wide, 64), 1))
     row = np.full((layout.height, count * wide, 3), 255, np.uint8)
     for number in range(count):
+        # The grid is filled row by row, with `pad` pixels before each tile.
         top = layout.pad + number // layout.columns * (layout.height + layout.pad)
         left = layout.pad + number % layout.columns * wide
         tile = pixels[top : top + layout.height, left : left + layout.width]
@@ -115,8 +122,10 @@ def _first_tiles(pixels: np.ndarray, layout: Layout) -> np.ndarray:
 def _side_by_side(pictures: Sequence[Picture]) -> np.ndarray:
     """Draws pictures of equal size row by row, each below its step."""
     height, width = pictures[0].pixels.shape[:2]
+    # 20 pixels for the label above each drawing, and 4 below.
     high, wide = height + 24, width + GAP
     columns = min(len(pictures), max(WIDTH // wide, 1))
+    # The number of rows is rounded up.
     size = (columns * wide, -(-len(pictures) // columns) * high)
     sheet = Image.new("RGB", size, (255, 255, 255))
     for number, picture in enumerate(pictures):

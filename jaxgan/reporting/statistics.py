@@ -34,11 +34,13 @@ def run_statistics(metrics: Mapping[str, Any]) -> RunStatistics:
     statistics = RunStatistics({}, {}, {})
     for name, value in metrics.items():
         values = np.asarray(value, float)
+        # A single run, or a value that all runs share.
         if values.ndim == 0:
             statistics.means[name] = values.item()
             continue
         finite = values[np.isfinite(values)]  # a diverged run must not hide the others
         mean = float(finite.mean()) if len(finite) else float("nan")
+        # The divisor n - 1 is zero for a single value.
         deviation = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
         statistics.means[name], statistics.deviations[name] = mean, deviation
         statistics.runs[name] = values.tolist()

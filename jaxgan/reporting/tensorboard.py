@@ -57,6 +57,7 @@ class EventWriter:
         # The time has a resolution of one second; the step makes the name unique.
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
         self._file = RecordWriter(str(folder / f"{name}.{resume_step:08}"))
+        # Every event file begins with the version of the format.
         self._add(Event(file_version="brain.Event:2"))
         first = resume_step + 1 if resume_step else 0
         # Readers purge the events from step `first` on that an earlier file holds.
@@ -89,6 +90,7 @@ class EventWriter:
             self._end()
 
     def _end(self) -> None:
+        # Unset first, so that nothing is written from here on.
         file, self._file = self._file, None
         try:
             if file:

@@ -41,6 +41,7 @@ def codes(
 
     def sample_latent(key):
         noise_key, category_key, continuous_key = jax.random.split(key, 3)
+        # `randint` needs a positive range; `one_hot` with 0 classes is empty.
         category = jax.random.randint(category_key, (), 0, max(categories, 1))
         code = {
             "category": jax.nn.one_hot(category, categories),
@@ -52,6 +53,7 @@ def codes(
 
     def task(generator, batch, keys):
         noise, code = jax.vmap(sample_latent)(keys)
+        # `[B, dim + categories + continuous]`.
         z = jnp.concatenate([noise, code["category"], code["continuous"]], axis=-1)
         # A part of size 0 has nothing to recover.
         code = {name: x for name, x in code.items() if x.shape[-1]}

@@ -27,6 +27,7 @@ def conditional(dim: Width = 100, latents: str = "normal") -> Task:
     sample_latent = latent_sampler(dim, latents)
 
     def task(generator, batch, keys):
+        # Fakes have the labels of the real examples.
         z, label = jax.vmap(sample_latent)(keys), batch["label"]
         fake = _generate_with_label(generator, z, label)
         return Samples(batch["image"], fake, condition=label, latents=z)

@@ -30,6 +30,7 @@ class Collapse(Exception):
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.text)
+        # Checkpoints since this step are not good.
         self.since = finding.step if finding.since is None else finding.since
 
 
@@ -45,6 +46,7 @@ class MainHooks:
         profile: Callable[..., None],
     ) -> None:
         config, gan, dataset = experiment.config, experiment.gan, experiment.dataset
+        # Previews and probe draw different noise.
         preview_key, probe_key = jax.random.split(key)
         self.writer, self.profile = writer, profile
         self.previews = Previews(
@@ -96,12 +98,15 @@ class Hooks:
 
     def warm_up(self, step: int, state: TrainState) -> None:
         """Compiles previews, score and probe, and logs them at step 0."""
+        # A collective operation, so all processes call it before some return.
         local = parallel.to_local(state)
         if self.main is None:
             return
         previews, writer = self.main.previews, self.main.writer
+        # The first calls compile the programs.
         picture, score = previews.picture(local.ema), previews.score(local.ema)
         measures = self.main.monitor.measure(local)
+        # A resumed run has these rows in its log already.
         if step == 0:
             row = {"score": score, **measures}
             writer.write_images(0, picture)
@@ -132,20 +137,24 @@ class Hooks:
             and the monitor reports it.
         """
         jax.block_until_ready([metrics for _, metrics in pending])  # raises errors here
+        # Replace the arrays on the devices by copies on the host.
         pending[:] = [
             (first, jax.device_get(parallel.to_local(metrics)))
             for first, metrics in pending
         ]
         if self.experiment.config.runs > 1:
+            # The step itself freezes a run that is not finite.
             return
         # Find the first bad step, and a metric that is bad there.
         for first, metrics in pending:
+            # The value at index i is that of step `first + i + 1`.
             bad = [
                 (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
                 for name, values in metrics.items()
                 if not np.isfinite(values).all()
             ]
             if bad:
+                # The earliest step, then the first name.
                 raise Collapse(not_finite(*min(bad)))
 
     def write_metrics(self, step: int, state: TrainState, pending: Pending) -> None:
@@ -155,6 +164,7 @@ class Hooks:
           Collapse: for a fatal finding, unless `on_collapse` is `warn`.
         """
         names = pending[0][1]
+        # Means over the steps since the last row: a number, or `[runs]`.
         means = {
             name: np.mean(np.concatenate([m[name] for _, m in pending]), axis=0)
             for name in names
@@ -193,18 +203,21 @@ class Hooks:
         was_saved = run_on_main(lambda: step in self._checkpoints.all_steps())
 
         def score(main: MainHooks) -> tuple[Any, float]:
+            # Keep the time only.
             if was_saved:
                 return None, self._seconds()
             value = main.previews.score(ema)
             main.writer.write_scalars(step, {"score": value})
             return value, self._seconds()
 
+        # The main process computes the score, and all processes save.
         value, seconds = self._on_main(score)
         checkpoint.save(
             self._checkpoints,
             state,
             history={**self._history, "seconds": seconds},
             config=to_dict(self.experiment.config),
+            # The mean over the runs.
             score=None if value is None else float(np.mean(value)),
             wait=wait,
         )
@@ -259,6 +272,7 @@ def open_hooks(
         )
         main = None
         if is_main_process():
+            # Real images per step.
             images = config.batch_size * config.d_updates
             writer = stack.enter_context(
                 reporting.open_metric_writer(

@@ -38,17 +38,21 @@ def training_loop(
     train_step = make_train_step(experiment)
     compiled = parallel.make_compiler(train_step, feed, experiment.layout)
     pending: Pending = []
+    # Compile previews and the probe before the clock of steps starts.
     hooks.warm_up(first, state)
     step, code = first, 0
     while step < steps:
+        # The last call may have fewer steps.
         count = min(experiment.steps_per_call, steps - step)
         batches = feed.at(step, count)  # before stop(), which reports its failure
         if code := stop():
             break
         program = compiled(count, state, batches, key)
+        # The first program is compiled now.
         if step == first:
             hooks.start_clock(step)
         hooks.before_call(program, count, state)
+        # This returns at once: the devices compute while the host goes on.
         state, metrics = program(state, batches, key)
         pending.append((step, metrics))
         step += count
@@ -83,5 +87,6 @@ def due_at(step: int, count: int, hooks: Hooks) -> Due:
     """Returns the hooks that were due in the last `count` steps, all at the end."""
     config = hooks.experiment.config
     intervals = (config.log_every, config.sample_every, config.save_every)
+    # A call may end behind the multiple of an interval, so compare quotients.
     passed = (step // every > (step - count) // every for every in intervals)
     return Due(*(mark or step >= config.steps for mark in passed))

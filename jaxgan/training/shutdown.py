@@ -45,6 +45,7 @@ def catch_signals(
       alone: if True, a second signal exits the program immediately. If False, it raises
         KeyboardInterrupt, so that the other processes of the run are informed.
     """
+    # Numbers of the signals received so far.
     caught: list[int] = []
 
     def catch(number, _):
@@ -63,6 +64,7 @@ def catch_signals(
 
             def ask():
                 again = has_notice() or time.monotonic() > ends
+                # A signal takes precedence over the time limit.
                 return 128 + caught[0] if caught else EXIT_TRY_AGAIN * again
 
             yield ask

@@ -54,8 +54,10 @@ def train(config: Config) -> int:
     Returns the exit code.
     """
     ends = deadline(config.max_minutes)
+    # All processes must train the same, before any of them loads data.
     check_same_flags(to_dict(config))
     config = run_on_main(lambda: with_recorded_presets(config))
+    # Each process checks its own machine, and all fail together.
     experiment = all_succeed(lambda: fit_memory(setup(config)))
     if config.dry_run:
         dry_run(experiment)
@@ -72,6 +74,7 @@ def train(config: Config) -> int:
             data=facts,
             alike=allowed_differences(experiment.config, facts),
         )
+        # Process 0 opens and locks the folder for all.
         folder = run_on_main(lambda: stack.enter_context(opened))
         return run_with_rollbacks(experiment, folder, ends)
 
@@ -102,10 +105,12 @@ def run_with_rollbacks(
       The exit code.
     """
     collapse: Collapse | None = None
+    # Each turn trains until the end, or until a collapse.
     while True:
         try:
             return run_once(experiment, folder, collapse, ends)
         except Collapse as error:
+            # Raises if the run may not roll back.
             check_rollback(experiment, folder, error)
             collapse = error
 
@@ -131,6 +136,7 @@ def run_once(
       Collapse: for a fatal finding.
     """
     config, layout = experiment.config, experiment.layout
+    # After a collapse: the best checkpoint before it, and other noise.
     state, history = restore_or_init(
         experiment,
         folder,
@@ -142,6 +148,7 @@ def run_once(
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
         return 0
+    # Previews keep their noise after a resume or a rollback.
     key = seed_keys(config.seed).previews
     with (
         open_hooks(experiment, folder, history, first, key) as hooks,
@@ -151,10 +158,12 @@ def run_once(
         if collapse:
             hooks.log_rollback(first, collapse)  # before rollbacks are counted
         keys = run_keys(experiment, count_rollbacks(folder))
+        # All processes stop at the same step.
         stop = agree_to_stop(
             lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), layout
         )
         state, code = training_loop(state, keys, feed, hooks, stop)
+        # Save the last step, or the one at which the run stops.
         hooks.save_checkpoint(state, wait=True)
     if code == EXIT_BAD_DATA:
         # Only one process may know the error: it is raised on all.
@@ -214,12 +223,14 @@ def check_rollback(experiment: Experiment, folder: Path, collapse: Collapse) -> 
 def dry_run(experiment: Experiment) -> None:
     """Prints the flags, the parameter counts, and the costs of the compiled step."""
     lines = [f"{name}={value}" for name, value in to_dict(experiment.config).items()]
+    # The number of parameters of each player.
     for player, params in state_shapes(experiment).params._asdict().items():
         size = sum(x.size for x in jax.tree.leaves(params))
         lines.append(f"{player}: {size:,} parameters")
     count, train_step = experiment.steps_per_call, make_train_step(experiment)
     with open_feed(experiment, 0) as feed:
         state, keys = init_state(experiment, 0), run_keys(experiment, 0)
+        # Compile a call of the step, without running it.
         compiled = parallel.make_compiler(train_step, feed, experiment.layout)
         program = compiled(count, state, feed.at(0, count), keys)
         lines += parallel.format_costs(program)

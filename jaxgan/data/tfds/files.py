@@ -42,6 +42,7 @@ def search_for(builder: Any, downloads: Path) -> Search:
     """
     from tensorflow_datasets.core.download import resource
 
+    # TFDS derives the names in its cache from URL and checksum.
     folder = downloads / builder.name
     files = tuple(
         RemoteFile(
@@ -85,6 +86,7 @@ def put(search: Search, file: RemoteFile, data: bytes) -> None:
     half = file.place.with_name(f"{file.place.name}.{os.getpid()}.incomplete")
     half.write_bytes(data)
     os.replace(half, file.place)
+    # TFDS ignores files in its cache that lack this record.
     resource.write_info_file(
         file.url, epath.Path(file.place), search.dataset, file.name, file.info
     )

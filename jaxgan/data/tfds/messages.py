@@ -14,6 +14,7 @@ def quiet_tfds() -> Iterator[None]:
     from absl import logging as absl_logging
     from tensorflow_datasets.core.utils import tqdm_utils
 
+    # TFDS prints, logs by absl, and draws progress bars.
     log = absl_logging.get_absl_logger()
     level = log.level
     tqdm_utils.disable_progress_bar()
@@ -34,6 +35,7 @@ def missing_module(error: BaseException | None) -> str | None:
         # TFDS reports TensorFlow's absence in errors of other types.
         if "No module named 'tensorflow'" in str(error):
             return "tensorflow"
+        # Follow the chain of errors to its origin.
         error = error.__cause__ or error.__context__
     return None
 

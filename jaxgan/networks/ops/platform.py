@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 import jax
 
+# A context variable, so that other threads are not affected.
 _override: ContextVar[str] = ContextVar("platform", default="")
 """The platform set by `compiling_for`; empty for this machine's."""
 
@@ -46,4 +47,5 @@ def per_platform(plain: Callable, **others: Callable) -> Callable:
       plain: the function for all platforms that `others` does not have.
       **others: functions by platform.
     """
+    # Chosen in Python while tracing, so that a program has one form only.
     return others.get(platform(), plain)

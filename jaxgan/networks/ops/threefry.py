@@ -30,6 +30,7 @@ def threefry(
     Returns:
       Two words, uint32, for each pair of counters.
     """
+    # The key schedule has a third word, a parity of the others.
     keys = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
     a, b = counters[0] + keys[0], counters[1] + keys[1]
     for i in range(rounds):
@@ -61,6 +62,7 @@ def bernoulli(
     # Two words from a key of any implementation.
     words = jax.random.bits(key, (2,), jnp.uint32)
     entries = jnp.arange(math.prod(shape), dtype=jnp.uint32)
+    # One counter is the example's number, the other the entry's.
     bits, _ = threefry(words, (numbers.astype(jnp.uint32)[:, None], entries))
     # 32 random bits are less than p * 2^32 with probability p.
     return (bits < np.uint32(p * 2**32)).reshape(len(numbers), *shape)

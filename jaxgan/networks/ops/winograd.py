@@ -107,6 +107,7 @@ def whole(x: jax.Array, kernel: jax.Array, rows: Side, columns: Side) -> jax.Arr
     w = taps @ kernel.reshape(k * k, -1)
     z = len(taps)
     # The sum over channels at each point: the only products of image and kernel.
+    # The rows n are the tiles of all examples.
     y = jnp.einsum(
         "znc,zco->zno", x.reshape(z, -1, channels), w.reshape(z, channels, features)
     )
@@ -121,6 +122,7 @@ def windows(x: jax.Array, axis: int, count: int, side: Side) -> jax.Array:
     starts = range(0, count * side.outputs, side.outputs)
     pads = [(0, 0)] * x.ndim
     pads[axis] = (side.before, starts[-1] + side.size - side.before - x.shape[axis])
+    # Zeros before the first block, and up to the end of the last one.
     x = jnp.pad(x, pads)
     return jnp.concatenate(
         [jax.lax.slice_in_dim(x, i, i + side.size, axis=axis) for i in starts]
@@ -133,6 +135,7 @@ def matrices(k: int, rows: Side, columns: Side) -> Matrices:
     # The matrices of two directions are products of those of one.
     _, _, taps = polynomials(k)
     down, across = along(k, rows), along(k, columns)
+    # p and q are points, i and j tiles, h, w, y and x pixels, a and b taps.
     image = np.einsum("pih,qjw->pqijhw", down[0], across[0])
     kernel = np.einsum("pa,qb->pqab", taps, taps)
     output = np.einsum("ypi,xqj->yxpqij", down[1], across[1])
@@ -179,9 +182,11 @@ def polynomials(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     others = [np.delete(points, i) for i in range(len(points))]
     # Lagrange's polynomial of a point is prod (t - b) / prod (a - b) over the others b.
     scale = np.array([np.prod(a - b) for a, b in zip(points, others, strict=True)])
+    # Coefficients of the polynomials without their scale, lowest power first.
     pixels = [np.append(np.poly(roots)[::-1], 0.0) for roots in others]
     outputs = np.vander(points, TILE, increasing=True)
     taps = np.vander(points, k, increasing=True) / scale[:, None]
+    # The last row is the point at infinity.
     return (
         np.vstack([outputs, np.eye(TILE)[-1]]),
         np.vstack([*pixels, np.poly(points)[::-1]]),

@@ -44,14 +44,18 @@ def messages(seen: Iterable[Visit], devices: int) -> dict[str, Message]:
             if channel.group(1) in channels:
                 continue
             channels.add(channel.group(1))
+        # Bytes of all operands and of all results.
         inputs = [
             s for name in line.operands for s in visit.within.instructions[name].shapes
         ]
         bytes_in = sum(s.nbytes for s in inputs)
+        # An asynchronous start is taken to return as much as it reads.
         bytes_out = bytes_in if line.opcode.endswith("-start") else 0
+        # Others, and the kinds that change the size, are measured by their results.
         if kind in ("all-gather", "reduce-scatter") or not bytes_out:
             bytes_out = results(line, len(inputs))
         nbytes = max(bytes_in, bytes_out)
+        # Add this collective, once per iteration of the loops around it.
         group = members(line.text, devices)
         total = totals.get(kind, Message(kind, 0, 0, 0.0))
         totals[kind] = Message(
@@ -84,12 +88,15 @@ def members(text: str, devices: int) -> int:
     >>> members("replica_groups=[2,8]<=[16]", 16)
     8
     """
+    # Listed groups.
     listed = re.search(r"replica_groups=\{\{([\d,]+)\}", text)
     if listed:
         return len(listed.group(1).split(","))
+    # Counted groups: [groups, devices per group].
     counted = re.search(r"replica_groups=\[(\d+),(\d+)\]", text)
     if counted:
         return int(counted.group(2))
+    # Groups along some axes of a named mesh.
     meshed = re.search(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}", text)
     if meshed:
         sides = dict(re.findall(r"'(\w+)'=(\d+)", meshed.group(1)))
@@ -105,7 +112,10 @@ def sent(kind: str, nbytes: int, group: int) -> float:
     >>> sent("all-reduce", 100, 4), sent("all-gather", 100, 4)
     (150.0, 75.0)
     """
+    # A permutation or a broadcast sends the data once.
     if kind.startswith("collective"):
         return float(nbytes)
+    # A ring of n devices sends (n - 1) / n of the data per pass.
     share = (group - 1) / group
+    # An all-reduce takes two passes: a reduce-scatter and an all-gather.
     return nbytes * share * (2 if kind == "all-reduce" else 1)

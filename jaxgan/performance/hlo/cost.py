@@ -60,6 +60,7 @@ def work_of(module: Module, devices: int) -> Work:
       module: a program that runs one step.
       devices: the number of devices that it runs on.
     """
+    # All instructions that run, including those within fusions and loops.
     seen = list(visits(module))
     # Only instructions outside of fusions use the HBM, and some only once per call.
     outside = [visit for visit in seen if not visit.fused]
@@ -84,8 +85,10 @@ def at_start(module: Module, visit: Visit) -> bool:
     (such as the dataset) to another layout.
     """
     line, here = visit.instruction, visit.within
+    # A prefetch for the program, which runs before it starts.
     if "cross_program_prefetch_index" in line.text:
         return True
+    # Otherwise it is a copy, in the entry computation, of arguments only.
     if line.opcode != "copy" or here.name != module.entry:
         return False
     return all(here.instructions[x].opcode == "parameter" for x in line.operands)
@@ -95,8 +98,10 @@ def moved(module: Module, visit: Visit) -> int:
     """Returns the bytes that one unfused instruction moves to and from the HBM."""
     line, here = visit.instruction, visit.within
     kind = line.opcode
+    # Collectives are counted as messages, asynchronous instructions at their start.
     if kind in FREE or kind.endswith("-done") or kind.startswith(COLLECTIVES):
         return 0
+    # A fusion's computation shows how much of each operand is read.
     inner = None
     if kind == "fusion" and called(line)[0] in module.computations:
         inner = module.computations[called(line)[0]]
@@ -135,10 +140,12 @@ def read(
       number: the index of the operand.
       whole: the shape of the operand. A slice or gather reads only parts of it.
     """
+    # A slice or gather reads as much as it returns.
     if line.opcode in PARTS and number == 0:
         return line.shapes[0].stored
     if inner is None:
         return whole.stored
+    # The parameter of the fusion that stands for the operand.
     names = [
         x.name
         for x in inner.instructions.values()
@@ -149,6 +156,7 @@ def read(
     name = names[0]
     # In a fusion, the users of the parameter decide.
     users = [x for x in inner.instructions.values() if name in x.operands]
+    # Its users read parts: their sum counts, but at most the whole.
     if users and all(x.opcode in PARTS and x.operands[0] == name for x in users):
         return min(sum(x.shapes[0].stored for x in users), whole.stored)
     if users and all(x.opcode == "dynamic-update-slice" for x in users):
@@ -175,6 +183,7 @@ def transfers(seen: Iterable[Visit]) -> list[str]:
     result = []
     for visit in seen:
         line = visit.instruction
+        # Python is called back by custom calls.
         target = re.search(r'custom_call_target="([^"]*)"', line.text)
         name = target.group(1) if target and line.opcode == "custom-call" else ""
         back = "callback" in name.lower() or "hostexecute" in name.lower()
@@ -185,6 +194,7 @@ def transfers(seen: Iterable[Visit]) -> list[str]:
 
 def aliased(module: Module) -> set[int]:
     """Returns the numbers of the donated parameters, whose memory results reuse."""
+    # An alias such as `{0}: (3, {}, may-alias)` has parameter 3 in result 0.
     match = re.search(r"input_output_alias=\{(.*?)\}, entry", module.head)
     text = match.group(1) if match else module.head
     return {int(n) for n in re.findall(r"\}: \((\d+), \{", text)}
@@ -203,6 +213,7 @@ class Argument(NamedTuple):
 def parameters(module: Module) -> list[Argument]:
     """Returns the arguments in order; XLA has left out those that nothing reads."""
     arguments = [
+        # The text starts with the parameter's number.
         Argument(
             int(x.text.partition(")")[0]), x.op_name, sum(s.stored for s in x.shapes)
         )

@@ -32,6 +32,7 @@ def product(visit: Visit) -> Product:
     shapes = [here.instructions[name].shapes[0] for name in line.operands[:2]]
     out = line.shapes[0]
     if line.opcode == "dot":
+        # Each element of the result sums `depth` products of 2 FLOPs (multiply, add).
         depth = contracted(line, shapes[0])
         flops, features = (
             2.0 * out.size * depth,
@@ -41,6 +42,7 @@ def product(visit: Visit) -> Product:
         flops, features = convolution(line, shapes, out)
     fill = -(-features[0] // 8) * 8 / features[0]  # padding of the input features
     padded = flops * out.padded / max(out.size, 1) * fill
+    # Loops around the product multiply its FLOPs.
     types = tuple(shape.dtype for shape in shapes)
     return Product(
         line.op_name, visit.times * flops, visit.times * padded, types, features
@@ -58,16 +60,20 @@ def convolution(
     line: Instruction, shapes: list[Shape], out: Shape
 ) -> tuple[float, tuple[int, int]]:
     """Returns a convolution's FLOPs, without those on padding, and its features."""
+    # Labels such as `b01f_01io->b01f`: batch, spatial axes and features of each array.
     match = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", line.text)
     if not match:
         return 0.0, (1, 1)
     labels = match.groups()
+    # The length of each axis by its label.
     inputs, kernel, outputs = (
         dict(zip(names, shape.dims, strict=True))
         for names, shape in zip(labels, (*shapes, out), strict=True)
     )
+    # Digits label the spatial axes, and the window lists them in this order.
     spatial = sorted(name for name in labels[2] if name.isdigit())
     window = window_of(line.text, len(spatial))
+    # Pairs of output position and kernel tap that read an input, over all axes.
     taps = math.prod(
         valid(inputs[name], outputs[name], **{k: v[i] for k, v in window.items()})
         for i, name in enumerate(spatial)
@@ -79,6 +85,7 @@ def convolution(
 
 def window_of(text: str, rank: int) -> dict[str, list[int]]:
     """Parses `window={...}`: lists of one number per spatial axis, for `valid`."""
+    # Fields such as `size=3x3 stride=2x2 pad=1_1x1_1`.
     match = re.search(r"window=\{([^}]*)\}", text)
     fields = dict(x.split("=") for x in match.group(1).split()) if match else {}
 
@@ -87,6 +94,7 @@ def window_of(text: str, rank: int) -> dict[str, list[int]]:
             return [default] * rank
         return [int(n) for n in fields[name].split("x")]
 
+    # Padding is written `low_high` for each axis.
     pads = fields["pad"].split("x") if "pad" in fields else ["0_0"] * rank
     return {
         "size": numbers("size", 1),
@@ -119,6 +127,7 @@ def valid(
     count = 0
     for tap in range(size):
         for out in range(outputs):
+            # The index in the dilated input: `spread - 1` zeros follow each value.
             place = out * stride + tap * apart - low
             count += place % spread == 0 and 0 <= place // spread < inputs
     return count

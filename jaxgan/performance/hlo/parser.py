@@ -40,11 +40,13 @@ class Shape(NamedTuple):
         """The number of elements including the padding of the tiles."""
         if not self.tile or not self.dims:
             return self.size
+        # Lengths and tile with the fastest-varying axis first.
         dims = [self.dims[axis] for axis in self.order] or list(self.dims[::-1])
         tile = self.tile[::-1]
         # Tiles of more dimensions than the array pad axes of length 1.
         if len(dims) < len(tile):
             dims += [1] * (len(tile) - len(dims))
+        # Round each length up to a multiple of the tile.
         for i, n in enumerate(tile):
             dims[i] = -(-dims[i] // n) * n
         return math.prod(dims)
@@ -104,6 +106,7 @@ def width(dtype: str) -> int:
     """
     if dtype in BYTES:
         return BYTES[dtype]
+    # The bits are in the name, such as in f32 or f8e4m3fn.
     bits = re.match(r"[a-z]+(\d+)", dtype)
     return max(int(bits.group(1)) // 8, 1) if bits else 0
 
@@ -116,6 +119,7 @@ def shapes_of(text: str) -> tuple[Shape, ...]:
     """
     shapes = []
     for dtype, dims, layout in SHAPE.findall(text):
+        # A layout has the order of the axes, tiles (the first counts) and memory.
         order, _, rest = layout.partition(":")
         tile = re.search(r"T\(([\d,]*)\)", rest)
         space = re.search(r"S\((\d+)\)", rest)
@@ -143,11 +147,13 @@ def parse(text: str) -> Module:
     for line in lines[1:]:  # the first line is the head of the module
         head = HEAD.match(line)
         if head:
+            # The head of a computation; its instructions follow.
             here = Computation(head.group(2), {})
             computations[here.name] = here
             entry = here.name if head.group(1) else entry
         elif here is not None and (match := LINE.match(line)):
             root, name, type_, opcode, rest = match.groups()
+            # The operands end at the closing parenthesis, and attributes follow.
             operands = tuple(re.findall(r"%([\w.\-]+)", bracket(rest)))
             here.instructions[name] = Instruction(
                 name, shapes_of(type_), opcode, operands, rest, bool(root)
@@ -157,6 +163,7 @@ def parse(text: str) -> Module:
 
 def bracket(text: str) -> str:
     """Returns the text up to the parenthesis that closes the one before it."""
+    # The text starts behind an opening parenthesis.
     depth = 1
     for i, c in enumerate(text):
         depth += {"(": 1, ")": -1}.get(c, 0)

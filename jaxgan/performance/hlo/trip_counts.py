@@ -48,11 +48,13 @@ def _visits(
         yield Visit(line, times, here, fused)
         inner = times
         if line.opcode == "while":
+            # A loop of unknown trip count is counted once.
             inner *= turns(module, here, line) or 1
         if line.opcode in ("reduce", "all-reduce", "scatter", "sort", "reduce-window"):
             continue  # they call a computation per element
         for name in called(line):
             if name in module.computations:
+                # All that a fusion calls is fused, at any depth.
                 inside = fused or line.opcode == "fusion"
                 yield from _visits(module, module.computations[name], inner, inside)
 
@@ -60,6 +62,7 @@ def _visits(
 def called(line: Instruction) -> list[str]:
     """Returns the computations that an instruction runs, but no loop condition."""
     names = CALLED.findall(line.text)
+    # The branches of a conditional are a list in braces.
     branches = re.search(r"branch_computations=\{([^}]*)\}", line.text)
     return names + (re.findall(r"%?([\w.\-]+)", branches.group(1)) if branches else [])
 
@@ -70,9 +73,11 @@ def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
     XLA may have written it down. Otherwise it follows from the counter: its initial
     value, its limit and its increment.
     """
+    # The compiler's annotation, if there is one.
     known = re.search(r'known_trip_count":\{"n":"(\d+)"', loop.text)
     if known:
         return int(known.group(1))
+    # Otherwise find the loop's computations and the tuple of its initial values.
     match = re.search(r"condition=%?([\w.\-]+), body=%?([\w.\-]+)", loop.text)
     if not match:
         return None
@@ -89,17 +94,20 @@ def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
     if sides is None or sides[0].place is None:
         return None
     place, limit = sides[0].place, sides[1]
+    # The counter's initial value, its limit and its increment.
     first = initial(place)
     last = limit.number if limit.place is None else initial(limit.place)
     step = _added(module, body, place, initial)
     if first is None or last is None or not step:
         return None
+    # ceil((last - first) / step), or 0 if the loop never runs.
     return max(-(-(last - first) // step), 0)
 
 
 def _sides(module: Module, here: Computation) -> list[Side] | None:
     """Reads both sides of the condition `a < b`; None for any other condition."""
     line, inner = here.root, here
+    # XLA may have fused the comparison.
     if line.opcode == "fusion":
         inner = module.computations[called(line)[0]]
     test = inner.root
@@ -124,19 +132,23 @@ def _added(
     root = body.root
     if root.opcode != "tuple":
         return None
+    # The value that the next iteration receives at `place`.
     line = body.instructions[root.operands[place]]
     # Follows copies and fusions to the addition.
     while line.opcode in ("copy", "bitcast"):
         line = body.instructions[line.operands[0]]
     scope = body
+    # The addition may be the root of a fusion.
     if line.opcode == "fusion":
         scope = module.computations[called(line)[0]]
         line = scope.root
     if line.opcode != "add":
         return None
+    # One addend is the counter, and the other one is the increment.
     for name in line.operands:
         value = _constant(scope, name)
         if value is None and scope is body:
+            # A value of the loop's tuple is taken not to change between iterations.
             where = _place(body, name)
             value = None if where in (None, place) else initial(where)
         if value is not None:
@@ -147,12 +159,14 @@ def _added(
 def _constant(here: Computation, name: str) -> int | None:
     """Returns the value of an integer constant or of a copy of one, else None."""
     line = here.instructions.get(name)
+    # Look through instructions that keep the value.
     while line is not None and line.opcode in (
         *("copy", "bitcast", "copy-start", "copy-done", "convert", "reshape"),
     ):
         line = here.instructions.get(line.operands[0])
     if line is None or line.opcode != "constant":
         return None
+    # The value of an array stands in braces.
     text = bracket(line.text).strip("{}")
     return int(text) if re.fullmatch(r"-?\d+", text) else None
 

@@ -39,6 +39,7 @@ def precision(step: Step) -> dict[str, float]:
     """
     flops: dict[str, float] = {}
     if step.config.precision == "mixed":
+        # Several instructions may come from one operation.
         for product in wide_products(step.work):
             flops[product.op_name] = flops.get(product.op_name, 0.0) + product.flops
     return flops
@@ -49,6 +50,7 @@ def padding(step: Step) -> str:
     share = step.work.padding
     if share < LARGE:
         return ""
+    # The product that spends the most FLOPs on padding.
     worst = max(step.work.products, key=lambda x: x.padded - x.flops)
     wide = f"{worst.features[0]} channels in and {worst.features[1]} out"
     return (
@@ -82,6 +84,7 @@ def format_checks(wide: dict[str, float], flops: float) -> str:
     """
     if not wide:
         return "no product reads float32"
+    # The operation with the most FLOPs in float32.
     most = max(wide, key=lambda name: wide[name])
     share = sum(wide.values()) / flops
     return f"{share:.2%} of the FLOPs read float32, most of them {most}"

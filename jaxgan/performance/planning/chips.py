@@ -88,6 +88,7 @@ class Slice(NamedTuple):
     @property
     def per_chip(self) -> int:
         """The number of devices that share a chip, its memory and its links."""
+        # Devices on one chip have the same coordinates.
         places = {_place(device) for device in self.devices}
         return len(self.devices) // max(len(places), 1)
 
@@ -105,6 +106,7 @@ class Slice(NamedTuple):
 def _place(device: Any) -> Any:
     """Returns a key of the device's chip: its coordinates, if it has any."""
     coords = getattr(device, "coords", None)
+    # Without coordinates, each device counts as a chip.
     return (device.process_index, device.id) if coords is None else tuple(coords)
 
 
@@ -117,6 +119,7 @@ def links(chip: Chip, shape: tuple[int, ...]) -> int:
     >>> links(CHIPS["v5e"], (4, 4)), links(CHIPS["v5e"], (16, 16))
     (2, 4)
     """
+    # Axes of length 1 have no links.
     sides = [n for n in shape if n > 1]
     return min(sum(2 if n % chip.wraps == 0 else 1 for n in sides), chip.ports)
 
@@ -130,6 +133,7 @@ def split(name: str) -> tuple[str, tuple[int, ...]]:
     Raises:
       UsageError: if there is no such slice; it lists valid names.
     """
+    # Two or three sides, such as 4x4 or 2x2x1.
     match = re.fullmatch(r"(\w+):([0-9]{1,4}(?:x[0-9]{1,4}){1,2})", name)
     if not match or match.group(1) not in CHIPS:
         raise UsageError(f"--topology={name}: {names(name)}, or local")
@@ -142,6 +146,7 @@ def names(name: str) -> str:
     kind = name.partition(":")[0]
     if kind in EXAMPLES:
         return f"choose from {EXAMPLES[kind]}"
+    # The first name of each kind.
     return "choose from " + ", ".join(x.partition(", ")[0] for x in EXAMPLES.values())
 
 
@@ -157,6 +162,7 @@ def find(name: str) -> Slice:
     if name == "local":
         return local_slice()
     kind, sides = split(name)
+    # The TPU compiler is an optional dependency.
     try:
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -167,9 +173,11 @@ def find(name: str) -> Slice:
     from jax.errors import JaxRuntimeError
     from jax.experimental import topologies
 
+    # Only a description of the slice: no TPU is opened.
     try:
         topology = topologies.get_topology_desc(topology_name=name, platform="tpu")
     except JaxRuntimeError as error:
+        # The text behind the status code.
         reason = str(error).splitlines()[0].partition(": ")[2]
         raise UsageError(f"--topology={name}: {names(name)} ({reason})") from error
     return Slice(name, CHIPS[kind], sides, list(topology.devices))
@@ -190,6 +198,7 @@ def local_slice() -> Slice:
     import jax
 
     devices = jax.local_devices()
+    # None if the table lacks this kind of device.
     chip = CHIPS.get(KINDS.get(devices[0].device_kind, ""))
     return Slice("local", chip, bounds(devices), devices)
 
@@ -197,6 +206,7 @@ def local_slice() -> Slice:
 def bounds(devices: list[Any]) -> tuple[int, ...]:
     """Returns the sides of the bounding box of the devices' coordinates."""
     places = [getattr(device, "coords", None) for device in devices]
+    # Devices without coordinates form a line.
     if any(place is None for place in places):
         return (len(devices),)
     sides = tuple(1 + max(axis) - min(axis) for axis in zip(*places, strict=True))

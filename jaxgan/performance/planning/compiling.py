@@ -69,6 +69,7 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
     shape, size = question.shape, question.examples
     if not shape:
         return setup.load_data(question.config)[0]
+    # Images are uint8, vectors are float32.
     kind = np.uint8 if len(shape) == 3 else np.float32
     # Broadcast zeros have the shape of the examples and the memory of one number.
     arrays: Any = {"image": np.broadcast_to(np.zeros((), kind), (size, *shape))}
@@ -95,10 +96,12 @@ def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
     plan = plan_of(config, dataset, slice_)
     # Networks choose the form of some layers by the platform they are compiled for.
     with platform.compiling_for(slice_.devices[0].platform), uncached(slice_):
+        # Networks are built within the context, which sets their platform.
         gan = setup.build_gan(
             plan.config, dataset.shape, len(dataset.classes), plan.layout
         )
         plan = plan._replace(gan=gan)
+        # Arguments are shapes, so that no memory is allocated.
         state, key, feed, passed = input_pipeline.argument_shapes(plan, 1)
         arguments = placed((state, passed, key), plan.layout)
         lowered = parallel.lower(
@@ -116,6 +119,7 @@ def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Exper
             f"--devices={config.devices}: --topology={slice_.name} has {len(devices)}; "
             "use that many or fewer"
         )
+    # 0 stands for all devices.
     devices = devices[: config.devices or None]
     if config.runs > 1:  # the runs must divide over the devices
         fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
@@ -127,6 +131,7 @@ def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Exper
     # The dataset is kept on the device if it takes at most a quarter of its memory.
     limit = slice_.limit / 4 or 2**31
     resident = setup.choose_input(config.input, dataset.nbytes, limit)
+    # The networks are built later, for the platform of the slice.
     gan: Any = None
     return setup.Experiment(config, layout, dataset, gan, resident, 1, None)
 
@@ -136,6 +141,7 @@ def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
     plain = config.runs == 1 and not config.shard_state and len(devices) > 1
     if config.parallel == "pmap" and plain:
         return parallel.Layout(devices, "pmap")
+    # Errors of `layout_of` name flags.
     with setup.arguments_are_flags():
         return parallel.layout_of(
             devices,
@@ -156,6 +162,7 @@ def uncached(slice_: Slice) -> Iterator[None]:
         return
     before = jax.config.jax_enable_compilation_cache  # type: ignore[attr-defined]
     jax.config.update("jax_enable_compilation_cache", False)
+    # JAX decides anew at the next compilation.
     reset_cache()
     try:
         yield
@@ -186,6 +193,7 @@ def compiled(lowered: Any) -> Any:
     try:
         return lowered.compile()
     except jax.errors.JaxRuntimeError as error:
+        # Other errors are not about memory and are raised unchanged.
         sizes = out_of_memory(str(error))
         if sizes is None:
             raise
@@ -203,6 +211,7 @@ def out_of_memory(text: str) -> tuple[float, float] | None:
     """
     if "RESOURCE_EXHAUSTED" not in text or "hbm" not in text.lower():
         return None
+    # The compiler has several messages for this.
     for pattern in MESSAGES:
         match = re.search(pattern, text)
         if match:
@@ -211,6 +220,7 @@ def out_of_memory(text: str) -> tuple[float, float] | None:
 
 
 def _bytes(text: str) -> float:
+    # A suffix is a binary unit; a number without one is in bytes.
     scale = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}.get(text[-1])
     return float(text) if scale is None else float(text[:-1]) * scale
 
@@ -219,6 +229,7 @@ def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
     """Reads memory, work and donation from a compiled step."""
     analysis, text = program.memory_analysis(), program.as_text()
     module = parser.parse(text)
+    # The leaves of the state that the program reads.
     leaves = of_state(module, len(jax.tree.leaves(state)))
     memory = Memory(
         arguments=analysis.argument_size_in_bytes,
@@ -227,7 +238,9 @@ def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
         code=analysis.generated_code_size_in_bytes,
         state=sum(x.stored for x in leaves),
     )
+    # Donated leaves whose memory a result reuses.
     reused = cost.aliased(module) & {x.number for x in leaves}
+    # Elements of the generator's and the discriminator's parameters.
     counts = [sum(x.size for x in jax.tree.leaves(player)) for player in state.params]
     # The parameters of several runs are stacked.
     runs_ = plan.config.runs
@@ -249,6 +262,7 @@ def of_state(module: parser.Module, leaves: int) -> list[cost.Argument]:
     They are found by name under jit, else by number. Leaves that the step does not
     read, such as a learning rate that its schedule overwrites, are not arguments.
     """
+    # The state is the first argument, so its leaves have the first numbers.
     names = {f"flat_args[{i}]" for i in range(leaves)}
     return [
         x

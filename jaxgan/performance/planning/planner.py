@@ -29,6 +29,7 @@ log = logging.getLogger("jaxgan")
 
 def plan(question: PlanConfig) -> int:
     """Prints the plan and returns the exit code, 1 if the run does not fit."""
+    # Check all names before anything is compiled.
     slices = [find(name) for name in question.topologies]
     builder.check_texts(question.config)
     dataset = dataset_of(question)
@@ -55,6 +56,7 @@ def one(
         answer = figures(step, slice_)
         if fits(step, slice_):
             return answer, True
+    # It does not fit, so search for flags with which it does.
     return answer | {"tried": suggest_remedies(config, slice_, dataset)}, False
 
 
@@ -83,6 +85,7 @@ def plan_one_slice(config: Config, slice_: Slice) -> Config:
     """Converts a batch size per device to that of all devices, to make it smaller."""
     if not config.batch_per_device or config.runs > 1:
         return config
+    # 0 stands for all devices of the slice.
     count = config.devices or len(slice_.devices)
     size = config.batch_per_device * count
     return dataclasses.replace(config, batch_size=size, batch_per_device=0)
@@ -102,6 +105,7 @@ def over_slices(
     if question.out:
         from jaxgan.performance.planning.plot import draw
 
+        # Draw to memory first, as the file is replaced in one step.
         picture = io.BytesIO()
         draw({question.config.preset: rows}, picture)
         _write("out", question.out, picture.getvalue())

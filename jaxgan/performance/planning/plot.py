@@ -21,6 +21,7 @@ def draw(
     figure = reporting.new_figure(figsize=(9, 3.6), dpi=80)
     left, right = figure.subplots(1, 2)
     for i, (name, rows) in enumerate(series.items()):
+        # One color per series and one curve per batch size.
         for size, points in by_size(rows).items():
             chips = np.array([row["chips"] for row in points])
             images = np.array([row["images_per_second"] for row in points])
@@ -30,6 +31,7 @@ def draw(
             )
             # Dotted: perfect scaling.
             left.loglog(chips, images[0] * chips / chips[0], ":", color="0.7", lw=0.8)
+            # The share of messages in the serial step.
             share = [
                 row["seconds"]["communication"] / row["seconds"]["serial"]
                 for row in points
@@ -38,6 +40,7 @@ def draw(
                 chips, 100 * np.array(share), "o-", color=f"C{i}", alpha=_fade(size)
             )
     for axes in (left, right):
+        # Ticks only at the numbers of chips that were compiled for.
         ticks = sorted({row["chips"] for rows in series.values() for row in rows})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
@@ -61,4 +64,5 @@ def by_size(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
 
 def _fade(size: int) -> float:
     """Returns the opacity of a curve; larger batches are darker."""
+    # The opacity grows by 0.12 with each doubling of the batch.
     return min(0.35 + 0.12 * np.log2(max(size, 1)), 1.0)

@@ -33,6 +33,7 @@ def changes(config: Config) -> Iterator[dict[str, Any]]:
     >>> [list(x) for x in itertools.islice(changes(Config()), 3)]
     [['remat'], ['precision'], ['shard_state']]
     """
+    # Single flags that are not set yet.
     first: list[dict[str, Any]] = [
         {name: value}
         for name, value in (
@@ -42,9 +43,11 @@ def changes(config: Config) -> Iterator[dict[str, Any]]:
         )
         if getattr(config, name) != value
     ]
+    # More micro-batches need less memory for the same batch.
     parts: list[dict[str, Any]] = [
         {"accumulate": config.accumulate * n} for n in (2, 4, 8)
     ]
+    # A fraction of the batch, if it divides.
     smaller: list[dict[str, Any]] = [
         {"batch_size": config.batch_size // n, "batch_per_device": 0}
         for n in (2, 4, 8)
@@ -56,10 +59,12 @@ def changes(config: Config) -> Iterator[dict[str, Any]]:
     # Several at once: two, all, then all with more micro-batches or a smaller batch.
     sums = [dict(_joined(first[:n])) for n in range(2, len(first) + 1)]
     yield from sums
+    # All single flags together.
     most = sums[-1] if sums else dict(_joined(first))
     if most:
         yield from ({**most, **part} for part in parts)
         yield from ({**most, **part} for part in smaller)
+    # Last: the most micro-batches and a smaller batch.
     for part, less in itertools.product(parts[-1:], smaller):
         yield {**most, **part, **less}
 
@@ -78,6 +83,7 @@ def written(change: dict[str, Any]) -> str:
     return " ".join(
         f"--{name}" if value is True else f"--{name}={value}"
         for name, value in change.items()
+        # A 0 only clears the batch per device in favor of --batch_size.
         if not (name == "batch_per_device" and value == 0)
     )
 
@@ -104,10 +110,12 @@ def search(
         try:
             step = compile_(dataclasses.replace(config, **change))
         except UsageError:
+            # Training would refuse this combination.
             continue
         except DoesNotFit as error:
             tried.append(Remedy(flags, error.needed, None))
         else:
+            # A step that compiles may still exceed the limit of the slice.
             fit = fits(step, slice_)
             tried.append(Remedy(flags, step.memory.total, step if fit else None))
         log.info("  tried %s: %.2f GiB", flags, tried[-1].needed / 2**30)

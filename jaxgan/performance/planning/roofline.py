@@ -39,6 +39,7 @@ def estimate(step: Step, slice_: Slice) -> Estimate | None:
         return None
     # Bytes per second that a device sends; `ici` is the sum of both directions.
     out = chip.ici / 2 / chip.ports * links(chip, slice_.shape) / share
+    # Peaks are those of a chip, which its devices share equally.
     work = step.work
     return Estimate(
         compute=work.flops / (chip.flops / share),
@@ -54,6 +55,7 @@ def assumptions(slice_: Slice) -> list[str]:
     if chip is None:
         return []
     count = links(chip, slice_.shape)
+    # GB/s of one link in one direction.
     link = chip.ici / 2 / chip.ports / 1e9
     two = f"; {share} devices share a chip and its peaks" if share > 1 else ""
     return [

@@ -37,6 +37,7 @@ def memory(step: Step, slice_: Slice) -> list[str]:
         f"{mib(usage.arguments - usage.state)}, results {mib(usage.results)}, "
         f"temporaries {mib(usage.temporaries)}, program {mib(usage.code)}"
     )
+    # Without a known limit there is no verdict.
     if not slice_.limit:
         return [f"memory per device: {mib(usage.total)} ({parts})"]
     verdict = "fits" if checks.fits(step, slice_) else "DOES NOT FIT"
@@ -71,6 +72,7 @@ def times(step: Step, slice_: Slice) -> list[str]:
     bounds = estimate(step, slice_)
     if bounds is None:
         return ["time: not estimated, as no peaks are known for this machine"]
+    # Seconds are printed as microseconds.
     least, most = bounds.overlapped, bounds.serial
     rate = images_per_second(step, bounds.guess)
     guess = [
@@ -104,6 +106,7 @@ def mib(count: float) -> str:
 def figures(step: Step, slice_: Slice) -> dict[str, Any]:
     """Returns the plan for JSON: bytes, FLOPs and seconds, per device and step."""
     bounds, done = estimate(step, slice_), step.work
+    # Rates are those without overlap, unless the key names it.
     seconds = bounds.serial if bounds else None
     return {
         "topology": slice_.name,
@@ -124,6 +127,7 @@ def figures(step: Step, slice_: Slice) -> dict[str, Any]:
         "padding": done.padding,
         "collectives": {k: m._asdict() for k, m in done.messages.items()},
         "cycles": done.cycles,
+        # The compiler may lack some of its figures.
         "compiler": {
             name: step.cost[name]
             for name in ("flops", "bytes accessed", "optimal_seconds")

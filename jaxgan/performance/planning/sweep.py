@@ -27,12 +27,14 @@ def rows(
     result = []
     for size in sizes:
         for slice_ in slices:
+            # The total batch grows with the slice.
             batch = size * slice_.chips
             changed = dataclasses.replace(config, batch_size=batch, batch_per_device=0)
             row = {"batch_per_chip": size, "batch_size": batch}
             try:
                 step = compile_step(changed, dataset, slice_)
             except DoesNotFit as error:
+                # The row stays in the table, with the memory that would be needed.
                 row |= {"topology": slice_.name, "chips": slice_.chips}
                 row |= {"fits": False, "needed": error.needed}
             except UsageError as error:
@@ -53,6 +55,7 @@ def with_scaling(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     for row in found:
         for name, key in (("weak", "batch_per_chip"), ("strong", "batch_size")):
+            # Rows with the same batch per chip, or the same total batch.
             alike = [x for x in found if x[key] == row[key] and rate(x)]
             smallest = min(alike, key=lambda x: x["chips"], default=None)
             row[name] = rate(row) / rate(smallest) if smallest and rate(row) else None
@@ -78,14 +81,17 @@ def cells(row: dict[str, Any]) -> list[str]:
         str(row["batch_per_chip"]),
         f"{row['batch_size']:,}",
     ]
+    # A step that did not compile has no figures.
     if "memory" not in row:
         return [*first, *[""] * 3, f"does not fit: {mib(row['needed'])}", *[""] * 3]
     sent = sum(x["nbytes"] for x in row["collectives"].values())
     seconds = row["seconds"]
+    # Empty if the peaks of the chip are unknown.
     timed = ["", "", ""]
     if seconds:
         timed = [f"{1e6 * seconds['serial']:,.0f}", f"{row['images_per_second']:,.0f}"]
         timed.append(row["bound"])
     verdict = "" if row["fits"] else " (does not fit)"
+    # Efficiencies relative to the smallest slice.
     scaled = [f"{row[x]:.2f}" if row[x] else "" for x in ("weak", "strong")]
     return [*first, *timed, mib(row["memory"]["total"]) + verdict, mib(sent), *scaled]

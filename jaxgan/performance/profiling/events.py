@@ -51,12 +51,14 @@ def on_host(plane: Any, module: str) -> Iterator[Event]:
     An operation that continues on other threads ends with a separate event, whose
     consumer id (`_c`) is the operation's producer id (`_p`).
     """
+    # Statistics are read once per event, as both loops below need them.
     pairs = [
         (event, dict(event.stats))
         for line in plane.lines
         for event in line.events
         if not event.name.startswith("Threadpool")
     ]
+    # The ends of operations that continued on another thread, by consumer id.
     ends = {
         stats["_c"]: end(event)
         for event, stats in pairs
@@ -77,6 +79,7 @@ def on_device(plane: Any, module: str) -> Iterator[Event]:
     time span of one.
     """
     by_name = {line.name: line for line in plane.lines}
+    # A TPU has a line of programs and a line of operations.
     modules = by_name["XLA Modules"].events if "XLA Modules" in by_name else []
     inside = spans(modules, module)
     lines = [by_name["XLA Ops"]] if "XLA Ops" in by_name else plane.lines
@@ -85,6 +88,7 @@ def on_device(plane: Any, module: str) -> Iterator[Event]:
             stats = dict(event.stats)
             name = stats.get("hlo_module")
             if name is None and line.name == "XLA Ops":
+                # An operation of a TPU belongs to the program that runs at its start.
                 name = module if within(event.start_ns, inside) else None
             if name == module:
                 op = instruction(str(stats.get("hlo_op", event.name)))
@@ -125,6 +129,7 @@ def covered(events: Iterable[Event]) -> float:
     """
     total, until = 0, float("-inf")  # `until` is the end of what is covered so far
     for event in sorted(events, key=lambda event: event.start):
+        # Add only the part behind `until`, which is not counted yet.
         total += max(event.end - max(event.start, until), 0)
         until = max(until, event.end)
     return total

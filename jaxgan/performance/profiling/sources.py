@@ -38,10 +38,13 @@ def origins(text: str) -> dict[str, Origin]:
     module, sources = parse(text), Sources(text)
     result = {}
     for line in every(module):
+        # The instructions of the computations that this one names.
         inside = [x for c in called(line, module) for x in c.instructions.values()]
+        # A fusion takes the name of the product in it.
         best = heavy([line, *inside]) if line.opcode == "fusion" else line
         # The fusion itself, its product, then any other instruction with a name.
         known = [x for x in (line, best, *inside) if x.op_name]
+        # The part before the first slash is the name of the program.
         scope = known[0].op_name.partition("/")[2] if known else ""
         source = sources.of(known[0].text) if known else ""
         result[line.name] = Origin(name_of(best), scope, source)
@@ -92,11 +95,14 @@ class Sources:
     """The tables of files, lines and stack frames at the head of a program's text."""
 
     def __init__(self, text: str) -> None:
+        # Files by number.
         names = re.findall(r'^(\d+) "(.*)"$', section(text, "FileNames"), re.M)
         self.files = dict(names)
+        # Places in files (file number, line) by number.
         location = r"^(\d+) \{file_name_id=(\d+) .*?line=(\d+)"
         locations = re.findall(location, section(text, "FileLocations"), re.M)
         self.locations = {number: (file, line) for number, file, line in locations}
+        # Stack frames (number of the place, number of the caller) by number.
         frame = r"^(\d+) \{file_location_id=(\d+) parent_frame_id=(\d+)"
         frames = re.findall(frame, section(text, "StackFrames"), re.M)
         self.frames = {int(n): (place, int(parent)) for n, place, parent in frames}
@@ -107,6 +113,7 @@ class Sources:
         """Returns the innermost line of an instruction outside of site-packages."""
         match = re.search(r"stack_frame_id=(\d+)", metadata)
         stack = list(self.walk(int(match.group(1)))) if match else []
+        # Lines outside of installed packages come first, if there are any.
         ours = [(file, line) for file, line in stack if "site-packages" not in file]
         return next((f"{short(file)}:{line}" for file, line in ours or stack), "")
 

@@ -54,6 +54,7 @@ def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSum
     # A loop's time is that of the operations in its body, which are counted instead.
     outer, known = around(text, {event.op for event in found}), origins(text)
     devices, spent = defaultdict(list), defaultdict(float)
+    # Events of each device, and nanoseconds of each operation over all devices.
     for event in found:
         devices[event.device].append(event)
         if event.op not in outer:
@@ -65,6 +66,7 @@ def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSum
         for op, time in sorted(spent.items(), key=lambda x: -x[1])[:top]
         if time > 0
     ]
+    # Per device: nanoseconds from the first start to the last end, and those in use.
     spans = [span(x) for x in devices.values()]
     busy = [covered(e for e in x if e.op not in outer) for x in devices.values()]
     return TraceSummary(
@@ -82,6 +84,7 @@ def format_summary(found: TraceSummary, traced: str) -> list[str]:
     speed = f"{1e3 * found.seconds:,.3f} ms per step"
     head = f"profile: {traced}, {speed}; the device is idle {found.idle:.1%} of it"
     cells = [("share", "ms/step", "operation", "from"), *map(shown, found.rows)]
+    # The last column needs no padding.
     widths = [max(len(row[i]) for row in cells) for i in range(3)]
     table = [
         f"  {a:>{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip()
@@ -93,6 +96,7 @@ def format_summary(found: TraceSummary, traced: str) -> list[str]:
 def shown(row: Row) -> tuple[str, str, str, str]:
     """Formats the cells of a row."""
     what, scope, source = row.origin
+    # The opcode is left out if the name of the instruction already shows it.
     name = row.op if what in (row.op, "fusion") else f"{what} {row.op}"
     place = f"{scope} ({source})" if source else scope
     return f"{row.share:.1%}", f"{1e3 * row.seconds:,.3f}", name, place

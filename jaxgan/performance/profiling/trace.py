@@ -42,6 +42,7 @@ def open_profile(folder: Path, calls: int) -> Iterator[Callable[..., None]]:
     """
     tracer = traced(folder, calls)
     if calls:
+        # Run to the first `yield`, where the generator waits for a call.
         next(tracer)
 
     def ahead(program: Any, steps: int, state: Tree) -> None:
@@ -57,6 +58,7 @@ def open_profile(folder: Path, calls: int) -> Iterator[Callable[..., None]]:
 def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
     """Traces a run whose calls are sent to it; ends after the summary is logged."""
     try:
+        # The call behind the warm-up calls is the first one to be traced.
         for _ in range(WARMUP_CALLS + 1):
             call = yield
     except GeneratorExit:
@@ -80,6 +82,7 @@ def traced(folder: Path, calls: int) -> Generator[None, Call, None]:
         while done < calls and call.program is first.program:
             done += 1
             call = yield
+        # The argument of this call is the result of the last traced one.
         jax.block_until_ready(call.state)
     finally:  # also if the run ends first, which has then waited for its state
         finish(folder, first, done)
@@ -99,6 +102,7 @@ def finish(folder: Path, call: Call, calls: int) -> None:
     began = time.monotonic()
     try:
         jax.profiler.stop_trace()
+        # Any other number of files raises a ValueError.
         [file] = newest(folder).glob("*.xplane.pb")
         summary = summarize_trace(file, call.program.as_text(), calls * call.steps)
     except (OSError, RuntimeError, ValueError) as error:
@@ -116,4 +120,5 @@ def finish(folder: Path, call: Call, calls: int) -> None:
 
 def newest(folder: Path) -> Path:
     """Returns the folder of the most recent trace."""
+    # The folders are named by the time of their trace.
     return max((folder / "plugins" / "profile").iterdir(), key=lambda x: x.name)

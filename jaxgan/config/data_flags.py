@@ -1,0 +1,81 @@
+"""The flags of the data set, part of those of `python -m jaxgan.train`."""
+
+import dataclasses
+
+from jaxgan.config.flags import flag
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFlags:
+    """What to train on, and how it is read."""
+
+    dataset: str = flag(
+        "mnist",
+        "data",
+        "TFDS image data set, folder:PATH, npz:PATH, ring8, grid25 or stacked_mnist",
+    )
+    split: str = flag(
+        "train",
+        "data",
+        "split to train on, such as train[:50%%], or a sub-folder of folder:PATH",
+    )
+    data_dir: str = flag(
+        "",
+        "data",
+        "where TFDS keeps data sets; empty for TFDS's default",
+        resumable=True,
+    )
+    image_size: str = flag(
+        "", "data", "N or HxW, in pixels; empty keeps the size of the data set"
+    )
+    crop: str = flag(
+        "center", "data", "crop taken before resizing: center, none, N or HxW"
+    )
+    image_field: str = flag(
+        "",
+        "data",
+        "feature (TFDS) or array (npz) that holds the images, if there are several; "
+        "empty to detect it",
+    )
+    label_field: str = flag(
+        "",
+        "data",
+        "feature or array that holds the labels; none to train without labels; empty "
+        "to detect it",
+    )
+    held_out: str = flag(
+        "auto",
+        "data",
+        "held-out examples used to detect over-fitting: a split, a count, none, or "
+        "auto (the split test, or val of folder:PATH, else 1 in 20, at most 256)",
+    )
+    data_changed: str = flag(
+        "refuse",
+        "data",
+        "what to do if a run resumes with other data of the same shape: refuse or "
+        "accept",
+        resumable=True,
+        choices=("refuse", "accept"),
+    )
+    alpha: str = flag(
+        "auto",
+        "data",
+        "transparent pixels of folder:PATH: keep (train on RGBA), white or black (put "
+        "on that color), or auto (keep if every picture has an alpha channel, or any "
+        "uses it)",
+        choices=("auto", "keep", "white", "black"),
+    )
+    on_bad_example: str = flag(
+        "stop",
+        "data",
+        "what to do if an example cannot be read: stop (after saving), or skip (use "
+        "the next one instead)",
+        resumable=True,
+        choices=("stop", "skip"),
+    )
+    input: str = flag(
+        "auto",
+        "data",
+        "where the data set is kept: device, host (decoded during training) or auto",
+        resumable=True,
+    )
