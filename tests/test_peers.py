@@ -361,7 +361,7 @@ def test_keras(keras_tf, preset):
     shape = (28, 28, 1)
     game = keras_tf.game_of(job_of(preset, "function", shape))
     assert list(keras_tf.parameters(game).values()) == counts_of(preset, shape)
-    for loss in game.train_step(np.arange(4, dtype=np.int32)):
+    for loss in game.step(np.arange(4, dtype=np.int32)):
         assert np.isfinite(loss.numpy())
 
 
