@@ -41,9 +41,9 @@ class Mutation(NamedTuple):
 
 
 LOSSES = "losses objective"
-SLOPES = "regularizers regularizers_all"
-LOGITS = "regularizers_logits regularizers_all"
-STEP = "step objective"
+SLOPES = "gradient_penalties losses_all"
+LOGITS = "losses_logits losses_all"
+STEP = "train_step objective"
 
 MUTATIONS = (
     # Mutations that survived the audit of version 0.1.0.
@@ -59,7 +59,7 @@ MUTATIONS = (
         "experiment/state.py",
         "multi_seed.key_of(seed)",
         "multi_seed.key_of(0)",
-        "train runs_train",
+        "train multi_seed_train",
     ),
     Mutation(
         "EMA ramp ignored",
@@ -74,14 +74,14 @@ MUTATIONS = (
         "fake=d(see(samples.fake), condition)",
         "fake=d(seen(augment, state, per_example(keys.terms))[0](samples.fake), "
         "condition)",
-        "augment objective augment_strength",
+        "augment objective augment_probability",
     ),
     Mutation(
         "the default without R2",
         "config/training.py",
         '"r1(1)|r2(1)",',
         '"r1(1)",',
-        "config recipe",
+        "config builder",
     ),
     Mutation(
         "RMSProp's eps inside the root",
@@ -261,7 +261,7 @@ MUTATIONS = (
         "losses/weights.py",
         "gram - jnp.diag(jnp.diag(gram))",
         "gram - jnp.eye(len(gram))",
-        "regularizers",
+        "gradient_penalties",
     ),
     Mutation(
         "every: not n times as strong",
@@ -318,7 +318,7 @@ MUTATIONS = (
         "gan/train_step.py",
         "return jax.lax.pmean(results, axis) if axis else results",
         "return results",
-        "parallel step",
+        "parallel train_step",
     ),
     Mutation(
         "dropout: one mask for all calls",
@@ -368,21 +368,21 @@ MUTATIONS = (
         "augment/random_apply.py",
         "part(jax.random.fold_in(key, i), image, p)",
         "part(key, image, p)",
-        "augment augment_local augment_ada",
+        "augment augment_diffaugment augment_ada",
     ),
     Mutation(
         "color: contrast about each pixel",
         "augment/diffaugment.py",
         "mean = jnp.mean(colors)\n",
         "mean = jnp.mean(colors, -1, keepdims=True)\n",
-        "augment_local",
+        "augment_diffaugment",
     ),
     Mutation(
         "ADA: sign",
         "augment/probability.py",
         "jnp.sign(overfit - target)",
         "jnp.sign(target - overfit)",
-        "augment_strength",
+        "augment_probability",
     ),
     Mutation(
         "ADA: contrast twice as strong",
@@ -403,42 +403,42 @@ MUTATIONS = (
         "metrics/mode_coverage.py",
         "NEAR = 3.0",
         "NEAR = 4.0",
-        "metrics_modes",
+        "metrics_mode_coverage",
     ),
     Mutation(
         "modes: KL the other way",
         "metrics/mode_coverage.py",
         "return np.log(count) - entropy",
         "return entropy",
-        "metrics_modes",
+        "metrics_mode_coverage",
     ),
     Mutation(
         "diversity: kernel not squared",
         "metrics/vendi.py",
         "jnp.exp(-squared_distances(scaled))",
         "jnp.exp(-squared_distances(scaled) / 2)",
-        "metrics_diversity",
+        "metrics_vendi",
     ),
     Mutation(
         "order: epochs alike",
         "data/shuffle.py",
         "np.array([seed % 2**64, epoch], np.uint64)",
         "np.array([seed % 2**64, 0], np.uint64)",
-        "data_order data_stream",
+        "data_shuffle data_loader",
     ),
     Mutation(
         "order: batches overlap",
         "data/shuffle.py",
         "first = position * updates * batch",
         "first = position * batch",
-        "data_order",
+        "data_shuffle",
     ),
     Mutation(
         "hold out: overlaps training",
         "data/split.py",
         "np.sort(order[count:])",
         "np.sort(order[: dataset.size - count])",
-        "data_held_out",
+        "data_split",
     ),
     Mutation(
         "normalize: off by half a step",

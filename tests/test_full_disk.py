@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from games import same
 from tensorboardX import RecordWriter
-from test_report import events, metrics_of, tell
+from test_reporting import events, metrics_of, tell
 from test_train import argv, run, state_of, values
 
 from jaxgan import reporting, train

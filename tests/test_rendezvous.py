@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
-from test_lifeline import free_address, has
 from test_processes import free_port
+from test_watchdog import free_address, has
 
 from jaxgan.distributed import connections
 from jaxgan.distributed.connections import connect, is_own
