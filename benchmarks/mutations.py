@@ -66,7 +66,7 @@ MUTATIONS = (
         "schedules.py",
         "jnp.minimum(target, ramp * seen) if ramp else",
         "",
-        "recipe step schedules",
+        "builder train_step",
     ),
     Mutation(
         "real and fake augmented with different keys",
