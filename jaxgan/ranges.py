@@ -8,6 +8,16 @@ first argument of `Annotated`.
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
+
+def ceil_div(a: int, b: int) -> int:
+    """Returns a / b, rounded up.
+
+    >>> ceil_div(7, 2), ceil_div(8, 2)
+    (4, 4)
+    """
+    return -(-a // b)
+
+
 LARGEST = 3.4028234663852886e38
 """The largest float32; a larger number becomes infinite on a device."""
 

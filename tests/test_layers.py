@@ -19,8 +19,8 @@ FLOORS = (
     ),
     ("reporting", "cli", "data", "workdir", "spec", "arguments", "types"),
     (
-        *("schedules", "ranges", "environment", "files", "host_memory", "errors"),
-        "performance/hlo",
+        *("schedules", "environment", "files", "host_memory", "errors"),
+        *("performance/hlo", "ranges"),
     ),
 )
 """From the top down; on a floor, imports go to the right."""

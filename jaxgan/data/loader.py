@@ -11,6 +11,7 @@ import numpy as np
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.shuffle import step_indices, steps_per_epoch
 from jaxgan.errors import UsageError
+from jaxgan.ranges import ceil_div
 
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -55,7 +56,7 @@ def stream(
     if batch % parts:
         raise UsageError(
             f"--batch_size={batch} does not split over {parts} processes: "
-            f"use --batch_size={-(-batch // parts) * parts}"
+            f"use --batch_size={ceil_div(batch, parts) * parts}"
         )
     steps_per_epoch(dataset.size, updates, batch)  # raises if no step fits
     # Consecutive processes read consecutive parts of each batch.

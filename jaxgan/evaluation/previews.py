@@ -12,6 +12,7 @@ from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.metrics import sliced_wasserstein
 from jaxgan.parallel import multi_seed
+from jaxgan.ranges import ceil_div
 from jaxgan.types import Batch, Tree
 
 AT_ONCE = 128
@@ -56,7 +57,7 @@ class Previews:
     def picture(self, variables: Tree) -> reporting.Picture:
         """Returns a picture of samples, with equally many of each run."""
         # Samples per run, rounded up.
-        count = -(-self._samples // self._runs)
+        count = ceil_div(self._samples, self._runs)
         fake = [self._draw(x, self._picture_key, count) for x in self._split(variables)]
         return reporting.picture(np.concatenate(fake), self._real["image"])
 
@@ -103,7 +104,7 @@ def generate_in_batches(
     n = len(keys)
     at_once = min(at_once, n)
     # All calls have the same shapes. Samples beyond the last key are dropped.
-    places = np.arange(-(-n // at_once) * at_once)
+    places = np.arange(ceil_div(n, at_once) * at_once)
     samples = []
     for part in places.reshape(-1, at_once):
         # Examples and keys start over if there are too few.

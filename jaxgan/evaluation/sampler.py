@@ -17,6 +17,7 @@ from jaxgan.experiment import memory
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
+from jaxgan.ranges import ceil_div
 from jaxgan.spec import unknown
 from jaxgan.types import Batch, Tree
 
@@ -82,7 +83,7 @@ def conditioning_batch(config: SampleConfig, facts: DataFacts) -> Batch:
     """
     names = list(facts.classes)
     turn = max(len(names), 1)
-    count = -(-min(config.n, AT_ONCE) // turn) * turn  # each class equally often
+    count = ceil_div(min(config.n, AT_ONCE), turn) * turn  # each class equally often
     batch = builder.example_batch(facts.shape, count, len(names))
     if not config.label:
         return batch

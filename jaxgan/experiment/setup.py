@@ -14,6 +14,7 @@ from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
+from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, TrainState
 
 log = logging.getLogger("jaxgan")
@@ -253,7 +254,7 @@ def check_batch_size(config: Config, layout: parallel.Layout) -> None:
     # Several runs do not share a batch.
     devices = len(layout.devices) if config.runs == 1 else 1
     # The next larger batch size that divides.
-    fits = -(-batch // (devices * parts)) * devices * parts
+    fits = ceil_div(batch, devices * parts) * devices * parts
     if batch % devices:
         raise UsageError(
             f"--batch_size={batch} does not divide over {devices} devices: "

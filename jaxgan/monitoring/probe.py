@@ -10,6 +10,7 @@ from jaxgan import data
 from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import bind, example_keys, variables
 from jaxgan.metrics.vendi import kernel_width, vendi_score
+from jaxgan.ranges import ceil_div
 from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
 
 EXAMPLES = 256
@@ -56,7 +57,7 @@ class Probe:
         seed: int,
     ) -> None:
         # Whole batches with EXAMPLES or more, up to the maximum.
-        count = min(-(-EXAMPLES // batch_size), MAX_BATCHES)
+        count = min(ceil_div(EXAMPLES, batch_size), MAX_BATCHES)
         keys = example_keys(key, count * batch_size)
         order = data.epoch_order(seed, 0, dataset.size)
         self._train = batches(dataset, order, count, batch_size)

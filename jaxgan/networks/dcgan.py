@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxgan.errors import UsageError
 from jaxgan.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Dropout
-from jaxgan.ranges import Fraction, Width
+from jaxgan.ranges import Fraction, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, Players
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -27,7 +27,7 @@ class Generator(nn.Module):
     def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
         height, width, channels = self.shape
         # A quarter of the image, rounded up: two layers double it, and it is cropped.
-        start = (-(-height // 4), -(-width // 4), 4 * self.width)
+        start = (ceil_div(height, 4), ceil_div(width, 4), 4 * self.width)
         # Without bias, as BatchNorm follows.
         x = Dense(start[0] * start[1] * start[2], False, kernel_init=GLOROT)(z)
         # Normalized per unit, before the reshape to an image, like in the tutorial.

@@ -15,7 +15,7 @@ from jaxgan.errors import UsageError
 from jaxgan.networks.layers import Dense, GroupedConv
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.small import levels_of
-from jaxgan.ranges import Range, Width
+from jaxgan.ranges import Range, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, Players
 
 GROUP = 16
@@ -53,7 +53,7 @@ def lowest(shape: tuple[int, ...]) -> tuple[int, int]:
     ((4, 4), (7, 7), (5, 8))
     """
     scale = 2 ** levels_of(shape)
-    return -(-shape[0] // scale), -(-shape[1] // scale)
+    return ceil_div(shape[0], scale), ceil_div(shape[1], scale)
 
 
 def upsample(x: jax.Array) -> jax.Array:

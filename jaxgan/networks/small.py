@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxgan.errors import UsageError
 from jaxgan.networks.layers import Conv, Dense
 from jaxgan.networks.ops.arrays import at_least_float32, depth_to_space, space_to_depth
-from jaxgan.ranges import Width
+from jaxgan.ranges import Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, Players
 
 LEAK = 0.02
@@ -35,9 +35,9 @@ def levels_of(shape: tuple[int, ...]) -> int:
     [1, 2, 2, 3, 4]
     """
     # The first halving is unconditional.
-    size, levels = -(-min(shape[:2]) // 2), 1
+    size, levels = ceil_div(min(shape[:2]), 2), 1
     while size > 7:
-        size, levels = -(-size // 2), levels + 1
+        size, levels = ceil_div(size, 2), levels + 1
     return levels
 
 
@@ -64,7 +64,7 @@ class Generator(nn.Module):
         features = widths(self.width, levels_of(self.shape))[::-1]
         scale = 2 ** len(features)
         # The lowest resolution, rounded up; the result is cropped.
-        low = (-(-height // scale), -(-width // scale))
+        low = (ceil_div(height, scale), ceil_div(width, scale))
         # Latents are scaled to a mean square of 1.
         size = jnp.sqrt(jnp.mean(at_least_float32(z) ** 2, -1, keepdims=True) + 1e-8)
         z = (at_least_float32(z) / size).astype(z.dtype)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxgan.errors import UsageError
 from jaxgan.networks.spectral_norm import SpectralNorm
-from jaxgan.ranges import Range, Size, Width
+from jaxgan.ranges import Range, Size, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, Tree
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -134,7 +134,7 @@ def _grouped(x: jax.Array, size: int, name: str) -> jax.Array:
         raise UsageError(
             f"{name}({size}) takes {size} examples at a time, and a device has "
             f"{len(x)}: use a batch size that gives each device a multiple of {size}, "
-            f"such as {-(-len(x) // size) * size} on one device"
+            f"such as {ceil_div(len(x), size) * size} on one device"
         )
     return x.reshape(-1, size, *x.shape[1:])
 

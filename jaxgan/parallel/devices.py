@@ -7,7 +7,7 @@ import os
 import jax
 
 from jaxgan.environment import has_tpu
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, first_line
 from jaxgan.types import Device
 
 log = logging.getLogger("jaxgan")
@@ -25,7 +25,7 @@ def choose_devices(count: int) -> list[Device]:
     try:
         devices = jax.local_devices()
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise UsageError(f"jax cannot start on any device: {reason}") from error
     if not 0 <= count <= len(devices):
         raise UsageError(

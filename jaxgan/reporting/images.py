@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 
 from jaxgan.data.decode import open_picture
 from jaxgan.files import atomic_write
+from jaxgan.ranges import ceil_div
 
 LEAST_SIDE = 32
 """Images whose longer side is shorter than this, in pixels, are enlarged."""
@@ -93,7 +94,7 @@ def grid(images: np.ndarray, columns: int | None = None, pad: int = 2) -> np.nda
     # [B, H, W, C] to [B, scale * H, scale * W, C].
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     # Rounded up.
-    rows = -(-tiles.count // tiles.columns)
+    rows = ceil_div(tiles.count, tiles.columns)
     high, wide = tiles.height + pad, tiles.width + pad
     sheet = (rows * high + pad, tiles.columns * wide + pad, images.shape[-1])
     pixels = np.full(sheet, 255, np.uint8)

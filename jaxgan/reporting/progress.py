@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxgan.files import kind
+from jaxgan.ranges import ceil_div
 from jaxgan.reporting.images import Layout, Picture, load_png
 
 log = logging.getLogger("jaxgan")
@@ -126,7 +127,7 @@ def _side_by_side(pictures: Sequence[Picture]) -> np.ndarray:
     high, wide = height + 24, width + GAP
     columns = min(len(pictures), max(WIDTH // wide, 1))
     # The number of rows is rounded up.
-    size = (columns * wide, -(-len(pictures) // columns) * high)
+    size = (columns * wide, ceil_div(len(pictures), columns) * high)
     sheet = Image.new("RGB", size, (255, 255, 255))
     for number, picture in enumerate(pictures):
         top, left = number // columns * high, number % columns * wide

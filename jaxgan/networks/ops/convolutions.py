@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from jaxgan.networks.ops import winograd
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
+from jaxgan.ranges import ceil_div
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 """Axes of the input, the kernel and the output."""
@@ -64,9 +65,9 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
     # Side of the kernel, in squares.
-    taps = max(-(-(lead + k) // stride) for lead in leads)
+    taps = max(ceil_div(lead + k, stride) for lead in leads)
     # Height and width of the output.
-    sides = [-(-size // stride) for size in x.shape[1:3]]
+    sides = [ceil_div(size, stride) for size in x.shape[1:3]]
     if not winograd_pays_off(x.dtype, sides, taps, channels * stride**2, features):
         return conv_same(x, kernel, stride)
     # Pad image and kernel to whole squares, and turn squares into channels.
@@ -78,7 +79,7 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     # `[taps, taps, stride * stride * C, O]`, in the order of `space_to_depth`.
     kernel = kernel.swapaxes(1, 2).reshape(taps, taps, -1, features)
     # Whole squares of zeros before the image.
-    firsts = [-(-before // stride) for before, _ in pads]
+    firsts = [ceil_div(before, stride) for before, _ in pads]
     return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
 
 
@@ -140,7 +141,7 @@ def _leading_zeros(k: int, stride: int) -> int:
     Output `stride * m + a` reads input `m + o` through tap `stride * o + zeros - a`.
     """
     # The larger half of k + stride - 2 zeros, unless the stride is k or more.
-    return k - 1 if stride > k - 1 else -(-(k + stride - 2) // 2)
+    return k - 1 if stride > k - 1 else ceil_div(k + stride - 2, 2)
 
 
 def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
@@ -185,7 +186,7 @@ def conv_explicit_padding(x: jax.Array, kernel: jax.Array, pads: Padding) -> jax
 
 def depth_taps(k: int, stride: int) -> int:
     """Returns the side of the kernel of `conv_transpose_by_depth`."""
-    return -(-(_kernel_zeros(k, stride) + k) // stride)
+    return ceil_div(_kernel_zeros(k, stride) + k, stride)
 
 
 def _kernel_zeros(k: int, stride: int) -> int:

@@ -21,6 +21,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.ranges import ceil_div
+
 POINTS = np.array([0, 1, -1, 1 / 2, -2, 2, -1 / 2])
 """Points at which polynomials are evaluated, in addition to infinity.
 
@@ -74,8 +76,10 @@ def convolve(
     ends = list(zip(x.shape[1:3], pads, strict=True))
     outputs = [size + before + after - k + 1 for size, (before, after) in ends]
     # Matrices grow with the image, so larger images are cut into blocks of equal size.
-    counts = [-(-size // BLOCK) for size in outputs]
-    blocks = [-(-size // count) for size, count in zip(outputs, counts, strict=True)]
+    counts = [ceil_div(size, BLOCK) for size in outputs]
+    blocks = [
+        ceil_div(size, count) for size, count in zip(outputs, counts, strict=True)
+    ]
     if counts == [1, 1]:
         whole_sides = (Side(x.shape[i + 1], blocks[i], pads[i][0]) for i in (0, 1))
         return whole(x, kernel, *whole_sides)
@@ -153,7 +157,7 @@ def along(k: int, side: Side) -> tuple[np.ndarray, np.ndarray]:
     X has shape `[points, tiles, size]`, and Y `[outputs, points, tiles]`.
     """
     evaluate, image, _ = polynomials(k)
-    n, tiles = len(image), -(-side.outputs // TILE)
+    n, tiles = len(image), ceil_div(side.outputs, TILE)
     x, y = np.zeros((n, tiles, side.size)), np.zeros((side.outputs, n, tiles))
     for tile in range(tiles):
         first = tile * TILE

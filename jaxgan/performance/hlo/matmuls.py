@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from jaxgan.performance.hlo.parser import Instruction, Shape
 from jaxgan.performance.hlo.trip_counts import Visit
+from jaxgan.ranges import ceil_div
 
 
 class Product(NamedTuple):
@@ -40,7 +41,7 @@ def product(visit: Visit) -> Product:
         )
     else:
         flops, features = convolution(line, shapes, out)
-    fill = -(-features[0] // 8) * 8 / features[0]  # padding of the input features
+    fill = ceil_div(features[0], 8) * 8 / features[0]  # padding of the input features
     padded = flops * out.padded / max(out.size, 1) * fill
     # Loops around the product multiply its FLOPs.
     types = tuple(shape.dtype for shape in shapes)

@@ -4,6 +4,8 @@ import math
 import re
 from typing import NamedTuple
 
+from jaxgan.ranges import ceil_div
+
 BYTES = {"pred": 1, "bf16": 2, "c64": 8, "c128": 16, "token": 0}
 """Bytes per element of the types whose names do not end in their bits."""
 
@@ -48,7 +50,7 @@ class Shape(NamedTuple):
             dims += [1] * (len(tile) - len(dims))
         # Round each length up to a multiple of the tile.
         for i, n in enumerate(tile):
-            dims[i] = -(-dims[i] // n) * n
+            dims[i] = ceil_div(dims[i], n) * n
         return math.prod(dims)
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jaxgan.performance.hlo.parser import Computation, Instruction, Module, bracket
+from jaxgan.ranges import ceil_div
 
 CALLED = re.compile(
     r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.\-]+)"
@@ -101,7 +102,7 @@ def turns(module: Module, here: Computation, loop: Instruction) -> int | None:
     if first is None or last is None or not step:
         return None
     # ceil((last - first) / step), or 0 if the loop never runs.
-    return max(-(-(last - first) // step), 0)
+    return max(ceil_div(last - first, step), 0)
 
 
 def _sides(module: Module, here: Computation) -> list[Side] | None:
