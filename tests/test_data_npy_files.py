@@ -137,11 +137,13 @@ def test_a_directory_that_lies_like_the_header(tmp_path):
         tmp_path / "a.npz",
         {"images.npy": member(PICTURES, **{"shape": (40_000_000, 5, 5)})},
     )
+    # Newer versions of Python refuse members that overlap the directory themselves.
+    refused = "more than its compressed form has|possible zip bomb"
     directory_entry(path, 24, "<I", 128 + 10**9)
-    with pytest.raises(UsageError, match="more than its compressed form has"):
+    with pytest.raises(UsageError, match=refused):
         load(path)
     directory_entry(path, 20, "<I", 2**31)  # nor is the file as long as that
-    with pytest.raises(UsageError, match="more than its compressed form has"):
+    with pytest.raises(UsageError, match=refused):
         load(path)
 
 
