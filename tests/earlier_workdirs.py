@@ -113,7 +113,8 @@ def make(source, folder, cases):
             call("train", flags_of(case, data, workdir, 8))
             samples = np.load(place / "samples.npz")["samples"]
             ema = {f"ema/{k}": v for k, v in read_ema(workdir, 8).items()}
-            np.savez_compressed(kept / "expected.npz", samples=samples, **ema)
+            arrays = {"samples": samples, **ema}
+            np.savez_compressed(kept / "expected.npz", **arrays)  # type: ignore[arg-type]
             with tarfile.open(folder / f"{case}.tar.xz", "w:xz") as archive:
                 archive.add(kept, case, filter=_anonymous)
 
@@ -125,4 +126,5 @@ def _anonymous(member):
 
 
 if __name__ == "__main__":
-    make(*(Path(x).absolute() for x in sys.argv[1:3]), sys.argv[3:] or CASES)
+    source, folder, *cases = sys.argv[1:]
+    make(Path(source).absolute(), Path(folder).absolute(), cases or CASES)

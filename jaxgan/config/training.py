@@ -27,7 +27,7 @@ class Config(DataFlags):
     networks: str = flag(
         "small",
         "model",
-        "generator and discriminator: small, mlp, dcgan, residual",
+        "generator and discriminator: small, mlp, dcgan, r3gan (also called residual)",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"

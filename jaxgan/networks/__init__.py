@@ -12,6 +12,7 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "mlp": mlp.pair,
     "dcgan": dcgan.pair,
     "small": small.pair,
-    "residual": r3gan.pair,
+    "r3gan": r3gan.pair,
+    "residual": r3gan.pair,  # its name in version 0.1.0
 }
 """Factories of pairs by name."""
