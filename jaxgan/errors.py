@@ -11,6 +11,9 @@ class UsageError(ValueError):
     """Invalid input of the user. The message names a value that works.
 
     Programs print the message on one line and exit with code 2.
+
+    >>> issubclass(UsageError, ValueError)
+    True
     """
 
 
@@ -25,6 +28,9 @@ class TrainingError(RuntimeError):
     """A run that cannot continue, such as one with NaN in a loss.
 
     Programs print the message on one line and exit with code 1.
+
+    >>> issubclass(TrainingError, RuntimeError)
+    True
     """
 
 

@@ -18,7 +18,11 @@ Batch = dict[str, jax.Array]
 
 
 class Players(NamedTuple, Generic[T]):
-    """One value per player: networks, parameters, optimizers, losses."""
+    """One value per player: networks, parameters, optimizers, losses.
+
+    >>> Players(generator="G", discriminator="D").generator
+    'G'
+    """
 
     generator: T
     discriminator: T
@@ -28,6 +32,9 @@ class Samples(NamedTuple):
     """Real and generated samples of one update: trees whose axis 0 is the example.
 
     In paired tasks `real` is also the target of `fake`.
+
+    >>> Samples(real=1.0, fake=0.0).condition is None
+    True
     """
 
     real: Tree
@@ -41,7 +48,11 @@ class Samples(NamedTuple):
 
 
 class DiscriminatorOutput(NamedTuple):
-    """The output of a discriminator."""
+    """The output of a discriminator.
+
+    >>> DiscriminatorOutput(logits=0.5).features
+    ()
+    """
 
     logits: Tree
     """High for real, `[B, ...]`; one leaf per scale or domain."""
@@ -50,7 +61,11 @@ class DiscriminatorOutput(NamedTuple):
 
 
 class LossInputs(NamedTuple):
-    """The inputs of a loss term: samples, and the discriminator's outputs on them."""
+    """The inputs of a loss term: samples, and the discriminator's outputs on them.
+
+    >>> LossInputs._fields[:3]
+    ('samples', 'real', 'fake')
+    """
 
     samples: Samples
     real: DiscriminatorOutput
@@ -76,7 +91,12 @@ class LossInputs(NamedTuple):
 
 
 class Term(NamedTuple):
-    """A term of a loss as two pure functions, like `optax.GradientTransformation`."""
+    """A term of a loss as two pure functions, like `optax.GradientTransformation`.
+
+    >>> counting = Term(lambda: 0, lambda inputs, calls: (0.5, calls + 1))
+    >>> counting.apply(None, counting.init())
+    (0.5, 1)
+    """
 
     init: Callable[[], Tree]
     apply: Callable[[LossInputs, Tree], tuple[jax.Array, Tree]]
@@ -104,7 +124,11 @@ Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
 
 
 class TrainState(flax.struct.PyTreeNode):
-    """The complete state of a run. Checkpoints save and restore it unchanged."""
+    """The complete state of a run. Checkpoints save and restore it unchanged.
+
+    >>> list(TrainState.__dataclass_fields__)
+    ['step', 'params', 'stats', 'opt_state', 'term_state', 'ema']
+    """
 
     step: jax.Array
     params: Players[Tree]

@@ -34,6 +34,8 @@ def test_every_export_is_importable_and_documented():
             doc = inspect.getdoc(value)
             assert doc, name
             assert doc[0].isupper(), name
+        if name != "PRESETS" and not inspect.ismodule(value):
+            assert ">>>" in doc, name
         if inspect.isfunction(value) and value.__doc__:
             assert "Args:" in value.__doc__ or not inspect.signature(value).parameters
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):

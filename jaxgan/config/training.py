@@ -12,6 +12,9 @@ class Config(DataFlags):
     """The configuration of a run. `--help` documents the fields.
 
     `jaxgan.config.resolve.make_config` makes one from presets and checks it.
+
+    >>> Config(steps=5).steps, Config().loss
+    (5, 'relativistic')
     """
 
     # The game: networks, losses and what is added to them.

@@ -108,6 +108,15 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
 
     Raises:
       UsageError: if the folder is not one of a run, or a file in it is damaged.
+
+    >>> import tempfile
+    >>> from jaxgan.config.resolve import make_config
+    >>> from jaxgan.training.fit import fit
+    >>> flags = {"dataset": "ring8", "steps": 2, "batch_size": 8, "score_samples": 8}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     code = fit(make_config(**flags, samples=4, workdir=f"{folder}/run"))
+    ...     load_run(f"{folder}/run").config.steps
+    2
     """
     folder = local_path("--workdir", path)
     file = folder / "config.json"

@@ -30,7 +30,11 @@ from jaxgan.types import Augment, Batch, Players, Task, Term, TrainState, Tree
 
 
 class GAN(NamedTuple):
-    """Networks, losses and optimizers of a GAN, and the functions that train it."""
+    """Networks, losses and optimizers of a GAN, and the functions that train it.
+
+    >>> GAN._fields[-3:]
+    ('init', 'train_step', 'generate')
+    """
 
     task: Task
     networks: Players[nn.Module]

@@ -23,6 +23,13 @@ def fit(config: Config) -> int:
       UsageError: for flags or data that cannot be used, before anything is compiled or
         written, and later for errors of the disk or memory.
       TrainingError: if the run diverges, or collapses and may not roll back.
+
+    >>> import tempfile
+    >>> from jaxgan.config.resolve import make_config
+    >>> flags = {"dataset": "ring8", "steps": 2, "batch_size": 8, "score_samples": 8}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit(make_config(**flags, samples=4, workdir=f"{folder}/run"))
+    0
     """
     with initialize(config):
         start_jax()
