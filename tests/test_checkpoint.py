@@ -1,5 +1,6 @@
 """Checkpoints come back bit for bit, whatever happened to the program or the disk."""
 
+import asyncio
 import errno
 import gc
 import os
@@ -640,6 +641,30 @@ def test_kill_9_at_any_moment_loses_no_saved_step(tmp_path):
             assert int(step) >= reported
         reported = max(int(line[1]) for line in lines if line[0] == "saved")
     assert not list(folder.glob("set-aside-*")), "no save was ever half done"
+
+
+def test_tasks_that_were_given_up_are_not_logged(tmp_path, monkeypatch, caplog):
+    """asyncio logs the exception of a task that is collected before it is read."""
+    write(tmp_path, [1])
+
+    def give_up(*_):
+        async def fail():
+            raise ValueError("a piece is missing, in a page of words")
+
+        async def begin():
+            task = asyncio.ensure_future(fail())
+            await asyncio.sleep(0)
+            cycle: list = [task]
+            cycle.append(cycle)  # found by the garbage collection only
+
+        asyncio.run(begin())
+        raise ValueError("a piece is missing")
+
+    monkeypatch.setattr(checkpoint, "read", give_up)
+    with pytest.raises(UsageError, match="is intact; use another"):
+        restore(tmp_path, make_state(0))
+    gc.collect()
+    assert caplog.messages == ["checkpoint 1 is damaged: a piece is missing"]
 
 
 def test_reads_that_were_given_up_say_nothing_of_their_own(tmp_path, monkeypatch):

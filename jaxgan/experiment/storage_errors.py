@@ -30,8 +30,8 @@ def quiet_orbax() -> Iterator[None]:
     """Suppresses log lines of Orbax, and messages that it prints besides raising.
 
     After an error, other reads and writes of Orbax end later, on a closed event loop.
-    Python prints their exceptions by `sys.unraisablehook`. The hook set here therefore
-    stays after an error. It passes on all other exceptions.
+    Python prints their exceptions by `sys.unraisablehook`, or asyncio logs them. The
+    hook and the filter set here therefore stay after an error. They pass on all else.
     """
 
     def ignore_unawaited(unraisable: Any) -> None:
@@ -45,11 +45,19 @@ def quiet_orbax() -> Iterator[None]:
     # Keep the previous hook, which receives all other exceptions.
     hook, sys.unraisablehook = sys.unraisablehook, ignore_unawaited
     logging.getLogger("absl").addFilter(not_orbax)
+    logging.getLogger("asyncio").addFilter(_is_retrieved)
     try:
         yield
-        sys.unraisablehook = hook  # not restored after an error
+        # Neither is restored after an error.
+        sys.unraisablehook = hook
+        logging.getLogger("asyncio").removeFilter(_is_retrieved)
     finally:
         logging.getLogger("absl").removeFilter(not_orbax)
+
+
+def _is_retrieved(record: logging.LogRecord) -> bool:
+    """Returns False for asyncio's report of a task whose exception nobody read."""
+    return "exception was never retrieved" not in record.getMessage()
 
 
 @contextmanager
