@@ -20,7 +20,10 @@ FOLDER = Path(__file__).parent / "workdirs-0.1.0"
 
 @pytest.mark.parametrize("case", CASES)
 def test_it_samples_and_resumes_as_version_0_1_0_did(case, tmp_path):
-    """Equal in every bit on the CPU that made them; others round differently."""
+    """Equal in every bit on the CPU that made them; others round differently.
+
+    Adam turns the rounding of small gradients into parts of a step, which is 2e-3 here.
+    """
     with tarfile.open(FOLDER / f"{case}.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     workdir, data = tmp_path / case, tmp_path / "data.npz"
@@ -38,4 +41,4 @@ def test_it_samples_and_resumes_as_version_0_1_0_did(case, tmp_path):
     assert {f"ema/{name}" for name in ema} == set(expected) - {"samples"}
     for name, value in ema.items():
         want = expected[f"ema/{name}"]
-        np.testing.assert_allclose(value, want, rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(value, want, rtol=1e-3, atol=3e-4, err_msg=name)
