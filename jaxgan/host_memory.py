@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 CGROUPS = Path("/sys/fs/cgroup")
-"""Where Linux mounts the control groups."""
+"""The mount point of control groups on Linux."""
 
 
 def host_bytes() -> float:

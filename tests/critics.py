@@ -19,7 +19,7 @@ def square_critic(x):
 
 
 def inputs(critic, real, fake, step=0, **other):
-    """What a term sees; `other` fields are replaced."""
+    """The inputs of a term; `other` replaces fields."""
     keys = jax.random.split(jax.random.key(0), len(jax.tree.leaves(real)[0]))
     seen = LossInputs(
         Samples(real, fake),

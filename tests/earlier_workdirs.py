@@ -63,16 +63,9 @@ def sampling_flags(workdir, out):
     return [f"--workdir={workdir}", f"--out={out}", "--n=4", "--checkpoint=last"]
 
 
-def flat(tree, prefix=""):
-    """Leaves of nested dicts by path."""
-    if not isinstance(tree, dict):
-        return {prefix: np.asarray(tree)}
-    parts = (flat(x, f"{prefix}/{k}" if prefix else k) for k, x in tree.items())
-    return {k: v for part in parts for k, v in part.items()}
-
-
 def read_ema(workdir, step):
     """The moving average of a checkpoint, by path, read by Orbax alone."""
+    import flax
     import jax
     import orbax.checkpoint as ocp
 
@@ -81,7 +74,8 @@ def read_ema(workdir, step):
         tree = reader.metadata(path).item_metadata.tree
         numpy = ocp.RestoreArgs(restore_type=np.ndarray)
         args = jax.tree.map(lambda _: numpy, tree)
-        return flat(reader.restore(path, restore_args=args)["ema"])
+        ema = reader.restore(path, restore_args=args)["ema"]
+    return flax.traverse_util.flatten_dict(ema, sep="/")
 
 
 def make(source, folder, cases):

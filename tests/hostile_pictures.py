@@ -12,7 +12,7 @@ from PIL import Image
 
 
 class Accepted(NamedTuple):
-    """What a data set is read as."""
+    """The content of a data set that was read."""
 
     size: int
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What holds for every augmentation."""
+"""Properties of every augmentation."""
 
 import jax
 import jax.numpy as jnp

@@ -67,7 +67,7 @@ def test_cutout(shape, height, width):
 
 
 def number_of(out, candidates):
-    """Which of the candidates an image is."""
+    """The index of the candidate that equals an image."""
     same = [i for i, c in enumerate(candidates) if np.array_equal(out, c)]
     assert len(same) == 1
     return same[0]

@@ -1,4 +1,4 @@
-"""How often samples are augmented."""
+"""Probabilities of augmentation: numbers, schedules and ADA."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""How programs end: exit codes, one-line errors, crash reports."""
+"""The end of programs: exit codes, one-line errors, crash reports."""
 
 import errno
 import logging

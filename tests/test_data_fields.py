@@ -1,4 +1,4 @@
-"""Which features of TFDS's sets are read, and which examples of them."""
+"""The features and examples that are read of TFDS data sets."""
 
 import logging
 

@@ -37,7 +37,7 @@ def record(content: bytes, name: str) -> UrlInfo:
 
 
 def stub(url: str = "http://127.0.0.1:9", name: str = "mnist"):
-    """What `gather` needs of a builder, with four tiny files."""
+    """A builder with four tiny files, as `find_files` needs it."""
     infos = {f"{url}/{n}": record(c, n) for n, c in FILES.items()}
     return SimpleNamespace(name=name, url_infos=infos)
 

@@ -1,4 +1,4 @@
-"""What is kept from training."""
+"""Held-out examples."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ def scaled(low, high, dtype):
 
 
 def said(dataset, caplog):
-    """What is logged of a data set at the start of a run, and what is warned of."""
+    """The log lines and warnings about the range of a data set."""
     caplog.clear()
     with caplog.at_level(logging.INFO, "jaxgan"):
         setup.log_values(dataset)

@@ -47,7 +47,7 @@ def error_of(flags, size, capsys):
 def test_a_full_disk_is_one_line_and_the_same_command_resumes(
     pictures, finished, tmp_path, capsys
 ):
-    """What does not fit is config.json, a picture, the metrics, a checkpoint."""
+    """The disk is too small for config.json, a picture, the metrics or a checkpoint."""
     flags = argv(pictures, tmp_path / "run", 20)
     said = [error_of(flags, size, capsys) for size in (100, 1_300, 2_000, 5_000)]
     assert ["--workdir" in line.partition("(")[0] for line in said] == [True] * 3 + [

@@ -72,7 +72,7 @@ def test_one_sided_penalty_spares_slopes_below_one(scale, both, above):
 
 
 def points(term, real, fake):
-    """Where a term takes the critic's slope."""
+    """The points at which a term takes the critic's gradient."""
     seen = []
 
     def critic(x):

@@ -1,4 +1,4 @@
-"""What holds for every term in the table."""
+"""Properties of every term in the table."""
 
 import chex
 import jax

@@ -18,7 +18,7 @@ def order(seed, epoch):
 
 
 def stream(chosen, seed):
-    """What `resident` gathers, from the host."""
+    """The batches that `resident` gathers, made on the host."""
     arrays, k, b = {"image": images(SIZE)}, chosen.d_updates, chosen.batch_size
     per_epoch = SIZE // (k * b)
     for step in range(1_000):

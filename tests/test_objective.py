@@ -1,4 +1,4 @@
-"""What the terms of a loss are given, and a batch that is taken in parts."""
+"""The inputs of terms, and batches in micro-batches."""
 
 import flax.linen as nn
 import jax

@@ -115,7 +115,7 @@ def test_under_jit():
 
 
 def shapes(tree):
-    """What a compiled step must find again: shapes, kinds of number and structure."""
+    """The shapes, dtypes and structure that a compiled step relies on."""
     return jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), tree)
 
 

@@ -1,4 +1,4 @@
-"""What `benchmarks/peers/` measures is our work: parameters, losses, gradients."""
+"""The peers compute the same as jaxgan: parameters, losses, gradients."""
 
 import argparse
 import doctest

@@ -31,7 +31,7 @@ GAMES = {
     "residual": "residual(8, 1)",
 }
 FLOAT32 = {"sngan": "SpectralNorm", "acgan": ")/Dense_0"}
-"""Where float32 is multiplied under mixed: power iterations, heads on features."""
+"""Products in float32 under mixed precision: power iterations, heads on features."""
 
 
 def game(preset, **other):
@@ -64,7 +64,7 @@ def operations(jaxpr):
 
 
 def products(preset, precision):
-    """How many convolutions and products of matrices, by type, and where if float32."""
+    """Counts convolutions and matrix products by dtype; locates those in float32."""
     found = collections.Counter()
     for eqn in traced(preset, precision)[0]:
         if eqn.primitive.name in ("conv_general_dilated", "dot_general"):
@@ -195,7 +195,7 @@ def test_spectral_norms_are_those_of_the_float32_kernels():
 
 
 class Told(nn.Module):
-    """What a network sees of its arguments."""
+    """The arguments as a network receives them."""
 
     @nn.compact
     def __call__(self, x, condition, *, train):
@@ -233,7 +233,7 @@ def kept(net, x):
 
 
 def test_less_is_kept_of_a_deep_network():
-    """What XLA for CPU then makes of it is another matter: it keeps it all the same."""
+    """The traced step recomputes; XLA for CPU keeps activations nevertheless."""
     x = jnp.ones((64, 32, 32, 3))
     plain, again = (residual_pair(remat).discriminator for remat in (False, True))
     # a block's input instead of six arrays of one or two times its channels

@@ -1,4 +1,4 @@
-"""What the probe measures of networks that are known."""
+"""Measures of the probe on networks with known outputs."""
 
 import flax.linen as nn
 import jax

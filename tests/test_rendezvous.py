@@ -1,4 +1,4 @@
-"""How processes meet: on time, whoever else comes, and with those who know a secret."""
+"""Processes meet in time, despite strangers, and only with those who know a secret."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ WHERE = ["10.0.0.1", 1234, "token"]
 
 
 def met(address, who, wait=20.0, secrets=("", "", ""), between=lambda: None):
-    """What becomes of several `meet(address, count, number)` at once.
+    """Runs several `meet(address, count, number)` at once.
 
     `between` is called once the first has begun.
     """

@@ -526,16 +526,6 @@ def test_a_torn_row_before_the_first_checkpoint_is_dropped(tmp_path, lines, torn
     assert (tmp_path / "losses.png").exists()
 
 
-def test_a_null_writer_writes_nothing(tmp_path, lines, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    writer = reporting.NullWriter()
-    writer.start_clock(0)
-    writer.write_scalars(1, {"generator/loss": 1.0})
-    writer.write_text(1, "collapsed", "generator collapsed: at step 1")
-    writer.write_images(1, np.zeros((4, 4), np.uint8))
-    assert lines() == os.listdir(tmp_path) == []
-
-
 def test_samples_after_the_resumed_step_go(tmp_path, lines):
     tell(tmp_path, [1, 2, 3, 4])
     tell(tmp_path, [], resume_step=2)

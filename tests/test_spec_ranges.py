@@ -46,7 +46,7 @@ def parameters():
 
 
 def is_number(kind):
-    """Whether a parameter takes numbers, schedules or sequences of numbers."""
+    """True if a parameter takes numbers, schedules or sequences of numbers."""
     kinds = {kind, *typing.get_args(kind)}
     return not kinds.isdisjoint({int, float}) and kind is not bool
 
@@ -59,7 +59,7 @@ NUMBERS = [
 
 
 def build(kind, name, parameter, value):
-    """What text makes of a factory with an argument, and those it needs besides."""
+    """Builds a factory from text with an argument and those that it requires."""
     arguments = {
         p.name: NEEDED.get(p.name, "0.5")
         for p in inspect.signature(TABLES[kind][name]).parameters.values()

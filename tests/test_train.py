@@ -51,7 +51,7 @@ def lines(workdir):
 
 
 def values(workdir):
-    """What the metrics say, less what depends on the clock."""
+    """The rows of metrics without those values that depend on the clock."""
     clock = ("seconds", "per_second")
     return [
         {k: v for k, v in line.items() if not any(c in k for c in clock)}

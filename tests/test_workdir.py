@@ -27,7 +27,7 @@ def opened(path, config=CONFIG, data=DATA):
 
 
 def refusal(path, config=CONFIG, data=DATA) -> str:
-    """What the user is told, in one line that names the flag."""
+    """The error for the user: one line that names the flag."""
     with pytest.raises(UsageError) as caught:
         opened(path, config, data)
     message = str(caught.value)

@@ -40,7 +40,7 @@ def made(net, *args) -> Any:
 
 
 def out(net, *args, variables=None, **options) -> Any:
-    """What a network answers when nothing is trained."""
+    """The output of an initialized network."""
     args = jax.tree.map(jnp.asarray, args)
     variables = made(net, *args) if variables is None else variables
     return net.apply(variables, *args, **{"train": False, **options})
@@ -399,7 +399,7 @@ def test_a_head_of_its_own_size_needs_no_labels():
 
 
 class Case(NamedTuple):
-    """How the two players are wrapped, and what they play."""
+    """Flags of wrapped players."""
 
     generator: str
     discriminator: str

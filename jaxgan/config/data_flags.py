@@ -7,7 +7,7 @@ from jaxgan.config.flags import flag
 
 @dataclasses.dataclass(frozen=True)
 class DataFlags:
-    """What to train on, and how it is read."""
+    """Flags that select the data set and the way it is read."""
 
     dataset: str = flag(
         "mnist",

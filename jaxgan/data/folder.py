@@ -88,14 +88,11 @@ def folder(
     # With skip_bad, unreadable files remain examples, but decide nothing here.
     known = [(f, h) for f, h in headers if h]
     _log_animated(name, known)
-    # All images get one mode and one shape, or the folder is refused.
-    mode = _common_mode(name, known, alpha)
-    _check_sizes(name, known, frame)
-    shape = example_shape(frame, known[0][1].size, mode)
-    kind = _Kind(name, mode, shape, frame, "black" if alpha == "black" else "white")
+    kind = _common_kind(name, known, frame, alpha)
+    dtype = dtype_of(kind.mode)
 
     def read(numbers: np.ndarray) -> Examples:
-        images = np.empty((len(numbers), *shape), dtype_of(mode))
+        images = np.empty((len(numbers), *kind.shape), dtype)
         for i, number in enumerate(numbers):
             images[i] = _picture(files[number], kind)
         examples = {"image": images}
@@ -104,13 +101,23 @@ def folder(
     return Dataset(
         name,
         len(files),
-        shape,
-        dtype_of(mode),
+        kind.shape,
+        dtype,
         classes,
         read,
         origin=f"{len(files):,} pictures in {printable(str(root))}",
         encoded=lambda numbers: [files[n].read_bytes() for n in numbers],
     )
+
+
+def _common_kind(
+    name: str, known: list[tuple[Path, Header]], frame: Frame, alpha: str
+) -> _Kind:
+    """Returns the common form; raises UsageError if modes or sizes do not allow one."""
+    mode = _common_mode(name, known, alpha)
+    _check_sizes(name, known, frame)
+    shape = example_shape(frame, known[0][1].size, mode)
+    return _Kind(name, mode, shape, frame, "black" if alpha == "black" else "white")
 
 
 def _pictures_below(name: str, root: Path) -> Walk:

@@ -15,13 +15,13 @@ MOST, SHARE, LEAST = 256, 20, 16
 
 
 def hold_out(
-    dataset: Dataset, said: str, split: str, other: Callable[[str], Dataset]
+    dataset: Dataset, choice: str, split: str, other: Callable[[str], Dataset]
 ) -> tuple[Dataset, Dataset | None]:
     """Splits a data set into training and held-out examples.
 
     Args:
       dataset: the examples of `split`.
-      said: `none`, a number of examples to take from `dataset`, the name of another
+      choice: `none`, a number of examples to take from `dataset`, the name of another
         split, or `auto`: the split `test` if there is one that shares no example with
         `dataset`, else 1 in 20 examples, at most 256.
       split: the split that `dataset` is.
@@ -34,13 +34,13 @@ def hold_out(
       UsageError: if no training examples remain, if there is no such split, or if it
         shares examples with `split`.
     """
-    if said == "none":
+    if choice == "none":
         return dataset, None
     # isdigit alone also accepts other scripts; 18 digits fit int64.
-    if said.isascii() and said.isdigit() and len(said) < 19:
-        return split_off(dataset, int(said))
-    if said != "auto":
-        return dataset, _named(dataset, said, split, other)
+    if choice.isascii() and choice.isdigit() and len(choice) < 19:
+        return split_off(dataset, int(choice))
+    if choice != "auto":
+        return dataset, _named(dataset, choice, split, other)
     # auto: the first other split that fits and shares no example with training.
     for name in ("test", "val") if _is_folder(dataset) else ("test",):
         try:

@@ -16,7 +16,12 @@ from jaxgan import parallel
 from jaxgan.errors import UsageError
 from jaxgan.experiment import input_pipeline, memory
 from jaxgan.experiment.memory import MemoryNeed, format_bytes
-from jaxgan.experiment.setup import Experiment, build_gan, state_shapes
+from jaxgan.experiment.setup import (
+    Experiment,
+    build_gan,
+    layout_for,
+    state_shapes,
+)
 
 log = logging.getLogger("jaxgan")
 
@@ -119,12 +124,7 @@ def _fits(experiment: Experiment, change: Change, free: float) -> bool:
     devices = experiment.layout.devices
     devices = devices[:1] if change.get("devices") == 1 else devices
     try:
-        layout = parallel.layout_of(
-            devices,
-            parallel=config.parallel,
-            shard_state=config.shard_state,
-            runs=config.runs,
-        )
+        layout = layout_for(config, devices)
         facts = experiment.dataset.shape, len(experiment.dataset.classes)
         gan = build_gan(config, *facts, layout)
     except UsageError:  # such as a wrapper that the smaller network does not have

@@ -70,6 +70,11 @@ def choose_layout(config: Config) -> parallel.Layout:
         devices = spread_runs(config, devices)
     log.info("%s", parallel.describe_devices(devices))
     parallel.warn_of_unused_accelerator(devices)
+    return layout_for(config, devices)
+
+
+def layout_for(config: Config, devices: list[Device]) -> parallel.Layout:
+    """Returns the layout that the flags choose for some devices."""
     with arguments_are_flags():
         return parallel.layout_of(
             devices,

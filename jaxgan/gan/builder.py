@@ -17,14 +17,14 @@ from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
 from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.gan import objective
-from jaxgan.gan.train_step import init_state, make_step, with_checked_batches
+from jaxgan.gan.train_step import init_state, make_step, on_raw_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
-from jaxgan.schedules import SCHEDULES, Value, ema_decay
+from jaxgan.schedules import SCHEDULES, ema_decay
 from jaxgan.tasks import TASKS
 from jaxgan.types import Augment, Batch, Players, Task, Term, TrainState, Tree
 
@@ -146,9 +146,7 @@ def build_gan(
     task = _build_one("task", config, TASKS)
     augmentation = build_augment(config)
     terms = build_terms(config, augmentation)
-    optimizers = Players(
-        _build("g_optimizer", config, chain), _build("d_optimizer", config, chain)
-    )
+    optimizers = build_optimizers(config)
     local, parts = config.batch_size // devices, config.accumulate
 
     def init(key):
@@ -159,13 +157,12 @@ def build_gan(
     loss = objective.make_loss(
         task, networks, terms, augment=augmentation, axis=axis, parts=parts
     )
-    half_life = _build_half_life(config)
     # Made twice: without the wrapper for the check, and with it for training.
     make = functools.partial(
         make_step,
         loss,
         optimizers,
-        decay=ema_decay(half_life, config.batch_size, config.ema_ramp),
+        decay=build_decay(config),
         axis=axis,
         unroll=unroll,
         parts=parts,
@@ -174,12 +171,7 @@ def build_gan(
     # Errors of shapes are found before anything is compiled or written.
     batches = example_batch(shape, config.d_updates * local, classes)
     check_step(config, task, init, make(), batches, axis)
-    step = with_checked_batches(make(wrap_gradient=wrap_gradient), shape)
-
-    def train_step(state, batches, key):
-        # Batches may be transferred as integers.
-        return step(state, data.normalize(batches), key)
-
+    train_step = on_raw_batches(make(wrap_gradient=wrap_gradient), shape)
     generate = _make_generate(task, networks)
     return GAN(task, networks, terms, optimizers, init, train_step, generate)
 
@@ -215,9 +207,8 @@ def check_texts(config: Config) -> None:
     build_networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
     _build_one("task", config, TASKS)
     build_terms(config, build_augment(config))
-    for name in ("g_optimizer", "d_optimizer"):
-        _build(name, config, chain)
-    _build_half_life(config)
+    build_optimizers(config)
+    build_decay(config)
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
@@ -268,6 +259,23 @@ def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Te
             **adaptive,
         },
     )
+
+
+def build_optimizers(config: Config) -> Players[optax.GradientTransformation]:
+    """Builds the optimizer of each player."""
+    return Players(
+        _build("g_optimizer", config, chain), _build("d_optimizer", config, chain)
+    )
+
+
+def build_decay(config: Config) -> Callable[[jax.Array], jax.typing.ArrayLike]:
+    """Builds the decay of the moving average, a function of the step."""
+    value = _build_value("ema_half_life", config)
+    # Both ends of a schedule are checked.
+    if not NON_NEGATIVE.holds(value):
+        message = out_of_range("the half-life", value, NON_NEGATIVE)
+        raise UsageError(f"--ema_half_life: {message}: use 32000")
+    return ema_decay(value, config.batch_size, config.ema_ramp)
 
 
 def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
@@ -386,16 +394,6 @@ def _build_value(name: str, config: Config, more: spec.Table | None = None) -> A
         return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
 
     return _build(name, config, read)
-
-
-def _build_half_life(config: Config) -> Value:
-    """Returns the half-life of the moving average, in images."""
-    value = _build_value("ema_half_life", config)
-    # Both ends of a schedule are checked.
-    if not NON_NEGATIVE.holds(value):
-        message = out_of_range("the half-life", value, NON_NEGATIVE)
-        raise UsageError(f"--ema_half_life: {message}: use 32000")
-    return value
 
 
 def _build(name: str, config: Config, build: Callable[[Any], Any]) -> Any:

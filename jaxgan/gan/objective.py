@@ -133,10 +133,34 @@ def make_loss(
       axis: name of the device axis that holds the rest of the batch.
       parts: number of micro-batches of a device's batch; `part` is the number of one.
     """
+    forward = make_forward(task, networks, augment, axis, parts)
 
     def loss(own, player, state, batch, key, part=0):
         # The loss is a function of `own`, which replaces the parameters in the state.
         state = state.replace(params=state.params._replace(**{player: own}))
+        inputs, stats, p = forward(player, state, batch, key, part)
+        total, term_state, values = evaluate_terms(terms, player, inputs, state)
+        if augment and player == "discriminator":
+            values["discriminator/augment"] = p
+        return total, (stats, term_state, values)
+
+    return loss
+
+
+def make_forward(
+    task: Task,
+    networks: Players[nn.Module],
+    augment: Augment | None,
+    axis: str | None,
+    parts: int,
+) -> Callable:
+    """Returns forward(player, state, batch, key, part) -> (inputs, stats, p).
+
+    `inputs` are those of the terms, `stats` the new statistics of the player's network,
+    and p is the probability of augmentation. The arguments are those of `make_loss`.
+    """
+
+    def forward(player, state, batch, key, part):
         keys = loss_keys(key, player)
         count = len(jax.tree.leaves(batch)[0])
         # The number of this micro-batch in the whole batch.
@@ -145,7 +169,6 @@ def make_loss(
         def per_example(key):
             return example_keys(key, count, first * count)
 
-        # Forward passes.
         net = binder(networks, state, part if parts > 1 else None)
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
@@ -165,19 +188,15 @@ def make_loss(
             keys=per_example(keys.terms),
             step=state.step,
             generator=lambda z: net("generator", keys.again)[0](z, *labels),
-            params=own,
+            params=getattr(state.params, player),
             axis=axis,
             parts=parts,
         )
-        # Terms.
-        total, term_state, values = evaluate_terms(terms, player, inputs, state)
-        if augment and player == "discriminator":
-            values["discriminator/augment"] = p
         # Only the player that is trained gets new statistics.
         stats = getattr(Players(g_stats, d_stats), player)()
-        return total, (stats, term_state, values)
+        return inputs, stats, p
 
-    return loss
+    return forward
 
 
 def variables(state: TrainState, player: str) -> dict:

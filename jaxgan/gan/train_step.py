@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
+from jaxgan import data
 from jaxgan.errors import UsageError
 from jaxgan.gan.objective import Terms, example_keys
 from jaxgan.types import Batch, Players, Task, TrainState, Tree
@@ -95,16 +96,7 @@ def make_step(
         optimizer state nor moving average, if devices share the rest of the step.
     """
     gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
-
-    def update(player, state, batch, key):
-        own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-        grads, stats, term_state, values = gradient(player, state, batch, key)
-        updates, opt = getattr(optimizers, player).update(grads, opt, own)
-        own = optax.apply_updates(own, updates)
-        # Norms for the log; gradients are averaged over devices and parts by now.
-        values[f"{player}/grad_norm"] = optax.tree.norm(grads)
-        values[f"{player}/param_norm"] = optax.tree.norm(own)
-        return _replace(state, player, own, stats, opt, term_state), values
+    update = make_update(gradient, optimizers)
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])
@@ -131,18 +123,42 @@ def make_step(
     return step
 
 
-def with_checked_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
-    """Returns the step with a check of its batches at trace time.
+def make_update(
+    gradient: Callable, optimizers: Players[optax.GradientTransformation]
+) -> Callable:
+    """Returns update(player, state, batch, key) -> (state, metrics).
+
+    Args:
+      gradient: from `accumulate`.
+      optimizers: one per player.
+    """
+
+    def update(player, state, batch, key):
+        own, opt = getattr(state.params, player), getattr(state.opt_state, player)
+        grads, stats, term_state, values = gradient(player, state, batch, key)
+        updates, opt = getattr(optimizers, player).update(grads, opt, own)
+        own = optax.apply_updates(own, updates)
+        # Norms for the log; gradients are averaged over devices and parts by now.
+        values[f"{player}/grad_norm"] = optax.tree.norm(grads)
+        values[f"{player}/param_norm"] = optax.tree.norm(own)
+        return _replace(state, player, own, stats, opt, term_state), values
+
+    return update
+
+
+def on_raw_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
+    """Returns the step on raw batches: images are normalized, and checked when traced.
 
     It raises UsageError for other integers than uint8 and uint16, and for examples of
     another shape.
     """
 
-    def checked(state, batches, key):
+    def normalized(state, batches, key):
+        batches = data.normalize(batches)
         check_batches(batches, shape)
         return step(state, batches, key)
 
-    return checked
+    return normalized
 
 
 def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:

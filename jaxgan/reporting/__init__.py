@@ -12,7 +12,6 @@ from jaxgan.reporting.images import picture as picture
 from jaxgan.reporting.images import save_png as save_png
 from jaxgan.reporting.images import scatter as scatter
 from jaxgan.reporting.metric_writer import MetricWriter as MetricWriter
-from jaxgan.reporting.metric_writer import NullWriter as NullWriter
 from jaxgan.reporting.metric_writer import open_metric_writer as open_metric_writer
 from jaxgan.reporting.metric_writer import summarize as summarize
 from jaxgan.reporting.metrics_file import append as append

@@ -105,22 +105,6 @@ class MetricWriter:
             append(self._workdir / "metrics.jsonl", row)
 
 
-class NullWriter:
-    """Has the methods of `MetricWriter` and writes nothing."""
-
-    def write_scalars(self, step: int, metrics: Mapping[str, Any]) -> None:
-        """Does nothing."""
-
-    def write_text(self, step: int, kind: str, text: str) -> None:
-        """Does nothing."""
-
-    def write_images(self, step: int, picture: Picture | np.ndarray) -> None:
-        """Does nothing."""
-
-    def start_clock(self, step: int) -> None:
-        """Does nothing."""
-
-
 @contextmanager
 def open_metric_writer(
     workdir: str | Path,

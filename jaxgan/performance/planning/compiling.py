@@ -142,13 +142,7 @@ def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
     if config.parallel == "pmap" and plain:
         return parallel.Layout(devices, "pmap")
     # Errors of `layout_of` name flags.
-    with setup.arguments_are_flags():
-        return parallel.layout_of(
-            devices,
-            parallel=config.parallel,
-            shard_state=config.shard_state,
-            runs=config.runs,
-        )
+    return setup.layout_for(config, devices)
 
 
 @contextmanager
