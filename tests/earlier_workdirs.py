@@ -65,9 +65,9 @@ def sampling_flags(workdir, out):
 
 def read_ema(workdir, step):
     """The moving average of a checkpoint, by path, read by Orbax alone."""
-    import flax
     import jax
     import orbax.checkpoint as ocp
+    from flax.traverse_util import flatten_dict
 
     path = Path(workdir, f"checkpoints/{step}/state")
     with ocp.PyTreeCheckpointer() as reader:
@@ -75,7 +75,7 @@ def read_ema(workdir, step):
         numpy = ocp.RestoreArgs(restore_type=np.ndarray)
         args = jax.tree.map(lambda _: numpy, tree)
         ema = reader.restore(path, restore_args=args)["ema"]
-    return flax.traverse_util.flatten_dict(ema, sep="/")
+    return flatten_dict(ema, sep="/")
 
 
 def make(source, folder, cases):
