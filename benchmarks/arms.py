@@ -162,7 +162,7 @@ def open_run(folder: Path) -> Run:
     """Opens the run of a folder, whose checkpoints `restore` reads."""
     run = load_run(folder)
     gan = run.gan._replace(generate=jax.jit(run.gan.generate))
-    return Run(folder, run.config, gan, run.data.shape)
+    return Run(folder, run.config, gan, run.example.shape)
 
 
 def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:

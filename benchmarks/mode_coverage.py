@@ -230,7 +230,7 @@ def scene(run: shared.Run, stage: drawing.Stage, step: int) -> drawing.Scene:
     first, *_ = shared.restore(run, step)
     samples, net = sampled(run, first.mean, 0), run.gan.networks.discriminator
     key = jax.random.key(0)  # unused: there is no dropout in evaluation
-    discriminator, _ = objective.bind(net, first.discriminator, key, train=False)
+    discriminator, _ = objective.bind(net, first.discriminator, key[None])
     surface = np.asarray(discriminator(stage.grid).logits)
     found = coverage(samples, *stage.modes)
     return drawing.Scene(step, samples[:1000], surface, found)

@@ -1,10 +1,11 @@
 """The types that all modules share; no logic."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import flax.struct
 import jax
+import numpy as np
 
 T = TypeVar("T")
 Tree = Any
@@ -15,6 +16,81 @@ Device = Any
 
 Batch = dict[str, jax.Array]
 """Examples by field: `image` `[B, H, W, C]` in [-1, 1] (or `[B, d]`), `label` `[B]`."""
+
+
+class Field(NamedTuple):
+    """One field of an example.
+
+    >>> Field((28, 28, 1)).kind
+    'image'
+    """
+
+    shape: tuple[int, ...]
+    """Of one example: `(H, W, C)`, `(d,)`, `(T, C)`, `(T,)`, or `()`."""
+    dtype: np.dtype = np.dtype(np.uint8)
+    """Of the raw data, before they are normalized."""
+    kind: str = "image"
+    """`image`, `mask`, `vector`, `waveform`, `label`, `attributes` or `tokens`."""
+    names: tuple[str, ...] = ()
+    """Names of a label's classes, of attributes, or of the vocabulary of tokens."""
+    rate: int = 0
+    """Samples per second of a waveform."""
+
+
+class ExampleSpec(dict[str, Field]):
+    """The fields of an example by name. The first one is generated.
+
+    A data set promises these fields, a task requires some of them, and the factories of
+    networks receive all of them.
+
+    >>> spec = ExampleSpec(image=Field((8, 8, 3)), label=Field((), kind="label"))
+    >>> spec.generated, spec.shape
+    ('image', (8, 8, 3))
+    """
+
+    @property
+    def generated(self) -> str:
+        """The name of the first field."""
+        return next(iter(self))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first field."""
+        return self[self.generated].shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the first field."""
+        return self[self.generated].dtype
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names of the field `label`; `()` if there is none."""
+        return self["label"].names if "label" in self else ()
+
+
+def image_example(
+    shape: Sequence[int],
+    dtype: Any = np.uint8,
+    classes: Sequence[str] | int = (),
+) -> ExampleSpec:
+    """Returns the fields of images or vectors, with a label if there are classes.
+
+    Args:
+      shape: `(H, W, C)` of images, `(d,)` of vectors.
+      dtype: of the raw data.
+      classes: class names, or their number.
+
+    >>> list(image_example((2,), np.float32, classes=3))
+    ['image', 'label']
+    """
+    if isinstance(classes, int):
+        classes = [str(i) for i in range(classes)]
+    kind = "image" if len(shape) == 3 else "vector"
+    spec = ExampleSpec(image=Field(tuple(shape), np.dtype(dtype), kind))
+    if classes:
+        spec["label"] = Field((), np.dtype(np.int32), "label", tuple(classes))
+    return spec
 
 
 class Players(NamedTuple, Generic[T]):
@@ -119,8 +195,52 @@ class Augment(NamedTuple):
     """(inputs of the discriminator's update, term_state) to the new term_state."""
 
 
-Task = Callable[[Callable[..., Tree], Batch, jax.Array], Samples]
-"""`task(generator, batch, keys) -> Samples`, with one PRNG key per example."""
+class Stage(NamedTuple):
+    """State between a task and the discriminator, such as a pool of past samples.
+
+    It is part of the discriminator's `term_state`, saved and restored with it.
+    """
+
+    init: Callable[[Samples], Tree]
+    """Samples, of which only shapes are read, to the first state."""
+    apply: Callable[[jax.Array, Samples, Tree], Samples]
+    """(keys `[B]`, samples, state) to the samples of the discriminator's update."""
+    update: Callable[[jax.Array, Samples, Tree], Tree]
+    """(keys, samples, state) to the new state, once per update of the discriminator.
+
+    The samples are those of the whole batch of all devices, before `apply`, with the
+    same keys.
+    """
+
+
+def fakes(samples: Samples) -> dict[str, Tree]:
+    """Returns the generated samples for a preview: the default of a task."""
+    return {"fake": samples.fake}
+
+
+class Task(NamedTuple):
+    """How a generator meets a batch, and what goes with it.
+
+    >>> task = Task(lambda g, batch, keys, step: Samples(batch["image"], g(keys)))
+    >>> task.requires, task.preview(Samples(real=1.0, fake=0.0))
+    (('image',), {'fake': 0.0})
+    """
+
+    play: Callable[[Callable[..., Tree], Batch, jax.Array, jax.Array], Samples]
+    """play(generator, batch, keys, step) with one PRNG key per example, `[B]`.
+
+    The generator is a function of (inputs, condition=None).
+    """
+    requires: tuple[str, ...] = ("image",)
+    """Fields of an example that `play` reads."""
+    inputs: tuple[str, ...] = ()
+    """Those that samples depend on, such as a label or a source image."""
+    preview: Callable[[Samples], dict[str, Tree]] = fakes
+    """Samples to the columns of a preview by name, such as source, fake and real."""
+    defaults: Players[str] = Players("", "")
+    """Recipes of terms that are added for each player, unless a flag names the term."""
+    stage: Stage | None = None
+    """State between the task and the discriminator."""
 
 
 class TrainState(flax.struct.PyTreeNode):

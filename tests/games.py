@@ -7,6 +7,7 @@ import numpy as np
 from jaxgan import parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
+from jaxgan.types import image_example
 
 SHAPE = (8, 8, 1)
 TINY = {
@@ -55,7 +56,7 @@ def game(config, devices=1, layout=None):
     layout = layout or parallel.layout_of(parallel.choose_devices(devices))
     built = builder.build_gan(
         config,
-        SHAPE,
+        image_example(SHAPE),
         axis=layout.axis,
         devices=layout.parts,
         unroll=len(layout.devices) == 1,

@@ -151,7 +151,7 @@ def line(request):
 
 losses.LOSSES["difference"] = difference
 losses.REGULARIZERS["small_logits"] = small_logits
-networks.NETWORKS["tiny"] = lambda *, shape: mlp.pair((4,), (4,), shape=shape)
+networks.NETWORKS["tiny"] = lambda *, example: mlp.pair((4,), (4,), example=example)
 tasks.TASKS["plain"] = lambda: tasks.generate(3)
 SOURCES["line"] = line
 '''

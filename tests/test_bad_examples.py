@@ -20,6 +20,7 @@ from jaxgan.data.bad_examples import BackgroundCheck
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError
 from jaxgan.experiment import checkpoint
+from jaxgan.types import image_example
 
 SIZE = 40
 
@@ -35,7 +36,9 @@ def numbered(bad=(), size=SIZE) -> Dataset:
         return {"image": images.astype(np.uint8)}
 
     kind = np.dtype(np.uint8)
-    return Dataset("numbered", size, (2, 2, 1), kind, (), read, origin="this test")
+    return Dataset(
+        "numbered", size, image_example((2, 2, 1), kind), read, origin="this test"
+    )
 
 
 def values(examples) -> list[int]:

@@ -7,12 +7,12 @@ import pytest
 from critics import FAKE, REAL, linear_critic, value
 from games import images
 
-from jaxgan import tasks
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
+from jaxgan.types import Players, image_example
 
 KEY = jax.random.key(0)
 
@@ -22,7 +22,7 @@ def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else {}
     chosen = make_config(preset=name, batch_size=8, **tiny)
     shape = (2,) if "toy" in name else (28, 28, 1)
-    built = builder.build_gan(chosen, shape, classes=10, unroll=True)
+    built = builder.build_gan(chosen, image_example(shape, classes=10), unroll=True)
     state, step = jax.jit(built.init)(KEY), jax.jit(built.train_step)
     k = chosen.d_updates
     for i in range(2):
@@ -37,7 +37,7 @@ def test_every_preset_takes_finite_steps(name):
 
 def test_the_default_recipe_is_r3gans():
     # D(x) = 3 x + 4 y on x = (1, 1) and 0: softplus(-7); R1 = R2 = 25 / 2
-    terms = builder.build_terms(make_config(), None)
+    terms = builder.build_terms(make_config(), None, Players("", ""))
     assert list(terms.discriminator) == ["loss", "r1", "r2"]
     assert list(terms.generator) == ["loss"]
     values = [value(t, linear_critic, REAL, FAKE) for t in terms.discriminator.values()]
@@ -88,21 +88,17 @@ def test_the_default_recipe_is_r3gans():
 def test_what_does_not_fit_names_its_flag(flags, message):
     with pytest.raises(UsageError) as error:
         builder.build_gan(
-            make_config(**{"preset": "toy", "task": "generate(64)", **flags}), (2,)
+            make_config(**{"preset": "toy", "task": "generate(64)", **flags}),
+            image_example((2,)),
         )
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_a_task_without_its_labels_is_told_before_anything_compiles():
-    examples = builder.example_batch((2,), 4, 0)
-    config, task = make_config(dataset="folder:plain"), tasks.conditional(4)
+    config = make_config(dataset="folder:plain", task="conditional(4)")
     with pytest.raises(UsageError, match=r"needs 'label' with each example, which"):
-        builder.check_step(config, task, _no_label, _no_label, examples)
-
-
-def _no_label(*_):
-    return {}["label"]
+        builder.build_task(config, image_example((2,)))
 
 
 @pytest.mark.parametrize("error", [KeyError("label"), AttributeError, NameError])
@@ -110,21 +106,23 @@ def test_an_error_inside_a_network_is_not_taken_for_a_fault_of_the_data(error):
     def init(key):
         raise error
 
-    examples = builder.example_batch((2,), 4, 0)
+    examples = builder.example_batch(image_example((2,)), 4)
     with pytest.raises(error if isinstance(error, type) else KeyError):
-        builder.check_step(make_config(), tasks.generate(4), init, init, examples)
+        builder.check_step(make_config(), init, init, examples)
 
 
 def test_labels_are_in_the_example_only_where_there_are_some():
-    assert set(builder.example_batch((2,), 3, 0)) == {"image"}
-    batch = builder.example_batch((4, 4, 1), 3, 2)
+    assert set(builder.example_batch(image_example((2,)), 3)) == {"image"}
+    batch = builder.example_batch(image_example((4, 4, 1), classes=2), 3)
     assert batch["image"].shape == (3, 4, 4, 1)
     assert batch["label"].dtype == jnp.int32
     assert batch["label"].tolist() == [0, 1, 0]
 
 
 def test_sampling_may_change_the_latents():
-    built = builder.build_gan(make_config(preset="toy", batch_size=4), (2,))
+    built = builder.build_gan(
+        make_config(preset="toy", batch_size=4), image_example((2,))
+    )
     state = jax.jit(built.init)(KEY)
     keys = jax.random.split(KEY, 4)
     batch = {"image": jnp.zeros((4, 2))}
@@ -134,14 +132,15 @@ def test_sampling_may_change_the_latents():
 
 
 def test_networks_that_cannot_be_traced_name_their_flags(monkeypatch):
-    def pair(*, shape):
-        plain = mlp.pair((4,), (4,), shape=shape)
+    def pair(*, example):
+        plain = mlp.pair((4,), (4,), example=example)
         return plain._replace(discriminator=mlp.Discriminator((-4,)))
 
     monkeypatch.setitem(builder.NETWORKS, "strange", pair)
     with pytest.raises(UsageError, match="--networks=strange, "):
         builder.build_gan(
-            make_config(preset="toy", networks="strange", task="generate(64)"), (2,)
+            make_config(preset="toy", networks="strange", task="generate(64)"),
+            image_example((2,)),
         )
 
 

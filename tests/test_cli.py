@@ -316,8 +316,8 @@ def test_a_network_that_does_not_fit_leaves_its_traceback_in_a_file(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from jaxgan import networks\n"
         "from jaxgan.networks import mlp\n"
-        "def broken(*, shape):\n"
-        "    pair = mlp.pair((4,), (4,), shape=shape)\n"
+        "def broken(*, example):\n"
+        "    pair = mlp.pair((4,), (4,), example=example)\n"
         "    return pair._replace(discriminator=mlp.Discriminator((-4,)))\n"
         "networks.NETWORKS['broken'] = broken\n"
     )

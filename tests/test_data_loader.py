@@ -6,6 +6,7 @@ import pytest
 
 from jaxgan.data import Dataset, step_indices, stream
 from jaxgan.errors import UsageError
+from jaxgan.types import image_example
 
 SIZE = 50
 STEP: dict[str, Any] = {"seed": 5, "updates": 2, "batch": 6}
@@ -24,9 +25,7 @@ def numbered(read=None) -> Dataset:
     return Dataset(
         name="numbered",
         size=SIZE,
-        shape=(2, 3, 1),
-        dtype=np.dtype(np.uint8),
-        classes=("a", "b", "c", "d"),
+        example=image_example((2, 3, 1), classes=("a", "b", "c", "d")),
         read=read or look_up,
         origin="this test",
     )

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data.dataset import Range, from_arrays
+from jaxgan.data.dataset import Range, from_fields
 from jaxgan.data.split import split_off
 from jaxgan.errors import UsageError
 
 
 def points(size, name="npz:points"):
-    return from_arrays(name, {"image": np.arange(float(size))[:, None]}, origin="")
+    return from_fields(name, {"image": np.arange(float(size))[:, None]}, origin="")
 
 
 def no_split(name):
@@ -99,7 +99,7 @@ def test_what_is_there_twice_is_not_split():
 
 
 def test_other_examples_are_not_held_out():
-    whole, wide = points(400), from_arrays("w", {"image": np.zeros((9, 3))}, origin="")
+    whole, wide = points(400), from_fields("w", {"image": np.zeros((9, 3))}, origin="")
     with pytest.raises(UsageError, match=r"--held_out=b has examples of \[3\]"):
         data.hold_out(whole, "b", "train", lambda _: wide)
     assert sizes(data.hold_out(whole, "auto", "train", lambda _: wide)) == (380, 20)

@@ -12,7 +12,7 @@ from jaxgan import losses
 from jaxgan.gan import objective, train_step
 from jaxgan.networks import mlp
 from jaxgan.tasks import generate
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, Players, image_example
 
 
 def noise(key, x, p):
@@ -105,7 +105,7 @@ def test_both_players_take_a_step_with_the_terms_of_theirs():
     terms = Players(
         *({name: make(name) for name in chosen[player]} for player in Players._fields)
     )
-    nets = mlp.pair((8,), (8,), d_activation="swish", shape=(2,))
+    nets = mlp.pair((8,), (8,), d_activation="swish", example=image_example((2,)))
     tx = optax.sgd(0.01)
     optimizers: Players[optax.GradientTransformation] = Players(tx, tx)
     loss = objective.make_loss(generate(4), nets, terms)

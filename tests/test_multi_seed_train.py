@@ -11,6 +11,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
+from jaxgan.types import image_example
 from jaxgan.workdir import read_config
 
 
@@ -24,7 +25,7 @@ def three(pictures, tmp_path_factory):
 def states_of(workdir, step):
     """The state of all runs in a checkpoint."""
     config = make_config(**read_config(workdir))
-    game = builder.build_gan(config, (8, 8, 1), classes=5)
+    game = builder.build_gan(config, image_example((8, 8, 1), classes=5))
     alone = jax.eval_shape(game.init, jax.random.key(0))
     template = jax.eval_shape(multi_seed.stack_runs, [alone] * config.runs)
     folder = workdir / "checkpoints"

@@ -17,11 +17,12 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
+from jaxgan.types import image_example
 
 
 def variables(preset, shape=(28, 28, 1)):
     """Shapes of the variables of both players."""
-    built = builder.build_gan(make_config(preset=preset), shape)
+    built = builder.build_gan(make_config(preset=preset), image_example(shape))
     state = jax.eval_shape(built.init, jax.random.key(0))
     return state.params, state.stats
 
@@ -93,7 +94,7 @@ def test_dcgan_layer_by_layer(channels):
 @pytest.mark.parametrize("name", ["small", "dcgan"])
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3), (17, 30, 4), (8, 8, 1)])
 def test_any_size_and_channels(name, shape):
-    nets = NETWORKS[name](4, shape=shape)
+    nets = NETWORKS[name](4, example=image_example(shape))
     z = jnp.ones((2, 5))
     image, _ = nets.generator.init_with_output(jax.random.key(0), z, train=False)
     assert image.shape == (2, *shape)
@@ -105,15 +106,15 @@ def test_any_size_and_channels(name, shape):
 
 
 def test_vectors_go_to_mlp_only():
-    nets = NETWORKS["mlp"](shape=(2,))
+    nets = NETWORKS["mlp"](example=image_example((2,)))
     z = jnp.ones((3, 5))
     points, _ = nets.generator.init_with_output(jax.random.key(0), z, train=False)
     assert points.shape == (3, 2)
     for name in ("dcgan", "small"):
         with pytest.raises(UsageError, match="use mlp"):
-            NETWORKS[name](shape=(2,))
+            NETWORKS[name](example=image_example((2,)))
     with pytest.raises(UsageError, match="did you mean 'relu'"):
-        NETWORKS["mlp"](g_activation="rellu", shape=(2,))
+        NETWORKS["mlp"](g_activation="rellu", example=image_example((2,)))
 
 
 BOUNDS = {
@@ -126,7 +127,7 @@ BOUNDS = {
     ("preset", "init"), [("mlp-small", "pytorch"), ("goodfellow", "glorot_uniform")]
 )
 def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, init):
-    built = builder.build_gan(make_config(preset=preset), (28, 28, 1))
+    built = builder.build_gan(make_config(preset=preset), image_example((28, 28, 1)))
     params = jax.jit(built.init)(jax.random.key(0)).params
     for player in params:
         for own in player.values():
@@ -141,11 +142,13 @@ def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, 
 
 def test_the_default_initialization_is_flaxs():
     x = jnp.ones((2, 400))
-    nets = NETWORKS["mlp"]((300,), (300,), shape=(28, 28, 1))
+    nets = NETWORKS["mlp"]((300,), (300,), example=image_example((28, 28, 1)))
     own: Any = nets.generator.init(jax.random.key(0), x, train=False)["params"]
     np.testing.assert_allclose(own["Dense_0"]["kernel"].std(), 400**-0.5, rtol=0.02)
     np.testing.assert_array_equal(own["Dense_0"]["bias"], 0)
-    said = NETWORKS["mlp"]((300,), (300,), init="lecun_normal", shape=(28, 28, 1))
+    said = NETWORKS["mlp"](
+        (300,), (300,), init="lecun_normal", example=image_example((28, 28, 1))
+    )
     chex.assert_trees_all_equal(
         own, said.generator.init(jax.random.key(0), x, train=False)["params"]
     )
@@ -161,7 +164,9 @@ def test_the_default_initialization_is_flaxs():
     ],
 )
 def test_outputs_of_the_perceptron(output, shape, linear):
-    net = NETWORKS["mlp"]((8,), (8,), output=output, shape=shape).generator
+    net = NETWORKS["mlp"](
+        (8,), (8,), output=output, example=image_example(shape)
+    ).generator
     z = 100 * jax.random.normal(jax.random.key(1), (5, 3))
     x: Any = net.init_with_output(jax.random.key(0), z, train=False)[0]
     assert (float(jnp.abs(x).max()) > 1) == linear
@@ -169,9 +174,9 @@ def test_outputs_of_the_perceptron(output, shape, linear):
 
 def test_what_a_perceptron_cannot_be():
     with pytest.raises(UsageError, match="no initialization 'torch': did you mean"):
-        NETWORKS["mlp"](init="torch", shape=(2,))
+        NETWORKS["mlp"](init="torch", example=image_example((2,)))
     with pytest.raises(UsageError, match=r"no output 'sigmoid'.*auto, linear, tanh"):
-        NETWORKS["mlp"](output="sigmoid", shape=(2,))
+        NETWORKS["mlp"](output="sigmoid", example=image_example((2,)))
 
 
 def test_dropout_drops_its_rate_and_keeps_the_mean():

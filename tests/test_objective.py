@@ -12,7 +12,15 @@ from jaxgan import parallel
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.losses import r1, r2
 from jaxgan.terms import stateless
-from jaxgan.types import Augment, DiscriminatorOutput, LossInputs, Players, Samples
+from jaxgan.types import (
+    Augment,
+    DiscriminatorOutput,
+    LossInputs,
+    Players,
+    Samples,
+    Task,
+    image_example,
+)
 
 KEY = jax.random.key(0)
 SHAPE = (8, 8, 1)
@@ -55,10 +63,11 @@ def evaluate(player, terms, augment=None, rate=0.0, parts=1):
     optimizers: Players[optax.GradientTransformation]
     optimizers = Players(optax.sgd(0.1), optax.sgd(0.1))
 
-    def task(generator, batch, keys):
+    def play(generator, batch, keys, step):
         z = 2 * jnp.ones_like(batch["image"])
         return Samples(batch["image"], generator(z), latents=z)
 
+    task = Task(play)
     both = {"generator": {}, "discriminator": {}}
     both[player] = dict(terms)
     if augment is not None:
@@ -79,7 +88,7 @@ def test_d_sees_what_is_augmented_and_penalties_are_of_what_is_not():
         "r1": r1(1.0),
         "r2": r2(1.0),
     }
-    (_, (_, memory, values)), _ = evaluate("discriminator", terms, times(3.0))
+    (_, (_, memory, values, _)), _ = evaluate("discriminator", terms, times(3.0))
     assert float(values["discriminator/real"]) == 8.0
     assert float(values["discriminator/fake"]) == 16.0
     assert float(values["discriminator/r1"]) == 8.0
@@ -130,10 +139,10 @@ def test_each_call_of_a_network_has_a_dropout_mask_of_its_own():
     # of 64 sums of 16 ones, each dropped or doubled, two draws hardly all agree
     net, ones = Score(0.5), jnp.ones((64, 16))
     made = dict(net.init(KEY, ones, train=False))
-    call, _ = objective.bind(net, made, KEY, train=True)
+    call, _ = objective.bind(net, made, KEY[None], dropout=KEY)
     first, second = call(ones).logits, call(ones).logits
     assert (first != second).any()
-    again, _ = objective.bind(net, made, KEY, train=True)
+    again, _ = objective.bind(net, made, KEY[None], dropout=KEY)
     np.testing.assert_array_equal(again(ones).logits, first)
 
 
@@ -195,7 +204,7 @@ def test_what_is_remembered_moves_once_an_update_however_many_parts(flags):
     found = []
     for parts in (1, 4):
         chosen = config("small", accumulate=parts, batch_size=16, **given)
-        built = builder.build_gan(chosen, SHAPE)
+        built = builder.build_gan(chosen, image_example(SHAPE))
         state = jax.jit(built.init)(KEY)
         for i in range(2):
             state, _ = jax.jit(built.train_step)(state, batches(chosen, i), KEY)
@@ -209,7 +218,7 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
     found = []
     for parts in (1, 4):
         chosen = config("batch_norm", accumulate=parts, batch_size=16)
-        built = builder.build_gan(chosen, SHAPE)
+        built = builder.build_gan(chosen, image_example(SHAPE))
         state = jax.jit(built.init)(KEY)
         state, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
         found.append(state.stats.generator["batch_stats"]["BatchNorm_0"])
@@ -221,7 +230,10 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
 
 def test_parts_are_looped_over_where_loops_are_fast():
     chosen = config("dropout", accumulate=4)
-    game = [builder.build_gan(chosen, SHAPE, unroll=unroll) for unroll in (True, False)]
+    game = [
+        builder.build_gan(chosen, image_example(SHAPE), unroll=unroll)
+        for unroll in (True, False)
+    ]
     state = jax.jit(game[0].init)(KEY)
     done = [jax.jit(g.train_step)(state, batches(chosen), KEY)[0].params for g in game]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *done)
@@ -236,7 +248,7 @@ def test_parts_have_dropout_masks_of_their_own():
 
 def test_the_strength_is_a_part_of_the_state():
     chosen = config("small", augment="flip", augment_p="ada(0.6, images=80)")
-    built = builder.build_gan(chosen, SHAPE)
+    built = builder.build_gan(chosen, image_example(SHAPE))
     state = jax.jit(built.init)(KEY)
     run, seen = jax.jit(built.train_step), []
     for i in range(12):

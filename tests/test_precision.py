@@ -17,7 +17,7 @@ from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.precision import MixedPrecision, with_precision
 from jaxgan.networks.spectral_norm import SpectralNorm
-from jaxgan.types import DiscriminatorOutput
+from jaxgan.types import DiscriminatorOutput, image_example
 
 KEY = jax.random.key(0)
 GAMES = {
@@ -38,7 +38,7 @@ def game(preset, **other):
     """A tiny game of a preset, its first state and one step's examples."""
     said = {"batch_size": 8, "networks": GAMES[preset], "augment": "", **other}
     chosen = make_config(preset=preset, **said)
-    built = builder.build_gan(chosen, SHAPE, classes=3, unroll=True)
+    built = builder.build_gan(chosen, image_example(SHAPE, classes=3), unroll=True)
     k = chosen.d_updates
     pictures = jnp.asarray(images(8 * k).reshape(k, 8, *SHAPE))
     batch = {"image": pictures, "label": jnp.arange(8 * k).reshape(k, 8) % 3}
@@ -178,7 +178,7 @@ def test_dropout_keeps_the_type():
 
 
 def test_spectral_norms_are_those_of_the_float32_kernels():
-    net = NETWORKS["mlp"]((4,), (16,), shape=(8,)).discriminator
+    net = NETWORKS["mlp"]((4,), (16,), example=image_example((8,))).discriminator
     x = jax.random.normal(KEY, (4, 8))
     plain, mixed = (
         SpectralNorm(n, 1) for n in (net, with_precision(net, jnp.bfloat16, True))
@@ -238,13 +238,13 @@ def test_less_is_kept_of_a_deep_network():
     plain, again = (residual_pair(remat).discriminator for remat in (False, True))
     # a block's input instead of six arrays of one or two times its channels
     assert kept(again, x) < kept(plain, x) / 4
-    mlp = NETWORKS["mlp"]((8,), (64,) * 8, shape=(8,)).discriminator
+    mlp = NETWORKS["mlp"]((8,), (64,) * 8, example=image_example((8,))).discriminator
     z = jnp.ones((1024, 8))
     assert kept(with_precision(mlp, remat=True), z) < kept(mlp, z) / 8
 
 
 def residual_pair(remat):
-    return NETWORKS["residual"](16, 2, shape=(32, 32, 3), remat=remat)
+    return NETWORKS["residual"](16, 2, example=image_example((32, 32, 3)), remat=remat)
 
 
 def test_a_network_that_sees_to_it_itself_is_not_wrapped_again():

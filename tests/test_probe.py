@@ -7,11 +7,11 @@ import numpy as np
 from games import config
 
 from jaxgan import parallel
-from jaxgan.data.dataset import from_arrays
+from jaxgan.data.dataset import from_fields
 from jaxgan.experiment.setup import Experiment
 from jaxgan.gan import builder
 from jaxgan.monitoring import probe
-from jaxgan.types import DiscriminatorOutput, Players, Samples, TrainState
+from jaxgan.types import DiscriminatorOutput, Players, Samples, Task, TrainState
 
 KEYS = jax.random.split(jax.random.key(0), 8)
 
@@ -20,7 +20,7 @@ class Same(nn.Module):
     """Samples that differ by nothing but a scale of the noise."""
 
     @nn.compact
-    def __call__(self, z, *, train):
+    def __call__(self, z, condition=None, *, train):
         return z * self.param("scale", nn.initializers.ones, ())
 
 
@@ -37,10 +37,11 @@ class First(nn.Module):
 def measure(scale, train, held_out, known=8):
     nets: Players[nn.Module] = Players(Same(), First())
 
-    def task(generator, batch, keys):
+    def play(generator, batch, keys, step):
         noise = jax.vmap(lambda k: jax.random.normal(k, (2,)))(keys)
         return Samples(batch["image"], generator(noise))
 
+    task = Task(play)
     params: Players = Players({"scale": jnp.float32(scale)}, {"a": jnp.float32(1.0)})
     none = Players({}, {})
     state = TrainState(jnp.zeros((), int), params, none, none, none, {})
@@ -81,7 +82,7 @@ def test_equal_samples_are_one_of_eight():
 
 
 def test_a_small_set_is_taken_again_from_its_start():
-    five = from_arrays("five", {"image": np.arange(5.0)[:, None]}, origin="")
+    five = from_fields("five", {"image": np.arange(5.0)[:, None]}, origin="")
     found = probe.batches(five, np.arange(5), count=2, size=4)
     got = np.concatenate([x["image"][:, 0] for x in found])
     np.testing.assert_array_equal(got, [0, 1, 2, 3, 4, 0, 1, 2])
@@ -89,8 +90,8 @@ def test_a_small_set_is_taken_again_from_its_start():
 
 def plan_and_state(images):
     chosen = config("batch_norm", score_samples=2, samples=2)
-    dataset = from_arrays("p", {"image": images.astype(np.float32)}, origin="")
-    game = builder.build_gan(chosen, dataset.shape)
+    dataset = from_fields("p", {"image": images.astype(np.float32)}, origin="")
+    game = builder.build_gan(chosen, dataset.example)
     layout = parallel.Layout(jax.devices()[:1])
     plan = Experiment(chosen, layout, dataset, game, True, 1, dataset)
     return plan, jax.jit(game.init)(jax.random.key(0))

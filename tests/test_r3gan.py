@@ -13,9 +13,10 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import r3gan
 from jaxgan.networks.ops.convolutions import grouped_conv_matmul, grouped_conv_tpu
+from jaxgan.types import image_example
 
 KEY = jax.random.key(0)
-PAIR = r3gan.pair(8, 1, shape=(8, 8, 1))
+PAIR = r3gan.pair(8, 1, example=image_example((8, 8, 1)))
 
 
 def counts(tree):
@@ -25,7 +26,7 @@ def counts(tree):
 
 def made(shape, latents=64, **options):
     """Shapes of both players' parameters."""
-    nets = r3gan.pair(shape=shape, **options)
+    nets = r3gan.pair(example=image_example(shape), **options)
     z, x = jnp.zeros((1, latents)), jnp.zeros((1, *shape))
     return [
         jax.eval_shape(lambda net=net, x=x: net.init(KEY, x, train=False))["params"]
@@ -58,7 +59,7 @@ def test_channels_change_only_above_64_pixels():
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 48, 3), (17, 30, 4), (3, 5, 2)])
 def test_any_size_and_channels(shape):
-    nets = r3gan.pair(8, 1, shape=shape)
+    nets = r3gan.pair(8, 1, example=image_example(shape))
     image, _ = nets.generator.init_with_output(KEY, 9 * jnp.ones((2, 5)), train=False)
     assert image.shape == (2, *shape)
     assert float(jnp.abs(image).max()) == 1.0  # cut when sampling
@@ -75,15 +76,15 @@ def test_a_generator_in_training_is_not_cut():
 @pytest.mark.parametrize(("width", "near"), [(20, 16), (30, 32), (3, 8), (-8, 8)])
 def test_a_width_without_whole_groups_names_one_that_works(width, near):
     with pytest.raises(UsageError, match=f"such as {near}$"):
-        r3gan.pair(width, shape=(8, 8, 1))
-    r3gan.pair(near, shape=(8, 8, 1))
+        r3gan.pair(width, example=image_example((8, 8, 1)))
+    r3gan.pair(near, example=image_example((8, 8, 1)))
 
 
 def test_what_else_does_not_fit():
     with pytest.raises(UsageError, match="use mlp"):
-        r3gan.pair(shape=(2,))
+        r3gan.pair(example=image_example((2,)))
     with pytest.raises(UsageError, match="blocks=0"):
-        r3gan.pair(8, 0, shape=(8, 8, 1))
+        r3gan.pair(8, 0, example=image_example((8, 8, 1)))
 
 
 def test_a_block_begins_as_the_identity_and_its_kernels_by_fixups_rule():
@@ -176,6 +177,6 @@ def test_the_preset_has_the_papers_numbers_at_both_ends_of_the_burn_in():
     chosen = make_config(preset="residual", networks="residual(8, 1)")
     assert 39_062 * chosen.batch_size == pytest.approx(20e6, rel=1e-4)
     assert chosen.steps * chosen.batch_size == pytest.approx(250e6, rel=1e-4)
-    built = builder.build_gan(chosen, (8, 8, 3))
+    built = builder.build_gan(chosen, image_example((8, 8, 3)))
     state = jax.eval_shape(built.init, KEY)
     assert state.params.generator["start"]["basis"].shape == (4, 4, 8)

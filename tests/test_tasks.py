@@ -18,7 +18,8 @@ BATCH = {"image": jnp.zeros((2_000, 3))}
 
 def latents(**options):
     """The latents that a generator sees, `[2000, 5]`."""
-    return np.asarray(tasks.generate(5, **options)(lambda z: z, BATCH, KEYS).fake)
+    task = tasks.generate(5, **options)
+    return np.asarray(task.play(lambda z: z, BATCH, KEYS, 0).fake)
 
 
 def test_normal_latents():
@@ -41,7 +42,7 @@ def test_uniform_latents():
 
 def test_a_latent_depends_on_its_key_alone():
     task = tasks.generate(5)
-    some = task(lambda z: z, {"image": BATCH["image"][:7]}, KEYS[10:17]).fake
+    some = task.play(lambda z: z, {"image": BATCH["image"][:7]}, KEYS[10:17], 0).fake
     np.testing.assert_array_equal(some, latents()[10:17])
 
 
@@ -50,7 +51,7 @@ def test_no_two_examples_share_a_latent():
 
 
 def test_real_is_the_batch():
-    samples = tasks.generate(2)(lambda z: z, BATCH, KEYS)
+    samples = tasks.generate(2).play(lambda z: z, BATCH, KEYS, 0)
     assert samples.real is BATCH["image"]
     assert samples.condition is None
 
@@ -72,7 +73,7 @@ def test_both_players_read_the_label_of_the_real_example():
         seen.append((z, label))
         return z[:, :3]
 
-    samples = tasks.conditional(5)(generator, LABELLED, KEYS)
+    samples = tasks.conditional(5).play(generator, LABELLED, KEYS, 0)
     [(z, label)] = seen
     assert label is samples.condition is LABELLED["label"]
     assert z is samples.latents
@@ -83,18 +84,16 @@ def test_both_players_read_the_label_of_the_real_example():
 
 def test_labels_that_are_missing_or_not_read():
     with pytest.raises(KeyError, match="label"):
-        tasks.conditional(5)(lambda z, label: z, BATCH, KEYS)
-    with pytest.raises(UsageError, match="takes no label: wrap it in embed"):
-        tasks.conditional(5)(lambda z: z, LABELLED, KEYS)
+        tasks.conditional(5).play(lambda z, label: z, BATCH, KEYS, 0)
     net = mlp.Generator((3,), (4,))
     with pytest.raises(UsageError, match="takes no label: wrap it in embed"):
-        tasks.conditional(5)(bound(net), LABELLED, KEYS)
+        tasks.conditional(5).play(bound(net), LABELLED, KEYS, 0)
 
 
 def bound(net):
     """A network of fresh parameters as a function, as a step calls it."""
     variables = net.init(jax.random.key(0), jnp.zeros((1, 5)), train=False)
-    return objective.bind(net, variables, jax.random.key(0), train=True)[0]
+    return objective.bind(net, variables, KEYS, dropout=jax.random.key(0))[0]
 
 
 def test_another_error_of_a_conditional_generator_is_not_hidden():
@@ -102,12 +101,12 @@ def test_another_error_of_a_conditional_generator_is_not_hidden():
         raise TypeError("no such sum")
 
     with pytest.raises(TypeError, match="no such sum"):
-        tasks.conditional(5)(broken, LABELLED, KEYS)
+        tasks.conditional(5).play(broken, LABELLED, KEYS, 0)
 
 
 def test_a_code_is_noise_then_a_category_then_numbers():
     task = tasks.codes(4, categories=3, continuous=2, latents="uniform")
-    samples = task(lambda z: z, BATCH, KEYS)
+    samples = task.play(lambda z: z, BATCH, KEYS, 0)
     z, code = np.asarray(samples.fake), samples.reconstruction
     assert z.shape == (2_000, 4 + 3 + 2)
     assert samples.latents is samples.fake
@@ -132,7 +131,7 @@ def test_a_code_is_noise_then_a_category_then_numbers():
 )
 def test_a_code_of_one_kind(categories, continuous, wanted):
     task = tasks.codes(4, categories, continuous)
-    samples = task(lambda z: z, BATCH, KEYS)
+    samples = task.play(lambda z: z, BATCH, KEYS, 0)
     assert {k: v.shape[1] for k, v in samples.reconstruction.items()} == wanted
     assert samples.fake.shape == (2_000, 4 + categories + continuous)
     assert samples.fake[:, :4].std() > 0.95
@@ -140,8 +139,8 @@ def test_a_code_of_one_kind(categories, continuous, wanted):
 
 def test_a_code_depends_on_its_key_alone():
     task = tasks.codes()
-    whole = task(lambda z: z, BATCH, KEYS).fake
-    some = task(lambda z: z, {"image": BATCH["image"][:7]}, KEYS[10:17]).fake
+    whole = task.play(lambda z: z, BATCH, KEYS, 0).fake
+    some = task.play(lambda z: z, {"image": BATCH["image"][:7]}, KEYS[10:17], 0).fake
     assert whole.shape == (2_000, 62 + 10 + 2)
     np.testing.assert_array_equal(some, whole[10:17])
 

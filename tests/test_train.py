@@ -18,6 +18,7 @@ from PIL import Image
 
 from jaxgan import sample, train
 from jaxgan.experiment import checkpoint
+from jaxgan.types import image_example
 
 TINY = {
     "networks": "small(4)",
@@ -67,7 +68,9 @@ def state_of(workdir, step):
     from jaxgan.config.resolve import make_config
     from jaxgan.gan import builder
 
-    game = builder.build_gan(make_config(**config), tuple(data["shape"]), classes=2)
+    game = builder.build_gan(
+        make_config(**config), image_example(data["shape"], classes=2)
+    )
     template = jax.eval_shape(game.init, jax.random.key(0))
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 

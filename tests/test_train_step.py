@@ -12,7 +12,14 @@ from games import SHAPE, TINY, batches, config, differs, game, same
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.terms import stateless
-from jaxgan.types import DiscriminatorOutput, Players, Samples, TrainState
+from jaxgan.types import (
+    DiscriminatorOutput,
+    Players,
+    Samples,
+    Task,
+    TrainState,
+    image_example,
+)
 
 KEY = jax.random.key(0)
 FROZEN = "sgd(0.0)"
@@ -49,7 +56,7 @@ def test_an_update_changes_only_its_player(name, player):
 
 def test_d_updates_leave_the_generator_and_its_statistics_alone():
     chosen = config("batch_norm")
-    nets = builder.build_gan(chosen, (8, 8, 1)).networks
+    nets = builder.build_gan(chosen, image_example((8, 8, 1))).networks
     built, state = game(chosen)
     loss = objective.make_loss(built.task, nets, built.terms)
     batch = jax.tree.map(lambda x: x[0], batches(chosen))
@@ -57,7 +64,7 @@ def test_d_updates_leave_the_generator_and_its_statistics_alone():
     def of(own):
         return loss(own, "discriminator", state, batch, KEY)
 
-    _, (stats, _, _) = jax.jit(of)(state.params.discriminator)
+    _, (stats, *_) = jax.jit(of)(state.params.discriminator)
     same(stats, state.stats.discriminator)  # D has none; G's are not among them
     after, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
     assert differs(after.stats.generator, state.stats.generator)
@@ -119,9 +126,9 @@ def test_scanned_and_written_out_updates_agree():
     state = game(chosen)[1]
     shape = (8, 8, 1)
     runs = [
-        jax.jit(builder.build_gan(chosen, shape, unroll=unroll).train_step)(
-            state, batches(chosen), KEY
-        )[0]
+        jax.jit(
+            builder.build_gan(chosen, image_example(shape), unroll=unroll).train_step
+        )(state, batches(chosen), KEY)[0]
         for unroll in (False, True)
     ]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *runs)
@@ -201,7 +208,7 @@ class Linear(nn.Module):
     """G(z) = w z."""
 
     @nn.compact
-    def __call__(self, z, *, train):
+    def __call__(self, z, condition=None, *, train):
         return z * self.param("w", nn.initializers.ones, ())
 
 
@@ -225,10 +232,10 @@ def test_one_step_of_a_linear_game_by_hand():
     optimizers: Players[optax.GradientTransformation]
     optimizers = Players(optax.sgd(0.1), optax.sgd(0.1))
 
-    def task(generator, batch, keys):
+    def play(generator, batch, keys, step):
         return Samples(batch["image"], generator(jnp.ones_like(batch["image"])))
 
-    batch = {"image": jnp.full((4, 1), 2.0)}
+    task, batch = Task(play), {"image": jnp.full((4, 1), 2.0)}
     state = train_step.init_state(KEY, task, nets, terms, optimizers, batch)
     loss = objective.make_loss(task, nets, terms)
     one = train_step.make_step(loss, optimizers, decay=lambda _: jnp.asarray(0.9))
@@ -256,7 +263,7 @@ def test_the_generator_answers_the_last_batch(unroll):
     # a loss that is the mean of the batch it is given, times the player's parameter
     def loss(own, player, state, batch, key, part=0):
         value = own["w"] * batch["image"].mean()
-        return value, ({}, {}, {f"{player}/loss": value})
+        return value, ({}, {}, {f"{player}/loss": value}, ())
 
     ones = {"w": jnp.ones(())}
     none = Players(optax.identity(), optax.identity())
@@ -290,10 +297,11 @@ def test_the_same_latents_save_one_pass_of_the_generator(name):
         flops[latents] = work(run)
 
     def samples(state):
-        batch = builder.example_batch(SHAPE, chosen.batch_size, 0)
+        batch = builder.example_batch(image_example(SHAPE), chosen.batch_size)
         keys = objective.example_keys(KEY, chosen.batch_size)
-        net, _ = objective.binder(built.networks, state, None)("generator", KEY)
-        return built.task(net, batch, keys).fake
+        variables = objective.variables(state, "generator")
+        net, _ = objective.bind(built.networks.generator, variables, keys, dropout=KEY)
+        return built.task.play(net, batch, keys, 0).fake
 
     one = work(jax.jit(samples).lower(state).compile())
     assert flops["fresh"] - flops["same"] == pytest.approx(one, rel=0.03)
@@ -312,7 +320,7 @@ def test_both_players_draw_the_same_samples_and_other_masks():
     [
         (
             lambda x: (x * 127).astype(jnp.int32),
-            r"int32 images: use uint8, uint16 or floats",
+            r"image as int32: use uint8 or uint16 or float32",
         ),
         (lambda x: x[0], r"shape \[8, 8, 8, 1\] and takes \[updates, batch, 8, 8, 1\]"),
         (lambda x: x[..., 0], r"and takes \[updates, batch, 8, 8, 1\]"),
@@ -321,7 +329,7 @@ def test_both_players_draw_the_same_samples_and_other_masks():
 )
 def test_batches_that_a_step_does_not_take(change, message):
     chosen = config("small")
-    built = builder.build_gan(chosen, SHAPE)
+    built = builder.build_gan(chosen, image_example(SHAPE))
     state = jax.eval_shape(built.init, KEY)
     batch = jax.tree.map(change, batches(chosen))
     with pytest.raises(UsageError, match=message):

@@ -20,7 +20,7 @@ from tutorials import (
 
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder, objective
-from jaxgan.types import Players
+from jaxgan.types import Players, image_example
 
 SHAPE, BATCH, STEPS = (28, 28, 1), 8, 20
 KEY = jax.random.key(7)
@@ -115,7 +115,7 @@ def drawn(game, state, key, player, real):
     """Latents of a player's update by its key, and D's masks for real and fake."""
     keys = objective.loss_keys(key, player)
     examples = objective.example_keys(keys.task, BATCH)
-    z = game.task(lambda z: real, {"image": real}, examples).latents
+    z = game.task.play(lambda z: real, {"image": real}, examples, 0).latents
 
     def masks(call):
         rngs = {"dropout": jax.random.fold_in(keys.discriminator, call)}
@@ -137,7 +137,7 @@ def test_twenty_steps_are_the_tutorials(preset):
     networks, fresh, saturating, numbers, hat, near = PROGRAMS[preset]
     text = narrow(make_config(preset=preset).networks)
     config = make_config(preset=preset, batch_size=BATCH, networks=text)
-    game = builder.build_gan(config, SHAPE, unroll=True)
+    game = builder.build_gan(config, image_example(SHAPE), unroll=True)
     state = jax.jit(game.init)(jax.random.key(0))
     params = jax.tree.map(lambda x: np.array(x, np.float64), state.params)
     g, d = networks(*params)

@@ -17,7 +17,7 @@ from jaxgan.losses.adversarial import LOSSES
 from jaxgan.networks import WRAPPERS, dcgan, mlp, small, spectral_norm, wrappers
 from jaxgan.optimizers import chain
 from jaxgan.terms import stateless
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, Players, image_example
 
 KEY = jax.random.key(0)
 
@@ -27,9 +27,11 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def wrap(net, text, **facts):
+def wrap(net, text, classes=4):
     """A network in all wrappers of a text, the first inside."""
-    for around in spec.build(text, WRAPPERS, **{"classes": 4, **facts}).values():
+    for around in spec.build(
+        text, WRAPPERS, example=image_example((2,), classes=classes)
+    ).values():
         net = around(net)
     return net
 
@@ -84,7 +86,7 @@ class Echo(nn.Module):
     """A generator of what it is given."""
 
     @nn.compact
-    def __call__(self, z, *, train: bool) -> jax.Array:
+    def __call__(self, z, condition=None, *, train: bool) -> jax.Array:
         return z
 
 
@@ -426,7 +428,9 @@ def spoken(inputs):
 def play(case, devices=1, steps=2):
     """The first and the last state, and the newest metrics."""
     axis = "devices" if devices > 1 else None
-    pair = mlp.pair((4,), (6,), dropout=0.2, shape=(3,), axis_name=axis)
+    pair = mlp.pair(
+        (4,), (6,), dropout=0.2, example=image_example((3,)), axis_name=axis
+    )
     nets = Players(*map(wrap, pair, case[:2]))
     loss = LOSSES["non_saturating"]()
     terms = Players(
@@ -489,11 +493,11 @@ def test_wrapped_players_train_alike_on_one_device_and_on_two(name):
 
 def sampled(case, nets, state):
     """Drawing twice from the averaged generator gives the same."""
-    generator, stats = objective.bind(nets.generator, state.ema, KEY, train=False)
+    generator, stats = objective.bind(nets.generator, state.ema, KEY[None])
     before = stats()
     batch = {"image": jnp.zeros((4, 3)), "label": jnp.arange(4)}
     keys = objective.example_keys(KEY, 4)
-    one, two = (case.task(generator, batch, keys).fake for _ in range(2))
+    one, two = (case.task.play(generator, batch, keys, 0).fake for _ in range(2))
     assert one.shape == (4, 3)
     same(one, two)
     same(stats(), before)

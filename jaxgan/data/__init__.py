@@ -2,8 +2,9 @@
 
 from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
 from jaxgan.data.cache import read_all
-from jaxgan.data.dataset import Dataset, Examples, Modes, normalize
+from jaxgan.data.dataset import Dataset, Examples, Modes, from_fields
 from jaxgan.data.fingerprint import fingerprint
+from jaxgan.data.kinds import KINDS, normalize
 from jaxgan.data.loader import stream
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
@@ -12,6 +13,7 @@ from jaxgan.data.split import hold_out
 from jaxgan.data.value_range import format_values, measure_values, range_warning
 
 __all__ = [
+    "KINDS",
     "SOURCES",
     "BackgroundCheck",
     "BadExample",
@@ -22,6 +24,7 @@ __all__ = [
     "fingerprint",
     "format_values",
     "from_arrays",
+    "from_fields",
     "hold_out",
     "load",
     "measure_values",

@@ -31,11 +31,10 @@ def read_all(dataset: Dataset) -> Examples:
     """Reads all examples in order.
 
     Decodes them in threads. The result is cached in `dataset.cache` if that is set and
-    writable, the images have at most `LIMIT` bytes, and no bad example was replaced.
+    writable, the examples have at most `LIMIT` bytes, and no bad example was replaced.
 
     Returns:
-      `image` `[n, *shape]`, and `label` `[n]` int32 if there are classes. Cached arrays
-      are memory-mapped, hence read-only.
+      `[n, *shape]` for each field. Cached arrays are memory-mapped, hence read-only.
 
     Raises:
       UsageError: if an example cannot be decoded.
@@ -78,10 +77,9 @@ def place(
 
 def _files(stem: Path, dataset: Dataset) -> Iterator[tuple[str, Path, tuple, np.dtype]]:
     """Yields field, file, shape and dtype of each cached array."""
-    shape = (dataset.size, *dataset.shape)
-    yield "image", _file(stem, "image"), shape, dataset.dtype
-    if dataset.classes:
-        yield "label", _file(stem, "label"), (dataset.size,), np.dtype(np.int32)
+    for name, field in dataset.example.items():
+        shape = (dataset.size, *field.shape)
+        yield name, _file(stem, name), shape, field.dtype
 
 
 def _file(stem: Path, field: str) -> Path:

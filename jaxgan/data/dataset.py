@@ -1,13 +1,17 @@
 """The `Dataset` type: numbered examples that are read on request."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.data.kinds import check_fields
+from jaxgan.types import ExampleSpec, Field, image_example  # noqa: F401
+
 Examples = dict[str, np.ndarray]
-"""Arrays by field: `image` `[n, *shape]`, and `label` `[n]` int32, if any."""
+"""Arrays by field, such as `image` `[n, *shape]` and `label` `[n]` int32."""
 
 
 class Modes(NamedTuple):
@@ -31,18 +35,14 @@ class Range(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Numbered examples of one shape, and a function that reads them."""
+    """Numbered examples with the same fields, and a function that reads them."""
 
     name: str
     """The name that the user gave: `mnist`, `folder:pictures`."""
     size: int
     """Number of examples."""
-    shape: tuple[int, ...]
-    """Shape of one example: `(H, W, C)`, or `(d,)` for vectors."""
-    dtype: np.dtype
-    """uint8 or uint16 (images), float32 (vectors, and images in [-1, 1])."""
-    classes: tuple[str, ...]
-    """Class names, indexed by label; `()` if the examples have no labels."""
+    example: ExampleSpec
+    """The fields of an example."""
     read: Callable[[np.ndarray], Examples]
     """Maps example numbers `[n]` to examples; safe to call from several threads."""
     origin: str
@@ -59,20 +59,38 @@ class Dataset(NamedTuple):
     """Maps example numbers to stored bytes, which no decoder's version changes."""
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first field: `(H, W, C)` of images, `(d,)` of vectors."""
+        return self.example.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The first field's: uint8 or uint16 (images), float32 (vectors, images)."""
+        return self.example.dtype
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, indexed by label; `()` if the examples have no labels."""
+        return self.example.classes
+
+    @property
     def resident(self) -> bool:
         """True if the whole data set is in memory."""
         return self.arrays is not None
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all decoded images."""
-        return self.size * int(np.prod(self.shape)) * self.dtype.itemsize
+        """Bytes of all decoded examples, without their labels."""
+        fields = [field for field in self.example.values() if field.shape]
+        each = sum(math.prod(x.shape) * x.dtype.itemsize for x in fields)
+        return self.size * each
 
 
-def from_arrays(
+def from_fields(
     name: str,
     arrays: Examples,
     *,
+    example: ExampleSpec | None = None,
     classes: tuple[str, ...] = (),
     origin: str,
     modes: Modes | None = None,
@@ -81,36 +99,32 @@ def from_arrays(
 
     Args:
       name: the name of the data set.
-      arrays: `image` `[n, *shape]`, and `label` `[n]` int32 if there are classes.
-      classes: class names, indexed by label.
+      arrays: `[n, *shape]` for each field, such as `image` and `label`.
+      example: the fields. Without it, `image` holds images or vectors, and `label`
+        `[n]` int32 is there if there are classes.
+      classes: class names, indexed by label, if `example` is not given.
       origin: the source of the data, in one line.
       modes: the mixture that a toy set was sampled from.
+
+    Raises:
+      UsageError: if the arrays are not as `example` promises.
+
+    >>> spec = ExampleSpec(a=Field((2,), np.dtype("float32"), "vector"))
+    >>> from_fields("points", {"a": np.zeros((5, 2), "float32")}, example=spec,
+    ...     origin="zeros").size
+    5
     """
-    images = arrays["image"]
+    if example is None:
+        images = arrays["image"]
+        example = image_example(images.shape[1:], images.dtype, classes)
+    else:
+        check_fields(name, example, arrays)
     return Dataset(
         name=name,
-        size=len(images),
-        shape=images.shape[1:],
-        dtype=images.dtype,
-        classes=classes,
+        size=len(arrays[example.generated]),
+        example=example,
         read=lambda numbers: {k: a[numbers] for k, a in arrays.items()},
         origin=origin,
         arrays=arrays,
         modes=modes,
     )
-
-
-def normalize(batch: dict[str, Any]) -> dict[str, Any]:
-    """Scales integer images to float32 in [-1, 1]; may run inside `jit`.
-
-    uint8 becomes `(x - 127.5) / 127.5` and uint16 `(x - 32767.5) / 32767.5`, which
-    reaches both ends exactly. Float images and labels are returned unchanged.
-    """
-    image = batch["image"]
-    # Half of the largest value of each integer dtype.
-    half = {"uint8": 127.5, "uint16": 32767.5}.get(str(image.dtype))
-    # Floats are in [-1, 1] already.
-    if half is None:
-        return batch
-    # 0 becomes -1, and the largest value, 2 * half, becomes 1.
-    return {**batch, "image": (image.astype(np.float32) - half) / half}

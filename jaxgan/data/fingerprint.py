@@ -26,11 +26,14 @@ def fingerprint(dataset: Dataset) -> str | None:
     """
     if dataset.modes is not None:
         return None
+    first, *others = dataset.example.items()
     # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
     # The form is part of the digest, as equal bytes may have several shapes.
-    form = (dataset.size, dataset.shape, str(dataset.dtype))
+    form = (dataset.size, first[1].shape, str(first[1].dtype))
+    # A label was never part of the form.
+    form += tuple(x for x in others if x[1].kind != "label")
     digest = hashlib.sha256(repr(form).encode())
     for part in _stored(dataset, numbers):
         # The length delimits the parts, so that no two lists hash alike.

@@ -26,6 +26,7 @@ from jaxgan.data.decode import (
 from jaxgan.data.listing import Walk, find_root, log_left_out
 from jaxgan.data.resize import Frame, Size, framed_size
 from jaxgan.errors import UsageError, first_line, printable
+from jaxgan.types import image_example
 
 LOG = logging.getLogger("jaxgan")
 
@@ -101,9 +102,7 @@ def folder(
     return Dataset(
         name,
         len(files),
-        kind.shape,
-        dtype,
-        classes,
+        image_example(kind.shape, dtype, classes),
         read,
         origin=f"{len(files):,} pictures in {printable(str(root))}",
         encoded=lambda numbers: [files[n].read_bytes() for n in numbers],

@@ -45,8 +45,7 @@ def stream(
       ahead: the largest number of decoded steps beside the one in use.
 
     Yields:
-      `image` `[updates, batch / n, *shape]` in the data set's dtype, and `label`
-      `[updates, batch / n]` int32 if there are classes.
+      `[updates, batch / n, *shape]` for each field, in its dtype.
 
     Raises:
       UsageError: immediately if the batch cannot be split, and during iteration if an

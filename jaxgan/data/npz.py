@@ -114,7 +114,7 @@ def from_arrays(
     if classes is not None:
         examples["label"] = _numbers(where, examples["label"], names, len(classes))
         names = tuple(classes)
-    return datasets.from_arrays(name, examples, classes=names, origin="arrays")
+    return datasets.from_fields(name, examples, classes=names, origin="arrays")
 
 
 def _array(where: str, values: Any) -> np.ndarray:
@@ -166,7 +166,7 @@ def _build(
         if labeled is not None:
             examples["label"], classes = labeled
     _log_roles(name, forms, roles, classes)
-    return datasets.from_arrays(name, examples, classes=classes, origin=origin)
+    return datasets.from_fields(name, examples, classes=classes, origin=origin)
 
 
 def _labels(

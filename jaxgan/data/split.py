@@ -74,8 +74,9 @@ def _named(
 
 def _mismatch(dataset: Dataset, held: Dataset, name: str, split: str) -> str:
     """Returns the reason why a split cannot be held out, empty if it can."""
-    other_classes = dataset.classes and held.classes != dataset.classes
-    if (held.shape, held.dtype) != (dataset.shape, dataset.dtype) or other_classes:
+    # Without labels to train on, those that are held out are not read.
+    used = {k: x for k, x in held.example.items() if k in dataset.example}
+    if used != dataset.example:
         return (
             f"has examples of {list(held.shape)} {held.dtype} and {len(held.classes)} "
             f"classes, but --split={printable(split)} has {list(dataset.shape)} "
@@ -145,8 +146,8 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
     Raises:
       UsageError: if no examples remain, or if the data set repeats examples.
 
-    >>> from jaxgan.data.dataset import from_arrays
-    >>> points = from_arrays("p", {"image": np.arange(6.0)[:, None]}, origin="")
+    >>> from jaxgan.data.dataset import from_fields
+    >>> points = from_fields("p", {"image": np.arange(6.0)[:, None]}, origin="")
     >>> rest, held = split_off(points, 2)
     >>> rest.size, held.size, sorted([*rest.arrays["image"][:, 0].tolist(),
     ...     *held.arrays["image"][:, 0].tolist()])

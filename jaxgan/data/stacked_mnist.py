@@ -13,6 +13,7 @@ from jaxgan.data.resize import Frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.errors import UsageError
+from jaxgan.types import image_example
 
 SIZES = {"train": 128_000, "test": 26_000}
 POOL = "train+test"
@@ -50,12 +51,11 @@ def stacked_mnist(split: str, data_dir: str | None, frame: Frame) -> Dataset:
         label = digits["label"][three] @ np.array([100, 10, 1], np.int32)
         return {"image": np.ascontiguousarray(images), "label": label}
 
+    classes = [f"{i:03}" for i in range(1000)]
     return Dataset(
         name="stacked_mnist",
         size=SIZES[split],
-        shape=(*pool.shape[:2], 3),
-        dtype=pool.dtype,
-        classes=tuple(f"{i:03}" for i in range(1000)),
+        example=image_example((*pool.shape[:2], 3), pool.dtype, classes),
         read=read,
         origin=f"{SIZES[split]:,} times three digits of {pool.origin}",
         ranges=(Range(f"stacked_mnist {split}", 0, SIZES[split]),),

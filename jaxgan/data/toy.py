@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset, Modes, Range, from_arrays
+from jaxgan.data.dataset import Dataset, Modes, Range, from_fields
 
 POINTS = 100_000
 SEEDS = {"train": 0, "test": 1}
@@ -44,5 +44,5 @@ def _mixture(name: str, modes: Modes, split: str) -> Dataset:
     noise = random.standard_normal((POINTS, 2), np.float32)
     points = centers + np.float32(modes.sigma) * noise
     origin = f"{POINTS} points drawn from {len(modes.centers)} Gaussians"
-    toy = from_arrays(name, {"image": points}, origin=origin, modes=modes)
+    toy = from_fields(name, {"image": points}, origin=origin, modes=modes)
     return toy._replace(ranges=(Range(f"{name} {split}", 0, POINTS),))

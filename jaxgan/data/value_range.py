@@ -25,8 +25,12 @@ class Values(NamedTuple):
     """Number of examples that were measured."""
 
 
-def measure_values(dataset: Dataset) -> Values:
-    """Measures the values of evenly spaced examples.
+MEASURED = ("image", "mask", "vector", "waveform")
+"""Kinds of fields whose values have a range."""
+
+
+def measure_values(dataset: Dataset) -> dict[str, Values]:
+    """Measures the values of evenly spaced examples, for each field with a range.
 
     Reads all examples of a set of up to 64 MiB in memory.
 
@@ -36,39 +40,57 @@ def measure_values(dataset: Dataset) -> Values:
     # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
-    images = dataset.read(numbers)["image"]
+    examples, fields = dataset.read(numbers), dataset.example
+    return {k: _measure(x) for k, x in examples.items() if fields[k].kind in MEASURED}
+
+
+def _measure(x: np.ndarray) -> Values:
     # In float64, as float32 loses digits in sums of many values.
-    mean = float(images.mean(dtype=np.float64))
-    return Values(float(images.min()), float(images.max()), mean, len(numbers))
+    mean = float(x.mean(dtype=np.float64))
+    return Values(float(x.min()), float(x.max()), mean, len(x))
 
 
-def format_values(dataset: Dataset, values: Values) -> str:
-    """Formats the size, shape, dtype and value range of a data set in one line.
+def format_values(dataset: Dataset, values: dict[str, Values]) -> str:
+    """Formats the size, shapes, dtypes and value ranges of a data set in one line.
 
     >>> from jaxgan.data.npz import from_arrays
     >>> dark = from_arrays(np.eye(8, dtype=np.uint8)[None].repeat(3, 0))
     >>> format_values(dark, measure_values(dark))
     '3 examples of 8x8x1 uint8, values from 0 to 1, mean 0.125'
     """
-    shape = "x".join(map(str, dataset.shape))
-    low, high, mean, count = values
-    part = "" if count == dataset.size else f" in {count:,} of them"
-    return (
-        f"{dataset.size:,} examples of {shape} {dataset.dtype}, values from {low:.5g} "
-        f"to {high:.5g}, mean {mean:.5g}{part}"
-    )
+    lines = []
+    for name, field in dataset.example.items():
+        # Labels of images are no news.
+        if field.kind == "label":
+            continue
+        text = f"{'x'.join(map(str, field.shape))} {field.dtype}"
+        if name in values:
+            low, high, mean, count = values[name]
+            part = "" if count == dataset.size else f" in {count:,} of them"
+            text += f", values from {low:.5g} to {high:.5g}, mean {mean:.5g}{part}"
+        # A single field needs no name.
+        lines.append(text if not lines else f"{name}: {text}")
+    return f"{dataset.size:,} examples of {'; '.join(lines)}"
 
 
-def range_warning(dataset: Dataset, values: Values) -> str:
+def range_warning(dataset: Dataset, values: dict[str, Values]) -> str:
     """Returns advice for images that leave most of the range unused, or an empty text.
 
     Networks receive the whole range of the dtype as [-1, 1], whichever part is in use.
     Constant images are left to the monitor, and vectors have no range.
     """
+    fields = dataset.example.items()
+    images = {name: field.dtype for name, field in fields if field.kind == "image"}
+    advice = [_image_warning(images[k], values[k]) for k in values if k in images]
+    return next(filter(None, advice), "")
+
+
+def _image_warning(dtype: np.dtype, values: Values) -> str:
+    """Returns advice for images of a dtype, or an empty text."""
     low, high, *_ = values
-    if len(dataset.shape) != 3 or low == high:
+    if low == high:
         return ""
-    if dataset.dtype.kind == "f":
+    if dtype.kind == "f":
         # Negative values: the images are meant for [-1, 1].
         if low < 0 and (high - low) / 2 >= SHARE:
             return ""
@@ -77,7 +99,7 @@ def range_warning(dataset: Dataset, values: Values) -> str:
         if low >= 0:
             remedy = "use 2 * x - 1" if high > 0.5 else f"use 2 * x / {high:.3g} - 1"
     else:
-        top = int(np.iinfo(dataset.dtype).max)
+        top = int(np.iinfo(dtype).max)
         # The share of the dtype's range that is in use.
         if (high - low) / top >= SHARE:
             return ""

@@ -4,35 +4,22 @@ import dataclasses
 import functools
 import logging
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
 
 from jaxgan import reporting, workdir
 from jaxgan.config.resolve import config_from_json
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.experiment import checkpoint
+from jaxgan.experiment.data_facts import read_example
 from jaxgan.files import local_path
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
-from jaxgan.types import TrainState, Tree
+from jaxgan.types import ExampleSpec, TrainState, Tree
 
 log = logging.getLogger("jaxgan")
-
-DTYPES = (np.uint8, np.uint16, np.float32)
-"""Types of data, as in `data.Dataset`."""
-
-
-class DataFacts(NamedTuple):
-    """The facts of a run's data that sampling needs."""
-
-    shape: tuple[int, ...]
-    """Of one example."""
-    dtype: np.dtype
-    classes: tuple[str, ...]
-    """Names of the labels, () if there are none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +28,8 @@ class Run:
 
     folder: Path
     config: Config
-    data: DataFacts
+    example: ExampleSpec
+    """The fields of the data that the run was trained on."""
     gan: builder.GAN
     number: int = 0
     """Index of the run, of several that were trained side by side."""
@@ -121,26 +109,10 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
     folder = local_path("--workdir", path)
     file = folder / "config.json"
     config = config_from_json(workdir.read_config(folder), str(file))
-    facts = read_facts(folder)
+    example = read_example(folder)
     if not 0 <= number < config.runs:
         raise UsageError(
             f"--run={number}: the run has {config.runs} seed(s), starting at --run=0"
         )
-    gan = builder.build_gan(config, facts.shape, classes=len(facts.classes))
-    return Run(folder, config, facts, gan, number)
-
-
-def read_facts(folder: Path) -> DataFacts:
-    """Reads the facts in data.json.
-
-    Raises:
-      UsageError: if the file is missing or damaged.
-    """
-    facts = workdir.read_data(folder)
-    dtype = np.dtype(facts["dtype"])
-    if dtype not in DTYPES:
-        raise UsageError(
-            f"{folder / 'data.json'} is damaged: dtype is {dtype}, not one of "
-            "uint8, uint16 and float32; restore its backup"
-        )
-    return DataFacts(tuple(facts["shape"]), dtype, tuple(facts["classes"]))
+    gan = builder.build_gan(config, example)
+    return Run(folder, config, example, gan, number)

@@ -44,7 +44,9 @@ class Previews:
         runs: int = 1,
     ) -> None:
         self._runs, self._samples = runs, samples
-        self._generate = jax.jit(gan.generate)
+        self._generate, self._task = jax.jit(gan.generate), gan.task
+        self._play = jax.jit(gan.play)
+        self._generated = dataset.example.generated
         self._distance = jax.jit(sliced_wasserstein.distance)
         keys = jax.random.split(key, 3)
         self._picture_key, self._score_key, self._distance_key = keys
@@ -52,14 +54,20 @@ class Previews:
         numbers = data.epoch_order(seed, 0, dataset.size)
         # Examples in the order of epoch 0, sorted so that they are read in sequence.
         numbers = np.sort(numbers[: max(self._count, samples)])
-        self._real = data.normalize(dataset.read(numbers))
+        self._real = data.normalize(dataset.read(numbers), dataset.example)
 
     def picture(self, variables: Tree) -> reporting.Picture:
         """Returns a picture of samples, with equally many of each run."""
         # Samples per run, rounded up.
         count = ceil_div(self._samples, self._runs)
-        fake = [self._draw(x, self._picture_key, count) for x in self._split(variables)]
-        return reporting.picture(np.concatenate(fake), self._real["image"])
+        keys = example_keys(self._picture_key, count)
+        columns = [
+            self._task.preview(generate_in_batches(self._play, x, self._real, keys))
+            for x in self._split(variables)
+        ]
+        # The examples of all runs, for each column in its order.
+        joined = {k: np.concatenate([x[k] for x in columns]) for k in columns[0]}
+        return reporting.picture_of_columns(joined, self._real[self._generated])
 
     def score(self, variables: Tree) -> Any:
         """Returns the distance of samples from examples; `[runs]` for several runs."""
@@ -68,7 +76,7 @@ class Previews:
 
     def _score(self, variables: Tree) -> float:
         fake = self._draw(variables, self._score_key, self._count)
-        real = self._real["image"][: self._count]
+        real = self._real[self._generated][: self._count]
         return float(self._distance(real, fake, self._distance_key))
 
     def _draw(self, variables: Tree, key: jax.Array, n: int) -> np.ndarray:
@@ -88,18 +96,18 @@ def generate_in_batches(
     batch: Batch,
     keys: jax.Array,
     at_once: int = AT_ONCE,
-) -> np.ndarray:
+) -> Any:
     """Draws samples for all keys with one compiled program.
 
     Args:
-      generate: a compiled `GAN.generate`.
+      generate: a compiled `GAN.generate` or `GAN.play`.
       variables: the generator's.
       batch: examples to generate from, repeated if there are fewer than keys.
       keys: one per sample, `[n]`.
       at_once: number of samples per call.
 
     Returns:
-      The samples, `[n, ...]`.
+      The samples, NumPy arrays `[n, ...]`.
     """
     n = len(keys)
     at_once = min(at_once, n)
@@ -109,6 +117,7 @@ def generate_in_batches(
     for part in places.reshape(-1, at_once):
         # Examples and keys start over if there are too few.
         examples = {name: np.asarray(x)[part % len(x)] for name, x in batch.items()}
-        fake = generate(variables, examples, keys[jnp.asarray(part % n)])
-        samples.append(np.asarray(jax.block_until_ready(fake)))  # raises errors here
-    return np.concatenate(samples)[:n]
+        played = generate(variables, examples, keys[jnp.asarray(part % n)])
+        played = jax.block_until_ready(played)  # raises errors here
+        samples.append(jax.tree.map(np.asarray, played))
+    return jax.tree.map(lambda *x: np.concatenate(x)[:n], *samples)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import sample_files
-from jaxgan.evaluation.load_run import DataFacts, load_run
+from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.experiment import memory
 from jaxgan.gan import builder
@@ -19,7 +19,7 @@ from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
 from jaxgan.spec import unknown
-from jaxgan.types import Batch, Tree
+from jaxgan.types import Batch, ExampleSpec, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -34,8 +34,9 @@ def sample(config: SampleConfig) -> int:
     # All flags are checked before the checkpoint is read.
     sample_files.check_place(config)
     run = load_run(config.workdir, number=config.run)
-    gan, facts = run.gan, run.data
-    is_conditional = reads_labels(gan, facts.shape)
+    gan, example = run.gan, run.example
+    check_inputs(gan, run.config.task)
+    is_conditional = "label" in gan.task.inputs
     if config.label and not is_conditional:
         raise UsageError(
             f"--label={config.label}: this run is unconditional, "
@@ -43,16 +44,16 @@ def sample(config: SampleConfig) -> int:
             "--preset=projection"
         )
     # Nothing is read unless checkpoint and samples fit into memory.
-    memory.check_sampling(run.part(raw=config.raw), config.n, facts.shape)
+    memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
     variables = run.restore(config.which, raw=config.raw)
-    sample_files.open_folder(config, facts.shape, facts.dtype)
+    sample_files.open_folder(config, example.shape, example.dtype)
     # One compiled program draws all seeds.
     columns = math.ceil(math.sqrt(config.n))
     change = _identity
     if config.interpolate:
         change = functools.partial(interpolate, columns=columns)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
-    batch = conditioning_batch(config, facts)
+    batch = conditioning_batch(config, example)
     labels = None
     if is_conditional:
         # Labels repeat in the order of the batch, as its examples do.
@@ -62,29 +63,32 @@ def sample(config: SampleConfig) -> int:
         keys = example_keys(multi_seed.key_of(seed), config.n)
         samples = generate_in_batches(generate, variables, batch, keys, at_once)
         path = sample_files.write(
-            config, seed, samples, facts.dtype, labels, facts.classes
+            config, seed, samples, example.dtype, labels, example.classes
         )
         log.info("%d samples in %s", len(samples), path)
     return 0
 
 
-def reads_labels(gan: builder.GAN, shape: tuple[int, ...]) -> bool:
-    """Returns True if the task reads labels."""
-    # Then a batch without labels lacks a field.
-    batch = builder.example_batch(shape, 1, classes=0)
-    return builder.missing_field(gan.task, batch) is not None
+def check_inputs(gan: builder.GAN, name: str) -> None:
+    """Raises UsageError if samples depend on more than noise and labels."""
+    others = [field for field in gan.task.inputs if field != "label"]
+    if others:
+        raise UsageError(
+            f"--task={name} needs {', '.join(others)} to sample from, which "
+            "this program cannot read: use jaxgan.load_run(...).gan.sample with a batch"
+        )
 
 
-def conditioning_batch(config: SampleConfig, facts: DataFacts) -> Batch:
+def conditioning_batch(config: SampleConfig, example: ExampleSpec) -> Batch:
     """Returns the examples to generate from: one class, or all of them in turn.
 
     Raises:
       UsageError: if there is no class of that name.
     """
-    names = list(facts.classes)
+    names = list(example.classes)
     turn = max(len(names), 1)
     count = ceil_div(min(config.n, AT_ONCE), turn) * turn  # each class equally often
-    batch = builder.example_batch(facts.shape, count, len(names))
+    batch = builder.example_batch(example, count)
     if not config.label:
         return batch
     if config.label not in names:

@@ -26,8 +26,7 @@ def batches(dataset: data.Dataset, config: Config) -> Iterator[data.Examples]:
         the number of steps.
 
     Yields:
-      `image` `[d_updates, batch_size, *shape]` in the dtype of the data set, and
-      `label` `[d_updates, batch_size]` int32 if there are classes.
+      `[d_updates, batch_size, *shape]` for each field, in its dtype.
 
     >>> from jaxgan.config.resolve import make_config
     >>> config = make_config(dataset="ring8", batch_size=8, steps=2)
@@ -182,7 +181,7 @@ def argument_shapes(
 
 def _streamed_shapes(experiment: Experiment, count: int) -> Tree:
     """Returns the shapes of streamed batches of `count` steps."""
-    config, dataset = experiment.config, experiment.dataset
+    config = experiment.config
     parts = experiment.layout.parts
     batch = (config.batch_size,)
     if experiment.layout.splits:
@@ -190,7 +189,7 @@ def _streamed_shapes(experiment: Experiment, count: int) -> Tree:
     # Axes of steps, updates and examples, behind those of several runs.
     lead = (count, config.d_updates, *batch)
     lead = (config.runs, *lead) if config.runs > 1 else lead
-    shapes = {"image": jax.ShapeDtypeStruct((*lead, *dataset.shape), dataset.dtype)}
-    if dataset.classes:
-        shapes["label"] = jax.ShapeDtypeStruct(lead, np.int32)
-    return shapes
+    return {
+        name: jax.ShapeDtypeStruct((*lead, *field.shape), field.dtype)
+        for name, field in experiment.dataset.example.items()
+    }

@@ -125,8 +125,7 @@ def _fits(experiment: Experiment, change: Change, free: float) -> bool:
     devices = devices[:1] if change.get("devices") == 1 else devices
     try:
         layout = layout_for(config, devices)
-        facts = experiment.dataset.shape, len(experiment.dataset.classes)
-        gan = build_gan(config, *facts, layout)
+        gan = build_gan(config, experiment.dataset.example, layout)
     except UsageError:  # such as a wrapper that the smaller network does not have
         return False
     changed = experiment._replace(config=config, layout=layout, gan=gan)
@@ -189,9 +188,7 @@ def check_step(experiment: Experiment, free: float) -> None:
     while (batch := batch // 2 // multiple * multiple) > 0:
         smaller = dataclasses.replace(config, batch_size=batch)
         changed = experiment._replace(config=smaller)
-        gan = build_gan(
-            smaller, experiment.dataset.shape, len(experiment.dataset.classes), layout
-        )
+        gan = build_gan(smaller, experiment.dataset.example, layout)
         if step_bytes(changed._replace(gan=gan)) <= free:
             advice = f"use --batch_size={batch}"
             break

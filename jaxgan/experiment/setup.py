@@ -15,7 +15,7 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
-from jaxgan.types import Device, TrainState
+from jaxgan.types import Device, ExampleSpec, TrainState
 
 log = logging.getLogger("jaxgan")
 
@@ -54,7 +54,7 @@ def setup(config: Config) -> Experiment:
     dataset, held_out = load_data(config)
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
-    gan = build_gan(config, dataset.shape, len(dataset.classes), layout)
+    gan = build_gan(config, dataset.example, layout)
     # Choose between data on the devices and batches from the host.
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
@@ -107,13 +107,12 @@ def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:
 
 
 def build_gan(
-    config: Config, shape: tuple[int, ...], classes: int, layout: parallel.Layout
+    config: Config, example: ExampleSpec, layout: parallel.Layout
 ) -> builder.GAN:
     """Builds the GAN for a layout of devices."""
     return builder.build_gan(
         config,
-        shape,
-        classes=classes,
+        example,
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
@@ -202,17 +201,6 @@ def state_shapes(experiment: Experiment) -> TrainState:
     one = jax.eval_shape(experiment.gan.init, jax.random.key(0))
     count = experiment.config.runs
     return jax.eval_shape(multi_seed.stack_runs, [one] * count) if count > 1 else one
-
-
-def data_facts(dataset: data.Dataset) -> dict[str, Any]:
-    """Returns the content of data.json, which sampling and a resumed run read."""
-    return {
-        "shape": list(dataset.shape),
-        "dtype": str(dataset.dtype),
-        "classes": list(dataset.classes),
-        "size": dataset.size,
-        "fingerprint": data.fingerprint(dataset),
-    }
 
 
 def allowed_differences(

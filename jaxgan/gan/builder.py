@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,14 +27,25 @@ from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, ema_decay
 from jaxgan.tasks import TASKS
-from jaxgan.types import Augment, Batch, Players, Task, Term, TrainState, Tree
+from jaxgan.types import (
+    Augment,
+    Batch,
+    ExampleSpec,
+    Players,
+    Samples,
+    Task,
+    Term,
+    TrainState,
+    Tree,
+    image_example,
+)
 
 
 class GAN(NamedTuple):
     """Networks, losses and optimizers of a GAN, and the functions that train it.
 
-    >>> GAN._fields[-3:]
-    ('init', 'train_step', 'generate')
+    >>> GAN._fields[-4:]
+    ('init', 'train_step', 'generate', 'play')
     """
 
     task: Task
@@ -52,6 +64,8 @@ class GAN(NamedTuple):
 
     An optional fourth argument is a function of the generator's input.
     """
+    play: Callable[..., Samples]
+    """Like `generate`, but returns `Samples`: also the real ones and the condition."""
 
     def sample(
         self,
@@ -66,8 +80,9 @@ class GAN(NamedTuple):
           variables: the generator's, such as `state.ema`.
           key: a PRNG key.
           n: the number of samples.
-          batch: examples to generate from, `[n, ...]` per field, such as the `label` of
-            a conditional task. Tasks that start from noise alone need none.
+          batch: examples to generate from, normalized, `[n, ...]` per field, such as
+            the `label` of a conditional task. Tasks that start from noise alone need
+            none.
 
         Returns:
           `[n, *shape]` float32 in [-1, 1].
@@ -75,10 +90,13 @@ class GAN(NamedTuple):
         Raises:
           UsageError: if the task needs a field that `batch` does not have.
         """
-        # Tasks that start from noise only pass the image on.
-        batch = {"image": jnp.zeros((n, 1)), **(batch or {})}
-        if field := missing_field(self.task, batch):
-            raise UsageError(f"sample needs batch={{{field!r}: ...}} for this task")
+        batch = dict(batch or {})
+        for field in self.task.inputs:
+            if field not in batch:
+                raise UsageError(f"sample needs batch={{{field!r}: ...}} for this task")
+        # Fields that samples do not depend on are only passed on.
+        for field in self.task.requires:
+            batch.setdefault(field, jnp.zeros((n, 1)))
         return self.generate(variables, batch, objective.example_keys(key, n))
 
 
@@ -101,8 +119,7 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
     """
     gan = build_gan(
         config,
-        dataset.shape,
-        classes=len(dataset.classes),
+        dataset.example,
         # XLA for CPU is slow at convolutions in a loop.
         unroll=platform() == "cpu",
     )
@@ -111,14 +128,14 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
         train_step=jax.jit(gan.train_step),
         # The fourth argument is a function.
         generate=jax.jit(gan.generate, static_argnums=3),
+        play=jax.jit(gan.play, static_argnums=3),
     )
 
 
 def build_gan(
     config: Config,
-    shape: tuple[int, ...],
+    example: ExampleSpec,
     *,
-    classes: int = 0,
     axis: str | None = None,
     devices: int = 1,
     unroll: bool = False,
@@ -128,8 +145,7 @@ def build_gan(
 
     Args:
       config: the configuration.
-      shape: of one example, `(H, W, C)` or `(d,)`.
-      classes: number of labels; 0 if batches have no `label`.
+      example: the fields of an example.
       axis: name of the device axis, if there are several devices.
       devices: number of devices that a batch is split over.
       unroll: unroll the discriminator updates instead of scanning over them.
@@ -141,17 +157,17 @@ def build_gan(
     # First, as the user's modules add to the tables.
     import_extensions(config)
     # Each factory gets those that it has a parameter for.
-    facts = {"classes": classes, "axis_name": axis, "shape": shape}
+    facts = {"example": example, "axis_name": axis}
     networks = build_networks(config, facts)
-    task = _build_one("task", config, TASKS)
+    task = build_task(config, example)
     augmentation = build_augment(config)
-    terms = build_terms(config, augmentation)
+    terms = build_terms(config, augmentation, task.defaults)
     optimizers = build_optimizers(config)
     local, parts = config.batch_size // devices, config.accumulate
 
     def init(key):
         # Networks see one micro-batch at a time.
-        batch = example_batch(shape, local // parts, classes)
+        batch = example_batch(example, local // parts)
         return init_state(key, task, networks, terms, optimizers, batch)
 
     loss = objective.make_loss(
@@ -167,13 +183,18 @@ def build_gan(
         unroll=unroll,
         parts=parts,
         same_latents=config.g_latents == "same",
+        stage=task.stage,
     )
     # Errors of shapes are found before anything is compiled or written.
-    batches = example_batch(shape, config.d_updates * local, classes)
-    check_step(config, task, init, make(), batches, axis)
-    train_step = on_raw_batches(make(wrap_gradient=wrap_gradient), shape)
-    generate = _make_generate(task, networks)
-    return GAN(task, networks, terms, optimizers, init, train_step, generate)
+    batches = example_batch(example, config.d_updates * local)
+    check_step(config, init, make(), batches, axis)
+    train_step = on_raw_batches(make(wrap_gradient=wrap_gradient), example)
+    play = make_play(task, networks)
+
+    def generate(*args):
+        return play(*args).fake
+
+    return GAN(task, networks, terms, optimizers, init, train_step, generate, play)
 
 
 def import_extensions(config: Config) -> None:
@@ -204,11 +225,29 @@ def check_texts(config: Config) -> None:
       UsageError: naming the flag.
     """
     import_extensions(config)
-    build_networks(config, {"classes": 2, "axis_name": None, "shape": (8, 8, 1)})
-    _build_one("task", config, TASKS)
-    build_terms(config, build_augment(config))
+    example = image_example((8, 8, 1), classes=2)
+    build_networks(config, {"example": example, "axis_name": None})
+    task = _build_one("task", config, TASKS, example=example)
+    build_terms(config, build_augment(config), task.defaults)
     build_optimizers(config)
     build_decay(config)
+
+
+def build_task(config: Config, example: ExampleSpec) -> Task:
+    """Builds the task.
+
+    Raises:
+      UsageError: if the examples lack a field that it reads.
+    """
+    task = _build_one("task", config, TASKS, example=example)
+    missing = [field for field in task.requires if field not in example]
+    if missing:
+        raise UsageError(
+            f"--task={config.task} needs {missing[0]!r} with each example, "
+            f"which --dataset={config.dataset} does not have: its fields are "
+            f"{', '.join(example)}"
+        )
+    return task
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
@@ -225,7 +264,20 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
 
         for wrap in _build(name, config, read).values():
             pair = pair._replace(**{player: wrap(getattr(pair, player))})
+    for net in pair:
+        check_call(config, net)
     return pair
+
+
+def check_call(config: Config, net: nn.Module) -> None:
+    """Raises UsageError unless a network takes (inputs, condition, train)."""
+    try:
+        inspect.signature(net.__call__).bind(None, None, train=True)
+    except TypeError as error:
+        raise UsageError(
+            f"--networks={config.networks}: {type(net).__name__}.__call__ must take "
+            f"(inputs, condition=None, *, train): {error}"
+        ) from error
 
 
 def build_augment(config: Config) -> Augment | None:
@@ -241,8 +293,16 @@ def build_augment(config: Config) -> Augment | None:
     )
 
 
-def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Term]]:
-    """Builds the adversarial loss of each player and the terms added to it."""
+def build_terms(
+    config: Config, augment: Augment | None, defaults: Players[str]
+) -> Players[dict[str, Term]]:
+    """Builds the adversarial loss of each player and the terms added to it.
+
+    Args:
+      config: the configuration.
+      augment: augmentation of the discriminator's inputs.
+      defaults: recipes of the task's terms, of which a flag overrides those it names.
+    """
     if config.precision != "float32" and "approximate_r" in config.d_terms:
         raise UsageError(
             f"--precision={config.precision}: approximate_r1 and approximate_r2 are "
@@ -252,10 +312,15 @@ def build_terms(config: Config, augment: Augment | None) -> Players[dict[str, Te
     # A term of value 0 carries the state of the augmentation.
     adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
     return Players(
-        generator={"loss": loss.generator, **_build_terms("g_terms", config)},
+        generator={
+            "loss": loss.generator,
+            **_parse_terms(defaults.generator),
+            **_build("g_terms", config, _parse_terms),
+        },
         discriminator={
             "loss": loss.discriminator,
-            **_build_terms("d_terms", config),
+            **_parse_terms(defaults.discriminator),
+            **_build("d_terms", config, _parse_terms),
             **adaptive,
         },
     )
@@ -278,40 +343,38 @@ def build_decay(config: Config) -> Callable[[jax.Array], jax.typing.ArrayLike]:
     return ema_decay(value, config.batch_size, config.ema_ramp)
 
 
-def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
-    """Returns a batch of zeros, with all labels in turn if there are classes."""
-    batch = {"image": jnp.zeros((count, *shape))}
-    labels = {"label": jnp.arange(count, dtype=jnp.int32) % max(classes, 1)}
-    return batch | (labels if classes else {})
+def example_batch(example: ExampleSpec, count: int) -> Batch:
+    """Returns a normalized batch of zeros, with all labels in turn."""
+
+    def zeros(field):
+        if field.kind == "label":
+            return jnp.arange(count, dtype=jnp.int32) % len(field.names)
+        dtype = jnp.int32 if data.KINDS[field.kind].is_integer else jnp.float32
+        return jnp.zeros((count, *field.shape), dtype)
+
+    return {name: zeros(field) for name, field in example.items()}
 
 
 def check_step(
     config: Config,
-    task: Task,
     init: Callable[[jax.Array], TrainState],
     train_step: Callable,
     examples: Batch,
     axis: str | None = None,
 ) -> None:
-    """Traces the first step without compiling it, to find what does not fit the data.
+    """Traces the first step without compiling it, to find shapes that do not fit.
 
     Args:
       config: the configuration, whose flags are named in errors.
-      task: maps a generator and a batch to samples.
       init: maps a key to a state.
       train_step: maps (state, batches, key) to (state, metrics).
       examples: of all updates of a step, one after the other.
       axis: name of the device axis, if the step runs on several devices.
 
     Raises:
-      UsageError: if the data lack a field, or shapes do not fit. Other errors of a
-        network or a task are not caught.
+      UsageError: if shapes do not fit. Other errors of a network or a task are not
+        caught.
     """
-    if field := missing_field(task, examples):
-        raise UsageError(
-            f"--task={config.task} needs {field!r} with each example, "
-            f"which --dataset={config.dataset} does not have"
-        )
     k = config.d_updates
     key = jax.random.key(0)
 
@@ -338,50 +401,32 @@ def check_step(
         ) from error
 
 
-class _Missing(Exception):
-    """A task reads a field that a batch does not have."""
+LAST_STEP = 2**31 - 1
+"""The step at which schedules of a task are read for sampling: their end."""
 
 
-class _Fields(dict):
-    def __missing__(self, name: str) -> None:
-        raise _Missing(name)
+def make_play(task: Task, networks: Players[nn.Module]) -> Callable[..., Samples]:
+    """Returns play(variables, batch, keys, change) -> Samples, for sampling."""
 
+    def play(variables, batch, keys, change=lambda inputs: inputs):
+        generator, _ = objective.bind(networks.generator, variables, keys)
 
-def missing_field(task: Task, batch: Batch) -> str | None:
-    """Returns the first field that a task reads and `batch` lacks, or None."""
+        def changed(inputs, condition=None):
+            return generator(change(inputs), condition)
 
-    def call(keys):
-        # Any generator will do, as only the fields that are read matter.
-        return task(lambda z, *_: z, _Fields(batch), keys)
+        return task.play(changed, batch, keys, jnp.int32(LAST_STEP))
 
-    count = len(jax.tree.leaves(batch)[0])
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), count))
-    try:
-        jax.eval_shape(call, keys)
-    except _Missing as error:
-        return str(error)
-    return None
-
-
-def _make_generate(task: Task, networks: Players[nn.Module]) -> Callable:
-    def generate(variables, batch, keys, change=lambda z: z):
-        unused = jax.random.key(0)  # there is no dropout when sampling
-        generator, _ = objective.bind(
-            networks.generator, variables, unused, train=False
-        )
-        return task(lambda z, *args: generator(change(z), *args), batch, keys).fake
-
-    return generate
+    return play
 
 
 def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
     return _build(name, config, lambda text: spec.build_one(text, table, **given))
 
 
-def _build_terms(name: str, config: Config) -> dict[str, Term]:
+def _parse_terms(text: str) -> dict[str, Term]:
     # Arguments may be schedules, other terms and augmentations.
     nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
-    return _build(name, config, lambda text: spec.build(text, REGULARIZERS, nested))
+    return spec.build(text, REGULARIZERS, nested)
 
 
 def _build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:

@@ -1,6 +1,5 @@
 """The loss of each player: forward passes, then the terms of the player."""
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxgan.networks.streams import keys_of_examples
 from jaxgan.types import (
     Augment,
     LossInputs,
@@ -33,6 +33,7 @@ class LossKeys(NamedTuple):
     discriminator: jax.Array
     again: jax.Array
     """For calls of the networks by terms."""
+    stage: jax.Array
 
 
 def loss_keys(key: jax.Array, player: str) -> LossKeys:
@@ -41,7 +42,8 @@ def loss_keys(key: jax.Array, player: str) -> LossKeys:
     task, generator, *rest = jax.random.split(key, 2 + len(Players._fields))
     own = rest[Players._fields.index(player)]
     terms, augment, discriminator, again = jax.random.split(own, 4)
-    return LossKeys(task, terms, augment, generator, discriminator, again)
+    stage = jax.random.fold_in(own, 4)
+    return LossKeys(task, terms, augment, generator, discriminator, again, stage)
 
 
 def example_keys(
@@ -61,53 +63,65 @@ def example_keys(
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
 
 
+NOISE = 2**31
+"""Folded into keys of examples for noise inside networks; calls are numbered from 0."""
+
+LAYERS = 0
+"""Seed of the numbers that make the noise of layers different."""
+
+STAGE = "stage"
+"""Name of the state of the task's stage in the discriminator's `term_state`."""
+
+
+def noise_keys(keys: jax.Array, call: int) -> Callable[[], jax.Array]:
+    """Returns a function that returns the keys `[B]` of the noise of a network.
+
+    Args:
+      keys: of the examples, `[B]`.
+      call: number of the call of the network.
+    """
+    return lambda: jax.vmap(lambda key: jax.random.fold_in(key, NOISE + call))(keys)
+
+
 def bind(
-    net: nn.Module, variables: dict, key: jax.Array, train: bool
+    net: nn.Module,
+    variables: dict,
+    keys: jax.Array,
+    *,
+    dropout: jax.Array | None = None,
 ) -> tuple[Callable[..., Tree], Callable[[], Tree]]:
     """Returns a network as a function, and a function that returns its new statistics.
 
-    Every call has its own dropout key.
+    The function takes (inputs, condition=None). Every call has its own dropout mask and
+    noise.
 
     Args:
       net: the network.
       variables: its parameters and statistics.
-      key: of dropout.
-      train: True to update statistics and to apply dropout.
+      keys: of the examples, `[B]`, for noise.
+      dropout: a PRNG key, to update statistics and to apply dropout. None for sampling.
     """
     params = variables["params"]
     stats = {k: v for k, v in variables.items() if k != "params"}
     box = [stats, 0]  # statistics and calls so far, while the step is traced
 
-    def call(*args, **kwargs):
-        rngs = {"dropout": jax.random.fold_in(key, box[1])}
+    def call(inputs, condition=None):
+        number = box[1]
         box[1] += 1
         current = {"params": params, **box[0]}
-        apply = functools.partial(net.apply, current, *args, **kwargs, train=train)
-        # Without training there is no dropout, and statistics do not change.
-        if not train:
-            return apply()
-        # Each call starts from the statistics that the previous one returned.
-        out, box[0] = apply(rngs=rngs, mutable=list(box[0]))
+        # Streams without a name of their own use that of `params`.
+        rngs = {"params": jax.random.key(LAYERS)}
+        with keys_of_examples(noise_keys(keys, number)):
+            if dropout is None:
+                return net.apply(current, inputs, condition, train=False, rngs=rngs)
+            rngs["dropout"] = jax.random.fold_in(dropout, number)
+            # Each call starts from the statistics that the previous one returned.
+            out, box[0] = net.apply(
+                current, inputs, condition, train=True, rngs=rngs, mutable=list(box[0])
+            )
         return out
 
     return call, lambda: box[0]
-
-
-def binder(
-    networks: Players[nn.Module], state: TrainState, part: int | jax.Array | None
-) -> Callable:
-    """Returns net(player, key), which calls `bind` in training mode.
-
-    Each `part` of a batch, a micro-batch, has its own dropout masks.
-    """
-
-    def net(player, key):
-        key = key if part is None else jax.random.fold_in(key, part)
-        return bind(
-            getattr(networks, player), variables(state, player), key, train=True
-        )
-
-    return net
 
 
 def make_loss(
@@ -122,11 +136,12 @@ def make_loss(
     """Returns loss(own, player, state, batch, key, part) -> (value, aux).
 
     `own` are the parameters of `player`, with respect to which the loss is
-    differentiated. aux is (stats, term_state, values), where `values` has the value of
-    each term as `player/term`.
+    differentiated. aux is (stats, term_state, values, played), where `values` has the
+    value of each term as `player/term`, and `played` has the samples that the task's
+    stage keeps, () if there is none.
 
     Args:
-      task: maps a generator and a batch to samples.
+      task: plays a generator on a batch.
       networks: one per player.
       terms: by name, for each player.
       augment: augmentation of everything the discriminator sees.
@@ -138,11 +153,11 @@ def make_loss(
     def loss(own, player, state, batch, key, part=0):
         # The loss is a function of `own`, which replaces the parameters in the state.
         state = state.replace(params=state.params._replace(**{player: own}))
-        inputs, stats, p = forward(player, state, batch, key, part)
+        inputs, stats, p, played = forward(player, state, batch, key, part)
         total, term_state, values = evaluate_terms(terms, player, inputs, state)
         if augment and player == "discriminator":
             values["discriminator/augment"] = p
-        return total, (stats, term_state, values)
+        return total, (stats, term_state, values, played)
 
     return loss
 
@@ -154,10 +169,11 @@ def make_forward(
     axis: str | None,
     parts: int,
 ) -> Callable:
-    """Returns forward(player, state, batch, key, part) -> (inputs, stats, p).
+    """Returns forward(player, state, batch, key, part) -> (inputs, stats, p, played).
 
     `inputs` are those of the terms, `stats` the new statistics of the player's network,
-    and p is the probability of augmentation. The arguments are those of `make_loss`.
+    p is the probability of augmentation, and `played` is as in `make_loss`. The
+    arguments are those of `make_loss`.
     """
 
     def forward(player, state, batch, key, part):
@@ -169,16 +185,27 @@ def make_forward(
         def per_example(key):
             return example_keys(key, count, first * count)
 
-        net = binder(networks, state, part if parts > 1 else None)
+        def net(player, key):
+            # Each micro-batch has its own dropout masks.
+            dropout = jax.random.fold_in(key, part) if parts > 1 else key
+            own = variables(state, player)
+            return bind(
+                getattr(networks, player), own, per_example(key), dropout=dropout
+            )
+
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
-        samples = task(g, batch, per_example(keys.task))
+        samples = task.play(g, batch, per_example(keys.task), state.step)
         check_samples(samples)
+        # What the stage keeps is from before it is applied.
+        played = ()
+        if task.stage and player == "discriminator":
+            # The generator is trained on its newest samples.
+            played, kept = samples, state.term_state.discriminator[STAGE]
+            samples = task.stage.apply(per_example(keys.stage), samples, kept)
         # All that the discriminator sees is augmented with the same keys.
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = samples.condition
-        # Generators without a condition need not have a parameter for it.
-        labels = () if condition is None else (condition,)
         inputs = LossInputs(
             samples=samples,
             real=d(see(samples.real), condition),
@@ -187,14 +214,14 @@ def make_forward(
             critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
             keys=per_example(keys.terms),
             step=state.step,
-            generator=lambda z: net("generator", keys.again)[0](z, *labels),
+            generator=lambda z: net("generator", keys.again)[0](z, condition),
             params=getattr(state.params, player),
             axis=axis,
             parts=parts,
         )
         # Only the player that is trained gets new statistics.
         stats = getattr(Players(g_stats, d_stats), player)()
-        return inputs, stats, p
+        return inputs, stats, p, played
 
     return forward
 
@@ -232,7 +259,10 @@ def augment_fn(
 def evaluate_terms(
     terms: Terms, player: str, inputs: LossInputs, state: TrainState
 ) -> tuple[jax.Array, dict[str, Tree], dict[str, jax.Array]]:
-    """Returns the sum of a player's terms, their new state and their values."""
+    """Returns the sum of a player's terms, their new state and their values.
+
+    State that belongs to no term, such as that of a stage, is not in the result.
+    """
     old = getattr(state.term_state, player)
     results = {
         name: term.apply(inputs, old[name])

@@ -9,8 +9,17 @@ from flax import linen as nn
 
 from jaxgan import data
 from jaxgan.errors import UsageError
-from jaxgan.gan.objective import Terms, example_keys
-from jaxgan.types import Batch, Players, Task, TrainState, Tree
+from jaxgan.gan.objective import STAGE, Terms, example_keys, loss_keys
+from jaxgan.networks.streams import keys_of_examples
+from jaxgan.types import (
+    Batch,
+    ExampleSpec,
+    Players,
+    Stage,
+    Task,
+    TrainState,
+    Tree,
+)
 
 
 def init_state(
@@ -38,10 +47,11 @@ def init_state(
 
     def lazily_initialized(name, net, key):
         # The first call initializes, with the arguments that the task passes.
-        def call(*args, **kwargs):
+        def call(inputs, condition=None):
             if name not in variables:
-                variables[name] = dict(net.init(key, *args, train=False, **kwargs))
-            return net.apply(variables[name], *args, train=False, **kwargs)
+                variables[name] = dict(net.init(key, inputs, condition, train=False))
+            rngs = {"params": key}
+            return net.apply(variables[name], inputs, condition, train=False, rngs=rngs)
 
         return call
 
@@ -49,8 +59,10 @@ def init_state(
     generator = lazily_initialized("generator", networks.generator, g_key)
     critic = lazily_initialized("discriminator", networks.discriminator, d_key)
     # The task calls the generator, and the discriminator reads its samples.
-    samples = task(generator, batch, keys)
-    critic(samples.fake, samples.condition)
+    step = jnp.zeros((), jnp.int32)
+    with keys_of_examples(lambda: keys):
+        samples = task.play(generator, batch, keys, step)
+        critic(samples.fake, samples.condition)
     # The moving average starts at the new generator.
     ema = variables["generator"]
     params = Players(*(variables[player]["params"] for player in Players._fields))
@@ -59,7 +71,9 @@ def init_state(
     term_state = Players(
         *({name: term.init() for name, term in own.items()} for own in terms)
     )
-    return TrainState(jnp.zeros((), jnp.int32), params, stats, opt, term_state, ema)
+    if task.stage:
+        term_state.discriminator[STAGE] = task.stage.init(samples)
+    return TrainState(step, params, stats, opt, term_state, ema)
 
 
 def _without_params(variables: dict) -> dict:
@@ -76,6 +90,7 @@ def make_step(
     parts: int = 1,
     same_latents: bool = False,
     wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
+    stage: Stage | None = None,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -94,9 +109,10 @@ def make_step(
         last. If both updates are unrolled, XLA computes them only once.
       wrap_gradient: wraps gradient(player, state, batch, key), which reads neither
         optimizer state nor moving average, if devices share the rest of the step.
+      stage: of the task.
     """
     gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
-    update = make_update(gradient, optimizers)
+    update = make_update(gradient, optimizers, stage)
 
     def step(state, batches, key):
         k = len(jax.tree.leaves(batches)[0])
@@ -124,18 +140,28 @@ def make_step(
 
 
 def make_update(
-    gradient: Callable, optimizers: Players[optax.GradientTransformation]
+    gradient: Callable,
+    optimizers: Players[optax.GradientTransformation],
+    stage: Stage | None,
 ) -> Callable:
     """Returns update(player, state, batch, key) -> (state, metrics).
 
     Args:
       gradient: from `accumulate`.
       optimizers: one per player.
+      stage: of the task.
     """
 
     def update(player, state, batch, key):
         own, opt = getattr(state.params, player), getattr(state.opt_state, player)
-        grads, stats, term_state, values = gradient(player, state, batch, key)
+        means, played = gradient(player, state, batch, key)
+        grads, stats, term_state, values = means
+        # The stage sees the whole batch of all devices at once.
+        if stage and player == "discriminator":
+            count = len(jax.tree.leaves(played)[0])
+            keys = example_keys(loss_keys(key, player).stage, count)
+            old = state.term_state.discriminator[STAGE]
+            term_state = {**term_state, STAGE: stage.update(keys, played, old)}
         updates, opt = getattr(optimizers, player).update(grads, opt, own)
         own = optax.apply_updates(own, updates)
         # Norms for the log; gradients are averaged over devices and parts by now.
@@ -146,44 +172,54 @@ def make_update(
     return update
 
 
-def on_raw_batches(step: Callable, shape: tuple[int, ...]) -> Callable:
-    """Returns the step on raw batches: images are normalized, and checked when traced.
+def on_raw_batches(step: Callable, example: ExampleSpec) -> Callable:
+    """Returns the step on raw batches: fields are normalized, and checked when traced.
 
-    It raises UsageError for other integers than uint8 and uint16, and for examples of
-    another shape.
+    It raises UsageError for dtypes that a field's kind does not have, and for examples
+    of another shape.
     """
 
     def normalized(state, batches, key):
-        batches = data.normalize(batches)
-        check_batches(batches, shape)
+        batches = data.normalize(batches, example)
+        check_batches(batches, example)
         return step(state, batches, key)
 
     return normalized
 
 
-def check_batches(batches: Batch, shape: tuple[int, ...]) -> None:
-    """Raises UsageError unless images are floats `[updates, batch, *shape]`."""
-    image = batches["image"]
-    # uint8 and uint16 have become floats by now.
-    if not jnp.issubdtype(image.dtype, jnp.floating):
-        raise UsageError(
-            f"the step was given {image.dtype} images: use uint8, uint16 or floats in "
-            "[-1, 1]"
-        )
-    if image.shape[2:] != shape or image.ndim != len(shape) + 2:
-        raise UsageError(
-            f"the step was given images of shape {list(image.shape)} and takes "
-            f"[updates, batch, {', '.join(map(str, shape))}]: add the axis of "
-            "discriminator updates, as data.stream does"
-        )
+def check_batches(batches: Batch, example: ExampleSpec) -> None:
+    """Checks normalized batches, whose fields are `[updates, batch, *shape]`.
+
+    Raises:
+      UsageError: for a field that is missing, not a float where its kind is one, or of
+        another shape.
+    """
+    for name, field in example.items():
+        if name not in batches:
+            raise UsageError(f"the step was given no {name!r}: add it to each batch")
+        x, shape, kind = batches[name], field.shape, data.KINDS[field.kind]
+        # Integers that are scaled have become floats by now.
+        expected = jnp.integer if kind.is_integer else jnp.floating
+        if not jnp.issubdtype(x.dtype, expected):
+            raise UsageError(
+                f"the step was given {name} as {x.dtype}: use "
+                f"{' or '.join(kind.dtypes)}"
+            )
+        if x.shape[2:] != shape or x.ndim != len(shape) + 2:
+            axes = ", ".join(map(str, ("updates", "batch", *shape)))
+            raise UsageError(
+                f"the step was given {name} of shape {list(x.shape)} and takes "
+                f"[{axes}]: add the axis of discriminator updates, as data.stream does"
+            )
 
 
 def accumulate(
     loss: Callable, parts: int, unroll: bool, axis: str | None = None
 ) -> Callable:
-    """Returns gradient(player, state, batch, key) -> (grads, stats, state, values).
+    """Returns gradient(player, state, batch, key) -> (means, played).
 
-    All are means over the devices of `axis`.
+    `means` are (grads, stats, term_state, values), means over the devices of `axis`.
+    `played` is that of `make_loss`, of the whole batch of all devices.
 
     A batch is processed in `parts` micro-batches, one after the other, which divides
     the memory of activations by that number. Means over the batch inside a term or a
@@ -191,31 +227,35 @@ def accumulate(
     state, and the results are averaged, so moving averages decay once per update.
     """
 
-    def one(player, state, batch, key, part):
-        grad = jax.grad(loss, has_aux=True)
+    def micro_batch(player, state, batch, key, part):
         own = getattr(state.params, player)
-        grads, aux = grad(own, player, state, batch, key, part)
-        return (grads, *aux)
+        grads, aux = jax.grad(loss, has_aux=True)(own, player, state, batch, key, part)
+        *means, played = aux
+        return (grads, *means), played
 
     def gradient(player, state, batch, key):
         if parts == 1:
-            return one(player, state, batch, key, 0)
+            means, played = micro_batch(player, state, batch, key, 0)
+        else:
+            # `[B, ...]` to `[parts, B / parts, ...]`.
+            split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
 
-        def body(carry, x):
-            # There is no carry, as parts do not depend on each other.
-            return carry, one(player, state, x[0], key, x[1])
+            def body(carry, x):
+                # There is no carry, as parts do not depend on each other.
+                return carry, micro_batch(player, state, x[0], key, x[1])
 
-        # `[B, ...]` to `[parts, B / parts, ...]`.
-        split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
-        _, results = loop(body, (), (split, jnp.arange(parts)), unroll)
-        # The mean of integers would be a float.
-        return jax.tree.map(lambda x: x.mean(0).astype(x.dtype), results)
+            _, results = loop(body, (), (split, jnp.arange(parts)), unroll)
+            # The mean of integers would be a float.
+            means = jax.tree.map(lambda x: x.mean(0).astype(x.dtype), results[0])
+            played = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results[1])
+        if axis is None:
+            return means, played
+        # The parts of the batch in the order of the devices, which is that of examples.
+        played = jax.lax.all_gather(played, axis, tiled=True)
+        mean = jax.lax.pmean(means, axis)
+        return jax.tree.map(lambda m, x: m.astype(x.dtype), mean, means), played
 
-    def averaged(player, state, batch, key):
-        results = gradient(player, state, batch, key)
-        return jax.lax.pmean(results, axis) if axis else results
-
-    return averaged
+    return gradient
 
 
 def loop(

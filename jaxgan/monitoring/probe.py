@@ -87,7 +87,7 @@ def batches(
     """Returns the first examples of an order in batches, repeated if they are few."""
     # `np.resize` repeats a short order from its start.
     numbers = np.resize(order, count * size)
-    examples = data.normalize(dataset.read(numbers))
+    examples = data.normalize(dataset.read(numbers), dataset.example)
     return [
         {name: x[i * size : (i + 1) * size] for name, x in examples.items()}
         for i in range(count)
@@ -98,21 +98,20 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
     """Returns measure(state, train, held_out, keys), uncompiled.
 
     Args:
-      task: maps a generator and a batch to samples.
+      task: plays a generator on a batch.
       networks: one per player.
       known: the number of different held-out examples.
       few: the number of examples and samples whose diversity is measured.
     """
 
     def measure(state, train, held_out, keys):
-        unused = jax.random.key(0)  # nothing is random if train=False
-        g, d = (
-            bind(net, variables(state, player), unused, train=False)[0]
-            for player, net in zip(Players._fields, networks, strict=True)
-        )
-
         def play(batch, keys):
-            samples = task(g, batch, keys)
+            # Noise inside the networks depends on the keys alone.
+            g, d = (
+                bind(net, variables(state, player), keys)[0]
+                for player, net in zip(Players._fields, networks, strict=True)
+            )
+            samples = task.play(g, batch, keys, state.step)
             real, fake = (
                 mean_logits(d(x, samples.condition))
                 for x in (samples.real, samples.fake)

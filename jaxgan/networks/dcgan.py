@@ -8,10 +8,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
-from jaxgan.networks.layers import BatchNorm, Conv, ConvTranspose, Dense, Dropout
+from jaxgan.networks.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Dropout,
+    image_shape,
+    unconditional,
+)
 from jaxgan.ranges import Fraction, Width, ceil_div
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
 GLOROT = nn.initializers.glorot_uniform()
 
@@ -24,7 +31,10 @@ class Generator(nn.Module):
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, z: jax.Array, condition: Tree = None, *, train: bool
+    ) -> jax.Array:
+        unconditional(condition)
         height, width, channels = self.shape
         # A quarter of the image, rounded up: two layers double it, and it is cropped.
         start = (ceil_div(height, 4), ceil_div(width, 4), 4 * self.width)
@@ -73,7 +83,7 @@ def pair(
     width: Width = 64,
     dropout: Fraction = 0.3,
     *,
-    shape: tuple[int, ...],
+    example: ExampleSpec,
     axis_name: str | None = None,
 ) -> Players[nn.Module]:
     """Returns the pair of the Keras tutorial.
@@ -84,15 +94,14 @@ def pair(
     Args:
       width: channels of the narrowest hidden layer.
       dropout: rate after each convolution of the discriminator.
-      shape: shape of one image, `(H, W, C)`. A size that is not a multiple of 4 is
-        cropped from the next larger one.
+      example: the fields of an example, of which the first, an image, is generated.
+        A size that is not a multiple of 4 is cropped from the next larger one.
       axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
       UsageError: if samples are not images.
     """
-    if len(shape) != 3:
-        raise UsageError(f"dcgan needs images, not vectors of shape {shape}: use mlp")
+    shape = image_shape(example, "dcgan")
     return Players(
         Generator(shape, width, axis_name), Discriminator(width, dropout, axis_name)
     )

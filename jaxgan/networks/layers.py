@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
     conv_same,
@@ -19,6 +20,7 @@ from jaxgan.networks.ops.convolutions import (
 )
 from jaxgan.networks.ops.platform import per_platform
 from jaxgan.networks.ops.threefry import bernoulli
+from jaxgan.types import ExampleSpec, Tree
 
 Initializer = nn.initializers.Initializer
 
@@ -56,6 +58,30 @@ INITS = {
     ),
 }
 """Initializations by name: the defaults of Flax, Keras and TensorFlow, and PyTorch."""
+
+
+def unconditional(condition: Tree) -> None:
+    """Raises UsageError if a generator of noise alone is given a condition."""
+    if condition is not None:
+        raise UsageError(
+            "this generator takes no label: wrap it in embed, or use the task generate"
+        )
+
+
+def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
+    """Returns the `(H, W, C)` of the images to generate.
+
+    Args:
+      example: the fields of an example.
+      name: of the networks, for messages.
+
+    Raises:
+      UsageError: if the first field is not an image.
+    """
+    shape = example.shape
+    if len(shape) != 3:
+        raise UsageError(f"{name} needs images, not vectors of shape {shape}: use mlp")
+    return shape
 
 
 class Dense(nn.Module):

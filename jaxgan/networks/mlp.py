@@ -7,10 +7,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.networks.layers import INITS, Dense, Dropout
+from jaxgan.networks.layers import INITS, Dense, Dropout, unconditional
 from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
@@ -45,7 +45,10 @@ class Generator(nn.Module):
     initialization: str = "lecun_normal"
 
     @nn.compact
-    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, z: jax.Array, condition: Tree = None, *, train: bool
+    ) -> jax.Array:
+        unconditional(condition)
         x = z
         # Hidden layers.
         for width in self.widths:
@@ -86,7 +89,7 @@ def pair(
     init: str = "lecun_normal",
     output: str = "auto",
     *,
-    shape: tuple[int, ...],
+    example: ExampleSpec,
     axis_name: str | None = None,
 ) -> Players[nn.Module]:
     """Returns a pair of multi-layer perceptrons.
@@ -102,7 +105,7 @@ def pair(
         biases are uniform in +-1 / sqrt(inputs).
       output: activation of the generator's output: tanh, linear, or auto, which is tanh
         for images and linear for vectors.
-      shape: shape of one sample.
+      example: the fields of an example, of which the first is generated.
       axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
@@ -118,8 +121,8 @@ def pair(
         raise unknown(output, (*OUTPUTS, "auto"), "output")
     # Images are in [-1, 1]; vectors may have any range.
     if output == "auto":
-        output = "tanh" if len(shape) == 3 else "linear"
+        output = "tanh" if len(example.shape) == 3 else "linear"
     return Players(
-        Generator(shape, tuple(g), g_activation, output, init),
+        Generator(example.shape, tuple(g), g_activation, output, init),
         Discriminator(tuple(d), d_activation, dropout, axis_name, init),
     )

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import UsageError
-from jaxgan.networks.layers import Dense, GroupedConv
+from jaxgan.networks.layers import Dense, GroupedConv, image_shape, unconditional
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.small import levels_of
 from jaxgan.ranges import Range, Width, ceil_div
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
 GROUP = 16
 """Channels in a group of the 3x3 convolutions."""
@@ -152,7 +152,10 @@ class Generator(nn.Module):
     remat: bool = False
 
     @nn.compact
-    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, z: jax.Array, condition: Tree = None, *, train: bool
+    ) -> jax.Array:
+        unconditional(condition)
         height, width, channels = self.shape
         features = stages(self.width, levels_of(self.shape))
         x = LearnedBasis(lowest(self.shape), features[0], name="start")(z)
@@ -231,7 +234,7 @@ def pair(
     width: Width = 768,
     blocks: Annotated[int, Range(1, 100)] = 2,
     *,
-    shape: tuple[int, ...],
+    example: ExampleSpec,
     axis_name: str | None = None,
     remat: bool = False,
 ) -> Players[nn.Module]:
@@ -242,9 +245,9 @@ def pair(
     Args:
       width: channels, the same at all resolutions up to 64 pixels; a multiple of 8.
       blocks: blocks at each resolution, in each player.
-      shape: shape of one image, `(H, W, C)`. It is halved at least once, until its
-        shorter side has 7 pixels or fewer. A size that cannot be halved so often is
-        cropped from the next larger one that can.
+      example: the fields of an example, of which the first, an image, is generated.
+        It is halved at least once, until its shorter side has 7 pixels or fewer. A size
+        that cannot be halved so often is cropped from the next larger one that can.
       axis_name: unused, as nothing depends on the batch.
       remat: if True, gradients recompute each block instead of keeping its activations.
 
@@ -253,10 +256,7 @@ def pair(
         if there are no blocks.
     """
     del axis_name
-    if len(shape) != 3:
-        raise UsageError(
-            f"residual needs images, not vectors of shape {shape}: use mlp"
-        )
+    shape = image_shape(example, "residual")
     # Twice the width must be whole groups.
     if width < HALF or width % HALF:
         near = max(round(width / HALF), 1) * HALF

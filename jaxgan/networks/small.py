@@ -13,11 +13,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
-from jaxgan.networks.layers import Conv, Dense
+from jaxgan.networks.layers import Conv, Dense, image_shape, unconditional
 from jaxgan.networks.ops.arrays import at_least_float32, depth_to_space, space_to_depth
 from jaxgan.ranges import Width, ceil_div
-from jaxgan.types import DiscriminatorOutput, Players
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
 LEAK = 0.02
 """Slope of the generator's output where tanh is saturated."""
@@ -59,7 +58,10 @@ class Generator(nn.Module):
     width: int
 
     @nn.compact
-    def __call__(self, z: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(
+        self, z: jax.Array, condition: Tree = None, *, train: bool
+    ) -> jax.Array:
+        unconditional(condition)
         height, width, channels = self.shape
         features = widths(self.width, levels_of(self.shape))[::-1]
         scale = 2 ** len(features)
@@ -110,20 +112,19 @@ def _conv(features: int) -> nn.Module:
 
 
 def pair(
-    width: Width = 16, *, shape: tuple[int, ...], axis_name: str | None = None
+    width: Width = 16, *, example: ExampleSpec, axis_name: str | None = None
 ) -> Players[nn.Module]:
     """Returns the default pair for images of any height and width.
 
     Args:
       width: channels at the highest resolution; lower ones have up to four times as
         many.
-      shape: shape of one image, `(H, W, C)`.
+      example: the fields of an example, of which the first, an image, is generated.
       axis_name: unused, as nothing depends on the batch.
 
     Raises:
       UsageError: if samples are not images.
     """
     del axis_name
-    if len(shape) != 3:
-        raise UsageError(f"small needs images, not vectors of shape {shape}: use mlp")
+    shape = image_shape(example, "small")
     return Players(Generator(shape, width), Discriminator(width))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxgan.errors import UsageError
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width, ceil_div
-from jaxgan.types import DiscriminatorOutput, Tree
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
 
 Wrap = Callable[[nn.Module], nn.Module]
 """A function of a network that returns the wrapped network."""
@@ -104,9 +104,7 @@ def _call_discriminator(
     name: str, net: nn.Module, x: Tree, condition: Tree, train: bool
 ) -> DiscriminatorOutput:
     """Calls the network in a wrapper; raises UsageError if it is no discriminator."""
-    # Networks without a condition need not have a parameter for it.
-    args = () if condition is None else (condition,)
-    out = net(x, *args, train=train)
+    out = net(x, condition, train=train)
     if not isinstance(out, DiscriminatorOutput):
         raise UsageError(
             f"{name} wraps only a network that returns a DiscriminatorOutput: wrap the "
@@ -219,15 +217,15 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     return lambda net: WithHead(net, "minibatch_std", more)
 
 
-def projection(*, classes: int = 0) -> Wrap:
+def projection(*, example: ExampleSpec) -> Wrap:
     """The projection discriminator, https://arxiv.org/abs/1802.05637, equation 4.
 
     Adds <v_y, features> to the logits, with a learned v for each class y.
 
     Args:
-      classes: number of classes of the data set.
+      example: the fields of an example, with a label.
     """
-    _require_classes(classes, "projection")
+    classes = _require_classes(example, "projection")
 
     def more(output, x, condition):
         features = _flat_features(output, "projection")
@@ -239,7 +237,7 @@ def projection(*, classes: int = 0) -> Wrap:
     return lambda net: WithHead(net, "projection", more)
 
 
-def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
+def classifier(outputs: Size = 0, *, example: ExampleSpec) -> Wrap:
     """A second head on the features, with `class_logits` `[B, outputs]`.
 
     For AC-GAN, https://arxiv.org/abs/1610.09585, and InfoGAN,
@@ -247,42 +245,42 @@ def classifier(outputs: Size = 0, *, classes: int = 0) -> Wrap:
 
     Args:
       outputs: number of class logits; 0 for one per class.
-      classes: number of classes of the data set.
+      example: the fields of an example, with a label.
     """
     _at_least(0, outputs, "outputs")
     # By default there is one output per class.
-    if not outputs:
-        _require_classes(classes, "classifier")
+    outputs = outputs or _require_classes(example, "classifier")
 
     def more(output, x, condition):
         features = _flat_features(output, "classifier")
         # Packs have fewer rows than there are examples.
         if len(features) != len(jax.tree.leaves(x)[0]):
             raise UsageError("classifier reads single examples: leave out pack")
-        head = nn.Dense(outputs or classes)
+        head = nn.Dense(outputs)
         return output._replace(class_logits=head(features))
 
     return lambda net: WithHead(net, "classifier", more)
 
 
-def embed(dim: Size = 0, *, classes: int = 0) -> Wrap:
+def embed(dim: Size = 0, *, example: ExampleSpec) -> Wrap:
     """Makes any generator conditional, https://arxiv.org/abs/1411.1784.
 
     Appends a learned embedding of the label to the latent.
 
     Args:
       dim: entries of the embedding; 0 for as many as the latent has.
-      classes: number of classes of the data set.
+      example: the fields of an example, with a label.
     """
     _at_least(0, dim, "dim")
-    _require_classes(classes, "embed")
+    classes = _require_classes(example, "embed")
     return lambda net: Embed(net, classes, dim)
 
 
-def _require_classes(classes: int, name: str) -> None:
-    """Raises UsageError if the data set has no classes."""
-    if not classes:
+def _require_classes(example: ExampleSpec, name: str) -> int:
+    """Returns the number of classes; raises UsageError if there are none."""
+    if not example.classes:
         raise UsageError(f"{name} needs labels: use a dataset that has them")
+    return len(example.classes)
 
 
 def _at_least(low: int, value: int, name: str) -> None:

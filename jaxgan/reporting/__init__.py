@@ -9,6 +9,7 @@ from jaxgan.reporting.images import grid as grid
 from jaxgan.reporting.images import layout as layout
 from jaxgan.reporting.images import load_png as load_png
 from jaxgan.reporting.images import picture as picture
+from jaxgan.reporting.images import picture_of_columns as picture_of_columns
 from jaxgan.reporting.images import save_png as save_png
 from jaxgan.reporting.images import scatter as scatter
 from jaxgan.reporting.metric_writer import MetricWriter as MetricWriter

@@ -4,7 +4,7 @@ import io
 import json
 import math
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
@@ -57,6 +57,37 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
         extent = 1.25 * float(np.abs(samples if real is None else real).max())
         return Picture(scatter(samples, real, extent=extent))
     return Picture(curves(samples, real))
+
+
+def picture_of_columns(columns: dict[str, Any], real: np.ndarray | None) -> Picture:
+    """Draws the columns of a preview side by side, example by example.
+
+    Args:
+      columns: samples by name, such as source, fake and real. Images `[B, H, W, C]` are
+        enlarged to the same height, and gray ones become colored beside colored ones.
+        If they are no images, only `fake`, or the first column, is drawn.
+      real: real examples, drawn behind points and curves.
+    """
+    arrays = [np.asarray(x) for x in columns.values()]
+    if len(arrays) == 1:
+        return picture(arrays[0], real)
+    if any(x.ndim != 4 for x in arrays):
+        return picture(columns.get("fake", arrays[0]), real)
+    height, channels = (max(x.shape[axis] for x in arrays) for axis in (1, 3))
+    # Rounded down, so that no column is higher than the highest.
+    scales = [height // x.shape[1] for x in arrays]
+    arrays = [x.repeat(n, 1).repeat(n, 2) for x, n in zip(arrays, scales, strict=True)]
+    joined = [_widened(x, height, channels) for x in arrays]
+    return picture(np.concatenate(joined, axis=2))
+
+
+def _widened(images: np.ndarray, height: int, channels: int) -> np.ndarray:
+    """Pads images with white below, and repeats a single channel."""
+    if images.shape[-1] == 1:
+        images = images.repeat(channels, -1)
+    pads = [(0, 0), (0, height - images.shape[1]), (0, 0)]
+    pads.append((0, channels - images.shape[-1]))
+    return np.pad(images, pads, constant_values=1)
 
 
 def layout(shape: tuple[int, ...], columns: int | None = None, pad: int = 2) -> Layout:

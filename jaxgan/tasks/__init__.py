@@ -1,7 +1,7 @@
 """Tasks: how the generator meets a batch.
 
-A task is a function `(generator, batch, keys) -> Samples`, with one PRNG key per
-example. A factory returns it.
+A factory returns a `Task`: a function `play(generator, batch, keys, step) -> Samples`,
+the fields that it reads, the columns of its previews, and the terms that it needs.
 """
 
 from collections.abc import Callable

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 
 from jaxgan.errors import UsageError
 from jaxgan.ranges import Size, Width
+from jaxgan.tasks.generate import generated_field
 from jaxgan.tasks.latents import latent_sampler
-from jaxgan.types import Samples, Task
+from jaxgan.types import ExampleSpec, Samples, Task
 
 
 def codes(
@@ -14,6 +15,8 @@ def codes(
     categories: Size = 10,
     continuous: Size = 2,
     latents: str = "normal",
+    *,
+    example: ExampleSpec | None = None,
 ) -> Task:
     """Samples from noise and a code, for InfoGAN, https://arxiv.org/abs/1606.03657.
 
@@ -27,11 +30,13 @@ def codes(
       categories: number of equally likely categories; 0 for no category.
       continuous: number of continuous entries; 0 for none.
       latents: distribution of the noise, `normal` or `uniform` (in (-1, 1)).
+      example: the fields of an example, of which the first is generated; `image` if
+        None.
 
     Raises:
       UsageError: for an unknown distribution, or for sizes that leave no code.
     """
-    sample_noise = latent_sampler(dim, latents)
+    sample_noise, field = latent_sampler(dim, latents), generated_field(example)
     if categories < 0 or categories == 1:
         raise UsageError(f"categories={categories}: choose 0, or 2 or more, such as 10")
     if continuous < 0 or categories == continuous == 0:
@@ -51,12 +56,12 @@ def codes(
         }
         return sample_noise(noise_key), code
 
-    def task(generator, batch, keys):
+    def play(generator, batch, keys, step):
         noise, code = jax.vmap(sample_latent)(keys)
         # `[B, dim + categories + continuous]`.
         z = jnp.concatenate([noise, code["category"], code["continuous"]], axis=-1)
         # A part of size 0 has nothing to recover.
         code = {name: x for name, x in code.items() if x.shape[-1]}
-        return Samples(batch["image"], generator(z), reconstruction=code, latents=z)
+        return Samples(batch[field], generator(z), reconstruction=code, latents=z)
 
-    return task
+    return Task(play, requires=(field,))

@@ -22,12 +22,12 @@ from jaxgan.distributed.consensus import (
 )
 from jaxgan.errors import TrainingError, printable
 from jaxgan.experiment import checkpoint, memory
+from jaxgan.experiment.data_facts import data_facts
 from jaxgan.experiment.input_pipeline import make_train_step, open_feed
 from jaxgan.experiment.memory_check import fit_memory
 from jaxgan.experiment.setup import (
     Experiment,
     allowed_differences,
-    data_facts,
     setup,
     state_shapes,
 )

@@ -23,6 +23,7 @@ from jaxgan.data.tfds.fields import (
 )
 from jaxgan.data.tfds.tfrecord import TFRecords
 from jaxgan.errors import UsageError, first_line, printable
+from jaxgan.types import image_example
 
 
 def tfds_set(
@@ -67,9 +68,7 @@ def tfds_set(
     return Dataset(
         name=name,
         size=len(records),
-        shape=shape,
-        dtype=dtype,
-        classes=fields.classes,
+        example=image_example(shape, dtype, fields.classes),
         read=_reader(name, encoded, fields, frame, shape),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
         cache=cache.place(

@@ -18,7 +18,7 @@ from jaxgan.networks.ops import platform
 from jaxgan.performance.hlo import cost, parser
 from jaxgan.performance.hlo.cost import Work
 from jaxgan.performance.planning.chips import Slice
-from jaxgan.types import Tree
+from jaxgan.types import Tree, image_example
 
 
 class Memory(NamedTuple):
@@ -72,14 +72,13 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
     # Images are uint8, vectors are float32.
     kind = np.uint8 if len(shape) == 3 else np.float32
     # Broadcast zeros have the shape of the examples and the memory of one number.
-    arrays: Any = {"image": np.broadcast_to(np.zeros((), kind), (size, *shape))}
-    classes = tuple(str(i) for i in range(question.classes))
-    if classes:
-        arrays["label"] = np.broadcast_to(np.zeros((), np.int32), (size,))
+    example = image_example(shape, kind, question.classes)
+    arrays: Any = {
+        name: np.broadcast_to(np.zeros((), field.dtype), (size, *field.shape))
+        for name, field in example.items()
+    }
     name = question.config.dataset
-    return data.Dataset(
-        name, size, shape, np.dtype(kind), classes, _nothing, "made up", arrays=arrays
-    )
+    return data.Dataset(name, size, example, _nothing, "made up", arrays=arrays)
 
 
 def _nothing(numbers: np.ndarray) -> Any:
@@ -97,9 +96,7 @@ def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
     # Networks choose the form of some layers by the platform they are compiled for.
     with platform.compiling_for(slice_.devices[0].platform), uncached(slice_):
         # Networks are built within the context, which sets their platform.
-        gan = setup.build_gan(
-            plan.config, dataset.shape, len(dataset.classes), plan.layout
-        )
+        gan = setup.build_gan(plan.config, dataset.example, plan.layout)
         plan = plan._replace(gan=gan)
         # Arguments are shapes, so that no memory is allocated.
         state, key, feed, passed = input_pipeline.argument_shapes(plan, 1)

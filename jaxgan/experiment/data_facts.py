@@ -1,0 +1,81 @@
+"""The facts of a run's data in data.json, for sampling and for resumed runs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan import data, workdir
+from jaxgan.errors import UsageError
+from jaxgan.types import ExampleSpec, Field, image_example
+
+
+def data_facts(dataset: data.Dataset) -> dict[str, Any]:
+    """Returns the content of data.json, which sampling and a resumed run read."""
+    return {
+        **example_to_json(dataset.example),
+        "size": dataset.size,
+        "fingerprint": data.fingerprint(dataset),
+    }
+
+
+def example_to_json(example: ExampleSpec) -> dict[str, Any]:
+    """Returns the fields of an example as JSON values.
+
+    `shape` and `dtype` are those of the first field, `classes` those of the label.
+    `fields` has all fields unless these facts are enough.
+    """
+    facts: dict[str, Any] = {
+        "shape": list(example.shape),
+        "dtype": str(example.dtype),
+        "classes": list(example.classes),
+    }
+    if example != image_example(example.shape, example.dtype, example.classes):
+        facts["fields"] = {
+            name: {**field._asdict(), "dtype": str(field.dtype)}
+            for name, field in example.items()
+        }
+    return facts
+
+
+def read_example(folder: Path) -> ExampleSpec:
+    """Reads the fields of an example from data.json.
+
+    Raises:
+      UsageError: if the file is missing or damaged.
+    """
+    facts = workdir.read_data(folder)
+    try:
+        example = image_example(facts["shape"], facts["dtype"], facts["classes"])
+        if "fields" in facts:
+            fields = facts["fields"].items()
+            example = ExampleSpec({name: _field(x) for name, x in fields})
+        return _known(example)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{folder / 'data.json'} is damaged: {error}; restore its backup"
+        ) from error
+
+
+def _field(facts: dict[str, Any]) -> Field:
+    """Returns a field from its JSON values."""
+    return Field(
+        tuple(map(int, facts["shape"])),
+        np.dtype(facts["dtype"]),
+        facts["kind"],
+        tuple(map(str, facts["names"])),
+        int(facts["rate"]),
+    )
+
+
+def _known(example: ExampleSpec) -> ExampleSpec:
+    """Returns the example; raises ValueError for kinds and dtypes that do not exist."""
+    if not example:
+        raise ValueError("there are no fields")
+    for name, field in example.items():
+        if field.kind not in data.KINDS:
+            raise ValueError(f"{name} has the kind {field.kind!r}")
+        known = data.KINDS[field.kind].dtypes
+        if str(field.dtype) not in known:
+            raise ValueError(f"dtype is {field.dtype}, not one of {', '.join(known)}")
+    return example
