@@ -10,6 +10,7 @@ from jaxgan.tasks.codes import codes
 from jaxgan.tasks.conditional import conditional
 from jaxgan.tasks.generate import generate
 from jaxgan.tasks.latents import LATENTS, latent_sampler
+from jaxgan.tasks.pool import pool
 from jaxgan.types import Task
 
 TASKS: dict[str, Callable[..., Task]] = {
@@ -17,4 +18,12 @@ TASKS: dict[str, Callable[..., Task]] = {
 }
 """Factories of tasks by name."""
 
-__all__ = ["LATENTS", "TASKS", "codes", "conditional", "generate", "latent_sampler"]
+__all__ = [
+    "LATENTS",
+    "TASKS",
+    "codes",
+    "conditional",
+    "generate",
+    "latent_sampler",
+    "pool",
+]
