@@ -37,7 +37,10 @@ _TRAINING = {
     "save_path model_dir checkpoint_dir ckpt_dir exp_dir run_dir experiment exp_name": (
         "use --workdir=runs/1, which holds checkpoints, pictures and logs"
     ),
-    "resume load load_model checkpoint ckpt restore pretrained continue": RESUME,
+    "resume load load_model checkpoint ckpt restore continue": RESUME,
+    "pretrained finetune fine_tune transfer init_weights load_weights weights": (
+        "use --init_from=runs/1, the --workdir of another run"
+    ),
     "worker workers num_workers n_workers n_cpu nthreads threads": (
         "data are prefetched automatically; --input=device, host or auto selects "
         "where they are kept"

@@ -55,6 +55,7 @@ def make_config(**fields: Any) -> Config:
     paths = {
         "workdir": config.workdir or _default_workdir(config),
         "data_dir": config.data_dir,
+        "init_from": config.init_from,
     }
     # Empty paths stay empty.
     local = {

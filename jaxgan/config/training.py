@@ -188,6 +188,20 @@ class Config(DataFlags):
     workdir: str = flag(
         "", "run", "folder of the run; empty for runs/DATASET-PRESET", resumable=True
     )
+    init_from: str = flag(
+        "",
+        "run",
+        "WORKDIR or WORKDIR:STEP of another run (a step, best or last) from whose "
+        "weights a new run starts, as far as their shapes fit; ignored on resume",
+        resumable=True,
+    )
+    init_optimizer: bool = flag(
+        False,
+        "run",
+        "with --init_from, start from the optimizer states too, with the counters of "
+        "their schedules; a player's state is copied if all of it fits",
+        resumable=True,
+    )
     max_minutes: float = flag(
         0.0,
         "run",

@@ -10,10 +10,10 @@ import math
 import re
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -26,6 +26,7 @@ from jaxgan.experiment.checkpoint_reader import (
     is_being_removed,
     metrics_file,
     read,
+    read_fields,
     score_of,
 )
 from jaxgan.experiment.storage_errors import (
@@ -37,6 +38,8 @@ from jaxgan.experiment.storage_errors import (
 from jaxgan.types import TrainState, Tree
 
 log = logging.getLogger("jaxgan")
+
+T = TypeVar("T")
 
 _STEP = re.compile("0|[1-9][0-9]*")
 
@@ -192,14 +195,48 @@ def restore(
         step, if it belongs to a different network, or if its files cannot be read or do
         not fit into memory.
     """
+
+    def read_state(path):
+        return read(path, template, partial)
+
+    return _read_intact(folder, read_state, which, before)
+
+
+def restore_fields(
+    folder: str | Path, names: Sequence[str], *, which: Which = "last"
+) -> dict[str, Tree]:
+    """Reads fields of the state of a checkpoint without a template, like `restore`.
+
+    Args:
+      folder: of the checkpoints, of any network.
+      names: of fields of `TrainState`.
+      which: the checkpoint to read.
+
+    Returns:
+      The fields by name, as NumPy arrays in nested dicts and lists.
+
+    Raises:
+      UsageError: if there is no such checkpoint, if it is damaged and `which` is a
+        step, or if its files cannot be read or do not fit into memory.
+    """
+    return _read_intact(folder, lambda path: read_fields(path, names), which)
+
+
+def _read_intact(
+    folder: str | Path,
+    read_one: Callable[[Path], T],
+    which: Which,
+    before: float = math.inf,
+) -> T:
+    """Returns what `read_one` reads from the first checkpoint that is not damaged."""
     folder, damaged = Path(folder).absolute(), set()
     # A running program may save and remove checkpoints meanwhile: list them again.
     # Each turn reads the best candidate that is left.
-    while steps := [x for x in _candidates(folder, which, before) if x not in damaged]:
+    while steps := [x for x in candidates(folder, which, before) if x not in damaged]:
         path = folder / str(steps[0])
         try:
             with quiet_orbax():
-                return read(path, template, partial)
+                return read_one(path)
         except UsageError:
             raise
         except Exception as error:  # a damaged file may raise anything
@@ -219,8 +256,13 @@ def restore(
     raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
 
 
-def _candidates(folder: Path, which: Which, before: float = math.inf) -> list[int]:
-    """Returns the steps to try, in order.
+def candidates(folder: Path, which: Which, before: float = math.inf) -> list[int]:
+    """Returns the steps of the checkpoints that `restore` tries, in order.
+
+    Args:
+      folder: of the checkpoints.
+      which: the checkpoint to read.
+      before: only checkpoints of earlier steps are read.
 
     Raises:
       UsageError: if there are none.

@@ -3,8 +3,10 @@
 import json
 import math
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,15 +32,73 @@ def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any
       UsageError: if the checkpoint belongs to a different network.
       Exception: any other, if the checkpoint is damaged or cannot be read.
     """
+    recorded, history = _read_history(path)
+    # Compare names, dtypes and shapes before arrays are read.
+    if recorded:
+        _check_same(path, recorded.types, digests.leaf_types(template), partial)
+    with _open_state(path) as stored:
+        types = digests.leaf_types(stored.tree)
+        if not recorded:
+            # An older version saved no digests, so compare with the metadata of Orbax.
+            _check_same(path, types, digests.leaf_types(template), partial)
+        elif types != recorded.types:
+            # The recorded ones fit the template, so the stored ones are damaged.
+            raise ValueError("the names or shapes differ from the recorded ones")
+        state = stored.restore(template, partial)
+    # Checksums find flipped bits, which Orbax may not notice.
+    if recorded:
+        digests.check_leaves(recorded, state)
+    return state, history
+
+
+def read_fields(path: Path, names: Sequence[str]) -> dict[str, Tree]:
+    """Reads fields of the state of the checkpoint at `path`, whatever its networks.
+
+    Args:
+      path: the folder of the checkpoint.
+      names: of fields of `TrainState`.
+
+    Returns:
+      The fields by name, as NumPy arrays in nested dicts and lists.
+
+    Raises:
+      Exception: any, if the checkpoint is damaged or cannot be read.
+    """
+    recorded, _ = _read_history(path)
+    with _open_state(path) as stored:
+        if recorded and digests.leaf_types(stored.tree) != recorded.types:
+            raise ValueError("the names or shapes differ from the recorded ones")
+        # The template is what is stored.
+        fields = stored.restore({name: stored.tree[name] for name in names}, True)
+    if recorded:
+        digests.check_leaves(recorded, fields)
+    return fields
+
+
+class _Stored(NamedTuple):
+    """The state in an open checkpoint."""
+
+    tree: Tree
+    """Its shapes and dtypes, in nested dicts and lists."""
+    restore: Callable[[Tree, bool], Tree]
+    """(template, partial) to NumPy arrays."""
+
+
+def _read_history(path: Path) -> tuple[digests.Digests | None, dict[str, Any]]:
+    """Returns the digests, None in older checkpoints, and the checked history."""
     for file in path.rglob("*"):
         if not (file.is_file() or file.is_dir()):  # reading a pipe would never end
             raise ValueError(f"{file.relative_to(path)} is not a regular file")
     recorded = digests.read(path)
     history = json.loads((path / "history" / "metadata").read_text())
-    # Compare names, dtypes and shapes before arrays are read.
     if recorded:
         digests.check_history(recorded, history)
-        _check_same(path, recorded.types, digests.leaf_types(template), partial)
+    return recorded, history
+
+
+@contextmanager
+def _open_state(path: Path) -> Iterator[_Stored]:
+    """Opens the state of the checkpoint at `path`."""
     # Each process reads alone. By default Orbax waits for the others.
     process = jax.process_index()
     alone = ocp.options.MultiprocessingOptions(
@@ -49,25 +109,20 @@ def read(path: Path, template: Tree, partial: bool) -> tuple[Tree, dict[str, Any
     handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
     with ocp.Checkpointer(handler, multiprocessing_options=alone) as reader:
         state_path: Any = path / "state"  # Orbax annotates its own path type
-        stored = digests.leaf_types(handler.metadata(state_path).tree)
-        if not recorded:
-            # An older version saved no digests, so compare with the metadata of Orbax.
-            _check_same(path, stored, digests.leaf_types(template), partial)
-        elif stored != recorded.types:
-            # The recorded ones fit the template, so the stored ones are damaged.
-            raise ValueError("the names or shapes differ from the recorded ones")
-        state = reader.restore(
-            state_path,
-            args=ocp.args.PyTreeRestore(
+
+        def restore(template, partial):
+            arguments = ocp.args.PyTreeRestore(
                 item=template,
                 restore_args=jax.tree.map(_as_numpy, template),
                 partial_restore=partial,
-            ),
+            )
+            return reader.restore(state_path, args=arguments)
+
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype),
+            handler.metadata(state_path).tree,
         )
-    # Checksums find flipped bits, which Orbax may not notice.
-    if recorded:
-        digests.check_leaves(recorded, state)
-    return state, history
+        yield _Stored(shapes, restore)
 
 
 def _as_numpy(leaf: Any) -> ocp.RestoreArgs:

@@ -11,7 +11,9 @@ import jax
 
 from jaxgan import data, parallel, workdir
 from jaxgan.config.training import Config
+from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
+from jaxgan.experiment import init_from
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
@@ -46,6 +48,7 @@ def setup(config: Config) -> Experiment:
     """
     # Everything that needs no data is checked first.
     check_runs(config)
+    config, source = choose_source(config)
     layout = choose_layout(config)
     config = apply_batch_per_device(config, layout)
     check_batch_size(config, layout)
@@ -59,7 +62,36 @@ def setup(config: Config) -> Experiment:
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
-    return Experiment(config, layout, dataset, gan, resident, count, held_out)
+    experiment = Experiment(config, layout, dataset, gan, resident, count, held_out)
+    if source:
+        shapes = state_shapes(experiment)
+        init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
+    return experiment
+
+
+def choose_source(config: Config) -> tuple[Config, init_from.Source | None]:
+    """Checks the run from whose weights a new run starts.
+
+    A run with checkpoints is resumed. It keeps the flags in its config.json, whose
+    source may be gone.
+
+    Returns:
+      The configuration, and the source to check further in this process, or None.
+
+    Raises:
+      UsageError: naming the flag.
+    """
+    source = init_from.source_of(config.init_from, config.init_optimizer)
+    if source:
+        init_from.check_other(source, config.workdir)
+    recorded = init_from.recorded_flags(config.workdir)
+    if recorded is not None:
+        return dataclasses.replace(config, **recorded), None
+    # Only the main process reads it now, as with checkpoints of the run.
+    if source is None or not is_main_process():
+        return config, None
+    init_from.check_source(source, config.runs)
+    return config, source
 
 
 def choose_layout(config: Config) -> parallel.Layout:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxgan import parallel
 from jaxgan.distributed.consensus import is_main_process, run_on_main
-from jaxgan.experiment import checkpoint
+from jaxgan.experiment import checkpoint, init_from
 from jaxgan.experiment.setup import Experiment, seeds_of, state_shapes
 from jaxgan.parallel import multi_seed
 from jaxgan.types import TrainState
@@ -74,13 +74,17 @@ def restore_or_init(
       The state on the devices, and its history.
 
     Raises:
-      UsageError: if all checkpoints are damaged, or belong to a different network.
+      UsageError: if all checkpoints are damaged, or belong to a different network, or
+        if the run of `--init_from` cannot be read.
     """
     checkpoints = folder / "checkpoints"
     steps = run_on_main(lambda: checkpoint.available(checkpoints))
-    # There is no checkpoint to restore.
+    # There is no checkpoint to restore: a new state, or the weights of another run.
     if not any(step < before for step in steps):
+        config = experiment.config
+        source = init_from.source_of(config.init_from, config.init_optimizer)
         state = init_state(experiment, rollbacks)
+        state = init_from.start_from(state, source, config.runs)
         # XLA for CPU hangs when values are read after it ran out of memory. Waiting
         # raises instead.
         return jax.block_until_ready(state), {"seconds": 0.0}
