@@ -70,3 +70,170 @@ def test_micro_batches_draw_the_same_noise_and_fill_the_same_pool(name):
     # all terms are means over examples
     close(run(name), run(name, accumulate=2))
     close(run(name), run(name, 2, accumulate=2))
+
+
+def train_flags(name, folder, steps, **other):
+    """The command line of a tiny run."""
+    own = {"steps": steps, "log_every": 2, "save_every": 2, "sample_every": 4}
+    own |= {"samples": 4, "score_samples": 16, "steps_per_call": 2, "devices": 1}
+    both = kinds.flags(name, workdir=folder, **(own | other))
+    return [f"--{flag}={value}" for flag, value in both.items()]
+
+
+def final_state(folder, step):
+    """The arrays of a checkpoint, by path."""
+    with ocp.PyTreeCheckpointer() as reader:
+        path = folder / f"checkpoints/{step}/state"
+        numpy = ocp.RestoreArgs(restore_type=np.ndarray)
+        tree = reader.metadata(path).item_metadata.tree
+        args = jax.tree.map(lambda _: numpy, tree)
+        return reader.restore(path, restore_args=args)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("paired", {"runs": 3}),
+        ("domains", {"runs": 3}),
+        ("domains", {"devices": 2, "accumulate": 2}),
+        ("encoder", {}),
+        ("noise", {"input": "host"}),
+    ],
+)
+def test_a_resumed_run_is_exact(tmp_path, name, other):
+    assert train.main(train_flags(name, tmp_path / "whole", 8, **other)) == 0
+    assert train.main(train_flags(name, tmp_path / "parts", 4, **other)) == 0
+    # the pool of 12 is full after two updates, and part of the checkpoint
+    assert train.main(train_flags(name, tmp_path / "parts", 8, **other)) == 0
+    same(final_state(tmp_path / "whole", 8), final_state(tmp_path / "parts", 8))
+    pictures = [tmp_path / x / "samples/00000008.png" for x in ("whole", "parts")]
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_streamed_fields_are_those_on_the_device(tmp_path):
+    for kind in ("device", "host"):
+        assert train.main(train_flags("paired", tmp_path / kind, 4, input=kind)) == 0
+    same(final_state(tmp_path / "device", 4), final_state(tmp_path / "host", 4))
+
+
+@pytest.mark.parametrize("name", ["tokens", "waveform"])
+def test_a_run_of_each_other_kind_logs_and_draws(tmp_path, name):
+    assert train.main(train_flags(name, tmp_path / "run", 4)) == 0
+    assert (tmp_path / "run/samples/00000004.png").is_file()
+    rows = [json.loads(x) for x in (tmp_path / "run/metrics.jsonl").open()]
+    assert all(np.isfinite(row["score"]) for row in rows if "score" in row)
+
+
+def test_a_field_that_the_data_lack_is_named_before_anything_is_compiled(
+    tmp_path, capsys
+):
+    flags = train_flags("noise", tmp_path / "run", 4, task="translate")
+    assert train.main(flags) == 2
+    said = capsys.readouterr().err
+    assert "--task=translate needs 'source' with each example, which --dataset=" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_task_adds_its_terms_unless_a_flag_names_them():
+    def weights(**other):
+        built = builder.build_gan(
+            kinds.config("paired", **other), kinds.KINDS["paired"].example
+        )
+        term = built.terms.generator["distance"]
+        samples = Samples(real=jnp.ones((2, 3)), fake=jnp.zeros((2, 3)))
+        inputs = LossInputs(samples, *[None] * 5)  # type: ignore[arg-type]
+        return list(built.terms.generator), float(term.apply(inputs, ())[0])
+
+    assert weights() == (["loss", "distance"], 2.0)
+    assert weights(g_terms="distance(5)") == (["loss", "distance"], 5.0)
+
+
+def test_sampling_needs_the_inputs_of_the_task():
+    chosen, example = kinds.config("paired"), kinds.KINDS["paired"].example
+    gan = builder.build_gan(chosen, example)
+    ema = jax.jit(gan.init)(KEY).ema
+    with pytest.raises(UsageError, match=r"sample needs batch=\{'source': ...\}"):
+        gan.sample(ema, KEY, 3)
+    source = jnp.asarray(kinds.examples("paired", 3)["source"])
+    assert gan.sample(ema, KEY, 3, {"source": source}).shape == (3, 4)
+
+
+def test_noise_of_a_sample_depends_on_its_key_alone():
+    gan = builder.build_gan(kinds.config("noise"), kinds.KINDS["noise"].example)
+    ema = jax.jit(gan.init)(KEY).ema
+    batch, keys = {"image": jnp.zeros((7, 4))}, jax.random.split(KEY, 7)
+    whole = gan.generate(ema, batch, keys)
+    part = gan.generate(ema, {"image": jnp.zeros((3, 4))}, keys[2:5])
+    np.testing.assert_allclose(part, whole[2:5], atol=1e-6)
+    # the same latents and another network's noise: it is not 0, and not the latents'
+    quiet = builder.build_gan(
+        kinds.config("noise", networks="alone"), kinds.KINDS["noise"].example
+    )
+    noise = np.asarray(whole - quiet.generate(ema, batch, keys))
+    assert noise.std() > 0.5
+    assert len(np.unique(noise.round(4))) == noise.size
+    z = np.asarray(gan.play(ema, batch, keys).latents)
+    assert abs(np.corrcoef(z[:, 0], noise[:, 0])[0, 1]) < 1 - 1e-3
+
+
+class Twice(nn.Module):
+    """The noise of two calls of a layer, and of another stream."""
+
+    @nn.compact
+    def __call__(self):
+        return [
+            jax.vmap(jax.random.normal)(example_rngs(self, name, 5))
+            for name in ("noise", "noise", "other")
+        ]
+
+
+def test_each_call_and_stream_has_its_own_noise():
+    keys = jax.random.split(KEY, 5)
+    with keys_of_examples(lambda: keys):
+        values = Twice().apply({}, rngs={"params": KEY})
+        again = Twice().apply({}, rngs={"params": KEY})
+    assert len(np.unique(values)) == 15
+    np.testing.assert_array_equal(values, again)
+    with (
+        keys_of_examples(lambda: keys[:4]),
+        pytest.raises(ValueError, match="noise: 5 examples, but the batch has 4"),
+    ):
+        Twice().apply({}, rngs={"params": KEY})
+    with pytest.raises(ValueError, match=r"called by jaxgan\.gan only"):
+        Twice().apply({}, rngs={"params": KEY})
+
+
+def test_a_pool_is_that_of_a_loop_over_examples():
+    size, stage = 5, pool(5)
+    new = [np.arange(3.0) + 10 * i for i in range(40)]
+    state = stage.init(Samples(real=None, fake=jnp.zeros((3,))))
+    kept: list[float] = []
+    swaps = 0
+    for i, fake in enumerate(new):
+        keys = jax.random.split(jax.random.key(i), 3)
+        samples = Samples(real=None, fake=jnp.asarray(fake, jnp.float32))
+        # one by one, in Python: all see the pool as it was before this batch
+        places = [int(jax.random.randint(k, (), 0, size)) for k in keys]
+        coins = [bool(jax.random.bernoulli(jax.random.fold_in(k, 1))) for k in keys]
+        before, full = list(kept), len(kept) == size
+        seen = []
+        for value, place, coin in zip(fake, places, coins, strict=True):
+            seen.append(before[place] if full and coin else value)
+            if len(kept) < size:
+                kept.append(value)
+            elif full and coin:
+                kept[place] = value
+                swaps += 1
+        got = stage.apply(keys, samples, state).fake
+        np.testing.assert_array_equal(got, np.array(seen, np.float32))
+        state = stage.update(keys, samples, state)
+        np.testing.assert_array_equal(
+            state["fake"][: int(state["count"])], np.array(kept, np.float32)
+        )
+    # 38 batches of three coins
+    assert 40 < swaps < 75
+
+
+def test_a_pool_needs_samples_without_a_condition():
+    with pytest.raises(UsageError, match="a pool needs a task without a condition"):
+        pool().init(Samples(real=1.0, fake=jnp.ones(2), condition=jnp.ones(2)))
