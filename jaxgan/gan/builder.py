@@ -9,6 +9,7 @@ import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgan import augment, data, spec
@@ -19,6 +20,7 @@ from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, on_raw_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
+from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
@@ -209,6 +211,7 @@ def check_texts(config: Config) -> None:
     build_terms(config, build_augment(config))
     build_optimizers(config)
     build_decay(config)
+    build_evaluators(config)
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
@@ -276,6 +279,35 @@ def build_decay(config: Config) -> Callable[[jax.Array], jax.typing.ArrayLike]:
         message = out_of_range("the half-life", value, NON_NEGATIVE)
         raise UsageError(f"--ema_half_life: {message}: use 32000")
     return ema_decay(value, config.batch_size, config.ema_ramp)
+
+
+def build_evaluators(
+    config: Config, dataset: data.Dataset | None = None
+) -> dict[str, Evaluator]:
+    """Builds the evaluators of `--eval_metrics` by name; the first one has the score.
+
+    Args:
+      config: the configuration.
+      dataset: the data to compare with, or None to check the text alone.
+
+    Raises:
+      UsageError: naming the flag, for a wrong text, or for data without what an
+        evaluator needs.
+    """
+    facts = {"shape": (8, 8, 1), "classes": 2, "modes": data.Modes(np.zeros((1, 1)), 1)}
+    if dataset is not None:
+        classes = len(dataset.classes)
+        facts = {"shape": dataset.shape, "classes": classes, "modes": dataset.modes}
+
+    def read(text):
+        evaluators = spec.build(text, EVALUATORS, **facts)
+        # Without a score there is no best checkpoint.
+        if not evaluators:
+            names = ", ".join(sorted(EVALUATORS))
+            raise UsageError(f"name one or more of {names}, joined by |")
+        return evaluators
+
+    return _build("eval_metrics", config, read)
 
 
 def example_batch(shape: tuple[int, ...], count: int, classes: int) -> Batch:
