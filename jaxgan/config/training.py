@@ -81,7 +81,7 @@ class Config(DataFlags):
         "",
         "model",
         "modules to import first, separated by commas, which register losses, terms, "
-        "networks, tasks or data sources of your own",
+        "networks, tasks, metrics or data sources of your own",
         resumable=True,
     )
 

@@ -1,6 +1,7 @@
 """Previews during training: pictures of samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
-from jaxgan.types import Batch, Tree
+from jaxgan.types import Tree
 
 AT_ONCE = 128
 """Samples per compiled call."""
@@ -62,7 +63,7 @@ class Previews:
 def generate_in_batches(
     generate: Callable,
     variables: Tree,
-    batch: Batch,
+    batch: Mapping[str, Any],
     keys: jax.Array,
     at_once: int = AT_ONCE,
 ) -> Tree:

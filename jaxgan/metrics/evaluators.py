@@ -60,7 +60,7 @@ class Evaluator(NamedTuple):
     init: Callable[[Dataset, Examples, jax.Array], Tree]
     """(training set, fixed examples, PRNG key) to a state, computed once per run.
 
-    Statistics of the real side belong into the state. The examples are NumPy arrays
+    Statistics of the real side belong in the state. The examples are NumPy arrays
     `[n, ...]` by field, with images in [-1, 1]: those of the first n samples.
     """
     run: Callable[[Tree, SampleFn], Values]

@@ -106,9 +106,9 @@ def check_score(config: Config) -> None:
     old = str(workdir.read_config(folder).get("eval_metrics", Config.eval_metrics))
     if spec.parse(old)[:1] != spec.parse(config.eval_metrics)[:1]:
         raise UsageError(
-            f"--eval_metrics={config.eval_metrics}: checkpoints of this run have the "
-            f"score of the first of {short_repr(old)}; keep that one first, or use "
-            "another --workdir"
+            f"--eval_metrics={short_repr(config.eval_metrics)}: checkpoints of this "
+            f"run have the score of the first of {short_repr(old)}; keep that one "
+            "first, or use another --workdir"
         )
 
 
