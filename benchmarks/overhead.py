@@ -187,8 +187,8 @@ def marks(config: Config, args: argparse.Namespace) -> dict:
         return wrapper
 
     def hooks(opened):
-        previews, monitor = opened.main.previews, opened.main.monitor
-        previews.score = timed("score", previews.score)
+        evaluation, monitor = opened.main.evaluation, opened.main.monitor
+        evaluation.evaluate = timed("score", evaluation.evaluate)
         monitor.measure = timed("probe", monitor.measure)
         return opened
 

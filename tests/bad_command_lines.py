@@ -156,6 +156,12 @@ def texts() -> list[Row]:
         "generator_wrap": """
             embed(-1) embed(2.5) spectral_norm(0) embedd embed(
         """,
+        "eval_metrics": """
+            wasserstein sliced_wasserstein(1) mode_coverage mode_coverage(0)
+            mode_coverage(modes=1) diversity(1) diversity(-1) diversity(2.5)
+            diversity('x') diversity(99999) diversity(linear(1,2,3)) diversity(r1)
+            diversity|diversity diversity| diversity(
+        """,
         "augment_p": """
             ada(2) ada(-1) ada(1) ada(images=0) ada(images=-5) ada(relative=2)
         """,
@@ -253,6 +259,8 @@ TRAIN: list[Row] = [
     ("dcgan", "--dataset=grid25", "--networks=dcgan(4)"),
     ("residual", "--dataset=grid25", "--networks=residual(8)"),
     ("--dataset", "--dataset=npz:{data}/plain.npz", "--task=conditional(4)"),
+    ("--eval_metrics", "--eval_metrics="),
+    ("mode_coverage needs data whose modes are known", "--eval_metrics=mode_coverage"),
     ("labels", "--dataset=npz:{data}/plain.npz", "--generator_wrap=embed"),
     ("labels", "--dataset=npz:{data}/plain.npz", "--discriminator_wrap=projection"),
     # Workdirs.
@@ -428,6 +436,7 @@ PLAN: list[Row] = [
     ("--steps", "--steps=0"),
     ("--d_terms", "--d_terms=r1(-1)"),
     ("--networks", "--networks=small(0)"),
+    ("--eval_metrics", "--eval_metrics=diversity(1)"),
     ("--g_optimizer", "--g_optimizer=adam(-1)"),
     ("--loss", "--loss=hing"),
     ("--preset", "--preset=dcgen"),

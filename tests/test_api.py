@@ -1,6 +1,7 @@
 """The public API: what `import jaxgan` offers, without importing jax for it."""
 
 import inspect
+import json
 import subprocess
 import sys
 import textwrap
@@ -127,7 +128,7 @@ EXTENSION = '''
 import jax.numpy as jnp
 
 import jaxgan
-from jaxgan import losses, networks, tasks
+from jaxgan import losses, metrics, networks, tasks
 from jaxgan.data import from_arrays
 from jaxgan.data.sources import SOURCES
 from jaxgan.networks import mlp
@@ -149,21 +150,28 @@ def line(request):
     return from_arrays(jnp.stack([points, points], 1), name="line")
 
 
+def gap():
+    def run(mean, sample_fn):
+        return {"gap": abs(float(sample_fn(8).fake.mean() - mean))}
+
+    return metrics.Evaluator(lambda _, examples, key: examples["image"].mean(), run)
+
+
 losses.LOSSES["difference"] = difference
 losses.REGULARIZERS["small_logits"] = small_logits
 networks.NETWORKS["tiny"] = lambda *, example: mlp.pair((4,), (4,), example=example)
 tasks.TASKS["plain"] = lambda: tasks.generate(3)
+metrics.EVALUATORS["gap"] = gap
 SOURCES["line"] = line
 '''
 
 
-def test_a_module_of_the_user_registers_a_loss_a_term_a_network_a_task_and_data(
-    tmp_path,
-):
+def test_a_module_of_the_user_registers_entries_of_all_tables(tmp_path):
     (tmp_path / "mine.py").write_text(EXTENSION)
     flags = ["--import=mine", "--dataset=line", "--loss=difference", "--steps=2"]
     flags += ["--d_terms=small_logits(2)", "--networks=tiny", "--task=plain"]
     flags += ["--batch_size=8", "--workdir=run", "--held_out=none", "--samples=4"]
+    flags += ["--eval_metrics=gap|sliced_wasserstein"]
     program = """
         import sys
         from jaxgan import sample, train
@@ -173,6 +181,10 @@ def test_a_module_of_the_user_registers_a_loss_a_term_a_network_a_task_and_data(
     """
     child(program, *flags, cwd=tmp_path)
     assert np.load(tmp_path / "x.npz")["samples"].shape == (4, 2)
+    first = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().split("\n")[0])
+    assert first["score"] > 0
+    assert first["eval/sliced_wasserstein"] > 0
+    assert "eval/gap" not in first
 
 
 def test_an_extension_that_is_missing_or_broken(tmp_path, monkeypatch):

@@ -211,6 +211,13 @@ def test_a_score_no_worse_than_the_first_is_no_drift():
     assert run(scores(0.2, 0.1, 0.25, 0.25, 0.25)) == []
 
 
+def test_scores_that_are_no_distances():
+    """The best may be exactly 0, and ratios of negative scores mean nothing."""
+    [found] = run(scores(3.0, 0.0, 4.0, 4.0))
+    assert "is inf times the best one (step 100)" in found.text
+    assert run(scores(-4.0, -9.0, -2.0, -1.0)) == []
+
+
 # When it is told
 
 

@@ -10,9 +10,11 @@ import pytest
 from jaxgan import spec
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.presets import PRESETS
+from jaxgan.data.toy import ring8
 from jaxgan.errors import UsageError
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
+from jaxgan.metrics import EVALUATORS
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
@@ -29,9 +31,11 @@ TABLES = {
     "task": TASKS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
+    "evaluator": EVALUATORS,
 }
 NESTED = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
 GIVEN = {"shape": (8, 8, 1), "classes": 2, "axis_name": None, "remat": False}
+GIVEN["modes"] = ring8("test").modes
 NEEDED = {"term": "r1", "start": "0", "end": "1", "steps": "9", "n": "2"}
 """Arguments without a default; any other is in (0, 1)."""
 

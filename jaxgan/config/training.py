@@ -81,7 +81,7 @@ class Config(DataFlags):
         "",
         "model",
         "modules to import first, separated by commas, which register losses, terms, "
-        "networks, tasks or data sources of your own",
+        "networks, tasks, metrics or data sources of your own",
         resumable=True,
     )
 
@@ -244,8 +244,16 @@ class Config(DataFlags):
     score_samples: int = flag(
         1_024,
         "logging",
-        "samples on each side of the distance that selects the best checkpoint",
+        "fixed examples that --eval_metrics compares samples with",
         minimum=2,
+    )
+    eval_metrics: str = flag(
+        "sliced_wasserstein",
+        "logging",
+        "metrics of the moving average at each checkpoint: sliced_wasserstein, "
+        "mode_coverage, diversity; the score of the first selects the best checkpoint, "
+        "so a resumed run may only change the others",
+        resumable=True,
     )
     profile: int = flag(
         0,

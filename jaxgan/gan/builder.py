@@ -10,6 +10,7 @@ import flax.errors
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxgan import augment, data, spec
@@ -20,6 +21,7 @@ from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, on_raw_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
+from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
@@ -39,6 +41,9 @@ from jaxgan.types import (
     Tree,
     image_example,
 )
+
+CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
+"""Small pictures with labels, to check flags before there are data."""
 
 
 class GAN(NamedTuple):
@@ -225,12 +230,12 @@ def check_texts(config: Config) -> None:
       UsageError: naming the flag.
     """
     import_extensions(config)
-    example = image_example((8, 8, 1), classes=2)
-    build_networks(config, {"example": example, "axis_name": None})
-    task = _build_one("task", config, TASKS, example=example)
+    build_networks(config, {"example": CHECKED_EXAMPLE, "axis_name": None})
+    task = _build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
     build_terms(config, build_augment(config), task.defaults)
     build_optimizers(config)
     build_decay(config)
+    build_evaluators(config)
 
 
 def build_task(config: Config, example: ExampleSpec) -> Task:
@@ -341,6 +346,35 @@ def build_decay(config: Config) -> Callable[[jax.Array], jax.typing.ArrayLike]:
         message = out_of_range("the half-life", value, NON_NEGATIVE)
         raise UsageError(f"--ema_half_life: {message}: use 32000")
     return ema_decay(value, config.batch_size, config.ema_ramp)
+
+
+def build_evaluators(
+    config: Config, dataset: data.Dataset | None = None
+) -> dict[str, Evaluator]:
+    """Builds the evaluators of `--eval_metrics` by name; the first one has the score.
+
+    Args:
+      config: the configuration.
+      dataset: the data to compare with, or None to check the text alone.
+
+    Raises:
+      UsageError: naming the flag, for a wrong text, or for data without what an
+        evaluator needs.
+    """
+    modes = data.Modes(np.zeros((1, 1)), 1)
+    facts: dict[str, Any] = {"example": CHECKED_EXAMPLE, "modes": modes}
+    if dataset is not None:
+        facts = {"example": dataset.example, "modes": dataset.modes}
+
+    def read(text):
+        evaluators = spec.build(text, EVALUATORS, **facts)
+        # Without a score there is no best checkpoint.
+        if not evaluators:
+            names = ", ".join(sorted(EVALUATORS))
+            raise UsageError(f"name one or more of {names}, joined by |")
+        return evaluators
+
+    return _build("eval_metrics", config, read)
 
 
 def example_batch(example: ExampleSpec, count: int) -> Batch:

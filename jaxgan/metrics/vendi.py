@@ -29,6 +29,27 @@ def vendi_score(samples: Tree, width: jax.typing.ArrayLike) -> jax.Array:
     return 1 / jnp.mean(jnp.exp(-squared_distances(scaled)))
 
 
+def relative_diversity(real: Tree, fake: Tree) -> tuple[jax.Array, jax.Array]:
+    """Returns the diversity of samples relative to examples, and that of the examples.
+
+    The first is the number of distinct samples beyond the first, divided by that of the
+    examples, `[]`: 0 if all samples are equal, about 1 if they vary like the examples.
+    The second is the number of distinct examples, `[]`. Near 1, the first means
+    nothing. Both sides have the kernel width of the examples.
+
+    Args:
+      real: examples, leaves `[n, ...]`.
+      fake: samples, with the same structure.
+
+    >>> points = jnp.array([[0.0], [9.0], [-9.0]])
+    >>> [round(float(x), 3) for x in relative_diversity(points, points)]
+    [1.0, 3.0]
+    """
+    width = kernel_width(real)
+    samples, examples = (vendi_score(x, width) for x in (fake, real))
+    return (samples - 1) / jnp.maximum(examples - 1, 1e-6), examples
+
+
 def kernel_width(real: Tree) -> jax.Array:
     """Returns a quarter of the median distance between two real examples, `[]`.
 

@@ -136,7 +136,7 @@ class Collapsed:
 
     def __call__(self, step: int, row: Row) -> str | None:
         """Returns a message if samples have collapsed."""
-        diversity, score = number(row, "probe/diversity"), number(row, "score")
+        diversity, score = number(row, "probe/diversity"), distance(row)
         if score is not None:
             if self._first_score is None:
                 self._first_score = score
@@ -277,7 +277,7 @@ class Drifted:
 
     def __call__(self, step: int, row: Row) -> str | None:
         """Returns a message if samples drift away from the data."""
-        score = number(row, "score")
+        score = distance(row)
         if score is None:
             return None
         if math.isnan(self._first):
@@ -286,11 +286,22 @@ class Drifted:
             self._best, self._best_step = score, step
         if score <= max(3 * self._best, self._first):
             return ""
+        # Some scores can be exactly 0.
+        times = score / self._best if self._best else math.inf
         return (
             f"samples drift away from the data: distance {score:.2g} at step {step:,} "
-            f"is {score / self._best:.2g} times the best one (step "
-            f"{self._best_step:,}); {CALMER}"
+            f"is {times:.2g} times the best one (step {self._best_step:,}); {CALMER}"
         )
+
+
+def distance(row: Row) -> float | None:
+    """Returns the score, or None if it is no distance: unknown or negative.
+
+    >>> distance({"score": 0.5}), distance({"score": -30.0}), distance({})
+    (0.5, None, None)
+    """
+    score = number(row, "score")
+    return score if score is not None and score >= 0 else None
 
 
 def no_variety(step: int, row: Row) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxgan import data
 from jaxgan.gan.builder import GAN
 from jaxgan.gan.objective import bind, example_keys, variables
-from jaxgan.metrics.vendi import kernel_width, vendi_score
+from jaxgan.metrics.vendi import relative_diversity
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
 
@@ -125,13 +125,9 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
         if held_out is not None:
             logits = [play(*x)[1] for x in zip(held_out, keys, strict=True)]
             measures |= held_out_gap(real, jnp.concatenate(logits), known)
-        # Diversity, with one kernel width for both sides.
         some = jax.tree.map(lambda x: x[:few], samples)
-        width = kernel_width(some.real)
-        fake, real = (vendi_score(x, width) for x in (some.fake, some.real))
-        # Distinct samples beyond the first, relative to those of the data.
-        diversity = (fake - 1) / jnp.maximum(real - 1, 1e-6)
-        return measures | {"diversity": diversity, "distinct": real}
+        diversity, distinct = relative_diversity(some.real, some.fake)
+        return measures | {"diversity": diversity, "distinct": distinct}
 
     return measure
 

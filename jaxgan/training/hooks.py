@@ -12,14 +12,17 @@ import numpy as np
 from jaxgan import parallel, reporting
 from jaxgan.config.resolve import to_dict
 from jaxgan.distributed.consensus import is_main_process, run_on_main
+from jaxgan.evaluation.evaluate import Evaluation, fixed_examples
 from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.setup import Experiment, seeds_of
+from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring.detectors import Finding, not_finite
 from jaxgan.monitoring.monitor import Monitor
 from jaxgan.monitoring.probe import Probe
+from jaxgan.parallel import multi_seed
 from jaxgan.performance import profiling
-from jaxgan.types import TrainState
+from jaxgan.types import TrainState, Tree
 
 Pending = list[tuple[int, Any]]
 """(first step, metrics) of calls whose metrics are not logged yet."""
@@ -48,15 +51,25 @@ class MainHooks:
         config, gan, dataset = experiment.config, experiment.gan, experiment.dataset
         # Previews and probe draw different noise.
         preview_key, probe_key = jax.random.split(key)
+        picture_key, sample_key, metric_key = jax.random.split(preview_key, 3)
         self.writer, self.profile = writer, profile
+        self._runs, count = config.runs, max(config.samples, config.score_samples)
+        examples = fixed_examples(dataset, count, config.seed)
         self.previews = Previews(
             gan,
-            dataset,
-            preview_key,
+            examples,
+            picture_key,
             samples=config.samples,
-            score_samples=config.score_samples,
-            seed=config.seed,
+            generated=dataset.example.generated,
             runs=config.runs,
+        )
+        self.evaluation = Evaluation(
+            gan,
+            build_evaluators(config, dataset),
+            dataset,
+            {name: x[: config.score_samples] for name, x in examples.items()},
+            sample_key=sample_key,
+            metric_key=metric_key,
         )
         probe = Probe(
             gan,
@@ -67,6 +80,13 @@ class MainHooks:
             seed=config.seed,
         )
         self.monitor = Monitor(probe, folder, seeds_of(config))
+
+    def evaluate(self, ema: Tree) -> dict[str, Any]:
+        """Returns the score and other metrics by name: numbers, or `[runs]`."""
+        if self._runs == 1:
+            return {k: x.item() for k, x in self.evaluation.evaluate([ema]).items()}
+        runs = [multi_seed.take_run(ema, 0, i) for i in range(self._runs)]
+        return dict(self.evaluation.evaluate(runs))
 
     def log_findings(self, step: int, row: dict[str, Any]) -> list[Finding]:
         """Checks a row, and writes and returns its new findings."""
@@ -97,18 +117,18 @@ class Hooks:
         self._started = time.monotonic()
 
     def warm_up(self, step: int, state: TrainState) -> None:
-        """Compiles previews, score and probe, and logs them at step 0."""
+        """Compiles previews, evaluation and probe, and logs them at step 0."""
         # A collective operation, so all processes call it before some return.
         local = parallel.to_local(state)
         if self.main is None:
             return
         previews, writer = self.main.previews, self.main.writer
         # The first calls compile the programs.
-        picture, score = previews.picture(local.ema), previews.score(local.ema)
+        picture, values = previews.picture(local.ema), self.main.evaluate(local.ema)
         measures = self.main.monitor.measure(local)
         # A resumed run has these rows in its log already.
         if step == 0:
-            row = {"score": score, **measures}
+            row = {**values, **measures}
             writer.write_images(0, picture)
             writer.write_scalars(0, row)
             self.main.log_findings(0, row)
@@ -188,9 +208,9 @@ class Hooks:
             self.main.writer.write_images(step, self.main.previews.picture(ema))
 
     def save_checkpoint(self, state: TrainState, *, wait: bool = False) -> None:
-        """Scores the moving average and saves the state.
+        """Evaluates the moving average and saves the state.
 
-        A step that was saved before is not scored again.
+        A step that was saved before is not evaluated again.
 
         Args:
           state: on the devices.
@@ -202,29 +222,30 @@ class Hooks:
         step, ema = int(state.step), parallel.to_local(state.ema)
         was_saved = run_on_main(lambda: step in self._checkpoints.all_steps())
 
-        def score(main: MainHooks) -> tuple[Any, float]:
+        def evaluate(main: MainHooks) -> tuple[dict[str, Any], float]:
             # Keep the time only.
             if was_saved:
-                return None, self._seconds()
-            value = main.previews.score(ema)
-            main.writer.write_scalars(step, {"score": value})
-            return value, self._seconds()
+                return {}, self._seconds()
+            values = main.evaluate(ema)
+            main.writer.write_scalars(step, values)
+            return values, self._seconds()
 
-        # The main process computes the score, and all processes save.
-        value, seconds = self._on_main(score)
+        # The main process evaluates, and all processes save.
+        values, seconds = self._on_main(evaluate)
         checkpoint.save(
             self._checkpoints,
             state,
             history={**self._history, "seconds": seconds},
             config=to_dict(self.experiment.config),
             # The mean over the runs.
-            score=None if value is None else float(np.mean(value)),
+            score=float(np.mean(values["score"])) if values else None,
             wait=wait,
         )
         if was_saved:
             return
-        row = {"score": value}
-        self._raise_if_fatal(self._on_main(lambda main: main.log_findings(step, row)))
+        self._raise_if_fatal(
+            self._on_main(lambda main: main.log_findings(step, values))
+        )
 
     def _on_main(self, work: Callable[[MainHooks], Any]) -> Any:
         """Runs `work` on the main process, and returns its result on all."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from jaxgan import parallel, workdir
+from jaxgan import parallel, spec, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
 from jaxgan.config.presets import earlier_flags
 from jaxgan.config.resolve import to_dict
@@ -20,7 +20,7 @@ from jaxgan.distributed.consensus import (
     is_main_process,
     run_on_main,
 )
-from jaxgan.errors import TrainingError, printable
+from jaxgan.errors import TrainingError, UsageError, printable, short_repr
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.experiment.data_facts import data_facts
 from jaxgan.experiment.input_pipeline import make_train_step, open_feed
@@ -33,6 +33,7 @@ from jaxgan.experiment.setup import (
 )
 from jaxgan.experiment.state import init_state, restore_or_init, run_keys, seed_keys
 from jaxgan.files import local_path
+from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
 from jaxgan.training.hooks import Collapse, open_hooks
@@ -58,7 +59,7 @@ def train(config: Config) -> int:
     check_same_flags(to_dict(config))
     config = run_on_main(lambda: with_recorded_presets(config))
     # Each process checks its own machine, and all fail together.
-    experiment = all_succeed(lambda: fit_memory(setup(config)))
+    experiment = all_succeed(lambda: prepare(config))
     if config.dry_run:
         dry_run(experiment)
         return 0
@@ -66,6 +67,7 @@ def train(config: Config) -> int:
     checkpoints = local_path("--workdir", config.workdir) / "checkpoints"
     # Checks the folder before anything is written to it.
     run_on_main(lambda: checkpoint.available(checkpoints))
+    run_on_main(lambda: check_score(config))
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,
@@ -77,6 +79,37 @@ def train(config: Config) -> int:
         # Process 0 opens and locks the folder for all.
         folder = run_on_main(lambda: stack.enter_context(opened))
         return run_with_rollbacks(experiment, folder, ends)
+
+
+def prepare(config: Config) -> Experiment:
+    """Sets up the experiment, and checks that it fits into memory.
+
+    Raises:
+      UsageError: naming the flag and a value that works.
+    """
+    experiment = setup(config)
+    # An evaluator may need what the data lack.
+    build_evaluators(experiment.config, experiment.dataset)
+    return fit_memory(experiment)
+
+
+def check_score(config: Config) -> None:
+    """Checks that a resumed run keeps the evaluator that gave its checkpoints' scores.
+
+    Raises:
+      UsageError: if the first evaluator is another one, or has other arguments.
+    """
+    folder = local_path("--workdir", config.workdir)
+    if not (folder / "config.json").is_file():
+        return
+    # Version 0.1.0 had the default only.
+    old = str(workdir.read_config(folder).get("eval_metrics", Config.eval_metrics))
+    if spec.parse(old)[:1] != spec.parse(config.eval_metrics)[:1]:
+        raise UsageError(
+            f"--eval_metrics={short_repr(config.eval_metrics)}: checkpoints of this "
+            f"run have the score of the first of {short_repr(old)}; keep that one "
+            "first, or use another --workdir"
+        )
 
 
 def with_recorded_presets(config: Config) -> Config:
