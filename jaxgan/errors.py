@@ -24,6 +24,10 @@ class BuildError(UsageError):
     """
 
 
+class FieldError(UsageError):
+    """Examples without the fields that a network, a task or a metric needs."""
+
+
 class TrainingError(RuntimeError):
     """A run that cannot continue, such as one with NaN in a loss.
 

@@ -7,6 +7,8 @@ import flax.struct
 import jax
 import numpy as np
 
+from jaxgan.errors import FieldError
+
 T = TypeVar("T")
 Tree = Any
 """Any pytree of arrays."""
@@ -47,6 +49,12 @@ class ExampleSpec(dict[str, Field]):
     >>> spec.generated, spec.shape
     ('image', (8, 8, 3))
     """
+
+    def __missing__(self, name: str) -> Field:
+        """Raises FieldError."""
+        raise FieldError(
+            f"there is no field {name!r} in the examples, but {', '.join(self)}"
+        )
 
     @property
     def generated(self) -> str:

@@ -107,12 +107,18 @@ def write(
 
 
 def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Converts samples in [-1, 1] to the dtype of the data. Floats stay as they are.
+    """Converts samples in [-1, 1] to the dtype of the data: uint8, uint16 or int16.
+
+    Other samples stay as they are, such as vectors and probabilities of tokens.
 
     >>> to_dtype(np.array([-1.0, 0.2, 1.0]), np.dtype(np.uint8))
     array([  0, 153, 255], dtype=uint8)
+    >>> to_dtype(np.array([-1.0, 0.5, 1.0]), np.dtype(np.int16))
+    array([-32768,  16384,  32767], dtype=int16)
     """
-    if not np.issubdtype(dtype, np.integer):
+    if dtype == np.int16:
+        return np.round(samples * 2**15).clip(-(2**15), 2**15 - 1).astype(dtype)
+    if dtype not in (np.uint8, np.uint16):
         return samples
     # From [-1, 1] to [0, top].
     top = np.iinfo(dtype).max

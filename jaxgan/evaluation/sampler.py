@@ -61,7 +61,9 @@ def sample(config: SampleConfig) -> int:
     at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
     for seed in config.seeds:
         keys = example_keys(multi_seed.key_of(seed), config.n)
-        samples = generate_in_batches(generate, variables, batch, keys, at_once)
+        drawn = generate_in_batches(generate, variables, batch, keys, at_once)
+        # A task may generate more than one array, such as codes of the data.
+        samples = drawn[example.generated] if isinstance(drawn, dict) else drawn
         path = sample_files.write(
             config, seed, samples, example.dtype, labels, example.classes
         )
@@ -108,10 +110,17 @@ def interpolate(z: jax.Array, columns: int) -> jax.Array:
     Returns:
       `[n, d]`.
 
+    Raises:
+      UsageError: if `z` is not an array.
+
     >>> row = interpolate(jnp.array([[1.0, 0.0], [5.0, 5.0], [0.0, 1.0]]), columns=3)
     >>> [round(float(x), 4) for x in row[1]]
     [0.7071, 0.7071]
     """
+    if not isinstance(z, jax.Array):
+        raise UsageError(
+            "--interpolate needs a generator whose only input is a latent; leave it out"
+        )
     place = jnp.arange(len(z))
     # The index of the first latent in each row.
     first = place // columns * columns

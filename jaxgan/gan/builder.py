@@ -1,5 +1,6 @@
 """Builds a GAN from a configuration. The only module that imports all tables."""
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -17,7 +18,7 @@ from jaxgan import augment, data, spec
 from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
-from jaxgan.errors import BuildError, UsageError, first_line
+from jaxgan.errors import BuildError, FieldError, UsageError, first_line
 from jaxgan.gan import objective
 from jaxgan.gan.train_step import init_state, make_step, on_raw_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
@@ -224,15 +225,20 @@ def import_extensions(config: Config) -> None:
 def check_texts(config: Config) -> None:
     """Builds everything that needs no data, to find wrong flags before a download.
 
-    Networks are built for a small picture with labels, but not initialized.
+    Networks are built for a small picture with labels, but not initialized. Those that
+    need other fields are checked with the data.
 
     Raises:
       UsageError: naming the flag.
     """
     import_extensions(config)
-    build_networks(config, {"example": CHECKED_EXAMPLE, "axis_name": None})
-    task = _build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
-    build_terms(config, build_augment(config), task.defaults)
+    with contextlib.suppress(FieldError):
+        build_networks(config, {"example": CHECKED_EXAMPLE, "axis_name": None})
+    defaults = Players("", "")
+    with contextlib.suppress(FieldError):
+        task = _build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
+        defaults = task.defaults
+    build_terms(config, build_augment(config), defaults)
     build_optimizers(config)
     build_decay(config)
     build_evaluators(config)
@@ -247,7 +253,7 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
     task = _build_one("task", config, TASKS, example=example)
     missing = [field for field in task.requires if field not in example]
     if missing:
-        raise UsageError(
+        raise FieldError(
             f"--task={config.task} needs {missing[0]!r} with each example, "
             f"which --dataset={config.dataset} does not have: its fields are "
             f"{', '.join(example)}"
@@ -480,4 +486,5 @@ def _build(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
     try:
         return build(getattr(config, name))
     except UsageError as error:
-        raise UsageError(f"--{name}: {error}") from error
+        kind = FieldError if isinstance(error, FieldError) else UsageError
+        raise kind(f"--{name}: {error}") from error

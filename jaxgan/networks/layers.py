@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
     conv_same,
@@ -76,11 +76,11 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
       name: of the networks, for messages.
 
     Raises:
-      UsageError: if the first field is not an image.
+      FieldError: if the first field is not an image.
     """
     shape = example.shape
     if len(shape) != 3:
-        raise UsageError(f"{name} needs images, not vectors of shape {shape}: use mlp")
+        raise FieldError(f"{name} needs images, not vectors of shape {shape}: use mlp")
     return shape
 
 

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
@@ -277,9 +277,9 @@ def embed(dim: Size = 0, *, example: ExampleSpec) -> Wrap:
 
 
 def _require_classes(example: ExampleSpec, name: str) -> int:
-    """Returns the number of classes; raises UsageError if there are none."""
+    """Returns the number of classes; raises FieldError if there are none."""
     if not example.classes:
-        raise UsageError(f"{name} needs labels: use a dataset that has them")
+        raise FieldError(f"{name} needs labels: use a dataset that has them")
     return len(example.classes)
 
 
