@@ -158,7 +158,8 @@ def test_samples_of_other_kinds(tmp_path, name, shape, dtype):
         samples = file["samples"]
     assert (samples.shape, samples.dtype) == (shape, dtype)
     assert sample.main([*flags[:-1], f"--out={tmp_path}/x.png"]) == 0
-    assert min(Image.open(tmp_path / "x.png").size) > 8
+    with Image.open(tmp_path / "x.png") as picture:
+        assert min(picture.size) > 8
 
 
 def test_samples_of_source_images_need_them(tmp_path, capsys):
