@@ -13,7 +13,7 @@ import pytest
 from games import same
 from PIL import Image
 
-from jaxgan import parallel, sample, train
+from jaxgan import parallel, plan, sample, train
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks.streams import example_rngs, keys_of_examples
@@ -280,3 +280,16 @@ def test_a_pool_is_that_of_a_loop_over_examples():
 def test_a_pool_needs_samples_without_a_condition():
     with pytest.raises(UsageError, match="a pool needs a task without a condition"):
         pool().init(Samples(real=1.0, fake=jnp.ones(2), condition=jnp.ones(2)))
+
+
+def test_a_plan_of_several_fields(capsys):
+    chosen = kinds.flags("paired", steps=4)
+    del chosen["dataset"]
+    flags = [f"--{name}={value}" for name, value in chosen.items()]
+    shapes = "--shape=image:4,source:4"
+    assert plan.main(["--topology=local", shapes, "--classes=0", *flags]) == 0
+    # 4*16+16 + 16*4+4, and with the source beside the sample 8*16+16 + 16+1
+    assert "G 148 and D 161 parameters" in capsys.readouterr().out
+    # without the field that the task reads
+    assert plan.main(["--topology=local", "--shape=4", *flags]) == 2
+    assert "needs 'source' with each example" in capsys.readouterr().err

@@ -135,6 +135,8 @@ def test_without_the_compiler(monkeypatch):
         (["--topology=v5e:2x2", "--batch_sizee=3"], "did you mean --batch_size?"),
         ([], "--topology=v5e:4x4"),
         (["--topology=local", "--shape=3x3"], "--shape=3x3: write HxWxC"),
+        (["--topology=local", "--shape=a:3,a:4"], "--shape=a:3,a:4: write HxWxC"),
+        (["--topology=local", "--shape=a:3,4"], "--shape=a:3,4: write HxWxC"),
         (["--topology=local", "--out=x.png"], "--sweep"),
         (["--sweep", "--batch_sizes=a"], "--batch_sizes=a: write numbers"),
         (["--sweep", "--batch_sizes=\u00b2"], "--batch_sizes=²: write numbers"),
@@ -212,7 +214,7 @@ def test_a_batch_that_does_not_divide_over_sixteen_chips(capsys):
 
 def test_the_compiler_running_out_of_memory_is_read():
     config = make_config(networks="mlp((40000, 40000), (8,))", task="generate(8)")
-    question = planning.PlanConfig(config, ("v5e:2x2",), (8, 8, 1), 0, 256)
+    question = planning.PlanConfig(config, ("v5e:2x2",), {"image": (8, 8, 1)}, 0, 256)
     with pytest.raises(compiling.DoesNotFit) as error:
         compiling.compile_step(
             config, compiling.dataset_of(question), slice_of("v5e:2x2")

@@ -38,7 +38,7 @@ def step_of(preset, name, way, precision="float32"):
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
     config = make_config(**said, precision=precision, **NARROW.get(preset, {}))
-    question = planning.PlanConfig(config, (name,), shape)
+    question = planning.PlanConfig(config, (name,), {"image": shape})
     slice_ = chips.find(name)
     return compiling.compile_step(
         config, compiling.dataset_of(question), slice_

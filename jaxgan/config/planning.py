@@ -2,8 +2,9 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jaxgan.config import resolve
@@ -32,8 +33,8 @@ class PlanConfig(NamedTuple):
     config: Config
     topologies: tuple[str, ...]
     """One slice, or those of a sweep."""
-    shape: tuple[int, ...] = ()
-    """Of an example; () to load the data set and use its shape."""
+    shapes: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    """Of an example's fields; empty to load the data set and use its fields."""
     classes: int = 10
     examples: int = 50_000
     sizes: tuple[int, ...] = ()
@@ -87,7 +88,7 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
     return PlanConfig(
         config,
         topologies=tuple(chosen.split(",")),
-        shape=parse_shape(args.shape) if args.shape else (),
+        shapes=parse_shapes(args.shape) if args.shape else {},
         sizes=parse_sizes(_default(args.batch_sizes, SIZES)) if args.sweep else (),
         json=_output_file("json", args.json),
         out=_output_file("out", args.out, ".png"),
@@ -133,7 +134,8 @@ def _parser() -> Parser:
     add(
         "--shape",
         default="",
-        help="shape of an example, such as 32x32x3 (default: the data set's)",
+        help="shape of an example, such as 32x32x3, or of several fields, such as "
+        "image:64x64x3,source:16x16x3 (default: the data set's)",
     )
     add(
         "--classes", type=parse_int, help="number of labels, with --shape (default: 10)"
@@ -168,19 +170,32 @@ def check_known(rest: Sequence[str], parser: Parser) -> None:
             raise no_flag(name, known, TRAINING)
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """Parses the shape of an example.
+def parse_shapes(text: str) -> dict[str, tuple[int, ...]]:
+    """Parses the shape of an example, or the shapes of several fields.
 
-    >>> parse_shape("32x32x3"), parse_shape("2")
-    ((32, 32, 3), (2,))
+    >>> parse_shapes("32x32x3"), parse_shapes("2")
+    ({'image': (32, 32, 3)}, {'image': (2,)})
+    >>> parse_shapes("image:64x64x3,source:16x16x3")
+    {'image': (64, 64, 3), 'source': (16, 16, 3)}
     """
-    # One or three positive numbers of up to six digits.
+    # Up to three positive numbers of up to six digits.
     number = "[1-9][0-9]{0,5}"
-    if not re.fullmatch(f"{number}(x{number}x{number})?", text):
+    parts = text.split(",")
+    names = [part.rpartition(":")[0] for part in parts]
+    pattern = f"([a-z_]+:)?{number}(x{number}){{0,2}}"
+    known = all(re.fullmatch(pattern, part) for part in parts)
+    # A single image or vector needs no name.
+    plain = names == [""] and text.count("x") != 1
+    if not known or not (plain or all(names)) or len(set(names)) < len(names):
         raise UsageError(
-            f"--shape={shorten(text)}: write HxWxC, such as 32x32x3, or one number"
+            f"--shape={shorten(text)}: write HxWxC, such as 32x32x3, or one number, or "
+            "several fields, such as image:64x64x3,source:16x16x3"
         )
-    return tuple(int(n) for n in text.split("x"))
+    shapes = [part.rpartition(":")[2].split("x") for part in parts]
+    return {
+        name or "image": tuple(map(int, shape))
+        for name, shape in zip(names, shapes, strict=True)
+    }
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:

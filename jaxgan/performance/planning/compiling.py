@@ -1,7 +1,7 @@
 """Compiles the train step of a config for a slice that need not be attached."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from jaxgan.networks.ops import platform
 from jaxgan.performance.hlo import cost, parser
 from jaxgan.performance.hlo.cost import Work
 from jaxgan.performance.planning.chips import Slice
-from jaxgan.types import Tree, image_example
+from jaxgan.types import ExampleSpec, Field, Tree, image_example
 
 
 class Memory(NamedTuple):
@@ -66,19 +66,37 @@ class DoesNotFit(Exception):
 
 def dataset_of(question: PlanConfig) -> data.Dataset:
     """Returns the dataset; with `--shape`, a made-up one that takes no memory."""
-    shape, size = question.shape, question.examples
-    if not shape:
+    size = question.examples
+    if not question.shapes:
         return setup.load_data(question.config)[0]
-    # Images are uint8, vectors are float32.
-    kind = np.uint8 if len(shape) == 3 else np.float32
+    example = made_up_example(question.shapes, question.classes)
     # Broadcast zeros have the shape of the examples and the memory of one number.
-    example = image_example(shape, kind, question.classes)
     arrays: Any = {
         name: np.broadcast_to(np.zeros((), field.dtype), (size, *field.shape))
         for name, field in example.items()
     }
     name = question.config.dataset
     return data.Dataset(name, size, example, _nothing, "made up", arrays=arrays)
+
+
+KINDS = {1: "vector", 2: "waveform", 3: "image"}
+"""Kinds of made-up fields by their number of axes, unless the name is a kind."""
+
+
+def made_up_example(shapes: Mapping[str, tuple[int, ...]], classes: int) -> ExampleSpec:
+    """Returns fields of these shapes: images and masks are uint8, others float32.
+
+    >>> made_up_example({"image": (8, 8, 3), "mask": (8, 8, 1)}, 0)["mask"].kind
+    'mask'
+    """
+    example = ExampleSpec()
+    for name, shape in shapes.items():
+        kind = name if name in ("mask", "attributes") else KINDS[len(shape)]
+        dtype = np.uint8 if len(shape) == 3 else np.float32
+        example[name] = Field(shape, np.dtype(dtype), kind)
+    if classes:
+        example["label"] = image_example((1,), classes=classes)["label"]
+    return example
 
 
 def _nothing(numbers: np.ndarray) -> Any:
