@@ -207,6 +207,14 @@ class Stage(NamedTuple):
     """State between a task and the discriminator, such as a pool of past samples.
 
     It is part of the discriminator's `term_state`, saved and restored with it.
+
+    >>> previous = Stage(
+    ...     init=lambda samples: 0.0,
+    ...     apply=lambda keys, samples, state: samples._replace(fake=state),
+    ...     update=lambda keys, samples, state: samples.fake,
+    ... )
+    >>> previous.apply(None, Samples(real=1.0, fake=2.0), 3.0).fake
+    3.0
     """
 
     init: Callable[[Samples], Tree]

@@ -614,3 +614,25 @@ def test_on_a_terminal_there_is_a_bar_that_no_line_tears(tmp_path):
     assert "step 4/4  D 1.5  G 0.5" in bars[-1]
     assert "img/s" in bars[-1]
     assert sum(shown.count(text) for text in (b"Traceback", b"Warning")) == 0
+
+
+def test_columns_stand_side_by_side_example_by_example():
+    # two examples: a gray 16x32 source, 32x32 fakes and targets in color
+    source = np.stack([np.full((16, 16, 1), -1.0), np.full((16, 16, 1), 1.0)])
+    fake = np.zeros((2, 32, 32, 3)) + [1.0, -1.0, -1.0]
+    real = np.zeros((2, 32, 32, 3)) + [-1.0, -1.0, 1.0]
+    columns = {"source": source, "fake": fake, "real": real}
+    pixels = reporting.picture_of_columns(columns, None).pixels
+    # tiles of 96 x 32, one above the other, and white lines of 2 pixels
+    assert pixels.shape == (2 + 2 * 34, 2 + 98, 3)
+    assert (pixels[2:34, 2:34] == 0).all()
+    assert (pixels[36:68, 2:34] == 255).all()
+    assert (pixels[2:34, 34:66] == [255, 0, 0]).all()
+    assert (pixels[36:68, 66:98] == [0, 0, 255]).all()
+
+
+def test_columns_of_other_samples_are_the_fakes_alone():
+    points = np.linspace(-1, 1, 8).reshape(4, 2)
+    columns = {"source": points + 1, "fake": points}
+    both = reporting.picture_of_columns(columns, points).pixels
+    np.testing.assert_array_equal(both, reporting.picture(points, points).pixels)
