@@ -619,8 +619,8 @@ def test_on_a_terminal_there_is_a_bar_that_no_line_tears(tmp_path):
 def test_columns_stand_side_by_side_example_by_example():
     # two examples: a gray 16x32 source, 32x32 fakes and targets in color
     source = np.stack([np.full((16, 16, 1), -1.0), np.full((16, 16, 1), 1.0)])
-    fake = np.zeros((2, 32, 32, 3)) + [1.0, -1.0, -1.0]
-    real = np.zeros((2, 32, 32, 3)) + [-1.0, -1.0, 1.0]
+    fake = np.full((2, 32, 32, 3), [1.0, -1.0, -1.0])
+    real = np.full((2, 32, 32, 3), [-1.0, -1.0, 1.0])
     columns = {"source": source, "fake": fake, "real": real}
     pixels = reporting.picture_of_columns(columns, None).pixels
     # tiles of 96 x 32, one above the other, and white lines of 2 pixels

@@ -78,7 +78,8 @@ def check_fields(name: str, spec: ExampleSpec, arrays: Mapping[str, Any]) -> Non
 
     Raises:
       UsageError: for missing or superfluous fields, an unknown kind, a dtype or axes
-        that the kind does not have, or arrays of other shapes, dtypes or lengths.
+        that the kind does not have, arrays of other shapes, dtypes or lengths, or
+        labels and tokens that have no name.
     """
     if set(spec) != set(arrays):
         raise UsageError(
@@ -99,6 +100,18 @@ def check_fields(name: str, spec: ExampleSpec, arrays: Mapping[str, Any]) -> Non
                 f"{name}: {field} has {len(array)} examples and {spec.generated} has "
                 f"{count}: use equally many"
             )
+        if KINDS[facts.kind].is_integer and count:
+            _check_numbers(f"{name}: {field}", array, len(facts.names))
+
+
+def _check_numbers(where: str, array: np.ndarray, count: int) -> None:
+    """Raises UsageError unless labels or tokens are numbers of names."""
+    low, high = array.min(), array.max()
+    if low < 0 or high >= count:
+        raise UsageError(
+            f"{where} has values from {low} to {high}, and {count} names: use values "
+            f"from 0 to {count - 1}"
+        )
 
 
 def _check_field(where: str, facts: Field) -> None:
