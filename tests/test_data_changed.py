@@ -15,6 +15,7 @@ from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.config.training import RESUMABLE
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
+from jaxgan.experiment.data_facts import data_facts
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
 
@@ -22,7 +23,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8
 def opened(folder, dataset, **given):
     """Begins or resumes a run as training does, without its steps."""
     config = make_config(dataset=dataset, workdir=str(folder), held_out="none", **given)
-    known = setup.data_facts(setup.load_data(config)[0])
+    known = data_facts(setup.load_data(config)[0])
     alike = setup.allowed_differences(config, known)
     with workdir.open_workdir(
         folder, to_dict(config), may_change=RESUMABLE, data=known, alike=alike
