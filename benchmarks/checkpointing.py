@@ -59,7 +59,7 @@ def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> 
         return gan.train_step(state, batches, key)
 
     key = parallel.put(jax.random.key(0), layout)
-    state = parallel.init_on_devices(gan.init, [jax.random.key(0)], layout)
+    state = layout.strategy.init(gan.init, [jax.random.key(0)], layout)
     program = parallel.make_compiler(step, feed, layout)(1, state, feed.at(0, 1), key)
 
     def run(state, ends):

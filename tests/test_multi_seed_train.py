@@ -26,7 +26,7 @@ def states_of(workdir, step):
     config = make_config(**read_config(workdir))
     game = builder.build_gan(config, (8, 8, 1), classes=5)
     alone = jax.eval_shape(game.init, jax.random.key(0))
-    template = jax.eval_shape(multi_seed.stack_runs, [alone] * config.runs)
+    template = jax.eval_shape(multi_seed.join_states, [alone] * config.runs)
     folder = workdir / "checkpoints"
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 

@@ -117,11 +117,11 @@ def test_shards_hold_a_part_each_and_no_device_the_whole():
 
 def test_layouts():
     one, two = parallel.choose_devices(1), parallel.choose_devices(2)
-    assert parallel.layout_of(one, parallel="mesh").way == "one"
-    assert parallel.layout_of(two).way == "pmap"
-    assert parallel.layout_of(two, parallel="mesh").way == "mesh"
-    assert parallel.layout_of(two, shard_state=True).way == "shards"
-    assert parallel.layout_of(two, runs=2).way == "runs"
+    assert parallel.layout_of(one, parallel="mesh").strategy.name == "one"
+    assert parallel.layout_of(two).strategy.name == "pmap"
+    assert parallel.layout_of(two, parallel="mesh").strategy.name == "mesh"
+    assert parallel.layout_of(two, shard_state=True).strategy.name == "shards"
+    assert parallel.layout_of(two, runs=2).strategy.name == "runs"
     wrong: list[tuple[Any, str]] = [
         ({"parallel": "dmap"}, "parallel=dmap: choose auto, pmap or mesh"),
         ({"shard_state": True, "runs": 2}, "leave out runs"),

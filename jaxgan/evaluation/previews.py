@@ -1,7 +1,6 @@
 """Previews during training: pictures of samples, and their distance from the data."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +28,7 @@ class Previews:
       samples: number of samples in a picture.
       score_samples: number of samples, and of examples, in the distance.
       seed: selects the examples.
-      runs: number of runs. If there are several, variables have a leading axis of runs.
+      seeds: number of seeds in the variables of the methods.
     """
 
     def __init__(
@@ -41,9 +40,9 @@ class Previews:
         samples: int,
         score_samples: int,
         seed: int,
-        runs: int = 1,
+        seeds: int = 1,
     ) -> None:
-        self._runs, self._samples = runs, samples
+        self._seeds, self._samples = seeds, samples
         self._generate = jax.jit(gan.generate)
         self._distance = jax.jit(sliced_wasserstein.distance)
         keys = jax.random.split(key, 3)
@@ -55,16 +54,15 @@ class Previews:
         self._real = data.normalize(dataset.read(numbers))
 
     def picture(self, variables: Tree) -> reporting.Picture:
-        """Returns a picture of samples, with equally many of each run."""
-        # Samples per run, rounded up.
-        count = ceil_div(self._samples, self._runs)
+        """Returns a picture of samples, with equally many of each seed."""
+        # Samples per seed, rounded up.
+        count = ceil_div(self._samples, self._seeds)
         fake = [self._draw(x, self._picture_key, count) for x in self._split(variables)]
         return reporting.picture(np.concatenate(fake), self._real["image"])
 
-    def score(self, variables: Tree) -> Any:
-        """Returns the distance of samples from examples; `[runs]` for several runs."""
-        scores = [self._score(x) for x in self._split(variables)]
-        return np.array(scores) if self._runs > 1 else scores[0]
+    def score(self, variables: Tree) -> np.ndarray:
+        """Returns the distance of samples from examples, `[seeds]`."""
+        return np.array([self._score(x) for x in self._split(variables)])
 
     def _score(self, variables: Tree) -> float:
         fake = self._draw(variables, self._score_key, self._count)
@@ -76,10 +74,8 @@ class Previews:
         return generate_in_batches(self._generate, variables, self._real, keys)
 
     def _split(self, variables: Tree) -> list[Tree]:
-        """Returns the variables of each run."""
-        if self._runs == 1:
-            return [variables]
-        return [multi_seed.take_run(variables, 0, i) for i in range(self._runs)]
+        """Returns the variables of each seed."""
+        return multi_seed.split_seeds(variables, self._seeds)
 
 
 def generate_in_batches(

@@ -14,7 +14,7 @@ from jaxgan.config.resolve import to_dict
 from jaxgan.distributed.consensus import is_main_process, run_on_main
 from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
-from jaxgan.experiment.setup import Experiment, seeds_of
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.monitoring.detectors import Finding, not_finite
 from jaxgan.monitoring.monitor import Monitor
 from jaxgan.monitoring.probe import Probe
@@ -56,7 +56,7 @@ class MainHooks:
             samples=config.samples,
             score_samples=config.score_samples,
             seed=config.seed,
-            runs=config.runs,
+            seeds=len(experiment.seeds),
         )
         probe = Probe(
             gan,
@@ -66,7 +66,8 @@ class MainHooks:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        self.monitor = Monitor(probe, folder, seeds_of(config))
+        freezes = experiment.layout.strategy.freezes
+        self.monitor = Monitor(probe, folder, experiment.seeds, freezes=freezes)
 
     def log_findings(self, step: int, row: dict[str, Any]) -> list[Finding]:
         """Checks a row, and writes and returns its new findings."""
@@ -130,26 +131,27 @@ class Hooks:
             self.main.writer.write_text(step, "rollback", text)
 
     def fetch_metrics(self, pending: Pending) -> None:
-        """Fetches the metrics to the host and checks that they are finite.
+        """Fetches the metrics, `[count, seeds]`, and checks that they are finite.
 
         Raises:
-          Collapse: if a metric is not finite. One of several runs is frozen instead,
+          Collapse: if a metric is not finite. One of several seeds is frozen instead,
             and the monitor reports it.
         """
         jax.block_until_ready([metrics for _, metrics in pending])  # raises errors here
         # Replace the arrays on the devices by copies on the host.
+        seeds = len(self.experiment.seeds)
         pending[:] = [
-            (first, jax.device_get(parallel.to_local(metrics)))
+            (first, parallel.fetch_metrics(metrics, seeds))
             for first, metrics in pending
         ]
-        if self.experiment.config.runs > 1:
-            # The step itself freezes a run that is not finite.
+        if self.experiment.layout.strategy.freezes:
+            # The step itself freezes a seed that is not finite.
             return
         # Find the first bad step, and a metric that is bad there.
         for first, metrics in pending:
             # The value at index i is that of step `first + i + 1`.
             bad = [
-                (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
+                (first + int(np.argwhere(~np.isfinite(values))[0, 0]) + 1, name)
                 for name, values in metrics.items()
                 if not np.isfinite(values).all()
             ]
@@ -164,7 +166,7 @@ class Hooks:
           Collapse: for a fatal finding, unless `on_collapse` is `warn`.
         """
         names = pending[0][1]
-        # Means over the steps since the last row: a number, or `[runs]`.
+        # Means over the steps since the last row, `[seeds]`.
         means = {
             name: np.mean(np.concatenate([m[name] for _, m in pending]), axis=0)
             for name in names
