@@ -33,9 +33,13 @@ def states_of(workdir, step):
 
 def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):
     alone = run(pictures, tmp_path / "alone", 20, seed=5)
-    same(multi_seed.run_state(states_of(three, 20), 1), state_of(alone, 20))
+    same(multi_seed.split_states(states_of(three, 20), 3)[1], state_of(alone, 20))
     [told] = [x for x in lines(three) if x["step"] == 20 and "generator/loss" in x]
     [own] = [x for x in lines(alone) if x["step"] == 20 and "generator/loss" in x]
+    # one seed is told of by plain values, several by their mean, spread and values
+    assert not {"std", "runs"} & own.keys()
+    assert all(isinstance(value, int | float) for value in own.values())
+    assert own.keys() | {"std", "runs"} == told.keys()
     for name in ("generator/loss", "discriminator/r1"):
         assert told["runs"][name][1] == own[name]
         np.testing.assert_allclose(told[name], np.mean(told["runs"][name]))

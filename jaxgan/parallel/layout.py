@@ -20,7 +20,9 @@ class Strategy(NamedTuple):
     """
 
     name: str
-    """For messages and files only."""
+    """For files only."""
+    description: str
+    """For messages."""
     jit: Callable[..., Any]
     """(step, feed, layout, count, state) -> the jitted function of `count` steps, which
     maps (state, the feed's `passed`, key) to (state, metrics)."""

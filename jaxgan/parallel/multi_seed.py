@@ -84,9 +84,7 @@ def join_seeds(
 
 def join_states(states: Sequence[TrainState]) -> TrainState:
     """Returns the state of all seeds, which are at the same step."""
-    joined: TrainState = join_seeds(states, len(states))
-    # The seeds share their step, which has no axis.
-    return joined.replace(step=states[0].step)
+    return states[0] if seed_axis(len(states)) is None else stack_runs(states)
 
 
 def stack_runs(states: Sequence[TrainState]) -> TrainState:
@@ -94,11 +92,6 @@ def stack_runs(states: Sequence[TrainState]) -> TrainState:
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
     # The runs share their step, which has no axis of runs.
     return stacked.replace(step=states[0].step)
-
-
-def run_state(state: TrainState, number: int) -> TrainState:
-    """Returns the state of run `number`."""
-    return take_run(state, AXES, number)
 
 
 def take_run(tree: Tree, axes: Tree, number: int) -> Tree:

@@ -219,6 +219,7 @@ STRATEGIES = {
         # A single device.
         Strategy(
             "one",
+            description="one device",
             jit=jit_single_device,
             state_sharding=replicated,
             init=init_and_place,
@@ -232,6 +233,7 @@ STRATEGIES = {
         # A part of the batch on each device, and the same state on all.
         Strategy(
             "pmap",
+            description="pmap",
             jit=pmap_data_parallel,
             state_sharding=replicated,
             init=init_and_place,
@@ -245,6 +247,7 @@ STRATEGIES = {
         # The same, also for several processes.
         Strategy(
             "mesh",
+            description="mesh",
             jit=shard_map_data_parallel,
             state_sharding=replicated,
             init=init_and_place,
@@ -258,6 +261,7 @@ STRATEGIES = {
         # A part of the batch and a part of the state on each device.
         Strategy(
             "shards",
+            description="mesh, optimizer state sharded",
             jit=zero_sharded,
             state_sharding=sharded,
             init=init_in_place,
@@ -271,6 +275,7 @@ STRATEGIES = {
         # Whole runs on each device.
         Strategy(
             "runs",
+            description="runs",
             jit=seed_parallel,
             state_sharding=split_by_seed,
             init=init_and_place,

@@ -14,11 +14,10 @@ from jaxgan.performance.planning.roofline import (
 
 def format_step(step: Step, slice_: Slice) -> list[str]:
     """Formats the plan of a step, line by line."""
-    ways = {"one": "one device", "shards": "mesh, optimizer state sharded"}
-    config, name = step.config, step.layout.strategy.name
+    config, strategy = step.config, step.layout.strategy
     return [
         f"{slice_.name}: {slice_.chips} chips, {len(step.layout.devices)} devices by "
-        f"{ways.get(name, name)}",
+        f"{strategy.description}",
         f"step: {config.d_updates} x {config.batch_size} images in total; "
         f"{config.precision}; G {step.parameters[0]:,} and D {step.parameters[1]:,} "
         "parameters",
