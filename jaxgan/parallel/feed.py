@@ -106,14 +106,14 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
     # The newest item, in a list so that the functions below can replace it.
     newest: list[Tree] = []
     failures: list[Exception] = []
-    processes, strategy = layout.processes, layout.strategy
+    strategy, axis = layout.strategy, layout.strategy.batch_axis
 
     def split(x):  # [k, b, ...] -> [k, devices, b / devices, ...]
         if not strategy.splits_batch:
             return x
         k, b, *shape = x.shape
         # The devices of this process.
-        parts = layout.parts // processes
+        parts = layout.parts // layout.processes
         return x.reshape(k, parts, b // parts, *shape)
 
     def next_steps(count):
@@ -135,7 +135,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         joined = jax.tree.map(
             lambda *x: np.stack([split(y) for y in x], strategy.steps_axis), *several
         )
-        return from_processes(joined, layout, strategy.batch_axis)
+        return from_processes(joined, layout, axis)
 
     def select(passed, step, i):
         del step
@@ -144,11 +144,4 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
     def failure():
         return next(iter(failures), None)
 
-    return Feed(
-        at,
-        select,
-        axis=strategy.batch_axis,
-        runs=0,
-        close=batches.close,
-        failure=failure,
-    )
+    return Feed(at, select, axis=axis, runs=0, close=batches.close, failure=failure)
