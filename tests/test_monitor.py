@@ -1,5 +1,7 @@
 """One run's part of what several have measured."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -43,12 +45,11 @@ def test_measures_have_an_axis_of_seeds(tmp_path):
     def probe(state):
         return {"probe/fake": float(state.params)}
 
-    alone = TrainState(0, 2.0, None, None, None, None)
-    monitor = Monitor(probe, tmp_path, range(1))
-    np.testing.assert_array_equal(monitor.measure(alone)["probe/fake"], [2.0])
-    two = alone.replace(params=np.array([2.0, 3.0]))
-    monitor = Monitor(probe, tmp_path, range(2))
-    np.testing.assert_array_equal(monitor.measure(two)["probe/fake"], [2.0, 3.0])
+    for params, want in ((2.0, [2.0]), (np.array([2.0, 3.0]), [2.0, 3.0])):
+        values: list[Any] = [0, params, None, None, None, None]
+        monitor = Monitor(probe, tmp_path, range(len(want)))
+        measures = monitor.measure(TrainState(*values))
+        np.testing.assert_array_equal(measures["probe/fake"], want)
 
 
 def test_findings_and_measures_are_told_apart_in_the_file(tmp_path):
