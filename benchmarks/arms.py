@@ -167,10 +167,8 @@ def open_run(folder: Path) -> Run:
 
 def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
     """Restores the players of every seed from one checkpoint."""
-    state = jax.eval_shape(run.gan.init, jax.random.key(0))
-    count = run.config.runs
-    if count > 1:
-        state = jax.eval_shape(multi_seed.stack_runs, [state] * count)
+    one, count = jax.eval_shape(run.gan.init, jax.random.key(0)), run.config.runs
+    state = jax.eval_shape(multi_seed.join_states, [one] * count)
     part = {name: getattr(state, name) for name in ("step", "params", "stats", "ema")}
     place = run.folder / "checkpoints"
     restored, _ = checkpoint.restore(place, part, which=which, partial=True)
@@ -180,9 +178,7 @@ def restore(run: Run, which: checkpoint.Which = "last") -> list[Snapshot]:
         {"params": params.generator, **stats.generator},
         {"params": params.discriminator, **stats.discriminator},
     )
-    if count == 1:
-        return [Snapshot(step, *players)]
-    return [Snapshot(step, *multi_seed.take_run(players, 0, i)) for i in range(count)]
+    return [Snapshot(step, *own) for own in multi_seed.split_seeds(players, count)]
 
 
 def sample(run: Run, variables: Tree, n: int, seed: int, at_once: int) -> np.ndarray:

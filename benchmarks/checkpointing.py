@@ -36,7 +36,7 @@ from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment import checkpoint, digests
 from jaxgan.experiment.setup import build_gan
-from jaxgan.types import TrainState
+from jaxgan.types import TrainState, image_example
 
 SHAPES = {"residual": (32, 32, 3)}
 
@@ -53,13 +53,16 @@ ALGORITHMS: dict[str, Callable[[Any], Any]] = {
 def measure(config: Config, layout: parallel.Layout, saves: int, steps: int) -> dict:
     """Measures a preset and returns its row: size in MiB and times in ms."""
     shape = SHAPES.get(config.preset, (28, 28, 1))
-    gan, feed = build_gan(config, shape, 10, layout), feed_of(config, shape, layout)
+    gan, feed = (
+        build_gan(config, image_example(shape, classes=10), layout),
+        feed_of(config, shape, layout),
+    )
 
     def step(state, batches, key):
         return gan.train_step(state, batches, key)
 
     key = parallel.put(jax.random.key(0), layout)
-    state = parallel.init_on_devices(gan.init, [jax.random.key(0)], layout)
+    state = layout.strategy.init(gan.init, [jax.random.key(0)], layout)
     program = parallel.make_compiler(step, feed, layout)(1, state, feed.at(0, 1), key)
 
     def run(state, ends):

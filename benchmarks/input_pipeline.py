@@ -28,7 +28,6 @@ from PIL import Image
 
 from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
-from jaxgan.experiment.input_pipeline import open_feed
 from jaxgan.experiment.setup import setup
 
 HEAD = ["source", "shape", "input", "images/s (range)", "trainer ms", "waits"]
@@ -64,7 +63,7 @@ def speeds(config: Config, args: argparse.Namespace) -> tuple[list[float], str]:
     plan = setup(config)
     count = plan.steps_per_call
     images = config.batch_size * config.d_updates * count
-    with open_feed(plan, 0) as feed:
+    with plan.open_feed(0) as feed:
         get = jax.jit(lambda passed, step: feed.select(passed, step, jnp.int32(0)))
         gather: Callable = get if plan.resident else lambda passed, _: passed
         step, rates = 0, []

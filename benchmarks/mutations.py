@@ -56,7 +56,7 @@ MUTATIONS = (
     ),
     Mutation(
         "seed ignored in keys",
-        "experiment/state.py",
+        "experiment/keys.py",
         "multi_seed.key_of(seed)",
         "multi_seed.key_of(0)",
         "train multi_seed_train",

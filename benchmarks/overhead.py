@@ -36,9 +36,8 @@ from jaxgan import parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
-from jaxgan.experiment.input_pipeline import make_train_step, open_feed
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.setup import setup
-from jaxgan.experiment.state import init_state, run_keys
 from jaxgan.training import trainer
 from jaxgan.training.hooks import Hooks
 
@@ -68,6 +67,7 @@ def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> No
       hooks: maps the hooks to their replacement.
     """
     compiled, open_hooks = parallel.make_compiler, trainer.open_hooks
+    open_feed = Experiment.open_feed
 
     def make_compiler(*arguments):
         get, programs = compiled(*arguments), {}
@@ -92,14 +92,14 @@ def train(config: Config, call: Callable, feed: Callable, hooks: Callable) -> No
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         for place, name, new in (
             (parallel, "make_compiler", make_compiler),
-            (trainer, "open_feed", opened_feed),
+            (Experiment, "open_feed", opened_feed),
             (trainer, "open_hooks", opened_hooks),
         ):
             stack.enter_context(mock.patch.object(place, name, new))
         plan = setup(config)
         Path(folder, "checkpoints").mkdir()
         with suppress(Done):
-            if trainer.run_with_rollbacks(plan, Path(folder)):
+            if trainer.run_once(plan, Path(folder), None):
                 raise SystemExit("stopped")
 
 
@@ -233,9 +233,9 @@ def program_of(config: Config) -> Iterator[Callable[[float], float]]:
     """Yields rate(seconds), which returns the steps per second of compiled calls."""
     plan = setup(config)
     count, step = plan.steps_per_call, 0
-    with open_feed(plan, 0) as feed:
-        state, keys = init_state(plan, 0), run_keys(plan, 0)
-        get = parallel.make_compiler(make_train_step(plan), feed, plan.layout)
+    with plan.open_feed(0) as feed:
+        state, keys = plan.init_state(), plan.keys().run
+        get = parallel.make_compiler(plan.train_step, feed, plan.layout)
         program = get(count, state, feed.at(0, count), keys)
 
         def rate(seconds):

@@ -86,6 +86,7 @@ def child(argv: list[str]) -> None:
         import jaxgan.training.trainer as trainer  # isort: skip
         from jaxgan import parallel
         from jaxgan.experiment import setup
+        from jaxgan.experiment.experiment import Experiment
         from jaxgan.training.hooks import Hooks
 
     clock.function(setup, "choose_layout", "devices")
@@ -93,7 +94,7 @@ def child(argv: list[str]) -> None:
     clock.function(trainer, "setup", "build")
     clock.function(trainer, "restore_or_init", "state")
     clock.function(trainer, "open_hooks", "reports")
-    clock.function(trainer, "open_feed", "input")
+    clock.function(Experiment, "open_feed", "input")
     clock.function(Hooks, "warm_up", "first pictures")
     compiled = parallel.make_compiler
 

@@ -1,6 +1,7 @@
 """Starts and ends programs: logging, exit codes, one-line errors, crash reports."""
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 from jaxgan.environment import (
     cache_folder,
@@ -28,6 +30,9 @@ from jaxgan.errors import (
     printable,
 )
 from jaxgan.files import SHORT, reason, remedy
+
+P = ParamSpec("P")
+"""The parameters of a main function."""
 
 EXIT_CRASH = 70
 """The exit code of an unexpected error, `EX_SOFTWARE` of sysexits.h."""
@@ -51,33 +56,35 @@ PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "num
 """Packages whose versions are in a crash report."""
 
 
-def run_main(program: Callable[[], int]) -> int:
-    """Runs a program and returns its exit code.
+def program(main: Callable[P, int]) -> Callable[P, int]:
+    """Decorates the main function of a program, which returns its exit code.
 
-    Prints an expected error as one line on stderr, with exit code 2 (`UsageError`), 1
-    (`TrainingError`) or 130 (Ctrl-C). For any other error it prints one line with the
-    path of a crash report, with exit code 70.
-
-    Args:
-      program: runs the program and returns its exit code. `SystemExit`, such as that of
-        `--help`, is raised again.
+    Sets up logging first. Prints an expected error as one line on stderr, with exit
+    code 2 (`UsageError`), 1 (`TrainingError`) or 130 (Ctrl-C). For any other error it
+    prints one line with the path of a crash report, with exit code 70. `SystemExit`,
+    such as that of `--help`, is raised again.
     """
-    _begin()
-    try:
-        code = program()
-    except SystemExit:
-        # `--help` prints to stdout, which may be closed.
-        if failed := _flush():
-            return failed
-        raise
-    except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            # The reader has seen enough, as with `| head -1`.
-            return EXIT_PIPE
-        code, message = ending(error)
-        print_error(message)
-    # An error of the output takes precedence.
-    return _flush() or code
+
+    @functools.wraps(main)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        _begin()
+        try:
+            code = main(*args, **kwargs)
+        except SystemExit:
+            # `--help` prints to stdout, which may be closed.
+            if failed := _flush():
+                return failed
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if isinstance(error, BrokenPipeError) and _reader_is_gone():
+                # The reader has seen enough, as with `| head -1`.
+                return EXIT_PIPE
+            code, message = ending(error)
+            print_error(message)
+        # An error of the output takes precedence.
+        return _flush() or code
+
+    return run
 
 
 def ending(error: BaseException) -> tuple[int, str]:

@@ -3,25 +3,22 @@
 import sys
 from collections.abc import Sequence
 
-from jaxgan.cli import run_main
+from jaxgan.cli import program
 from jaxgan.config.planning import parse_args
 from jaxgan.environment import start_jax
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    config = parse_args(argv)  # jax is not imported yet, so that --help is fast
+    from jaxgan.performance.planning.settings import set_environment
 
-    def plan():
-        config = parse_args(argv)  # jax is not imported yet, so that --help is fast
-        from jaxgan.performance.planning.settings import set_environment
+    set_environment(config.topologies)
+    start_jax()
+    from jaxgan.performance.planning import planner
 
-        set_environment(config.topologies)
-        start_jax()
-        from jaxgan.performance.planning import planner
-
-        return planner.plan(config)
-
-    return run_main(plan)
+    return planner.plan(config)
 
 
 if __name__ == "__main__":

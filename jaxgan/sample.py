@@ -3,22 +3,19 @@
 import sys
 from collections.abc import Sequence
 
-from jaxgan.cli import run_main
+from jaxgan.cli import program
 from jaxgan.config.sampling import parse_args
 from jaxgan.environment import start_jax
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
+    config = parse_args(argv)  # jax is not imported yet, so that --help is fast
+    start_jax()
+    from jaxgan.evaluation import sampler
 
-    def sample():
-        config = parse_args(argv)  # jax is not imported yet, so that --help is fast
-        start_jax()
-        from jaxgan.evaluation import sampler
-
-        return sampler.sample(config)
-
-    return run_main(sample)
+    return sampler.sample(config)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,15 @@
 import sys
 from collections.abc import Sequence
 
-from jaxgan.cli import run_main
+from jaxgan.cli import program
 from jaxgan.config.resolve import parse_args
 from jaxgan.training.fit import fit
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
-    return run_main(lambda: fit(parse_args(argv)))
+    return fit(parse_args(argv))
 
 
 if __name__ == "__main__":

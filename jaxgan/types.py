@@ -229,6 +229,10 @@ class Stage(NamedTuple):
     """
 
 
+Generate = Callable[..., Tree]
+"""A generator as a function of (inputs, condition=None)."""
+
+
 def fakes(samples: Samples) -> dict[str, Tree]:
     """Returns the generated samples for a preview: the default of a task."""
     return {"fake": samples.fake}
@@ -242,11 +246,8 @@ class Task(NamedTuple):
     (('image',), {'fake': 0.0})
     """
 
-    play: Callable[[Callable[..., Tree], Batch, jax.Array, jax.Array], Samples]
-    """play(generator, batch, keys, step) with one PRNG key per example, `[B]`.
-
-    The generator is a function of (inputs, condition=None).
-    """
+    play: Callable[[Generate, Batch, jax.Array, jax.typing.ArrayLike], Samples]
+    """play(generator, batch, keys, step), with one PRNG key per example, `[B]`."""
     requires: tuple[str, ...] = ("image",)
     """Fields of an example that `play` reads."""
     inputs: tuple[str, ...] = ()

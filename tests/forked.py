@@ -124,8 +124,9 @@ def _serve() -> None:
 def _load(argv: list[str]) -> int:
     """Reads all of the data set named; prints its size, shape and classes as JSON."""
     from jaxgan import data
-    from jaxgan.cli import run_main
+    from jaxgan.cli import program
 
+    @program
     def load() -> int:
         dataset = data.load(argv[0])
         found = dataset.read(np.arange(dataset.size))["image"].shape
@@ -134,7 +135,7 @@ def _load(argv: list[str]) -> int:
         return 0
 
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
-    return run_main(load)
+    return load()
 
 
 def _child(main: Any, request: dict[str, Any], out: int, err: int) -> None:

@@ -60,7 +60,7 @@ def game(config, devices=1, layout=None):
         axis=layout.axis,
         devices=layout.parts,
         unroll=len(layout.devices) == 1,
-        wrap_gradient=parallel.shard_gradient(layout),
+        wrap_gradient=layout.strategy.wrap_gradient(layout),
     )
     return built, jax.jit(built.init)(jax.random.key(1))
 

@@ -70,16 +70,16 @@ def child(*command, **environment):
     ],
 )
 def test_foreseen_errors_are_one_line(capsys, error, code, line):
-    assert cli.run_main(failing(error)) == code
+    assert cli.program(failing(error))() == code
     assert capsys.readouterr().err == f"{line}\n"
     assert cli.foreseen(error)
 
 
 def test_a_long_message_keeps_its_start_and_its_end(capsys):
-    cli.run_main(failing(UsageError(f"--preset={'a' * 9_000}: choose dcgan")))
+    cli.program(failing(UsageError(f"--preset={'a' * 9_000}: choose dcgan")))()
     said = capsys.readouterr().err
     assert said == f"error: --preset={'a' * 60}...: choose dcgan\n"
-    cli.run_main(failing(UsageError(f"--preset={'a ' * 4_500}: choose dcgan")))
+    cli.program(failing(UsageError(f"--preset={'a ' * 4_500}: choose dcgan")))()
     said = capsys.readouterr().err
     assert len(said) < 2_100
     assert said.startswith("error: --preset=a a a")
@@ -98,7 +98,7 @@ def test_any_other_error_is_one_line_and_a_report(capsys, tmp_path, monkeypatch)
     monkeypatch.setattr(sys, "argv", ["train.py", "--seed=5"])
     error = ZeroDivisionError("seven\nby nought")
     assert not cli.foreseen(error)
-    assert cli.run_main(failing(error)) == 70
+    assert cli.program(failing(error))() == 70
     [said] = capsys.readouterr().err.splitlines()
     assert said.startswith("error: ZeroDivisionError: seven; this is a bug in jaxgan")
     [report] = (tmp_path / "jaxgan" / "crashes").iterdir()
@@ -118,7 +118,7 @@ def test_old_reports_make_room(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(cli, "KEPT_REPORTS", 2)
     for _ in range(4):
-        cli.run_main(failing(ZeroDivisionError()))
+        cli.program(failing(ZeroDivisionError()))()
     assert len(list((tmp_path / "jaxgan" / "crashes").iterdir())) == 2
 
 
@@ -128,11 +128,11 @@ def test_a_report_goes_where_something_can_be_written(tmp_path, monkeypatch, cap
     other.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     monkeypatch.setattr(tempfile, "tempdir", str(other))
-    assert cli.run_main(failing(ZeroDivisionError())) == 70
+    assert cli.program(failing(ZeroDivisionError()))() == 70
     assert len(list(other.iterdir())) == 1
     monkeypatch.setattr(tempfile, "tempdir", str(blocked))
     capsys.readouterr()
-    assert cli.run_main(failing(ZeroDivisionError())) == 70
+    assert cli.program(failing(ZeroDivisionError()))() == 70
     said = capsys.readouterr().err
     assert "Traceback (most recent call last)" in said
     assert said.splitlines()[-1].endswith("its traceback is above")
@@ -154,15 +154,16 @@ def test_several_processes_follow_the_same_rule(tmp_path):
 def test_names_in_logs_hold_nothing_a_terminal_acts_on():
     program = (
         "import logging, pathlib\n"
-        "from jaxgan.cli import run_main\n"
-        "def program():\n"
+        "from jaxgan.cli import program\n"
+        "@program\n"
+        "def main():\n"
         "    log = logging.getLogger('jaxgan')\n"
         "    log.info('two\\nlines of %s', 'a\\x1b[31m\\nb')\n"
         "    log.info('%d in %s', 3, pathlib.Path('c\\x07'))\n"
         "    log.info('raw \\x1b]0;title\\x07')\n"
         "    logging.getLogger('other').warning('d\\x9b')\n"
         "    return 0\n"
-        "raise SystemExit(run_main(program))\n"
+        "raise SystemExit(main())\n"
     )
     code, _, said = child("-c", program)
     assert code == 0
@@ -216,7 +217,7 @@ def test_without_a_home_nothing_is_cached(monkeypatch, capsys, tmp_path):
         train.main(["--help"])
     assert stop.value.code == 0
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-    assert cli.run_main(failing(ZeroDivisionError())) == 70
+    assert cli.program(failing(ZeroDivisionError()))() == 70
     assert len(list(tmp_path.iterdir())) == 1
     assert train.main(["--dataset=mnist"]) == 2
     assert "--data_dir=/tmp/tensorflow_datasets" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from test_train import lines, run, state_of
 from jaxgan import train
 from jaxgan.config.resolve import parse_args
 from jaxgan.experiment import checkpoint, state
+from jaxgan.experiment.keys import seed_keys
 from jaxgan.experiment.setup import setup
 from jaxgan.monitoring.detectors import Finding
 from jaxgan.training import trainer
@@ -172,9 +173,9 @@ def read_flags(pictures, workdir, steps):
 
 
 def test_other_noise_is_other_noise():
-    keys = [state.seed_keys(0, rollbacks) for rollbacks in range(3)]
+    keys = [seed_keys(0, rollbacks) for rollbacks in range(3)]
     data = [[jax.random.key_data(key).tolist() for key in each] for each in keys]
     assert len({str(each[0]) for each in data}) == 3
     assert len({str(each[1]) for each in data}) == 3
     assert len({str(each[2]) for each in data}) == 1  # the pictures stay comparable
-    same(jax.random.key_data(state.seed_keys(0).run), data[0][1])
+    same(jax.random.key_data(seed_keys(0).run), data[0][1])

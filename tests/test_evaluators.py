@@ -47,7 +47,7 @@ def built(text, dataset=RING):
 
 def evaluation(text="sliced_wasserstein", examples=None, evaluators=None):
     """The evaluation of a small GAN in the plane, and the generator's variables."""
-    gan = builder.build_gan(CONFIG, RING.shape)
+    gan = builder.build_gan(CONFIG, RING.example)
     return Evaluation(
         gan,
         evaluators or built(text),
@@ -190,7 +190,7 @@ def old_score(gan, dataset, key, variables, count, samples, seed):
 def test_the_score_is_what_it_was(count, samples):
     dataset = data.from_arrays(images(300), name="pictures")
     config = make_config(networks="small(4)", task="generate(4)", batch_size=8)
-    gan = builder.build_gan(config, dataset.shape)
+    gan = builder.build_gan(config, dataset.example)
     variables = variables_of(gan, 1)
     examples = fixed_examples(dataset, max(count, samples), seed=3)
     got = Evaluation(

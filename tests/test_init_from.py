@@ -24,7 +24,7 @@ from jaxgan.config.resolve import make_config, parse_args
 from jaxgan.experiment import init_from
 from jaxgan.experiment.init_from import Mismatch, copy_fitting
 from jaxgan.experiment.setup import setup
-from jaxgan.experiment.state import init_state, restore_or_init
+from jaxgan.experiment.state import restore_or_init
 from jaxgan.parallel import multi_seed
 
 WEIGHTS = ("params", "stats", "ema")
@@ -37,7 +37,7 @@ def begin(pictures, workdir, **flags):
     experiment = setup(parse_args(argv(pictures, workdir, 20, **flags)))
     state, history = restore_or_init(experiment, workdir, rollbacks=0)
     assert history == {"seconds": 0.0}
-    return state, init_state(experiment, 0)
+    return state, experiment.init_state()
 
 
 def by_path(tree):
@@ -209,8 +209,12 @@ def test_an_optimizer_that_fits_in_part_is_new(pictures, finished, tmp_path, tol
 def same_runs(state, numbers, there):
     """Asserts that run i has the weights of run `numbers[i]` of `there`."""
     for i, number in enumerate(numbers):
-        source = there if number is None else multi_seed.run_state(there, number)
-        same(part(source), part(multi_seed.run_state(state, i)))
+        source = (
+            there
+            if number is None
+            else multi_seed.take_run(there, multi_seed.AXES, number)
+        )
+        same(part(source), part(multi_seed.take_run(state, multi_seed.AXES, i)))
 
 
 def test_one_run_is_copied_to_each_seed(pictures, finished, tmp_path):

@@ -40,7 +40,7 @@ def run(name, devices=1, steps=4, way="auto", split=False, **other):
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
-        wrap_gradient=parallel.shard_gradient(layout),
+        wrap_gradient=layout.strategy.wrap_gradient(layout),
     )
     feed = parallel.resident(
         kinds.examples(name), order, updates=1, batch=8, layout=layout

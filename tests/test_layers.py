@@ -77,7 +77,7 @@ def test_only_its_program_imports_planning():
 
 
 READS_CONFIG = {
-    *("gan.builder", "experiment.setup", "experiment.input_pipeline", "training.fit"),
+    *("gan.builder", "experiment", "training.fit"),
     *("training.trainer", "distributed.initialize", "evaluation.load_run"),
     *("performance.planning", "config"),
 }

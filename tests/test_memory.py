@@ -21,7 +21,7 @@ from test_train import argv
 from jaxgan import host_memory, parallel, train
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
-from jaxgan.experiment import input_pipeline, memory
+from jaxgan.experiment import memory
 from jaxgan.experiment.setup import setup
 from jaxgan.types import Players, TrainState
 
@@ -222,7 +222,7 @@ def test_the_shapes_of_streamed_batches_are_those_that_are_fed(pictures, flags):
         **flags,
     )
     experiment = setup(config)
-    *_, feed, shapes = input_pipeline.argument_shapes(experiment, 2)
+    *_, feed, shapes = experiment.argument_shapes(2)
     try:
         fed = feed.at(0, 2)
     finally:

@@ -34,11 +34,10 @@ def together(parts):
 def feed_of(kind, chosen, layout, seeds):
     count = len(seeds)
     if kind == "resident":
-        many = count > 1
 
         def orders(epoch):
             rows = [order(seed, epoch) for seed in seeds]
-            return np.stack(rows) if many else rows[0]
+            return multi_seed.join_seeds(rows, count, np.stack)
 
         return parallel.resident(
             {"image": images(SIZE)},
@@ -55,16 +54,16 @@ def feed_of(kind, chosen, layout, seeds):
 def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     chosen = config(name)
     built, _ = game(chosen)
-    many = len(seeds) > 1
     layout = parallel.layout_of(parallel.choose_devices(devices), runs=len(seeds))
     states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
-    keys = jnp.stack([jax.random.key(100 + seed) for seed in seeds])
-    state = parallel.place(multi_seed.stack_runs(states) if many else states[0], layout)
+    keys = [jax.random.key(100 + seed) for seed in seeds]
+    keys = multi_seed.join_seeds(keys, len(seeds))
+    state = parallel.place(multi_seed.join_states(states), layout)
     feed = feed_of(kind, chosen, layout, seeds)
     program = parallel.make_compiler(built.train_step, feed, layout)
     seen = []
     for start in range(0, steps, count):
-        passed = (state, feed.at(start, count), keys if many else keys[0])
+        passed = (state, feed.at(start, count), keys)
         state, metrics = program(count, *passed)(*passed)
         seen.append(jax.device_get(metrics))
     feed.close()
@@ -80,7 +79,7 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
     assert metrics["generator/loss"].shape == (8, RUNS)
     for seed in (0, 3):
         alone, told = train("dropout", [seed], kind)
-        same(multi_seed.run_state(state, seed), alone)
+        same(multi_seed.split_states(state, RUNS)[seed], alone)
         same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
 
 
@@ -123,7 +122,17 @@ def test_a_run_that_diverges_stands_still_and_the_others_go_on():
 def test_one_takes_what_stack_put_there():
     states = [game(config("small"))[1] for _ in range(2)]
     states[1] = jax.tree.map(lambda x: x + 1, states[1]).replace(step=states[0].step)
-    same(multi_seed.run_state(multi_seed.stack_runs(states), 1), states[1])
+    same(multi_seed.split_states(multi_seed.join_states(states), 2)[1], states[1])
+
+
+def test_a_single_seed_has_no_axis():
+    _, state = game(config("small"))
+    assert multi_seed.seed_axis(1) is None
+    assert multi_seed.join_states([state]) is state
+    same(multi_seed.split_states(state, 1), [state])
+    # a process may train one of two seeds, which has the axis
+    part = multi_seed.join_seeds([np.zeros(3)], 2, np.stack)
+    assert part.shape == (1, 3)
 
 
 def test_each_seed_has_a_key_and_those_below_32_bits_that_of_jax():

@@ -27,16 +27,20 @@ def states_of(workdir, step):
     config = make_config(**read_config(workdir))
     game = builder.build_gan(config, image_example((8, 8, 1), classes=5))
     alone = jax.eval_shape(game.init, jax.random.key(0))
-    template = jax.eval_shape(multi_seed.stack_runs, [alone] * config.runs)
+    template = jax.eval_shape(multi_seed.join_states, [alone] * config.runs)
     folder = workdir / "checkpoints"
     return jax.device_get(checkpoint.restore(folder, template, which=step)[0])
 
 
 def test_each_is_the_run_of_its_seed(pictures, three, tmp_path):
     alone = run(pictures, tmp_path / "alone", 20, seed=5)
-    same(multi_seed.run_state(states_of(three, 20), 1), state_of(alone, 20))
+    same(multi_seed.split_states(states_of(three, 20), 3)[1], state_of(alone, 20))
     [told] = [x for x in lines(three) if x["step"] == 20 and "generator/loss" in x]
     [own] = [x for x in lines(alone) if x["step"] == 20 and "generator/loss" in x]
+    # one seed is told of by plain values, several by their mean, spread and values
+    assert not {"std", "runs"} & own.keys()
+    assert all(isinstance(value, int | float) for value in own.values())
+    assert own.keys() | {"std", "runs"} == told.keys()
     for name in ("generator/loss", "discriminator/r1"):
         assert told["runs"][name][1] == own[name]
         np.testing.assert_allclose(told[name], np.mean(told["runs"][name]))

@@ -1,5 +1,7 @@
 """One device and several compute the same."""
 
+import ast
+import pathlib
 from typing import Any
 
 import chex
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from games import TINY, config, game, images, same
 
+import jaxgan
 from jaxgan import parallel
 from jaxgan.errors import UsageError
 from jaxgan.parallel import devices
@@ -115,13 +118,62 @@ def test_shards_hold_a_part_each_and_no_device_the_whole():
     same(parallel.to_local(state), state)
 
 
+def test_each_strategy_says_all_in_which_they_differ():
+    for name, strategy in parallel.STRATEGIES.items():
+        assert strategy.name == name
+        assert all(map(callable, strategy[2:6])), name
+        assert all(isinstance(x, bool) for x in (*strategy[6:8], strategy.freezes))
+        # only a shared batch is split, along the examples behind [count, k]
+        assert strategy.shares_batch or not strategy.splits_batch
+        axis = {True: 2, False: 0 if strategy.steps_axis else None}
+        assert strategy.batch_axis == axis[strategy.shares_batch]
+        # only whole runs go on beside one that is not finite
+        assert strategy.freezes == (strategy.steps_axis == 1)
+
+
+def test_no_module_asks_which_strategy_it_is():
+    used = set()
+    for file in pathlib.Path(jaxgan.__file__).parent.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        assert not any(_is_attribute(node, "way") for node in ast.walk(tree)), file
+        used |= {file.name for node in ast.walk(tree) if _names_strategy(node)}
+        for node in ast.walk(tree):
+            # a comparison, a look-up in a table, or a match
+            if isinstance(node, ast.Compare | ast.Subscript | ast.Match):
+                assert not any(map(_names_strategy, ast.walk(node))), file
+    # the key of the table, and a figure of the plan
+    assert used == {"strategies.py", "summary.py"}
+
+
+def _is_attribute(node, name):
+    return isinstance(node, ast.Attribute) and node.attr == name
+
+
+def _names_strategy(node):
+    """True for `strategy.name` and `layout.strategy.name`."""
+    if not _is_attribute(node, "name"):
+        return False
+    value = node.value
+    named = isinstance(value, ast.Name) and value.id.lower() == "strategy"
+    return named or _is_attribute(value, "strategy")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_metrics_on_the_host_have_an_axis_of_seeds(seeds):
+    rows = np.arange(2 * seeds, dtype=np.float32).reshape(2, seeds)
+    # a single seed has none on the device
+    metrics = {"loss": jnp.asarray(rows if seeds > 1 else rows[:, 0])}
+    [fetched] = parallel.fetch_metrics(metrics, seeds).values()
+    np.testing.assert_array_equal(fetched, rows)
+
+
 def test_layouts():
     one, two = parallel.choose_devices(1), parallel.choose_devices(2)
-    assert parallel.layout_of(one, parallel="mesh").way == "one"
-    assert parallel.layout_of(two).way == "pmap"
-    assert parallel.layout_of(two, parallel="mesh").way == "mesh"
-    assert parallel.layout_of(two, shard_state=True).way == "shards"
-    assert parallel.layout_of(two, runs=2).way == "runs"
+    assert parallel.layout_of(one, parallel="mesh").strategy.name == "one"
+    assert parallel.layout_of(two).strategy.name == "pmap"
+    assert parallel.layout_of(two, parallel="mesh").strategy.name == "mesh"
+    assert parallel.layout_of(two, shard_state=True).strategy.name == "shards"
+    assert parallel.layout_of(two, runs=2).strategy.name == "runs"
     wrong: list[tuple[Any, str]] = [
         ({"parallel": "dmap"}, "parallel=dmap: choose auto, pmap or mesh"),
         ({"shard_state": True, "runs": 2}, "leave out runs"),

@@ -280,7 +280,7 @@ def noisy(tree):
 
 def ours(config, nets, variables, z, x):
     """Both losses and the length of their gradients; D without dropout."""
-    terms = builder.build_terms(config, None)
+    terms = builder.build_terms(config, None, Players("", ""))
 
     def loss(own, player):
         params = variables._replace(

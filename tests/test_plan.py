@@ -201,7 +201,7 @@ def test_one_device_of_a_slice_is_still_a_tpu():
     question = planning.parse_args([*TINY, "--topology=v5e:2x2", "--devices=1"])
     dataset = compiling.dataset_of(question)
     step = compiling.compile_step(question.config, dataset, slice_)
-    assert step.layout.way == "one"
+    assert step.layout.strategy.name == "one"
     assert "T(8,128)" in step.text
 
 
@@ -376,5 +376,5 @@ def test_checks_say_what_is_wrong():
     assert summary.figures(step._replace(layout=LAYOUT), SLICE)["bound"] is None
 
 
-LAYOUT = compiling.parallel.Layout(jax.devices()[:1])
+LAYOUT = compiling.parallel.layout_of(jax.devices()[:1])
 SLICE = chips.Slice("local", None, (1,), jax.devices()[:1])

@@ -48,7 +48,7 @@ def step_of(preset, name, way, precision="float32"):
 @pytest.mark.parametrize(("preset", "name", "way"), CASES)
 def test_a_preset_on_a_slice(preset, name, way):
     step, slice_ = step_of(preset, name, way)
-    assert step.layout.way == way
+    assert step.layout.strategy.name == way
     assert checks.fits(step, slice_)
     assert checks.donation(step) == ""
     assert checks.host(step) == ""

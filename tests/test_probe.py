@@ -92,7 +92,7 @@ def plan_and_state(images):
     chosen = config("batch_norm", score_samples=2, samples=2)
     dataset = from_fields("p", {"image": images.astype(np.float32)}, origin="")
     game = builder.build_gan(chosen, dataset.example)
-    layout = parallel.Layout(jax.devices()[:1])
+    layout = parallel.layout_of(jax.devices()[:1])
     plan = Experiment(chosen, layout, dataset, game, True, 1, dataset)
     return plan, jax.jit(game.init)(jax.random.key(0))
 

@@ -171,7 +171,7 @@ def test_another_config_in_the_workdir_is_refused(pictures, finished, capsys):
 
 
 def test_every_seed_has_keys_of_its_own():
-    from jaxgan.experiment.state import seed_keys
+    from jaxgan.experiment.keys import seed_keys
 
     def data(*given):
         return [tuple(jax.random.key_data(key).tolist()) for key in seed_keys(*given)]

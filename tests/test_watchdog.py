@@ -189,13 +189,14 @@ ALL = """\
 import sys, time
 from jaxgan.config.resolve import parse_args
 from jaxgan.distributed.initialize import initialize
-from jaxgan.cli import run_main
+from jaxgan.cli import program
+@program
 def main():
     with initialize(parse_args(sys.argv[2:])):
         print("together", flush=True)
         time.sleep(float(sys.argv[1]))
     return 0
-sys.exit(run_main(main))
+sys.exit(main())
 """
 
 

@@ -14,7 +14,7 @@ from jaxgan import data, parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
 from jaxgan.experiment.setup import build_gan
-from jaxgan.types import TrainState
+from jaxgan.types import TrainState, image_example
 from peers import protocol
 from peers.protocol import Contestant
 
@@ -62,7 +62,7 @@ def program_of(
     config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
 ) -> tuple[Any, parallel.Feed, int, Any]:
     """Returns the GAN, its feed, the steps per call and get(count, *arguments)."""
-    gan = build_gan(config, shape, 10, layout)
+    gan = build_gan(config, image_example(shape, classes=10), layout)
     feed = feed_of(config, shape, layout, size)
     default = parallel.default_steps_per_call(layout.devices)
     per_epoch = data.steps_per_epoch(size, config.d_updates, config.batch_size)

@@ -51,11 +51,10 @@ class Run:
           raw: True for the newest parameters instead of their moving average.
         """
         # Shapes only: no network is initialized.
-        state: TrainState = jax.eval_shape(self.gan.init, jax.random.key(0))
-        if self.config.runs > 1:
-            # The runs are stacked in each checkpoint.
-            states = [state] * self.config.runs
-            state = jax.eval_shape(multi_seed.stack_runs, states)
+        one = jax.eval_shape(self.gan.init, jax.random.key(0))
+        state: TrainState = jax.eval_shape(
+            multi_seed.join_states, [one] * self.config.runs
+        )
         if raw:
             return {"step": state.step, "params": state.params, "stats": state.stats}
         return {"step": state.step, "ema": state.ema}
@@ -81,10 +80,8 @@ class Run:
                 "params": state["params"].generator,
                 **state["stats"].generator,
             }
-        if self.config.runs > 1:
-            # The part of this run.
-            variables = multi_seed.take_run(variables, 0, self.number)
-        return variables
+        # The part of this run.
+        return multi_seed.split_seeds(variables, self.config.runs)[self.number]
 
 
 def load_run(path: str | Path, *, number: int = 0) -> Run:

@@ -28,7 +28,7 @@ class Previews:
       samples: number of samples in a picture.
       generated: the field that is generated; points and curves are drawn before its
         examples.
-      runs: number of runs. If there are several, variables have a leading axis of runs.
+      seeds: number of seeds in the variables of `picture`.
     """
 
     def __init__(
@@ -39,31 +39,25 @@ class Previews:
         *,
         samples: int,
         generated: str = "image",
-        runs: int = 1,
+        seeds: int = 1,
     ) -> None:
-        self._runs, self._samples = runs, samples
+        self._seeds, self._samples = seeds, samples
         self._play, self._columns = jax.jit(gan.play), gan.task.preview
         self._examples, self._key = examples, key
         self._real = examples[generated]
 
     def picture(self, variables: Tree) -> reporting.Picture:
-        """Returns a picture of samples, with equally many of each run."""
-        # Samples per run, rounded up.
-        count = ceil_div(self._samples, self._runs)
+        """Returns a picture of samples, with equally many of each seed."""
+        # Samples per seed, rounded up.
+        count = ceil_div(self._samples, self._seeds)
         keys = example_keys(self._key, count)
         played = [
             self._columns(generate_in_batches(self._play, x, self._examples, keys))
-            for x in self._split(variables)
+            for x in multi_seed.split_seeds(variables, self._seeds)
         ]
-        # The examples of all runs, for each column in its order.
+        # The examples of all seeds, for each column in its order.
         columns = {k: np.concatenate([x[k] for x in played]) for k in played[0]}
         return reporting.picture_of_columns(columns, self._real)
-
-    def _split(self, variables: Tree) -> list[Tree]:
-        """Returns the variables of each run."""
-        if self._runs == 1:
-            return [variables]
-        return [multi_seed.take_run(variables, 0, i) for i in range(self._runs)]
 
 
 def generate_in_batches(

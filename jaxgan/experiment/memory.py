@@ -9,7 +9,7 @@ import jax
 
 from jaxgan.errors import UsageError, first_line
 from jaxgan.host_memory import host_bytes
-from jaxgan.parallel import Layout, shardings
+from jaxgan.parallel import Layout
 from jaxgan.types import Device, TrainState, Tree
 
 
@@ -42,7 +42,8 @@ def required_memory(state: TrainState, layout: Layout, resident: int) -> MemoryN
         # Bytes of the part on one device.
         return math.prod(sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
 
-    sizes = jax.tree.map(on_one, state, shardings(state, layout))
+    shardings = layout.strategy.state_sharding(state, layout)
+    sizes = jax.tree.map(on_one, state, shardings)
     copies = copies_of(layout)
     largest = max(jax.tree.leaves(sizes.params), default=0)
     whole = sum(jax.tree.leaves(sizes))

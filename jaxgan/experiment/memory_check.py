@@ -12,16 +12,11 @@ from typing import Any
 
 import jax
 
-from jaxgan import parallel
 from jaxgan.errors import UsageError
-from jaxgan.experiment import input_pipeline, memory
+from jaxgan.experiment import memory
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.memory import MemoryNeed, format_bytes
-from jaxgan.experiment.setup import (
-    Experiment,
-    build_gan,
-    layout_for,
-    state_shapes,
-)
+from jaxgan.experiment.setup import build_gan, layout_for
 
 log = logging.getLogger("jaxgan")
 
@@ -51,7 +46,7 @@ def fit_memory(experiment: Experiment) -> Experiment:
     if need.total > free >= streamed and alone and experiment.config.input == "auto":
         # It fits only without the data set on the devices.
         log.info("streaming the data set: %s of memory are free", format_bytes(free))
-        experiment = experiment._replace(resident=False)
+        experiment = dataclasses.replace(experiment, resident=False)
         need = _need(experiment)
     if need.total > free:
         data = f" and {format_bytes(need.data)} for the data set" if need.data else ""
@@ -69,7 +64,7 @@ def fit_memory(experiment: Experiment) -> Experiment:
 def _need(experiment: Experiment) -> MemoryNeed:
     """Returns the lower bound of an experiment."""
     return memory.required_memory(
-        state_shapes(experiment),
+        experiment.state_shapes(),
         experiment.layout,
         experiment.dataset.nbytes if experiment.resident else 0,
     )
@@ -128,8 +123,10 @@ def _fits(experiment: Experiment, change: Change, free: float) -> bool:
         gan = build_gan(config, experiment.dataset.example, layout)
     except UsageError:  # such as a wrapper that the smaller network does not have
         return False
-    changed = experiment._replace(config=config, layout=layout, gan=gan)
-    changed = changed._replace(resident=experiment.resident and config.input != "host")
+    resident = experiment.resident and config.input != "host"
+    changed = dataclasses.replace(
+        experiment, config=config, layout=layout, gan=gan, resident=resident
+    )
     return _need(changed).total <= free
 
 
@@ -154,8 +151,9 @@ def activations(experiment: Experiment) -> float:
     config, shape = experiment.config, experiment.dataset.shape
     pixels = math.prod(shape[:-1])  # 1 for vectors
     per_example = 0.0
-    for kernel in jax.tree.leaves(state_shapes(experiment).params):
-        dims = kernel.shape[config.runs > 1 :]  # without the axis of runs
+    one = jax.eval_shape(experiment.gan.init, jax.random.key(0))
+    for kernel in jax.tree.leaves(one.params):
+        dims = kernel.shape
         if len(dims) == 2:
             # Dense: a value per output feature.
             per_example += COPIES["dense"] * dims[-1]
@@ -187,9 +185,9 @@ def check_step(experiment: Experiment, free: float) -> None:
     # Halve the batch until it fits, in multiples of devices and micro-batches.
     while (batch := batch // 2 // multiple * multiple) > 0:
         smaller = dataclasses.replace(config, batch_size=batch)
-        changed = experiment._replace(config=smaller)
         gan = build_gan(smaller, experiment.dataset.example, layout)
-        if step_bytes(changed._replace(gan=gan)) <= free:
+        changed = dataclasses.replace(experiment, config=smaller, gan=gan)
+        if step_bytes(changed) <= free:
             advice = f"use --batch_size={batch}"
             break
     raise UsageError(
@@ -203,15 +201,12 @@ def step_bytes(experiment: Experiment) -> float:
 
     Returns infinity if the compiler runs out of memory, and 0 if the bytes are unknown.
     """
-    state, key, feed, batches = input_pipeline.argument_shapes(
-        experiment, experiment.steps_per_call
-    )
-    step, count = input_pipeline.make_train_step(experiment), experiment.steps_per_call
+    count, layout = experiment.steps_per_call, experiment.layout
+    state, key, feed, batches = experiment.argument_shapes(count)
     try:
         # Arguments are shapes, so that nothing is allocated.
-        arguments = (state, batches, key)
-        lowered = parallel.lower(step, feed, experiment.layout, count, *arguments)
-        analysis = lowered.compile().memory_analysis()
+        jitted = layout.strategy.jit(experiment.train_step, feed, layout, count, state)
+        analysis = jitted.lower(state, batches, key).compile().memory_analysis()
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not memory.is_out_of_memory(error):
             raise
@@ -223,4 +218,4 @@ def step_bytes(experiment: Experiment) -> float:
     # Donated arguments and the outputs that replace them share their memory.
     new = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     total = analysis.argument_size_in_bytes + new + analysis.temp_size_in_bytes
-    return total * memory.copies_of(experiment.layout)
+    return total * memory.copies_of(layout)

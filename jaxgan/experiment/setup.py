@@ -5,36 +5,19 @@ import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
-
-import jax
+from typing import Any
 
 from jaxgan import data, parallel, workdir
 from jaxgan.config.training import Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import init_from
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
-from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
-from jaxgan.types import Device, ExampleSpec, TrainState
+from jaxgan.types import Device, ExampleSpec
 
 log = logging.getLogger("jaxgan")
-
-
-class Experiment(NamedTuple):
-    """The devices, data and GAN of a run, after all checks."""
-
-    config: Config
-    layout: parallel.Layout
-    dataset: data.Dataset
-    gan: builder.GAN
-    resident: bool
-    """True if the data set is kept on the devices."""
-    steps_per_call: int
-    """Steps in one compiled call."""
-    held_out: data.Dataset | None
-    """Examples that training does not see, or None."""
 
 
 def setup(config: Config) -> Experiment:
@@ -64,7 +47,7 @@ def setup(config: Config) -> Experiment:
     count = choose_steps_per_call(config, layout.devices, per_epoch)
     experiment = Experiment(config, layout, dataset, gan, resident, count, held_out)
     if source:
-        shapes = state_shapes(experiment)
+        shapes = experiment.state_shapes()
         init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
     return experiment
 
@@ -98,21 +81,29 @@ def choose_layout(config: Config) -> parallel.Layout:
     """Chooses the devices, and divides a batch or several runs over them."""
     with arguments_are_flags():
         devices = parallel.choose_devices(config.devices)
-    if config.runs > 1:
-        devices = spread_runs(config, devices)
+    devices = spread_runs(config, devices)
     log.info("%s", parallel.describe_devices(devices))
     parallel.warn_of_unused_accelerator(devices)
     return layout_for(config, devices)
 
 
-def layout_for(config: Config, devices: list[Device]) -> parallel.Layout:
-    """Returns the layout that the flags choose for some devices."""
+def layout_for(
+    config: Config, devices: list[Device], processes: int | None = None
+) -> parallel.Layout:
+    """Returns the layout that the flags choose for some devices.
+
+    Args:
+      config: the configuration.
+      devices: the devices.
+      processes: number of processes, by default those of the devices.
+    """
     with arguments_are_flags():
         return parallel.layout_of(
             devices,
             parallel=config.parallel,
             shard_state=config.shard_state,
             runs=config.runs,
+            processes=processes,
         )
 
 
@@ -133,9 +124,8 @@ def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:
     """Returns the configuration with the global batch size of `batch_per_device`."""
     if not config.batch_per_device:
         return config
-    # Several runs do not share a batch.
-    sharing = 1 if config.runs > 1 else len(layout.devices)
-    return dataclasses.replace(config, batch_size=config.batch_per_device * sharing)
+    batch_size = config.batch_per_device * layout.parts
+    return dataclasses.replace(config, batch_size=batch_size)
 
 
 def build_gan(
@@ -148,7 +138,7 @@ def build_gan(
         axis=layout.axis,
         devices=layout.parts,
         unroll=layout.unroll,
-        wrap_gradient=parallel.shard_gradient(layout),
+        wrap_gradient=layout.strategy.wrap_gradient(layout),
     )
 
 
@@ -197,11 +187,15 @@ def check_runs(config: Config) -> None:
 
 
 def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
-    """Returns as many devices as divide the runs evenly; each trains whole runs.
+    """Returns as many devices as divide several runs evenly; each trains whole runs.
+
+    A single run keeps all devices, which share it.
 
     Raises:
       UsageError: if the runs do not divide over the processes or over `devices`.
     """
+    if config.runs == 1:
+        return devices
     processes = len({device.process_index for device in devices})
     per_process = config.runs // processes
     # Each process trains the same number of runs.
@@ -210,29 +204,28 @@ def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
             f"--runs={config.runs} does not divide over {processes} processes: use "
             f"--runs={(per_process + 1) * processes}"
         )
-    # Numbers of local devices that divide the runs of a process.
-    local = range(1, len(devices) // processes + 1)
-    fitting = [count for count in local if per_process % count == 0]
-    # 0 selects the largest of them.
-    if config.devices not in (0, fitting[-1]):
+    # The number of local devices. 0 selects the largest that divides.
+    count = largest_divisor(per_process, len(devices) // processes)
+    if config.devices not in (0, count):
         raise UsageError(
             f"--runs={config.runs} does not divide over --devices={config.devices}: "
-            f"use --devices={fitting[-1]} or --runs={config.devices}"
+            f"use --devices={count} or --runs={config.devices}"
         )
-    return parallel.choose_devices(fitting[-1])
+    return parallel.choose_devices(count)
 
 
-def seeds_of(config: Config) -> range:
-    """Returns the seeds to train, one per run."""
-    return range(config.seed, config.seed + config.runs)
+def even_devices(runs: int, devices: int) -> int:
+    """Returns the most devices that divide several runs evenly, or share a single one.
+
+    >>> even_devices(6, 8), even_devices(6, 5), even_devices(7, 4), even_devices(1, 8)
+    (6, 3, 1, 8)
+    """
+    return devices if runs == 1 else largest_divisor(runs, devices)
 
 
-def state_shapes(experiment: Experiment) -> TrainState:
-    """Returns a state of `jax.ShapeDtypeStruct`s, stacked for several runs."""
-    # Shapes only: nothing is computed.
-    one = jax.eval_shape(experiment.gan.init, jax.random.key(0))
-    count = experiment.config.runs
-    return jax.eval_shape(multi_seed.stack_runs, [one] * count) if count > 1 else one
+def largest_divisor(number: int, limit: int) -> int:
+    """Returns the largest divisor of a number that is at most `limit`."""
+    return max(x for x in range(1, limit + 1) if number % x == 0)
 
 
 def allowed_differences(
@@ -275,9 +268,7 @@ def allowed_differences(
 
 def check_batch_size(config: Config, layout: parallel.Layout) -> None:
     """Raises UsageError if a batch does not divide over devices and micro-batches."""
-    batch, parts = config.batch_size, config.accumulate
-    # Several runs do not share a batch.
-    devices = len(layout.devices) if config.runs == 1 else 1
+    batch, parts, devices = config.batch_size, config.accumulate, layout.parts
     # The next larger batch size that divides.
     fits = ceil_div(batch, devices * parts) * devices * parts
     if batch % devices:

@@ -14,12 +14,13 @@ from jaxgan.types import TrainState
 
 
 class Monitor:
-    """Measures a run, or several, and reports faults.
+    """Measures the seeds of a run and reports faults.
 
     Args:
       probe: maps a state to measures, see `jaxgan.monitoring.probe`.
       folder: of the run; the detectors first check the rows of its metrics.jsonl.
-      seeds: one for each run.
+      seeds: the seeds.
+      freezes: True if a seed that is not finite is frozen, which is then reported.
     """
 
     def __init__(
@@ -27,8 +28,11 @@ class Monitor:
         probe: Callable[[TrainState], dict[str, float]],
         folder: Path,
         seeds: range,
+        *,
+        freezes: bool = False,
     ) -> None:
-        self._probe, self._seeds = probe, seeds
+        self._probe, self._seeds, self._freezes = probe, seeds, freezes
+        self._labels = reporting.seed_labels(seeds)
         self._detectors = [Detectors() for _ in seeds]
         self._stopped: set[int] = set()
         # Findings of a resumed run depend on all of its rows.
@@ -36,30 +40,27 @@ class Monitor:
             self.check(row["step"], row)
 
     def measure(self, state: TrainState) -> dict[str, Any]:
-        """Returns measures of the networks: numbers, or `[runs]`."""
-        if len(self._seeds) == 1:
-            return self._probe(state)
-        runs = range(len(self._seeds))
-        # Measure run by run, then join the values of each name to `[runs]`.
-        measures = [self._probe(multi_seed.run_state(state, i)) for i in runs]
+        """Returns measures of the networks, `[seeds]`."""
+        states = multi_seed.split_states(state, len(self._seeds))
+        # Measure seed by seed, then join the values of each name.
+        measures = [self._probe(x) for x in states]
         return {name: np.array([x[name] for x in measures]) for name in measures[0]}
 
     def check(self, step: int, row: Mapping[str, Any]) -> list[Finding]:
         """Returns the new findings of a row of metrics."""
         findings = []
-        for i, (seed, detectors) in enumerate(
-            zip(self._seeds, self._detectors, strict=True)
+        for i, (label, detectors) in enumerate(
+            zip(self._labels, self._detectors, strict=True)
         ):
             values = run_row(row, i)
             new = detectors.check(step, values)
-            if len(self._seeds) > 1:
+            if self._freezes:
                 new += self._frozen(step, values, i)
-                new = [with_seed(x, seed) for x in new]
-            findings += new
+            findings += [x._replace(text=label + x.text) for x in new]
         return findings
 
     def _frozen(self, step: int, row: Mapping[str, Any], run: int) -> list[Finding]:
-        """Returns a finding, once, if one of several runs is not finite and frozen."""
+        """Returns a finding, once, if a seed is not finite and so frozen."""
         # metrics.jsonl has null for a value that is not finite.
         bad = [name for name, x in row.items() if x is None or not np.isfinite(x)]
         if not bad or run in self._stopped:
@@ -76,11 +77,6 @@ def run_row(row: Mapping[str, Any], number: int) -> dict[str, Any]:
     shared = row.keys() - {"std", "runs"}
     values = {name: row[name] for name in shared if np.ndim(row[name]) == 0}
     return values | {name: x[number] for name, x in per_run.items()}
-
-
-def with_seed(finding: Finding, seed: int) -> Finding:
-    """Returns the finding with a seed in its text."""
-    return finding._replace(text=f"seed {seed}: {finding.text}")
 
 
 def read_findings(folder: Path) -> list[Finding]:

@@ -5,7 +5,7 @@ strategy: a single device, data parallelism (`pmap` or `shard_map`), a sharded s
 (ZeRO) or several seeds at once. Then:
 
 * `resident` or `streamed` makes a `Feed`, the source of the batches.
-* `place` or `init_on_devices` puts the state on the devices.
+* `place`, or the strategy's `init`, puts the state on the devices.
 * `make_compiler` compiles the train step for a feed and a layout.
 
 The train step itself is the same function in all strategies.
@@ -23,14 +23,13 @@ from jaxgan.parallel.feed import resident as resident
 from jaxgan.parallel.feed import streamed as streamed
 from jaxgan.parallel.layout import AXIS as AXIS
 from jaxgan.parallel.layout import Layout as Layout
-from jaxgan.parallel.layout import layout_of as layout_of
+from jaxgan.parallel.layout import Strategy as Strategy
+from jaxgan.parallel.placement import fetch_metrics as fetch_metrics
 from jaxgan.parallel.placement import from_processes as from_processes
-from jaxgan.parallel.placement import init_on_devices as init_on_devices
 from jaxgan.parallel.placement import place as place
 from jaxgan.parallel.placement import put as put
-from jaxgan.parallel.placement import shardings as shardings
 from jaxgan.parallel.placement import to_local as to_local
+from jaxgan.parallel.strategies import STRATEGIES as STRATEGIES
 from jaxgan.parallel.strategies import format_costs as format_costs
-from jaxgan.parallel.strategies import lower as lower
+from jaxgan.parallel.strategies import layout_of as layout_of
 from jaxgan.parallel.strategies import make_compiler as make_compiler
-from jaxgan.parallel.strategies import shard_gradient as shard_gradient

@@ -53,10 +53,10 @@ def resident(
     size = len(jax.tree.leaves(arrays)[0])
     per_epoch = size // (updates * batch)
     # Examples of a batch on each device.
-    local = batch // layout.parts if layout.splits else batch
+    local = batch // layout.parts if layout.strategy.splits_batch else batch
     data = put(arrays, layout)
     # The place in the batch at which each device's part begins.
-    if layout.splits:
+    if layout.strategy.splits_batch:
         firsts = put(local * np.arange(layout.parts), layout, 0)
     else:
         firsts = put(np.int32(0), layout)
@@ -86,7 +86,7 @@ def resident(
         return jax.tree.map(lambda x: x[numbers], data)
 
     # Only `firsts` differs between the devices.
-    axis = (None, None, 0) if layout.splits else None
+    axis = (None, None, 0) if layout.strategy.splits_batch else None
     return Feed(at, select, axis=axis, runs=(None, (0, None), None))
 
 
@@ -106,17 +106,14 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
     # The newest item, in a list so that the functions below can replace it.
     newest: list[Tree] = []
     failures: list[Exception] = []
-    # The steps of a call are axis 0, or follow the axis of the runs.
-    processes, steps_axis = layout.processes, 1 if layout.way == "runs" else 0
-    # The axis to split over devices: runs, none, or the examples behind [count, k].
-    axis = {"runs": 0, "one": None}.get(layout.way, 2)
+    strategy, axis = layout.strategy, layout.strategy.batch_axis
 
     def split(x):  # [k, b, ...] -> [k, devices, b / devices, ...]
-        if not layout.splits:
+        if not strategy.splits_batch:
             return x
         k, b, *shape = x.shape
         # The devices of this process.
-        parts = layout.parts // processes
+        parts = layout.parts // layout.processes
         return x.reshape(k, parts, b // parts, *shape)
 
     def next_steps(count):
@@ -136,7 +133,7 @@ def streamed(batches: Any, *, layout: Layout) -> Feed:
         several = newest * count if failures else next_steps(count)
         # [count, k, ...], or [runs, count, k, ...].
         joined = jax.tree.map(
-            lambda *x: np.stack([split(y) for y in x], steps_axis), *several
+            lambda *x: np.stack([split(y) for y in x], strategy.steps_axis), *several
         )
         return from_processes(joined, layout, axis)
 

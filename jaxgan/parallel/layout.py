@@ -1,15 +1,48 @@
-"""The devices of a run, and how they share a train step."""
+"""The devices of a run, and the strategy by which they share a train step."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxgan.errors import UsageError
 from jaxgan.types import Device
 
 AXIS = "devices"
 """Name of the mesh axis and of the `pmap` axis."""
+
+
+class Strategy(NamedTuple):
+    """A way to run one train step on the devices of a layout.
+
+    `strategies.STRATEGIES` has all of them, and `layout_of` chooses one. No other code
+    asks which one it is: everything in which they differ is a field.
+    """
+
+    name: str
+    """For files only."""
+    description: str
+    """For messages."""
+    jit: Callable[..., Any]
+    """(step, feed, layout, count, state) -> the jitted function of `count` steps, which
+    maps (state, the feed's `passed`, key) to (state, metrics)."""
+    state_sharding: Callable[..., Any]
+    """(state, layout) -> the sharding of each leaf, for arrays or for their shapes."""
+    init: Callable[..., Any]
+    """(init, keys, layout) -> the state on the devices, from one key per seed."""
+    wrap_gradient: Callable[["Layout"], Callable[[Callable], Callable]]
+    """layout -> the wrapper of the step's gradient functions."""
+    shares_batch: bool
+    """True if each device computes a part of a batch, and gradients are averaged."""
+    splits_batch: bool
+    """True if a batch is split before the train step receives it."""
+    batch_axis: int | None
+    """The axis of streamed batches to split over the devices, None for none."""
+    steps_axis: int
+    """The axis of streamed batches that holds the steps of a call."""
+    freezes: bool
+    """True if a seed that is not finite is frozen while the others continue. Otherwise
+    it ends the run."""
 
 
 class Layout(NamedTuple):
@@ -17,31 +50,19 @@ class Layout(NamedTuple):
 
     devices: list[Device]
     """The devices, in order of their processes."""
-    way: str = "one"
-    """The strategy, a key of `strategies.STRATEGIES`.
-
-    * `one`: a single device.
-    * `pmap`, `mesh`: a part of the batch on each device, the same state on all.
-    * `shards`: a part of the batch and a part of the state on each device.
-    * `runs`: whole runs on each device.
-    """
+    strategy: Strategy
     runs: int = 1
-    """Number of runs that are trained at once."""
+    """Number of runs that are trained at once, one per seed."""
 
     @property
     def axis(self) -> str | None:
         """The axis name to average gradients over, or None if no batch is shared."""
-        return AXIS if self.way in ("pmap", "mesh", "shards") else None
+        return AXIS if self.strategy.shares_batch else None
 
     @property
     def parts(self) -> int:
         """The number of parts of a batch."""
         return len(self.devices) if self.axis else 1
-
-    @property
-    def splits(self) -> bool:
-        """True if a batch is split before the train step receives it."""
-        return self.way in ("pmap", "mesh")
 
     @property
     def unroll(self) -> bool:
@@ -52,6 +73,11 @@ class Layout(NamedTuple):
     def processes(self) -> int:
         """The number of processes of the devices."""
         return len({device.process_index for device in self.devices})
+
+    @property
+    def sharing_processes(self) -> int:
+        """The number of processes that share a batch."""
+        return self.processes if self.axis else 1
 
     @property
     def mesh(self) -> jax.sharding.Mesh:
@@ -81,45 +107,3 @@ def spec(axis: int | None) -> jax.sharding.PartitionSpec:
     # Axes behind the last name are not split.
     names = () if axis is None else (*[None] * axis, AXIS)
     return jax.sharding.PartitionSpec(*names)
-
-
-def layout_of(
-    devices: list[Device],
-    *,
-    parallel: str = "auto",
-    shard_state: bool = False,
-    runs: int = 1,
-) -> Layout:
-    """Returns the layout for some devices and options.
-
-    Args:
-      devices: from `choose_devices`. Their number divides `runs` if there are several.
-      parallel: how several devices share a batch: `pmap`, `mesh` (`shard_map`, which
-        also supports several processes) or `auto`.
-      shard_state: if True, each device keeps only a part of the state.
-      runs: number of runs that are trained at once.
-
-    Raises:
-      UsageError: naming the argument, if the options do not fit together.
-    """
-    if parallel not in ("auto", "pmap", "mesh"):
-        raise UsageError(f"parallel={parallel}: choose auto, pmap or mesh")
-    # Check the options before choosing, so that none is silently ignored.
-    several = len({device.process_index for device in devices}) > 1
-    if several and parallel == "pmap":
-        raise UsageError(
-            "parallel=pmap supports a single process only: use parallel=mesh"
-        )
-    if shard_state and (runs > 1 or parallel == "pmap"):
-        raise UsageError(
-            "shard_state supports a single run with parallel=mesh: leave out "
-            + ("runs" if runs > 1 else "parallel=pmap")
-        )
-    # Several runs never share a batch, however many devices there are.
-    if runs > 1:
-        return Layout(devices, "runs", runs)
-    if len(devices) == 1:  # nothing to share or to shard
-        return Layout(devices)
-    if shard_state:
-        return Layout(devices, "shards")
-    return Layout(devices, "mesh" if several or parallel == "mesh" else "pmap")

@@ -1,7 +1,10 @@
 """Trains several runs with different seeds in one compiled program.
 
-Their state is a single `TrainState` whose leaves have the runs as axis 0, except
+Their state is a single `TrainState` whose leaves have the seeds as axis 0, except
 `step`, which they share. The runs are independent: each gives the result of its seed.
+
+The arrays of a single seed have no such axis, on the devices and in checkpoints. Only
+`seed_axis` knows. Host code has a list with one entry per seed, or metrics `[seeds]`.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,16 +41,57 @@ def key_of(seed: int) -> jax.Array:
     return jax.random.fold_in(key, high) if high else key
 
 
+def seed_axis(seeds: int) -> int | None:
+    """Returns the axis of the seeds in arrays, None for a single seed without one."""
+    return 0 if seeds > 1 else None
+
+
+def split_seeds(tree: Tree, seeds: int, axes: Tree = 0) -> list[Tree]:
+    """Returns the part of each seed in a tree of all of them.
+
+    Args:
+      tree: arrays, such as a state or the generator's variables.
+      seeds: number of seeds in the tree.
+      axes: a tree prefix of `tree`, 0 for arrays per seed and None for shared ones.
+
+    >>> split_seeds(["ab", "cd"], 2), split_seeds(["ab", "cd"], 1)
+    ([['a', 'c'], ['b', 'd']], [['ab', 'cd']])
+    """
+    if seed_axis(seeds) is None:
+        axes = None
+    return [take_run(tree, axes, number) for number in range(seeds)]
+
+
+def split_states(state: TrainState, seeds: int) -> list[TrainState]:
+    """Returns the state of each seed."""
+    return split_seeds(state, seeds, AXES)
+
+
+def join_seeds(
+    parts: Sequence[Tree], seeds: int, stack: Callable[..., Any] = jnp.stack
+) -> Tree:
+    """Returns one tree of trees per seed, the inverse of `split_seeds`.
+
+    Args:
+      parts: one per seed, or per seed of this process.
+      seeds: number of seeds of the run.
+      stack: `np.stack` for arrays that stay on the host.
+    """
+    if seed_axis(seeds) is None:
+        return parts[0]
+    return jax.tree.map(lambda *x: stack(x), *parts)
+
+
+def join_states(states: Sequence[TrainState]) -> TrainState:
+    """Returns the state of all seeds, which are at the same step."""
+    return states[0] if seed_axis(len(states)) is None else stack_runs(states)
+
+
 def stack_runs(states: Sequence[TrainState]) -> TrainState:
     """Stacks the states of several runs, all at the same step, into one state."""
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *states)
     # The runs share their step, which has no axis of runs.
     return stacked.replace(step=states[0].step)
-
-
-def run_state(state: TrainState, number: int) -> TrainState:
-    """Returns the state of run `number`."""
-    return take_run(state, AXES, number)
 
 
 def take_run(tree: Tree, axes: Tree, number: int) -> Tree:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.parallel.layout import Layout
-from jaxgan.parallel.multi_seed import AXES, stack_runs
+from jaxgan.parallel.multi_seed import AXES, join_states
 from jaxgan.types import TrainState, Tree
 
 
@@ -38,48 +38,55 @@ def _put(x: Any, sharding: jax.sharding.NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(x.shape, sharding, lambda part: x[part])
 
 
-def shardings(state: TrainState, layout: Layout) -> TrainState:
-    """Returns the sharding of each leaf of a state, for arrays or for their shapes."""
-    if layout.way == "runs":
-
-        def of_subtree(axis, subtree):
-            return jax.tree.map(lambda _: layout.spread(axis), subtree)
-
-        # None in `AXES` stands for a subtree that the runs share.
-        return jax.tree.map(of_subtree, AXES, state, is_leaf=lambda x: x is None)
-    if layout.way == "shards":
-        return jax.tree.map(layout.shards, state)
+def replicated(state: TrainState, layout: Layout) -> TrainState:
+    """Returns the shardings of a state that all devices have."""
     return jax.tree.map(lambda _: layout.spread(None), state)
+
+
+def sharded(state: TrainState, layout: Layout) -> TrainState:
+    """Returns the shardings of a state of which each device has a part."""
+    return jax.tree.map(layout.shards, state)
+
+
+def split_by_seed(state: TrainState, layout: Layout) -> TrainState:
+    """Returns the shardings of a state whose seeds are divided over the devices."""
+
+    def of_subtree(axis, subtree):
+        return jax.tree.map(lambda _: layout.spread(axis), subtree)
+
+    # None in `AXES` stands for a subtree that the seeds share.
+    return jax.tree.map(of_subtree, AXES, state, is_leaf=lambda x: x is None)
 
 
 def place(state: TrainState, layout: Layout) -> TrainState:
     """Puts a state on the devices. Every process has the whole state."""
-    return jax.tree.map(_put, state, shardings(state, layout))
+    return jax.tree.map(_put, state, layout.strategy.state_sharding(state, layout))
 
 
-def init_on_devices(
+def init_and_place(
     init: Callable[[jax.Array], TrainState], keys: Sequence[jax.Array], layout: Layout
 ) -> TrainState:
-    """Initializes a state on the devices.
-
-    A sharded state is created in place, so that no device ever holds it whole.
+    """Initializes the state of each seed on one device, then places them.
 
     Args:
       init: maps a PRNG key to a state.
-      keys: one key per run.
+      keys: one key per seed.
       layout: the devices.
 
     Returns:
-      The state, or the stacked states if there are several runs.
+      The state of all seeds.
     """
-    if layout.way != "shards":
-        # Initialize on one device, then place the result.
-        states = [jax.jit(init)(key) for key in keys]
-        return place(stack_runs(states) if layout.runs > 1 else states[0], layout)
-    # A sharded state is of a single run.
+    return place(join_states([jax.jit(init)(key) for key in keys]), layout)
+
+
+def init_in_place(
+    init: Callable[[jax.Array], TrainState], keys: Sequence[jax.Array], layout: Layout
+) -> TrainState:
+    """Initializes a sharded state, so that no device ever holds it whole."""
+    # A sharded state is of a single seed.
     [key] = keys
     # The shardings follow from shapes, before any array exists.
-    where = shardings(jax.eval_shape(init, key), layout)
+    where = sharded(jax.eval_shape(init, key), layout)
     return jax.jit(init, out_shardings=where)(put(key, layout))
 
 
@@ -108,6 +115,15 @@ def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:
         return jax.make_array_from_process_local_data(sharding, x, tuple(shape))
 
     return jax.tree.map(join, tree)
+
+
+def fetch_metrics(metrics: Tree, seeds: int) -> Tree:
+    """Copies the metrics of a call to the host, as NumPy arrays `[count, seeds]`.
+
+    All processes call it. The metrics of a single seed have no axis of seeds before.
+    """
+    local = jax.device_get(to_local(metrics))
+    return jax.tree.map(lambda x: x.reshape(-1, seeds), local)
 
 
 def to_local(tree: Tree) -> Tree:

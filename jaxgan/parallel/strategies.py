@@ -1,4 +1,4 @@
-"""Compiles a train step for any number of devices."""
+"""The strategies: one train step, compiled for any number of devices."""
 
 import functools
 import logging
@@ -9,12 +9,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxgan.gan.train_step import loop
+from jaxgan.errors import UsageError
 from jaxgan.parallel.feed import Feed
-from jaxgan.parallel.layout import AXIS, Layout, spec
-from jaxgan.parallel.multi_seed import AXES, vmap_seeds
-from jaxgan.parallel.placement import shardings
-from jaxgan.types import Players, Tree
+from jaxgan.parallel.layout import AXIS, Layout, Strategy, spec
+from jaxgan.parallel.multi_seed import AXES, freeze_if_not_finite, vmap_seeds
+from jaxgan.parallel.placement import (
+    init_and_place,
+    init_in_place,
+    replicated,
+    sharded,
+    split_by_seed,
+)
+from jaxgan.types import Device, Players, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -34,31 +40,14 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
     def get(count, *arguments):
         if count not in programs:
             started = time.monotonic()
-            programs[count] = lower(step, feed, layout, count, *arguments).compile()
+            state = arguments[0]
+            jitted = layout.strategy.jit(step, feed, layout, count, state)
+            programs[count] = jitted.lower(*arguments).compile()
             seconds = time.monotonic() - started
             log.info("compiled %d step(s) per call in %.1f s", count, seconds)
         return programs[count]
 
     return get
-
-
-def lower(
-    step: Callable, feed: Feed, layout: Layout, count: int, *arguments: Tree
-) -> Any:
-    """Lowers the program of `count` steps, which donates its state.
-
-    Args:
-      step: (state, batches, key) -> (state, metrics).
-      feed: the source of the batches.
-      layout: the devices and the strategy. The devices may be of another machine.
-      count: steps per call.
-      arguments: the state, the feed's `passed` and the key, or their shapes.
-
-    Returns:
-      A `jax.stages.Lowered`.
-    """
-    jitted = STRATEGIES[layout.way](step, feed, layout, count, *arguments)
-    return jitted.lower(*arguments)
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
@@ -71,14 +60,18 @@ def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
         def body(state, i):
             return step(state, feed.select(passed, state.step, i), key)
 
-        # A single step needs no loop.
-        return loop(body, state, jnp.arange(count), unroll=count == 1)
+        steps = jnp.arange(count)
+        if count > 1:
+            return jax.lax.scan(body, state, steps)
+        # A single step needs no loop, in which XLA for CPU is slow.
+        state, metrics = step(state, feed.select(passed, state.step, steps[0]), key)
+        return state, jax.tree.map(lambda x: jnp.stack([x]), metrics)
 
     return call
 
 
 def jit_single_device(
-    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, _: Tree
 ) -> Any:
     """Runs on a single device, with `jax.jit`."""
     del layout
@@ -87,7 +80,7 @@ def jit_single_device(
 
 
 def pmap_data_parallel(
-    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, _: Tree
 ) -> Any:
     """Splits the batch over the devices of one process, with `jax.pmap`."""
     return jax.pmap(
@@ -102,7 +95,7 @@ def pmap_data_parallel(
 
 
 def shard_map_data_parallel(
-    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, _: Tree
 ) -> Any:
     """Splits the batch over the devices of all processes, with `jax.shard_map`."""
     call = many_steps(step, feed, count)
@@ -132,7 +125,7 @@ def _squeeze(axis: int | None, subtree: Tree) -> Tree:
 
 
 def zero_sharded(
-    step: Callable, feed: Feed, layout: Layout, count: int, *arguments: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, state: Tree
 ) -> Any:
     """Splits the batch and the state over the devices, with `jax.jit`.
 
@@ -141,18 +134,18 @@ def zero_sharded(
     """
     constrain = jax.lax.with_sharding_constraint
 
-    def sharded(state, batches, key):
+    def constrained(state, batches, key):
         # Axis 1 of the batches `[k, B, ...]` is split.
         state, metrics = step(state, constrain(batches, layout.spread(1)), key)
         # Otherwise XLA could replicate the state between the steps of a loop.
-        return constrain(state, shardings(state, layout)), metrics
+        return constrain(state, sharded(state, layout)), metrics
 
-    replicated, of_state = layout.spread(None), shardings(arguments[0], layout)
+    everywhere, of_state = layout.spread(None), sharded(state, layout)
     return jax.jit(
-        many_steps(sharded, feed, count),
+        many_steps(constrained, feed, count),
         donate_argnums=0,
-        in_shardings=(of_state, layout.spread(feed.axis), replicated),
-        out_shardings=(of_state, replicated),
+        in_shardings=(of_state, layout.spread(feed.axis), everywhere),
+        out_shardings=(of_state, everywhere),
     )
 
 
@@ -161,11 +154,8 @@ def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
 
     Within a gradient function each device has all parameters and its part of the batch.
     The optimizer state and the moving average are never gathered: this is the memory
-    that ZeRO (Rajbhandari et al., 2019, https://arxiv.org/abs/1910.02054) saves. For
-    other layouts the wrapper changes nothing.
+    that ZeRO (Rajbhandari et al., 2019, https://arxiv.org/abs/1910.02054) saves.
     """
-    if layout.way != "shards":
-        return lambda gradient: gradient
 
     def wrap(gradient):
         def sharded_gradient(player, state, batch, key):
@@ -186,13 +176,21 @@ def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
     return wrap
 
 
+def plain_gradient(layout: Layout) -> Callable[[Callable], Callable]:
+    """Returns a wrapper that changes nothing."""
+    del layout
+    return lambda gradient: gradient
+
+
 def seed_parallel(
-    step: Callable, feed: Feed, layout: Layout, count: int, *_: Tree
+    step: Callable, feed: Feed, layout: Layout, count: int, _: Tree
 ) -> Any:
     """Trains several runs at once, each whole on one device.
 
-    Devices do not communicate, so that none waits for another.
+    Devices do not communicate, so that none waits for another. A run that diverges is
+    frozen.
     """
+    step = freeze_if_not_finite(step)
     # Each run has its own state and key, and may have its own order of the data.
     axes = (AXES, feed.runs, 0)
     call = vmap_seeds(many_steps(step, feed, count), axes, unroll=layout.unroll)
@@ -215,14 +213,128 @@ def _is_none(x: Any) -> bool:
     return x is None
 
 
-STRATEGIES: dict[str, Callable[..., Any]] = {
-    "one": jit_single_device,
-    "pmap": pmap_data_parallel,
-    "mesh": shard_map_data_parallel,
-    "shards": zero_sharded,
-    "runs": seed_parallel,
+STRATEGIES = {
+    strategy.name: strategy
+    for strategy in (
+        # A single device.
+        Strategy(
+            "one",
+            description="one device",
+            jit=jit_single_device,
+            state_sharding=replicated,
+            init=init_and_place,
+            wrap_gradient=plain_gradient,
+            shares_batch=False,
+            splits_batch=False,
+            batch_axis=None,
+            steps_axis=0,
+            freezes=False,
+        ),
+        # A part of the batch on each device, and the same state on all.
+        Strategy(
+            "pmap",
+            description="pmap",
+            jit=pmap_data_parallel,
+            state_sharding=replicated,
+            init=init_and_place,
+            wrap_gradient=plain_gradient,
+            shares_batch=True,
+            splits_batch=True,
+            batch_axis=2,  # behind [count, k]
+            steps_axis=0,
+            freezes=False,
+        ),
+        # The same, also for several processes.
+        Strategy(
+            "mesh",
+            description="mesh",
+            jit=shard_map_data_parallel,
+            state_sharding=replicated,
+            init=init_and_place,
+            wrap_gradient=plain_gradient,
+            shares_batch=True,
+            splits_batch=True,
+            batch_axis=2,
+            steps_axis=0,
+            freezes=False,
+        ),
+        # A part of the batch and a part of the state on each device.
+        Strategy(
+            "shards",
+            description="mesh, optimizer state sharded",
+            jit=zero_sharded,
+            state_sharding=sharded,
+            init=init_in_place,
+            wrap_gradient=shard_gradient,
+            shares_batch=True,
+            splits_batch=False,  # XLA splits it within the step
+            batch_axis=2,
+            steps_axis=0,
+            freezes=False,
+        ),
+        # Whole runs on each device.
+        Strategy(
+            "runs",
+            description="runs",
+            jit=seed_parallel,
+            state_sharding=split_by_seed,
+            init=init_and_place,
+            wrap_gradient=plain_gradient,
+            shares_batch=False,
+            splits_batch=False,
+            batch_axis=0,  # the seeds
+            steps_axis=1,
+            freezes=True,
+        ),
+    )
 }
-"""By `Layout.way`: (step, feed, layout, count, *arguments) -> a jitted function."""
+"""All strategies by name. `layout_of` chooses one."""
+
+
+def layout_of(
+    devices: list[Device],
+    *,
+    parallel: str = "auto",
+    shard_state: bool = False,
+    runs: int = 1,
+    processes: int | None = None,
+) -> Layout:
+    """Chooses the strategy of a run, the only place that does.
+
+    Args:
+      devices: from `choose_devices`. Their number divides `runs` if there are several.
+      parallel: how several devices share a batch: `pmap`, `mesh` (`shard_map`, which
+        also supports several processes) or `auto`.
+      shard_state: if True, each device keeps only a part of the state.
+      runs: number of runs that are trained at once.
+      processes: number of processes, by default those of the devices.
+
+    Raises:
+      UsageError: naming the argument, if the options do not fit together.
+    """
+    if parallel not in ("auto", "pmap", "mesh"):
+        raise UsageError(f"parallel={parallel}: choose auto, pmap or mesh")
+    # Check the options before choosing, so that none is silently ignored.
+    several = (processes or len({device.process_index for device in devices})) > 1
+    if several and parallel == "pmap":
+        raise UsageError(
+            "parallel=pmap supports a single process only: use parallel=mesh"
+        )
+    if shard_state and (runs > 1 or parallel == "pmap"):
+        raise UsageError(
+            "shard_state supports a single run with parallel=mesh: leave out "
+            + ("runs" if runs > 1 else "parallel=pmap")
+        )
+    # Several runs never share a batch, however many devices there are.
+    if runs > 1:
+        name = "runs"
+    elif len(devices) == 1:  # nothing to share or to shard
+        name = "one"
+    elif shard_state:
+        name = "shards"
+    else:
+        name = "mesh" if several or parallel == "mesh" else "pmap"
+    return Layout(devices, STRATEGIES[name], runs)
 
 
 def format_costs(program: Any) -> list[str]:

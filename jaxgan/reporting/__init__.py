@@ -23,3 +23,4 @@ from jaxgan.reporting.plots import losses_plot as losses_plot
 from jaxgan.reporting.plots import new_figure as new_figure
 from jaxgan.reporting.progress import moments as moments
 from jaxgan.reporting.progress import progress as progress
+from jaxgan.reporting.statistics import seed_labels as seed_labels

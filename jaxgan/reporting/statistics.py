@@ -1,13 +1,16 @@
-"""Means and standard deviations of metrics over several runs."""
+"""Means and standard deviations of metrics over the seeds of a run.
 
-from collections.abc import Mapping
+An axis of a single seed is summarized by its plain value, here and nowhere else.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class RunStatistics(NamedTuple):
-    """Metrics of one run, or their statistics over several."""
+    """Metrics of one seed, or their statistics over several."""
 
     means: dict[str, float]
     """Means over the runs with a finite value; NaN if there are none."""
@@ -23,19 +26,21 @@ class RunStatistics(NamedTuple):
 
 
 def run_statistics(metrics: Mapping[str, Any]) -> RunStatistics:
-    """Computes the statistics of metrics that are numbers or arrays `[runs]`.
+    """Computes the statistics of metrics that are numbers or arrays `[seeds]`.
 
     >>> metrics = {"loss": np.array([1.0, 2.0, 3.0, np.nan]), "seconds": 2.0}
     >>> run_statistics(metrics).as_fields()
     ... # doctest: +NORMALIZE_WHITESPACE
     {'loss': 2.0, 'seconds': 2.0, 'std': {'loss': 1.0},
      'runs': {'loss': [1.0, 2.0, 3.0, nan]}}
+    >>> run_statistics({"loss": np.array([1.5])}).as_fields()
+    {'loss': 1.5}
     """
     statistics = RunStatistics({}, {}, {})
     for name, value in metrics.items():
         values = np.asarray(value, float)
-        # A single run, or a value that all runs share.
-        if values.ndim == 0:
+        # A single seed, or a value that all seeds share.
+        if values.size == 1:
             statistics.means[name] = values.item()
             continue
         finite = values[np.isfinite(values)]  # a diverged run must not hide the others
@@ -45,3 +50,12 @@ def run_statistics(metrics: Mapping[str, Any]) -> RunStatistics:
         statistics.means[name], statistics.deviations[name] = mean, deviation
         statistics.runs[name] = values.tolist()
     return statistics
+
+
+def seed_labels(seeds: Sequence[int]) -> list[str]:
+    """Returns the beginning of a message about each seed, "" for a single one.
+
+    >>> seed_labels([4, 5]), seed_labels([4])
+    (['seed 4: ', 'seed 5: '], [''])
+    """
+    return [f"seed {seed}: " if len(seeds) > 1 else "" for seed in seeds]

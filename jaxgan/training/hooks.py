@@ -15,7 +15,7 @@ from jaxgan.distributed.consensus import is_main_process, run_on_main
 from jaxgan.evaluation.evaluate import Evaluation, fixed_examples
 from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
-from jaxgan.experiment.setup import Experiment, seeds_of
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring.detectors import Finding, not_finite
 from jaxgan.monitoring.monitor import Monitor
@@ -53,7 +53,8 @@ class MainHooks:
         preview_key, probe_key = jax.random.split(key)
         picture_key, sample_key, metric_key = jax.random.split(preview_key, 3)
         self.writer, self.profile = writer, profile
-        self._runs, count = config.runs, max(config.samples, config.score_samples)
+        self._seeds = len(experiment.seeds)
+        count = max(config.samples, config.score_samples)
         examples = fixed_examples(dataset, count, config.seed)
         self.previews = Previews(
             gan,
@@ -61,7 +62,7 @@ class MainHooks:
             picture_key,
             samples=config.samples,
             generated=dataset.example.generated,
-            runs=config.runs,
+            seeds=self._seeds,
         )
         self.evaluation = Evaluation(
             gan,
@@ -79,14 +80,12 @@ class MainHooks:
             batch_size=config.batch_size,
             seed=config.seed,
         )
-        self.monitor = Monitor(probe, folder, seeds_of(config))
+        freezes = experiment.layout.strategy.freezes
+        self.monitor = Monitor(probe, folder, experiment.seeds, freezes=freezes)
 
-    def evaluate(self, ema: Tree) -> dict[str, Any]:
-        """Returns the score and other metrics by name: numbers, or `[runs]`."""
-        if self._runs == 1:
-            return {k: x.item() for k, x in self.evaluation.evaluate([ema]).items()}
-        runs = [multi_seed.take_run(ema, 0, i) for i in range(self._runs)]
-        return dict(self.evaluation.evaluate(runs))
+    def evaluate(self, ema: Tree) -> dict[str, np.ndarray]:
+        """Returns the score and other metrics by name, `[seeds]`."""
+        return self.evaluation.evaluate(multi_seed.split_seeds(ema, self._seeds))
 
     def log_findings(self, step: int, row: dict[str, Any]) -> list[Finding]:
         """Checks a row, and writes and returns its new findings."""
@@ -150,26 +149,27 @@ class Hooks:
             self.main.writer.write_text(step, "rollback", text)
 
     def fetch_metrics(self, pending: Pending) -> None:
-        """Fetches the metrics to the host and checks that they are finite.
+        """Fetches the metrics, `[count, seeds]`, and checks that they are finite.
 
         Raises:
-          Collapse: if a metric is not finite. One of several runs is frozen instead,
+          Collapse: if a metric is not finite. One of several seeds is frozen instead,
             and the monitor reports it.
         """
         jax.block_until_ready([metrics for _, metrics in pending])  # raises errors here
         # Replace the arrays on the devices by copies on the host.
+        seeds = len(self.experiment.seeds)
         pending[:] = [
-            (first, jax.device_get(parallel.to_local(metrics)))
+            (first, parallel.fetch_metrics(metrics, seeds))
             for first, metrics in pending
         ]
-        if self.experiment.config.runs > 1:
-            # The step itself freezes a run that is not finite.
+        if self.experiment.layout.strategy.freezes:
+            # The step itself freezes a seed that is not finite.
             return
         # Find the first bad step, and a metric that is bad there.
         for first, metrics in pending:
             # The value at index i is that of step `first + i + 1`.
             bad = [
-                (first + int(np.flatnonzero(~np.isfinite(values))[0]) + 1, name)
+                (first + int(np.argwhere(~np.isfinite(values))[0, 0]) + 1, name)
                 for name, values in metrics.items()
                 if not np.isfinite(values).all()
             ]
@@ -184,7 +184,7 @@ class Hooks:
           Collapse: for a fatal finding, unless `on_collapse` is `warn`.
         """
         names = pending[0][1]
-        # Means over the steps since the last row: a number, or `[runs]`.
+        # Means over the steps since the last row, `[seeds]`.
         means = {
             name: np.mean(np.concatenate([m[name] for _, m in pending]), axis=0)
             for name in names
@@ -222,7 +222,7 @@ class Hooks:
         step, ema = int(state.step), parallel.to_local(state.ema)
         was_saved = run_on_main(lambda: step in self._checkpoints.all_steps())
 
-        def evaluate(main: MainHooks) -> tuple[dict[str, Any], float]:
+        def evaluate(main: MainHooks) -> tuple[dict[str, np.ndarray], float]:
             # Keep the time only.
             if was_saved:
                 return {}, self._seconds()
@@ -237,7 +237,7 @@ class Hooks:
             state,
             history={**self._history, "seconds": seconds},
             config=to_dict(self.experiment.config),
-            # The mean over the runs.
+            # The mean over the seeds.
             score=float(np.mean(values["score"])) if values else None,
             wait=wait,
         )

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 
 from jaxgan import parallel
-from jaxgan.experiment.input_pipeline import make_train_step
 from jaxgan.training.hooks import Hooks, Pending
 from jaxgan.types import TrainState
 
@@ -35,8 +34,8 @@ def training_loop(
     """
     experiment, first = hooks.experiment, int(state.step)
     steps = experiment.config.steps
-    train_step = make_train_step(experiment)
-    compiled = parallel.make_compiler(train_step, feed, experiment.layout)
+    train_step, layout = experiment.train_step, experiment.layout
+    compiled = parallel.make_compiler(train_step, feed, layout)
     pending: Pending = []
     # Compile previews and the probe before the clock of steps starts.
     hooks.warm_up(first, state)

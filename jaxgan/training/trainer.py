@@ -23,15 +23,10 @@ from jaxgan.distributed.consensus import (
 from jaxgan.errors import TrainingError, UsageError, printable, short_repr
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.experiment.data_facts import data_facts
-from jaxgan.experiment.input_pipeline import make_train_step, open_feed
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.memory_check import fit_memory
-from jaxgan.experiment.setup import (
-    Experiment,
-    allowed_differences,
-    setup,
-    state_shapes,
-)
-from jaxgan.experiment.state import init_state, restore_or_init, run_keys, seed_keys
+from jaxgan.experiment.setup import allowed_differences, setup
+from jaxgan.experiment.state import restore_or_init
 from jaxgan.files import local_path
 from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring import detectors
@@ -78,7 +73,15 @@ def train(config: Config) -> int:
         )
         # Process 0 opens and locks the folder for all.
         folder = run_on_main(lambda: stack.enter_context(opened))
-        return run_with_rollbacks(experiment, folder, ends)
+        collapse: Collapse | None = None
+        # Each turn trains until the end, or until a collapse.
+        while True:
+            try:
+                return run_once(experiment, folder, collapse, ends)
+            except Collapse as error:
+                # Raises if the run may not roll back.
+                check_rollback(experiment, folder, error)
+                collapse = error
 
 
 def prepare(config: Config) -> Experiment:
@@ -124,30 +127,6 @@ def with_recorded_presets(config: Config) -> Config:
     return dataclasses.replace(config, **earlier)
 
 
-def run_with_rollbacks(
-    experiment: Experiment, folder: Path, ends: float = math.inf
-) -> int:
-    """Trains in a locked workdir, and rolls back after a collapse.
-
-    Args:
-      experiment: the experiment.
-      folder: of the run.
-      ends: the time of `time.monotonic` at which to stop.
-
-    Returns:
-      The exit code.
-    """
-    collapse: Collapse | None = None
-    # Each turn trains until the end, or until a collapse.
-    while True:
-        try:
-            return run_once(experiment, folder, collapse, ends)
-        except Collapse as error:
-            # Raises if the run may not roll back.
-            check_rollback(experiment, folder, error)
-            collapse = error
-
-
 def run_once(
     experiment: Experiment,
     folder: Path,
@@ -169,11 +148,12 @@ def run_once(
       Collapse: for a fatal finding.
     """
     config, layout = experiment.config, experiment.layout
+    rollbacks = count_rollbacks(folder) + (collapse is not None)
     # After a collapse: the best checkpoint before it, and other noise.
     state, history = restore_or_init(
         experiment,
         folder,
-        rollbacks=count_rollbacks(folder) + (collapse is not None),
+        rollbacks=rollbacks,
         before=collapse.since if collapse else math.inf,
         which="best" if collapse else "last",
     )
@@ -181,21 +161,19 @@ def run_once(
     if first >= config.steps:
         log.info("step %d of %d is done: nothing left to do", first, config.steps)
         return 0
-    # Previews keep their noise after a resume or a rollback.
-    key = seed_keys(config.seed).previews
+    keys = experiment.keys(rollbacks)
     with (
-        open_hooks(experiment, folder, history, first, key) as hooks,
-        open_feed(experiment, first) as feed,
+        open_hooks(experiment, folder, history, first, keys.previews) as hooks,
+        experiment.open_feed(first) as feed,
         catch_signals(ends, alone=layout.processes == 1) as ask,
     ):
         if collapse:
-            hooks.log_rollback(first, collapse)  # before rollbacks are counted
-        keys = run_keys(experiment, count_rollbacks(folder))
+            hooks.log_rollback(first, collapse)
         # All processes stop at the same step.
         stop = agree_to_stop(
             lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), layout
         )
-        state, code = training_loop(state, keys, feed, hooks, stop)
+        state, code = training_loop(state, keys.run, feed, hooks, stop)
         # Save the last step, or the one at which the run stops.
         hooks.save_checkpoint(state, wait=True)
     if code == EXIT_BAD_DATA:
@@ -257,15 +235,15 @@ def dry_run(experiment: Experiment) -> None:
     """Prints the flags, the parameter counts, and the costs of the compiled step."""
     lines = [f"{name}={value}" for name, value in to_dict(experiment.config).items()]
     # The number of parameters of each player.
-    for player, params in state_shapes(experiment).params._asdict().items():
+    for player, params in experiment.state_shapes().params._asdict().items():
         size = sum(x.size for x in jax.tree.leaves(params))
         lines.append(f"{player}: {size:,} parameters")
-    count, train_step = experiment.steps_per_call, make_train_step(experiment)
-    with open_feed(experiment, 0) as feed:
-        state, keys = init_state(experiment, 0), run_keys(experiment, 0)
+    count, layout = experiment.steps_per_call, experiment.layout
+    with experiment.open_feed(0) as feed:
+        state, key = experiment.init_state(), experiment.keys().run
         # Compile a call of the step, without running it.
-        compiled = parallel.make_compiler(train_step, feed, experiment.layout)
-        program = compiled(count, state, feed.at(0, count), keys)
+        compiled = parallel.make_compiler(experiment.train_step, feed, layout)
+        program = compiled(count, state, feed.at(0, count), key)
         lines += parallel.format_costs(program)
     if is_main_process():
         print("\n".join(map(printable, lines)))

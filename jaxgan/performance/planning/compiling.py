@@ -1,5 +1,6 @@
 """Compiles the train step of a config for a slice that need not be attached."""
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from jaxgan import data, parallel
 from jaxgan.config.planning import PlanConfig
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
-from jaxgan.experiment import input_pipeline, setup
+from jaxgan.experiment import setup
+from jaxgan.experiment.experiment import Experiment
 from jaxgan.networks.ops import platform
 from jaxgan.performance.hlo import cost, parser
 from jaxgan.performance.hlo.cost import Work
@@ -115,31 +117,19 @@ def compile_step(config: Config, dataset: data.Dataset, slice_: Slice) -> Step:
     with platform.compiling_for(slice_.devices[0].platform), uncached(slice_):
         # Networks are built within the context, which sets their platform.
         gan = setup.build_gan(plan.config, dataset.example, plan.layout)
-        plan = plan._replace(gan=gan)
+        plan = dataclasses.replace(plan, gan=gan)
         # Arguments are shapes, so that no memory is allocated.
-        state, key, feed, passed = input_pipeline.argument_shapes(plan, 1)
+        state, key, feed, passed = plan.argument_shapes(1)
         arguments = placed((state, passed, key), plan.layout)
-        lowered = parallel.lower(
-            input_pipeline.make_train_step(plan), feed, plan.layout, 1, *arguments
-        )
-        program = compiled(lowered)
+        jit = plan.layout.strategy.jit
+        jitted = jit(plan.train_step, feed, plan.layout, 1, arguments[0])
+        program = compiled(jitted.lower(*arguments))
     return read(plan, program, state)
 
 
-def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Experiment:
+def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> Experiment:
     """Sets up the planned run, without its networks."""
-    devices = list(slice_.devices)
-    if config.devices > len(devices):
-        raise UsageError(
-            f"--devices={config.devices}: --topology={slice_.name} has {len(devices)}; "
-            "use that many or fewer"
-        )
-    # 0 stands for all devices.
-    devices = devices[: config.devices or None]
-    if config.runs > 1:  # the runs must divide over the devices
-        fitting = [n for n in range(1, len(devices) + 1) if config.runs % n == 0]
-        devices = devices[: fitting[-1]]
-    layout = layout_for(config, devices)
+    layout = layout_on(config, slice_)
     config = setup.apply_batch_per_device(config, layout)
     setup.check_batch_size(config, layout)
     data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
@@ -148,16 +138,21 @@ def plan_of(config: Config, dataset: data.Dataset, slice_: Slice) -> setup.Exper
     resident = setup.choose_input(config.input, dataset.nbytes, limit)
     # The networks are built later, for the platform of the slice.
     gan: Any = None
-    return setup.Experiment(config, layout, dataset, gan, resident, 1, None)
+    return Experiment(config, layout, dataset, gan, resident, 1, None)
 
 
-def layout_for(config: Config, devices: list[Any]) -> parallel.Layout:
+def layout_on(config: Config, slice_: Slice) -> parallel.Layout:
     """Chooses the layout like training, but allows pmap on any slice, to compare."""
-    plain = config.runs == 1 and not config.shard_state and len(devices) > 1
-    if config.parallel == "pmap" and plain:
-        return parallel.Layout(devices, "pmap")
-    # Errors of `layout_of` name flags.
-    return setup.layout_for(config, devices)
+    count = len(slice_.devices)
+    if config.devices > count:
+        raise UsageError(
+            f"--devices={config.devices}: --topology={slice_.name} has {count}; "
+            "use that many or fewer"
+        )
+    # 0 stands for all devices. Several runs must divide over them.
+    count = setup.even_devices(config.runs, config.devices or count)
+    processes = 1 if config.parallel == "pmap" else None
+    return setup.layout_for(config, list(slice_.devices[:count]), processes)
 
 
 @contextmanager
@@ -234,7 +229,7 @@ def _bytes(text: str) -> float:
     return float(text) if scale is None else float(text[:-1]) * scale
 
 
-def read(plan: setup.Experiment, program: Any, state: Tree) -> Step:
+def read(plan: Experiment, program: Any, state: Tree) -> Step:
     """Reads memory, work and donation from a compiled step."""
     analysis, text = program.memory_analysis(), program.as_text()
     module = parser.parse(text)

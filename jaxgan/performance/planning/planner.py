@@ -11,6 +11,7 @@ from jaxgan import data
 from jaxgan.config.planning import PlanConfig
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError, printable
+from jaxgan.experiment.setup import apply_batch_per_device
 from jaxgan.files import atomic_write
 from jaxgan.gan import builder
 from jaxgan.performance.planning import remedies, sweep
@@ -21,6 +22,7 @@ from jaxgan.performance.planning.compiling import (
     Step,
     compile_step,
     dataset_of,
+    layout_on,
 )
 from jaxgan.performance.planning.summary import figures, format_step, mib
 
@@ -83,12 +85,8 @@ def suggest_remedies(
 
 def plan_one_slice(config: Config, slice_: Slice) -> Config:
     """Converts a batch size per device to that of all devices, to make it smaller."""
-    if not config.batch_per_device or config.runs > 1:
-        return config
-    # 0 stands for all devices of the slice.
-    count = config.devices or len(slice_.devices)
-    size = config.batch_per_device * count
-    return dataclasses.replace(config, batch_size=size, batch_per_device=0)
+    whole = apply_batch_per_device(config, layout_on(config, slice_))
+    return dataclasses.replace(whole, batch_per_device=0)
 
 
 def over_slices(

@@ -14,11 +14,10 @@ from jaxgan.performance.planning.roofline import (
 
 def format_step(step: Step, slice_: Slice) -> list[str]:
     """Formats the plan of a step, line by line."""
-    ways = {"one": "one device", "shards": "mesh, optimizer state sharded"}
-    config, way = step.config, ways.get(step.layout.way, step.layout.way)
+    config, strategy = step.config, step.layout.strategy
     return [
         f"{slice_.name}: {slice_.chips} chips, {len(step.layout.devices)} devices by "
-        f"{way}",
+        f"{strategy.description}",
         f"step: {config.d_updates} x {config.batch_size} images in total; "
         f"{config.precision}; G {step.parameters[0]:,} and D {step.parameters[1]:,} "
         "parameters",
@@ -113,7 +112,7 @@ def figures(step: Step, slice_: Slice) -> dict[str, Any]:
         "chips": slice_.chips,
         "devices": len(step.layout.devices),
         "devices_per_chip": slice_.per_chip,
-        "way": step.layout.way,
+        "way": step.layout.strategy.name,
         "precision": step.config.precision,
         "batch_size": step.config.batch_size,
         "d_updates": step.config.d_updates,
