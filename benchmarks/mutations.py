@@ -316,15 +316,15 @@ MUTATIONS = (
     Mutation(
         "gradients of one device",
         "gan/train_step.py",
-        "return jax.lax.pmean(results, axis) if axis else results",
-        "return results",
+        "mean = jax.lax.pmean(means, axis)",
+        "mean = means",
         "parallel train_step",
     ),
     Mutation(
         "dropout: one mask for all calls",
         "gan/objective.py",
-        "jax.random.fold_in(key, box[1])}",
-        "key}",
+        "jax.random.fold_in(dropout, number)",
+        "dropout",
         STEP,
     ),
     Mutation(
@@ -442,10 +442,10 @@ MUTATIONS = (
     ),
     Mutation(
         "normalize: off by half a step",
-        "data/dataset.py",
+        "data/kinds.py",
         '"uint8": 127.5',
         '"uint8": 128.0',
-        "data_dataset",
+        "data_dataset data_kinds",
     ),
     Mutation(
         "best is the worst",

@@ -20,7 +20,7 @@ from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.training import Config
 from jaxgan.errors import BuildError, FieldError, UsageError, first_line
 from jaxgan.gan import objective
-from jaxgan.gan.train_step import init_state, make_step, on_raw_batches
+from jaxgan.gan.train_step import init_state, make_step
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.networks import NETWORKS, WRAPPERS
@@ -194,7 +194,7 @@ def build_gan(
     # Errors of shapes are found before anything is compiled or written.
     batches = example_batch(example, config.d_updates * local)
     check_step(config, init, make(), batches, axis)
-    train_step = on_raw_batches(make(wrap_gradient=wrap_gradient), example)
+    train_step = make(wrap_gradient=wrap_gradient, example=example)
     play = make_play(task, networks)
 
     def generate(*args):

@@ -137,8 +137,8 @@ def make_loss(
 
     `own` are the parameters of `player`, with respect to which the loss is
     differentiated. aux is (stats, term_state, values, played), where `values` has the
-    value of each term as `player/term`, and `played` has the samples that the task's
-    stage keeps, () if there is none.
+    value of each term as `player/term`, `term_state` is that of the terms, without the
+    stage's, and `played` has the samples that the stage keeps, () if there is none.
 
     Args:
       task: plays a generator on a batch.
@@ -154,9 +154,19 @@ def make_loss(
         # The loss is a function of `own`, which replaces the parameters in the state.
         state = state.replace(params=state.params._replace(**{player: own}))
         inputs, stats, p, played = forward(player, state, batch, key, part)
-        total, term_state, values = evaluate_terms(terms, player, inputs, state)
-        if augment and player == "discriminator":
-            values["discriminator/augment"] = p
+        old = getattr(state.term_state, player)
+        results = {
+            name: term.apply(inputs, old[name])
+            for name, term in getattr(terms, player).items()
+        }
+        values = {f"{player}/{name}": value for name, (value, _) in results.items()}
+        # The sum below would hide a term that is not a scalar.
+        chex.assert_rank(list(values.values()), 0)
+        if player == "discriminator":
+            values |= mean_logits(inputs)
+            values |= {"discriminator/augment": p} if augment else {}
+        term_state = {name: new for name, (_, new) in results.items()}
+        total = jnp.stack([value for value, _ in results.values()]).sum()
         return total, (stats, term_state, values, played)
 
     return loss
@@ -254,28 +264,6 @@ def augment_fn(
         augment.strength(state.term_state.discriminator["augment"], state.step)
     )
     return lambda samples: augment.apply(keys, samples, p), p
-
-
-def evaluate_terms(
-    terms: Terms, player: str, inputs: LossInputs, state: TrainState
-) -> tuple[jax.Array, dict[str, Tree], dict[str, jax.Array]]:
-    """Returns the sum of a player's terms, their new state and their values.
-
-    State that belongs to no term, such as that of a stage, is not in the result.
-    """
-    old = getattr(state.term_state, player)
-    results = {
-        name: term.apply(inputs, old[name])
-        for name, term in getattr(terms, player).items()
-    }
-    values = {f"{player}/{name}": value for name, (value, _) in results.items()}
-    # The sum below would hide a term that is not a scalar.
-    chex.assert_rank(list(values.values()), 0)
-    if player == "discriminator":
-        values |= mean_logits(inputs)
-    new = {name: term_state for name, (_, term_state) in results.items()}
-    total = jnp.stack([value for value, _ in results.values()]).sum()
-    return total, new, values
 
 
 def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:

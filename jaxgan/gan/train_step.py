@@ -91,6 +91,7 @@ def make_step(
     same_latents: bool = False,
     wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
     stage: Stage | None = None,
+    example: ExampleSpec | None = None,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -110,11 +111,16 @@ def make_step(
       wrap_gradient: wraps gradient(player, state, batch, key), which reads neither
         optimizer state nor moving average, if devices share the rest of the step.
       stage: of the task.
+      example: the fields of raw batches, which are normalized, and checked when traced.
+        None for batches that are normalized already.
     """
     gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
     update = make_update(gradient, optimizers, stage)
 
     def step(state, batches, key):
+        if example is not None:
+            batches = data.normalize(batches, example)
+            check_batches(batches, example)
         k = len(jax.tree.leaves(batches)[0])
         # Keys depend on `key` and the step, so that a resumed run gets the same ones.
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
@@ -172,21 +178,6 @@ def make_update(
     return update
 
 
-def on_raw_batches(step: Callable, example: ExampleSpec) -> Callable:
-    """Returns the step on raw batches: fields are normalized, and checked when traced.
-
-    It raises UsageError for dtypes that a field's kind does not have, and for examples
-    of another shape.
-    """
-
-    def normalized(state, batches, key):
-        batches = data.normalize(batches, example)
-        check_batches(batches, example)
-        return step(state, batches, key)
-
-    return normalized
-
-
 def check_batches(batches: Batch, example: ExampleSpec) -> None:
     """Checks normalized batches, whose fields are `[updates, batch, *shape]`.
 
@@ -227,27 +218,26 @@ def accumulate(
     state, and the results are averaged, so moving averages decay once per update.
     """
 
-    def micro_batch(player, state, batch, key, part):
-        own = getattr(state.params, player)
-        grads, aux = jax.grad(loss, has_aux=True)(own, player, state, batch, key, part)
-        *means, played = aux
-        return (grads, *means), played
+    grad = jax.grad(loss, has_aux=True)
 
     def gradient(player, state, batch, key):
+        own = getattr(state.params, player)
         if parts == 1:
-            means, played = micro_batch(player, state, batch, key, 0)
+            grads, (*others, played) = grad(own, player, state, batch, key, 0)
+            means = (grads, *others)
         else:
             # `[B, ...]` to `[parts, B / parts, ...]`.
             split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), batch)
 
             def body(carry, x):
                 # There is no carry, as parts do not depend on each other.
-                return carry, micro_batch(player, state, x[0], key, x[1])
+                return carry, grad(own, player, state, x[0], key, x[1])
 
             _, results = loop(body, (), (split, jnp.arange(parts)), unroll)
+            grads, (*others, played) = results
             # The mean of integers would be a float.
-            means = jax.tree.map(lambda x: x.mean(0).astype(x.dtype), results[0])
-            played = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results[1])
+            means = jax.tree.map(lambda x: x.mean(0).astype(x.dtype), (grads, *others))
+            played = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), played)
         if axis is None:
             return means, played
         # The parts of the batch in the order of the devices, which is that of examples.
