@@ -1,6 +1,11 @@
 """Toys of the kinds of GANs to come, all through the one step."""
 
 import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import chex
 import flax.linen as nn
@@ -293,3 +298,61 @@ def test_a_plan_of_several_fields(capsys):
     # without the field that the task reads
     assert plan.main(["--topology=local", "--shape=4", *flags]) == 2
     assert "needs 'source' with each example" in capsys.readouterr().err
+
+
+def two_processes(flags):
+    """Trains on two processes of one device each."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    together = [f"--coordinator=127.0.0.1:{port}", "--num_processes=2"]
+    started = [child("train", [*flags, *together, f"--process_id={i}"]) for i in (0, 1)]
+    said = [process.communicate(timeout=240)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
+
+
+def child(program, flags):
+    """Starts a program with the toys, in a process with a single device."""
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", f"jaxgan.{program}", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def test_noise_is_the_same_on_other_devices_and_processes(tmp_path):
+    def sampling(folder, out):
+        return [f"--workdir={tmp_path / folder}", "--n=300", f"--out={tmp_path / out}"]
+
+    def samples(out):
+        with np.load(tmp_path / out) as file:
+            return file["samples"]
+
+    flags = train_flags("noise", tmp_path / "two", 4, devices=0)
+    two_processes([*flags, "--import=kinds"])
+    # restored by one process, on eight devices and on one
+    assert sample.main(sampling("two", "eight.npz")) == 0
+    process = child("sample", sampling("two", "one.npz"))
+    assert process.wait(timeout=240) == 0, process.communicate()[0]
+    process.communicate()
+    np.testing.assert_allclose(samples("eight.npz"), samples("one.npz"), atol=1e-6)
+    # and fewer samples are the first of many
+    few = [*sampling("two", "few.npz")[::2], "--n=7"]
+    assert sample.main(few) == 0
+    np.testing.assert_allclose(samples("few.npz"), samples("one.npz")[:7], atol=1e-6)
+    # trained by one process, and saved by it after the other two
+    assert train.main(train_flags("noise", tmp_path / "single", 4, devices=2)) == 0
+    assert sample.main(sampling("single", "single.npz")) == 0
+    np.testing.assert_allclose(samples("single.npz"), samples("one.npz"), atol=1e-6)
+    assert train.main(train_flags("noise", tmp_path / "two", 6, devices=2)) == 0
+    assert train.main(train_flags("noise", tmp_path / "single", 6, devices=2)) == 0
+    for folder in ("two", "single"):
+        assert sample.main(sampling(folder, f"{folder}6.npz")) == 0
+    np.testing.assert_allclose(samples("two6.npz"), samples("single6.npz"), atol=1e-6)
