@@ -8,7 +8,7 @@ import optax
 import pytest
 from games import batches, config, game, images
 
-from jaxgan import parallel
+from jaxgan import augment, parallel
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.losses import r1, r2
 from jaxgan.terms import stateless
@@ -19,6 +19,7 @@ from jaxgan.types import (
     Players,
     Samples,
     Task,
+    TrainState,
     image_example,
 )
 
@@ -262,3 +263,57 @@ def test_the_strength_is_a_part_of_the_state():
         np.isclose(steps, 0.1, atol=1e-5) | (np.minimum(seen[1:], steps) < 1e-6)
     )
     assert jax.tree.leaves(state.term_state.discriminator["augment"])
+
+
+class Difference(nn.Module):
+    """D(x, c) = sum |x - c|: 0 if the sample is its own condition."""
+
+    @nn.compact
+    def __call__(self, x, condition=None, *, train):
+        self.param("a", nn.initializers.ones, ())
+        pairs = zip(jax.tree.leaves(x), jax.tree.leaves(condition), strict=True)
+        return DiscriminatorOutput(
+            sum(jnp.abs(x - c).reshape(len(x), -1).sum(-1) for x, c in pairs)
+        )
+
+
+def test_images_of_a_condition_are_augmented_like_the_samples():
+    def play(generator, batch, keys, step):
+        both = {"photo": batch["image"], "map": batch["image"][:, ::2, ::2]}
+        return Samples(both, jax.tree.map(lambda x: 0 * x, both), condition=both)
+
+    named: Players = Players({}, {"loss": stateless(lambda s: s.real.logits.sum())})
+    augmentation = augment.build(
+        [augment.AUGMENTATIONS[name]() for name in ("flip", "translation", "color")],
+        0.8,
+    )
+    named.discriminator["augment"] = objective.augment_term(augmentation)
+    nets: Players[nn.Module] = Players(Shift(), Difference())
+    loss = objective.make_loss(Task(play), nets, named, augment=augmentation)
+    state = TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=Players({"b": jnp.zeros(())}, {"a": jnp.ones(())}),
+        stats=Players({}, {}),
+        opt_state=Players({}, {}),
+        term_state=Players(*({n: t.init() for n, t in x.items()} for x in named)),
+        ema={},
+    )
+    batch = {"image": jnp.asarray(images(64))}
+    (value, _) = loss(state.params.discriminator, "discriminator", state, batch, KEY)
+    assert float(value) == 0
+    # the samples do change
+    bare = named._replace(discriminator={"loss": named.discriminator["loss"]})
+    fakes = stateless(lambda s: jnp.abs(s.critic(s.samples.fake).logits).sum())
+    bare.discriminator["loss"] = fakes
+    plain = objective.make_loss(Task(play), nets, bare)
+    changed = objective.make_loss(
+        Task(play),
+        nets,
+        bare._replace(discriminator={**named.discriminator, "loss": fakes}),
+        augment=augmentation,
+    )
+    values = [
+        float(f(state.params.discriminator, "discriminator", state, batch, KEY)[0])
+        for f in (plain, changed)
+    ]
+    assert abs(values[0] - values[1]) > 1

@@ -215,7 +215,7 @@ def make_forward(
             samples = task.stage.apply(per_example(keys.stage), samples, kept)
         # All that the discriminator sees is augmented with the same keys.
         see, p = augment_fn(augment, state, per_example(keys.augment))
-        condition = samples.condition
+        condition = augment_images(see, samples.condition)
         inputs = LossInputs(
             samples=samples,
             real=d(see(samples.real), condition),
@@ -224,7 +224,7 @@ def make_forward(
             critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
             keys=per_example(keys.terms),
             step=state.step,
-            generator=lambda z: net("generator", keys.again)[0](z, condition),
+            generator=lambda z: net("generator", keys.again)[0](z, samples.condition),
             params=getattr(state.params, player),
             axis=axis,
             parts=parts,
@@ -264,6 +264,14 @@ def augment_fn(
         augment.strength(state.term_state.discriminator["augment"], state.step)
     )
     return lambda samples: augment.apply(keys, samples, p), p
+
+
+def augment_images(see: Callable[[Tree], Tree], condition: Tree) -> Tree:
+    """Augments the images `[B, H, W, C]` of a condition like the samples.
+
+    Labels, attributes and vectors stay.
+    """
+    return jax.tree.map(lambda x: see(x) if x.ndim == 4 else x, condition)
 
 
 def mean_logits(inputs: LossInputs) -> dict[str, jax.Array]:
