@@ -273,6 +273,7 @@ class TrainState(flax.struct.PyTreeNode):
     """The networks' other collections, such as `batch_stats`."""
     opt_state: Players[Tree]
     term_state: Players[Tree]
-    """The state of the loss terms, by name, for each player."""
+    """The state of the loss terms, by name, for each player; the discriminator's also
+    has that of the augmentation and of the task's stage."""
     ema: Tree
     """The running mean of the generator's variables, used for sampling."""
