@@ -1,0 +1,150 @@
+"""The type of a feature extractor, and what all extractors share.
+
+An extractor compiles one batch size. It pads the last batch, and splits batches over
+the devices of this process.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxgan.errors import UsageError
+from jaxgan.ranges import Range, ceil_div
+from jaxgan.types import ExampleSpec, Tree
+
+BATCH = 256
+"""Images of a batch, unless the number of devices does not divide it."""
+
+Seed = Annotated[int, Range(0, 2**31 - 1)]
+"""The seed of an extractor's weights."""
+
+
+class Features(NamedTuple):
+    """What an extractor computes of images."""
+
+    features: np.ndarray
+    """`[n, d]` float32."""
+    probabilities: np.ndarray | None = None
+    """`[n, k]` float32, those of k classes; None if there are none."""
+
+
+class Extractor(NamedTuple):
+    """A fixed function of images, in whose feature space sets of images are compared.
+
+    >>> mean = Extractor(
+    ...     "mean", "0" * 16, {}, lambda images: Features(images.mean((1, 2)))
+    ... )
+    >>> mean.extract(np.ones((5, 8, 8, 3), np.float32)).features.shape
+    (5, 3)
+    """
+
+    name: str
+    """Such as `classifier`. Only Inception's distance is called FID."""
+    digest: str
+    """The first 16 hexadecimal digits of a sha256 over the weights."""
+    protocol: dict[str, str | int | float]
+    """What else a value depends on, such as the layer and the resizing."""
+    extract: Callable[[np.ndarray], Features]
+    """Maps images `[n, H, W, C]` float32 in [-1, 1] to features, for any n."""
+
+
+def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
+    """Returns the `(H, W, C)` of the images that an extractor gets.
+
+    Args:
+      example: the fields of an example.
+      name: of the extractor, for messages.
+
+    Raises:
+      UsageError: if the first field is not an image.
+    """
+    field = example[example.generated]
+    if field.kind != "image" or len(field.shape) != 3:
+        raise UsageError(
+            f"{name} needs images [H, W, C], not {field.kind} of shape "
+            f"{list(field.shape)}: use sliced_wasserstein"
+        )
+    return field.shape
+
+
+def digest(weights: Tree) -> str:
+    """Returns the first 16 hexadecimal digits of a sha256 over names and weights.
+
+    >>> digest({"a": np.zeros(2)}) != digest({"b": np.zeros(2)})
+    True
+    """
+    whole = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(weights):
+        array = np.asarray(leaf)
+        # The form is hashed too, as equal bytes may have several shapes.
+        form = (jax.tree_util.keystr(path), array.shape, str(array.dtype))
+        whole.update(repr(form).encode())
+        whole.update(np.ascontiguousarray(array).tobytes())
+    return whole.hexdigest()[:16]
+
+
+def in_batches(
+    forward: Callable[[Tree, jax.Array], Features],
+    weights: Tree,
+    shape: tuple[int, int, int],
+    *,
+    batch: int = BATCH,
+) -> Callable[[np.ndarray], Features]:
+    """Returns a function that extracts features of any number of images.
+
+    Batches are padded to one size and split over the local devices. Products are
+    computed in float32 on all devices, so that values do not depend on the device.
+
+    Args:
+      forward: maps (weights, images `[B, H, W, C]` float32) to `[B, ...]`, example by
+        example. It is compiled.
+      weights: a pytree of arrays.
+      shape: `(H, W, C)`.
+      batch: number of images of a batch, rounded up to a multiple of the devices.
+
+    Returns:
+      (images `[n, H, W, C]` float32 in [-1, 1]) to features. Raises UsageError for
+      images of another shape or dtype.
+    """
+    mesh = Mesh(np.array(jax.local_devices()), ("batch",))
+    size = ceil_div(batch, mesh.size) * mesh.size
+    split = NamedSharding(mesh, PartitionSpec("batch"))
+    weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
+
+    @jax.jit
+    def compiled(weights, images):
+        # Accelerators would otherwise round the factors to bfloat16 or TF32.
+        with jax.default_matmul_precision("highest"):
+            return forward(weights, images)
+
+    def one_batch(part: np.ndarray) -> Features:
+        padded = np.zeros((size, *shape), np.float32)
+        padded[: len(part)] = part
+        out = compiled(weights, jax.device_put(padded, split))
+        return jax.tree.map(lambda x: np.asarray(x)[: len(part)], out)
+
+    def extract(images: np.ndarray) -> Features:
+        check_images(images, shape)
+        # A set without images has one empty batch, so that d and k are known.
+        starts = range(0, max(len(images), 1), size)
+        parts = [one_batch(images[i : i + size]) for i in starts]
+        return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+    return extract
+
+
+def check_images(images: np.ndarray, shape: tuple[int, int, int]) -> None:
+    """Raises UsageError unless images are `[n, *shape]` of floats."""
+    if images.ndim != 4 or images.shape[1:] != tuple(shape):
+        raise UsageError(
+            f"the images are {list(images.shape)}, and the features are those of "
+            f"[n, {', '.join(map(str, shape))}]: resize them first"
+        )
+    if images.dtype.kind != "f":
+        raise UsageError(
+            f"the images are {images.dtype}: scale them to floats in [-1, 1]"
+        )
