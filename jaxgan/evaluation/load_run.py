@@ -59,17 +59,10 @@ class Run:
             return {"step": state.step, "params": state.params, "stats": state.stats}
         return {"step": state.step, "ema": state.ema}
 
-    def restore(self, which: checkpoint.Which = "last", *, raw: bool = False) -> Tree:
-        """Reads the generator's variables of a checkpoint.
-
-        Args:
-          which: `last`, `best` or a step.
-          raw: True for the newest parameters instead of their moving average.
-
-        Raises:
-          UsageError: if there is no such checkpoint, or if it belongs to a different
-            network.
-        """
+    def restore_step(
+        self, which: checkpoint.Which = "last", *, raw: bool = False
+    ) -> tuple[int, Tree]:
+        """Reads the step and the generator's variables of a checkpoint, see `restore`."""
         template, folder = self.part(raw=raw), self.folder / "checkpoints"
         state, _ = checkpoint.restore(folder, template, which=which, partial=True)
         log.info("checkpoint of step %d", int(state["step"]))
@@ -81,7 +74,21 @@ class Run:
                 **state["stats"].generator,
             }
         # The part of this run.
-        return multi_seed.split_seeds(variables, self.config.runs)[self.number]
+        own = multi_seed.split_seeds(variables, self.config.runs)[self.number]
+        return int(state["step"]), own
+
+    def restore(self, which: checkpoint.Which = "last", *, raw: bool = False) -> Tree:
+        """Reads the generator's variables of a checkpoint.
+
+        Args:
+          which: `last`, `best` or a step.
+          raw: True for the newest parameters instead of their moving average.
+
+        Raises:
+          UsageError: if there is no such checkpoint, or if it belongs to a different
+            network.
+        """
+        return self.restore_step(which, raw=raw)[1]
 
 
 def load_run(path: str | Path, *, number: int = 0) -> Run:

@@ -1,0 +1,101 @@
+"""Builds the metrics of `--metrics` with their extractors."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxgan import data, spec
+from jaxgan.environment import cache_folder
+from jaxgan.errors import UsageError
+from jaxgan.metrics.comparisons import COMPARISONS, Comparison
+from jaxgan.metrics.features import EXTRACTORS, Extractor
+
+FACTS = ("example", "train", "held_out", "cache")
+"""Keyword parameters of extractors that are facts of the data, not in the text."""
+
+
+class Named(NamedTuple):
+    """An extractor that is named in a text, and not opened yet."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: tuple[tuple[str, Any], ...]
+
+
+def check_metrics(text: str) -> None:
+    """Checks names and arguments, before data are loaded or an extractor is opened.
+
+    Raises:
+      UsageError: naming the flag.
+    """
+    nothing = Extractor("nothing", "", {}, _no_images)
+    _parse(text, lambda _: nothing)
+
+
+def build_metrics(
+    text: str, train: data.Dataset, held_out: data.Dataset
+) -> list[Comparison]:
+    """Builds the metrics. Each extractor is opened once, which may train it.
+
+    Args:
+      text: such as `fd(classifier)|kid(classifier)`.
+      train: the training examples.
+      held_out: the other examples.
+
+    Raises:
+      UsageError: naming the flag, for a wrong text, or for data that do not fit.
+    """
+    facts = {
+        "example": train.example,
+        "train": train,
+        "held_out": held_out,
+        "cache": _cache_folder(train),
+    }
+    opened: dict[Named, Extractor] = {}
+
+    def open_once(named: Named) -> Extractor:
+        if named not in opened:
+            factory = EXTRACTORS[named.name]
+            wanted = inspect.signature(factory).parameters
+            given = {name: x for name, x in facts.items() if name in wanted}
+            opened[named] = factory(*named.args, **dict(named.kwargs), **given)
+        return opened[named]
+
+    return _parse(text, open_once)
+
+
+def _parse(text: str, open_: Callable[[Named], Extractor]) -> list[Comparison]:
+    """Builds the metrics of a text, with a function that opens extractors."""
+    nested = {name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()}
+    try:
+        metrics = spec.build_list(text, COMPARISONS, nested)
+        if not metrics:
+            names = ", ".join(f"{name}(classifier)" for name in sorted(COMPARISONS))
+            raise UsageError(f"name one or more of {names}, joined by |")
+    except UsageError as error:
+        raise UsageError(f"--metrics: {error}") from error
+    return metrics
+
+
+def _named(
+    name: str, factory: Callable, open_: Callable[[Named], Extractor]
+) -> Callable[..., Extractor]:
+    """Returns a factory with those parameters that a text can set."""
+
+    def make(*args: Any, **kwargs: Any) -> Extractor:
+        return open_(Named(name, args, tuple(sorted(kwargs.items()))))
+
+    signature = inspect.signature(factory)
+    shown = [p for name, p in signature.parameters.items() if name not in FACTS]
+    make.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    return make
+
+
+def _cache_folder(train: data.Dataset) -> Path | None:
+    """Returns the folder for trained weights: beside the data, or the user's."""
+    return train.cache.parent if train.cache else cache_folder()
+
+
+def _no_images(images: Any) -> Any:
+    raise AssertionError("an extractor that was not opened has no features")
