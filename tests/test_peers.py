@@ -18,7 +18,7 @@ from peers import protocol
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
 from jaxgan.optimizers import chain
-from jaxgan.types import LossInputs, Players, Samples
+from jaxgan.types import LossInputs, Players, Samples, image_example
 
 SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3)]
 PRESETS = (
@@ -57,7 +57,7 @@ def config_of(preset, **more):
 
 def variables_of(config, shape):
     """Shapes of both players' variables, by a look at the networks alone."""
-    facts = {"shape": shape, "classes": 10, "axis_name": None}
+    facts = {"example": image_example(shape, classes=10), "axis_name": None}
     nets = builder.build_networks(config, facts)
     latent = 100 if "100" in config.task else 64
     z, x = jnp.zeros((2, latent)), jnp.zeros((2, *shape))

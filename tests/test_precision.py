@@ -121,7 +121,9 @@ def test_a_mixed_step_is_near_the_float32_one(preset):
 
 @pytest.mark.parametrize("preset", ["default", "dcgan", "mlp", "residual"])
 def test_the_variables_are_those_of_the_network(preset):
-    nets = builder.build_networks(make_config(networks=GAMES[preset]), {"shape": SHAPE})
+    nets = builder.build_networks(
+        make_config(networks=GAMES[preset]), {"example": image_example(SHAPE)}
+    )
     for net, shape in zip(nets, ((5,), SHAPE), strict=True):
         x = jnp.ones((2, *shape))
         plain = net.init(KEY, x, train=False)
@@ -252,7 +254,9 @@ def test_a_network_that_sees_to_it_itself_is_not_wrapped_again():
     assert with_precision(net, remat=True) is net
     assert with_precision(net) is net
     flags = {"networks": "residual(8, 1)", "remat": True, "batch_size": 8}
-    nets = builder.build_networks(make_config(**flags), {"shape": SHAPE})
+    nets = builder.build_networks(
+        make_config(**flags), {"example": image_example(SHAPE)}
+    )
     assert all(getattr(player, "remat", False) for player in nets)
 
 
