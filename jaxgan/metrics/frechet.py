@@ -288,6 +288,7 @@ def bias_warning(real: Moments, count: int, *, seed: int = 0) -> str:
     floor = frechet_floor(real, count, seed=seed).simulated
     return (
         f"WARNING: {fewest:,} examples for {dim:,} dimensions bias the Frechet"
-        f" distance: a perfect generator would get about {floor:.3g}, not 0, with"
-        f" {real.count:,} real and {count:,} fake examples; use at least {ENOUGH * dim:,} of both"
+        f" distance: with {real.count:,} real and {count:,} fake examples, a perfect"
+        f" generator would get about {floor:.3g}, not 0; use at least"
+        f" {ENOUGH * dim:,} of both"
     )
