@@ -150,7 +150,7 @@ def root(matrix: np.ndarray) -> np.ndarray:
     """Returns A with A A^T equal to a covariance, `[d, rank]`."""
     values, vectors = np.linalg.eigh(matrix)
     # Others are rounding errors, whose roots would be far larger than themselves.
-    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
+    kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0)
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
