@@ -24,7 +24,9 @@ def test_floats_stay_and_others_become_float64():
 def test_bad_numbers_are_counted(bad):
     x = np.zeros((5, 3))
     x[3, 2] = x[4, 0] = bad
-    with pytest.raises(UsageError, match=r"x have .* in 2 of 5 examples, first in numb"):
+    with pytest.raises(
+        UsageError, match=r"x have .* in 2 of 5 examples, first in numb"
+    ):
         as_features(x, "x")
     assert len(as_features(x[:3])) == 3
 

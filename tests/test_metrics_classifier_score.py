@@ -64,6 +64,7 @@ def test_rounded_probabilities_are_scaled():
     rough = p.astype(np.float16)
     want = classifier_score(p, splits=1).mean
     assert classifier_score(rough, splits=1).mean == pytest.approx(want, rel=1e-3)
+    assert classifier_score(1.01 * p, splits=1).mean == pytest.approx(want, rel=1e-12)
 
 
 def test_bad_input():
@@ -74,6 +75,7 @@ def test_bad_input():
         (p[:0], "0 examples"),
         (np.nan * p, "NaN"),
         (5 * p, "apply softmax"),
+        (np.array([[1.2, -0.2]] * 9), "apply softmax"),
         (np.log(p + 1e-9), "apply softmax"),
         (p[0], "n, k|n, d"),
     ):

@@ -154,6 +154,7 @@ def test_bad_input():
         (images[:1], "one image has no pairs"),
         (images[:0], "n > 1, not"),
         (images[0], r"must be \[n, H, W, C\]"),
+        (np.minimum(1.5 * images, 1), r"in \[-1, 1\], not \[-1.\d+, 1\]"),
         (np.nan * images, "not .nan, nan"),
         ((images + 2).astype(np.uint8), r"in \[-1, 1\], not"),
     ):

@@ -16,10 +16,10 @@ TRAIN, HELD_OUT = normal(0, 900, 8), normal(1, 700, 8)
 
 def test_by_hand():
     train = np.array([[0.0], [10.0]])
-    # distances 1, 2, 3 of held-out examples, 0, 1, 5 of fakes
-    held_out, fake = np.array([[1.0], [12.0], [7.0]]), np.array([[5.0], [10], [-1]])
+    # distances 1, 2, 6 of held-out examples, 0, 1, 5 of fakes
+    held_out, fake = np.array([[1.0], [12.0], [16.0]]), np.array([[5.0], [10], [-1]])
     got = neighbor_ratio(train, held_out, fake)
-    assert (got.median, got.mean) == (0.5, 1.0)
+    assert (got.median, got.mean) == (0.5, pytest.approx(2 / 3))
     # the first percentile is 1.02
     assert got.close == pytest.approx(2 / 3)
     pairs = nearest_pairs(train, fake)
@@ -55,6 +55,14 @@ def test_a_copy_among_five_is_found():
     np.testing.assert_array_equal(pairs.fake, np.arange(100))
     np.testing.assert_array_equal(pairs.train, np.arange(100))
     assert (pairs.distances == 0).all()
+
+
+def test_equal_distances_are_not_close():
+    # a lattice, as binary features have: all are at distance 1
+    train, fresh = np.zeros((9, 8)), np.eye(8)
+    got = neighbor_ratio(train, fresh[:4], fresh[4:])
+    assert got == (1.0, 1.0, 0.0)
+    assert not is_copier(got)
 
 
 def test_bad_samples_are_far():
