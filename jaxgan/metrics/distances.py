@@ -107,7 +107,7 @@ def brackets(
     dim = points.shape[1]
     # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b loses least around the mean.
     center = points.mean(0, dtype=np.float64)
-    b = (points - center).astype(np.float32)
+    b = centered(points, center)
     b_squares = lengths(b)
     # The sum of d products is off by at most d units of |a||b|; the rest is for the
     # rounding of a, b, their squares and the bounds, and for vanishing products.
@@ -115,7 +115,7 @@ def brackets(
     size = max(1, BLOCK // len(points))
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
-        a = (queries[rows] - center).astype(np.float32)
+        a = centered(queries[rows], center)
         a_squares = lengths(a)
         slack = a_squares[:, None] + b_squares
         # In place, as the time is that of reading and writing blocks.
@@ -127,6 +127,12 @@ def brackets(
         high = low + slack
         low -= slack
         yield rows, low, high
+
+
+def centered(x: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Returns x - center, computed in float64 and rounded to float32."""
+    # With an output, no float64 copy of all of x is in memory.
+    return np.subtract(x, center, out=np.empty(x.shape, np.float32))
 
 
 def lengths(x: np.ndarray) -> np.ndarray:
