@@ -58,6 +58,7 @@ def classification_accuracy(
                 f"{name} labels are {shape} for {len(examples)} examples;"
                 " use one class for each of at least one example"
             )
+    # No real example is seen in training.
     scores = np.asarray(train(fake, fake_labels)(real))
     right = scores.argmax(-1) == np.asarray(real_labels)
     classes = np.unique(real_labels)
