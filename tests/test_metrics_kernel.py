@@ -69,14 +69,14 @@ def test_a_shift_has_its_expected_distance():
     assert np.mean(values) == pytest.approx(want, abs=4 * error)
 
 
-@pytest.mark.parametrize(("shift", "low", "high"), [(0.7, 0.8, 1.25), (0.0, 0.9, 4.0)])
+@pytest.mark.parametrize(("shift", "low", "high"), [(0.7, 0.8, 1.25), (0.0, 0.9, 2.5)])
 def test_the_standard_error_is_that_of_repeated_samples(shift, low, high):
     found = [
         kernel_distance(
             normal(seed, 300, 4),
             normal(10**6 + seed, 300, 4) + shift,
             subsets=20,
-            size=100,
+            size=150,
             seed=seed,
         )
         for seed in range(150)
@@ -96,6 +96,19 @@ def test_whole_sets_are_one_subset():
     assert got.std == pytest.approx(0, abs=1e-12)
     assert np.isnan(got.standard_error)
     assert np.isnan(kernel_distance(x, y, subsets=1, size=9).standard_error)
+
+
+def test_the_smaller_set_and_the_subsets_limit_the_certainty():
+    x, y = normal(0, 40, 3), normal(1, 90, 3)
+    first = kernel_distance(x, y, subsets=1, size=10).mean
+    got = kernel_distance(x, y, subsets=2, size=10)
+    second = 2 * got.mean - first
+    assert got.std == pytest.approx(abs(first - second) / np.sqrt(2))
+    # f = 10 / 40: f / (1 - f) + 1 / 2
+    assert got.standard_error == pytest.approx(got.std * np.sqrt(1 / 3 + 1 / 2))
+    assert kernel_distance(y, x, subsets=2, size=10).standard_error == pytest.approx(
+        kernel_distance(y, x, subsets=2, size=10).std * np.sqrt(5 / 6)
+    )
 
 
 def test_subsets_are_distinct_and_the_seeds():

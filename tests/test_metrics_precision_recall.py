@@ -114,6 +114,9 @@ SETS = {
     "copies": np.repeat(normal(0, 12, 5), 5, axis=0),
     "equal": np.full((60, 3), 0.1),
     "zero": np.zeros((60, 3)),
+    "a tiny cluster": np.concatenate(
+        [1e-25 * normal(0, 60, 5), np.ones((1, 5)), -np.ones((1, 5))]
+    ),
     "an outlier": np.concatenate([normal(0, 60, 5), np.full((1, 5), 1e12)]),
 }
 
@@ -153,6 +156,20 @@ def test_bounds_hold_and_are_tight(seed):
     assert (low <= squares).all()
     assert (squares <= high).all()
     assert (high - low < 1e-3 * squares).all()
+
+
+@pytest.mark.parametrize("d", [300, 3000])
+def test_bounds_hold_for_errors_of_one_sign(d):
+    # all products of two rows are almost equal, so their errors add up
+    x = np.random.default_rng(0).uniform(0.9, 1, (40, 1)) * np.full(d, 0.61)
+    x = np.concatenate([x, -x])
+    [(_, low, high)] = distances.brackets(x, x)
+    squares = direct(x, x)
+    assert (low <= squares).all()
+    assert (squares <= high).all()
+    # a bound without the dimension would not
+    errors = np.abs((low.astype(np.float64) + high) / 2 - squares)
+    assert errors.max() > 40 * distances.UNIT * squares.max() / 2
 
 
 @pytest.mark.parametrize("of", [precision_recall, density_coverage])

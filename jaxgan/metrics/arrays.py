@@ -3,6 +3,7 @@
 import numpy as np
 
 from jaxgan.errors import UsageError
+from jaxgan.ranges import LARGEST
 
 
 def as_features(
@@ -16,7 +17,8 @@ def as_features(
       least: minimum number of examples.
 
     Raises:
-      UsageError: unless it is a matrix of finite numbers with enough rows.
+      UsageError: unless it is a matrix with enough rows of finite numbers, which must
+        be in the range of float32.
 
     >>> as_features(np.array([[1], [2]])).dtype
     dtype('float64')
@@ -28,11 +30,12 @@ def as_features(
     if len(array) < least:
         raise UsageError(f"{name}: {len(array)} examples; use at least {least}")
     array = as_float(array, name)
-    bad = np.flatnonzero(~np.isfinite(array).all(1))
+    # False for NaN. Powers of larger numbers would overflow in float64.
+    bad = np.flatnonzero(~(np.abs(array) <= LARGEST).all(1))
     if len(bad):
         raise UsageError(
             f"{name} have NaN or infinity in {len(bad)} of {len(array)} examples,"
-            f" first in number {bad[0]}; use finite numbers"
+            f" first in number {bad[0]}; use finite float32 numbers"
         )
     return array
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK = 2**22
+BLOCK = 2**20
 """Maximum number of entries of a block."""
 
 UNIT = 2.0**-24
@@ -107,20 +107,37 @@ def brackets(
     dim = points.shape[1]
     # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b loses least around the mean.
     center = points.mean(0, dtype=np.float64)
-    b = (points - center).astype(np.float32)
-    b_squares = np.einsum("nd,nd->n", b, b, dtype=np.float64)
+    b = centered(points, center)
+    b_squares = lengths(b)
     # The sum of d products is off by at most d units of |a||b|; the rest is for the
     # rounding of a, b, their squares and the bounds, and for vanishing products.
-    relative, absolute = (dim + 40) * UNIT, dim * 2.0**-76
+    relative, absolute = np.float32((dim + 40) * UNIT), np.float32(dim * 2.0**-76)
     size = max(1, BLOCK // len(points))
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
-        a = (queries[rows] - center).astype(np.float32)
-        a_squares = np.einsum("nd,nd->n", a, a, dtype=np.float64)
-        sums = (a_squares[:, None] + b_squares).astype(np.float32)
-        middle = sums - 2 * (a @ b.T)
-        slack = np.float32(relative) * sums + np.float32(absolute)
-        yield rows, middle - slack, middle + slack
+        a = centered(queries[rows], center)
+        a_squares = lengths(a)
+        slack = a_squares[:, None] + b_squares
+        # In place, as the time is that of reading and writing blocks.
+        low = a @ b.T
+        low *= -2
+        low += slack
+        slack *= relative
+        slack += absolute
+        high = low + slack
+        low -= slack
+        yield rows, low, high
+
+
+def centered(x: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Returns x - center, computed in float64 and rounded to float32."""
+    # With an output, no float64 copy of all of x is in memory.
+    return np.subtract(x, center, out=np.empty(x.shape, np.float32))
+
+
+def lengths(x: np.ndarray) -> np.ndarray:
+    """Returns the squared lengths of rows of `[n, d]` float32, summed in float64."""
+    return np.einsum("nd,nd->n", x, x, dtype=np.float64).astype(np.float32)
 
 
 def squared(a: np.ndarray, i: np.ndarray, b: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ def root(matrix: np.ndarray) -> np.ndarray:
     """Returns A with A A^T equal to a covariance, `[d, rank]`."""
     values, vectors = np.linalg.eigh(matrix)
     # Others are rounding errors, whose roots would be far larger than themselves.
-    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]
+    kept = values > len(values) * np.finfo(np.float64).eps * max(values[-1], 0)
     return vectors[:, kept] * np.sqrt(values[kept])
 
 
@@ -288,6 +288,7 @@ def bias_warning(real: Moments, count: int, *, seed: int = 0) -> str:
     floor = frechet_floor(real, count, seed=seed).simulated
     return (
         f"WARNING: {fewest:,} examples for {dim:,} dimensions bias the Frechet"
-        f" distance: a perfect generator would get about {floor:.3g}, not 0, with"
-        f" {real.count:,} real and {count:,} fake examples; use at least {ENOUGH * dim:,} of both"
+        f" distance: with {real.count:,} real and {count:,} fake examples, a perfect"
+        f" generator would get about {floor:.3g}, not 0; use at least"
+        f" {ENOUGH * dim:,} of both"
     )

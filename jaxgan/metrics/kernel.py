@@ -67,6 +67,7 @@ def kernel_distance(
             for of, name in ((real, "real"), (fake, "fake"))
         )
         values.append(squared_mmd(x, y))
+    # The smaller set limits the certainty.
     share = size / min(len(real), len(fake))
     # One pair has no deviation.
     std = float(np.std(values, ddof=1)) if subsets > 1 else float("nan")

@@ -82,6 +82,7 @@ def precision_recall(
     PrecisionRecall(precision=1.0, recall=0.625)
     """
     real, fake = as_pair(real, fake)
+    # Real balls hold precise fakes; balls of fakes hold recalled examples.
     real_radii = known_radii(real, k, real_radii)
     fake_radii = squared_radii(fake, k, "fake features")
     return PrecisionRecall(
@@ -119,6 +120,7 @@ def density_coverage(
     DensityCoverage(density=2.75, coverage=0.625)
     """
     real, fake = as_pair(real, fake, least=1)
+    # Balls of real examples only, so outliers among the fakes recall nothing.
     radii = known_radii(real, k, real_radii)
     return DensityCoverage(
         density=float(np.mean(balls_around(fake, real, radii)) / k),
