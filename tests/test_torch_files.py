@@ -105,7 +105,7 @@ HOSTILE = {
     "number among": (one(number(5)), "contains a int"),
     "key": (zip_of(b"}" + number(1) + number(2) + b"s", {}), "in place of a name"),
     "deep key": (
-        zip_of(b"})" + b"\x85" * 300_000 + number(2) + b"s", {}),
+        zip_of(b"})" + b"\x85" * 100_000 + number(2) + b"s", {}),
         "tuple in place of a name",
     ),
     "beyond": (one(tensor(WHOLE, 1, (6,), (1,))), "larger than its storage"),
