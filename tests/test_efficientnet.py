@@ -23,6 +23,11 @@ def constant_network():
     zeros = jax.tree.map(lambda x: np.zeros(x.shape, np.float32), LAYERS)
     for block in range(16):
         zeros[f"_blocks.{block}._project_conv"]["bias"] += block + 1
+    # In the last block: min(min(9, 6) - 2, 6) of channel 0, half of min(8, 6) of 1.
+    zeros["_blocks.15._expand_conv"]["bias"][0] = 9
+    zeros["_blocks.15._depthwise_conv"]["kernel"][1, 1, 0, 0] = 1
+    zeros["_blocks.15._depthwise_conv"]["bias"][:2] = -2, 8
+    zeros["_blocks.15._project_conv"]["kernel"][0, 0, :2] = [[1], [0.5]]
     zeros["_conv_head"]["bias"] += np.linspace(-2, 8, 1280, dtype=np.float32)
     zeros["_fc"]["kernel"][0, 3] = 1
     zeros["_fc"]["kernel"][1279, 3] = 2
@@ -65,7 +70,7 @@ def test_biases_alone():
     assert logits[:, [3, 4, 5]].tolist() == [[12, 0, 7]] * 2
     # The first block of a stage has no skip connection; the later blocks add to it.
     stages = efficientnet.stages(variables, images)
-    sums = (1, 2 + 3, 4 + 5, 6 + 7 + 8, 9 + 10 + 11, 12 + 13 + 14 + 15, 16)
+    sums = (1, 2 + 3, 4 + 5, 6 + 7 + 8, 9 + 10 + 11, 12 + 13 + 14 + 15, 16 + 4 + 3)
     for stage, expected in zip(stages, sums, strict=True):
         np.testing.assert_array_equal(stage, expected)
 
