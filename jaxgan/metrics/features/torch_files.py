@@ -185,7 +185,9 @@ def _from_stream(data: bytes) -> tuple[Any, dict[str, memoryview]]:
     for key in keys:
         (size,) = struct.unpack_from("<q", data, position)
         if size != storages[key].size:
-            raise ValueError(f"storage {key} has {size} values, not {storages[key]}")
+            raise ValueError(
+                f"storage {key} has {size} values, not {storages[key].size}"
+            )
         start = position + 8
         position = start + size * storages[key].dtype.itemsize
         buffers[key] = view[start:position]
@@ -209,7 +211,7 @@ def _array(tensor: Any, buffers: dict[str, memoryview]) -> np.ndarray:
       ValueError: if any of its values would be outside the buffer.
     """
     if not isinstance(tensor, Tensor):
-        raise ValueError(f"it contains a {type(tensor).__name__} among its tensors")
+        raise ValueError(f"it contains a value of type {type(tensor).__name__}")
     storage, offset, shape, strides = tensor
     width = storage.dtype.itemsize
     buffer = buffers[storage.key]
@@ -323,20 +325,22 @@ def _tensor(
     if not isinstance(storage, Storage):
         raise ValueError("its pickle has a tensor without a storage")
     sizes, steps = (tuple(_count(n) for n in x) for x in (shape, strides))
+    if len(sizes) != len(steps):
+        raise ValueError("its pickle has a tensor with another number of strides")
     return Tensor(storage, _count(offset), sizes, steps)
 
 
 def _text(value: Any) -> str:
     """Returns `value`, or raises ValueError if it is not a text."""
     if not isinstance(value, str):
-        raise ValueError(f"it has a {type(value).__name__} in place of a name")
+        raise ValueError(f"it has a name of type {type(value).__name__}")
     return value
 
 
 def _count(value: Any) -> int:
     """Returns `value`, or raises ValueError if it is not a number of 0 or more."""
     if type(value) is not int or value < 0:
-        raise ValueError(f"it has a {type(value).__name__} below 0 or not an integer")
+        raise ValueError("it has a size or an offset that is no integer of 0 or more")
     return value
 
 
