@@ -121,3 +121,11 @@ def test_vectors_have_no_image_features(name):
         facts = {"example": example, "train": train, "held_out": None, "cache": None}
         with pytest.raises(UsageError, match=r"needs images \[H, W, C\]"):
             spec.build_one(name, EXTRACTORS, **facts)
+
+
+@pytest.mark.parametrize("text", ["random(0)", "random(seed=-1)", "classifier(2**31)"])
+def test_numbers_outside_their_range(text):
+    facts = {"example": EXAMPLE, "train": None, "held_out": None, "cache": None}
+    text = text.replace("2**31", str(2**31))
+    with pytest.raises(UsageError, match=r"(dim|seed) must be "):
+        spec.build_one(text, EXTRACTORS, **facts)

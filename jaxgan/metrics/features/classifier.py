@@ -209,7 +209,7 @@ def _accuracy(
     # In parts, as the float32 images of all of them may not fit into memory.
     for start in range(0, len(tests.labels), size):
         images, labels = tests.at(np.arange(start, len(tests.labels))[:size])
-        _, probabilities = extract(np.asarray(training.normalized(images)))
+        _, probabilities = extract(training.normalize(images))
         right += int((np.asarray(probabilities).argmax(1) == labels).sum())
     return right / len(tests.labels)
 
