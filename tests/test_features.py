@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from jaxgan import spec
+from jaxgan.data import from_fields
 from jaxgan.errors import UsageError
-from jaxgan.metrics.features import EXTRACTORS, Features
+from jaxgan.metrics.features import EXTRACTORS
 from jaxgan.metrics.features.base import digest, in_batches
-from jaxgan.types import ExampleSpec, image_example
+from jaxgan.types import ExampleSpec, Field, image_example
 
 EXAMPLE = image_example((9, 7, 3))
 
@@ -61,7 +62,7 @@ def test_any_number_of_images_in_batches(n):
 
     def forward(weights, x):
         shapes.append(x.shape)
-        return Features(x.sum((1, 2)) * weights, x.reshape(len(x), -1)[:, :4])
+        return x.sum((1, 2)) * weights, x.reshape(len(x), -1)[:, :4]
 
     assert jax.local_device_count() == 8
     extract = in_batches(forward, np.float32(2), (9, 7, 3), batch=14)
@@ -78,7 +79,7 @@ def test_the_weights_are_on_all_devices():
 
     def forward(weights, x):
         jax.debug.inspect_array_sharding(x, callback=used.append)
-        return Features(x.mean((1, 2)) + weights)
+        return x.mean((1, 2)) + weights, None
 
     in_batches(forward, np.float32(0), (9, 7, 3), batch=16)(images(3))
     assert used[0].num_devices == 8
@@ -113,8 +114,18 @@ def test_images_of_another_form(x, message):
 
 @pytest.mark.parametrize("name", EXTRACTORS)
 def test_vectors_have_no_image_features(name):
-    facts = {"train": None, "held_out": None, "cache": None}
-    for example in (image_example((2,), np.float32), ExampleSpec(EXAMPLE)):
-        field = example["image"]._replace(kind="vector")
+    for shape, kind in (((2,), "vector"), ((4, 4, 1), "mask")):
+        example = ExampleSpec(image=Field(shape, np.dtype(np.float32), kind))
+        arrays = {"image": np.zeros((3, *shape), np.float32)}
+        train = from_fields("p", arrays, example=example, origin="")
+        facts = {"example": example, "train": train, "held_out": None, "cache": None}
         with pytest.raises(UsageError, match=r"needs images \[H, W, C\]"):
-            spec.build_one(name, EXTRACTORS, example=ExampleSpec(image=field), **facts)
+            spec.build_one(name, EXTRACTORS, **facts)
+
+
+@pytest.mark.parametrize("text", ["random(0)", "random(seed=-1)", "classifier(2**31)"])
+def test_numbers_outside_their_range(text):
+    facts = {"example": EXAMPLE, "train": None, "held_out": None, "cache": None}
+    text = text.replace("2**31", str(2**31))
+    with pytest.raises(UsageError, match=r"(dim|seed) must be "):
+        spec.build_one(text, EXTRACTORS, **facts)

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 from jaxgan.metrics.features.base import Extractor, Features
+from jaxgan.metrics.features.classifier import classifier
 from jaxgan.metrics.features.random import random
 
 __all__ = ["EXTRACTORS", "Extractor", "Features"]
 
-EXTRACTORS: dict[str, Callable[..., Extractor]] = {f.__name__: f for f in (random,)}
+EXTRACTORS: dict[str, Callable[..., Extractor]] = {
+    "classifier": classifier,
+    "random": random,
+}
 """Factories of extractors by name.
 
 Each gets those facts that it has a keyword parameter for: `example`, an `ExampleSpec`;

@@ -88,9 +88,9 @@ def digest(weights: Tree) -> str:
 
 
 def in_batches(
-    forward: Callable[[Tree, jax.Array], Features],
+    forward: Callable[[Tree, jax.Array], tuple[jax.Array, jax.Array | None]],
     weights: Tree,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     *,
     batch: int = BATCH,
 ) -> Callable[[np.ndarray], Features]:
@@ -100,8 +100,8 @@ def in_batches(
     computed in float32 on all devices, so that values do not depend on the device.
 
     Args:
-      forward: maps (weights, images `[B, H, W, C]` float32) to `[B, ...]`, example by
-        example. It is compiled.
+      forward: maps (weights, images `[B, H, W, C]` float32) to features `[B, d]` and
+        probabilities `[B, k]` or None, example by example. It is compiled.
       weights: a pytree of arrays.
       shape: `(H, W, C)`.
       batch: number of images of a batch, rounded up to a multiple of the devices.
@@ -124,7 +124,7 @@ def in_batches(
     def one_batch(part: np.ndarray) -> Features:
         padded = np.zeros((size, *shape), np.float32)
         padded[: len(part)] = part
-        out = compiled(weights, jax.device_put(padded, split))
+        out = Features(*compiled(weights, jax.device_put(padded, split)))
         return jax.tree.map(lambda x: np.asarray(x)[: len(part)], out)
 
     def extract(images: np.ndarray) -> Features:
@@ -137,7 +137,7 @@ def in_batches(
     return extract
 
 
-def check_images(images: np.ndarray, shape: tuple[int, int, int]) -> None:
+def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raises UsageError unless images are `[n, *shape]` of floats."""
     if images.ndim != 4 or images.shape[1:] != tuple(shape):
         raise UsageError(
