@@ -2,11 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan import data, spec
-from jaxgan.environment import cache_folder
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
@@ -46,12 +44,7 @@ def build_metrics(
     Raises:
       UsageError: naming the flag, for a wrong text, or for data that do not fit.
     """
-    facts = {
-        "example": train.example,
-        "train": train,
-        "held_out": held_out,
-        "cache": _cache_folder(train),
-    }
+    facts = {"example": train.example, "train": train, "held_out": held_out}
     opened: dict[Named, Extractor] = {}
 
     def open_once(named: Named) -> Extractor:
@@ -67,7 +60,9 @@ def build_metrics(
 
 def _parse(text: str, open_: Callable[[Named], Extractor]) -> list[Comparison]:
     """Builds the metrics of a text, with a function that opens extractors."""
-    nested = {name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()}
+    nested = {
+        name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()
+    }
     try:
         metrics = spec.build_list(text, COMPARISONS, nested)
         if not metrics:
@@ -90,11 +85,6 @@ def _named(
     shown = [p for name, p in signature.parameters.items() if name not in FACTS]
     make.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
     return make
-
-
-def _cache_folder(train: data.Dataset) -> Path | None:
-    """Returns the folder for trained weights: beside the data, or the user's."""
-    return train.cache.parent if train.cache else cache_folder()
 
 
 def _no_images(images: Any) -> Any:

@@ -62,7 +62,7 @@ class Run:
     def restore_step(
         self, which: checkpoint.Which = "last", *, raw: bool = False
     ) -> tuple[int, Tree]:
-        """Reads the step and the generator's variables of a checkpoint, see `restore`."""
+        """Reads the step and the variables of a checkpoint, see `restore`."""
         template, folder = self.part(raw=raw), self.folder / "checkpoints"
         state, _ = checkpoint.restore(folder, template, which=which, partial=True)
         log.info("checkpoint of step %d", int(state["step"]))

@@ -3,6 +3,7 @@
 `COMPARISONS` has factories by name. Each gets an extractor of `metrics.features`.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -70,7 +71,10 @@ def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comp
         most = min(size, len(real), len(fake))
         found = kernel_distance(real, fake, subsets=subsets, size=most)
         name = f"kid_{extractor.name}"
-        return {name: found.mean, f"{name}_error": found.standard_error}
+        # Subsets that are the whole set have no spread.
+        known = math.isfinite(found.standard_error)
+        error = {f"{name}_error": found.standard_error} if known else {}
+        return {name: found.mean, **error}
 
     return Comparison(extractor, compare)
 

@@ -1,0 +1,89 @@
+"""Extractors with ImageNet weights: EfficientNet-Lite0, and Inception for the FID."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxgan.errors import UsageError
+from jaxgan.files import local_path
+from jaxgan.metrics.features import efficientnet as lite0
+from jaxgan.metrics.features import inception as inception_v3
+from jaxgan.metrics.features.base import Extractor, image_shape, in_batches
+from jaxgan.metrics.features.resize import resize
+from jaxgan.types import ExampleSpec
+
+BATCH = 64
+"""Images of a batch; these networks are larger than the others."""
+
+RESIZING = "bicubic, anti-aliased"
+
+
+def efficientnet(*, example: ExampleSpec) -> Extractor:
+    """Returns features of EfficientNet-Lite0, `[n, 1280]`, and its 1000 probabilities.
+
+    The weights are those of the package in the extra `features`. Images are resized to
+    224 pixels. Its distance is not the FID, and has another scale.
+
+    Args:
+      example: the fields of an example, of which the first is an image of 1 or 3
+        channels.
+
+    Raises:
+      UsageError: if the package is not installed, or the examples are no images.
+    """
+    shape = color_shape(example, "efficientnet")
+    variables, digest = lite0.load()
+
+    def forward(variables, images):
+        large = resize(images, (lite0.SIZE, lite0.SIZE))
+        features, logits = lite0.apply(variables, jnp.clip(large, -1, 1))
+        return features, jax.nn.softmax(logits)
+
+    facts = {"resize": f"{lite0.SIZE} pixels, {RESIZING}", "layer": "last average pool"}
+    extract = in_batches(forward, variables, shape, batch=BATCH)
+    return Extractor("efficientnet", digest[:16], {**facts}, extract)
+
+
+def inception(weights: str, *, example: ExampleSpec) -> Extractor:
+    """Returns features of the FID's InceptionV3, `[n, 2048]`, and its probabilities.
+
+    Images are resized to 299 pixels with Pillow's bicubic filter, as clean-fid does,
+    https://arxiv.org/abs/2104.11222. Older tools resize without anti-aliasing, so that
+    their values differ for images of another size.
+
+    Args:
+      weights: path of pytorch-fid's or torch-fidelity's `.pth` file.
+      example: the fields of an example, of which the first is an image of 1 or 3
+        channels.
+
+    Raises:
+      UsageError: if the file cannot be read, or the examples are no images.
+    """
+    shape = color_shape(example, "inception")
+    variables, digest = inception_v3.load(local_path("inception", weights))
+    known = not digest.startswith("unknown:")
+
+    def forward(variables, images):
+        large = resize(images, (inception_v3.SIZE, inception_v3.SIZE))
+        features, logits = inception_v3.apply(variables, jnp.clip(large, -1, 1))
+        return features, jax.nn.softmax(logits)
+
+    facts = {
+        "resize": f"{inception_v3.SIZE} pixels, {RESIZING}",
+        "layer": "last average pool",
+        "weights": "those of the FID" if known else "unknown",
+    }
+    extract = in_batches(forward, variables, shape, batch=BATCH)
+    # A distance of other weights is no FID.
+    name = "inception" if known else "unknown_inception"
+    digest = digest.removeprefix("unknown:")[:16]
+    return Extractor(name, digest, {**facts}, extract)
+
+
+def color_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
+    """Returns the shape of images of 1 or 3 channels; raises UsageError for others."""
+    shape = image_shape(example, name)
+    if shape[-1] not in (1, 3):
+        raise UsageError(
+            f"{name} needs images of 1 or 3 channels, not {shape[-1]}: use classifier"
+        )
+    return shape

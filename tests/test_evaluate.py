@@ -1,0 +1,148 @@
+"""The program that evaluates a run: its values, its protocol and its errors."""
+
+import json
+
+import numpy as np
+import pytest
+from test_train import run as train_run
+
+from jaxgan import evaluate
+from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
+from jaxgan.evaluation.report import summary
+from jaxgan.metrics.comparisons import COMPARISONS, Sets
+from jaxgan.metrics.features import Extractor, Features
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory):
+    """A run of two steps on 400 patterns of three classes, and its data."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 400)
+    images = rng.integers(0, 80, (400, 8, 8, 1))
+    for i, label in enumerate(labels):
+        images[i, 2 * label : 2 * label + 3] += 150
+    np.savez(folder / "data.npz", images=images.astype(np.uint8), labels=labels)
+    return train_run(folder / "data.npz", folder / "run", 2, held_out="100")
+
+
+def values(workdir, *flags):
+    code = evaluate.main([f"--workdir={workdir}", *flags])
+    assert code == 0
+    return json.loads((workdir / "evaluation.json").read_text())
+
+
+def test_values_floor_and_protocol(workdir, capsys):
+    flags = ("--metrics=fd(random)|precision_recall(random, k=5)", "--n=150")
+    report = values(workdir, *flags, "--split=100")
+    out = capsys.readouterr().out
+    metrics, facts = report["metrics"], report["protocol"]
+    names = ["fd_random", "precision_random", "recall_random"]
+    assert list(metrics) == names
+    # an untrained generator is far from the data, and training examples are near
+    assert metrics["fd_random"]["value"] > 5 * metrics["fd_random"]["floor"]
+    assert metrics["precision_random"]["value"] < 0.1
+    assert metrics["precision_random"]["floor"] > 0.7
+    assert (facts["n_fake"], facts["n_real"], facts["n_floor"]) == (150, 100, 150)
+    assert (facts["step"], facts["parameters"]) == (2, "moving average")
+    assert len(facts["extractors"]["random"]["digest"]) == 16
+    assert all(name in out for name in names)
+    assert "150 samples of step 2 (moving average) against 100 of" in out
+    # the same again, and other values of the newest parameters
+    assert values(workdir, *flags, "--split=100")["metrics"] == metrics
+    raw = values(workdir, *flags, "--split=100", "--raw")["metrics"]
+    assert raw["fd_random"] != metrics["fd_random"]
+
+
+def test_several_sets_of_samples_have_a_spread(workdir, capsys):
+    report = values(
+        workdir, "--metrics=fd(random)", "--n=60", "--split=100", "--seeds=3"
+    )
+    rows = [row["fd_random"] for row in report["draws"]]
+    assert len(set(rows)) == 3
+    assert report["metrics"]["fd_random"]["value"] == pytest.approx(np.mean(rows))
+    assert report["metrics"]["fd_random"]["std"] == pytest.approx(np.std(rows, ddof=1))
+    assert "standard deviation over 3 sets of samples" in capsys.readouterr().out
+
+
+def test_the_classifier_is_trained_on_the_fly(workdir, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    flags = ("--metrics=fd(classifier)|score(classifier)", "--n=60", "--split=100")
+    report = values(workdir, *flags)
+    assert report["protocol"]["extractors"]["classifier"]["digest"]
+    # ten parts of six training examples of three classes
+    assert 2 < report["metrics"]["score_classifier"]["floor"] <= 3
+    assert report["metrics"]["fd_classifier"]["value"] > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--metrics="], "--metrics: name one or more of density_coverage(classifier)"),
+        (["--metrics=fid"], "--metrics: no name 'fid'"),
+        (
+            ["--metrics=fd(random(dim=0))"],
+            "--metrics: random(dim=64, seed=0): dim",
+        ),
+        (["--metrics=fd(clasifier)"], "did you mean 'classifier'"),
+        (["--metrics=fd(inception(weights='/no/file'))"], "/no/file"),
+        (["--metrics=score(random)"], "this extractor has no classes"),
+        (["--n=1"], "--n=1: must be from 2 to 1,000,000, such as --n=10000"),
+        (["--n_real=101"], "there are 100 held-out examples; use --n_real=100"),
+        (["--n_real=1"], "--n_real=1: one example has no spread"),
+        (["--seeds=0"], "--seeds=0: must be from 1 to 100"),
+        (["--checkpoint=first"], "--checkpoint=first: choose last, best or a step"),
+        (["--checkpoint=7"], "7"),
+        (["--run=3"], "--run=3: the run has 1 seed(s)"),
+        (["--workdir=/no/run"], "/no/run"),
+        (["--split=none"], "has no examples that were held out: name a split"),
+        (["--out=/no/folder/x.json"], "--out=/no/folder/x.json"),
+        (["--metric=fd"], "did you mean --metrics"),
+    ],
+)
+def test_bad_command_lines(workdir, capsys, flags, message):
+    usual = [f"--workdir={workdir}", "--metrics=fd(random)", "--n=20", "--split=100"]
+    assert evaluate.main([*usual, *flags]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+MEAN = Extractor("mean", "0" * 16, {}, lambda x: Features(x.mean((1, 2))))
+
+
+def sets(real, fake, train):
+    shaped = (np.asarray(x, np.float32).reshape(-1, 1) for x in (real, fake, train))
+    return Sets(*(Features(x) for x in shaped))
+
+
+def test_the_names_and_values_of_comparisons():
+    # two points at 0 and 2 have mean 1, variance 2; at 3 and 5 mean 4: distance 9
+    some = sets([0, 2], [3, 5], [0, 2])
+    assert COMPARISONS["fd"](MEAN).compare(some) == {"fd_mean": pytest.approx(9)}
+    fid = COMPARISONS["fd"](MEAN._replace(name="inception")).compare(some)
+    assert list(fid) == ["fid"]
+    # copies of the training set, and examples at a distance of 1 from it
+    copies = sets([1, 3, 5], [0, 2, 4], [0, 2, 4])
+    found = COMPARISONS["memorization"](MEAN).compare(copies)
+    assert found == {"memorization_mean": 0.0}
+    # with subsets that are all of the set there is no standard error
+    assert list(COMPARISONS["kid"](MEAN).compare(some)) == ["kid_mean"]
+
+
+def test_the_summary_is_over_rows_and_leaves_out_a_floor_that_means_nothing():
+    rows = [{"fd_x": 1.0, "memorization_x": 0.5}, {"fd_x": 3.0, "memorization_x": 0.7}]
+    found = summary(rows, {"fd_x": 0.1, "memorization_x": 0.0})
+    assert found["fd_x"] == {"value": 2.0, "std": pytest.approx(2**0.5), "floor": 0.1}
+    assert "floor" not in found["memorization_x"]
+
+
+def test_an_extractor_is_opened_once_for_all_of_its_metrics(workdir, monkeypatch):
+    from jaxgan import data
+
+    dataset = data.from_arrays(np.zeros((4, 8, 8, 1), np.uint8))
+    text = "fd(random(8))|kid(random(8))|fd(random(8, seed=1))"
+    check_metrics(text)
+    metrics = build_metrics(text, dataset, dataset)
+    assert metrics[0].extractor is metrics[1].extractor
+    assert metrics[0].extractor.digest != metrics[2].extractor.digest
