@@ -1,4 +1,16 @@
-"""Features of a small classifier that is trained on the real training set."""
+"""Features of a small classifier that is trained on the real training set.
+
+    from jaxgan.data import load
+    from jaxgan.metrics.features import EXTRACTORS
+
+    train, test = (load("mnist", split=name) for name in ("train", "test"))
+    facts = dict(example=train.example, train=train, held_out=test)
+    print(EXTRACTORS["classifier"](**facts).protocol)
+
+printed an accuracy of 99.34 % on MNIST, and of 91.93 % on `fashion_mnist`, with 126
+seconds of CPU time each: about a minute if two cores do nothing else. On the shared
+machine of the measurement, it took three minutes.
+"""
 
 import logging
 import time
