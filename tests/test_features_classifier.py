@@ -10,7 +10,7 @@ from jaxgan import spec
 from jaxgan.data import from_arrays, from_fields
 from jaxgan.errors import UsageError
 from jaxgan.metrics.features import EXTRACTORS, classifier_training
-from jaxgan.metrics.features.classifier import seen_size
+from jaxgan.metrics.features.classifier import Classifier, halved, seen_size
 from jaxgan.metrics.features.classifier_training import identity, number_of_steps
 from jaxgan.types import ExampleSpec, Field, image_example
 
@@ -117,6 +117,7 @@ def test_is_deterministic(tmp_path, short):
 
 def test_weights_are_kept(tmp_path, instant, log):
     first = build(dataset(), tmp_path)
+    assert f"the weights of the classifier are in {weights_file(tmp_path)}" in log.text
     assert trained(log) == 1
     again = build(dataset(), tmp_path)
     assert trained(log) == 0
@@ -237,6 +238,7 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     log.clear()
     assert build(dataset(), tmp_path / "file").digest == build(blocked, None).digest
     assert "the weights of the classifier are not kept" in log.text
+    assert "is ignored" not in log.text
 
 
 def test_large_images_are_resized(tmp_path, short):
@@ -256,10 +258,40 @@ def test_any_size(shape, tmp_path, monkeypatch):
     assert np.isfinite(probabilities).all()
 
 
-def test_sets_without_an_order_in_memory_are_read_in_parts(
+@pytest.mark.parametrize(
+    ("shape", "kernels", "inputs"),
+    [
+        ((28, 28, 1), [(3, 1, 16), (3, 16, 48), (3, 48, 64)], 7 * 7 * 64),
+        (
+            (100, 100, 3),  # resized to 64x64; the first convolution is strided
+            [(5, 3, 16), (3, 16, 16), (3, 16, 48), (3, 48, 64)],
+            8 * 8 * 64,
+        ),
+        ((8, 6, 1), [(3, 1, 64)], 8 * 6 * 64),
+        ((17, 11, 1), [(3, 1, 16), (3, 16, 64)], 8 * 5 * 64),
+    ],
+)
+def test_layers(shape, kernels, inputs):
+    """A convolution halves the image until the shorter side has 8 pixels."""
+    init = Classifier(10).init
+    variables = jax.eval_shape(init, jax.random.key(0), np.zeros((1, *shape)))
+    params = variables["params"]
+    shapes = [params[f"Conv_{i}"]["kernel"].shape for i in range(len(params) - 2)]
+    assert shapes == [(size, size, a, b) for size, a, b in kernels]
+    assert params["Dense_0"]["kernel"].shape == (inputs, 128)
+    assert params["Dense_1"]["kernel"].shape == (128, 10)
+
+
+def test_halved_is_the_maximum_of_blocks():
+    x = np.random.default_rng(0).normal(size=(2, 7, 6, 3)).astype(np.float32)
+    blocks = x[:, :6].reshape(2, 3, 2, 3, 2, 3)
+    np.testing.assert_array_equal(halved(jax.numpy.asarray(x)), blocks.max((2, 4)))
+
+
+def test_sets_too_large_for_memory_are_read_in_part(
     tmp_path, instant, log, monkeypatch
 ):
-    """A set that is too large for memory is represented by evenly spaced examples."""
+    """Evenly spaced examples represent them."""
     read = []
     whole = dataset(200)
 
@@ -297,7 +329,7 @@ def test_steps_and_sizes():
     """Whole epochs, within the bounds."""
     least, most = classifier_training.LEAST, classifier_training.MOST
     assert [number_of_steps(n) for n in (2, 10**7)] == [least, most]
-    assert number_of_steps(25_600) == classifier_training.EPOCHS * 200
+    assert number_of_steps(25_600) == classifier_training.EPOCHS * 400
     assert seen_size(64, 64) == (64, 64)
     assert seen_size(1, 1000) == (1, 64)
 

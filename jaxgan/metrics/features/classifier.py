@@ -1,4 +1,16 @@
-"""Features of a small classifier that is trained on the real training set."""
+"""Features of a small classifier that is trained on the real training set.
+
+    from jaxgan.data import load
+    from jaxgan.metrics.features import EXTRACTORS
+
+    train, test = (load("mnist", split=name) for name in ("train", "test"))
+    facts = dict(example=train.example, train=train, held_out=test)
+    print(EXTRACTORS["classifier"](**facts).protocol)
+
+printed an accuracy of 99.34 % on MNIST, and of 91.93 % on `fashion_mnist`, with 126
+seconds of CPU time each: about a minute if two cores do nothing else. On the shared
+machine of the measurement, it took three minutes.
+"""
 
 import logging
 import time
@@ -32,15 +44,20 @@ UNITS = 128
 """Number of features."""
 LARGEST = 64
 """Longest side of the images that the network sees."""
-WIDTHS = (24, 48, 64)
-"""Channels of the convolutions; more than three have the last number."""
+STEM = 16
+"""Channels of the strided convolutions, for sides of more than 32 pixels."""
+WIDTHS = (16, 48, 64)
+"""Channels of the other convolutions; more than three have the last number."""
 DROPOUT = 0.4
 
 
 class Classifier(nn.Module):
-    """Convolutions of stride 2 until a side has 8 pixels, and two dense layers.
+    """Convolutions, each with a maximum over 2x2 pixels, and two dense layers.
 
-    There is no BatchNorm, so that features of an image do not depend on others.
+    The shorter side is halved until it has at most 8 pixels: by strided convolutions
+    while it has more than 32, which costs less, then by maxima. A last convolution
+    halves nothing. There is no BatchNorm, so that features of an image do not depend on
+    others.
     """
 
     classes: int
@@ -56,10 +73,11 @@ class Classifier(nn.Module):
           dropout: a PRNG key while training.
         """
         x = resize(x, seen_size(x.shape[1], x.shape[2]))
+        while min(x.shape[1:3]) > 32:
+            x = nn.relu(nn.Conv(STEM, (5, 5), (2, 2))(x))
         depth = 0
         while min(x.shape[1:3]) > 8:
-            width = WIDTHS[min(depth, len(WIDTHS) - 1)]
-            x = nn.relu(nn.Conv(width, (5, 5), (2, 2))(x))
+            x = nn.relu(halved(nn.Conv(WIDTHS[min(depth, 2)], (3, 3))(x)))
             depth += 1
         x = nn.relu(nn.Conv(WIDTHS[-1], (3, 3))(x)).reshape(len(x), -1)
         if dropout is not None:
@@ -67,6 +85,21 @@ class Classifier(nn.Module):
             x = jnp.where(keep, x / (1 - DROPOUT), 0)
         features = nn.relu(nn.Dense(UNITS)(x))
         return nn.Dense(self.classes)(features), features
+
+
+def halved(x: jax.Array) -> jax.Array:
+    """Returns the maximum of each 2x2 pixels, `[B, H // 2, W // 2, C]`.
+
+    Drops the last row or column of an odd number. XLA for CPU is slow at gradients of
+    `nn.max_pool`.
+
+    >>> halved(jnp.arange(12.0).reshape(1, 3, 4, 1))[0, ..., 0].tolist()
+    [[5.0, 7.0]]
+    """
+    height, width = (side // 2 * 2 for side in x.shape[1:3])
+    x = x[:, :height, :width]
+    rows = jnp.maximum(x[:, ::2], x[:, 1::2])
+    return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
 
 
 def seen_size(height: int, width: int) -> tuple[int, int]:

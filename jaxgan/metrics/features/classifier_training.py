@@ -19,10 +19,10 @@ from jaxgan.types import Tree
 
 RECIPE = 1
 """Version of the recipe and of the network; a change needs another number."""
-BATCH, EPOCHS = 128, 5
-LEAST, MOST = 400, 2500
+BATCH, EPOCHS = 64, 5
+LEAST, MOST = 400, 5000
 """Bounds on the number of steps, for small and for large sets."""
-RATE, DECAY = 2e-3, 0.05
+RATE, DECAY = 1.5e-3, 0.05
 """The learning rate at the start, and the weight decay."""
 TESTED = 10_000
 """Largest number of examples of the accuracy."""
@@ -118,7 +118,7 @@ def number_of_steps(size: int) -> int:
     """Returns the number of steps for a training set of `size` examples.
 
     >>> number_of_steps(50), number_of_steps(20_000), number_of_steps(10**6)
-    (400, 782, 2500)
+    (400, 1563, 5000)
     """
     return int(np.clip(ceil_div(EPOCHS * size, BATCH), LEAST, MOST))
 

@@ -65,11 +65,10 @@ def load(places: Sequence[Path], name: str, like: Tree) -> Trained | None:
     return next((trained for trained in found if trained is not None), None)
 
 
-def save(places: Sequence[Path], name: str, trained: Trained) -> Path | None:
-    """Writes weights to the first folder that is writable.
+def save(places: Sequence[Path], name: str, trained: Trained) -> None:
+    """Writes weights to the first folder that is writable, and logs the file.
 
-    Returns:
-      The file, or None if no folder is writable, which is logged.
+    That no folder is writable is logged too, and no error.
     """
     arrays: dict[str, Any] = {
         **flax.traverse_util.flatten_dict(trained.weights, sep="/")
@@ -87,12 +86,11 @@ def save(places: Sequence[Path], name: str, trained: Trained) -> Path | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             atomic_write(file, content.getvalue())
-            return file
+            LOG.info("the weights of the classifier are in %s", printable(str(file)))
+            return
         except OSError as error:
             why = f"{printable(str(file))}: {reason(error)}; {remedy(error)}"
-    # The next run trains again, which is no error.
     LOG.warning("the weights of the classifier are not kept (%s)", why)
-    return None
 
 
 def _load(file: Path, name: str, like: Tree) -> Trained | None:
@@ -108,7 +106,7 @@ def _load(file: Path, name: str, like: Tree) -> Trained | None:
             int(facts["count"]),
         )
         valid = (facts["name"], facts["digest"]) == (name, digest(weights))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     # Bytes that are no such file can raise anything, from zlib.error to MemoryError.
     except Exception as error:
