@@ -7,7 +7,7 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "plan"),
+    ("train", "sample", "evaluate", "plan"),
     ("training",),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
@@ -84,7 +84,16 @@ READS_CONFIG = {
 """Modules, and rooms, that may know the flags of training."""
 
 NAMES_FLAGS = {
-    *("train", "sample", "plan", "training", "evaluation", "monitoring", "experiment"),
+    *(
+        "train",
+        "sample",
+        "evaluate",
+        "plan",
+        "training",
+        "evaluation",
+        "monitoring",
+        "experiment",
+    ),
     *("performance/planning", "distributed", "config", "data", "cli", "workdir"),
     *("environment", "files"),
 }

@@ -39,7 +39,9 @@ class Real(NamedTuple):
     numbers: np.ndarray
     """Of the held-out examples, `[n_real]`."""
     train_numbers: np.ndarray
-    """Of as many training examples as there are samples, for the floor."""
+    """Of the training examples, `[n_train]`: all of them if a metric needs that."""
+    floor: np.ndarray
+    """Indices in `train_numbers` of as many examples as there are samples."""
 
 
 @memory.explain_out_of_memory("use a smaller --n")
@@ -51,13 +53,17 @@ def evaluate(config: EvaluateConfig) -> int:
     """
     run = load_run(config.workdir, number=config.run or 0)
     check_metrics(config.metrics)
-    real = real_examples(run, config)
-    comparisons = build_metrics(config.metrics, real.train, real.held_out)
+    train, held_out = load_real(run, config)
+    comparisons = build_metrics(config.metrics, train, held_out)
+    whole = any(x.whole_train for x in comparisons)
+    real = choose_examples(train, held_out, config, whole)
     extractors = unique(x.extractor for x in comparisons)
     log.info("features of %d held-out examples", len(real.numbers))
-    held_out = features_of(real.held_out, real.numbers, extractors)
-    train = features_of(real.train, real.train_numbers, extractors)
-    floor = values_of(comparisons, held_out, train, train)
+    of_real = features_of(real.held_out, real.numbers, extractors)
+    log.info("features of %d training examples", len(real.train_numbers))
+    of_train = features_of(real.train, real.train_numbers, extractors)
+    perfect = jax.tree.map(lambda x: x[real.floor], of_train)
+    floor = values_of(comparisons, of_real, perfect, of_train)
     step, rows = None, []
     for number in numbers_of(run, config):
         one = dataclasses.replace(run, number=number)
@@ -66,7 +72,7 @@ def evaluate(config: EvaluateConfig) -> int:
             seed = config.seed + draw
             log.info("%d samples of run %d, seed %d", config.n, number, seed)
             fake = features_of_samples(one, variables, real, seed, config.n, extractors)
-            values = values_of(comparisons, held_out, fake, train)
+            values = values_of(comparisons, of_real, fake, of_train)
             rows.append({"run": number, "seed": seed, **values})
     report = {
         "metrics": summary(rows, floor),
@@ -84,8 +90,8 @@ def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
     return range(run.config.runs) if config.run is None else [config.run]
 
 
-def real_examples(run: Run, config: EvaluateConfig) -> Real:
-    """Loads the data of a run, and selects examples without replacement.
+def load_real(run: Run, config: EvaluateConfig) -> tuple[data.Dataset, data.Dataset]:
+    """Loads the training examples of a run, and those that are held out.
 
     Raises:
       UsageError: if there are no held-out examples, or fewer than asked for.
@@ -98,18 +104,33 @@ def real_examples(run: Run, config: EvaluateConfig) -> Real:
             f"--dataset={run.config.dataset} has no examples that were held out: name "
             "a split, such as --split=test"
         )
-    count = config.n_real or min(config.n, held_out.size)
-    if count > held_out.size:
+    if config.n_real > held_out.size:
         raise UsageError(
-            f"--n_real={count}: there are {held_out.size} held-out examples; use "
-            f"--n_real={held_out.size}"
+            f"--n_real={config.n_real}: there are {held_out.size} held-out examples; "
+            f"use --n_real={held_out.size}"
         )
-    if count < 2:
+    if held_out.size < 2:
         raise UsageError("there is a single held-out example: use another --split")
-    # Fixed orders, so that values of several checkpoints can be compared.
+    return train, held_out
+
+
+def choose_examples(
+    train: data.Dataset, held_out: data.Dataset, config: EvaluateConfig, whole: bool
+) -> Real:
+    """Selects examples without replacement, the same ones for all checkpoints.
+
+    Args:
+      train: the training examples.
+      held_out: the other examples.
+      config: has the numbers of examples.
+      whole: True to select all training examples.
+    """
+    count = config.n_real or min(config.n, held_out.size)
     numbers = np.sort(data.epoch_order(0, 0, held_out.size)[:count])
     some = np.sort(data.epoch_order(0, 0, train.size)[: config.n])
-    return Real(train, held_out, numbers, some)
+    if not whole:
+        return Real(train, held_out, numbers, some, np.arange(len(some)))
+    return Real(train, held_out, numbers, np.arange(train.size), some)
 
 
 def unique(extractors: Iterator[Extractor]) -> dict[str, Extractor]:
@@ -221,7 +242,8 @@ def protocol(
         "split": config.split,
         "n_real": len(real.numbers),
         "n_fake": config.n,
-        "n_floor": len(real.train_numbers),
+        "n_floor": len(real.floor),
+        "n_train": len(real.train_numbers),
         "fingerprint": data.fingerprint(real.held_out),
         "step": step,
         "parameters": "newest" if config.raw else "moving average",

@@ -34,6 +34,8 @@ class Comparison(NamedTuple):
     extractor: Extractor
     compare: Callable[[Sets], dict[str, float]]
     """Sets to values by name, such as `fd_classifier`."""
+    whole_train: bool = False
+    """True if `Sets.train` must have all training examples."""
 
 
 def fd(extractor: Extractor) -> Comparison:
@@ -154,7 +156,7 @@ def memorization(extractor: Extractor) -> Comparison:
         )
         return {f"memorization_{extractor.name}": found.median}
 
-    return Comparison(extractor, compare)
+    return Comparison(extractor, compare, whole_train=True)
 
 
 COMPARISONS: dict[str, Callable[..., Comparison]] = {
