@@ -15,11 +15,14 @@ from jaxgan.errors import UsageError
 from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.metrics import EVALUATORS
+from jaxgan.metrics.comparisons import COMPARISONS
+from jaxgan.metrics.features import EXTRACTORS, Extractor
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
 from jaxgan.schedules import SCHEDULES
 from jaxgan.tasks import TASKS
+from jaxgan.types import image_example
 
 TABLES = {
     "loss": LOSSES,
@@ -32,10 +35,14 @@ TABLES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "evaluator": EVALUATORS,
+    "comparison": COMPARISONS,
+    # A classifier would be trained.
+    "extractor": {k: x for k, x in EXTRACTORS.items() if k != "classifier"},
 }
 NESTED = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
-GIVEN = {"shape": (8, 8, 1), "classes": 2, "axis_name": None, "remat": False}
-GIVEN["modes"] = ring8("test").modes
+GIVEN = {"example": image_example((8, 8, 1), classes=2), "modes": ring8("test").modes}
+GIVEN |= {"axis_name": None, "remat": False, "train": None, "held_out": None}
+GIVEN |= {"cache": None, "extractor": Extractor("none", "", {}, lambda images: images)}
 NEEDED = {"term": "r1", "start": "0", "end": "1", "steps": "9", "n": "2"}
 """Arguments without a default; any other is in (0, 1)."""
 
@@ -120,6 +127,7 @@ def test_a_number_has_a_range(table, name, parameter):
         except UsageError as error:
             said = str(error)
         assert f"{parameter.name} must be " not in said
+        assert "argument" not in said  # else nothing was built
 
 
 @pytest.mark.parametrize(("table", "name", "parameter"), NUMBERS)
