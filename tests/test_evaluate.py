@@ -124,8 +124,16 @@ def test_the_names_and_values_of_comparisons():
     assert list(fid) == ["fid"]
     # copies of the training set, and examples at a distance of 1 from it
     copies = sets([1, 3, 5], [0, 2, 4], [0, 2, 4])
-    found = COMPARISONS["memorization"](MEAN).compare(copies)
-    assert found == {"memorization_mean": 0.0}
+    memorization = COMPARISONS["memorization"](MEAN)
+    found = memorization.compare(copies)
+    assert found == {"memorization_mean": 0.0, "memorization_mean_close": 1.0}
+    assert "copies the training set" in memorization.warning(copies)
+    fresh = sets([1, 3, 5], [-1, 3, 5], [0, 2, 4])
+    assert memorization.warning(fresh) == ""
+    # two examples for one dimension are enough for no warning; one dimension more not
+    assert COMPARISONS["fd"](MEAN).warning(some) == ""
+    wide = Sets(*(Features(np.eye(3, dtype=np.float32)) for _ in range(3)))
+    assert COMPARISONS["fd"](MEAN).warning(wide).startswith("fd_mean: 3 examples for 3")
     # with subsets that are all of the set there is no standard error
     assert list(COMPARISONS["kid"](MEAN).compare(some)) == ["kid_mean"]
 

@@ -73,6 +73,10 @@ def evaluate(config: EvaluateConfig) -> int:
             log.info("%d samples of run %d, seed %d", config.n, number, seed)
             fake = features_of_samples(one, variables, real, seed, config.n, extractors)
             values = values_of(comparisons, of_real, fake, of_train)
+            for comparison in comparisons:
+                sets = sets_of(comparison, of_real, fake, of_train)
+                if text := comparison.warning(sets):
+                    log.warning("%s", text)
             rows.append({"run": number, "seed": seed, **values})
     report = {
         "metrics": summary(rows, floor),
@@ -205,9 +209,19 @@ def values_of(
     """Returns the values of all metrics by name."""
     values: dict[str, float] = {}
     for comparison in comparisons:
-        name = f"{comparison.extractor.name}-{comparison.extractor.digest}"
-        values |= comparison.compare(Sets(real[name], fake[name], train[name]))
+        values |= comparison.compare(sets_of(comparison, real, fake, train))
     return values
+
+
+def sets_of(
+    comparison: Comparison,
+    real: dict[str, Features],
+    fake: dict[str, Features],
+    train: dict[str, Features],
+) -> Sets:
+    """Returns the features of a metric's extractor."""
+    name = f"{comparison.extractor.name}-{comparison.extractor.digest}"
+    return Sets(real[name], fake[name], train[name])
 
 
 def summary(rows: list[dict[str, Any]], floor: dict[str, float]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from jaxgan.errors import UsageError
 from jaxgan.metrics.classifier_score import classifier_score
 from jaxgan.metrics.features import Extractor, Features
-from jaxgan.metrics.frechet import frechet_distance, moments
+from jaxgan.metrics.frechet import bias_warning, frechet_distance, moments
 from jaxgan.metrics.kernel import kernel_distance
-from jaxgan.metrics.neighbors import neighbor_ratio
+from jaxgan.metrics.neighbors import NeighborRatio, is_copier, neighbor_ratio
 from jaxgan.metrics.precision_recall import density_coverage, precision_recall
 from jaxgan.ranges import Width
 
@@ -34,6 +34,8 @@ class Comparison(NamedTuple):
     extractor: Extractor
     compare: Callable[[Sets], dict[str, float]]
     """Sets to values by name, such as `fd_classifier`."""
+    warning: Callable[[Sets], str] = lambda sets: ""
+    """Sets to a warning of one line, or an empty text."""
     whole_train: bool = False
     """True if `Sets.train` must have all training examples."""
 
@@ -53,7 +55,11 @@ def fd(extractor: Extractor) -> Comparison:
         real, fake = moments(sets.real.features), moments(sets.fake.features)
         return {name: frechet_distance(real, fake)}
 
-    return Comparison(extractor, compare)
+    def warning(sets: Sets) -> str:
+        text = bias_warning(moments(sets.real.features), len(sets.fake.features))
+        return text and f"{name}: {text.removeprefix('WARNING: ')}"
+
+    return Comparison(extractor, compare, warning)
 
 
 def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comparison:
@@ -144,19 +150,29 @@ def memorization(extractor: Extractor) -> Comparison:
     """Compares distances to the nearest training example, `memorization_<extractor>`.
 
     The median distance of fakes over that of held-out examples, about 1 for new images
-    and near 0 for copies; see `neighbors.neighbor_ratio`.
+    and near 0 for copies; see `neighbors.neighbor_ratio`. The share of fakes that are
+    closer than 99 % of the held-out examples is `memorization_<extractor>_close`.
 
     Args:
       extractor: the features.
     """
 
-    def compare(sets: Sets) -> dict[str, float]:
-        found = neighbor_ratio(
-            sets.train.features, sets.real.features, sets.fake.features
-        )
-        return {f"memorization_{extractor.name}": found.median}
+    def ratio(sets: Sets) -> NeighborRatio:
+        return neighbor_ratio(*(x.features for x in (sets.train, sets.real, sets.fake)))
 
-    return Comparison(extractor, compare, whole_train=True)
+    def compare(sets: Sets) -> dict[str, float]:
+        found, name = ratio(sets), f"memorization_{extractor.name}"
+        return {name: found.median, f"{name}_close": found.close}
+
+    def warning(sets: Sets) -> str:
+        if not is_copier(ratio(sets)):
+            return ""
+        return (
+            "the generator copies the training set: samples are closer to it than "
+            "held-out examples are"
+        )
+
+    return Comparison(extractor, compare, warning, whole_train=True)
 
 
 COMPARISONS: dict[str, Callable[..., Comparison]] = {
