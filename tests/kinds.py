@@ -1,9 +1,9 @@
 """A toy of each kind of GAN that is to come: fields, networks, tasks and a data set.
 
-Importing this module registers them, so that `--import=kinds` trains one.
+`register` adds them to the tables; `--import=registered_kinds` does in a program.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -243,13 +243,18 @@ def config(name, **other):
     return make_config(**flags(name, **other))
 
 
-TASKS.update({f.__name__: f for f in (translate, exchange, infer, write, speak)})
-REGULARIZERS.update({"distance": distance, "cycle": cycle})
-NETWORKS["alone"] = lambda *, example: Players(Alone(example.shape), Judge())
-NETWORKS["noisy"] = lambda *, example: Players(Alone(example.shape, True), Judge())
-NETWORKS["writer"] = lambda *, example: Players(
-    Alone((*example.shape, len(example["tokens"].names))), Judge()
-)
-NETWORKS["domains"] = lambda *, example: Players(Domains(), Judge())
-NETWORKS["encoder"] = lambda *, example: Players(Encoder(), JointJudge())
-SOURCES.update(dict.fromkeys(KINDS, source))
+def register():
+    """Adds all of them to the tables."""
+    TASKS.update({f.__name__: f for f in (translate, exchange, infer, write, speak)})
+    REGULARIZERS.update({"distance": distance, "cycle": cycle})
+    NETWORKS["alone"] = lambda *, example: Players(Alone(example.shape), Judge())
+    NETWORKS["noisy"] = lambda *, example: Players(Alone(example.shape, True), Judge())
+    NETWORKS["writer"] = lambda *, example: Players(
+        Alone((*example.shape, len(example["tokens"].names))), Judge()
+    )
+    NETWORKS["domains"] = lambda *, example: Players(Domains(), Judge())
+    NETWORKS["encoder"] = lambda *, example: Players(Encoder(), JointJudge())
+    SOURCES.update(dict.fromkeys(KINDS, source))
+
+
+TABLES: list[dict[str, Any]] = [TASKS, REGULARIZERS, NETWORKS, SOURCES]

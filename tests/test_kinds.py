@@ -29,6 +29,18 @@ KEY = jax.random.key(0)
 NAMES = list(kinds.KINDS)
 
 
+@pytest.fixture(autouse=True)
+def registered():
+    """The tables with the toys, which other tests do not see."""
+    before = [dict(table) for table in kinds.TABLES]
+    kinds.register()
+    yield
+    for table, own in zip(kinds.TABLES, before, strict=True):
+        table.clear()
+        table.update(own)
+    sys.modules.pop("registered_kinds", None)
+
+
 def order(epoch):
     return np.random.default_rng(epoch).permutation(kinds.SIZE).astype(np.int32)
 
@@ -336,7 +348,7 @@ def test_noise_is_the_same_on_other_devices_and_processes(tmp_path):
             return file["samples"]
 
     flags = train_flags("noise", tmp_path / "two", 4, devices=0)
-    two_processes([*flags, "--import=kinds"])
+    two_processes([*flags, "--import=registered_kinds"])
     # restored by one process, on eight devices and on one
     assert sample.main(sampling("two", "eight.npz")) == 0
     process = child("sample", sampling("two", "one.npz"))

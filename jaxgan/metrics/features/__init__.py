@@ -3,17 +3,19 @@
 from collections.abc import Callable
 
 from jaxgan.metrics.features.base import Extractor, Features
-from jaxgan.metrics.features.classifier import classifier
-from jaxgan.metrics.features.imagenet import efficientnet, inception
-from jaxgan.metrics.features.random import random
+from jaxgan.metrics.features.classifier import classifier as _classifier
+from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
+from jaxgan.metrics.features.imagenet import inception as _inception
+from jaxgan.metrics.features.random import random as _random
 
+# The names without an underscore are the modules.
 __all__ = ["EXTRACTORS", "Extractor", "Features"]
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
-    "classifier": classifier,
-    "efficientnet": efficientnet,
-    "inception": inception,
-    "random": random,
+    "classifier": _classifier,
+    "efficientnet": _efficientnet,
+    "inception": _inception,
+    "random": _random,
 }
 """Factories of extractors by name.
 
