@@ -16,7 +16,7 @@ from jaxgan.losses import REGULARIZERS
 from jaxgan.losses.adversarial import LOSSES
 from jaxgan.metrics import EVALUATORS
 from jaxgan.metrics.comparisons import COMPARISONS
-from jaxgan.metrics.features import EXTRACTORS, Extractor
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
@@ -42,7 +42,7 @@ TABLES = {
 NESTED = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
 GIVEN = {"example": image_example((8, 8, 1), classes=2), "modes": ring8("test").modes}
 GIVEN |= {"axis_name": None, "remat": False, "train": None, "held_out": None}
-GIVEN |= {"cache": None, "extractor": Extractor("none", "", {}, lambda images: images)}
+GIVEN |= {"cache": None, "extractor": Extractor("none", "", {}, Features)}
 NEEDED = {"term": "r1", "start": "0", "end": "1", "steps": "9", "n": "2"}
 """Arguments without a default; any other is in (0, 1)."""
 
