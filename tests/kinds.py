@@ -1,6 +1,6 @@
 """A toy of each kind of GAN that is to come: fields, networks, tasks and a data set.
 
-`register` adds them to the tables; `--import=registered_kinds` does in a program.
+`register` adds them to the tables.
 """
 
 from typing import Any, NamedTuple

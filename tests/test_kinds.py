@@ -328,7 +328,8 @@ def child(program, flags):
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_force_host_platform_device_count=1",
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
+        # With the folder of `registering`, which is first.
+        "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)]),
     }
     return subprocess.Popen(
         [sys.executable, "-m", f"jaxgan.{program}", *flags],
@@ -339,7 +340,17 @@ def child(program, flags):
     )
 
 
-def test_noise_is_the_same_on_other_devices_and_processes(tmp_path):
+@pytest.fixture
+def registering(tmp_path, monkeypatch):
+    """The name of a module that registers the toys when it is imported."""
+    # Not beside the tests, which are all imported when they are collected.
+    module = tmp_path / "registered_kinds.py"
+    module.write_text("import kinds\n\nkinds.register()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return module.stem
+
+
+def test_noise_is_the_same_on_other_devices_and_processes(tmp_path, registering):
     def sampling(folder, out):
         return [f"--workdir={tmp_path / folder}", "--n=300", f"--out={tmp_path / out}"]
 
@@ -348,7 +359,7 @@ def test_noise_is_the_same_on_other_devices_and_processes(tmp_path):
             return file["samples"]
 
     flags = train_flags("noise", tmp_path / "two", 4, devices=0)
-    two_processes([*flags, "--import=registered_kinds"])
+    two_processes([*flags, f"--import={registering}"])
     # restored by one process, on eight devices and on one
     assert sample.main(sampling("two", "eight.npz")) == 0
     process = child("sample", sampling("two", "one.npz"))

@@ -1,5 +1,0 @@
-"""Registers the toys of `kinds` when it is imported."""
-
-import kinds
-
-kinds.register()
