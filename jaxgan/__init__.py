@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from jaxgan.errors import TrainingError, UsageError
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.experiment.input_pipeline import batches
-    from jaxgan.gan.builder import GAN, build
+    from jaxgan.gan.builder import build
+    from jaxgan.gan.gan import GAN
     from jaxgan.training.fit import fit
     from jaxgan.types import (
         DiscriminatorOutput,
@@ -59,7 +60,7 @@ _MODULES = {
     "DiscriminatorOutput": "types",
     "ExampleSpec": "types",
     "Field": "types",
-    "GAN": "gan.builder",
+    "GAN": "gan.gan",
     "LossInputs": "types",
     "PRESETS": "config.presets",
     "Players": "types",

@@ -239,7 +239,7 @@ def fakes(samples: Samples) -> dict[str, Tree]:
 
 
 class Task(NamedTuple):
-    """How a generator meets a batch, and what goes with it.
+    """A task: how samples are generated for a batch, and the defaults of that.
 
     >>> task = Task(lambda g, batch, keys, step: Samples(batch["image"], g(keys)))
     >>> task.requires, task.preview(Samples(real=1.0, fake=0.0))
@@ -251,7 +251,7 @@ class Task(NamedTuple):
     requires: tuple[str, ...] = ("image",)
     """Fields of an example that `play` reads."""
     inputs: tuple[str, ...] = ()
-    """Those that samples depend on, such as a label or a source image."""
+    """Required fields that samples depend on, such as a label or a source image."""
     preview: Callable[[Samples], dict[str, Tree]] = fakes
     """Samples to the columns of a preview by name, such as source, fake and real."""
     defaults: Players[str] = Players("", "")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data.kinds import check_fields
-from jaxgan.types import ExampleSpec, Field, image_example  # noqa: F401
+from jaxgan.types import ExampleSpec, image_example
 
 Examples = dict[str, np.ndarray]
 """Arrays by field, such as `image` `[n, *shape]` and `label` `[n]` int32."""
@@ -109,6 +109,7 @@ def from_fields(
     Raises:
       UsageError: if the arrays are not as `example` promises.
 
+    >>> from jaxgan.types import Field
     >>> spec = ExampleSpec(a=Field((2,), np.dtype("float32"), "vector"))
     >>> from_fields("points", {"a": np.zeros((5, 2), "float32")}, example=spec,
     ...     origin="zeros").size

@@ -31,7 +31,7 @@ def scale_masks(x: Any) -> Any:
 
 
 class Kind(NamedTuple):
-    """What all fields of a kind have in common."""
+    """The axes, dtypes and normalization of a kind of fields."""
 
     axes: tuple[str, ...]
     """Axes of one example."""

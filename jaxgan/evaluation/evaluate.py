@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.evaluation.previews import generate_in_batches
-from jaxgan.gan.builder import GAN
+from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.metrics.evaluators import Evaluator, Values, number_of
 from jaxgan.types import Samples, Tree

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, reporting
-from jaxgan.gan.builder import GAN
+from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div

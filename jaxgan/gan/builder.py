@@ -2,24 +2,24 @@
 
 import contextlib
 import functools
-import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import flax.errors
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
 from jaxgan import augment, data, spec
 from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
+from jaxgan.config.extensions import import_extensions
 from jaxgan.config.training import Config
 from jaxgan.errors import BuildError, FieldError, UsageError, first_line
 from jaxgan.gan import objective
+from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
 from jaxgan.gan.train_step import init_state, make_step
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.metrics import EVALUATORS, Evaluator
@@ -35,75 +35,14 @@ from jaxgan.types import (
     Batch,
     ExampleSpec,
     Players,
-    Samples,
     Task,
     Term,
     TrainState,
-    Tree,
     image_example,
 )
 
 CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
 """Small pictures with labels, to check flags before there are data."""
-
-
-class GAN(NamedTuple):
-    """Networks, losses and optimizers of a GAN, and the functions that train it.
-
-    >>> GAN._fields[-4:]
-    ('init', 'train_step', 'generate', 'play')
-    """
-
-    task: Task
-    networks: Players[nn.Module]
-    terms: Players[dict[str, Term]]
-    optimizers: Players[optax.GradientTransformation]
-    init: Callable[[jax.Array], TrainState]
-    """Maps a PRNG key to a new state."""
-    train_step: Callable[..., tuple[TrainState, dict[str, jax.Array]]]
-    """Maps (state, batches `[k, B, ...]`, key) to (state, metrics).
-
-    Images are uint8, uint16, or float32 in [-1, 1].
-    """
-    generate: Callable[..., Tree]
-    """Maps (generator's variables, batch, keys `[n]`) to n samples.
-
-    An optional fourth argument is a function of the generator's input.
-    """
-    play: Callable[..., Samples]
-    """Like `generate`, but returns `Samples`: also the real ones and the condition."""
-
-    def sample(
-        self,
-        variables: Tree,
-        key: jax.Array,
-        n: int,
-        batch: Mapping[str, Any] | None = None,
-    ) -> Tree:
-        """Draws samples.
-
-        Args:
-          variables: the generator's, such as `state.ema`.
-          key: a PRNG key.
-          n: the number of samples.
-          batch: examples to generate from, normalized, `[n, ...]` per field, such as
-            the `label` of a conditional task. Tasks that start from noise alone need
-            none.
-
-        Returns:
-          `[n, *shape]` float32 in [-1, 1].
-
-        Raises:
-          UsageError: if the task needs a field that `batch` does not have.
-        """
-        batch = dict(batch or {})
-        for field in self.task.inputs:
-            if field not in batch:
-                raise UsageError(f"sample needs batch={{{field!r}: ...}} for this task")
-        # Fields that samples do not depend on are only passed on.
-        for field in self.task.requires:
-            batch.setdefault(field, jnp.zeros((n, 1)))
-        return self.generate(variables, batch, objective.example_keys(key, n))
 
 
 def build(config: Config, dataset: data.Dataset) -> GAN:
@@ -161,7 +100,7 @@ def build_gan(
       UsageError: naming the flag, if something cannot be built.
     """
     # First, as the user's modules add to the tables.
-    import_extensions(config)
+    import_extensions(config.import_)
     # Each factory gets those that it has a parameter for.
     facts = {"example": example, "axis_name": axis}
     networks = build_networks(config, facts)
@@ -195,31 +134,8 @@ def build_gan(
     batches = example_batch(example, config.d_updates * local)
     check_step(config, init, make(), batches, axis)
     train_step = make(wrap_gradient=wrap_gradient, example=example)
-    play = make_play(task, networks)
-
-    def generate(*args):
-        return play(*args).fake
-
-    return GAN(task, networks, terms, optimizers, init, train_step, generate, play)
-
-
-def import_extensions(config: Config) -> None:
-    """Imports the user's modules that register losses, networks or tasks.
-
-    Raises:
-      UsageError: if there is no such module. Errors inside a module are not caught.
-    """
-    for name in filter(None, config.import_.split(",")):
-        try:
-            importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            # Only the module itself, or a package that it is in, may be missing.
-            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise  # of an import inside the module
-            raise UsageError(
-                f"--import={name}: there is no module {error.name}; run the command in "
-                "its folder, or add that to PYTHONPATH"
-            ) from error
+    sampling = make_generate(task, networks), make_play(task, networks)
+    return GAN(task, networks, terms, optimizers, init, train_step, *sampling)
 
 
 def check_texts(config: Config) -> None:
@@ -231,7 +147,7 @@ def check_texts(config: Config) -> None:
     Raises:
       UsageError: naming the flag.
     """
-    import_extensions(config)
+    import_extensions(config.import_)
     with contextlib.suppress(FieldError):
         build_networks(config, {"example": CHECKED_EXAMPLE, "axis_name": None})
     defaults = Players("", "")
@@ -383,18 +299,6 @@ def build_evaluators(
     return _build("eval_metrics", config, read)
 
 
-def example_batch(example: ExampleSpec, count: int) -> Batch:
-    """Returns a normalized batch of zeros, with all labels in turn."""
-
-    def zeros(field):
-        if field.kind == "label":
-            return jnp.arange(count, dtype=jnp.int32) % len(field.names)
-        dtype = jnp.int32 if data.KINDS[field.kind].is_integer else jnp.float32
-        return jnp.zeros((count, *field.shape), dtype)
-
-    return {name: zeros(field) for name, field in example.items()}
-
-
 def check_step(
     config: Config,
     init: Callable[[jax.Array], TrainState],
@@ -439,24 +343,6 @@ def check_step(
             f"--networks={config.networks}, --task={config.task} and the terms do not "
             f"fit the data: {first_line(error)}"
         ) from error
-
-
-LAST_STEP = 2**31 - 1
-"""The step at which schedules of a task are read for sampling: their end."""
-
-
-def make_play(task: Task, networks: Players[nn.Module]) -> Callable[..., Samples]:
-    """Returns play(variables, batch, keys, change) -> Samples, for sampling."""
-
-    def play(variables, batch, keys, change=lambda inputs: inputs):
-        generator, _ = objective.bind(networks.generator, variables, keys)
-
-        def changed(inputs, condition=None):
-            return generator(change(inputs), condition)
-
-        return task.play(changed, batch, keys, jnp.int32(LAST_STEP))
-
-    return play
 
 
 def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:

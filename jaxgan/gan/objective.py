@@ -198,19 +198,16 @@ def make_forward(
         def net(player, key):
             # Each micro-batch has its own dropout masks.
             dropout = jax.random.fold_in(key, part) if parts > 1 else key
-            own = variables(state, player)
-            return bind(
-                getattr(networks, player), own, per_example(key), dropout=dropout
-            )
+            network, own = getattr(networks, player), variables(state, player)
+            return bind(network, own, per_example(key), dropout=dropout)
 
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
         samples = task.play(g, batch, per_example(keys.task), state.step)
         check_samples(samples)
-        # What the stage keeps is from before it is applied.
+        # The stage keeps samples from before it is applied, in D's updates only.
         played = ()
         if task.stage and player == "discriminator":
-            # The generator is trained on its newest samples.
             played, kept = samples, state.term_state.discriminator[STAGE]
             samples = task.stage.apply(per_example(keys.stage), samples, kept)
         # All that the discriminator sees is augmented with the same keys.

@@ -111,16 +111,13 @@ def make_step(
       wrap_gradient: wraps gradient(player, state, batch, key), which reads neither
         optimizer state nor moving average, if devices share the rest of the step.
       stage: of the task.
-      example: the fields of raw batches, which are normalized, and checked when traced.
-        None for batches that are normalized already.
+      example: the fields of raw batches; None for batches that are normalized already.
     """
     gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
     update = make_update(gradient, optimizers, stage)
 
     def step(state, batches, key):
-        if example is not None:
-            batches = data.normalize(batches, example)
-            check_batches(batches, example)
+        batches = batches if example is None else normalized(batches, example)
         k = len(jax.tree.leaves(batches)[0])
         # Keys depend on `key` and the step, so that a resumed run gets the same ones.
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
@@ -176,6 +173,13 @@ def make_update(
         return _replace(state, player, own, stats, opt, term_state), values
 
     return update
+
+
+def normalized(batches: Batch, example: ExampleSpec) -> Batch:
+    """Returns raw batches normalized; raises UsageError like `check_batches`."""
+    batches = data.normalize(batches, example)
+    check_batches(batches, example)
+    return batches
 
 
 def check_batches(batches: Batch, example: ExampleSpec) -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data
-from jaxgan.gan.builder import GAN
+from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import bind, example_keys, variables
 from jaxgan.metrics.vendi import relative_diversity
 from jaxgan.ranges import ceil_div

@@ -24,7 +24,7 @@ Seed = Annotated[int, Range(0, 2**31 - 1)]
 
 
 class Features(NamedTuple):
-    """What an extractor computes of images."""
+    """The features of images, and the probabilities of their classes."""
 
     features: np.ndarray
     """`[n, d]` float32."""
@@ -47,7 +47,7 @@ class Extractor(NamedTuple):
     digest: str
     """The first 16 hexadecimal digits of a sha256 over the weights."""
     protocol: dict[str, str | int | float]
-    """What else a value depends on, such as the layer and the resizing."""
+    """Other facts to report with a value, such as the layer and the resizing."""
     extract: Callable[[np.ndarray], Features]
     """Maps images `[n, H, W, C]` float32 in [-1, 1] to features, for any n."""
 

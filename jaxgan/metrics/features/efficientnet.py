@@ -48,7 +48,7 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-"""Those of EfficientNet-B0 (https://arxiv.org/abs/1905.11946)."""
+"""The stages of EfficientNet-B0 (https://arxiv.org/abs/1905.11946)."""
 
 NORMS = {
     "_conv_stem": "_bn0",
@@ -61,7 +61,7 @@ NORMS = {
 
 
 class Outputs(NamedTuple):
-    """What the network computes of n images."""
+    """The outputs of the network for n images."""
 
     stages: tuple[jax.Array, ...]
     """Outputs of the 7 stages, `[n, h, w, c]`: c is 16, 24, 40, 80, 112, 192, 320."""
