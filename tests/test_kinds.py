@@ -179,8 +179,10 @@ def test_samples_of_other_kinds(tmp_path, name, shape, dtype):
         assert min(picture.size) > 8
 
 
-def test_samples_of_source_images_need_them(tmp_path, capsys):
+def test_samples_of_source_images_need_them(tmp_path, capsys, caplog):
     assert train.main(train_flags("paired", tmp_path / "run", 2)) == 0
+    assert "look at" in caplog.text
+    assert "jaxgan.sample" not in caplog.text
     flags = [f"--workdir={tmp_path}/run", "--n=5", f"--out={tmp_path}/x.npz"]
     assert sample.main(flags) == 2
     assert "--task=translate needs source to sample from" in capsys.readouterr().err

@@ -180,12 +180,20 @@ def run_once(
         # Only one process may know the error: it is raised on all.
         log.warning("saved at step %d", int(state.step))
         all_succeed(lambda: raise_failure(feed))
-    log_end(folder, int(state.step), code)
+    can_sample = set(experiment.gan.task.inputs) <= {"label"}
+    log_end(folder, int(state.step), code, can_sample)
     return code
 
 
-def log_end(folder: Path, step: int, code: int) -> None:
-    """Logs why a run stopped, or a summary if it is done."""
+def log_end(folder: Path, step: int, code: int, can_sample: bool = True) -> None:
+    """Logs why a run stopped, or a summary if it is done.
+
+    Args:
+      folder: of the run.
+      step: the last one.
+      code: the exit code.
+      can_sample: False if samples depend on more than noise and labels.
+    """
     if code:
         why = ""
         if code == EXIT_TRY_AGAIN:
@@ -195,7 +203,8 @@ def log_end(folder: Path, step: int, code: int) -> None:
         for line in detectors.summary(read_findings(folder)):
             log.info("%s", line)
         log.info("done: look at %s", folder / "progress.png")
-        log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
+        if can_sample:
+            log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
 
 
 def raise_failure(feed: parallel.Feed) -> None:
