@@ -38,6 +38,8 @@ class Comparison(NamedTuple):
     """Sets to a warning of one line, or an empty text."""
     whole_train: bool = False
     """True if `Sets.train` must have all training examples."""
+    images: bool = False
+    """True if the sets must have their images."""
 
 
 def fd(extractor: Extractor) -> Comparison:

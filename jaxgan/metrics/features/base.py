@@ -30,6 +30,13 @@ class Features(NamedTuple):
     """`[n, d]` float32."""
     probabilities: np.ndarray | None = None
     """`[n, k]` float32, those of k classes; None if there are none."""
+    labels: np.ndarray | None = None
+    """`[n]` int32, the class that each image has or was generated for.
+
+    None unless the data have labels and the generator was conditional on them.
+    """
+    images: np.ndarray | None = None
+    """`[n, H, W, C]` float32 in [-1, 1]; None unless a metric needs them."""
 
 
 class Extractor(NamedTuple):
