@@ -76,7 +76,7 @@ def test_learns_patterns(tmp_path, log):
     test = dataset(200, 1)
     extractor = build(dataset(), tmp_path, test)
     images, labels = patterns(200, 1)
-    features, probabilities = extractor.extract(images.astype(np.float32) / 127.5 - 1)
+    features, probabilities = extractor.extract(images.astype(np.float32) / 127.5 - 1)[:2]
     assert features.shape == (200, 128)
     assert probabilities is not None
     assert probabilities.shape == (200, 4)
@@ -252,7 +252,7 @@ def test_large_images_are_resized(tmp_path, short):
 def test_any_size(shape, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier_training, "LEAST", 1)
     extractor = build(dataset(30, shape=shape), tmp_path)
-    features, probabilities = extractor.extract(np.ones((3, *shape), np.float32))
+    features, probabilities = extractor.extract(np.ones((3, *shape), np.float32))[:2]
     assert features.shape == (3, 128)
     assert probabilities is not None
     assert np.isfinite(probabilities).all()

@@ -20,6 +20,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
 """Factories of extractors by name.
 
 Each gets those facts that it has a keyword parameter for: `example`, an `ExampleSpec`;
-`train`, the training set; `held_out`, other real examples or None; and `cache`, a
-folder for trained weights or None.
+`train`, the training set; `held_out`, other real examples or None; `cache`, a folder
+for trained weights or None; and `once`, which runs a function in one of several
+processes and returns its result in all.
 """

@@ -1,0 +1,200 @@
+"""Extracts the features of sets of images: streaming, cached, over all processes."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from jaxgan.distributed.consensus import all_succeed, is_main_process, run_on_main
+from jaxgan.errors import UsageError
+from jaxgan.evaluation import feature_cache
+from jaxgan.evaluation.extraction_progress import Progress
+from jaxgan.evaluation.image_sets import ImageSet
+from jaxgan.experiment.memory import format_bytes
+from jaxgan.host_memory import host_bytes
+from jaxgan.metrics.features import Extractor, Features
+from jaxgan.ranges import ceil_div
+
+AT_ONCE = 1_024
+"""Images in memory at a time; only their features are kept."""
+
+GATHERED = 4_096
+"""Rows that processes exchange at a time."""
+
+ByExtractor = dict[str, Features]
+"""Features by the name and digest of their extractor."""
+
+
+def key_of(extractor: Extractor) -> str:
+    """Returns the name and the digest of an extractor."""
+    return f"{extractor.name}-{extractor.digest}"
+
+
+def unique(extractors: Iterable[Extractor]) -> dict[str, Extractor]:
+    """Returns the extractors by their name and digest, each once."""
+    return {key_of(x): x for x in extractors}
+
+
+def features_of(
+    images: ImageSet,
+    extractors: dict[str, Extractor],
+    *,
+    keep: bool = False,
+    cache: bool = True,
+) -> ByExtractor:
+    """Returns the features of all images, with their labels. All processes call it.
+
+    Each process reads or draws its part of the images, at most `AT_ONCE` at a time. The
+    features of all images are kept as float32, and the images themselves only if asked
+    for.
+
+    Args:
+      images: the set.
+      extractors: by their name and digest.
+      keep: True to keep the images too, for metrics that need pixels.
+      cache: True to read and write files of features, if the set has a place for them.
+
+    Returns:
+      The features by extractor. Only those of process 0 are complete.
+
+    Raises:
+      UsageError: in all processes, if the images cannot be read, or the features do
+        not fit into memory.
+    """
+    identity = run_on_main(images.identity) if cache and images.folders else ""
+    names = {}
+    if identity:
+        names = {k: feature_cache.name_of(identity, x) for k, x in extractors.items()}
+
+    def read_files() -> list[str]:
+        for key, name in names.items():
+            rows = feature_cache.load(images.folders, name, images.count)
+            if rows is not None:
+                cached[key] = rows
+        return list(cached)
+
+    cached: ByExtractor = {}
+    known = run_on_main(read_files)
+    missing = {key: x for key, x in extractors.items() if key not in known}
+    found = _extract(images, missing, keep) if missing or keep else _Found({}, {})
+    for key in missing:
+        whole = Features(**found.rows[key])
+        cached[key] = whole
+        if key in names and is_main_process():
+            feature_cache.save(images.folders, names[key], whole)
+    return {key: x._replace(**found.images) for key, x in cached.items()}
+
+
+class _Found(NamedTuple):
+    """The rows of all images."""
+
+    rows: dict[str, dict[str, np.ndarray]]
+    """Arrays by field of `Features`, by extractor."""
+    images: dict[str, np.ndarray]
+    """`images`, if they are kept."""
+
+
+def _extract(images: ImageSet, extractors: dict[str, Extractor], keep: bool) -> _Found:
+    """Extracts the features of all images, those of this process and then all."""
+    processes = jax.process_count()
+    # Parts of one size, as arrays of all processes must have equal shapes. The last
+    # ones overlap if the count is not divisible.
+    size = ceil_div(images.count, processes)
+    starts = [min(i * size, images.count - size) for i in range(processes)]
+    start = starts[jax.process_index()]
+    table = all_succeed(lambda: _rows(images, extractors, keep, start, start + size))
+    whole = {name: _gather(part, starts, images.count) for name, part in table.items()}
+    shared = {name: whole[name] for name in ("labels",) if name in whole}
+    rows = {
+        key: {
+            **{
+                field: whole[f"{key}/{field}"]
+                for field in ("features", "probabilities")
+                if f"{key}/{field}" in whole
+            },
+            **shared,
+        }
+        for key in extractors
+    }
+    return _Found(rows, {"images": whole["images"]} if keep else {})
+
+
+def _rows(
+    images: ImageSet,
+    extractors: dict[str, Extractor],
+    keep: bool,
+    start: int,
+    stop: int,
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of some images, by extractor and field."""
+    table: dict[str, np.ndarray] = {}
+
+    def put(name: str, at: int, part: Any) -> None:
+        part = np.asarray(part)
+        if part.dtype == np.float64:
+            part = part.astype(np.float32)
+        if name not in table:
+            table[name] = _empty((stop - start, *part.shape[1:]), part.dtype, images)
+        table[name][at - start : at - start + len(part)] = part
+
+    with Progress(images.name, stop - start, shown=is_main_process()) as progress:
+        for at in range(start, stop, AT_ONCE):
+            some = images.read(at, min(at + AT_ONCE, stop))
+            for key, extractor in extractors.items():
+                found = extractor.extract(some.images)
+                if len(found.features) != len(some.images):
+                    raise UsageError(
+                        f"{extractor.name} returned features of "
+                        f"{len(found.features)} images for {len(some.images)}: return "
+                        "one row for each image"
+                    )
+                put(f"{key}/features", at, found.features)
+                if found.probabilities is not None:
+                    put(f"{key}/probabilities", at, found.probabilities)
+            if some.labels is not None:
+                put("labels", at, some.labels)
+            if keep:
+                put("images", at, some.images)
+            progress.advance(len(some.images))
+    return table
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype, images: ImageSet) -> np.ndarray:
+    """Returns an array for the rows of all images.
+
+    Raises:
+      UsageError: if it does not fit into the memory of the host.
+    """
+    needed, free = math.prod(shape) * dtype.itemsize, host_bytes()
+    if needed > free:
+        raise UsageError(
+            f"the features or pixels of {images.count} {images.name} take "
+            f"{format_bytes(needed)} of memory, and {format_bytes(free)} are free: use "
+            f"--n={max(int(images.count * free / 4 / needed), 2)}"
+        )
+    return np.empty(shape, dtype)
+
+
+def _gather(part: np.ndarray, starts: list[int], count: int) -> np.ndarray:
+    """Returns the rows of all processes, `[count, ...]`, in process 0.
+
+    Args:
+      part: the rows of this process, equally many in all.
+      starts: the numbers of the first rows of the processes.
+      count: number of rows of all.
+    """
+    if len(starts) == 1:
+        return part
+    main = is_main_process()
+    whole = np.empty((count, *part.shape[1:]), part.dtype) if main else part
+    for first in range(0, len(part), GATHERED):
+        block = part[first : first + GATHERED]
+        # `[processes, rows, ...]`.
+        blocks = np.asarray(multihost_utils.process_allgather(block))
+        if main:
+            for start, rows in zip(starts, blocks, strict=True):
+                whole[start + first : start + first + len(rows)] = rows
+    return whole

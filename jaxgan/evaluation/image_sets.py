@@ -1,0 +1,127 @@
+"""Sets of images to extract features of: examples of data, and samples of a run."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgan import data
+from jaxgan.data.shuffle import evenly
+from jaxgan.environment import cache_folder
+from jaxgan.evaluation.load_run import Run
+from jaxgan.evaluation.previews import generate_in_batches
+from jaxgan.evaluation.sample_files import to_dtype
+from jaxgan.gan.objective import example_keys
+from jaxgan.parallel import multi_seed
+from jaxgan.types import Tree
+
+IDENTIFYING = 64
+"""Number of images whose pixels identify a set, beside its fingerprint."""
+
+
+class Images(NamedTuple):
+    """Some images of a set, and their classes."""
+
+    images: np.ndarray
+    """`[n, H, W, C]` float32 in [-1, 1]."""
+    labels: np.ndarray | None
+    """`[n]` int32, None if there are none."""
+
+
+class ImageSet(NamedTuple):
+    """Numbered images, which are read or drawn some at a time."""
+
+    name: str
+    """What they are, for messages: `held-out examples`."""
+    count: int
+    """Number of images."""
+    read: Callable[[int, int], Images]
+    """(start, stop) to the images of these numbers."""
+    folders: tuple[Path, ...] = ()
+    """Folders that may keep the features, the preferred one first; () for none."""
+    identity: Callable[[], str] = lambda: ""
+    """Returns a digest of the images, for the name of the file."""
+
+
+def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSet:
+    """Returns examples of a data set, with their labels if there are any.
+
+    Args:
+      name: what they are, for messages.
+      dataset: raw examples.
+      numbers: of the examples, `[n]`.
+    """
+
+    def read(start: int, stop: int) -> Images:
+        return read_images(dataset, numbers[start:stop])
+
+    # Beside the prepared data if these have a place, which may be read-only.
+    own = cache_folder()
+    places = [dataset.cache.parent] if dataset.cache else []
+    places += [own / "features"] if own else []
+    return ImageSet(
+        name, len(numbers), read, tuple(places), lambda: identity(dataset, numbers)
+    )
+
+
+def read_images(dataset: data.Dataset, numbers: np.ndarray) -> Images:
+    """Reads and normalizes the images of some examples, and their labels."""
+    examples = data.normalize(dataset.read(numbers), dataset.example)
+    labels = examples.get("label")
+    images = np.asarray(examples[dataset.example.generated], np.float32)
+    return Images(images, None if labels is None else np.asarray(labels, np.int32))
+
+
+def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
+    """Returns a digest of a fingerprint, of numbers, and of some decoded images.
+
+    A fingerprint is that of stored bytes, and of a sample of them if the set is large:
+    like resuming, this does not notice each change of a single file. The pixels are
+    those after a crop, a resize or a change of the decoder.
+    """
+    some = numbers[evenly(len(numbers), IDENTIFYING)]
+    images, labels = read_images(dataset, some)
+    form = (data.fingerprint(dataset), dataset.size, images.shape, dataset.classes)
+    whole = hashlib.sha256(repr(form).encode())
+    for part in (numbers.astype(np.int64), images, labels):
+        if part is not None:
+            whole.update(np.ascontiguousarray(part).tobytes())
+    return whole.hexdigest()
+
+
+def of_samples(
+    run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int
+) -> ImageSet:
+    """Returns samples of a run, which are drawn when they are read.
+
+    They are rounded to the dtype of the data. Their inputs, such as labels, are those
+    of training examples in a fixed order. Each has a PRNG key by its number, so that
+    any part of them can be drawn alone.
+
+    Args:
+      run: the run.
+      variables: the generator's.
+      train: the training examples of the run.
+      seed: of the samples.
+      count: number of samples.
+    """
+    example, key = run.example, multi_seed.key_of(seed)
+    generate = jax.jit(run.gan.generate)
+    order = data.epoch_order(0, 1, train.size)
+    conditional = "label" in run.gan.task.inputs
+
+    def read(start: int, stop: int) -> Images:
+        numbers = order[np.arange(start, stop) % train.size]
+        batch = data.normalize(train.read(numbers), example)
+        keys = example_keys(key, stop - start, start)
+        drawn = generate_in_batches(generate, variables, batch, keys)
+        drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
+        raw = {example.generated: to_dtype(drawn, example.dtype)}
+        images = data.normalize(raw, example)[example.generated]
+        labels = np.asarray(batch["label"], np.int32) if conditional else None
+        return Images(np.asarray(images, np.float32), labels)
+
+    return ImageSet(f"samples of seed {seed}", count, read)
