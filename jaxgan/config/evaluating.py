@@ -144,7 +144,13 @@ def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
 
 def _of_sets(flags: dict[str, Any], common: dict[str, Any]) -> CompareConfig:
     """Returns the configuration for two sets."""
-    real, fake = flags["compare"]
+    sets = flags["compare"]
+    if len(sets) != 2 or not all(sets):
+        raise UsageError(
+            f"--compare {' '.join(sets)}: name two sets, the real one first, such as "
+            "--compare mnist:test folder:samples"
+        )
+    real, fake = sets
     out = _output("--out", flags["out"]) if "out" in flags else free_name()
     own = {name: flags[name] for name in OF_SETS if name in flags}
     return CompareConfig(real=real, fake=fake, out=out, **own, **common)
@@ -195,8 +201,12 @@ def checkpoint_of(text: str | int) -> str | int:
     return which
 
 
-def statistics_of(text: str) -> Path:
+def statistics_of(text: str, flag: str = "--against") -> Path:
     """Returns the path of `stats:FILE`.
+
+    Args:
+      text: the text.
+      flag: its flag.
 
     Raises:
       UsageError: for a text of another form.
@@ -207,10 +217,10 @@ def statistics_of(text: str) -> Path:
     path = text.removeprefix(STATISTICS)
     if path == text or not path:
         raise UsageError(
-            f"--against={text}: write it like stats:FILE.npz, a file of --save_stats "
-            "or of pytorch-fid; compare two sets with --compare"
+            f"{flag}={text}: write it like stats:FILE.npz, a file of --save_stats or "
+            "of pytorch-fid; compare two sets with --compare"
         )
-    return local_path("--against", path, prefix=STATISTICS)
+    return local_path(flag, path, prefix=STATISTICS)
 
 
 def split_name(text: str) -> tuple[str, str]:
@@ -271,7 +281,7 @@ def _add_sets(parser: Parser) -> None:
     add("--workdir", help="folder of the run")
     add(
         "--compare",
-        nargs=2,
+        nargs="+",
         metavar=("REAL", "FAKE"),
         help="two sets instead of a run: folder:PATH, npz:PATH, a name of TFDS such as "
         "mnist:test; the first one may be stats:FILE",

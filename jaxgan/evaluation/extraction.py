@@ -1,5 +1,6 @@
 """Extracts the features of sets of images: streaming, cached, over all processes."""
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from jaxgan.experiment.memory import format_bytes
 from jaxgan.host_memory import host_bytes
 from jaxgan.metrics.features import Extractor, Features
 from jaxgan.ranges import ceil_div
+
+log = logging.getLogger("jaxgan")
 
 AT_ONCE = 1_024
 """Images in memory at a time; only their features are kept."""
@@ -79,6 +82,8 @@ def features_of(
     cached: ByExtractor = {}
     known = run_on_main(read_files)
     missing = {key: x for key, x in extractors.items() if key not in known}
+    kept = ", kept by an earlier evaluation" if known and not missing else ""
+    log.info("features of %s %s%s", f"{images.count:,}", images.name, kept)
     found = _extract(images, missing, keep) if missing or keep else _Found({}, {})
     for key in missing:
         whole = Features(**found.rows[key])

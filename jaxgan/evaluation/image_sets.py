@@ -124,4 +124,5 @@ def of_samples(
         labels = np.asarray(batch["label"], np.int32) if conditional else None
         return Images(np.asarray(images, np.float32), labels)
 
-    return ImageSet(f"samples of seed {seed}", count, read)
+    name = f"samples of run {run.number}, seed {seed}"
+    return ImageSet(name, count, read)

@@ -55,6 +55,6 @@ def _real(facts: dict[str, Any]) -> str:
     """Returns the real examples, in a few words."""
     real = facts["held_out"] if "held_out" in facts else facts["real"]
     # Statistics name their count themselves, if it is known.
-    if facts["fingerprint"] is None and "stats" in facts:
+    if facts["statistics"]:
         return f"the statistics of {real}"
     return f"{facts['n_real']:,} of {real}"

@@ -68,8 +68,7 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     all_succeed(lambda: run.restore_step(config.which, raw=config.raw))
     comparisons = build_metrics(config.metrics, train, held_out)
     extractors = unique(x.extractor for x in comparisons)
-    if given:
-        statistics_files.check_extractor(given, comparisons[0].extractor)
+    statistics_files.check_extractors(comparisons, given, config.save_stats)
     chosen = choose_examples(train, held_out, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
     floor = run_on_main(lambda: _floor(comparisons, real, chosen))
@@ -85,8 +84,6 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
 
 def _statistics(config: EvaluateConfig, planned: list[Comparison]) -> Statistics | None:
     """Reads the file of `--against`, and checks that the metrics can use it."""
-    if config.save_stats:
-        statistics_files.check_one_extractor(planned, "--save_stats")
     if not config.against:
         return None
     statistics_files.check_metrics(planned)
@@ -166,12 +163,10 @@ def extract_real(
         some = image_sets.of_dataset(
             "held-out examples", chosen.held_out, chosen.numbers
         )
-        log.info("features of %d %s", some.count, some.name)
         held_out = features_of(some, extractors, keep=keep, cache=config.cache)
     some = image_sets.of_dataset(
         "training examples", chosen.train, chosen.train_numbers
     )
-    log.info("features of %d %s", some.count, some.name)
     train = features_of(some, extractors, keep=keep, cache=config.cache)
     return Real(held_out, train, chosen.statistics)
 
@@ -202,7 +197,6 @@ def _draws(
             samples = image_sets.of_samples(
                 one, variables, chosen.train, seed=seed, count=config.n
             )
-            log.info("%d samples of run %d, seed %d", config.n, number, seed)
             fake = features_of(samples, extractors, keep=keep)
 
             def judge(fake=fake, first=not rows) -> Values:
@@ -263,6 +257,7 @@ def protocol(
         "n_floor": len(chosen.floor),
         "n_train": len(chosen.train_numbers),
         "floor": f"{len(chosen.floor):,} training examples against the same",
+        "statistics": given and given.file.name,
         "fingerprint": digest,
         "step": step,
         "parameters": "newest" if config.raw else "moving average",

@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan import data
-from jaxgan.config.evaluating import STATISTICS, USUAL_N, CompareConfig, split_name
+from jaxgan.config.evaluating import (
+    STATISTICS,
+    USUAL_N,
+    CompareConfig,
+    split_name,
+    statistics_of,
+)
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import image_sets, statistics_files
@@ -25,7 +31,6 @@ from jaxgan.evaluation.scores import (
     warnings_of,
 )
 from jaxgan.evaluation.statistics_files import Statistics
-from jaxgan.files import local_path
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.frechet import moments
@@ -64,8 +69,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     real, fake = all_succeed(lambda: load_sets(config, given))
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(config.metrics, real, None, example=fake.example)
-    if given:
-        statistics_files.check_extractor(given, comparisons[0].extractor)
+    statistics_files.check_extractors(comparisons, given, config.save_stats)
     features, of_fake = _extract(chosen, comparisons, given, config)
     floor, name = run_on_main(lambda: _floor(comparisons, features, chosen))
 
@@ -96,8 +100,6 @@ def _check_metrics(config: CompareConfig) -> list[Comparison]:
             "memorization compares with a training set and with held-out examples, "
             "which --compare does not have: leave it out, or use --workdir"
         )
-    if config.save_stats:
-        statistics_files.check_one_extractor(planned, "--save_stats")
     return planned
 
 
@@ -111,8 +113,7 @@ def _statistics(config: CompareConfig, planned: list[Comparison]) -> Statistics 
             "stats:FILE replaces the real examples: leave out --n_real and --save_stats"
         )
     statistics_files.check_metrics(planned)
-    path = text.removeprefix(STATISTICS)
-    return statistics_files.load(local_path("--compare", path, prefix=STATISTICS))
+    return statistics_files.load(statistics_of(text, "--compare"))
 
 
 def load_sets(
@@ -210,14 +211,11 @@ def _extract(
     others: ByExtractor = {}
     if chosen.real is not None:
         some = image_sets.of_dataset("real images", chosen.real, chosen.numbers)
-        log.info("features of %d %s", some.count, some.name)
         real = others = features_of(some, extractors, keep=keep, cache=config.cache)
     if chosen.real is not None and len(chosen.others):
         some = image_sets.of_dataset("other real images", chosen.real, chosen.others)
-        log.info("features of %d %s", some.count, some.name)
         others = features_of(some, extractors, keep=keep, cache=config.cache)
     some = image_sets.of_dataset("images to judge", chosen.fake, chosen.fake_numbers)
-    log.info("features of %d %s", some.count, some.name)
     fake = features_of(some, extractors, keep=keep, cache=False)
     # Numbers of classes mean the same only if their names are the same.
     if chosen.real is not None and chosen.real.classes != chosen.fake.classes:
@@ -287,6 +285,7 @@ def protocol(
         }
     return {
         **side,
+        "statistics": given and given.file.name,
         "fake": chosen.fake.origin,
         "n_fake": len(chosen.fake_numbers),
         "fake_fingerprint": data.fingerprint(chosen.fake),

@@ -103,8 +103,8 @@ def load(file: Path) -> Statistics:
     # Bytes that are no such file can raise anything, from zlib.error to MemoryError.
     except Exception as error:
         raise UsageError(
-            f"stats:{shown} is not an .npz file of statistics ({reason(error)}): make "
-            "it with --save_stats"
+            f"stats:{shown} is not an .npz file of statistics: make it with "
+            "--save_stats"
         ) from error
     try:
         if "mu" in arrays:
@@ -147,24 +147,35 @@ def _checked(found: Statistics) -> Statistics:
 
 
 def check_metrics(comparisons: list[Comparison]) -> None:
-    """Raises UsageError unless all metrics need moments only, of one extractor."""
+    """Raises UsageError unless all metrics need moments only."""
     if any(x.of_moments is None for x in comparisons):
         raise UsageError(
             "stats:FILE has a mean and a covariance, which only fd can be computed "
             "from: use --metrics='fd(classifier)'"
         )
-    check_one_extractor(comparisons, "stats:FILE")
 
 
-def check_one_extractor(comparisons: list[Comparison], flag: str) -> None:
-    """Raises UsageError if metrics have several extractors."""
-    names = sorted({x.extractor.name for x in comparisons})
-    digests = {x.extractor.digest for x in comparisons}
-    if len(names) > 1 or len(digests) > 1:
+def check_extractors(
+    comparisons: list[Comparison], given: Statistics | None, save_to: Path | None
+) -> None:
+    """Raises UsageError unless all metrics have one extractor, that of a given file.
+
+    Args:
+      comparisons: the metrics.
+      given: statistics that were read, None for none.
+      save_to: the file for statistics, None for none.
+    """
+    if given is None and save_to is None:
+        return
+    found = {(x.extractor.name, x.extractor.digest) for x in comparisons}
+    if len(found) > 1:
+        names = ", ".join(name for name, _ in sorted(found))
         raise UsageError(
-            f"{flag} is for one extractor, and --metrics has "
-            f"{', '.join(names)}: use one of them"
+            f"statistics are those of one extractor, and --metrics has {names}: use "
+            "metrics of one"
         )
+    if given is not None:
+        check_extractor(given, comparisons[0].extractor)
 
 
 def check_extractor(found: Statistics, extractor: Extractor) -> None:
