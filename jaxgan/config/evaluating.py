@@ -43,6 +43,8 @@ class Request:
     """True to keep the features of real examples on disk."""
     out: Path | None = None
     """The file for the values, None for no file."""
+    import_: str = ""
+    """Modules that register extractors, metrics and data sources."""
     processes: Config = dataclasses.field(default_factory=Config)
     """Has the flags that connect several processes."""
 
@@ -114,6 +116,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
     common: dict[str, Any] = {
         **{name: flags[name] for name in COMMON if name in flags},
         "cache": "no_cache" not in flags,
+        "import_": flags.get("import", ""),
         "processes": Config(**{name: flags[name] for name in meeting if name in flags}),
     }
     if common.get("n") == 0:
@@ -266,6 +269,7 @@ def _parser() -> Parser:
     _add_sets(parser)
     _add_samples(parser)
     add = parser.add_argument
+    add("--import", help="modules that register metrics, extractors or data sources")
     add("--no_cache", action="store_true", help="do not keep features of real examples")
     add("--save_stats", help=".npz file for the statistics of the real examples")
     add("--out", help="file for the values (default: WORKDIR/evaluation.json)")

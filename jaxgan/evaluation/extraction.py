@@ -37,8 +37,20 @@ def key_of(extractor: Extractor) -> str:
 
 
 def unique(extractors: Iterable[Extractor]) -> dict[str, Extractor]:
-    """Returns the extractors by their name and digest, each once."""
-    return {key_of(x): x for x in extractors}
+    """Returns the extractors by their name and digest, each once.
+
+    Raises:
+      UsageError: if two have one name, as their values would have one name too.
+    """
+    found = {key_of(x): x for x in extractors}
+    names = [x.name for x in found.values()]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"--metrics has {name} with two settings, whose values would have one "
+                "name: evaluate one after the other"
+            )
+    return found
 
 
 def features_of(
@@ -127,6 +139,33 @@ def _extract(images: ImageSet, extractors: dict[str, Extractor], keep: bool) -> 
     return _Found(rows, {"images": whole["images"]} if keep else {})
 
 
+class _Table:
+    """Arrays of rows by name, which are filled part by part.
+
+    Args:
+      images: the set, for messages.
+      start: the number of the first row.
+      count: number of rows.
+    """
+
+    def __init__(self, images: ImageSet, start: int, count: int) -> None:
+        self._images, self._start, self._count = images, start, count
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def put(self, name: str, at: int, part: Any) -> None:
+        """Sets the rows from number `at` on; None has no rows."""
+        if part is None:
+            return
+        part = np.asarray(part)
+        if part.dtype == np.float64:
+            part = part.astype(np.float32)
+        if name not in self.arrays:
+            shape = (self._count, *part.shape[1:])
+            self.arrays[name] = _empty(shape, part.dtype, self._images)
+        first = at - self._start
+        self.arrays[name][first : first + len(part)] = part
+
+
 def _rows(
     images: ImageSet,
     extractors: dict[str, Extractor],
@@ -135,36 +174,38 @@ def _rows(
     stop: int,
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of some images, by extractor and field."""
-    table: dict[str, np.ndarray] = {}
-
-    def put(name: str, at: int, part: Any) -> None:
-        part = np.asarray(part)
-        if part.dtype == np.float64:
-            part = part.astype(np.float32)
-        if name not in table:
-            table[name] = _empty((stop - start, *part.shape[1:]), part.dtype, images)
-        table[name][at - start : at - start + len(part)] = part
-
+    table = _Table(images, start, stop - start)
     with Progress(images.name, stop - start, shown=is_main_process()) as progress:
         for at in range(start, stop, AT_ONCE):
             some = images.read(at, min(at + AT_ONCE, stop))
             for key, extractor in extractors.items():
                 found = extractor.extract(some.images)
-                if len(found.features) != len(some.images):
-                    raise UsageError(
-                        f"{extractor.name} returned features of "
-                        f"{len(found.features)} images for {len(some.images)}: return "
-                        "one row for each image"
-                    )
-                put(f"{key}/features", at, found.features)
-                if found.probabilities is not None:
-                    put(f"{key}/probabilities", at, found.probabilities)
-            if some.labels is not None:
-                put("labels", at, some.labels)
-            if keep:
-                put("images", at, some.images)
+                _check_rows(found, extractor, images, at, len(some.images))
+                table.put(f"{key}/features", at, found.features)
+                table.put(f"{key}/probabilities", at, found.probabilities)
+            table.put("labels", at, some.labels)
+            table.put("images", at, some.images if keep else None)
             progress.advance(len(some.images))
-    return table
+    return table.arrays
+
+
+def _check_rows(
+    found: Features, extractor: Extractor, images: ImageSet, at: int, count: int
+) -> None:
+    """Raises UsageError unless features are finite, with one row for each image."""
+    features = np.asarray(found.features)
+    if features.ndim != 2 or len(features) != count:
+        raise UsageError(
+            f"{extractor.name} returned features {list(features.shape)} of {count} "
+            "images: return one row for each image"
+        )
+    bad = np.flatnonzero(~np.isfinite(features).all(1))
+    if len(bad):
+        raise UsageError(
+            f"{extractor.name} has NaN or infinity in features of {len(bad)} "
+            f"{images.name}, first in number {at + bad[0]}: remove such images, or "
+            "use another extractor"
+        )
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype, images: ImageSet) -> np.ndarray:

@@ -15,6 +15,7 @@ from jaxgan.config.evaluating import (
     checkpoint_of,
     statistics_of,
 )
+from jaxgan.config.extensions import import_extensions
 from jaxgan.distributed.consensus import check_same_flags, run_on_main
 from jaxgan.evaluation import run_report, set_report
 from jaxgan.evaluation.protocol import table
@@ -41,6 +42,7 @@ def evaluate(config: Request) -> int:
     """
     flags = {k: str(x) for k, x in vars(config).items() if k != "processes"}
     check_same_flags(flags)
+    import_extensions(config.import_)
     report = REPORTS[type(config)](config)
     run_on_main(lambda: _show(report, config.out))
     return 0

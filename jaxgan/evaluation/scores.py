@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxgan import reporting
+from jaxgan.errors import UsageError
 from jaxgan.evaluation import statistics_files
 from jaxgan.evaluation.extraction import ByExtractor, key_of
 from jaxgan.evaluation.statistics_files import Statistics
@@ -54,10 +55,20 @@ def values_of(
 def joined(values: Sequence[Values]) -> Values:
     """Returns the values of all metrics by name.
 
+    Raises:
+      UsageError: if two have one name, as those of a metric with other settings.
+
     >>> joined([{"fd": 1.0}, {"precision": 0.5, "recall": 0.7}])
     {'fd': 1.0, 'precision': 0.5, 'recall': 0.7}
     """
-    return {name: x for own in values for name, x in own.items()}
+    whole: Values = {}
+    for own in values:
+        if twice := sorted(whole.keys() & own.keys()):
+            raise UsageError(
+                f"--metrics has {twice[0]} twice: evaluate one after the other"
+            )
+        whole |= own
+    return whole
 
 
 def warnings_of(

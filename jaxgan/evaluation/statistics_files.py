@@ -16,6 +16,9 @@ from jaxgan.metrics.frechet import ENOUGH, Moments, bias_warning, covariance
 
 log = logging.getLogger("jaxgan")
 
+FID_FEATURES = 2048
+"""Number of Inception's features in a file of pytorch-fid."""
+
 COMPARED = ("layer", "resize")
 """Facts of an extractor's protocol that must be equal, beside its digest."""
 
@@ -186,7 +189,7 @@ def check_extractor(found: Statistics, extractor: Extractor) -> None:
     """
     shown, facts = printable(str(found.file)), found.facts
     if not facts:
-        if extractor.name != "inception" or len(found.mean) != 2048:
+        if extractor.name != "inception" or len(found.mean) != FID_FEATURES:
             raise UsageError(
                 f"stats:{shown} has {len(found.mean)} features, as pytorch-fid saves "
                 f"those of Inception, and --metrics has {extractor.name}: use "
