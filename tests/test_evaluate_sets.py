@@ -1,6 +1,7 @@
 """Two sets of images, statistics in files, and the cache of real features."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,8 +72,8 @@ def test_the_floor_is_that_of_other_real_images_if_there_are_enough(calls):
     real, fake = rng.integers(0, 200, 260), rng.integers(0, 200, 130)
     report = jaxgan.compare(gray(real), gray(fake), "fd(pixel)")
     config = CompareConfig(real=None, fake=None)
-    sets = [data.from_arrays(gray(x)) for x in (real, fake)]
-    chosen = choose_images(*sets, config)
+    one, other = (data.from_arrays(gray(x)) for x in (real, fake))
+    chosen = choose_images(one, other, config)
     assert not set(chosen.numbers) & set(chosen.others)
     expected = fd(real[chosen.numbers], real[chosen.others])
     assert report["metrics"]["fd_pixel"]["floor"] == pytest.approx(expected, rel=1e-4)
@@ -95,7 +96,7 @@ def test_the_floor_is_that_of_other_real_images_if_there_are_enough(calls):
 def test_the_second_evaluation_reads_the_features_of_the_first(calls, caplog):
     rng = np.random.default_rng(0)
     real, fake = (gray(rng.integers(0, 256, n)) for n in (3000, 200))
-    both = {"n_real": 3000}
+    both: dict[str, Any] = {"n_real": 3000}
     first = jaxgan.compare(real, fake, "fd(pixel)", **both)
     assert sum(calls) == 3200
     calls.clear()
@@ -157,6 +158,7 @@ def test_the_cache_has_a_bound_and_a_full_disk_is_no_error(
     assert names[3] in left
     assert len(left) == 2
     found = feature_cache.load([tmp_path / "none", tmp_path], names[3], 1000)
+    assert found is not None
     np.testing.assert_array_equal(found.labels, np.arange(1000))
     assert found.probabilities is None
     assert feature_cache.load([tmp_path], names[3], 999) is None
@@ -204,7 +206,7 @@ def refused(args, message, capsys):
 
 def test_statistics_of_other_features_are_refused(calls, tmp_path, capsys):
     some = moments(np.random.default_rng(0).normal(size=(9, 1)))
-    facts = {"layer": "pixel", "resize": "none"}
+    facts: dict[str, Any] = {"layer": "pixel", "resize": "none"}
     mine = Extractor("pixel", "0" * 16, facts, lambda x: Features(x))
     np.savez(tmp_path / "b.npz", images=gray(np.arange(9)))
     file = tmp_path / "s.npz"
@@ -222,14 +224,15 @@ def test_statistics_of_other_features_are_refused(calls, tmp_path, capsys):
     refused([*args, "--metrics=fd(pixel)", "--n_real=5"], "leave out --n_real", capsys)
     np.savez(file, mu=np.zeros(1), sigma=np.eye(1))
     refused([*args, "--metrics=fd(pixel)"], "as pytorch-fid saves those of", capsys)
-    for arrays in (
+    wrong: list[dict[str, Any]] = [
         {"mean": np.zeros(1)},
         {"mu": np.zeros(2), "sigma": np.eye(3)},
         {"mu": np.array([np.nan]), "sigma": np.eye(1)},
         {"mu": np.zeros(2), "sigma": np.array([[1.0, 5.0], [-5.0, 1.0]])},
         {"mu": np.zeros(1), "sigma": -np.eye(1)},
         {"mu": np.array(["x"]), "sigma": np.eye(1)},
-    ):
+    ]
+    for arrays in wrong:
         np.savez(file, **arrays)
         refused([*args, "--metrics=fd(pixel)"], "has no valid statistics", capsys)
     file.write_bytes(b"PK" * 40)
