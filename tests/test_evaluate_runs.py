@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 from test_evaluate import values
@@ -15,6 +16,7 @@ from test_train import run as train_run
 import jaxgan
 from jaxgan import data, evaluate
 from jaxgan.evaluation.extraction_progress import Progress
+from jaxgan.evaluation.image_sets import over_devices
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS
 from jaxgan.reporting import load_png
@@ -31,6 +33,7 @@ def cache(monkeypatch, tmp_path):
 def conditional(pictures, tmp_path_factory):
     """A run of one step that generates each of five classes."""
     flags = {"generator_wrap": "embed", "loss": "hinge", "task": "conditional(4)"}
+    flags["networks"] = "mlp((8,), (8,))"
     return train_run(
         pictures, tmp_path_factory.mktemp("conditional") / "run", 1, **flags
     )
@@ -202,6 +205,25 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
     assert "2000/2000" in shown
 
 
+def test_samples_are_the_same_on_any_number_of_devices(conditional):
+    run = jaxgan.load_run(conditional)
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": rng.normal(size=(16, 8, 8, 1)).astype(np.float32),
+        "label": (np.arange(16) % 5).astype(np.int32),
+    }
+    keys = jax.random.split(jax.random.key(0), 16)
+    one, three, four = (
+        over_devices(run.gan.generate, run.variables, jax.local_devices()[:n])(
+            batch, keys
+        )
+        for n in (1, 3, 4)
+    )
+    assert len(four.sharding.device_set) == 4
+    np.testing.assert_allclose(one, four, atol=1e-6)
+    np.testing.assert_allclose(one, three, atol=1e-6)  # do not divide 16
+
+
 def test_two_processes_find_what_one_finds(workdir, tmp_path):
     # 31 samples and 21 held-out examples do not divide by two
     flags = [f"--workdir={workdir}", "--n=31", "--split=21", "--seeds=2"]
@@ -216,8 +238,13 @@ def test_two_processes_find_what_one_finds(workdir, tmp_path):
         more = [f"--coordinator={address}", "--num_processes=2"]
         more += [f"--process_id={number}", f"--out={tmp_path}/two.json", "--no_cache"]
         command = [sys.executable, "-m", "jaxgan.evaluate", *flags, *more]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, text=True, env=environment, **pipes)
+        return subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
 
     codes, said = ended([start(number) for number in range(2)])
     assert codes == [0, 0], said

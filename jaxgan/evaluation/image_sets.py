@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgan import data
 from jaxgan.data.shuffle import evenly
@@ -16,7 +17,7 @@ from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.evaluation.sample_files import to_dtype
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
-from jaxgan.types import Tree
+from jaxgan.types import Device, Tree
 
 IDENTIFYING = 64
 """Number of images whose pixels identify a set, beside its fingerprint."""
@@ -109,7 +110,10 @@ def of_samples(
       count: number of samples.
     """
     example, key = run.example, multi_seed.key_of(seed)
-    generate = jax.jit(run.gan.generate)
+    devices = jax.local_devices()
+    # Devices of a CPU share its cores.
+    devices = devices[:1] if devices[0].platform == "cpu" else devices
+    draw = over_devices(run.gan.generate, variables, devices)
     order = data.epoch_order(0, 1, train.size)
     conditional = "label" in run.gan.task.inputs
 
@@ -117,7 +121,7 @@ def of_samples(
         numbers = order[np.arange(start, stop) % train.size]
         batch = data.normalize(train.read(numbers), example)
         keys = example_keys(key, stop - start, start)
-        drawn = generate_in_batches(generate, variables, batch, keys)
+        drawn = generate_in_batches(lambda _, *args: draw(*args), None, batch, keys)
         drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
         raw = {example.generated: to_dtype(drawn, example.dtype)}
         images = data.normalize(raw, example)[example.generated]
@@ -126,3 +130,29 @@ def of_samples(
 
     name = f"samples of run {run.number}, seed {seed}"
     return ImageSet(name, count, read)
+
+
+def over_devices(
+    generate: Callable[..., Tree], variables: Tree, devices: list[Device]
+) -> Callable[[Tree, jax.Array], Tree]:
+    """Compiles a function of a batch, which is split over devices if they divide it.
+
+    Args:
+      generate: maps (variables, examples by field `[B, ...]`, keys `[B]`) to samples,
+        example by example.
+      variables: the generator's, which are copied to all devices.
+      devices: of this process.
+
+    Returns:
+      (examples, keys) to samples.
+    """
+    mesh = Mesh(np.array(devices), ("batch",))
+    split = NamedSharding(mesh, PartitionSpec("batch"))
+    whole = NamedSharding(mesh, PartitionSpec())
+    compiled, variables = jax.jit(generate), jax.device_put(variables, whole)
+
+    def draw(examples: Tree, keys: jax.Array) -> Tree:
+        rows = split if len(keys) % len(devices) == 0 else whole
+        return compiled(variables, *jax.device_put((examples, keys), rows))
+
+    return draw
