@@ -27,7 +27,7 @@ from jaxgan.evaluation.scores import (
     warnings_of,
 )
 from jaxgan.evaluation.statistics_files import Statistics
-from jaxgan.experiment import setup
+from jaxgan.experiment import checkpoint, setup
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.frechet import moments
@@ -65,7 +65,7 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     planned = all_succeed(lambda: check_metrics(config.metrics))
     given = all_succeed(lambda: _statistics(config, planned))
     train, held_out = all_succeed(lambda: load_real(run, config))
-    all_succeed(lambda: run.restore_step(config.which, raw=config.raw))
+    all_succeed(lambda: checkpoint.candidates(run.folder / "checkpoints", config.which))
     comparisons = build_metrics(config.metrics, train, held_out)
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
@@ -190,7 +190,8 @@ def _draws(
     step, rows = 0, []
     for number in numbers_of(run, config):
         one = dataclasses.replace(run, number=number)
-        step, variables = all_succeed(
+        # Of a run in progress, all processes get the same checkpoint.
+        step, variables = run_on_main(
             lambda one=one: one.restore_step(config.which, raw=config.raw)
         )
         for seed in range(config.seed, config.seed + config.draws):
