@@ -20,7 +20,9 @@ from jaxgan.evaluation.image_sets import over_devices
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS
 from jaxgan.reporting import load_png
+from jaxgan.types import image_example
 
+FOUR = np.arange(4)
 FLAGS = ("--n=30", "--split=20")
 
 
@@ -49,7 +51,7 @@ def seen(monkeypatch):
 
         @staticmethod
         def picture(sets):
-            return {"fake": sets.fake.images[:4], "train": sets.train.images[:4]}
+            return {"fake": sets.fake.images[FOUR], "train": sets.train.images[FOUR]}
 
     def look(extractor, images: bool = False):
         def compare(sets):
@@ -86,18 +88,53 @@ def test_an_unconditional_run_has_no_labels_of_fakes(workdir, seen):
     floor, fake = seen
     assert fake.fake.labels is None
     assert fake.real.labels is not None
-    assert floor.fake.labels is not None  # training examples
+    assert floor.fake.labels is None  # as the samples
+    assert floor.train.labels is not None
+
+
+def test_metrics_of_labels_are_refused_before_anything_is_drawn(
+    workdir, conditional, monkeypatch, capsys
+):
+    class OfLabels(Comparison):
+        """A metric that needs labels."""
+
+        labels = True
+
+    def strict(extractor):
+        return OfLabels(extractor, lambda sets: {"strict": len(sets.fake.labels)})
+
+    monkeypatch.setitem(COMPARISONS, "strict", strict)
+    flags = ("--metrics=strict(random(4))", *FLAGS)
+    assert values(conditional, *flags)["metrics"]["strict"]["value"] == 30
+    capsys.readouterr()
+    assert evaluate.main([f"--workdir={workdir}", *flags]) == 2
+    said = capsys.readouterr().err
+    assert "this run is unconditional, --task=generate(4): use fd" in said
+    assert said.count("\n") == 1
+    images = np.zeros((9, 8, 8, 1), np.uint8)
+    labelled = {"images": images, "labels": np.arange(9) % 3}
+    with pytest.raises(jaxgan.UsageError, match="have not the same classes"):
+        jaxgan.compare(labelled, images, "strict(random(4))")
+    report = jaxgan.compare(labelled, labelled, "strict(random(4))")
+    assert report["metrics"]["strict"]["value"] == 9
 
 
 def test_pixels_and_pictures_of_metrics_that_want_them(workdir, seen, tmp_path):
     out = tmp_path / "values.json"
     both = "--metrics=look(random(4), images=True)|fd(random(4))"
     report = values(workdir, both, *FLAGS, "--seeds=2")
-    for sets, count in zip(seen, (30, 30, 30), strict=True):
-        assert sets.fake.images.shape == (count, 8, 8, 1)
-        assert sets.real.images.shape == (20, 8, 8, 1)
-        assert sets.fake.images.dtype == np.float32
-        assert np.abs(sets.train.images).max() <= 1
+    assert len(seen) == 3  # floor and two draws
+    for sets in seen:
+        numbers = np.array([7, 3])
+        for x in sets:
+            some = x.images[numbers]
+            assert some.shape == (2, 8, 8, 1)
+            assert some.dtype == np.float32
+            # the images of these features
+            extractor = EXTRACTORS["random"](4, example=image_example((8, 8, 1)))
+            features = extractor.extract(some).features
+            np.testing.assert_allclose(features, x.features[numbers], atol=1e-5)
+        assert [len(x.images) for x in sets] == [20, 30, 30]
     # two sets of samples, one picture beside the file
     [picture] = workdir.glob("evaluation*.png")
     assert picture.name == "evaluation-look_random.png"
@@ -110,7 +147,7 @@ def test_pixels_and_pictures_of_metrics_that_want_them(workdir, seen, tmp_path):
     assert plain["metrics"]["fd_random"] == report["metrics"]["fd_random"]
     seen.clear()
     assert evaluate.main([f"--workdir={workdir}", f"--out={out}", both, *FLAGS]) == 0
-    assert seen[0].real.images.shape == (20, 8, 8, 1)
+    assert len(seen[0].real.images) == 20
     assert (tmp_path / "values-look_random.png").exists()
 
 

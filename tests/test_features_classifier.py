@@ -76,13 +76,9 @@ def test_learns_patterns(tmp_path, log):
     test = dataset(200, 1)
     extractor = build(dataset(), tmp_path, test)
     images, labels = patterns(200, 1)
-<<<<<<< HEAD
-    features, probabilities = extractor.extract(images.astype(np.float32) / 127.5 - 1)[:2]
-=======
     features, probabilities = extractor.extract(images.astype(np.float32) / 127.5 - 1)[
         :2
     ]
->>>>>>> edfa034 (Read probabilities of features by name)
     assert features.shape == (200, 128)
     assert probabilities is not None
     assert probabilities.shape == (200, 4)

@@ -292,8 +292,8 @@ def _add_sets(parser: Parser) -> None:
     )
     add(
         "--metrics",
-        help="metrics of features, joined by |: fd, kid, score, precision_recall, "
-        f"density_coverage, memorization (default: {METRICS})",
+        help="metrics, joined by |, such as fd, kid, score, precision_recall or "
+        f"memorization of an extractor; = alone lists all (default: {METRICS})",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")

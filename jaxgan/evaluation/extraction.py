@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from jaxgan.evaluation.extraction_progress import Progress
 from jaxgan.evaluation.image_sets import ImageSet
 from jaxgan.experiment.memory import format_bytes
 from jaxgan.host_memory import host_bytes
-from jaxgan.metrics.features import Extractor, Features
+from jaxgan.metrics.features import Extractor, Features, StoredImages
 from jaxgan.ranges import ceil_div
 
 log = logging.getLogger("jaxgan")
@@ -63,13 +63,13 @@ def features_of(
     """Returns the features of all images, with their labels. All processes call it.
 
     Each process reads or draws its part of the images, at most `AT_ONCE` at a time. The
-    features of all images are kept as float32, and the images themselves only if asked
-    for.
+    features of all images are kept as float32. Images of data are read again when a
+    metric asks for them, and samples are kept in the dtype of the data.
 
     Args:
       images: the set.
       extractors: by their name and digest.
-      keep: True to keep the images too, for metrics that need pixels.
+      keep: True to give the features their images, for metrics that need pixels.
       cache: True to read and write files of features, if the set has a place for them.
 
     Returns:
@@ -79,64 +79,54 @@ def features_of(
       UsageError: in all processes, if the images cannot be read, or the features do
         not fit into memory.
     """
-    identity = run_on_main(images.identity) if cache and images.folders else ""
-    names = {}
-    if identity:
+    names: dict[str, str] = {}
+    if cache and images.folders:
+        identity = run_on_main(images.identity)
         names = {k: feature_cache.name_of(identity, x) for k, x in extractors.items()}
+    found: ByExtractor = {}
 
     def read_files() -> list[str]:
         for key, name in names.items():
             rows = feature_cache.load(images.folders, name, images.count)
             if rows is not None:
-                cached[key] = rows
-        return list(cached)
+                found[key] = rows
+        return list(found)
 
-    cached: ByExtractor = {}
     known = run_on_main(read_files)
-    missing = {key: x for key, x in extractors.items() if key not in known}
-    kept = ", kept by an earlier evaluation" if known and not missing else ""
+    kept = ", kept by an earlier evaluation" if len(known) == len(extractors) else ""
     log.info("features of %s %s%s", f"{images.count:,}", images.name, kept)
-    found = _extract(images, missing, keep) if missing or keep else _Found({}, {})
+    missing = {key: x for key, x in extractors.items() if key not in known}
+    keep_raw = keep and images.stored is None
+    table = _extract(images, missing, keep_raw) if missing else {}
     for key in missing:
-        whole = Features(**found.rows[key])
-        cached[key] = whole
+        found[key] = Features(
+            table[f"{key}/features"],
+            table.get(f"{key}/probabilities"),
+            table.get("labels"),
+        )
         if key in names and is_main_process():
-            feature_cache.save(images.folders, names[key], whole)
-    return {key: x._replace(**found.images) for key, x in cached.items()}
+            feature_cache.save(images.folders, names[key], found[key])
+    if not keep:
+        return found
+    read = images.stored or (lambda numbers: images.scale(table["raw"][numbers]))
+    pixels = StoredImages(read, np.arange(images.count))
+    return {key: x._replace(images=pixels) for key, x in found.items()}
 
 
-class _Found(NamedTuple):
-    """The rows of all images."""
-
-    rows: dict[str, dict[str, np.ndarray]]
-    """Arrays by field of `Features`, by extractor."""
-    images: dict[str, np.ndarray]
-    """`images`, if they are kept."""
-
-
-def _extract(images: ImageSet, extractors: dict[str, Extractor], keep: bool) -> _Found:
-    """Extracts the features of all images, those of this process and then all."""
+def _extract(
+    images: ImageSet, extractors: dict[str, Extractor], keep_raw: bool
+) -> dict[str, np.ndarray]:
+    """Returns the arrays of all images, by extractor and field, in process 0."""
     processes = jax.process_count()
     # Parts of one size, as arrays of all processes must have equal shapes. The last
     # ones overlap if the count is not divisible.
     size = ceil_div(images.count, processes)
     starts = [min(i * size, images.count - size) for i in range(processes)]
     start = starts[jax.process_index()]
-    table = all_succeed(lambda: _rows(images, extractors, keep, start, start + size))
-    whole = {name: _gather(part, starts, images.count) for name, part in table.items()}
-    shared = {name: whole[name] for name in ("labels",) if name in whole}
-    rows = {
-        key: {
-            **{
-                field: whole[f"{key}/{field}"]
-                for field in ("features", "probabilities")
-                if f"{key}/{field}" in whole
-            },
-            **shared,
-        }
-        for key in extractors
-    }
-    return _Found(rows, {"images": whole["images"]} if keep else {})
+    table = all_succeed(
+        lambda: _rows(images, extractors, keep_raw, start, start + size)
+    )
+    return {name: _gather(part, starts, images.count) for name, part in table.items()}
 
 
 class _Table:
@@ -169,7 +159,7 @@ class _Table:
 def _rows(
     images: ImageSet,
     extractors: dict[str, Extractor],
-    keep: bool,
+    keep_raw: bool,
     start: int,
     stop: int,
 ) -> dict[str, np.ndarray]:
@@ -184,7 +174,7 @@ def _rows(
                 table.put(f"{key}/features", at, found.features)
                 table.put(f"{key}/probabilities", at, found.probabilities)
             table.put("labels", at, some.labels)
-            table.put("images", at, some.images if keep else None)
+            table.put("raw", at, some.raw if keep_raw else None)
             progress.advance(len(some.images))
     return table.arrays
 

@@ -23,13 +23,15 @@ IDENTIFYING = 64
 """Number of images whose pixels identify a set, beside its fingerprint."""
 
 
-class Images(NamedTuple):
+class Part(NamedTuple):
     """Some images of a set, and their classes."""
 
     images: np.ndarray
     """`[n, H, W, C]` float32 in [-1, 1]."""
     labels: np.ndarray | None
     """`[n]` int32, None if there are none."""
+    raw: np.ndarray | None = None
+    """The images in the dtype of the data, if they cannot be read again by number."""
 
 
 class ImageSet(NamedTuple):
@@ -39,8 +41,12 @@ class ImageSet(NamedTuple):
     """What they are, for messages: `held-out examples`."""
     count: int
     """Number of images."""
-    read: Callable[[int, int], Images]
+    read: Callable[[int, int], Part]
     """(start, stop) to the images of these numbers."""
+    stored: Callable[[np.ndarray], np.ndarray] | None
+    """Any numbers `[k]` to images `[k, H, W, C]`; None for samples."""
+    scale: Callable[[np.ndarray], np.ndarray] = lambda raw: raw
+    """Raw samples to images in [-1, 1]."""
     folders: tuple[Path, ...] = ()
     """Folders that may keep the features, the preferred one first; () for none."""
     identity: Callable[[], str] = lambda: ""
@@ -56,24 +62,32 @@ def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSe
       numbers: of the examples, `[n]`.
     """
 
-    def read(start: int, stop: int) -> Images:
+    def read(start: int, stop: int) -> Part:
         return read_images(dataset, numbers[start:stop])
+
+    def stored(places: np.ndarray) -> np.ndarray:
+        return read_images(dataset, numbers[places]).images
 
     # Beside the prepared data if these have a place, which may be read-only.
     own = cache_folder()
     places = [dataset.cache.parent] if dataset.cache else []
     places += [own / "features"] if own else []
     return ImageSet(
-        name, len(numbers), read, tuple(places), lambda: identity(dataset, numbers)
+        name,
+        len(numbers),
+        read,
+        stored,
+        folders=tuple(places),
+        identity=lambda: identity(dataset, numbers),
     )
 
 
-def read_images(dataset: data.Dataset, numbers: np.ndarray) -> Images:
+def read_images(dataset: data.Dataset, numbers: np.ndarray) -> Part:
     """Reads and normalizes the images of some examples, and their labels."""
     examples = data.normalize(dataset.read(numbers), dataset.example)
     labels = examples.get("label")
     images = np.asarray(examples[dataset.example.generated], np.float32)
-    return Images(images, None if labels is None else np.asarray(labels, np.int32))
+    return Part(images, None if labels is None else np.asarray(labels, np.int32))
 
 
 def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
@@ -84,7 +98,7 @@ def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
     those after a crop, a resize or a change of the decoder.
     """
     some = numbers[evenly(len(numbers), IDENTIFYING)]
-    images, labels = read_images(dataset, some)
+    images, labels, _ = read_images(dataset, some)
     form = (data.fingerprint(dataset), dataset.size, images.shape, dataset.classes)
     whole = hashlib.sha256(repr(form).encode())
     for part in (numbers.astype(np.int64), images, labels):
@@ -115,21 +129,29 @@ def of_samples(
     devices = devices[:1] if devices[0].platform == "cpu" else devices
     draw = over_devices(run.gan.generate, variables, devices)
     order = data.epoch_order(0, 1, train.size)
-    conditional = "label" in run.gan.task.inputs
+    conditional = is_conditional(run)
 
-    def read(start: int, stop: int) -> Images:
+    def scale(raw: np.ndarray) -> np.ndarray:
+        images = data.normalize({example.generated: raw}, example)[example.generated]
+        return np.asarray(images, np.float32)
+
+    def read(start: int, stop: int) -> Part:
         numbers = order[np.arange(start, stop) % train.size]
         batch = data.normalize(train.read(numbers), example)
         keys = example_keys(key, stop - start, start)
         drawn = generate_in_batches(lambda _, *args: draw(*args), None, batch, keys)
         drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
-        raw = {example.generated: to_dtype(drawn, example.dtype)}
-        images = data.normalize(raw, example)[example.generated]
+        raw = to_dtype(drawn, example.dtype)
         labels = np.asarray(batch["label"], np.int32) if conditional else None
-        return Images(np.asarray(images, np.float32), labels)
+        return Part(scale(raw), labels, raw)
 
     name = f"samples of run {run.number}, seed {seed}"
-    return ImageSet(name, count, read)
+    return ImageSet(name, count, read, None, scale)
+
+
+def is_conditional(run: Run) -> bool:
+    """Returns True if samples of a run are those of a label."""
+    return "label" in run.gan.task.inputs
 
 
 def over_devices(

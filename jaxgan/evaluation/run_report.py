@@ -25,6 +25,7 @@ from jaxgan.evaluation.scores import (
     summary,
     values_of,
     warnings_of,
+    without_labels,
 )
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.experiment import checkpoint, setup
@@ -64,6 +65,7 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
     planned = all_succeed(lambda: check_metrics(config.metrics))
     given = all_succeed(lambda: _statistics(config, planned))
+    all_succeed(lambda: _check_labels(run, planned))
     train, held_out = all_succeed(lambda: load_real(run, config))
     all_succeed(lambda: checkpoint.candidates(run.folder / "checkpoints", config.which))
     comparisons = build_metrics(config.metrics, train, held_out)
@@ -71,7 +73,7 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     statistics_files.check_extractors(comparisons, given, config.save_stats)
     chosen = choose_examples(train, held_out, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
-    floor = run_on_main(lambda: _floor(comparisons, real, chosen))
+    floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
     if config.save_stats:
         run_on_main(lambda: save_statistics(config, comparisons, real, chosen))
     step, rows = _draws(run, config, chosen, comparisons, real)
@@ -88,6 +90,18 @@ def _statistics(config: EvaluateConfig, planned: list[Comparison]) -> Statistics
         return None
     statistics_files.check_metrics(planned)
     return statistics_files.load(config.against)
+
+
+def _check_labels(run: Run, planned: list[Comparison]) -> None:
+    """Raises UsageError if a metric needs labels of samples that have none."""
+    if image_sets.is_conditional(run):
+        return
+    if any(getattr(x, "labels", False) for x in planned):
+        raise UsageError(
+            "--metrics has a metric of classes, and this run is unconditional, "
+            f"--task={run.config.task}: use fd or precision_recall, or train with a "
+            "conditional preset such as --preset=projection"
+        )
 
 
 def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
@@ -171,9 +185,14 @@ def extract_real(
     return Real(held_out, train, chosen.statistics)
 
 
-def _floor(comparisons: Sequence[Comparison], real: Real, chosen: Data) -> Values:
+def _floor(
+    run: Run, comparisons: Sequence[Comparison], real: Real, chosen: Data
+) -> Values:
     """Returns the values of training examples in place of samples."""
     perfect = some_of(real.train, chosen.floor)
+    # As the samples: a metric may do more if there are labels.
+    if not image_sets.is_conditional(run):
+        perfect = without_labels(perfect)
     return joined(values_of(comparisons, real, perfect))
 
 

@@ -14,7 +14,7 @@ from jaxgan.evaluation import statistics_files
 from jaxgan.evaluation.extraction import ByExtractor, key_of
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.metrics.comparisons import Comparison, Sets
-from jaxgan.metrics.features import Features
+from jaxgan.metrics.features import Features, StoredImages
 from jaxgan.metrics.frechet import moments
 
 log = logging.getLogger("jaxgan")
@@ -100,10 +100,18 @@ def some_of(features: ByExtractor, rows: np.ndarray) -> ByExtractor:
 
     def take(x: Features) -> Features:
         # All of them are not copied.
-        every = len(rows) == len(x.features) and (rows == np.arange(len(rows))).all()
-        return x if every else jax.tree.map(lambda a: a[rows], x)
+        if len(rows) == len(x.features) and (rows == np.arange(len(rows))).all():
+            return x
+        pixels = x.images and StoredImages(x.images.__getitem__, rows)
+        arrays = jax.tree.map(lambda a: a[rows], x._replace(images=None))
+        return arrays._replace(images=pixels)
 
     return {name: take(x) for name, x in features.items()}
+
+
+def without_labels(features: ByExtractor) -> ByExtractor:
+    """Returns features without their labels."""
+    return {name: x._replace(labels=None) for name, x in features.items()}
 
 
 def summary(rows: list[dict[str, Any]], floor: Values) -> dict[str, Any]:

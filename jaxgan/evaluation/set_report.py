@@ -29,6 +29,7 @@ from jaxgan.evaluation.scores import (
     summary,
     values_of,
     warnings_of,
+    without_labels,
 )
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.metrics.comparisons import Comparison
@@ -67,6 +68,13 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))
     real, fake = all_succeed(lambda: load_sets(config, given))
+    if any(getattr(x, "labels", False) for x in planned) and not have_labels(
+        real, fake
+    ):
+        raise UsageError(
+            "--metrics has a metric of classes, and the sets of --compare have not the "
+            "same classes: use fd or precision_recall"
+        )
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(config.metrics, real, None, example=fake.example)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
@@ -217,10 +225,17 @@ def _extract(
         others = features_of(some, extractors, keep=keep, cache=config.cache)
     some = image_sets.of_dataset("images to judge", chosen.fake, chosen.fake_numbers)
     fake = features_of(some, extractors, keep=keep, cache=False)
-    # Numbers of classes mean the same only if their names are the same.
-    if chosen.real is not None and chosen.real.classes != chosen.fake.classes:
-        fake = {name: x._replace(labels=None) for name, x in fake.items()}
+    if not have_labels(chosen.real, chosen.fake):
+        fake = without_labels(fake)
     return Real(real, others, given), fake
+
+
+def have_labels(real: data.Dataset | None, fake: data.Dataset) -> bool:
+    """Returns True if both sets have the same classes.
+
+    Numbers of classes mean the same only if their names are the same.
+    """
+    return real is not None and real.classes == fake.classes != ()
 
 
 def _floor(
@@ -234,8 +249,10 @@ def _floor(
     n_real, count = len(chosen.numbers), len(chosen.others)
     if chosen.real is None:
         return {}, "none"
+    labelled = have_labels(chosen.real, chosen.fake)
     if count:
-        values = joined(values_of(comparisons, real, real.train))
+        others = real.train if labelled else without_labels(real.train)
+        values = joined(values_of(comparisons, real, others))
         return values, f"{count:,} other examples of the real set against the same"
     half = n_real // 2
     if half < LEAST_FLOOR:
@@ -244,6 +261,7 @@ def _floor(
     one, other = (
         some_of(real.features, np.sort(x)) for x in (order[:half], order[-half:])
     )
+    other = other if labelled else without_labels(other)
     values = joined(values_of(comparisons, Real(one, one), other))
     return values, (
         f"one half of these against the other, {half:,} each, which is not the floor "
