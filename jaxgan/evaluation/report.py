@@ -97,20 +97,11 @@ def evaluate_run(
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
 
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from jaxgan import fit, make_config
-    >>> images = np.random.default_rng(0).integers(0, 256, (80, 8, 8, 1), np.uint8)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.savez(f"{folder}/x.npz", images=images)
-    ...     flags = {"dataset": f"npz:{folder}/x.npz", "networks": "small(2)"}
-    ...     flags |= {"steps": 1, "batch_size": 4, "samples": 4, "score_samples": 8}
-    ...     code = fit(make_config(**flags, workdir=f"{folder}/run"))
-    ...     report = evaluate_run(
-    ...         f"{folder}/run", "fd(random(4))", n=20, split="20", cache=False
-    ...     )
-    >>> report["metrics"]["fd_random"]["value"] > 0, report["protocol"]["n_real"]
-    (True, 20)
+    >>> evaluate_run("no/run")
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run: it has no \
+config.json; use the folder of a run
     """
     config = EvaluateConfig(
         workdir=local_path("--workdir", workdir),
