@@ -31,6 +31,13 @@ REPORTS: dict[type, Callable[[Any], dict[str, Any]]] = {
 """What computes a report, by the type of its configuration."""
 
 
+FLAGS = {"which": "checkpoint", "draws": "seeds", "import_": "import"}
+"""Flags whose names differ from those of their fields."""
+
+OWN = ("processes", "out", "save_stats")
+"""Fields that may differ between processes; only process 0 writes."""
+
+
 @memory.explain_out_of_memory("use a smaller --n")
 def evaluate(config: Request) -> int:
     """Computes the metrics, prints a table and writes them. Returns the exit code.
@@ -40,8 +47,9 @@ def evaluate(config: Request) -> int:
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
     """
-    flags = {k: str(x) for k, x in vars(config).items() if k != "processes"}
-    check_same_flags(flags)
+    check_same_flags(
+        {FLAGS.get(k, k): str(x) for k, x in vars(config).items() if k not in OWN}
+    )
     import_extensions(config.import_)
     report = REPORTS[type(config)](config)
     run_on_main(lambda: _show(report, config.out))

@@ -66,8 +66,9 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     planned = all_succeed(lambda: check_metrics(config.metrics))
     given = all_succeed(lambda: _statistics(config, planned))
     all_succeed(lambda: _check_labels(run, planned))
+    folder = run.folder / "checkpoints"
+    all_succeed(lambda: checkpoint.candidates(folder, config.which))
     train, held_out = all_succeed(lambda: load_real(run, config))
-    all_succeed(lambda: checkpoint.candidates(run.folder / "checkpoints", config.which))
     comparisons = build_metrics(config.metrics, train, held_out)
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
