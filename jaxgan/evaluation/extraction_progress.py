@@ -51,7 +51,11 @@ class Progress:
             from tqdm.contrib.logging import logging_redirect_tqdm
 
             bar = tqdm(
-                total=self._total, desc=self._name, unit="img", dynamic_ncols=True
+                total=self._total,
+                desc=self._name,
+                unit="img",
+                dynamic_ncols=True,
+                leave=False,
             )
             # Closes the bar also after an error.
             self._bar = self._resources.enter_context(bar)
