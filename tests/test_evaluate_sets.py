@@ -266,6 +266,47 @@ def test_a_file_of_pytorch_fid_is_that_of_inception(monkeypatch, tmp_path, caplo
     assert "40 samples for 24 dimensions bias the Frechet distance" in caplog.text
 
 
+MINE = '''
+"""A user's module."""
+
+import numpy as np
+
+from jaxgan.data import SOURCES, from_arrays
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+
+
+def plain(request):
+    shade = int(request.name.partition(":")[2])
+    images = np.full((5, 4, 4, 1), shade, np.uint8)
+    images[:2] += 1
+    return from_arrays(images, name=request.name)
+
+
+def bright(*, example):
+    return Extractor("bright", "0" * 16, {}, lambda x: Features(x.mean((1, 2))))
+
+
+SOURCES["plain"] = plain
+EXTRACTORS["bright"] = bright
+'''
+
+
+def test_a_module_of_the_user_adds_sets_and_extractors(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "my_extractor.py").write_text(MINE)
+    args = ["--compare", "plain:51", "plain:102", "--import=my_extractor"]
+    out = tmp_path / "x.json"
+    try:
+        assert evaluate.main([*args, "--metrics=fd(bright)", f"--out={out}"]) == 0
+    finally:
+        data.SOURCES.pop("plain", None)
+        EXTRACTORS.pop("bright", None)
+    # 51 of 255 is a fifth of the range from -1 to 1
+    value = json.loads(out.read_text())["metrics"]["fd_bright"]["value"]
+    assert value == pytest.approx(0.4**2, rel=1e-5)
+
+
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     """Folders and files of images that cannot be compared."""

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ USUAL_N = 10_000
 STATISTICS = "stats:"
 """The prefix of a file of statistics."""
 
-VERSION = re.compile(r"[\d.*]+")
-"""The version at the end of a name of TFDS, such as that of mnist:3.0.1."""
+NAME = re.compile(r"([^:]+(?::[\d.*]+)?)(?::(.+))?")
+"""A name with its version, such as mnist:3.0.1, and a split, such as train[:50%]."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -226,19 +226,24 @@ def statistics_of(text: str, flag: str = "--against") -> Path:
     return local_path(flag, path, prefix=STATISTICS)
 
 
-def split_name(text: str) -> tuple[str, str]:
+def split_name(
+    text: str, with_path: Container[str] = ("folder", "npz")
+) -> tuple[str, str]:
     """Returns the name of a set and its split, `train` by default.
 
-    A name of TFDS may end in a split or in a version. Paths are not divided.
+    Args:
+      text: a name, with its split after a colon.
+      with_path: the prefixes of paths, which are not divided.
 
-    >>> split_name("mnist:test"), split_name("folder:a:b"), split_name("mnist:3.0.1")
-    (('mnist', 'test'), ('folder:a:b', 'train'), ('mnist:3.0.1', 'train'))
+    >>> split_name("mnist:3.0.1"), split_name("mnist:3.0.1:train[:9%]")
+    (('mnist:3.0.1', 'train'), ('mnist:3.0.1', 'train[:9%]'))
+    >>> split_name("ring8:test"), split_name("folder:a:b")
+    (('ring8', 'test'), ('folder:a:b', 'train'))
     """
-    name, colon, split = text.rpartition(":")
-    has_path = text.partition(":")[0] in ("folder", "npz") or "://" in text
-    if not colon or has_path or not split or VERSION.fullmatch(split):
+    found = NAME.fullmatch(text)
+    if not found or "://" in text or text.partition(":")[0] in with_path:
         return text, "train"
-    return name, split
+    return found[1], found[2] or "train"
 
 
 def free_name(stem: str = "evaluation") -> Path:

@@ -7,7 +7,7 @@ import jax
 
 from jaxgan.metrics.features import Extractor
 
-PACKAGES = ("jaxgan", "jax", "numpy")
+PACKAGES = ("jaxgan", "jax", "flax", "numpy")
 """Packages whose versions are part of the protocol."""
 
 

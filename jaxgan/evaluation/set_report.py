@@ -161,7 +161,11 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     """Loads a set by its name, or from arrays, or returns a data set."""
     if isinstance(which, data.Dataset):
         return which
-    name, split = split_name(which) if isinstance(which, str) else (which, "train")
+    # Sources of users have paths too.
+    paths = set(data.SOURCES) - {"ring8", "grid25", "stacked_mnist"}
+    name, split = which, "train"
+    if isinstance(which, str):
+        name, split = split_name(which, paths)
     try:
         return data.load(
             name,
