@@ -107,6 +107,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
             "use either --workdir=RUN, or --compare and two sets, such as "
             "--compare mnist:test folder:samples"
         )
+    # A flag that would have no effect is an error.
     others = OF_SETS if "workdir" in flags else OF_RUNS
     for name in others:
         if name in flags:
@@ -119,6 +120,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
         "import_": flags.get("import", ""),
         "processes": Config(**{name: flags[name] for name in meeting if name in flags}),
     }
+    # In the configuration, 0 stands for the default.
     if common.get("n") == 0:
         check_range("n", 0, 2, MAX_N, USUAL_N)
     if "save_stats" in flags:
@@ -277,7 +279,11 @@ def _parser() -> Parser:
     add("--import", help="modules that register metrics, extractors or data sources")
     add("--no_cache", action="store_true", help="do not keep features of real examples")
     add("--save_stats", help=".npz file for the statistics of the real examples")
-    add("--out", help="file for the values (default: WORKDIR/evaluation.json)")
+    add(
+        "--out",
+        help="file for the values (default: WORKDIR/evaluation.json; with --compare, a "
+        "new evaluation.json or evaluation-2.json here)",
+    )
     add("--coordinator", help="HOST:PORT of process 0, for several processes, or none")
     add("--num_processes", type=parse_int, help="number of processes")
     add("--process_id", type=parse_int, help="number of this process, starting at 0")

@@ -21,8 +21,11 @@ from jaxgan.ranges import ceil_div
 
 log = logging.getLogger("jaxgan")
 
-AT_ONCE = 1_024
-"""Images in memory at a time; only their features are kept."""
+MOST, LEAST = 1_024, 128
+"""Bounds on the number of images in memory at a time."""
+
+AT_ONCE = 2**28
+"""Bytes of float32 images in memory at a time."""
 
 GATHERED = 4_096
 """Rows that processes exchange at a time."""
@@ -62,9 +65,9 @@ def features_of(
 ) -> ByExtractor:
     """Returns the features of all images, with their labels. All processes call it.
 
-    Each process reads or draws its part of the images, at most `AT_ONCE` at a time. The
-    features of all images are kept as float32. Images of data are read again when a
-    metric asks for them, and samples are kept in the dtype of the data.
+    Each process reads or draws its part of the images, some at a time. The features of
+    all images are kept as float32. Images of data are read again when a metric asks for
+    them, and samples are kept in the dtype of the data.
 
     Args:
       images: the set.
@@ -83,6 +86,7 @@ def features_of(
     if cache and images.folders:
         identity = run_on_main(images.identity)
         names = {k: feature_cache.name_of(identity, x) for k, x in extractors.items()}
+    # Process 0 has the files, and tells the others which features are missing.
     found: ByExtractor = {}
 
     def read_files() -> list[str]:
@@ -95,6 +99,7 @@ def features_of(
     known = run_on_main(read_files)
     kept = ", kept by an earlier evaluation" if len(known) == len(extractors) else ""
     log.info("features of %s %s%s", f"{images.count:,}", images.name, kept)
+    # Only the others are extracted.
     missing = {key: x for key, x in extractors.items() if key not in known}
     keep_raw = keep and images.stored is None
     table = _extract(images, missing, keep_raw) if missing else {}
@@ -108,6 +113,7 @@ def features_of(
             feature_cache.save(images.folders, names[key], found[key])
     if not keep:
         return found
+    # Data are read again by number, samples are scaled again.
     read = images.stored or (lambda numbers: images.scale(table["raw"][numbers]))
     pixels = StoredImages(read, np.arange(images.count))
     return {key: x._replace(images=pixels) for key, x in found.items()}
@@ -147,6 +153,7 @@ class _Table:
         if part is None:
             return
         part = np.asarray(part)
+        # Extractors of users may return float64.
         if part.dtype == np.float64:
             part = part.astype(np.float32)
         if name not in self.arrays:
@@ -154,6 +161,16 @@ class _Table:
             self.arrays[name] = _empty(shape, part.dtype, self._images)
         first = at - self._start
         self.arrays[name][first : first + len(part)] = part
+
+
+def images_at_once(shape: tuple[int, ...]) -> int:
+    """Returns the number of images to read or draw at a time, a multiple of `LEAST`.
+
+    >>> images_at_once((28, 28, 1)), images_at_once((256, 256, 3))
+    (1024, 256)
+    """
+    fit = AT_ONCE // (4 * math.prod(shape))
+    return min(max(fit // LEAST * LEAST, LEAST), MOST)
 
 
 def _rows(
@@ -164,10 +181,10 @@ def _rows(
     stop: int,
 ) -> dict[str, np.ndarray]:
     """Returns the arrays of some images, by extractor and field."""
-    table = _Table(images, start, stop - start)
+    table, size = _Table(images, start, stop - start), images_at_once(images.shape)
     with Progress(images.name, stop - start, shown=is_main_process()) as progress:
-        for at in range(start, stop, AT_ONCE):
-            some = images.read(at, min(at + AT_ONCE, stop))
+        for at in range(start, stop, size):
+            some = images.read(at, min(at + size, stop))
             for key, extractor in extractors.items():
                 found = extractor.extract(some.images)
                 _check_rows(found, extractor, images, at, len(some.images))

@@ -41,6 +41,8 @@ class ImageSet(NamedTuple):
     """What they are, for messages: `held-out examples`."""
     count: int
     """Number of images."""
+    shape: tuple[int, ...]
+    """Shape of an image."""
     read: Callable[[int, int], Part]
     """(start, stop) to the images of these numbers."""
     stored: Callable[[np.ndarray], np.ndarray] | None
@@ -75,6 +77,7 @@ def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSe
     return ImageSet(
         name,
         len(numbers),
+        dataset.shape,
         read,
         stored,
         folders=tuple(places),
@@ -85,6 +88,7 @@ def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSe
 def read_images(dataset: data.Dataset, numbers: np.ndarray) -> Part:
     """Reads and normalizes the images of some examples, and their labels."""
     examples = data.normalize(dataset.read(numbers), dataset.example)
+    # The first field is the one that is generated.
     labels = examples.get("label")
     images = np.asarray(examples[dataset.example.generated], np.float32)
     return Part(images, None if labels is None else np.asarray(labels, np.int32))
@@ -99,6 +103,7 @@ def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
     """
     some = numbers[evenly(len(numbers), IDENTIFYING)]
     images, labels, _ = read_images(dataset, some)
+    # The form is hashed too, as equal bytes may have several shapes.
     form = (data.fingerprint(dataset), dataset.size, images.shape, dataset.classes)
     whole = hashlib.sha256(repr(form).encode())
     for part in (numbers.astype(np.int64), images, labels):
@@ -136,17 +141,19 @@ def of_samples(
         return np.asarray(images, np.float32)
 
     def read(start: int, stop: int) -> Part:
+        # The examples start over if there are fewer than samples.
         numbers = order[np.arange(start, stop) % train.size]
         batch = data.normalize(train.read(numbers), example)
         keys = example_keys(key, stop - start, start)
         drawn = generate_in_batches(lambda _, *args: draw(*args), None, batch, keys)
+        # A task may generate more than one array, such as codes of the data.
         drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
         raw = to_dtype(drawn, example.dtype)
         labels = np.asarray(batch["label"], np.int32) if conditional else None
         return Part(scale(raw), labels, raw)
 
     name = f"samples of run {run.number}, seed {seed}"
-    return ImageSet(name, count, read, None, scale)
+    return ImageSet(name, count, example.shape, read, None, scale)
 
 
 def is_conditional(run: Run) -> bool:

@@ -68,15 +68,18 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     all_succeed(lambda: _check_labels(run, planned))
     folder = run.folder / "checkpoints"
     all_succeed(lambda: checkpoint.candidates(folder, config.which))
+    # Then the data are read, and extractors are opened, which may train them.
     train, held_out = all_succeed(lambda: load_real(run, config))
     comparisons = build_metrics(config.metrics, train, held_out)
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
+    # The real side, once for all samples.
     chosen = choose_examples(train, held_out, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
     floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
     if config.save_stats:
         run_on_main(lambda: save_statistics(config, comparisons, real, chosen))
+    # The samples of each run and seed.
     step, rows = _draws(run, config, chosen, comparisons, real)
     return {
         "metrics": summary(rows, floor),
@@ -154,11 +157,13 @@ def choose_examples(
       comparisons: the metrics, which may need all training examples.
       statistics: those that take the place of held-out examples.
     """
+    # The order of epoch 0 is random, and sorted numbers are read in sequence.
     numbers = np.arange(0)
     if held_out is not None and statistics is None:
         count = config.n_real or min(config.n, held_out.size)
         numbers = np.sort(data.epoch_order(0, 0, held_out.size)[:count])
     some = np.sort(data.epoch_order(0, 0, train.size)[: config.n])
+    # As many training examples as samples, for the floor.
     every, floor = some, np.arange(len(some))
     if any(x.whole_train for x in comparisons):
         every, floor = np.arange(train.size), some

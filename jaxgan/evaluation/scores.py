@@ -78,6 +78,7 @@ def warnings_of(
     if real.statistics is None:
         found = [x.warning(sets_of(x, real, fake)) for x in comparisons]
         return [text for text in found if text]
+    # Statistics have no features, but the same bias.
     found = []
     for extractor in {key_of(x.extractor): x.extractor for x in comparisons}.values():
         of_fake = moments(fake[key_of(extractor)].features)
@@ -102,6 +103,7 @@ def some_of(features: ByExtractor, rows: np.ndarray) -> ByExtractor:
         # All of them are not copied.
         if len(rows) == len(x.features) and (rows == np.arange(len(rows))).all():
             return x
+        # Pixels are not read now.
         pixels = x.images and StoredImages(x.images.__getitem__, rows)
         arrays = jax.tree.map(lambda a: a[rows], x._replace(images=None))
         return arrays._replace(images=pixels)
@@ -128,6 +130,7 @@ def summary(rows: list[dict[str, Any]], floor: Values) -> dict[str, Any]:
     for name in [x for x in rows[0] if x not in ("run", "seed")]:
         values = np.array([row[name] for row in rows])
         result[name] = {"value": float(values.mean())}
+        # A single value has no spread.
         if len(values) > 1:
             result[name]["std"] = float(values.std(ddof=1))
         if name in floor and not name.startswith("memorization"):

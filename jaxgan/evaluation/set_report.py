@@ -65,6 +65,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     Raises:
       UsageError: if a set or a metric cannot be used.
     """
+    # Wrong texts are found before data are read.
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))
     real, fake = all_succeed(lambda: load_sets(config, given))
@@ -75,6 +76,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
             "--metrics has a metric of classes, and the sets of --compare have not the "
             "same classes: use fd or precision_recall"
         )
+    # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(config.metrics, real, None, example=fake.example)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
@@ -197,6 +199,7 @@ def choose_images(
                 f"--{flag}={count}: {printable(dataset.name)} has {dataset.size} "
                 f"images; use --{flag}={dataset.size}"
             )
+    # The order of epoch 0 is random, and sorted numbers are read in sequence.
     count = config.n or min(USUAL_N, fake.size)
     fakes = np.sort(data.epoch_order(0, 0, fake.size)[:count])
     none = np.arange(0)
@@ -258,6 +261,7 @@ def _floor(
         others = real.train if labelled else without_labels(real.train)
         values = joined(values_of(comparisons, real, others))
         return values, f"{count:,} other examples of the real set against the same"
+    # Too few others, so that the real examples are divided.
     half = n_real // 2
     if half < LEAST_FLOOR:
         return {}, "none, as the real set is small"

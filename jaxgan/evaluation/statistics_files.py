@@ -110,6 +110,7 @@ def load(file: Path) -> Statistics:
             "--save_stats"
         ) from error
     try:
+        # The keys of pytorch-fid.
         if "mu" in arrays:
             ours = Statistics(file, arrays["mu"], arrays["sigma"], None, {})
         else:
@@ -134,6 +135,7 @@ KEYS = ("mean", "covariance", "count", "facts", "mu", "sigma")
 
 def _checked(found: Statistics) -> Statistics:
     """Returns statistics as float64; raises ValueError unless they are valid."""
+    # pytorch-fid may have saved float32.
     mean = np.asarray(found.mean, np.float64)
     matrix = np.asarray(found.covariance, np.float64)
     if mean.ndim != 1 or not len(mean) or matrix.shape != (len(mean), len(mean)):
