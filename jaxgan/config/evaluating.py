@@ -297,14 +297,15 @@ def _add_sets(parser: Parser) -> None:
     add(
         "--compare",
         nargs="+",
-        metavar=("REAL", "FAKE"),
-        help="two sets instead of a run: folder:PATH, npz:PATH, a name of TFDS such as "
-        "mnist:test; the first one may be stats:FILE",
+        metavar="SET",
+        help="the real set and the one to judge, instead of a run: folder:PATH, "
+        "npz:PATH, or a name of TFDS such as mnist:test; the real one may be "
+        "stats:FILE",
     )
     add(
         "--metrics",
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
-        f"memorization of an extractor; = alone lists all (default: {METRICS})",
+        f"memorization of an extractor; --metrics= lists all (default: {METRICS})",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")
