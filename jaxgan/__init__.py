@@ -13,7 +13,9 @@ A run in ten lines:
     images = gan.sample(state.ema, jax.random.key(2), 64)
 
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
-left. Names are imported when they are first used, so `import jaxgan` imports no jax.
+left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
+`compare("mnist:test", images)` any images with real ones. Names are imported when they
+are first used, so `import jaxgan` imports no jax.
 """
 
 import importlib
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from jaxgan.data import load as load_dataset
     from jaxgan.errors import TrainingError, UsageError
     from jaxgan.evaluation.load_run import load_run
+    from jaxgan.evaluation.report import compare, evaluate_run
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
     from jaxgan.gan.gan import GAN
@@ -73,6 +76,8 @@ _MODULES = {
     "UsageError": "errors",
     "batches": "experiment.input_pipeline",
     "build": "gan.builder",
+    "compare": "evaluation.report",
+    "evaluate_run": "evaluation.report",
     "fit": "training.fit",
     "load_dataset": "data",
     "load_run": "evaluation.load_run",
@@ -107,7 +112,9 @@ __all__ = [
     "augment",
     "batches",
     "build",
+    "compare",
     "data",
+    "evaluate_run",
     "fit",
     "load_dataset",
     "load_run",

@@ -11,6 +11,11 @@ BASE = {
         "--workdir=run",
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
+    "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
+    "evaluate --compare": (
+        *("--compare", "npz:{data}/plain.npz", "npz:{data}/pictures.npz"),
+        *("--metrics=fd(random)", "--n=4"),
+    ),
     "plan": ("--topology=local", "--shape=8x8x1", "--networks=small(4)"),
     "plan --sweep": ("--sweep", "--shape=8x8x1", "--networks=small(4)"),
 }
@@ -416,6 +421,67 @@ SAMPLE: list[Row] = [
     ("no checkpoint", "--workdir={data}/no_checkpoint"),
 ]
 
+EVALUATE: list[Row] = [
+    *(
+        (f"--{name}", f"--{name}={text}")
+        for name in ("n", "n_real", "seed", "seeds", "run")
+        for text in ("x", "-1", "1.5", "", "²", BIG)
+    ),
+    *(
+        ("--metrics", f"--metrics={text}")
+        for text in ("", "fd", "fd()", "fd(x)", "fd(random(0))", "fd(random", "random")
+    ),
+    ("--metrics", "--metrics=fd(inception('{data}/no.pth'))"),
+    ("--metrics", "--metrics=kid(random, 0)"),
+    ("--checkpoint", "--checkpoint="),
+    ("--checkpoint", "--checkpoint=-1"),
+    ("there is no checkpoint 99", "--checkpoint=99"),
+    ("--against", "--against={data}/text.npz"),
+    ("stats:", "--against=stats:{data}/text.npz"),
+    ("stats:", "--against=stats:{data}/pictures.npz"),
+    ("stats:", "--against=stats:{data}/pipe.npz"),
+    ("stats:", "--against=stats:{data}/empty"),
+    ("stats:", "--against=stats:nowhere.npz"),
+    ("--against", "--against=stats:gs://b/x"),
+    ("--against", "--against=stats:"),
+    ("--out", "--out=nowhere/x.json"),
+    ("--out", "--out={data}/folder.png"),
+    ("--out", "--out=gs://b/x.json"),
+    ("--save_stats", "--save_stats=nowhere/x.npz"),
+    ("--save_stats", "--save_stats=/proc/x.npz"),
+    ("--crop", "--crop=none"),
+    ("--data_dir", "--data_dir=x"),
+    ("--no_cache", "--no_cache=1"),
+    ("--import=nowhere", "--import=nowhere"),
+    ("--coordinator", "--num_processes=2"),
+    ("--coordinator", "--coordinator=here"),
+    ("no flag --samples", "--samples=9"),
+    ("not the folder of a run", "--workdir={data}"),
+    ("no checkpoint", "--workdir={data}/no_checkpoint"),
+    ("--compare", "--compare", "ring8", "ring8"),
+]
+
+COMPARE: list[Row] = [
+    ("--compare", "--compare", "ring8"),
+    ("--compare", "--compare", "ring8", "ring8", "ring8"),
+    ("--compare", "--compare", "", "ring8"),
+    ("random needs images", "--compare", "ring8", "grid25:test"),
+    ("ring8 has the splits", "--compare", "ring8:x", "ring8"),
+    ("no pictures", "--compare", "folder:{data}/empty", "npz:{data}/plain.npz"),
+    ("text.npz", "--compare", "npz:{data}/plain.npz", "npz:{data}/text.npz"),
+    ("only local paths", "--compare", "gs://b/x", "ring8"),
+    ("stats:", "--compare", "stats:{data}/plain.npz", "npz:{data}/plain.npz"),
+    ("--n=17", "--n=17"),
+    ("--n_real=17", "--n_real=17"),
+    ("--image_size", "--image_size=x"),
+    ("--crop", "--crop=x"),
+    ("--seed", "--seed=1"),
+    ("--split", "--split=test"),
+    ("--raw", "--raw"),
+    ("memorization", "--metrics=memorization(random)"),
+    ("classifier needs labels", "--metrics=fd(classifier)"),
+]
+
 PLAN: list[Row] = [
     *(
         ("--shape", f"--shape={text}")
@@ -466,6 +532,8 @@ ROWS = [
     for program, rows in (
         ("train", TRAIN),
         ("sample", SAMPLE),
+        ("evaluate", EVALUATE),
+        ("evaluate --compare", COMPARE),
         ("plan", PLAN),
         ("plan --sweep", SWEEP),
     )

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-PROGRAMS = ("train", "sample", "plan")
+PROGRAMS = ("train", "sample", "evaluate", "plan")
 MOST_MEMORY = 4 * 2**30
 """Bytes that reading a data set may take."""
 LATE = (
-    *("training.trainer", "evaluation.sampler"),
+    *("training.trainer", "evaluation.sampler", "evaluation.report"),
     *("performance.planning.planner", "performance.planning.settings"),
 )
 """Modules that programs import after their flags are read."""

@@ -8,7 +8,7 @@ from test_train import run as train_run
 
 from jaxgan import evaluate
 from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
-from jaxgan.evaluation.report import summary
+from jaxgan.evaluation.scores import summary
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
 from jaxgan.metrics.features import Extractor, Features
 

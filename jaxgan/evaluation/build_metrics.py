@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from jaxgan import data, spec
+from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
+from jaxgan.types import ExampleSpec
 
-FACTS = ("example", "train", "held_out", "cache")
+FACTS = ("example", "train", "held_out", "cache", "once")
 """Keyword parameters of extractors that are facts of the data, not in the text."""
 
 
@@ -21,36 +23,55 @@ class Named(NamedTuple):
     kwargs: tuple[tuple[str, Any], ...]
 
 
-def check_metrics(text: str) -> None:
+def check_metrics(text: str) -> list[Comparison]:
     """Checks names and arguments, before data are loaded or an extractor is opened.
+
+    Returns:
+      The metrics, of extractors that cannot be called.
 
     Raises:
       UsageError: naming the flag.
     """
-    nothing = Extractor("nothing", "", {}, _no_images)
-    _parse(text, lambda _: nothing)
+    return _parse(text, lambda named: Extractor(named.name, "", {}, _no_images))
 
 
 def build_metrics(
-    text: str, train: data.Dataset, held_out: data.Dataset
+    text: str,
+    train: data.Dataset | None,
+    held_out: data.Dataset | None,
+    *,
+    example: ExampleSpec | None = None,
 ) -> list[Comparison]:
     """Builds the metrics. Each extractor is opened once, which may train it.
 
+    All processes call it. Process 0 trains, and the others get its weights.
+
     Args:
       text: such as `fd(classifier)|kid(classifier)`.
-      train: the training examples.
-      held_out: the other examples.
+      train: the training examples, None if only their statistics are known.
+      held_out: the other examples, None if there are none.
+      example: the fields of the images; those of the training examples if None.
 
     Raises:
       UsageError: naming the flag, for a wrong text, or for data that do not fit.
     """
-    facts = {"example": train.example, "train": train, "held_out": held_out}
+    facts = {
+        "example": example or (train and train.example),
+        "train": train,
+        "held_out": held_out,
+        "once": run_on_main,
+    }
     opened: dict[Named, Extractor] = {}
 
     def open_once(named: Named) -> Extractor:
         if named not in opened:
             factory = EXTRACTORS[named.name]
             wanted = inspect.signature(factory).parameters
+            if train is None and "train" in wanted:
+                raise UsageError(
+                    f"{named.name} is trained on real images, and stats:FILE has none: "
+                    "use another extractor, such as efficientnet"
+                )
             given = {name: x for name, x in facts.items() if name in wanted}
             opened[named] = factory(*named.args, **dict(named.kwargs), **given)
         return opened[named]

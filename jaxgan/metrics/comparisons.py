@@ -10,7 +10,12 @@ from typing import NamedTuple
 from jaxgan.errors import UsageError
 from jaxgan.metrics.classifier_score import classifier_score
 from jaxgan.metrics.features import Extractor, Features
-from jaxgan.metrics.frechet import bias_warning, frechet_distance, moments
+from jaxgan.metrics.frechet import (
+    Moments,
+    bias_warning,
+    frechet_distance,
+    moments,
+)
 from jaxgan.metrics.kernel import kernel_distance
 from jaxgan.metrics.neighbors import NeighborRatio, is_copier, neighbor_ratio
 from jaxgan.metrics.precision_recall import density_coverage, precision_recall
@@ -40,6 +45,11 @@ class Comparison(NamedTuple):
     """True if `Sets.train` must have all training examples."""
     images: bool = False
     """True if the sets must have their images."""
+    of_moments: Callable[[Moments, Moments], dict[str, float]] | None = None
+    """Moments of the real and of the fake features to values by name.
+
+    None if the metric needs more than moments.
+    """
 
 
 def fd(extractor: Extractor) -> Comparison:
@@ -53,15 +63,17 @@ def fd(extractor: Extractor) -> Comparison:
     """
     name = "fid" if extractor.name == "inception" else f"fd_{extractor.name}"
 
-    def compare(sets: Sets) -> dict[str, float]:
-        real, fake = moments(sets.real.features), moments(sets.fake.features)
+    def of_moments(real: Moments, fake: Moments) -> dict[str, float]:
         return {name: frechet_distance(real, fake)}
+
+    def compare(sets: Sets) -> dict[str, float]:
+        return of_moments(moments(sets.real.features), moments(sets.fake.features))
 
     def warning(sets: Sets) -> str:
         text = bias_warning(moments(sets.real.features), len(sets.fake.features))
         return text and f"{name}: {text.removeprefix('WARNING: ')}"
 
-    return Comparison(extractor, compare, warning)
+    return Comparison(extractor, compare, warning, of_moments=of_moments)
 
 
 def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comparison:

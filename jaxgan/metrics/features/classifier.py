@@ -119,6 +119,7 @@ def classifier(
     train: Dataset,
     held_out: Dataset | None = None,
     cache: Path | None = None,
+    once: Callable[[Callable[[], Trained]], Trained] = lambda make: make(),
 ) -> Extractor:
     """Returns the last hidden layer of a classifier of the real training set.
 
@@ -137,6 +138,8 @@ def classifier(
       held_out: other real examples with the same fields, for the accuracy.
       cache: folder of the weights. By default they are beside the prepared data, or in
         the user's cache folder if the data have no place on disk.
+      once: runs a function in one of several processes and returns its result in all,
+        so that all have the same weights.
 
     Returns:
       An extractor of 128 features and the probabilities of the classes.
@@ -153,7 +156,7 @@ def classifier(
             f"are {list(example.shape)}: load both at the same size"
         )
     net = Classifier(len(train.classes))
-    trained = _trained(net, train, held_out, seed, cache)
+    trained = once(lambda: _trained(net, train, held_out, seed, cache))
     return Extractor(
         name="classifier",
         digest=digest(trained.weights),

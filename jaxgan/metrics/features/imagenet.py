@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 from jaxgan.metrics.features import efficientnet as lite0
 from jaxgan.metrics.features import inception as inception_v3
@@ -15,6 +15,10 @@ BATCH = 64
 """Images of a batch; these networks are larger than the others."""
 
 RESIZING = "bicubic, anti-aliased"
+
+FID_SHA256 = next(iter(inception_v3.KNOWN))
+FID_FILE = f"{inception_v3.KNOWN[FID_SHA256]}-{FID_SHA256[:8]}.pth"
+"""The file of the FID's weights."""
 
 
 def efficientnet(*, example: ExampleSpec) -> Extractor:
@@ -43,7 +47,7 @@ def efficientnet(*, example: ExampleSpec) -> Extractor:
     return Extractor("efficientnet", digest[:16], {**facts}, extract)
 
 
-def inception(weights: str, *, example: ExampleSpec) -> Extractor:
+def inception(weights: str = "", *, example: ExampleSpec) -> Extractor:
     """Returns features of the FID's InceptionV3, `[n, 2048]`, and its probabilities.
 
     Images are resized to 299 pixels with Pillow's bicubic filter, as clean-fid does,
@@ -51,7 +55,8 @@ def inception(weights: str, *, example: ExampleSpec) -> Extractor:
     their values differ for images of another size.
 
     Args:
-      weights: path of pytorch-fid's or torch-fidelity's `.pth` file.
+      weights: path of pytorch-fid's or torch-fidelity's `.pth` file. There is no
+        default; without one, the error names the file and its digest.
       example: the fields of an example, of which the first is an image of 1 or 3
         channels.
 
@@ -59,7 +64,15 @@ def inception(weights: str, *, example: ExampleSpec) -> Extractor:
       UsageError: if the file cannot be read, or the examples are no images.
     """
     shape = color_shape(example, "inception")
-    variables, digest = inception_v3.load(local_path("inception", weights))
+    path = local_path("inception", weights)
+    if not path.is_file():
+        given = f" {printable(weights)} does not exist;" if weights else ""
+        raise UsageError(
+            f"inception needs the weights of the FID:{given} get {FID_FILE} (SHA-256 "
+            f"{FID_SHA256}) from the releases of pytorch-fid, and name its path, as in "
+            f"fd(inception('{FID_FILE}'))"
+        )
+    variables, digest = inception_v3.load(path)
     known = not digest.startswith("unknown:")
 
     def forward(variables, images):

@@ -1,0 +1,296 @@
+"""Evaluates a run: samples of a checkpoint against held-out examples."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxgan import data
+from jaxgan.config.evaluating import USUAL_N, EvaluateConfig
+from jaxgan.distributed.consensus import all_succeed, run_on_main
+from jaxgan.errors import UsageError
+from jaxgan.evaluation import image_sets, statistics_files
+from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
+from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
+from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.scores import (
+    Real,
+    Values,
+    joined,
+    save_pictures,
+    some_of,
+    summary,
+    values_of,
+    warnings_of,
+    without_labels,
+)
+from jaxgan.evaluation.statistics_files import Statistics
+from jaxgan.experiment import checkpoint, setup
+from jaxgan.metrics.comparisons import Comparison
+from jaxgan.metrics.features import Extractor
+from jaxgan.metrics.frechet import moments
+
+log = logging.getLogger("jaxgan")
+
+
+class Data(NamedTuple):
+    """The real examples of an evaluation."""
+
+    train: data.Dataset
+    held_out: data.Dataset | None
+    """None if there are none, and statistics take their place."""
+    numbers: np.ndarray
+    """Of the held-out examples, `[n_real]`."""
+    train_numbers: np.ndarray
+    """Of the training examples, `[n_train]`: all of them if a metric needs that."""
+    floor: np.ndarray
+    """Indices in `train_numbers` of as many examples as there are samples."""
+    statistics: Statistics | None
+
+
+def report_of(config: EvaluateConfig) -> dict[str, Any]:
+    """Computes the metrics of a run. All processes call it.
+
+    Returns:
+      `metrics`, `draws` and `protocol`, as they are written to a file.
+
+    Raises:
+      UsageError: if the run, the checkpoint, the data or a metric cannot be used.
+    """
+    config = dataclasses.replace(config, n=config.n or USUAL_N)
+    # A wrong text or checkpoint is found before data are read.
+    run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
+    planned = all_succeed(lambda: check_metrics(config.metrics))
+    given = all_succeed(lambda: _statistics(config, planned))
+    all_succeed(lambda: _check_labels(run, planned))
+    folder = run.folder / "checkpoints"
+    all_succeed(lambda: checkpoint.candidates(folder, config.which))
+    # Then the data are read, and extractors are opened, which may train them.
+    train, held_out = all_succeed(lambda: load_real(run, config))
+    comparisons = build_metrics(config.metrics, train, held_out)
+    extractors = unique(x.extractor for x in comparisons)
+    statistics_files.check_extractors(comparisons, given, config.save_stats)
+    # The real side, once for all samples.
+    chosen = choose_examples(train, held_out, config, comparisons, given)
+    real = extract_real(chosen, extractors, comparisons, config)
+    floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
+    if config.save_stats:
+        run_on_main(lambda: save_statistics(config, comparisons, real, chosen))
+    # The samples of each run and seed.
+    step, rows = _draws(run, config, chosen, comparisons, real)
+    return {
+        "metrics": summary(rows, floor),
+        "draws": rows,
+        "protocol": protocol(run, config, chosen, extractors, step),
+    }
+
+
+def _statistics(config: EvaluateConfig, planned: list[Comparison]) -> Statistics | None:
+    """Reads the file of `--against`, and checks that the metrics can use it."""
+    if not config.against:
+        return None
+    statistics_files.check_metrics(planned)
+    return statistics_files.load(config.against)
+
+
+def _check_labels(run: Run, planned: list[Comparison]) -> None:
+    """Raises UsageError if a metric needs labels of samples that have none."""
+    if image_sets.is_conditional(run):
+        return
+    if any(getattr(x, "labels", False) for x in planned):
+        raise UsageError(
+            "--metrics has a metric of classes, and this run is unconditional, "
+            f"--task={run.config.task}: use fd or precision_recall, or train with a "
+            "conditional preset such as --preset=projection"
+        )
+
+
+def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
+    """Returns the numbers of the runs to evaluate."""
+    return range(run.config.runs) if config.run is None else [config.run]
+
+
+def load_real(
+    run: Run, config: EvaluateConfig
+) -> tuple[data.Dataset, data.Dataset | None]:
+    """Loads the training examples of a run, and those that are held out.
+
+    Raises:
+      UsageError: if there are no held-out examples, or fewer than asked for.
+    """
+    train, held_out = setup.load_data(
+        dataclasses.replace(run.config, held_out=config.split)
+    )
+    if config.against:
+        return train, held_out
+    if held_out is None:
+        raise UsageError(
+            f"--dataset={run.config.dataset} has no examples that were held out: name "
+            "a split, such as --split=test"
+        )
+    if config.n_real > held_out.size:
+        raise UsageError(
+            f"--n_real={config.n_real}: there are {held_out.size} held-out examples; "
+            f"use --n_real={held_out.size}"
+        )
+    if held_out.size < 2:
+        raise UsageError("there is a single held-out example: use another --split")
+    return train, held_out
+
+
+def choose_examples(
+    train: data.Dataset,
+    held_out: data.Dataset | None,
+    config: EvaluateConfig,
+    comparisons: Sequence[Comparison],
+    statistics: Statistics | None,
+) -> Data:
+    """Selects examples without replacement, the same ones for all checkpoints.
+
+    Args:
+      train: the training examples.
+      held_out: the other examples, None if there are none.
+      config: has the numbers of examples.
+      comparisons: the metrics, which may need all training examples.
+      statistics: those that take the place of held-out examples.
+    """
+    # The order of epoch 0 is random, and sorted numbers are read in sequence.
+    numbers = np.arange(0)
+    if held_out is not None and statistics is None:
+        count = config.n_real or min(config.n, held_out.size)
+        numbers = np.sort(data.epoch_order(0, 0, held_out.size)[:count])
+    some = np.sort(data.epoch_order(0, 0, train.size)[: config.n])
+    # As many training examples as samples, for the floor.
+    every, floor = some, np.arange(len(some))
+    if any(x.whole_train for x in comparisons):
+        every, floor = np.arange(train.size), some
+    return Data(train, held_out, numbers, every, floor, statistics)
+
+
+def extract_real(
+    chosen: Data,
+    extractors: dict[str, Extractor],
+    comparisons: Sequence[Comparison],
+    config: EvaluateConfig,
+) -> Real:
+    """Extracts the features of the held-out and of the training examples."""
+    keep = any(x.images for x in comparisons)
+    held_out: ByExtractor = {}
+    if chosen.held_out is not None and chosen.statistics is None:
+        some = image_sets.of_dataset(
+            "held-out examples", chosen.held_out, chosen.numbers
+        )
+        held_out = features_of(some, extractors, keep=keep, cache=config.cache)
+    some = image_sets.of_dataset(
+        "training examples", chosen.train, chosen.train_numbers
+    )
+    train = features_of(some, extractors, keep=keep, cache=config.cache)
+    return Real(held_out, train, chosen.statistics)
+
+
+def _floor(
+    run: Run, comparisons: Sequence[Comparison], real: Real, chosen: Data
+) -> Values:
+    """Returns the values of training examples in place of samples."""
+    perfect = some_of(real.train, chosen.floor)
+    # As the samples: a metric may do more if there are labels.
+    if not image_sets.is_conditional(run):
+        perfect = without_labels(perfect)
+    return joined(values_of(comparisons, real, perfect))
+
+
+def _draws(
+    run: Run,
+    config: EvaluateConfig,
+    chosen: Data,
+    comparisons: Sequence[Comparison],
+    real: Real,
+) -> tuple[int, list[dict[str, Any]]]:
+    """Returns the step, and the values of each run and set of samples."""
+    extractors = unique(x.extractor for x in comparisons)
+    keep = any(x.images for x in comparisons)
+    step, rows = 0, []
+    for number in numbers_of(run, config):
+        one = dataclasses.replace(run, number=number)
+        # Of a run in progress, all processes get the same checkpoint.
+        step, variables = run_on_main(
+            lambda one=one: one.restore_step(config.which, raw=config.raw)
+        )
+        for seed in range(config.seed, config.seed + config.draws):
+            samples = image_sets.of_samples(
+                one, variables, chosen.train, seed=seed, count=config.n
+            )
+            fake = features_of(samples, extractors, keep=keep)
+
+            def judge(fake=fake, first=not rows) -> Values:
+                values = values_of(comparisons, real, fake)
+                for text in warnings_of(comparisons, real, fake):
+                    log.warning("%s", text)
+                # Pictures are those of the first set.
+                if first and config.out:
+                    save_pictures(config.out, comparisons, values, real, fake)
+                return joined(values)
+
+            rows.append({"run": number, "seed": seed, **run_on_main(judge)})
+    return step, rows
+
+
+def save_statistics(
+    config: EvaluateConfig,
+    comparisons: Sequence[Comparison],
+    real: Real,
+    chosen: Data,
+) -> None:
+    """Writes the statistics of the held-out examples."""
+    assert config.save_stats is not None
+    assert chosen.held_out is not None
+    [features] = real.features.values()
+    origin = f"{len(chosen.numbers):,} of {chosen.held_out.origin}"
+    statistics_files.save(
+        config.save_stats,
+        moments(features.features),
+        comparisons[0].extractor,
+        origin,
+    )
+
+
+def protocol(
+    run: Run,
+    config: EvaluateConfig,
+    chosen: Data,
+    extractors: dict[str, Extractor],
+    step: int,
+) -> dict[str, Any]:
+    """Returns all that the values depend on."""
+    runs, draws = len(numbers_of(run, config)), config.draws
+    given, held_out = chosen.statistics, chosen.held_out
+    if given is not None or held_out is None:
+        count = given and given.count
+        origin = given and given.origin
+        digest = None
+    else:
+        count, origin = len(chosen.numbers), held_out.origin
+        digest = data.fingerprint(held_out)
+    return {
+        "dataset": run.config.dataset,
+        "held_out": origin,
+        "split": config.split,
+        "n_real": count,
+        "n_fake": config.n,
+        "n_floor": len(chosen.floor),
+        "n_train": len(chosen.train_numbers),
+        "floor": f"{len(chosen.floor):,} training examples against the same",
+        "statistics": given and given.file.name,
+        "fingerprint": digest,
+        "step": step,
+        "parameters": "newest" if config.raw else "moving average",
+        "batch_norm": "running statistics",
+        "seed": config.seed,
+        "std_over": [f"{runs} training seeds"] * (runs > 1)
+        + [f"{draws} sets of samples"] * (draws > 1),
+        "extractors": extractor_facts(extractors),
+        **environment(),
+    }
