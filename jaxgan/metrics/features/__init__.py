@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from jaxgan.metrics.features.base import Extractor, Features
+from jaxgan.metrics.features.base import Extractor, Features, Images, StoredImages
 from jaxgan.metrics.features.classifier import classifier as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
 from jaxgan.metrics.features.random import random as _random
 
 # The names without an underscore are the modules.
-__all__ = ["EXTRACTORS", "Extractor", "Features"]
+__all__ = ["EXTRACTORS", "Extractor", "Features", "Images", "StoredImages"]
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "classifier": _classifier,

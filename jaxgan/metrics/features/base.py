@@ -6,7 +6,7 @@ the devices of this process.
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Protocol
 
 import jax
 import numpy as np
@@ -23,6 +23,47 @@ Seed = Annotated[int, Range(0, 2**31 - 1)]
 """The seed of an extractor's weights."""
 
 
+class Images(Protocol):
+    """Images that are read by number: an array, or `StoredImages`."""
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        ...
+
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray:
+        """Returns `[k, H, W, C]` float32 in [-1, 1] for an index `[k]`."""
+        ...
+
+
+class StoredImages:
+    """Images that are not in memory, but are read each time that they are indexed.
+
+    Args:
+      read: maps numbers `[k]` to images `[k, H, W, C]` float32 in [-1, 1], such as
+        those of a data set, or arrays of bytes that it scales.
+      numbers: the numbers of the images of this set, `[n]` int.
+
+    >>> squares = StoredImages(
+    ...     lambda numbers: np.square(numbers)[:, None, None, None], np.arange(3, 6)
+    ... )
+    >>> len(squares), squares[np.array([2, 0])].ravel().tolist()
+    (3, [25, 9])
+    """
+
+    def __init__(
+        self, read: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray
+    ) -> None:
+        self._read, self._numbers = read, np.asarray(numbers)
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self._numbers)
+
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray:
+        """Reads images by their places in this set."""
+        return self._read(self._numbers[index])
+
+
 class Features(NamedTuple):
     """The features of images, and the probabilities of their classes."""
 
@@ -35,7 +76,7 @@ class Features(NamedTuple):
 
     None unless the data have labels and the generator was conditional on them.
     """
-    images: np.ndarray | None = None
+    images: Images | None = None
     """`[n, H, W, C]` float32 in [-1, 1]; None unless a metric needs them."""
 
 
