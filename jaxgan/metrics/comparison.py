@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxgan.errors import UsageError
 from jaxgan.metrics.features import Extractor, Features
+from jaxgan.metrics.frechet import Moments
 
 
 class Sets(NamedTuple):
@@ -45,6 +46,11 @@ class Comparison(NamedTuple):
     """True if the fakes must have labels, so that the generator is conditional."""
     picture: Callable[[Sets], dict[str, np.ndarray] | None] = lambda sets: None
     """Sets to columns of a picture by name, `[k, H, W, C]` in [-1, 1], or None."""
+    of_moments: Callable[[Moments, Moments], dict[str, float]] | None = None
+    """Moments of the real and of the fake features to values by name.
+
+    None if the metric needs more than moments.
+    """
 
 
 NO_FEATURES = Extractor(

@@ -19,7 +19,12 @@ from jaxgan.metrics.conditional_comparisons import (
     per_class_fd,
 )
 from jaxgan.metrics.features import Extractor
-from jaxgan.metrics.frechet import bias_warning, frechet_distance, moments
+from jaxgan.metrics.frechet import (
+    Moments,
+    bias_warning,
+    frechet_distance,
+    moments,
+)
 from jaxgan.metrics.image_comparisons import ms_ssim_of
 from jaxgan.metrics.kernel import kernel_distance
 from jaxgan.metrics.neighbors import (
@@ -50,15 +55,17 @@ def fd(extractor: Extractor) -> Comparison:
     """
     name = "fid" if extractor.name == "inception" else f"fd_{extractor.name}"
 
-    def compare(sets: Sets) -> dict[str, float]:
-        real, fake = moments(sets.real.features), moments(sets.fake.features)
+    def of_moments(real: Moments, fake: Moments) -> dict[str, float]:
         return {name: frechet_distance(real, fake)}
+
+    def compare(sets: Sets) -> dict[str, float]:
+        return of_moments(moments(sets.real.features), moments(sets.fake.features))
 
     def warning(sets: Sets) -> str:
         text = bias_warning(moments(sets.real.features), len(sets.fake.features))
         return text and f"{name}: {text.removeprefix('WARNING: ')}"
 
-    return Comparison(extractor, compare, warning)
+    return Comparison(extractor, compare, warning, of_moments=of_moments)
 
 
 def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comparison:
