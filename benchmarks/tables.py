@@ -29,6 +29,7 @@ def sources() -> dict[str, Source]:
     """Returns the source of each table by name; imports the benchmarks."""
     import bounds
     import checkpointing
+    import corruption_picture
     import input_pipeline
     import mnist_recipes
     import mode_coverage
@@ -67,6 +68,7 @@ def sources() -> dict[str, Source]:
         "preemption": Source("preemption.json", preemption.table_of),
         "simulated": Source("scaling.json", scaling.simulated_table),
         "bounds": Source("bounds.json", bounds.table_of),
+        "corruptions": Source("corruptions.json", corruption_picture.table_of),
         "recipes": Source("recipes.json", mnist_recipes.table_of),
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),

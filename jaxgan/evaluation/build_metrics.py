@@ -87,11 +87,17 @@ def _parse(text: str, open_: Callable[[Named], Extractor]) -> list[Comparison]:
     try:
         metrics = spec.build_list(text, COMPARISONS, nested)
         if not metrics:
-            names = ", ".join(f"{name}(classifier)" for name in sorted(COMPARISONS))
+            names = ", ".join(_example(name) for name in sorted(COMPARISONS))
             raise UsageError(f"name one or more of {names}, joined by |")
     except UsageError as error:
         raise UsageError(f"--metrics: {error}") from error
     return metrics
+
+
+def _example(name: str) -> str:
+    """Returns how a metric may be written."""
+    parameters = inspect.signature(COMPARISONS[name]).parameters
+    return f"{name}(classifier)" if "extractor" in parameters else name
 
 
 def _named(

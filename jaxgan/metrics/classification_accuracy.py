@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.errors import UsageError
+from jaxgan.metrics.features import Images
 
-Predict = Callable[[np.ndarray], np.ndarray]
+Predict = Callable[[Images], np.ndarray]
 """Maps examples `[n, ...]` to probabilities or logits of classes, `[n, k]`."""
 
-Train = Callable[[np.ndarray, np.ndarray], Predict]
+Train = Callable[[Images, np.ndarray], Predict]
 """Trains a classifier on examples `[n, ...]` and their classes `[n]`."""
 
 
@@ -27,9 +28,9 @@ class ClassificationAccuracy(NamedTuple):
 
 def classification_accuracy(
     train: Train,
-    fake: np.ndarray,
+    fake: Images,
     fake_labels: np.ndarray,
-    real: np.ndarray,
+    real: Images,
     real_labels: np.ndarray,
 ) -> ClassificationAccuracy:
     """Trains a classifier on fakes and tests it on real examples.

@@ -1,55 +1,47 @@
 """Metrics that compare sets of images by their features: `fd(classifier)`.
 
-`COMPARISONS` has factories by name. Each gets an extractor of `metrics.features`.
+`COMPARISONS` has factories by name. Most get an extractor of `metrics.features`.
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated
 
-from jaxgan.errors import UsageError
-from jaxgan.metrics.classifier_score import classifier_score
-from jaxgan.metrics.features import Extractor, Features
+import numpy as np
+
+from jaxgan.metrics.arrays import as_features
+from jaxgan.metrics.class_histogram import histogram_divergence, histogram_floor
+from jaxgan.metrics.classifier_score import classifier_score, predicted_classes
+from jaxgan.metrics.comparison import Comparison, Sets, probabilities_of
+from jaxgan.metrics.conditional_comparisons import (
+    accuracy_as_asked,
+    classification_accuracy_of,
+    per_class_fd,
+)
+from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.frechet import (
     Moments,
     bias_warning,
     frechet_distance,
     moments,
 )
+from jaxgan.metrics.image_comparisons import ms_ssim_of
 from jaxgan.metrics.kernel import kernel_distance
-from jaxgan.metrics.neighbors import NeighborRatio, is_copier, neighbor_ratio
+from jaxgan.metrics.neighbors import (
+    NearestPairs,
+    NeighborRatio,
+    is_copier,
+    nearest_pairs,
+    ratio_of_distances,
+)
 from jaxgan.metrics.precision_recall import density_coverage, precision_recall
-from jaxgan.ranges import Width
+from jaxgan.metrics.sliced_features import sliced_distance
+from jaxgan.ranges import Range, Width
 
+__all__ = ["COMPARISONS", "Comparison", "Sets"]
 
-class Sets(NamedTuple):
-    """The features of three sets of images."""
-
-    real: Features
-    """Of held-out examples."""
-    fake: Features
-    """Of the images to judge."""
-    train: Features
-    """Of training examples."""
-
-
-class Comparison(NamedTuple):
-    """A metric of images in the features of an extractor."""
-
-    extractor: Extractor
-    compare: Callable[[Sets], dict[str, float]]
-    """Sets to values by name, such as `fd_classifier`."""
-    warning: Callable[[Sets], str] = lambda sets: ""
-    """Sets to a warning of one line, or an empty text."""
-    whole_train: bool = False
-    """True if `Sets.train` must have all training examples."""
-    images: bool = False
-    """True if the sets must have their images."""
-    of_moments: Callable[[Moments, Moments], dict[str, float]] | None = None
-    """Moments of the real and of the fake features to values by name.
-
-    None if the metric needs more than moments.
-    """
+SHOWN = 16
+"""Pairs in the picture of `memorization`."""
 
 
 def fd(extractor: Extractor) -> Comparison:
@@ -111,13 +103,8 @@ def score(extractor: Extractor) -> Comparison:
     """
 
     def compare(sets: Sets) -> dict[str, float]:
-        if sets.fake.probabilities is None:
-            raise UsageError(
-                f"score({extractor.name}): this extractor has no classes; use "
-                "score(classifier)"
-            )
-        found = classifier_score(sets.fake.probabilities)
-        return {f"score_{extractor.name}": found.mean}
+        fake = probabilities_of(sets.fake, "score", extractor.name)
+        return {f"score_{extractor.name}": classifier_score(fake).mean}
 
     return Comparison(extractor, compare)
 
@@ -160,6 +147,62 @@ def density_coverage_of(extractor: Extractor, k: Width = 5) -> Comparison:
     return Comparison(extractor, compare)
 
 
+def sliced_wasserstein(
+    extractor: Extractor, directions: Annotated[int, Range(2, 2**16)] = 1_000
+) -> Comparison:
+    """Measures the sliced Wasserstein distance of features; less is better.
+
+    The value `sliced_wasserstein_<extractor>` is the square, on the scale of the
+    Frechet distance, but for no Gaussians: see `sliced_features.sliced_distance`. Its
+    standard error over directions is `sliced_wasserstein_<extractor>_error`.
+
+    Args:
+      extractor: the features.
+      directions: number of random directions, the same for all sets.
+    """
+
+    def compare(sets: Sets) -> dict[str, float]:
+        real, fake = sets.real.features, sets.fake.features
+        found = sliced_distance(real, fake, directions=directions)
+        name = f"sliced_wasserstein_{extractor.name}"
+        return {name: found.mean, f"{name}_error": found.standard_error}
+
+    return Comparison(extractor, compare)
+
+
+def classes(extractor: Extractor) -> Comparison:
+    """Counts the classes that a classifier predicts for fakes, and how surely.
+
+    `confident_<extractor>` is the share of fakes with a class of more than 0.9, and
+    `classes_<extractor>` the number of classes that occur. `class_kl_<extractor>` is
+    the KL divergence of their histogram from that of the real examples in nats, and
+    `class_kl_<extractor>_floor` what as many perfect samples would get on average: see
+    `class_histogram`. Mode counts (https://arxiv.org/abs/1712.04086) are of this kind,
+    if modes are the classes.
+
+    Args:
+      extractor: features with probabilities of classes.
+    """
+
+    def compare(sets: Sets) -> dict[str, float]:
+        fake, real = (
+            probabilities_of(x, "classes", extractor.name)
+            for x in (sets.fake, sets.real)
+        )
+        found, name = predicted_classes(fake), extractor.name
+        counts, of_real = (
+            np.bincount(x.argmax(1), minlength=x.shape[1]) for x in (fake, real)
+        )
+        return {
+            f"confident_{name}": found.confident,
+            f"classes_{name}": float(found.classes),
+            f"class_kl_{name}": float(histogram_divergence(counts, of_real)),
+            f"class_kl_{name}_floor": histogram_floor(len(fake), of_real).simulated,
+        }
+
+    return Comparison(extractor, compare)
+
+
 def memorization(extractor: Extractor) -> Comparison:
     """Compares distances to the nearest training example, `memorization_<extractor>`.
 
@@ -167,12 +210,20 @@ def memorization(extractor: Extractor) -> Comparison:
     and near 0 for copies; see `neighbors.neighbor_ratio`. The share of fakes that are
     closer than 99 % of the held-out examples is `memorization_<extractor>_close`.
 
+    The picture has the 16 closest fakes, each beside its nearest training example. Only
+    their images are read, see `Sets`.
+
     Args:
       extractor: the features.
     """
+    # The same distances serve the values, the warning and the picture.
+    pairs_of = remember_last(nearest_pairs)
 
     def ratio(sets: Sets) -> NeighborRatio:
-        return neighbor_ratio(*(x.features for x in (sets.train, sets.real, sets.fake)))
+        train = sets.train.features
+        real = as_features(sets.real.features, "held-out features")
+        reals, fakes = (pairs_of(train, x) for x in (real, sets.fake.features))
+        return ratio_of_distances(reals.distances, fakes.distances)
 
     def compare(sets: Sets) -> dict[str, float]:
         found, name = ratio(sets), f"memorization_{extractor.name}"
@@ -186,7 +237,42 @@ def memorization(extractor: Extractor) -> Comparison:
             "held-out examples are"
         )
 
-    return Comparison(extractor, compare, warning, whole_train=True)
+    def picture(sets: Sets) -> dict[str, np.ndarray] | None:
+        if sets.fake.images is None or sets.train.images is None:
+            return None
+        pairs: NearestPairs = pairs_of(sets.train.features, sets.fake.features)
+        return {
+            "fake": sets.fake.images[pairs.fake[:SHOWN]],
+            "nearest training example": sets.train.images[pairs.train[:SHOWN]],
+        }
+
+    return Comparison(
+        extractor, compare, warning, whole_train=True, images=True, picture=picture
+    )
+
+
+def remember_last(
+    function: Callable[..., NearestPairs], count: int = 2
+) -> Callable[..., NearestPairs]:
+    """Returns a function that keeps its last results, for the very same arguments.
+
+    Args:
+      function: a pure function of arrays, which are not changed afterwards.
+      count: number of results.
+    """
+    kept: list[tuple[tuple[np.ndarray, ...], NearestPairs]] = []
+
+    def call(*args: np.ndarray) -> NearestPairs:
+        for place, (known, result) in enumerate(kept):
+            if all(a is b for a, b in zip(known, args, strict=True)):
+                kept.append(kept.pop(place))  # the latest is last
+                return result
+        result = function(*args)
+        kept.append((args, result))
+        del kept[:-count]
+        return result
+
+    return call
 
 
 COMPARISONS: dict[str, Callable[..., Comparison]] = {
@@ -195,6 +281,12 @@ COMPARISONS: dict[str, Callable[..., Comparison]] = {
     "score": score,
     "precision_recall": precision_recall_of,
     "density_coverage": density_coverage_of,
+    "sliced_wasserstein": sliced_wasserstein,
+    "classes": classes,
     "memorization": memorization,
+    "ms_ssim": ms_ssim_of,
+    "per_class_fd": per_class_fd,
+    "accuracy_as_asked": accuracy_as_asked,
+    "classification_accuracy": classification_accuracy_of,
 }
 """Factories of metrics by name."""

@@ -91,8 +91,23 @@ def neighbor_ratio(
       UsageError: if features are invalid, or half of the held-out examples are in the
         training set.
     """
-    reals = nearest_pairs(train, as_features(held_out, "held-out features")).distances
-    fakes = nearest_pairs(train, fake).distances
+    reals = nearest_pairs(train, as_features(held_out, "held-out features"))
+    return ratio_of_distances(reals.distances, nearest_pairs(train, fake).distances)
+
+
+def ratio_of_distances(reals: np.ndarray, fakes: np.ndarray) -> NeighborRatio:
+    """Returns the result of `neighbor_ratio` for known distances.
+
+    Args:
+      reals: distances of held-out examples to their nearest training example, `[h]`.
+      fakes: those of samples, `[m]`.
+
+    Raises:
+      UsageError: if half of the held-out examples are in the training set.
+
+    >>> ratio_of_distances(np.array([2.0, 4.0, 6.0]), np.array([1.0, 3.0]))
+    NeighborRatio(median=0.5, mean=0.5, close=0.5)
+    """
     if not np.median(reals) > 0:
         raise UsageError(
             "half of the held-out examples are equal to training examples;"
