@@ -242,7 +242,7 @@ def _accuracy(
     # In parts, as the float32 images of all of them may not fit into memory.
     for start in range(0, len(tests.labels), size):
         images, labels = tests.at(np.arange(start, len(tests.labels))[:size])
-        _, probabilities = extract(training.normalize(images))
+        probabilities = extract(training.normalize(images)).probabilities
         right += int((np.asarray(probabilities).argmax(1) == labels).sum())
     return right / len(tests.labels)
 
