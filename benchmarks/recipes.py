@@ -42,6 +42,8 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.files import atomic_write
 
 SETS = ("mnist", "fashion_mnist")
+TORCH = "default in PyTorch"
+"""Arm of the samples of `torch_default.py`."""
 POINTS = 8
 """Checkpoints of a curve."""
 SAVE_EVERY = 500
@@ -89,9 +91,11 @@ class Results:
         return any(all(row[k] == v for k, v in key.items()) for row in rows)
 
     def add(self, part: str, row: dict[str, Any]) -> None:
-        """Adds a result and writes the file."""
-        self.found[part].append(row)
-        self.write()
+        """Adds a result and writes the file, unless it has that result."""
+        names = {"arm", "dataset", "seed", "step"} & row.keys()
+        if not self.has(part, **{name: row[name] for name in names}):
+            self.found[part].append(row)
+            self.write()
 
     def write(self) -> None:
         """Writes the file."""
@@ -142,7 +146,7 @@ class Program:
     def tasks(self) -> Iterator[Task]:
         """Yields those that have no results yet, arm by arm."""
         args = self.args
-        for arm in args.arms.split(","):
+        for arm in args.arms.split(",") if args.arms != "none" else []:
             for dataset in args.sets.split(","):
                 for first in range(0, args.seeds, args.runs):
                     seeds = range(first, min(first + args.runs, args.seeds))
@@ -222,8 +226,7 @@ class Program:
         }
         for key, step, own in zip(keys, steps, values, strict=True):
             print(*key.values(), step, shown(own), flush=True)
-            if not self.results.has("rows", **key):
-                self.results.add("rows", {**key, "steps": step, "values": own, **more})
+            self.results.add("rows", {**key, "steps": step, "values": own, **more})
 
     def score_curve(self, run: Run, key: dict[str, Any]) -> None:
         """Scores checkpoints of a run that are evenly spaced."""
@@ -234,6 +237,26 @@ class Program:
                 values = judge.quick_values(judge.of_run(run, step)[1])
                 point = {**key, "step": step, "seconds": step / rate, "values": values}
                 self.results.add("points", point)
+
+    def score_torch(self) -> None:
+        """Scores the samples of `torch_default.py`: a curve, and its ends as rows."""
+        for file in sorted(Path(self.args.torch).glob("*/*/*.npz")):
+            dataset, seed = file.parts[-3], int(file.parts[-2])
+            key = {"arm": TORCH, "dataset": dataset, "seed": seed}
+            last = file == max(file.parent.glob("*.npz"))
+            with np.load(file) as arrays:
+                step, rate = int(arrays["step"]), float(arrays["steps_per_second"])
+                images = arrays["samples"]
+            if self.results.has("points", **key, step=step):
+                continue
+            judge = self.judge(dataset)
+            fake = judge.of_images(images)
+            values = judge.values(fake) if last else judge.quick_values(fake)
+            print(*key.values(), step, shown(values), flush=True)
+            if last:
+                self.results.add("rows", {**key, "steps": step, "values": values})
+            point = {**key, "step": step, "seconds": step / rate, "values": values}
+            self.results.add("points", point)
 
     def rate(self, folder: Path, arm: str) -> float:
         """Returns the steps per second of an arm where they were counted."""
@@ -280,7 +303,7 @@ def parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--arms", default=",".join(recipe_arms.ARMS), help="separated by commas")
+    add("--arms", default=",".join(recipe_arms.ARMS), help="by commas, or none")
     add("--ablations", action="store_true", help="add variants of the default")
     add("--sets", default=",".join(SETS), help="data sets, separated by commas")
     add("--seeds", type=int, default=3, help="training seeds of each arm, from 0")
@@ -295,12 +318,14 @@ def parse() -> argparse.Namespace:
     add("--folder", default="runs/recipes", help="folder of the runs")
     add("--cache", default="", help="folder of classifiers; FOLDER/classifiers")
     add("--curve", default="default", help="arms that are scored at checkpoints")
+    add("--torch", default="", help="folder of samples of torch_default.py")
     add("--calibrate", type=float, help="seconds of each arm; write --out, and stop")
     add("--out", default="recipes.json", help="JSON file of the results")
     args = parser.parse_args()
     if args.ablations:
         args.arms = ",".join((args.arms, *recipe_arms.ABLATIONS))
-    unknown = set(args.arms.split(",")) - {*recipe_arms.ARMS, *recipe_arms.ABLATIONS}
+    known = {*recipe_arms.ARMS, *recipe_arms.ABLATIONS, "none"}
+    unknown = set(args.arms.split(",")) - known
     if unknown:
         parser.error(f"--arms: there is no {', '.join(sorted(unknown))}")
     if args.runs > 1 and not (args.steps_file or args.steps):
@@ -329,6 +354,8 @@ def main() -> int:
             failed = 1
             continue
         program.score(task)
+    if args.torch:
+        program.score_torch()
     return failed
 
 
