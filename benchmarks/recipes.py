@@ -16,8 +16,8 @@ test images, and the floor is that of 10,000 training images in place of samples
 The same command resumes: what the JSON has is not trained or scored again. `--npz` is a
 folder with `mnist.npz` and `fashion_mnist.npz`, for machines without TFDS; `--export`
 writes one. Arms in `--curve` are also scored at eight checkpoints, and `--torch` adds
-the samples of `torch_default.py` to that curve. `--picture` and `--curve_picture` draw
-the JSON.
+the samples of `torch_default.py` to that curve. `recipe_tables.py` prints and draws the
+JSON.
 """
 
 import argparse
@@ -35,6 +35,7 @@ import arms as shared
 import numpy as np
 import recipe_arms
 import recipe_judge
+import recipe_tables
 
 from jaxgan import data
 from jaxgan.environment import enable_compilation_cache
@@ -42,8 +43,6 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.files import atomic_write
 
 SETS = ("mnist", "fashion_mnist")
-TORCH = "default in PyTorch"
-"""Arm of the samples of `torch_default.py`."""
 POINTS = 8
 """Checkpoints of a curve."""
 SAVE_EVERY = 500
@@ -242,7 +241,7 @@ class Program:
         """Scores the samples of `torch_default.py`: a curve, and its ends as rows."""
         for file in sorted(Path(self.args.torch).glob("*/*/*.npz")):
             dataset, seed = file.parts[-3], int(file.parts[-2])
-            key = {"arm": TORCH, "dataset": dataset, "seed": seed}
+            key = {"arm": recipe_tables.TORCH, "dataset": dataset, "seed": seed}
             last = file == max(file.parent.glob("*.npz"))
             with np.load(file) as arrays:
                 step, rate = int(arrays["step"]), float(arrays["steps_per_second"])

@@ -1,9 +1,10 @@
 # pyright: reportMissingImports=false
 """The default networks and recipe in PyTorch; samples for the judge of `recipes.py`.
 
-    python benchmarks/torch_default.py --npz=folder --steps_file=steps.json --calibrate=9
-    python benchmarks/torch_default.py --npz=folder --steps_file=steps.json --out=torch
-    python benchmarks/recipes.py --torch=torch ...
+    cd benchmarks
+    python torch_default.py --npz=folder --steps_file=steps.json --calibrate=10
+    python torch_default.py --npz=folder --steps_file=steps.json --out=runs/torch
+    python recipes.py --torch=runs/torch ...
 
 The first command adds the steps per second of PyTorch to a file of `recipes.py
 --calibrate`. The second one trains as many steps as the given minutes allow there, and
@@ -47,7 +48,10 @@ def main() -> None:
     if args.calibrate:
         calibrate(args, sets[0])
         return
-    rate = json.loads(Path(args.steps_file).read_text())["rates"][NAME]
+    rates = json.loads(Path(args.steps_file).read_text())["rates"]
+    if NAME not in rates:
+        raise SystemExit(f"{args.steps_file} lacks {NAME}: add it by --calibrate=10")
+    rate = rates[NAME]
     seconds = 60 * args.minutes - rate["startup"]
     steps = args.steps or int(rate["steps_per_second"] * seconds)
     for name in sets:
