@@ -45,7 +45,7 @@ from jaxgan.files import atomic_write
 SETS = ("mnist", "fashion_mnist")
 POINTS = 8
 """Checkpoints of a curve."""
-SAVE_EVERY = 500
+SAVE_EVERY = 1_000
 """Steps between two of them, if the number of all steps is not known."""
 
 
@@ -218,6 +218,8 @@ class Program:
         with ThreadPoolExecutor(len(runs)) as pool:
             values = list(pool.map(judge.values, fakes))
         flags = {**self.flags(task), "dataset": task.dataset}
+        if flags["steps"] == recipe_arms.ENDLESS:
+            flags["max_minutes"] = self.args.minutes
         more = {
             "seconds": shared.cost(folder).wall_seconds,
             "trained_on": self.machine,
