@@ -1,5 +1,6 @@
 """The benchmark of recipes: its judge, its results and its tables."""
 
+import doctest
 import json
 
 import numpy as np
@@ -264,6 +265,11 @@ def test_wrong_flags(monkeypatch, capsys, flags, message):
     with pytest.raises(SystemExit):
         recipes.main()
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", [recipes, recipe_arms, recipe_tables])
+def test_examples(module):
+    assert doctest.testmod(module).failed == 0
 
 
 def test_every_arm_is_a_valid_run():
