@@ -28,6 +28,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,17 +144,15 @@ class Program:
         return judge
 
     def tasks(self) -> Iterator[Task]:
-        """Yields those that have no results yet, arm by arm."""
+        """Yields those that have no results yet, data set by data set."""
         args = self.args
-        for arm in args.arms.split(",") if args.arms != "none" else []:
-            for dataset in args.sets.split(","):
-                for first in range(0, args.seeds, args.runs):
-                    seeds = range(first, min(first + args.runs, args.seeds))
-                    task = Task(arm, dataset, seeds)
-                    key = {"arm": arm, "dataset": dataset}
-                    known = (self.results.has("rows", **key, seed=s) for s in seeds)
-                    if not all(known):
-                        yield task
+        arms = args.arms.split(",") if args.arms != "none" else []
+        for dataset, arm in product(args.sets.split(","), arms):
+            for first in range(0, args.seeds, args.runs):
+                seeds = range(first, min(first + args.runs, args.seeds))
+                key = {"arm": arm, "dataset": dataset}
+                if not all(self.results.has("rows", **key, seed=s) for s in seeds):
+                    yield Task(arm, dataset, seeds)
 
     def steps(self, arm: str) -> int:
         """Returns the number of steps of an arm, endless if its time is limited."""
