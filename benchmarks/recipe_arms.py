@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -52,6 +53,26 @@ class Rate(NamedTuple):
 def flags_of(arm: str) -> dict[str, Any]:
     """Returns the flags that define an arm."""
     return {**ARMS, **ABLATIONS}[arm]
+
+
+def add(text: str) -> str:
+    """Adds an arm, `name: flag=value flag=value`, and returns its name.
+
+    >>> add("wide: preset=default networks='small(24)'"), flags_of("wide")
+    ('wide', {'preset': 'default', 'networks': 'small(24)'})
+    >>> _ = ABLATIONS.pop("wide")
+
+    Raises:
+      SystemExit: for another form, or a name that exists.
+    """
+    name, colon, rest = text.partition(":")
+    words = [word.partition("=") for word in shlex.split(rest)]
+    if not colon or not all(equals for _, equals, _ in words) or "," in name:
+        raise SystemExit(f"--add={text}: write 'name: flag=value flag=value'")
+    if name in {**ARMS, **ABLATIONS}:
+        raise SystemExit(f"--add={text}: there is an arm {name} already")
+    ABLATIONS[name] = {flag: value for flag, _, value in words}
+    return name
 
 
 def steps_in(rate: Rate, minutes: float) -> int:

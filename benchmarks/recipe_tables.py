@@ -32,8 +32,14 @@ OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
 def rows_of(found: dict[str, Any], dataset: str) -> dict[str, list[dict[str, Any]]]:
     """Returns the rows of each arm, in the order of tables."""
     rows = [row for row in found["rows"] if row["dataset"] == dataset]
-    each = {arm: [row for row in rows if row["arm"] == arm] for arm in ORDER}
+    each = {arm: [x for x in rows if x["arm"] == arm] for arm in names_of(found)}
     return {arm: own for arm, own in each.items() if own}
+
+
+def names_of(found: dict[str, Any]) -> list[str]:
+    """Returns the arms that have results: known ones in their order, then others."""
+    names = list(dict.fromkeys(row["arm"] for row in found["rows"]))
+    return sorted(names, key=lambda x: ORDER.index(x) if x in ORDER else len(ORDER))
 
 
 def number(values: Iterable[float], digits: int) -> str:
@@ -118,7 +124,7 @@ def markdown(found: dict[str, Any]) -> str:
 
 def draw_arms(file: Path, found: dict[str, Any]) -> None:
     """Draws the distance of every seed of every arm, beside the floor."""
-    names = [arm for arm in ORDER if any(row["arm"] == arm for row in found["rows"])]
+    names = names_of(found)
 
     def paint(axis: Axes, dataset: str) -> None:
         for place, own in enumerate(map(rows_of(found, dataset).get, names)):
@@ -142,7 +148,7 @@ def draw_curves(file: Path, found: dict[str, Any]) -> None:
     """Draws distance against time of the arms that were scored at checkpoints."""
 
     def paint(axis: Axes, dataset: str) -> None:
-        for arm in (arm for arm in ORDER if seeds_of(found, dataset, arm)):
+        for arm in (x for x in names_of(found) if seeds_of(found, dataset, x)):
             seeds = seeds_of(found, dataset, arm)
             color = OTHER if arm == TORCH else OURS
             for i, points in enumerate(seeds):

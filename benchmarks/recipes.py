@@ -16,8 +16,8 @@ test images, and the floor is that of 10,000 training images in place of samples
 The same command resumes: what the JSON has is not trained or scored again. `--npz` is a
 folder with `mnist.npz` and `fashion_mnist.npz`, for machines without TFDS; `--export`
 writes one. Arms in `--curve` are also scored at eight checkpoints, and `--torch` adds
-the samples of `torch_default.py` to that curve. `recipe_tables.py` prints and draws the
-JSON.
+the samples of `torch_default.py` to that curve. `--add` tries another arm.
+`recipe_tables.py` prints and draws the JSON.
 """
 
 import argparse
@@ -304,6 +304,12 @@ def parse() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--arms", default=",".join(recipe_arms.ARMS), help="by commas, or none")
+    add(
+        "--add",
+        action="append",
+        default=[],
+        help="another arm, such as 'wide: preset=default networks=small(24)'",
+    )
     add("--ablations", action="store_true", help="add variants of the default")
     add("--sets", default=",".join(SETS), help="data sets, separated by commas")
     add("--seeds", type=int, default=3, help="training seeds of each arm, from 0")
@@ -322,6 +328,9 @@ def parse() -> argparse.Namespace:
     add("--calibrate", type=float, help="seconds of each arm; write --out, and stop")
     add("--out", default="recipes.json", help="JSON file of the results")
     args = parser.parse_args()
+    for text in args.add:
+        name = recipe_arms.add(text)
+        args.arms += f",{name}"
     if args.ablations:
         args.arms = ",".join((args.arms, *recipe_arms.ABLATIONS))
     known = {*recipe_arms.ARMS, *recipe_arms.ABLATIONS, "none"}

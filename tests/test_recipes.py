@@ -258,13 +258,27 @@ def test_pictures(tmp_path):
     [
         (["--arms=mlp,mpl"], "there is no mpl"),
         (["--runs=3"], "use --steps_file"),
+        (["--add=wide networks=small(24)"], "write 'name: flag=value"),
+        (["--add=dcgan: networks=dcgan(8)"], "there is an arm dcgan already"),
     ],
 )
 def test_wrong_flags(monkeypatch, capsys, flags, message):
     monkeypatch.setattr("sys.argv", ["recipes.py", *flags])
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as error:
         recipes.main()
-    assert message in capsys.readouterr().err
+    assert message in capsys.readouterr().err + str(error.value)
+
+
+def test_an_arm_of_ones_own(monkeypatch):
+    monkeypatch.setattr(recipe_arms, "ABLATIONS", {})
+    words = ["--arms=dcgan", "--add=wide: networks='small(24)' d_terms='r1(2)|r2(2)'"]
+    monkeypatch.setattr("sys.argv", ["recipes.py", *words])
+    assert recipes.parse().arms == "dcgan,wide"
+    flags = recipe_arms.flags_of("wide")
+    assert flags == {"networks": "small(24)", "d_terms": "r1(2)|r2(2)"}
+    found = results()
+    found["rows"] = [{"arm": name} for name in ("wide", "sngan", "wide", "default")]
+    assert recipe_tables.names_of(found) == ["default", "sngan", "wide"]
 
 
 @pytest.mark.parametrize("module", [recipes, recipe_arms, recipe_tables])
