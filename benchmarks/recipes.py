@@ -146,7 +146,7 @@ class Program:
     def tasks(self) -> Iterator[Task]:
         """Yields those that have no results yet, data set by data set."""
         args = self.args
-        arms = args.arms.split(",") if args.arms != "none" else []
+        arms = [arm for arm in args.arms.split(",") if arm != "none"]
         for dataset, arm in product(args.sets.split(","), arms):
             for first in range(0, args.seeds, args.runs):
                 seeds = range(first, min(first + args.runs, args.seeds))
@@ -328,11 +328,9 @@ def parse() -> argparse.Namespace:
     add("--calibrate", type=float, help="seconds of each arm; write --out, and stop")
     add("--out", default="recipes.json", help="JSON file of the results")
     args = parser.parse_args()
-    for text in args.add:
-        name = recipe_arms.add(text)
-        args.arms += f",{name}"
     if args.ablations:
         args.arms = ",".join((args.arms, *recipe_arms.ABLATIONS))
+    args.arms = ",".join((args.arms, *map(recipe_arms.add, args.add)))
     known = {*recipe_arms.ARMS, *recipe_arms.ABLATIONS, "none"}
     unknown = set(args.arms.split(",")) - known
     if unknown:
@@ -353,7 +351,8 @@ def main() -> int:
         export(Path(args.export), names)
         return 0
     if args.calibrate:
-        arms, place = args.arms.split(","), source(names[0], args.npz)
+        arms = [arm for arm in args.arms.split(",") if arm != "none"]
+        place = source(names[0], args.npz)
         recipe_arms.calibrate(arms, place, args.calibrate, Path(args.out))
         return 0
     program, failed = Program(args), 0

@@ -274,6 +274,9 @@ def test_an_arm_of_ones_own(monkeypatch):
     words = ["--arms=dcgan", "--add=wide: networks='small(24)' d_terms='r1(2)|r2(2)'"]
     monkeypatch.setattr("sys.argv", ["recipes.py", *words])
     assert recipes.parse().arms == "dcgan,wide"
+    monkeypatch.setattr(recipe_arms, "ABLATIONS", {"plain": {"loss": "hinge"}})
+    monkeypatch.setattr("sys.argv", ["recipes.py", "--ablations", *words])
+    assert recipes.parse().arms == "dcgan,plain,wide"
     flags = recipe_arms.flags_of("wide")
     assert flags == {"networks": "small(24)", "d_terms": "r1(2)|r2(2)"}
     found = results()
