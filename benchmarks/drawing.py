@@ -91,8 +91,13 @@ def sheet(path: Path, acts: Sequence[Act]) -> None:
         _legend(figure, columns=4, size=9.5)
         high = 0.4 / figure.get_figheight()
         figure.tight_layout(rect=(0, high, 1, 1), h_pad=1.4, w_pad=0.6)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Writes a figure as a small .png, with a palette of 255 colors."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
     with Image.open(path) as picture:
         flat = picture.convert("RGB").quantize(255, dither=Image.Dither.NONE)
     flat.save(path, optimize=True)

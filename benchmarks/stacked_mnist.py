@@ -25,10 +25,10 @@ from typing import Any
 
 import arms as shared
 import numpy as np
-from mnist_recipes import train_classifier
 
 from jaxgan import data
 from jaxgan.config.resolve import make_config
+from jaxgan.metrics.features import EXTRACTORS
 from jaxgan.metrics.mode_coverage import category_coverage, kl_floor
 
 SAMPLES, MODES = 26_000, 1000
@@ -56,8 +56,8 @@ PUBLISHED = [
     ["*published: R3GAN*", "", "*1000*", "*0.029*", ""],
 ]
 
-Judge = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Maps `[n, 28, 28, 1]` in [-1, 1] to probabilities `[n, 10]` and features."""
+Judge = Callable[[np.ndarray], np.ndarray]
+"""Maps `[n, 28, 28, 1]` in [-1, 1] to probabilities `[n, 10]`."""
 
 
 def measure(args: argparse.Namespace) -> str:
@@ -91,9 +91,21 @@ def prepared(args: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
 
 def classifier(data_dir: str) -> tuple[Judge, float]:
     """Trains the classifier; raises SystemExit if its accuracy is too low."""
-    judge, _, accuracy = train_classifier(data_dir or None)
+    place = data_dir or None
+    train, test = (
+        data.load("mnist", split=split, data_dir=place) for split in ("train", "test")
+    )
+    facts = {"example": train.example, "train": train, "held_out": test}
+    extractor = EXTRACTORS["classifier"](**facts)
+    accuracy = float(extractor.protocol["accuracy"])
     if accuracy < SURE:
         raise SystemExit(f"the accuracy of the classifier is only {accuracy:.4f}")
+
+    def judge(images: np.ndarray) -> np.ndarray:
+        found = extractor.extract(images).probabilities
+        assert found is not None
+        return found
+
     return judge, accuracy
 
 
@@ -116,7 +128,7 @@ def real(judge: Judge, data_dir: str) -> dict[str, float]:
 
 def labels(images: np.ndarray, judge: Judge) -> np.ndarray:
     """Classifies the channels of `[n, 28, 28, 3]`; returns `[n]` in 0 to 999."""
-    digits = [judge(images[..., c : c + 1])[0].argmax(1) for c in range(3)]
+    digits = [judge(images[..., c : c + 1]).argmax(1) for c in range(3)]
     return np.stack(digits, axis=1) @ np.array([100, 10, 1])
 
 

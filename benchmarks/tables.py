@@ -31,10 +31,10 @@ def sources() -> dict[str, Source]:
     import checkpointing
     import corruption_picture
     import input_pipeline
-    import mnist_recipes
     import mode_coverage
     import overhead
     import preemption
+    import recipe_tables
     import scaling
     import stacked_mnist
     import startup
@@ -42,6 +42,9 @@ def sources() -> dict[str, Source]:
 
     def arms(name: str) -> Callable[[Any], list[str]]:
         return lambda found: mode_coverage.table_of(name, found["data_sets"][name])
+
+    def recipes(dataset: str) -> Callable[[Any], list[str]]:
+        return lambda found: recipe_tables.table_of(found, dataset)
 
     return {
         "steps": Source(
@@ -69,7 +72,9 @@ def sources() -> dict[str, Source]:
         "simulated": Source("scaling.json", scaling.simulated_table),
         "bounds": Source("bounds.json", bounds.table_of),
         "corruptions": Source("corruptions.json", corruption_picture.table_of),
-        "recipes": Source("recipes.json", mnist_recipes.table_of),
+        "recipes": Source("recipes.json", recipe_tables.earlier_table),
+        "recipes-mnist": Source("recipes_ten_minutes.json", recipes("mnist")),
+        "recipes-fashion": Source("recipes_ten_minutes.json", recipes("fashion_mnist")),
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),

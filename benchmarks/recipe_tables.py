@@ -1,0 +1,229 @@
+"""Tables and pictures of the results of `recipes.py`.
+
+    python benchmarks/recipe_tables.py recipes.json --picture=docs/recipes.png \\
+        --curve=docs/recipes_curve.png
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import drawing
+import matplotlib as mpl
+from arms import spread, table
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from recipe_arms import ABLATIONS, ARMS
+
+TORCH = "default in PyTorch"
+"""Arm of the samples of `torch_default.py`."""
+ORDER = [*ARMS, TORCH, *ABLATIONS]
+HEAD = [
+    *("recipe", "steps", "Frechet", "least, most", "of the floor", "confident %"),
+    *("classes", "precision", "recall", "as asked %"),
+]
+OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
+
+
+def rows_of(found: dict[str, Any], dataset: str) -> dict[str, list[dict[str, Any]]]:
+    """Returns the rows of each arm, in the order of tables."""
+    rows = [row for row in found["rows"] if row["dataset"] == dataset]
+    each = {arm: [x for x in rows if x["arm"] == arm] for arm in names_of(found)}
+    return {arm: own for arm, own in each.items() if own}
+
+
+def names_of(found: dict[str, Any]) -> list[str]:
+    """Returns the arms that have results: known ones in their order, then others."""
+    names = list(dict.fromkeys(row["arm"] for row in found["rows"]))
+    return sorted(names, key=lambda x: ORDER.index(x) if x in ORDER else len(ORDER))
+
+
+def number(values: Iterable[float], digits: int) -> str:
+    """Returns mean and deviation of several values, a single one alone.
+
+    >>> number([1.0, 3.0], 1), number([0.5], 2)
+    ('2.0 ± 1.4', '0.50')
+    """
+    several = list(values)
+    mean, deviation = spread(several)
+    more = f" ± {deviation:.{digits}f}" if len(several) > 1 else ""
+    return f"{mean:.{digits}f}{more}"
+
+
+def cells(arm: str, steps: str, own: list[dict[str, float]], floor: float) -> list[str]:
+    """Returns one row of a table, from the values of each seed."""
+
+    def cell(name: str, digits: int, times: float = 1.0) -> str:
+        return number((times * x[name] for x in own), digits)
+
+    distances = sorted(x["fd"] for x in own)
+    ends = f"{distances[0]:.2f}, {distances[-1]:.2f}" if len(own) > 1 else ""
+    asked = all("as_requested" in x for x in own)
+    return [
+        *(arm, steps, cell("fd", 2), ends),
+        *(f"{spread(distances)[0] / floor:.2f} x", cell("confident", 1, 100)),
+        f"{min(x['classes'] for x in own):.0f}",
+        *(cell("precision", 3), cell("recall", 3)),
+        cell("as_requested", 1, 100) if asked else "",
+    ]
+
+
+def table_of(found: dict[str, Any], dataset: str) -> list[str]:
+    """Returns the table of a data set: the floor, then the arms, as Markdown."""
+    floor = found["sets"][dataset]["floor"]
+    rows = [cells("*training images*", "", [floor], floor["fd"])]
+    for arm, own in rows_of(found, dataset).items():
+        steps = f"{sum(row['steps'] for row in own) // len(own):,}"
+        rows.append(cells(arm, steps, [row["values"] for row in own], floor["fd"]))
+    return table(HEAD, rows)
+
+
+def earlier_table(found: dict[str, Any]) -> list[str]:
+    """Returns the table of results/recipes.json: version 0.1.0, another classifier."""
+    head = ["recipe", "budget", "steps", "confident", "classes", "rarest", "Frechet"]
+    rows = []
+    for row in found["rows"]:
+        asked, shares = row["as_asked"], (row["confident"], row["rarest"])
+        confident, rarest = (f"{100 * share:.1f} %" for share in shares)
+        cells = [row["arm"], row["budget"], f"{row['steps']:,}", confident]
+        cells += [str(row["classes"]), rarest, f"{row['frechet']:.1f}"]
+        rows.append([*cells, "" if asked is None else f"{100 * asked:.1f} %"])
+    return table([*head, "as asked"], rows)
+
+
+def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:
+    """Returns sentences about how the values of a table were measured."""
+    facts, budget = found["sets"][dataset]["protocol"], found["budget"]
+    of, classifier = f"`{dataset}`", facts["classifier"]
+    steps = f"{budget['steps']} steps"
+    if not budget["steps"]:
+        steps = f"the steps of {budget['minutes']:g} minutes on {budget['counted_on']}"
+    places = sorted({row.get("trained_on", "PyTorch") for row in found["rows"]})
+    return [
+        f"{of}: {facts['n_fake']:,} samples of the moving average after {steps}, "
+        f"against {facts['n_real']:,} images of the split {facts['split']}; the floor "
+        "has as many training images in place of samples. Features are the "
+        f"{classifier['layer']} of the classifier {classifier['digest']}, which is "
+        f"right on {100 * classifier['accuracy']:.2f} % of {classifier['tested']:,} "
+        f"test images. Mean ± standard deviation over training seeds. Trained on "
+        f"{'; '.join(places)}.",
+    ]
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Returns all tables with their protocols."""
+    lines = []
+    for dataset in found["sets"]:
+        lines += [*protocol_of(found, dataset), "", *table_of(found, dataset), ""]
+    return "\n".join(lines)
+
+
+def draw_arms(file: Path, found: dict[str, Any]) -> None:
+    """Draws the distance of every seed of every arm, beside the floor."""
+    names = names_of(found)
+
+    def paint(axis: Axes, dataset: str) -> None:
+        for place, own in enumerate(map(rows_of(found, dataset).get, names)):
+            values = [row["values"]["fd"] for row in own or []]
+            color = OTHER if names[place] == TORCH else OURS
+            style: dict[str, Any] = {"color": color, "ls": ""}
+            axis.plot(values, [place] * len(values), marker="o", ms=4.5, mew=0, **style)
+            if values:
+                axis.plot(spread(values)[0], place, marker="|", ms=11, **style)
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(len(names) - 0.5, -0.5)
+        axis.grid(axis="y", color="#eeeeee")
+        axis.axvline(floor_of(found, dataset), color=GRAY, ls="--", lw=1)
+        axis.set(xscale="log", xlabel="Frechet distance (dots: seeds; dashed: floor)")
+        plain_numbers(axis.xaxis)
+
+    panels(file, found, (8.4, 0.21 * len(names) + 1.2), paint)
+
+
+def draw_curves(file: Path, found: dict[str, Any]) -> None:
+    """Draws distance against time of the arms that were scored at checkpoints."""
+
+    def paint(axis: Axes, dataset: str) -> None:
+        for arm in (x for x in names_of(found) if seeds_of(found, dataset, x)):
+            seeds = seeds_of(found, dataset, arm)
+            color = OTHER if arm == TORCH else OURS
+            for i, points in enumerate(seeds):
+                minutes = [point["seconds"] / 60 for point in points]
+                values = [point["values"]["fd"] for point in points]
+                name = arm if i == 0 else None
+                axis.plot(minutes, values, "o-", ms=2.5, lw=1, color=color, label=name)
+        axis.axhline(floor_of(found, dataset), color=GRAY, ls="--", lw=1, label="floor")
+        axis.set(
+            yscale="log", title=dataset, xlabel="minutes of training", xlim=(0, None)
+        )
+        axis.set_ylabel("Frechet distance")
+        plain_numbers(axis.yaxis)
+        axis.legend(frameon=False)
+
+    panels(file, found, (8.4, 3.1), paint)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Labels a logarithmic axis with 1, 2, 5, 10 and so on."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def seeds_of(found: dict[str, Any], dataset: str, arm: str) -> list[list[dict]]:
+    """Returns the points of a curve by seed, each in the order of steps."""
+    own = [p for p in found["points"] if (p["arm"], p["dataset"]) == (arm, dataset)]
+    seeds = sorted({point["seed"] for point in own})
+    each = ([point for point in own if point["seed"] == seed] for seed in seeds)
+    return [sorted(points, key=lambda point: point["step"]) for points in each]
+
+
+def floor_of(found: dict[str, Any], dataset: str) -> float:
+    """Returns the distance of training images."""
+    return found["sets"][dataset]["floor"]["fd"]
+
+
+def panels(
+    file: Path,
+    found: dict[str, Any],
+    size: tuple[float, float],
+    paint: Callable[[Axes, str], None],
+) -> None:
+    """Draws a panel for each data set side by side."""
+    sets = list(found["sets"])
+    with mpl.rc_context({"font.size": 9, "font.family": "DejaVu Sans"}):
+        figure = Figure(size, dpi=100)
+        grid = figure.subplots(1, len(sets), squeeze=False)[0]
+        for axis, dataset in zip(grid, sets, strict=True):
+            paint(axis, dataset)
+            axis.set_title(dataset, fontsize=10)
+            axis.spines[["top", "right"]].set_visible(False)
+        for axis in grid[1:]:  # as in the first panel
+            axis.set_ylabel("")
+            if axis.get_yscale() == "linear":
+                axis.set_yticklabels([])
+        figure.tight_layout()
+        drawing.save(figure, file)
+
+
+def main() -> None:
+    """Prints the tables and draws the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", help="JSON file of recipes.py")
+    parser.add_argument("--picture", help=".png file of all arms")
+    parser.add_argument("--curve", help=".png file of distance against time")
+    args = parser.parse_args()
+    found = json.loads(Path(args.results).read_text())
+    print(markdown(found))
+    if args.picture:
+        draw_arms(Path(args.picture), found)
+    if args.curve:
+        draw_curves(Path(args.curve), found)
+
+
+if __name__ == "__main__":
+    main()
