@@ -14,6 +14,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import init_from
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
+from jaxgan.losses.gamma import format_gamma
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
 
@@ -41,6 +42,8 @@ def setup(config: Config) -> Experiment:
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     gan = build_gan(config, dataset.example, layout)
+    if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
+        log.info("%s", gamma)
     # Choose between data on the devices and batches from the host.
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
