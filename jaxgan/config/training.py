@@ -270,7 +270,8 @@ class Config(DataFlags):
     devices: int = flag(
         0,
         "distributed",
-        "number of local devices to use; 0 for all",
+        "number of local devices to use; 0 for all, of which a CPU has one, or several "
+        "if the networks train faster on them",
         resumable=True,
         minimum=0,
     )
