@@ -1,6 +1,5 @@
 """The strategies: one train step, compiled for any number of devices."""
 
-import contextlib
 import functools
 import logging
 import time
@@ -43,28 +42,12 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
             started = time.monotonic()
             state = arguments[0]
             jitted = layout.strategy.jit(step, feed, layout, count, state)
-            programs[count] = _compile(jitted.lower(*arguments), layout)
+            programs[count] = jitted.lower(*arguments).compile()
             seconds = time.monotonic() - started
             log.info("compiled %d step(s) per call in %.1f s", count, seconds)
         return programs[count]
 
     return get
-
-
-PATIENCE = {"xla_cpu_collective_call_terminate_timeout_seconds": 10**6}
-"""Options of XLA for several CPU devices.
-
-By default XLA ends the process if a device waits 40 seconds for another one, which
-happens if the program is suspended."""
-
-
-def _compile(lowered: Any, layout: Layout) -> Any:
-    """Compiles a program, with patience if several CPU devices share it."""
-    if len(layout.devices) > 1 and layout.devices[0].platform == "cpu":
-        # Versions of XLA without this option refuse it.
-        with contextlib.suppress(jax.errors.JaxRuntimeError):
-            return lowered.compile(compiler_options=PATIENCE)
-    return lowered.compile()
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:
