@@ -485,7 +485,7 @@ MUTATIONS = (
     Mutation(
         "terms of the task: none",
         "gan/builder.py",
-        "**_parse_terms(defaults.generator),",
+        "**read(defaults.generator),",
         "",
         "kinds",
     ),

@@ -50,6 +50,7 @@ FLAGS = {"residual": {"augment": ""}}
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "hosts2": {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
     "huge": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
 }
 """Switches that set environment variables of the process."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jaxgan.cli import program
 from jaxgan.config.planning import parse_args
 from jaxgan.environment import start_jax
+from jaxgan.experiment.cpu_devices import request
 
 
 @program
@@ -15,6 +16,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from jaxgan.performance.planning.settings import set_environment
 
     set_environment(config.topologies)
+    if "local" in config.topologies:
+        request(config.config)
     start_jax()
     from jaxgan.performance.planning import planner
 

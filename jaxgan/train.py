@@ -5,13 +5,16 @@ from collections.abc import Sequence
 
 from jaxgan.cli import program
 from jaxgan.config.resolve import parse_args
+from jaxgan.experiment.cpu_devices import request
 from jaxgan.training.fit import fit
 
 
 @program
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
-    return fit(parse_args(argv))
+    config = parse_args(argv)
+    request(config)
+    return fit(config)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,8 @@ def texts() -> list[Row]:
             consistency(by=r1) consistency(by=flip(1)) consistency(by=linear(0,1,9))
             orthogonal(-1) auxiliary_classifier(-1) every(0,r1) every(-3,r1)
             every(2.5,r1) every(2,3) every(2) every(r1,2) every(2,r3)
-            every(99999999999999999999,r1)
+            every(99999999999999999999,r1) auto lecam(auto) r1(auto(2))
+            approximate_r1(1,auto) every(auto,r1) gradient_penalty(auto)
         """,
         "g_terms": """
             feature_matching(-1) path_length(-1) path_length(decay=1) orthogonal('x')

@@ -37,7 +37,9 @@ def test_every_preset_takes_finite_steps(name):
 
 def test_the_default_recipe_is_r3gans():
     # D(x) = 3 x + 4 y on x = (1, 1) and 0: softplus(-7); R1 = R2 = 25 / 2
-    terms = builder.build_terms(make_config(), None, Players("", ""))
+    terms = builder.build_terms(
+        make_config(), None, Players("", ""), image_example((28, 28, 1))
+    )
     assert list(terms.discriminator) == ["loss", "r1", "r2"]
     assert list(terms.generator) == ["loss"]
     values = [value(t, linear_critic, REAL, FAKE) for t in terms.discriminator.values()]

@@ -280,7 +280,9 @@ def noisy(tree):
 
 def ours(config, nets, variables, z, x):
     """Both losses and the length of their gradients; D without dropout."""
-    terms = builder.build_terms(config, None, Players("", ""))
+    terms = builder.build_terms(
+        config, None, Players("", ""), image_example((28, 28, 1))
+    )
 
     def loss(own, player):
         params = variables._replace(

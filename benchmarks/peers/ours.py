@@ -1,7 +1,8 @@
 """Training steps of jaxgan: the compiled program that `jaxgan.train` runs.
 
 Switches of a variant, joined by `+`: `float32` or `mixed` (bfloat16), `highest` (no
-TF32 on GPUs), and a number of steps per call, as in `mixed+50`.
+TF32 on GPUs), `all` (all devices instead of one), and a number of steps per call, as in
+`mixed+50`.
 """
 
 import time
@@ -14,6 +15,7 @@ from jaxgan import data, parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
 from jaxgan.experiment.setup import build_gan
+from jaxgan.training.loop import CALLS_AHEAD
 from jaxgan.types import TrainState, image_example
 from peers import protocol
 from peers.protocol import Contestant
@@ -81,12 +83,13 @@ def counts(state: TrainState) -> dict[str, int]:
 
 
 def build(job: dict[str, Any]) -> Contestant:
-    """Compiles the program of a job for one device."""
-    highest = "highest" in job["variant"].split("+")
+    """Compiles the program of a job for one device, or for all."""
+    switches = job["variant"].split("+")
+    highest = "highest" in switches
     if highest:
         jax.config.update("jax_default_matmul_precision", "highest")
     config, shape = config_of(job), tuple(job["shape"])
-    layout = parallel.layout_of(parallel.choose_devices(1))
+    layout = parallel.layout_of(parallel.choose_devices(0 if "all" in switches else 1))
     gan, feed, count, programs = program_of(config, shape, job["examples"], layout)
     key = jax.random.key(0)
     state = parallel.place(jax.jit(gan.init)(key), layout)
@@ -97,12 +100,16 @@ def build(job: dict[str, Any]) -> Contestant:
     now = [state, 0]
 
     def run(steps):
-        metrics = None
         calls = -(-steps // count)
+        pending = []
         for _ in range(calls):
             now[0], metrics = program(now[0], feed.at(now[1], count), key)
             now[1] += count
-        jax.block_until_ready((now[0], metrics))
+            pending.append(metrics)
+            # Like in training: with more steps ahead, several CPU devices may block.
+            if len(pending) > CALLS_AHEAD:
+                jax.block_until_ready(pending.pop(0))
+        jax.block_until_ready((now[0], pending))
         return calls * count
 
     gpu = layout.devices[0].platform == "gpu"

@@ -53,7 +53,8 @@ class Config(DataFlags):
         "terms added to the discriminator's loss: r1, r2, approximate_r1, "
         "approximate_r2, gradient_penalty, dragan, lecam, consistency, orthogonal, "
         "auxiliary_classifier, mutual_information, or one of them every few steps: "
-        "every(16, r1(10)); weights may be schedules",
+        "every(16, r1(10)); weights may be schedules, and r1(auto) chooses gamma by "
+        "the size of images and batches",
     )
     g_terms: str = flag(
         "",
@@ -269,7 +270,8 @@ class Config(DataFlags):
     devices: int = flag(
         0,
         "distributed",
-        "number of local devices to use; 0 for all",
+        "number of local devices to use; 0 for all, of which a CPU has one, or several "
+        "if the networks train faster on them",
         resumable=True,
         minimum=0,
     )

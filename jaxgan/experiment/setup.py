@@ -11,9 +11,10 @@ from jaxgan import data, parallel, workdir
 from jaxgan.config.training import Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
-from jaxgan.experiment import init_from
+from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
+from jaxgan.losses.gamma import format_gamma
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
 
@@ -33,6 +34,7 @@ def setup(config: Config) -> Experiment:
     check_runs(config)
     config, source = choose_source(config)
     layout = choose_layout(config)
+    config = record_devices(config, layout)
     config = apply_batch_per_device(config, layout)
     check_batch_size(config, layout)
     builder.check_texts(config)
@@ -41,6 +43,8 @@ def setup(config: Config) -> Experiment:
     log_values(dataset)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     gan = build_gan(config, dataset.example, layout)
+    if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
+        log.info("%s", gamma)
     # Choose between data on the devices and batches from the host.
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
@@ -84,7 +88,17 @@ def choose_layout(config: Config) -> parallel.Layout:
     devices = spread_runs(config, devices)
     log.info("%s", parallel.describe_devices(devices))
     parallel.warn_of_unused_accelerator(devices)
+    line = cpu_devices.describe(config, len(devices))
+    if line and devices[0].platform == "cpu":
+        log.info("%s", line)
     return layout_for(config, devices)
+
+
+def record_devices(config: Config, layout: parallel.Layout) -> Config:
+    """Returns the configuration with the number of CPU devices, to resume with it."""
+    if layout.devices[0].platform != "cpu" or layout.processes > 1:
+        return config
+    return dataclasses.replace(config, devices=len(layout.devices))
 
 
 def layout_for(

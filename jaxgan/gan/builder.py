@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.errors
@@ -22,6 +22,7 @@ from jaxgan.gan import objective
 from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
 from jaxgan.gan.train_step import init_state, make_step
 from jaxgan.losses import LOSSES, REGULARIZERS
+from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
 from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
@@ -106,7 +107,7 @@ def build_gan(
     networks = build_networks(config, facts)
     task = build_task(config, example)
     augmentation = build_augment(config)
-    terms = build_terms(config, augmentation, task.defaults)
+    terms = build_terms(config, augmentation, task.defaults, example)
     optimizers = build_optimizers(config)
     local, parts = config.batch_size // devices, config.accumulate
 
@@ -154,7 +155,7 @@ def check_texts(config: Config) -> None:
     with contextlib.suppress(FieldError):
         task = _build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
         defaults = task.defaults
-    build_terms(config, build_augment(config), defaults)
+    build_terms(config, build_augment(config), defaults, CHECKED_EXAMPLE)
     build_optimizers(config)
     build_decay(config)
     build_evaluators(config)
@@ -221,7 +222,10 @@ def build_augment(config: Config) -> Augment | None:
 
 
 def build_terms(
-    config: Config, augment: Augment | None, defaults: Players[str]
+    config: Config,
+    augment: Augment | None,
+    defaults: Players[str],
+    example: ExampleSpec,
 ) -> Players[dict[str, Term]]:
     """Builds the adversarial loss of each player and the terms added to it.
 
@@ -229,6 +233,7 @@ def build_terms(
       config: the configuration.
       augment: augmentation of the discriminator's inputs.
       defaults: recipes of the task's terms, of which a flag overrides those it names.
+      example: the fields of an example, by which `auto` chooses gamma.
     """
     if config.precision != "float32" and "approximate_r" in config.d_terms:
         raise UsageError(
@@ -238,16 +243,20 @@ def build_terms(
     loss = _build_one("loss", config, LOSSES)
     # A term of value 0 carries the state of the augmentation.
     adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
+
+    def read(text):
+        return _parse_terms(text, example.shape, config.batch_size)
+
     return Players(
         generator={
             "loss": loss.generator,
-            **_parse_terms(defaults.generator),
-            **_build("g_terms", config, _parse_terms),
+            **read(defaults.generator),
+            **_build("g_terms", config, read),
         },
         discriminator={
             "loss": loss.discriminator,
-            **_parse_terms(defaults.discriminator),
-            **_build("d_terms", config, _parse_terms),
+            **read(defaults.discriminator),
+            **_build("d_terms", config, read),
             **adaptive,
         },
     )
@@ -349,9 +358,11 @@ def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> An
     return _build(name, config, lambda text: spec.build_one(text, table, **given))
 
 
-def _parse_terms(text: str) -> dict[str, Term]:
+def _parse_terms(text: str, shape: Sequence[int], batch_size: int) -> dict[str, Term]:
     # Arguments may be schedules, other terms and augmentations.
     nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
+    if uses_auto(text):
+        nested[AUTO] = lambda: gamma_of(shape, batch_size)
     return spec.build(text, REGULARIZERS, nested)
 
 

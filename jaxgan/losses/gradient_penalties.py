@@ -59,7 +59,8 @@ def r1(gamma: Weight = 10.0) -> Term:
     gamma/2 E[|grad D(x)|^2], summed over H, W, C (equation 9).
 
     Args:
-      gamma: twice the factor of the mean.
+      gamma: twice the factor of the mean. In a recipe, `auto` is that of
+        `jaxgan.losses.gamma.gamma_of`.
     """
 
     def term(s: LossInputs) -> jax.Array:

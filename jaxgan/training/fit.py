@@ -9,7 +9,8 @@ def fit(config: Config) -> int:
     """Trains a GAN, or resumes the run in the configuration's workdir.
 
     Connects the processes, prepares the data, trains, logs, draws previews and saves
-    checkpoints, exactly like `python -m jaxgan.train`.
+    checkpoints, exactly like `python -m jaxgan.train`. But the number of CPU devices is
+    that of jax, one by default, while the program may ask for several.
 
     Args:
       config: from `make_config`.
