@@ -6,6 +6,9 @@ from jaxgan.config.data_flags import DataFlags
 from jaxgan.config.flags import flag, parse_value
 from jaxgan.config.presets import PRESETS
 
+AUTO = "auto"
+"""The value of `eval_metrics` that stands for a metric chosen by the data."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(DataFlags):
@@ -248,12 +251,25 @@ class Config(DataFlags):
         minimum=2,
     )
     eval_metrics: str = flag(
-        "sliced_wasserstein",
+        AUTO,
         "logging",
-        "metrics of the moving average at each checkpoint: sliced_wasserstein, "
-        "mode_coverage, diversity; the score of the first selects the best checkpoint, "
-        "so a resumed run may only change the others",
+        "metrics of the moving average, joined by |: sliced_wasserstein, "
+        "mode_coverage, diversity, and, in the features of classifier, efficientnet or "
+        "inception, fd(classifier), kid, precision_recall, memorization, classes; the "
+        "score of the first selects the best checkpoint, so a resumed run may only "
+        "change the others; auto is that of a run that is resumed, and else "
+        "fd(classifier) for 10,000 or more labeled images, whose classifier is trained "
+        "before step 0 and kept, and sliced_wasserstein for other data",
         resumable=True,
+    )
+    eval_every: int = flag(
+        0,
+        "logging",
+        "steps between two evaluations by --eval_metrics, a multiple or a divisor of "
+        "--save_every; 0 to evaluate each checkpoint. Checkpoints that are not "
+        "evaluated are never the best",
+        resumable=True,
+        minimum=0,
     )
     profile: int = flag(
         0,

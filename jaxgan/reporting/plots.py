@@ -17,6 +17,8 @@ LOGITS = {
     "probe/held_out": "of held-out real",
 }
 """Labels of the mean logits of the discriminator."""
+FEW = ("score (distance)", "evaluation")
+"""Panels of few values, each of which matters."""
 COLORS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
 
@@ -70,11 +72,13 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
     return Curve(curve.steps[centers], np.array([np.median(x) for x in windows]))
 
 
-def panels(names: list[str]) -> list[Panel]:
+def panels(names: list[str], score_name: str = "") -> list[Panel]:
     """Assigns metrics to panels; panels without any are left out.
 
     Args:
       names: the metrics that the run has.
+      score_name: the name of the metric that is the score, if it is known. A curve of
+        that name has a panel already.
     """
     players = ("discriminator", "generator")
     not_terms = {"loss", "real", "fake", "grad_norm", "param_norm", "augment"}
@@ -84,6 +88,12 @@ def panels(names: list[str]) -> list[Panel]:
         for name in names
         if name.partition("/")[0] in players and name.partition("/")[2] not in not_terms
     }
+    score = {"score": score_name or "score"}
+    others = {
+        name: name.removeprefix("eval/").replace("/", " ")
+        for name in names
+        if name.startswith("eval/") and name != f"eval/{score_name}"
+    }
     panels_ = [
         Panel("loss", {f"{player}/loss": player for player in players}),
         Panel("mean logit", LOGITS),
@@ -91,7 +101,8 @@ def panels(names: list[str]) -> list[Panel]:
         Panel("gradient norm", {f"{player}/grad_norm": player for player in players}),
         Panel("augmented", {"discriminator/augment": "probability"}),
         Panel("diversity", {"probe/diversity": "of samples, the data's is 1"}),
-        Panel("score (distance)", {"score": "score"}),
+        Panel("score (distance)", score),
+        Panel("evaluation", others),
     ]
     listed = [
         Panel(p.title, {n: label for n, label in p.names.items() if n in names})
@@ -100,10 +111,18 @@ def panels(names: list[str]) -> list[Panel]:
     return [panel for panel in listed if panel.names]
 
 
-def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
-    """Plots a metrics.jsonl to a PNG; returns False if there is nothing to plot."""
+def losses_plot(
+    metrics_path: str | Path, out: str | Path, score_name: str = ""
+) -> bool:
+    """Plots a metrics.jsonl to a PNG; returns False if there is nothing to plot.
+
+    Args:
+      metrics_path: the file.
+      out: the PNG.
+      score_name: the name of the metric that is the score, if it is known.
+    """
     curves = read_curves(metrics_path)
-    shown = panels(list(curves))
+    shown = panels(list(curves), score_name)
     if not shown:
         return False
     # In inches: 2.1 per panel, and the rest for the label of the x axis.
@@ -150,9 +169,10 @@ def _draw(axis: Any, panel: Panel, curves: dict[str, Curve]) -> None:
     for name, label in panel.names.items():
         color = COLORS.get(label) or next(spare)
         curve = curves[name]
-        if panel.names.keys() == {"score"}:  # few values, each of which matters
+        if panel.title in FEW:
             axis.plot(*curve, ".-", color=color, label=label)
-            _mark_best(axis, curve, color)
+            if name == "score":
+                _mark_best(axis, curve, color)
         else:
             axis.plot(*curve, color=color, alpha=0.25, linewidth=0.7)
             axis.plot(*smoothed(curve), color=color, linewidth=1.5, label=label)
@@ -177,9 +197,13 @@ def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
     # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])
     positive = bool((joined > 0).all())
-    if title in ("gradient norm", "terms") and positive and high > 30 * low:
+    if (
+        title in ("gradient norm", "terms", "evaluation")
+        and positive
+        and high > 30 * low
+    ):
         axis.set_yscale("log")
-    elif title != "score (distance)" and high > low:
+    elif title not in FEW and high > low:
         room = 0.15 * (high - low)
         axis.set_ylim(
             max(joined.min(), low - room) - 1e-9, min(joined.max(), high + room)

@@ -59,12 +59,14 @@ def training_loop(
             # Otherwise the host would run far ahead and queue batches in memory.
             jax.block_until_ready(pending[-1 - CALLS_AHEAD])
         marks = due_at(step, count, hooks)
-        if marks.log or marks.save:
+        if marks.log or marks.save or marks.evaluate:
             hooks.fetch_metrics(pending)  # nothing that is not finite is ever saved
         if marks.log:
             hooks.write_metrics(step, state, pending)
         if marks.sample:
             hooks.write_samples(step, state)
+        if marks.evaluate and step < steps:
+            hooks.evaluate(state)
         if marks.save and step < steps:
             hooks.save_checkpoint(state)
     # The caller saves the last step. A stop may come between two rows of metrics.
@@ -80,6 +82,8 @@ class Due(NamedTuple):
     log: bool
     sample: bool
     save: bool
+    evaluate: bool
+    """False if each checkpoint is evaluated, and no other step."""
 
 
 def due_at(step: int, count: int, hooks: Hooks) -> Due:
@@ -88,4 +92,7 @@ def due_at(step: int, count: int, hooks: Hooks) -> Due:
     intervals = (config.log_every, config.sample_every, config.save_every)
     # A call may end behind the multiple of an interval, so compare quotients.
     passed = (step // every > (step - count) // every for every in intervals)
-    return Due(*(mark or step >= config.steps for mark in passed))
+    log, sample, save = (mark or step >= config.steps for mark in passed)
+    every = config.eval_every
+    evaluate = every > 0 and step // every > (step - count) // every
+    return Due(log, sample, save, evaluate)
