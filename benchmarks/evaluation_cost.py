@@ -1,6 +1,6 @@
 """Cost of `--eval_metrics` during training.
 
-    python benchmarks/evaluation_cost.py --presets=default,dcgan --out=evaluation_cost.json
+    python benchmarks/evaluation_cost.py --presets=default,dcgan --out=cost.json
 
 For each preset and each text of metrics, the table has:
 

@@ -31,7 +31,7 @@ class Experiment:
     held_out: data.Dataset | None
     """Examples that training does not see, or None."""
     evaluators: Mapping[str, Evaluator] = dataclasses.field(default_factory=dict)
-    """By name; the first one has the score. Empty for a plan, which evaluates nothing."""
+    """By name; the first one has the score. Empty for plans, which evaluate nothing."""
 
     @property
     def seeds(self) -> range:
