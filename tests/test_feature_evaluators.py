@@ -58,7 +58,8 @@ def dataset_of(images, name="images"):
 
 
 TRAIN, HELD_OUT = dataset_of(raw(300)), dataset_of(raw(80, seed=1))
-FAKES = np.float32(np.random.default_rng(2).normal(size=(700, 2, 2, 1)))
+FAKES = np.random.default_rng(2).normal(size=(700, 2, 2, 1)).astype(np.float32)
+KEY = jax.random.key(0)
 
 
 def sampler(fakes=FAKES, parts=None):
@@ -74,7 +75,7 @@ def sampler(fakes=FAKES, parts=None):
 
 
 def values_of(evaluator, dataset=TRAIN, sample_fn=None):
-    state = evaluator.init(dataset, {}, jax.random.key(0))
+    state = evaluator.init(dataset, {}, KEY)
     return evaluator.run(state, sample_fn or sampler())
 
 
@@ -142,7 +143,7 @@ def test_classes_of_samples():
     assert evaluator.score
     assert evaluator.score({"a": 0.75, "b": 2, "c": 0.5}) == 0.75
     with pytest.raises(UsageError, match=r"classes\(pixels\): this extractor has no"):
-        FEATURE_EVALUATORS["classes"](shared(), 400).init(TRAIN, {}, None)
+        FEATURE_EVALUATORS["classes"](shared(), 400).init(TRAIN, {}, KEY)
 
 
 def test_the_divergence_from_even_classes_is_that_from_the_uniform_distribution():
@@ -178,7 +179,7 @@ def test_copies_are_told_from_new_samples():
 def test_few_samples_for_many_features_are_warned_of(caplog):
     wide = Extractor("wide", "", {}, lambda x: Features(RNG.normal(size=(len(x), 30))))
     evaluator = FEATURE_EVALUATORS["fd"](SharedExtractor("wide", lambda: wide), 40)
-    evaluator.init(TRAIN, {}, None)
+    evaluator.init(TRAIN, {}, KEY)
     assert "fd_wide: 40 examples for 30 dimensions bias" in caplog.text
 
 
@@ -200,7 +201,7 @@ def test_features_are_extracted_once_for_all_metrics():
     fd = FEATURE_EVALUATORS["fd"](one, 300)
     both = FEATURE_EVALUATORS["precision_recall"](one, 600)
     assert opened == []
-    states = [x.init(TRAIN, {}, None) for x in (fd, both)]
+    states = [x.init(TRAIN, {}, KEY) for x in (fd, both)]
     assert sum(seen) == TRAIN.size
     assert opened == [1]
     seen.clear()
@@ -254,7 +255,7 @@ def test_a_text_opens_nothing_and_checks_what_the_data_have(monkeypatch):
             table[name]("weights" if name == "inception" else 1)
 
 
-def built(text, dataset=TRAIN, held_out=HELD_OUT):
+def built(text, dataset=TRAIN, held_out: data.Dataset | None = HELD_OUT):
     return builder.build_evaluators(make_config(eval_metrics=text), dataset, held_out)
 
 

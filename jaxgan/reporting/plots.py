@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,10 @@ LOGITS = {
     "probe/held_out": "of held-out real",
 }
 """Labels of the mean logits of the discriminator."""
-FEW = ("score (distance)", "evaluation")
+FEW = ("score (distance)", "evaluation", "in [0, 1]")
 """Panels of few values, each of which matters."""
+DECADES = ("gradient norm", "terms", "score (distance)", "evaluation")
+"""Panels with a log axis if their values span decades."""
 COLORS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
 
@@ -72,13 +75,16 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
     return Curve(curve.steps[centers], np.array([np.median(x) for x in windows]))
 
 
-def panels(names: list[str], score_name: str = "") -> list[Panel]:
+def panels(
+    names: list[str], score_name: str = "", shares: Collection[str] = ()
+) -> list[Panel]:
     """Assigns metrics to panels; panels without any are left out.
 
     Args:
       names: the metrics that the run has.
       score_name: the name of the metric that is the score, if it is known. A curve of
         that name has a panel already.
+      shares: evaluated metrics whose values are in [0, 1], which have their own panel.
     """
     players = ("discriminator", "generator")
     not_terms = {"loss", "real", "fake", "grad_norm", "param_norm", "augment"}
@@ -102,7 +108,8 @@ def panels(names: list[str], score_name: str = "") -> list[Panel]:
         Panel("augmented", {"discriminator/augment": "probability"}),
         Panel("diversity", {"probe/diversity": "of samples, the data's is 1"}),
         Panel("score (distance)", score),
-        Panel("evaluation", others),
+        Panel("evaluation", {k: x for k, x in others.items() if k not in shares}),
+        Panel("in [0, 1]", {k: x for k, x in others.items() if k in shares}),
     ]
     listed = [
         Panel(p.title, {n: label for n, label in p.names.items() if n in names})
@@ -122,7 +129,12 @@ def losses_plot(
       score_name: the name of the metric that is the score, if it is known.
     """
     curves = read_curves(metrics_path)
-    shown = panels(list(curves), score_name)
+    shares = [
+        name
+        for name, curve in curves.items()
+        if curve.values.min() >= 0 and curve.values.max() <= 1
+    ]
+    shown = panels(list(curves), score_name, shares)
     if not shown:
         return False
     # In inches: 2.1 per panel, and the rest for the label of the x axis.
@@ -192,7 +204,7 @@ def _mark_best(axis: Any, curve: Curve, color: str) -> None:
 
 
 def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
-    """Sets a log axis if norms or terms span decades; else limits without outliers."""
+    """Sets a log axis if values span decades, or else limits without outliers."""
     joined = np.concatenate(values)
     # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])
