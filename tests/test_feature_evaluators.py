@@ -20,7 +20,7 @@ from jaxgan.experiment.setup import check_eval_every, setup
 from jaxgan.gan import builder
 from jaxgan.metrics.classifier_score import predicted_classes
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS, class_kl
-from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, classifier_training
 from jaxgan.metrics.features.shared import SharedExtractor, shared_extractors
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.kernel import kernel_distance
@@ -181,6 +181,19 @@ def test_few_samples_for_many_features_are_warned_of(caplog):
     evaluator = FEATURE_EVALUATORS["fd"](SharedExtractor("wide", lambda: wide), 40)
     evaluator.init(TRAIN, {}, KEY)
     assert "fd_wide: 40 examples for 30 dimensions bias" in caplog.text
+
+
+def test_the_protocol_is_logged(caplog):
+    caplog.set_level("INFO", "jaxgan")
+    one = Extractor("pixels", "12ab", {"resize": "none"}, guess)
+    extractor = SharedExtractor("pixels", lambda: one)
+    FEATURE_EVALUATORS["fd"](extractor, 77).init(TRAIN, {}, KEY)
+    FEATURE_EVALUATORS["classes"](extractor, 9).init(TRAIN, {}, KEY)
+    near = FEATURE_EVALUATORS["memorization"](extractor, 8, held_out=HELD_OUT)
+    near.init(TRAIN, {}, KEY)
+    end = "samples against 300 training examples, in the features of pixels 12ab"
+    for start in ("fd_pixels: 77", "classes_pixels: 9", "memorization_pixels: 8"):
+        assert f"{start} {end}, resize none" in caplog.text
 
 
 # Shared extractors
@@ -355,26 +368,45 @@ def evaluated(workdir):
 
 
 def test_evaluation_does_not_change_the_parameters(pictures, tmp_path):
-    texts = [
-        "sliced_wasserstein",
-        "fd(random, 20)|memorization(random, 20)|kid(random, 20)|diversity(8)",
-    ]
-    folders = [
-        run(pictures, tmp_path / str(i), 3, eval_metrics=text, held_out=20, **TINY)
-        for i, text in enumerate(texts)
-    ]
-    never = run(pictures, tmp_path / "never", 3, eval_every=10**6, held_out=20, **TINY)
-    for folder in folders:
-        for step in (2, 3):
-            same(state_of(folder, step), state_of(never, step))
+    text = "fd(random, 20)|memorization(random, 20)|kid(random, 20)|diversity(8)"
+    given = {**TINY, "held_out": 20}
+    often = run(pictures, tmp_path / "often", 3, eval_metrics=text, **given)
+    never = run(pictures, tmp_path / "never", 3, eval_every=10**6, **given)
+    for step in (2, 3):
+        same(state_of(often, step), state_of(never, step))
     # evaluated at the start and at the end only
     assert list(evaluated(never)) == [0, 3]
-    assert list(evaluated(folders[1])) == [0, 2, 3]
-    rows = evaluated(folders[1])
+    rows = evaluated(often)
+    assert list(rows) == [0, 2, 3]
     names = ("memorization_random", "memorization_random_close", "kid_random")
     assert all({f"eval/{name}" for name in names} <= set(x) for x in rows.values())
     config = json.loads((never / "config.json").read_text())
     assert config["eval_metrics"] == "sliced_wasserstein"
+
+
+def test_a_classifier_is_trained_once_before_the_first_step(
+    pictures, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO", "jaxgan")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(classifier_training, "LEAST", 5)
+    text = {"eval_metrics": "fd(classifier, 20)|classes(classifier, 20)", **TINY}
+    assert train.main([*argv(pictures, tmp_path / "run", 2, **text), "--dry_run"]) == 0
+    assert "training the classifier" not in caplog.text
+    for steps in (2, 4):
+        run(pictures, tmp_path / "run", steps, **text)
+    [first] = [i for i, x in enumerate(caplog.messages) if "training the classi" in x]
+    assert any(x.startswith("step 0/2") for x in caplog.messages[first:])
+    protocols = [x for x in caplog.messages if "in the features of classifier" in x]
+    assert len(protocols) == 4
+    assert len({x.partition("features of")[2] for x in protocols}) == 1
+    rows = evaluated(tmp_path / "run")
+    assert list(rows) == [0, 2, 4]
+    assert all(x["eval/classes_classifier"] in range(1, 6) for x in rows.values())
+    # a run that is done opens nothing
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    run(pictures, tmp_path / "run", 4, **text)
+    assert sum("training the classifier" in x for x in caplog.messages) == 1
 
 
 def test_two_seeds_on_two_devices_are_evaluated_each(pictures, tmp_path):
@@ -390,28 +422,20 @@ def test_two_seeds_on_two_devices_are_evaluated_each(pictures, tmp_path):
 def test_between_checkpoints_there_are_curves_only(pictures, tmp_path, caplog):
     caplog.set_level("INFO", "jaxgan")
     given = {**TINY, "eval_metrics": "fd(random, samples=20)", "keep": 1}
-    often = run(pictures, tmp_path / "often", 5, **given, eval_every=1)
+    often = run(pictures, tmp_path / "often", 3, **given, eval_every=1)
     rows = evaluated(often)
-    assert list(rows) == [0, 1, 2, 3, 4, 5]
+    assert list(rows) == [0, 1, 2, 3]
     assert all(row["score"] == row["eval/fd_random"] for row in rows.values())
-    line = f"score (fd_random) {rows[3]['score']:.4g}"
-    assert any(x.endswith(line) and "step 3/5" in x for x in caplog.messages)
+    line = f"score (fd_random) {rows[1]['score']:.4g}"
+    assert any(line in x and "step 1/3" in x for x in caplog.messages)
     assert not any("  fd_random" in x for x in caplog.messages)
-    # at a multiple of the checkpoints, the others are not the best
-    seldom = run(pictures, tmp_path / "seldom", 7, **given, eval_every=4)
+    # at a multiple of the checkpoints, the others are not the best, also on resume
+    for steps in (4, 7):
+        seldom = run(pictures, tmp_path / "seldom", steps, **given, eval_every=4)
     assert list(evaluated(seldom)) == [0, 4, 7]
     kept = checkpoint.available(seldom / "checkpoints")
     best = min((4, 7), key=lambda step: evaluated(seldom)[step]["score"])
     assert kept == sorted({best, 7})
-    # a resumed run has the same evaluations
-    halves = tmp_path / "halves"
-    run(pictures, halves, 4, **given, eval_every=4)
-    run(pictures, halves, 7, **given, eval_every=4)
-    assert list(evaluated(halves)) == [0, 4, 7]
-    scores = [
-        [x["score"] for x in evaluated(folder).values()] for folder in (halves, seldom)
-    ]
-    assert scores[0] == scores[1]
 
 
 def test_intervals_that_never_meet_are_refused():

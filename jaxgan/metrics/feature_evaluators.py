@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 from jaxgan.metrics.classifier_score import predicted_classes
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison, Sets
 from jaxgan.metrics.evaluators import Evaluator, Values
@@ -113,7 +113,7 @@ def precision_recall(
 
 
 def memorization(
-    extractor: SharedExtractor, samples: Count = 1024, *, held_out: Dataset | None
+    extractor: SharedExtractor, samples: Count = 512, *, held_out: Dataset | None
 ) -> Evaluator:
     """Compares the distances of samples and held-out examples to the training set.
 
@@ -141,6 +141,7 @@ def memorization(
         comparison = COMPARISONS["memorization"](extractor.open())
         real = extractor.of_dataset(held_out, min(samples, held_out.size))
         train = extractor.of_dataset(dataset, dataset.size)
+        _log_protocol(name, extractor, samples, len(train.features))
         return comparison, real, train
 
     name = f"memorization_{extractor.name}"
@@ -174,6 +175,7 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
         real = extractor.of_dataset(dataset, min(REALS, dataset.size))
         # Raises before training if there are no classes.
         _probabilities(real, extractor.name)
+        _log_protocol(name, extractor, samples, len(real.features))
         return Comparison(extractor.open(), compare), real, real
 
     def score(values: Values) -> float:
@@ -242,6 +244,7 @@ def _evaluator(
     def init(dataset, examples, key):
         comparison = COMPARISONS[metric](extractor.open(), **arguments)
         real = extractor.of_dataset(dataset, min(reals, dataset.size))
+        _log_protocol(name, extractor, samples, len(real.features))
         return comparison, real, real
 
     def run(state, sample_fn):
@@ -250,6 +253,18 @@ def _evaluator(
         return comparison.compare(Sets(real, fake, train))
 
     return Evaluator(init, run, name=name, open=lambda: extractor.open())
+
+
+def _log_protocol(
+    name: str, extractor: SharedExtractor, samples: int, reals: int
+) -> None:
+    """Logs all that the values of an evaluator depend on, besides the generator."""
+    opened = extractor.open()
+    facts = "".join(f", {key} {x}" for key, x in opened.protocol.items())
+    LOG.info(
+        "%s: %d samples against %d training examples, in the features of %s %s%s",
+        *(name, samples, reals, opened.name, opened.digest, printable(facts)),
+    )
 
 
 FEATURE_EVALUATORS: dict[str, Callable[..., Evaluator]] = {
