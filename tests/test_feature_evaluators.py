@@ -165,6 +165,20 @@ def test_scores_are_not_negative_and_less_is_better():
     assert near.score({"ratio": 1.5, "close": 9.0}) == 0.5
 
 
+@pytest.mark.parametrize("name", FEATURE_EVALUATORS)
+def test_samples_that_are_not_finite_have_no_values(name):
+    given = {"held_out": HELD_OUT} if name == "memorization" else {}
+    evaluator = FEATURE_EVALUATORS[name](shared(guess), 50, **given)
+    broken = FAKES.copy()
+    broken[30, 0, 1] = np.nan
+    values = values_of(evaluator, sample_fn=sampler(broken))
+    assert all(np.isnan(x) for x in values.values())
+    known = values_of(evaluator)
+    assert [x for x in known if "error" not in x] == list(values)
+    assert np.isfinite(list(known.values())).all()
+    assert np.isnan(names_in_log({"it": evaluator}, {"it": values})["score"])
+
+
 def test_copies_are_told_from_new_samples():
     evaluator = FEATURE_EVALUATORS["memorization"](shared(), 300, held_out=HELD_OUT)
     copied = features_of(TRAIN).reshape(-1, 2, 2, 1)

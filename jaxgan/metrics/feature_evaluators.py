@@ -7,7 +7,8 @@ same counts only.
 """
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def fd(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
       samples: number of samples.
     """
     name = "fid" if extractor.name == "inception" else f"fd_{extractor.name}"
-    plain = _evaluator("fd", name, extractor, samples)
+    plain = _evaluator("fd", (name,), extractor, samples)
 
     def init(dataset, examples, key):
         state = plain.init(dataset, examples, key)
@@ -73,7 +74,7 @@ def kid(
       size: examples of a subset, at most `samples`.
     """
     plain = _evaluator(
-        *("kid", f"kid_{extractor.name}", extractor, samples),
+        *("kid", (f"kid_{extractor.name}",), extractor, samples),
         subsets=subsets,
         size=size,
     )
@@ -107,8 +108,8 @@ def precision_recall(
         both = precision + recall
         return 1 - 2 * precision * recall / both if both else 1.0
 
-    name = f"precision_recall_{extractor.name}"
-    plain = _evaluator("precision_recall", name, extractor, samples, samples, k=k)
+    values = (f"precision_{extractor.name}", f"recall_{extractor.name}")
+    plain = _evaluator("precision_recall", values, extractor, samples, samples, k=k)
     return plain._replace(score=score)
 
 
@@ -145,7 +146,8 @@ def memorization(
         return comparison, real, train
 
     name = f"memorization_{extractor.name}"
-    plain = _evaluator("memorization", name, extractor, samples)
+    values = (name, f"{name}_close")
+    plain = _evaluator("memorization", values, extractor, samples)
     return plain._replace(init=init, score=lambda values: abs(1 - _first(values)))
 
 
@@ -183,7 +185,8 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
         return 1 - confident + divergence
 
     name = f"classes_{extractor.name}"
-    plain = _evaluator("classes", name, extractor, samples)
+    values = (f"confident_{extractor.name}", name, f"class_kl_{extractor.name}")
+    plain = _evaluator("classes", values, extractor, samples)
     return plain._replace(init=init, score=score)
 
 
@@ -224,7 +227,7 @@ def _first(values: Values) -> float:
 
 def _evaluator(
     metric: str,
-    name: str,
+    values: Sequence[str],
     extractor: SharedExtractor,
     samples: int,
     reals: int = REALS,
@@ -234,12 +237,13 @@ def _evaluator(
 
     Args:
       metric: its name there.
-      name: the evaluator's name in the log.
+      values: names of the values, which are NaN if samples are not finite.
       extractor: the features.
       samples: number of samples.
       reals: largest number of training examples.
       **arguments: of the metric.
     """
+    name = values[0] if len(values) == 1 else f"{metric}_{extractor.name}"
 
     def init(dataset, examples, key):
         comparison = COMPARISONS[metric](extractor.open(), **arguments)
@@ -250,6 +254,9 @@ def _evaluator(
     def run(state, sample_fn):
         comparison, real, train = state
         fake = extractor.of_samples(sample_fn, samples)
+        # Metrics raise then, and a run goes on.
+        if not np.isfinite(fake.features).all():
+            return dict.fromkeys(values, math.nan)
         return comparison.compare(Sets(real, fake, train))
 
     return Evaluator(init, run, name=name, open=lambda: extractor.open())
