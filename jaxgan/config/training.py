@@ -247,7 +247,8 @@ class Config(DataFlags):
     score_samples: int = flag(
         1_024,
         "logging",
-        "fixed examples that --eval_metrics compares samples with",
+        "fixed examples that sliced_wasserstein and diversity compare samples with, "
+        "and whose labels the samples of all metrics have",
         minimum=2,
     )
     eval_metrics: str = flag(
@@ -258,8 +259,9 @@ class Config(DataFlags):
         "inception, fd(classifier), kid, precision_recall, memorization, classes; the "
         "score of the first selects the best checkpoint, so a resumed run may only "
         "change the others; auto is that of a run that is resumed, and else "
-        "fd(classifier) for 10,000 or more labeled images, whose classifier is trained "
-        "before step 0 and kept, and sliced_wasserstein for other data",
+        "fd(classifier) for 10,000 or more labeled images, 500 per class, whose "
+        "classifier is trained before step 0 and kept, and sliced_wasserstein for "
+        "other data",
         resumable=True,
     )
     eval_every: int = flag(
