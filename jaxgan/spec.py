@@ -89,7 +89,9 @@ def build(text: str, table: Table, nested: Table | None = None, **given: Any) ->
     return built
 
 
-def build_list(text: str, table: Table, nested: Table | None = None) -> list[Any]:
+def build_list(
+    text: str, table: Table, nested: Table | None = None, **given: Any
+) -> list[Any]:
     """Calls the factories of a recipe, and returns the results in their order.
 
     Unlike in `build`, a name may appear several times: `fd(classifier)|fd(random)`.
@@ -98,6 +100,7 @@ def build_list(text: str, table: Table, nested: Table | None = None) -> list[Any
       text: a recipe.
       table: factories by name.
       nested: factories that may be called in arguments.
+      **given: keyword arguments, as in `build`.
 
     Raises:
       UsageError: for an unknown name or wrong arguments.
@@ -105,7 +108,7 @@ def build_list(text: str, table: Table, nested: Table | None = None) -> list[Any
     >>> build_list("rate(2)|rate(3)", {"rate": lambda x: 10 * x})
     [20, 30]
     """
-    return [_make(call, table, nested or {}, {}) for call in parse(text)]
+    return [_make(call, table, nested or {}, given) for call in parse(text)]
 
 
 def build_one(text: str, table: Table, nested: Table | None = None, **given) -> Any:

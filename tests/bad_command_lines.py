@@ -29,6 +29,7 @@ INTEGERS = (
     "batch_size",
     "d_updates",
     "devices",
+    "eval_every",
     "keep",
     "log_every",
     "num_processes",
@@ -167,6 +168,9 @@ def texts() -> list[Row]:
             mode_coverage(modes=1) diversity(1) diversity(-1) diversity(2.5)
             diversity('x') diversity(99999) diversity(linear(1,2,3)) diversity(r1)
             diversity|diversity diversity| diversity(
+            fd fd(4) fd('x') fd(clasifier) fd(random,1) fd(random,2.5) fd(fd(random))
+            fd(random)|fd(random(8)) fd(random(0)) fd(inception) fd(classifier(-1))
+            kid(random,size=1) precision_recall(random,3) memorization auto|fd(random)
         """,
         "augment_p": """
             ada(2) ada(-1) ada(1) ada(images=0) ada(images=-5) ada(relative=2)
@@ -267,6 +271,16 @@ TRAIN: list[Row] = [
     ("--dataset", "--dataset=npz:{data}/plain.npz", "--task=conditional(4)"),
     ("--eval_metrics", "--eval_metrics="),
     ("mode_coverage needs data whose modes are known", "--eval_metrics=mode_coverage"),
+    (
+        *("classifier needs labels", "--dataset=npz:{data}/plain.npz"),
+        "--eval_metrics=fd(classifier)",
+    ),
+    (
+        *("memorization needs held-out examples", "--held_out=none"),
+        "--eval_metrics=memorization(random)",
+    ),
+    ("use --eval_every=700", "--eval_every=1000", "--save_every=700"),
+    ("use --eval_every=250", "--eval_every=300", "--save_every=1000"),
     ("labels", "--dataset=npz:{data}/plain.npz", "--generator_wrap=embed"),
     ("labels", "--dataset=npz:{data}/plain.npz", "--discriminator_wrap=projection"),
     # Workdirs.

@@ -218,6 +218,65 @@ def test_scores_that_are_no_distances():
     assert run(scores(-4.0, -9.0, -2.0, -1.0)) == []
 
 
+def test_a_score_that_does_not_improve_any_more():
+    # the eighth evaluation after that of step 300, which is a quarter of all steps
+    found = run(scores(0.9, 0.5, 0.3, 0.1, *[0.101, 0.0985] * 9))
+    assert told(found) == [("stalled", 1100)]
+    assert not found[0].fatal
+    want = "stopped improving since step 300: none of the 8 scores since then is 2 %"
+    assert want in found[0].text
+    # eight are a smaller part of a longer run
+    slow = [0.9 * 0.9**i for i in range(40)]
+    assert run(scores(*slow, *[slow[-1]] * 12)) == []
+    found = run(scores(*slow, *[slow[-1]] * 13))
+    assert told(found) == [("stalled", 5200)]
+    assert run(scores(0.9, 0.1, *[0.1] * 7)) == []
+
+
+def test_scores_that_improve_in_small_steps_or_cannot_improve():
+    assert run(scores(*[0.99**i for i in range(60)])) == []
+    assert run(scores(9.0, 0.0, *[0.0] * 30)) == []
+    assert run(scores(*[-1.0] * 30)) == []
+    assert run(scores(*[None] * 30)) == []
+
+
+def test_after_an_improvement_it_may_stop_again():
+    values = (0.9, *[0.5] * 9, 0.4, *[0.4] * 12)
+    assert told(run(scores(*values))) == [("stalled", 900), ("stalled", 1800)]
+
+
+# Copies of the training set
+
+
+def memorized(ratio, share, name="classifier"):
+    name = f"eval/memorization_{name}"
+    return {name: ratio, f"{name}_close": share}
+
+
+def test_copies_of_the_training_set():
+    fresh, other = memorized(0.97, 0.02), {"generator/loss": 1.0}
+    found = run([fresh, other, memorized(0.4, 0.05), other, memorized(0.2, 0.6)])
+    assert told(found) == [("copies", 400)]
+    assert not found[0].fatal
+    want = (
+        "a sample is 0.2 times as far away as that of a held-out example, at step 400"
+    )
+    assert want in found[0].text
+    assert "60% of the samples are closer than 99 %" in found[0].text
+    # a tenth of copies is enough, in any features
+    assert told(run([memorized(0.9, 0.1, "inception")] * 2)) == [("copies", 100)]
+
+
+def test_samples_that_are_no_copies():
+    assert run([memorized(0.9, 0.09)] * 9) == []
+    assert run([memorized(0.6, 0.03)] * 9) == []
+    # once may be chance, as few held-out examples are as close
+    once = [memorized(0.9, 0.2), memorized(0.9, 0.02)]
+    assert run(once * 5) == []
+    assert run([memorized(None, 0.5), memorized(0.1, None)] * 5) == []
+    assert run([{"eval/memorization_classifier": 0.1}] * 5) == []
+
+
 # When it is told
 
 
@@ -244,7 +303,7 @@ def test_rows_that_do_not_tell_are_passed_over():
 def test_values_that_are_none(value):
     names = ("score", "generator/grad_norm", "discriminator/grad_norm")
     names += ("discriminator/real", "discriminator/fake", "probe/diversity")
-    rows = [{**dict.fromkeys(names, value), **probe(value, value, value, value)}] * 30
+    rows = [{**dict.fromkeys(names, value), **probe(value, value, value, value)}] * 8
     assert run(rows) == []
 
 
@@ -265,7 +324,7 @@ def test_a_resumed_run_tells_what_the_whole_would_have_told():
     look = Detectors().check
     whole = [look(*row) for row in rows]
     assert {found.kind for news in whole for found in news} == {
-        "collapsed", "overfits", "vanished", "exploding", "drifted"
+        "collapsed", "overfits", "vanished", "exploding", "drifted", "stalled"
     }  # fmt: skip
     for cut in range(len(rows)):
         look = Detectors().check

@@ -147,7 +147,7 @@ def test_names_in_the_log():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "--eval_metrics: name one or more of diversity, mode_coverage, sliced"),
+        ("", "--eval_metrics: name one or more of classes, .* such as sliced"),
         ("diversit", "--eval_metrics: no name 'diversit': did you mean 'diversity'?"),
         ("diversity(1)", "--eval_metrics: .*samples must be in .2, 8192., not 1"),
         ("diversity|diversity", "--eval_metrics: 'diversity' appears twice"),

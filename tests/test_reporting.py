@@ -19,7 +19,7 @@ from jaxgan.errors import UsageError
 from jaxgan.reporting import images
 from jaxgan.reporting.console import Pace, format_line, update_pace
 from jaxgan.reporting.metrics_file import truncate_metrics
-from jaxgan.reporting.plots import panels, read_curves
+from jaxgan.reporting.plots import Panel, panels, read_curves
 from jaxgan.reporting.progress import LABEL
 
 WHITE = [255, 255, 255]
@@ -50,6 +50,15 @@ def test_a_line():
     assert format_line(1_200, 10_000, metrics) == want
     want += "  35.1 steps/s  2,246 img/s  ETA 4:12"
     assert format_line(1_200, 10_000, metrics, pace, 64) == want
+
+
+def test_a_score_has_the_name_of_its_metric_and_is_printed_once():
+    metrics = {"score": 4.7, "eval/fd_a": 4.7, "eval/recall_a": 0.5}
+    want = "step 1/2  fd_a 4.7  recall_a 0.5  score 4.7"
+    assert format_line(1, 2, metrics) == want
+    want = "step 1/2  recall_a 0.5  score (fd_a) 4.7 ± 0.1"
+    got = format_line(1, 2, metrics, deviations={"score": 0.1}, score_name="fd_a")
+    assert got == want
 
 
 def test_a_line_at_the_end_has_no_time_left():
@@ -346,6 +355,18 @@ def test_every_measure_has_its_panel():
         "diversity": ["probe/diversity"],
     }
     assert panels(["step", "seconds"]) == []
+    measured = ["score", "eval/fd_a", "eval/modes/kl", "eval/recall_a"]
+    named = {
+        panel.title: panel.names
+        for panel in panels(measured, "fd_a", ["eval/recall_a"])
+    }
+    assert named == {
+        "score (distance)": {"score": "fd_a"},
+        "evaluation": {"eval/modes/kl": "modes kl"},
+        "in [0, 1]": {"eval/recall_a": "recall_a"},
+    }
+    # without the name of the score all are shown
+    assert panels(["eval/fd_a"]) == [Panel("evaluation", {"eval/fd_a": "fd_a"})]
 
 
 @pytest.mark.parametrize(
@@ -353,6 +374,7 @@ def test_every_measure_has_its_panel():
     [
         [{"generator/loss": 1.0}],
         [{"score": 3.0}],
+        [{"score": 9.0 / 9**i, "eval/a": 4.0, "eval/b": i / 3} for i in range(3)],
         [{"generator/loss": 0.0}] * 3,
         [{"discriminator/r1": 10.0**i, "score": 1e30 * i} for i in range(9)],
     ],

@@ -6,6 +6,9 @@ from jaxgan.config.data_flags import DataFlags
 from jaxgan.config.flags import flag, parse_value
 from jaxgan.config.presets import PRESETS
 
+AUTO = "auto"
+"""The value of `eval_metrics` that stands for a metric chosen by the data."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config(DataFlags):
@@ -245,16 +248,31 @@ class Config(DataFlags):
     score_samples: int = flag(
         1_024,
         "logging",
-        "fixed examples that --eval_metrics compares samples with",
+        "fixed examples that sliced_wasserstein and diversity compare samples with, "
+        "and whose labels the samples of all metrics have",
         minimum=2,
     )
     eval_metrics: str = flag(
-        "sliced_wasserstein",
+        AUTO,
         "logging",
-        "metrics of the moving average at each checkpoint: sliced_wasserstein, "
-        "mode_coverage, diversity; the score of the first selects the best checkpoint, "
-        "so a resumed run may only change the others",
+        "metrics of the moving average, joined by |: sliced_wasserstein, "
+        "mode_coverage, diversity, and, in the features of classifier, efficientnet or "
+        "inception, fd(classifier), kid, precision_recall, memorization, classes; the "
+        "score of the first selects the best checkpoint, so a resumed run may only "
+        "change the others; auto is that of a run that is resumed, and else "
+        "fd(classifier) for 10,000 or more labeled images, 500 per class, whose "
+        "classifier is trained before step 0 and kept, and sliced_wasserstein for "
+        "other data",
         resumable=True,
+    )
+    eval_every: int = flag(
+        0,
+        "logging",
+        "steps between two evaluations by --eval_metrics, a multiple or a divisor of "
+        "--save_every; 0 to evaluate each checkpoint. Checkpoints that are not "
+        "evaluated are never the best",
+        resumable=True,
+        minimum=0,
     )
     profile: int = flag(
         0,

@@ -1,4 +1,8 @@
-"""Evaluation during training: the score and other metrics of the moving average."""
+"""Evaluation during training: the score and other metrics of the moving average.
+
+The variables are a snapshot on the host. Samples have their own keys, and the state of
+the run is not read otherwise, so that evaluation does not change training.
+"""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -40,9 +44,22 @@ class Evaluation:
         self._sample_key = sample_key
         # Compiled at the first call.
         self._play = jax.jit(gan.play)
-        # Statistics of the real side, once per run.
-        self._states = {
-            name: evaluator.init(dataset, examples, metric_key)
+        self._dataset, self._metric_key = dataset, metric_key
+
+    @property
+    def score_name(self) -> str:
+        """The name of the evaluator that has the score, such as `fd_classifier`."""
+        return next(iter(self._evaluators))
+
+    def prepare(self) -> None:
+        """Computes the statistics of the real side, which `evaluate` needs, once."""
+        _ = self._states
+
+    @functools.cached_property
+    def _states(self) -> dict[str, Tree]:
+        """The states of the evaluators."""
+        return {
+            name: evaluator.init(self._dataset, self._examples, self._metric_key)
             for name, evaluator in self._evaluators.items()
         }
 
@@ -81,19 +98,27 @@ def names_in_log(
 ) -> Values:
     """Returns the values of evaluators by their names in the log.
 
-    `score` is that of the first evaluator. Other values have the names
-    `eval/<evaluator>/<value>`, or `eval/<evaluator>` if both names are the same. A
-    first value that is the score itself is not repeated.
+    `score` is that of the first evaluator. Values of an evaluator with its own name are
+    `eval/<value>`. Those of others are `eval/<evaluator>/<value>`, or
+    `eval/<evaluator>` if both names are the same, and a first value that is the score
+    itself is not repeated.
 
     >>> plain = Evaluator(init=lambda *_: None, run=lambda *_: {})
+    >>> own = plain._replace(name="recall_it")
     >>> names_in_log(
-    ...     {"fid": plain, "modes": plain},
-    ...     {"fid": {"fid": 9.0}, "modes": {"modes": 7.0, "kl": 0.5}},
+    ...     {"gap": plain, "modes": plain, "recall_it": own},
+    ...     {"gap": {"gap": 9.0}, "modes": {"modes": 7.0, "kl": 0.5},
+    ...      "recall_it": {"recall": 0.8}},
     ... )
-    {'score': 9.0, 'eval/modes': 7.0, 'eval/modes/kl': 0.5}
+    {'score': 9.0, 'eval/modes': 7.0, 'eval/modes/kl': 0.5, 'eval/recall': 0.8}
     """
+
+    def shown(name: str, value: str) -> str:
+        unique = evaluators[name].name or value == name
+        return f"eval/{value}" if unique else f"eval/{name}/{value}"
+
     named = {
-        f"eval/{name}" if value == name else f"eval/{name}/{value}": float(number)
+        shown(name, value): float(number)
         for name, own in values.items()
         for value, number in own.items()
     }
@@ -101,7 +126,8 @@ def names_in_log(
     if evaluator.score is not None:
         return {"score": float(evaluator.score(values[first])), **named}
     # The values of the first evaluator come first.
-    score = named.pop(next(iter(named)))
+    value = next(iter(named))
+    score = named[value] if evaluator.name else named.pop(value)
     return {"score": score, **named}
 
 

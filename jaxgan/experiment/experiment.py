@@ -1,7 +1,7 @@
 """An experiment: the parts of a run, and the functions that depend on them."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import jax
@@ -11,6 +11,7 @@ from jaxgan.config.training import Config
 from jaxgan.experiment import input_pipeline
 from jaxgan.experiment.keys import RunKeys, run_keys, seed_keys, seeds_of
 from jaxgan.gan import builder
+from jaxgan.metrics import Evaluator
 from jaxgan.parallel import multi_seed
 from jaxgan.types import TrainState, Tree
 
@@ -29,6 +30,8 @@ class Experiment:
     """Steps in one compiled call."""
     held_out: data.Dataset | None
     """Examples that training does not see, or None."""
+    evaluators: Mapping[str, Evaluator] = dataclasses.field(default_factory=dict)
+    """By name; the first one has the score. Empty for plans, which evaluate nothing."""
 
     @property
     def seeds(self) -> range:

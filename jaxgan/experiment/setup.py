@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jaxgan import data, parallel, workdir
-from jaxgan.config.training import Config
+from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
@@ -32,6 +32,7 @@ def setup(config: Config) -> Experiment:
     """
     # Everything that needs no data is checked first.
     check_runs(config)
+    check_eval_every(config)
     config, source = choose_source(config)
     layout = choose_layout(config)
     config = record_devices(config, layout)
@@ -41,6 +42,8 @@ def setup(config: Config) -> Experiment:
     # Then the data are read, and the networks are built for their shape.
     dataset, held_out = load_data(config)
     log_values(dataset)
+    config = choose_metrics(config, dataset)
+    evaluators = builder.build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     gan = build_gan(config, dataset.example, layout)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
@@ -49,7 +52,9 @@ def setup(config: Config) -> Experiment:
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
-    experiment = Experiment(config, layout, dataset, gan, resident, count, held_out)
+    experiment = Experiment(
+        config, layout, dataset, gan, resident, count, held_out, evaluators
+    )
     if source:
         shapes = experiment.state_shapes()
         init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
@@ -200,6 +205,30 @@ def check_runs(config: Config) -> None:
         )
 
 
+def check_eval_every(config: Config) -> None:
+    """Raises UsageError unless evaluations and checkpoints come at the same steps.
+
+    All evaluations at checkpoints, or all checkpoints at evaluations, are enough.
+    """
+    every, save = config.eval_every, config.save_every
+    if every == 0 or every % save == 0 or save % every == 0:
+        return
+    # The nearest smaller interval that fits.
+    fits = every // save * save or largest_divisor(save, every)
+    raise UsageError(
+        f"--eval_every={every} with --save_every={save}: one must be a multiple of the "
+        f"other, so that checkpoints have scores: use --eval_every={fits}"
+    )
+
+
+def choose_metrics(config: Config, dataset: data.Dataset) -> Config:
+    """Returns the configuration with metrics in place of `--eval_metrics=auto`."""
+    if config.eval_metrics != AUTO:
+        return config
+    metrics = builder.default_metrics(dataset)
+    return dataclasses.replace(config, eval_metrics=metrics)
+
+
 def spread_runs(config: Config, devices: list[Device]) -> list[Device]:
     """Returns as many devices as divide several runs evenly; each trains whole runs.
 
@@ -326,5 +355,6 @@ def choose_steps_per_call(config: Config, devices: list[Device], per_epoch: int)
         )
     # A longer call would delay metrics, samples and checkpoints.
     intervals = (config.log_every, config.sample_every, config.save_every)
+    intervals += (config.eval_every,) if config.eval_every else ()
     default = parallel.default_steps_per_call(devices)
     return config.steps_per_call or min(default, per_epoch, *intervals, config.steps)

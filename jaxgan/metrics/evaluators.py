@@ -1,7 +1,8 @@
-"""Evaluators: metrics of a generator during training, by name.
+"""Evaluators: metrics of a generator during training.
 
 An evaluator compares samples with the data. It knows nothing of files and flags: it
-gets arrays, and a function that draws samples. `EVALUATORS` has the factories.
+gets arrays, and a function that draws samples. `metrics.EVALUATORS` has all factories,
+`SAMPLE_EVALUATORS` those that compare samples themselves and not their features.
 """
 
 from collections.abc import Callable
@@ -71,6 +72,13 @@ class Evaluator(NamedTuple):
     None if the first value is the score itself, such as a distance. A score should not
     be negative, since the detectors of failures compare scores by their ratio.
     """
+    name: str = ""
+    """Its name in the log, if it differs from that in a text, such as `fd_classifier`.
+
+    The names of its values must then be unique, as they are logged as `eval/<value>`.
+    """
+    open: Callable[[], object] = lambda: None
+    """Opens what `init` needs, once, before the first step. It may take minutes."""
 
 
 def sliced_wasserstein() -> Evaluator:
@@ -160,11 +168,7 @@ def number_of(examples: Examples) -> int:
     return len(next(iter(examples.values())))
 
 
-EVALUATORS: dict[str, Callable[..., Evaluator]] = {
+SAMPLE_EVALUATORS: dict[str, Callable[..., Evaluator]] = {
     f.__name__: f for f in (sliced_wasserstein, mode_coverage, diversity)
 }
-"""Factories of evaluators by name.
-
-Each gets those facts of the data that it has a keyword parameter for: `example`, an
-`ExampleSpec`, and `modes`.
-"""
+"""Factories of evaluators by name."""

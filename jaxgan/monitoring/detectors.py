@@ -5,6 +5,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from jaxgan.metrics.neighbors import NeighborRatio, is_copier
 from jaxgan.monitoring.row_numbers import Row, Surge, median, number
 
 Detector = Callable[[int, Row], str | None]
@@ -45,6 +46,8 @@ class Detectors:
             Persistent("vanished", VanishedGradient(), rows=3),
             Persistent("exploding", ExplodingGradients(), rows=3),
             Persistent("drifted", Drifted(), rows=2),
+            Persistent("stalled", Stalled(), rows=1),
+            Persistent("copies", copies, rows=2),
             Persistent("no_variety", no_variety, rows=1),
         ]
 
@@ -292,6 +295,62 @@ class Drifted:
             f"samples drift away from the data: distance {score:.2g} at step {step:,} "
             f"is {times:.2g} times the best one (step {self._best_step:,}); {CALMER}"
         )
+
+
+class Stalled:
+    """Detects a score that has not improved for long.
+
+    That is for 8 evaluations and a quarter of all steps. Only an improvement of 2 % or
+    more counts, or several smaller ones that add up to it, as scores have noise.
+    """
+
+    def __init__(self) -> None:
+        self._best, self._best_step, self._evaluations = math.inf, 0, 0
+
+    def __call__(self, step: int, row: Row) -> str | None:
+        """Returns a message if samples have stopped improving."""
+        score = distance(row)
+        if score is None:
+            return None
+        if score < 0.98 * self._best:
+            self._best, self._best_step, self._evaluations = score, step, 0
+            return ""
+        self._evaluations += 1
+        recent = self._evaluations < 8 or 4 * (step - self._best_step) < step
+        # A score of 0 cannot improve.
+        if recent or self._best == 0:
+            return ""
+        return (
+            f"samples have stopped improving since step {self._best_step:,}: none of "
+            f"the {self._evaluations} scores since then is 2 % better than "
+            f"{self._best:.3g}, at step {step:,}; stop here and use --checkpoint=best, "
+            "or start a run with learning rates that fall or with larger --networks"
+        )
+
+
+def copies(step: int, row: Row) -> str | None:
+    """Detects samples that are copies of training examples.
+
+    It reads the values of the metric `memorization`, and decides like
+    `metrics.neighbors.is_copier`.
+    """
+    prefix, close = "eval/memorization_", "_close"
+    names = [x for x in row if x.startswith(prefix) and not x.endswith(close)]
+    if not names:
+        return None
+    # Several extractors are rare; the first one decides.
+    ratio, share = number(row, names[0]), number(row, f"{names[0]}{close}")
+    if ratio is None or share is None:
+        return None
+    if not is_copier(NeighborRatio(ratio, ratio, share)):
+        return ""
+    return (
+        "the generator copies the training set: the nearest training example of a "
+        f"sample is {ratio:.2g} times as far away as that of a held-out example, at "
+        f"step {step:,}, and {share:.0%} of the samples are closer than 99 % of the "
+        "held-out examples; try more data, --augment='color|translation|cutout' or an "
+        "earlier checkpoint"
+    )
 
 
 def distance(row: Row) -> float | None:

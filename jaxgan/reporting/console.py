@@ -30,8 +30,9 @@ class Pace(NamedTuple):
 class ConsoleLines:
     """Logs one line per row of metrics."""
 
-    def __init__(self, steps: int, images_per_step: int) -> None:
+    def __init__(self, steps: int, images_per_step: int, score_name: str = "") -> None:
         self._steps, self._images_per_step = steps, images_per_step
+        self._score_name = score_name
         # No line yet; the first step is 0.
         self._last_step = -1
 
@@ -44,6 +45,7 @@ class ConsoleLines:
             pace if step > self._last_step else None,
             self._images_per_step,
             statistics.deviations,
+            self._score_name,
         )
         log.info(line)
         self._last_step = step
@@ -55,11 +57,14 @@ class ConsoleLines:
 class ProgressBar:
     """Shows a bar at the bottom of the terminal; log lines are printed above it."""
 
-    def __init__(self, steps: int, images_per_step: int, resume_step: int) -> None:
+    def __init__(
+        self, steps: int, images_per_step: int, resume_step: int, score_name: str = ""
+    ) -> None:
         from tqdm import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
         self._steps, self._images_per_step = steps, images_per_step
+        self._score_name = score_name
         self._metrics: dict[str, float] = {}
         # If the redirection fails, the bar is closed again.
         with ExitStack() as stack:
@@ -83,7 +88,8 @@ class ProgressBar:
         # An absolute position, while tqdm's update would add.
         self._bar.n = step
         line = format_line(
-            step, self._steps, self._metrics, pace, self._images_per_step
+            *(step, self._steps, self._metrics, pace, self._images_per_step),
+            score_name=self._score_name,
         )
         self._bar.set_description_str(line)
 
@@ -126,6 +132,7 @@ def format_line(
     pace: Pace | None = None,
     images_per_step: int = 0,
     deviations: Mapping[str, float] | None = None,
+    score_name: str = "",
 ) -> str:
     """Formats the step, the losses, the terms, and the speed if it is known.
 
@@ -136,6 +143,7 @@ def format_line(
       pace: the speed of the run; None leaves the speed out.
       images_per_step: the factor from steps to images.
       deviations: standard deviations over several runs, by name.
+      score_name: the name of the metric that is the score, which is printed with it.
 
     >>> metrics = {"discriminator/loss": 1.234, "generator/loss": 0.712,
     ...     "discriminator/r1": 0.02}
@@ -143,7 +151,7 @@ def format_line(
     'step 1,200/10,000  D 1.234  G 0.712  r1 0.02  35.1 steps/s  2,246 img/s  ETA 4:12'
     """
     parts = [f"step {step:,}/{steps:,}"]
-    for name, full in _printed(metrics).items():
+    for name, full in _printed(metrics, score_name).items():
         more = f" ± {deviations[full]:.2g}" if deviations and full in deviations else ""
         parts.append(f"{name} {metrics[full]:.4g}{more}")
     if pace is not None and pace.rate and pace.smooth:
@@ -155,12 +163,15 @@ def format_line(
     return "  ".join(parts)
 
 
-def _printed(metrics: dict[str, float]) -> dict[str, str]:
+def _printed(metrics: dict[str, float], score_name: str = "") -> dict[str, str]:
     """Maps short names to the metrics that are printed: losses first, score last."""
+    # The score is printed once, with the name of its metric.
+    metrics = {k: x for k, x in metrics.items() if k != f"eval/{score_name}"}
+    shown = f"score ({score_name})" if score_name else "score"
     # Terms of the same name get the player's initial, such as `G.l2`.
     short = {SHORT[name]: name for name in SHORT if name in metrics}
     # Taken out, so that it follows the terms.
-    score = {"score": short.pop("score")} if "score" in short else {}
+    score = {shown: short.pop("score")} if "score" in short else {}
     for name in metrics:
         player, _, term = name.rpartition("/")
         if player and name not in SHORT and term not in SILENT:

@@ -38,9 +38,12 @@ class MetricWriter:
         console: ConsoleLines | ProgressBar,
         batch_size: int,
         step: int,
+        score_name: str = "",
     ) -> None:
         self._workdir, self._events, self._console = workdir, events, console
         self._batch_size = batch_size
+        self.score_name = score_name
+        """The name of the metric that is the score; empty if it is unknown."""
         self._pace = Pace(step, time.monotonic())
 
     def write_scalars(self, step: int, metrics: Mapping[str, Any]) -> None:
@@ -113,6 +116,7 @@ def open_metric_writer(
     batch_size: int,
     resume_step: int = 0,
     terminal: bool | None = None,
+    score_name: str = "",
 ) -> Iterator[MetricWriter]:
     """Opens the writer of a run; its curves are drawn when it closes.
 
@@ -124,6 +128,7 @@ def open_metric_writer(
         dropped, so that none is written twice.
       terminal: shows a progress bar instead of lines; by default if stderr is a
         terminal.
+      score_name: the name of the metric that is the score, such as `fd_classifier`.
 
     Yields:
       A `MetricWriter`.
@@ -137,30 +142,38 @@ def open_metric_writer(
     with (
         closing(EventWriter(workdir, resume_step)) as events,
         closing(
-            ProgressBar(steps, batch_size, resume_step)
+            ProgressBar(steps, batch_size, resume_step, score_name)
             if terminal
-            else ConsoleLines(steps, batch_size)
+            else ConsoleLines(steps, batch_size, score_name)
         ) as console,
     ):
         try:
-            yield MetricWriter(workdir, events, console, batch_size, resume_step)
+            yield MetricWriter(
+                workdir, events, console, batch_size, resume_step, score_name
+            )
         finally:
             # Also after an error, as the curves show what led to it.
             try:
-                summarize(workdir)
+                summarize(workdir, score_name)
             except Exception as error:  # must not hide the error that ends the run
                 log.warning("the run's curves could not be drawn: %s", reason(error))
 
 
-def summarize(workdir: str | Path) -> None:
-    """Draws progress.png and losses.png from the samples and metrics in `workdir`."""
+def summarize(workdir: str | Path, score_name: str = "") -> None:
+    """Draws progress.png and losses.png from the samples and metrics in `workdir`.
+
+    Args:
+      workdir: the folder of the run.
+      score_name: the name of the metric that is the score, if it is known.
+    """
     workdir = Path(workdir)
     # Names have eight digits, so that their order is that of the steps.
     pixels = progress(sorted((workdir / "samples").glob("step_*.png")))
     if pixels is not None:
         save_png(workdir / "progress.png", pixels)
     if (workdir / "metrics.jsonl").exists():
-        losses_plot(workdir / "metrics.jsonl", workdir / "losses.png")
+        file = workdir / "metrics.jsonl"
+        losses_plot(file, workdir / "losses.png", score_name)
 
 
 def _drop_after(workdir: Path, step: int) -> None:

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,10 @@ LOGITS = {
     "probe/held_out": "of held-out real",
 }
 """Labels of the mean logits of the discriminator."""
+FEW = ("score (distance)", "evaluation", "in [0, 1]")
+"""Panels of few values, each of which matters."""
+DECADES = ("gradient norm", "terms", "score (distance)", "evaluation")
+"""Panels with a log axis if their values span decades."""
 COLORS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
 
@@ -70,11 +75,16 @@ def smoothed(curve: Curve, reach: int | None = None, most: int = 500) -> Curve:
     return Curve(curve.steps[centers], np.array([np.median(x) for x in windows]))
 
 
-def panels(names: list[str]) -> list[Panel]:
+def panels(
+    names: list[str], score_name: str = "", shares: Collection[str] = ()
+) -> list[Panel]:
     """Assigns metrics to panels; panels without any are left out.
 
     Args:
       names: the metrics that the run has.
+      score_name: the name of the metric that is the score, if it is known. A curve of
+        that name has a panel already.
+      shares: evaluated metrics whose values are in [0, 1], which have their own panel.
     """
     players = ("discriminator", "generator")
     not_terms = {"loss", "real", "fake", "grad_norm", "param_norm", "augment"}
@@ -84,6 +94,12 @@ def panels(names: list[str]) -> list[Panel]:
         for name in names
         if name.partition("/")[0] in players and name.partition("/")[2] not in not_terms
     }
+    score = {"score": score_name or "score"}
+    others = {
+        name: name.removeprefix("eval/").replace("/", " ")
+        for name in names
+        if name.startswith("eval/") and name != f"eval/{score_name}"
+    }
     panels_ = [
         Panel("loss", {f"{player}/loss": player for player in players}),
         Panel("mean logit", LOGITS),
@@ -91,7 +107,9 @@ def panels(names: list[str]) -> list[Panel]:
         Panel("gradient norm", {f"{player}/grad_norm": player for player in players}),
         Panel("augmented", {"discriminator/augment": "probability"}),
         Panel("diversity", {"probe/diversity": "of samples, the data's is 1"}),
-        Panel("score (distance)", {"score": "score"}),
+        Panel("score (distance)", score),
+        Panel("evaluation", {k: x for k, x in others.items() if k not in shares}),
+        Panel("in [0, 1]", {k: x for k, x in others.items() if k in shares}),
     ]
     listed = [
         Panel(p.title, {n: label for n, label in p.names.items() if n in names})
@@ -100,10 +118,23 @@ def panels(names: list[str]) -> list[Panel]:
     return [panel for panel in listed if panel.names]
 
 
-def losses_plot(metrics_path: str | Path, out: str | Path) -> bool:
-    """Plots a metrics.jsonl to a PNG; returns False if there is nothing to plot."""
+def losses_plot(
+    metrics_path: str | Path, out: str | Path, score_name: str = ""
+) -> bool:
+    """Plots a metrics.jsonl to a PNG; returns False if there is nothing to plot.
+
+    Args:
+      metrics_path: the file.
+      out: the PNG.
+      score_name: the name of the metric that is the score, if it is known.
+    """
     curves = read_curves(metrics_path)
-    shown = panels(list(curves))
+    shares = [
+        name
+        for name, curve in curves.items()
+        if curve.values.min() >= 0 and curve.values.max() <= 1
+    ]
+    shown = panels(list(curves), score_name, shares)
     if not shown:
         return False
     # In inches: 2.1 per panel, and the rest for the label of the x axis.
@@ -150,9 +181,10 @@ def _draw(axis: Any, panel: Panel, curves: dict[str, Curve]) -> None:
     for name, label in panel.names.items():
         color = COLORS.get(label) or next(spare)
         curve = curves[name]
-        if panel.names.keys() == {"score"}:  # few values, each of which matters
+        if panel.title in FEW:
             axis.plot(*curve, ".-", color=color, label=label)
-            _mark_best(axis, curve, color)
+            if name == "score":
+                _mark_best(axis, curve, color)
         else:
             axis.plot(*curve, color=color, alpha=0.25, linewidth=0.7)
             axis.plot(*smoothed(curve), color=color, linewidth=1.5, label=label)
@@ -172,14 +204,18 @@ def _mark_best(axis: Any, curve: Curve, color: str) -> None:
 
 
 def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
-    """Sets a log axis if norms or terms span decades; else limits without outliers."""
+    """Sets a log axis if values span decades, or else limits without outliers."""
     joined = np.concatenate(values)
     # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])
     positive = bool((joined > 0).all())
-    if title in ("gradient norm", "terms") and positive and high > 30 * low:
+    if (
+        title in ("gradient norm", "terms", "evaluation")
+        and positive
+        and high > 30 * low
+    ):
         axis.set_yscale("log")
-    elif title != "score (distance)" and high > low:
+    elif title not in FEW and high > low:
         room = 0.15 * (high - low)
         axis.set_ylim(
             max(joined.min(), low - room) - 1e-9, min(joined.max(), high + room)

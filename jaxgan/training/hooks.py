@@ -16,7 +16,6 @@ from jaxgan.evaluation.evaluate import Evaluation, fixed_examples
 from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.experiment import Experiment
-from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring.detectors import Finding, not_finite
 from jaxgan.monitoring.monitor import Monitor
 from jaxgan.monitoring.probe import Probe
@@ -66,7 +65,7 @@ class MainHooks:
         )
         self.evaluation = Evaluation(
             gan,
-            build_evaluators(config, dataset),
+            experiment.evaluators,
             dataset,
             {name: x[: config.score_samples] for name, x in examples.items()},
             sample_key=sample_key,
@@ -114,11 +113,15 @@ class Hooks:
         self.main = main
         """The writers and monitors, None except on the main process."""
         self._started = time.monotonic()
+        # The last evaluation: its step, and the score that is the mean over the seeds.
+        self._evaluated: tuple[int, float | None] = (-1, None)
 
     def warm_up(self, step: int, state: TrainState) -> None:
         """Compiles previews, evaluation and probe, and logs them at step 0."""
         # A collective operation, so all processes call it before some return.
         local = parallel.to_local(state)
+        # All processes raise the errors of metrics that the data do not fit.
+        self._on_main(lambda main: main.evaluation.prepare())
         if self.main is None:
             return
         previews, writer = self.main.previews, self.main.writer
@@ -207,10 +210,18 @@ class Hooks:
         if self.main:
             self.main.writer.write_images(step, self.main.previews.picture(ema))
 
-    def save_checkpoint(self, state: TrainState, *, wait: bool = False) -> None:
-        """Evaluates the moving average and saves the state.
+    def evaluate(self, state: TrainState) -> None:
+        """Evaluates the moving average between two checkpoints, and logs the values.
 
-        A step that was saved before is not evaluated again.
+        Raises:
+          Collapse: for a fatal finding, unless `on_collapse` is `warn`.
+        """
+        self._raise_if_fatal(self._evaluate(state))
+
+    def save_checkpoint(self, state: TrainState, *, wait: bool = False) -> None:
+        """Saves the state, and evaluates its moving average if this is due.
+
+        A step that was saved or evaluated before is not evaluated again.
 
         Args:
           state: on the devices.
@@ -219,33 +230,39 @@ class Hooks:
         Raises:
           Collapse: for a fatal finding, unless `on_collapse` is `warn`.
         """
-        step, ema = int(state.step), parallel.to_local(state.ema)
+        step, config = int(state.step), self.experiment.config
         was_saved = run_on_main(lambda: step in self._checkpoints.all_steps())
-
-        def evaluate(main: MainHooks) -> tuple[dict[str, np.ndarray], float]:
-            # Keep the time only.
-            if was_saved:
-                return {}, self._seconds()
-            values = main.evaluate(ema)
-            main.writer.write_scalars(step, values)
-            return values, self._seconds()
-
-        # The main process evaluates, and all processes save.
-        values, seconds = self._on_main(evaluate)
+        findings: list[Finding] = []
+        # Other evaluations are those of the loop.
+        due = config.eval_every == 0 or step >= config.steps
+        if due and not was_saved and self._evaluated[0] != step:
+            findings = self._evaluate(state)
+        evaluated, score = self._evaluated
         checkpoint.save(
             self._checkpoints,
             state,
-            history={**self._history, "seconds": seconds},
-            config=to_dict(self.experiment.config),
-            # The mean over the seeds.
-            score=float(np.mean(values["score"])) if values else None,
+            history={**self._history, "seconds": run_on_main(self._seconds)},
+            config=to_dict(config),
+            score=score if evaluated == step else None,
             wait=wait,
         )
-        if was_saved:
-            return
-        self._raise_if_fatal(
-            self._on_main(lambda main: main.log_findings(step, values))
-        )
+        # A checkpoint with a fault is there to be looked at.
+        self._raise_if_fatal(findings)
+
+    def _evaluate(self, state: TrainState) -> list[Finding]:
+        """Evaluates and logs the moving average, and returns the findings."""
+        step, ema = int(state.step), parallel.to_local(state.ema)
+
+        def evaluate(main: MainHooks) -> tuple[float, list[Finding]]:
+            values = main.evaluate(ema)
+            main.writer.write_scalars(step, values)
+            # The mean over the seeds.
+            return float(np.mean(values["score"])), main.log_findings(step, values)
+
+        # The main process evaluates, and all processes save.
+        score, findings = self._on_main(evaluate)
+        self._evaluated = (step, score)
+        return findings
 
     def _on_main(self, work: Callable[[MainHooks], Any]) -> Any:
         """Runs `work` on the main process, and returns its result on all."""
@@ -297,7 +314,11 @@ def open_hooks(
             images = config.batch_size * config.d_updates
             writer = stack.enter_context(
                 reporting.open_metric_writer(
-                    folder, steps=config.steps, batch_size=images, resume_step=step
+                    folder,
+                    steps=config.steps,
+                    batch_size=images,
+                    resume_step=step,
+                    score_name=next(iter(experiment.evaluators)),
                 )
             )
             profile = profiling.open_profile(folder / "profile", config.profile)

@@ -59,14 +59,7 @@ def training_loop(
             # Otherwise the host would run far ahead and queue batches in memory.
             jax.block_until_ready(pending[-1 - CALLS_AHEAD])
         marks = due_at(step, count, hooks)
-        if marks.log or marks.save:
-            hooks.fetch_metrics(pending)  # nothing that is not finite is ever saved
-        if marks.log:
-            hooks.write_metrics(step, state, pending)
-        if marks.sample:
-            hooks.write_samples(step, state)
-        if marks.save and step < steps:
-            hooks.save_checkpoint(state)
+        call_hooks(hooks, marks, step, state, pending)
     # The caller saves the last step. A stop may come between two rows of metrics.
     hooks.fetch_metrics(pending)
     if pending:
@@ -80,6 +73,25 @@ class Due(NamedTuple):
     log: bool
     sample: bool
     save: bool
+    evaluate: bool
+    """False if each checkpoint is evaluated, and no other step."""
+
+
+def call_hooks(
+    hooks: Hooks, marks: Due, step: int, state: TrainState, pending: Pending
+) -> None:
+    """Calls the hooks that are due. The caller saves the last step."""
+    if marks.log or marks.save or marks.evaluate:
+        hooks.fetch_metrics(pending)  # nothing that is not finite is ever saved
+    if marks.log:
+        hooks.write_metrics(step, state, pending)
+    if marks.sample:
+        hooks.write_samples(step, state)
+    last = step >= hooks.experiment.config.steps
+    if marks.evaluate and not last:
+        hooks.evaluate(state)
+    if marks.save and not last:
+        hooks.save_checkpoint(state)
 
 
 def due_at(step: int, count: int, hooks: Hooks) -> Due:
@@ -88,4 +100,7 @@ def due_at(step: int, count: int, hooks: Hooks) -> Due:
     intervals = (config.log_every, config.sample_every, config.save_every)
     # A call may end behind the multiple of an interval, so compare quotients.
     passed = (step // every > (step - count) // every for every in intervals)
-    return Due(*(mark or step >= config.steps for mark in passed))
+    log, sample, save = (mark or step >= config.steps for mark in passed)
+    every = config.eval_every
+    evaluate = every > 0 and step // every > (step - count) // every
+    return Due(log, sample, save, evaluate)

@@ -12,7 +12,7 @@ from jaxgan import parallel, spec, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
 from jaxgan.config.presets import earlier_flags
 from jaxgan.config.resolve import to_dict
-from jaxgan.config.training import RESUMABLE, Config
+from jaxgan.config.training import AUTO, RESUMABLE, Config
 from jaxgan.distributed.consensus import (
     agree_to_stop,
     all_succeed,
@@ -28,7 +28,6 @@ from jaxgan.experiment.memory_check import fit_memory
 from jaxgan.experiment.setup import allowed_differences, setup
 from jaxgan.experiment.state import restore_or_init
 from jaxgan.files import local_path
-from jaxgan.gan.builder import build_evaluators
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
 from jaxgan.training.hooks import Collapse, open_hooks
@@ -52,7 +51,7 @@ def train(config: Config) -> int:
     ends = deadline(config.max_minutes)
     # All processes must train the same, before any of them loads data.
     check_same_flags(to_dict(config))
-    config = run_on_main(lambda: with_recorded_presets(config))
+    config = run_on_main(lambda: with_recorded_flags(config))
     # Each process checks its own machine, and all fail together.
     experiment = all_succeed(lambda: prepare(config))
     if config.dry_run:
@@ -63,6 +62,8 @@ def train(config: Config) -> int:
     # Checks the folder before anything is written to it.
     run_on_main(lambda: checkpoint.available(checkpoints))
     run_on_main(lambda: check_score(config))
+    # Process 0 evaluates, and trains the classifier that its metrics may need.
+    run_on_main(lambda: open_evaluators(experiment))
     with ExitStack() as stack:
         opened = workdir.open_workdir(
             config.workdir,
@@ -90,10 +91,17 @@ def prepare(config: Config) -> Experiment:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    experiment = setup(config)
-    # An evaluator may need what the data lack.
-    build_evaluators(experiment.config, experiment.dataset)
-    return fit_memory(experiment)
+    return fit_memory(setup(config))
+
+
+def open_evaluators(experiment: Experiment) -> None:
+    """Opens the extractors of the metrics, once, which may take minutes."""
+    # A run that is done evaluates nothing.
+    folder = local_path("--workdir", experiment.config.workdir) / "checkpoints"
+    if max(checkpoint.available(folder), default=0) >= experiment.config.steps:
+        return
+    for evaluator in experiment.evaluators.values():
+        evaluator.open()
 
 
 def check_score(config: Config) -> None:
@@ -105,9 +113,10 @@ def check_score(config: Config) -> None:
     folder = local_path("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return
-    # Version 0.1.0 had the default only.
-    old = str(workdir.read_config(folder).get("eval_metrics", Config.eval_metrics))
-    if spec.parse(old)[:1] != spec.parse(config.eval_metrics)[:1]:
+    old = recorded_metrics(folder)
+    # The default keeps the score of the run.
+    new = old if config.eval_metrics == AUTO else config.eval_metrics
+    if spec.parse(old)[:1] != spec.parse(new)[:1]:
         raise UsageError(
             f"--eval_metrics={short_repr(config.eval_metrics)}: checkpoints of this "
             f"run have the score of the first of {short_repr(old)}; keep that one "
@@ -115,8 +124,16 @@ def check_score(config: Config) -> None:
         )
 
 
-def with_recorded_presets(config: Config) -> Config:
-    """Returns the configuration, with 0.1.0's preset if the run was started with it."""
+def recorded_metrics(folder: Path) -> str:
+    """Returns the metrics of a run; version 0.1.0 had the sliced Wasserstein only."""
+    return str(workdir.read_config(folder).get("eval_metrics", "sliced_wasserstein"))
+
+
+def with_recorded_flags(config: Config) -> Config:
+    """Returns the configuration, with defaults that a run was started with.
+
+    These are its metrics in place of `auto`, and the flags of a preset of 0.1.0.
+    """
     folder = local_path("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return config
@@ -124,6 +141,8 @@ def with_recorded_presets(config: Config) -> Config:
     if earlier:
         shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
         log.info("preset %s as in version 0.1.0: %s", config.preset, shown)
+    if config.eval_metrics == AUTO:
+        earlier["eval_metrics"] = recorded_metrics(folder)
     return dataclasses.replace(config, **earlier)
 
 

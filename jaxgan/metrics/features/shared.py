@@ -1,0 +1,156 @@
+"""Extractors that several metrics share: opened once, as late as possible."""
+
+import functools
+import inspect
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxgan.data import Dataset, epoch_order, normalize
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.features.base import BATCH, image_shape
+from jaxgan.metrics.features.classifier_training import check as check_labeled
+
+FACTS = ("example", "train", "held_out", "cache")
+"""Keyword parameters of extractors that are facts of the data, not in a text."""
+
+CHECKS: dict[str, Callable[[Dataset], Any]] = {
+    "classifier": check_labeled,
+    "efficientnet": lambda train: image_shape(train.example, "efficientnet"),
+    "inception": lambda train: image_shape(train.example, "inception"),
+    "random": lambda train: image_shape(train.example, "random"),
+}
+"""Checks that the training set fits an extractor, which is not opened for that."""
+
+
+class SharedExtractor:
+    """An extractor that is opened when features are needed, and its latest features.
+
+    Features of more examples or samples than before continue those that are there.
+
+    Args:
+      name: its name in a text, such as `classifier`.
+      make: returns the extractor, which may train it.
+
+    >>> mean = lambda images: Features(images.mean((1, 2)))
+    >>> shared = SharedExtractor("mean", lambda: Extractor("mean", "", {}, mean))
+    >>> shared.open().name
+    'mean'
+    """
+
+    def __init__(self, name: str, make: Callable[[], Extractor]) -> None:
+        self.name = name
+        self.open = functools.cache(make)
+        """Returns the extractor. The first call opens it."""
+        # Data sets are few, and cannot be keys of a dict.
+        self._real: list[tuple[Dataset, Features]] = []
+        # Weak, so that the parameters of samples are not kept.
+        self._fake: tuple[Callable[[], Any], Features] | None = None
+
+    def of_dataset(self, dataset: Dataset, count: int) -> Features:
+        """Returns the features of examples in a fixed random order.
+
+        Args:
+          dataset: the examples.
+          count: number of examples, at most all; fewer are the first ones of more.
+        """
+        known = next((x for seen, x in self._real if seen is dataset), None)
+        # The seed is 0, so that all runs compare with the same examples.
+        order = epoch_order(0, 0, dataset.size)
+
+        def images(first: int, number: int) -> np.ndarray:
+            raw = dataset.read(order[first : first + number])
+            return normalize(raw, dataset.example)[dataset.example.generated]
+
+        features = self._continue(known, images, count)
+        if features is not known:
+            others = [x for x in self._real if x[0] is not dataset]
+            self._real = [*others, (dataset, features)]
+        return head(features, count)
+
+    def of_samples(self, sample_fn: Callable[..., Any], count: int) -> Features:
+        """Returns the features of samples, clipped to [-1, 1].
+
+        Args:
+          sample_fn: draws samples, see `metrics.SampleFn`.
+          count: number of samples.
+        """
+        same = self._fake is not None and self._fake[0]() is sample_fn
+        known = self._fake[1] if self._fake is not None and same else None
+
+        def images(first: int, number: int) -> np.ndarray:
+            fake = sample_fn(number, first).fake
+            # Of several arrays the first field is compared.
+            fake = next(iter(fake.values())) if isinstance(fake, dict) else fake
+            return np.clip(fake, -1, 1)
+
+        features = self._continue(known, images, count)
+        self._fake = weakref.ref(sample_fn), features
+        return head(features, count)
+
+    def _continue(
+        self,
+        known: Features | None,
+        images: Callable[[int, int], np.ndarray],
+        count: int,
+    ) -> Features:
+        """Returns known features, followed by those that are missing."""
+        done = 0 if known is None else len(known.features)
+        parts = [] if known is None else [known]
+        # A batch at a time, as all images may not fit into memory.
+        for first in range(done, count, BATCH):
+            some = images(first, min(BATCH, count - first))
+            parts.append(self.open().extract(some))
+        if len(parts) == 1:
+            return parts[0]
+        return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+
+def head(features: Features, count: int) -> Features:
+    """Returns the features of the first examples."""
+    return jax.tree.map(lambda x: x[:count], features)
+
+
+def shared_extractors(
+    facts: Mapping[str, Any],
+) -> dict[str, Callable[..., SharedExtractor]]:
+    """Returns a table of all extractors, to be named in arguments of metrics.
+
+    The same name with the same arguments is the same extractor.
+
+    Args:
+      facts: those of `FACTS` that are known. With `train`, it is checked that the
+        training set fits.
+
+    >>> table = shared_extractors({})
+    >>> table["random"](dim=8) is table["random"](dim=8)
+    True
+    """
+    opened: dict[tuple, SharedExtractor] = {}
+    return {name: _named(name, facts, opened) for name in EXTRACTORS}
+
+
+def _named(
+    name: str, facts: Mapping[str, Any], opened: dict[tuple, SharedExtractor]
+) -> Callable[..., SharedExtractor]:
+    """Returns a factory with those parameters that a text can set."""
+    factory = EXTRACTORS[name]
+    signature = inspect.signature(factory)
+    given = {k: x for k, x in facts.items() if k in signature.parameters}
+
+    def make(*args: Any, **kwargs: Any) -> SharedExtractor:
+        key = (name, args, tuple(sorted(kwargs.items())))
+        if key not in opened:
+            if "train" in facts and name in CHECKS:
+                CHECKS[name](facts["train"])
+            opened[key] = SharedExtractor(
+                name, lambda: factory(*args, **kwargs, **given)
+            )
+        return opened[key]
+
+    shown = [p for k, p in signature.parameters.items() if k not in FACTS]
+    make.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    return make
