@@ -13,6 +13,7 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation.evaluate import Evaluation, fixed_examples, names_in_log
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder
+from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.metrics import sliced_wasserstein as metric
 from jaxgan.metrics.vendi import kernel_width, vendi_score
@@ -42,7 +43,7 @@ def score_of(evaluator, values):
 
 
 def built(text, dataset=RING):
-    return builder.build_evaluators(make_config(eval_metrics=text), dataset)
+    return build_evaluators(make_config(eval_metrics=text), dataset)
 
 
 def evaluation(text="sliced_wasserstein", examples=None, evaluators=None):

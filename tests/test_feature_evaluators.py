@@ -18,6 +18,7 @@ from jaxgan.evaluation.evaluate import names_in_log
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.setup import check_eval_every, setup
 from jaxgan.gan import builder
+from jaxgan.gan.build_evaluators import build_evaluators, default_metrics
 from jaxgan.metrics.classifier_score import predicted_classes
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS, class_kl
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, classifier_training
@@ -283,7 +284,7 @@ def test_a_text_opens_nothing_and_checks_what_the_data_have(monkeypatch):
 
 
 def built(text, dataset=TRAIN, held_out: data.Dataset | None = HELD_OUT):
-    return builder.build_evaluators(make_config(eval_metrics=text), dataset, held_out)
+    return build_evaluators(make_config(eval_metrics=text), dataset, held_out)
 
 
 def test_names_in_texts_and_logs():
@@ -338,14 +339,14 @@ def labeled(n, classes):
 
 
 def test_the_default_is_a_classifier_where_the_data_are_enough():
-    chosen = builder.default_metrics
+    chosen = default_metrics
     assert chosen(labeled(10_000, 10)) == "fd(classifier)"
     assert chosen(labeled(9_999, 10)) == "sliced_wasserstein"
     assert chosen(labeled(10_000, 21)) == "sliced_wasserstein"
     assert chosen(labeled(10_000, 1)) == "sliced_wasserstein"
     assert chosen(dataset_of(raw(10_000))) == "sliced_wasserstein"
     assert chosen(data.load("grid25")) == "sliced_wasserstein"
-    assert list(builder.build_evaluators(make_config(), labeled(10_000, 2))) == [
+    assert list(build_evaluators(make_config(), labeled(10_000, 2))) == [
         "fd_classifier"
     ]
 

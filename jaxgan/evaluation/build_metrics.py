@@ -9,10 +9,8 @@ from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
+from jaxgan.metrics.features.shared import with_text_parameters
 from jaxgan.types import ExampleSpec
-
-FACTS = ("example", "train", "held_out", "cache", "once")
-"""Keyword parameters of extractors that are facts of the data, not in the text."""
 
 
 class Named(NamedTuple):
@@ -108,10 +106,7 @@ def _named(
     def make(*args: Any, **kwargs: Any) -> Extractor:
         return open_(Named(name, args, tuple(sorted(kwargs.items()))))
 
-    signature = inspect.signature(factory)
-    shown = [p for name, p in signature.parameters.items() if name not in FACTS]
-    make.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
-    return make
+    return with_text_parameters(make, factory)
 
 
 def _no_images(images: Any) -> Any:

@@ -14,6 +14,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
+from jaxgan.gan.build_evaluators import build_evaluators, default_metrics
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
@@ -43,7 +44,7 @@ def setup(config: Config) -> Experiment:
     dataset, held_out = load_data(config)
     log_values(dataset)
     config = choose_metrics(config, dataset)
-    evaluators = builder.build_evaluators(config, dataset, held_out)
+    evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     gan = build_gan(config, dataset.example, layout)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
@@ -225,7 +226,7 @@ def choose_metrics(config: Config, dataset: data.Dataset) -> Config:
     """Returns the configuration with metrics in place of `--eval_metrics=auto`."""
     if config.eval_metrics != AUTO:
         return config
-    metrics = builder.default_metrics(dataset)
+    metrics = default_metrics(dataset)
     return dataclasses.replace(config, eval_metrics=metrics)
 
 

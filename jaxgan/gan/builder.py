@@ -9,22 +9,26 @@ from typing import Any
 import flax.errors
 import flax.linen as nn
 import jax
-import numpy as np
 import optax
 
 from jaxgan import augment, data, spec
 from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.extensions import import_extensions
-from jaxgan.config.training import AUTO, Config
-from jaxgan.errors import BuildError, FieldError, UsageError, first_line, short_repr
+from jaxgan.config.training import Config
+from jaxgan.errors import BuildError, FieldError, UsageError, first_line
 from jaxgan.gan import objective
+from jaxgan.gan.build_evaluators import build_evaluators
+from jaxgan.gan.flag_texts import (
+    CHECKED_EXAMPLE,
+    build_from,
+    build_one,
+    build_value,
+)
 from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
 from jaxgan.gan.train_step import init_state, make_step
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
-from jaxgan.metrics import EVALUATORS, Evaluator
-from jaxgan.metrics.features.shared import shared_extractors
 from jaxgan.networks import NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
@@ -40,14 +44,7 @@ from jaxgan.types import (
     Task,
     Term,
     TrainState,
-    image_example,
 )
-
-CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
-"""Small pictures with labels, to check flags before there are data."""
-
-CHECKED_DATA = data.from_arrays(np.zeros((2, 8, 8, 1), np.uint8), name="nothing")
-"""Held-out examples for the same purpose."""
 
 
 def build(config: Config, dataset: data.Dataset) -> GAN:
@@ -157,7 +154,7 @@ def check_texts(config: Config) -> None:
         build_networks(config, {"example": CHECKED_EXAMPLE, "axis_name": None})
     defaults = Players("", "")
     with contextlib.suppress(FieldError):
-        task = _build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
+        task = build_one("task", config, TASKS, example=CHECKED_EXAMPLE)
         defaults = task.defaults
     build_terms(config, build_augment(config), defaults, CHECKED_EXAMPLE)
     build_optimizers(config)
@@ -171,7 +168,7 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
     Raises:
       UsageError: if the examples lack a field that it reads.
     """
-    task = _build_one("task", config, TASKS, example=example)
+    task = build_one("task", config, TASKS, example=example)
     missing = [field for field in task.requires if field not in example]
     if missing:
         raise FieldError(
@@ -184,7 +181,7 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     """Builds both networks with their wrappers."""
-    pair = _build_one("networks", config, NETWORKS, remat=config.remat, **facts)
+    pair = build_one("networks", config, NETWORKS, remat=config.remat, **facts)
     dtype = PRECISIONS[config.precision]
     # The innermost wrapper, so that all others compute in float32.
     pair = Players(*(with_precision(net, dtype, config.remat) for net in pair))
@@ -194,7 +191,7 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
         def read(text):
             return spec.build(text, WRAPPERS, **facts)
 
-        for wrap in _build(name, config, read).values():
+        for wrap in build_from(name, config, read).values():
             pair = pair._replace(**{player: wrap(getattr(pair, player))})
     for net in pair:
         check_call(config, net)
@@ -214,13 +211,13 @@ def check_call(config: Config, net: nn.Module) -> None:
 
 def build_augment(config: Config) -> Augment | None:
     """Builds the augmentation of the discriminator's inputs, or None."""
-    parts = _build("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
+    parts = build_from("augment", config, lambda text: spec.build(text, AUGMENTATIONS))
     if not parts:
         return None
     # A number, a schedule, or an adaptive probability.
-    probability = _build_value("augment_p", config, PROBABILITIES)
+    probability = build_value("augment_p", config, PROBABILITIES)
     # Errors of the probability name its flag too.
-    return _build(
+    return build_from(
         "augment_p", config, lambda _: augment.build(list(parts.values()), probability)
     )
 
@@ -244,7 +241,7 @@ def build_terms(
             f"--precision={config.precision}: approximate_r1 and approximate_r2 are "
             "differences that bfloat16 rounds off: use r1 and r2, or float32"
         )
-    loss = _build_one("loss", config, LOSSES)
+    loss = build_one("loss", config, LOSSES)
     # A term of value 0 carries the state of the augmentation.
     adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
 
@@ -255,12 +252,12 @@ def build_terms(
         generator={
             "loss": loss.generator,
             **read(defaults.generator),
-            **_build("g_terms", config, read),
+            **build_from("g_terms", config, read),
         },
         discriminator={
             "loss": loss.discriminator,
             **read(defaults.discriminator),
-            **_build("d_terms", config, read),
+            **build_from("d_terms", config, read),
             **adaptive,
         },
     )
@@ -269,91 +266,19 @@ def build_terms(
 def build_optimizers(config: Config) -> Players[optax.GradientTransformation]:
     """Builds the optimizer of each player."""
     return Players(
-        _build("g_optimizer", config, chain), _build("d_optimizer", config, chain)
+        build_from("g_optimizer", config, chain),
+        build_from("d_optimizer", config, chain),
     )
 
 
 def build_decay(config: Config) -> Callable[[jax.Array], jax.typing.ArrayLike]:
     """Builds the decay of the moving average, a function of the step."""
-    value = _build_value("ema_half_life", config)
+    value = build_value("ema_half_life", config)
     # Both ends of a schedule are checked.
     if not NON_NEGATIVE.holds(value):
         message = out_of_range("the half-life", value, NON_NEGATIVE)
         raise UsageError(f"--ema_half_life: {message}: use 32000")
     return ema_decay(value, config.batch_size, config.ema_ramp)
-
-
-def build_evaluators(
-    config: Config,
-    dataset: data.Dataset | None = None,
-    held_out: data.Dataset | None = None,
-) -> dict[str, Evaluator]:
-    """Builds the evaluators of `--eval_metrics` by name; the first one has the score.
-
-    No extractor is opened.
-
-    Args:
-      config: the configuration.
-      dataset: the training examples, or None to check the text alone.
-      held_out: examples that training does not see, or None.
-
-    Raises:
-      UsageError: naming the flag, for a wrong text, or for data without what an
-        evaluator needs.
-    """
-    modes = data.Modes(np.zeros((1, 1)), 1)
-    facts: dict[str, Any] = {"example": CHECKED_EXAMPLE, "modes": modes}
-    opened = {**facts, "held_out": CHECKED_DATA}
-    if dataset is not None:
-        facts = {"example": dataset.example, "modes": dataset.modes}
-        opened = {**facts, "held_out": held_out, "train": dataset}
-
-    def read(text):
-        if text == AUTO:
-            text = default_metrics(dataset)
-        # Arguments are extractors, each of which is opened once.
-        nested = shared_extractors(opened)
-        built = spec.build_list(text, EVALUATORS, nested, **opened)
-        return _by_name(text, built)
-
-    return _build("eval_metrics", config, read)
-
-
-def default_metrics(dataset: data.Dataset | None) -> str:
-    """Returns the metrics of `--eval_metrics=auto`.
-
-    That is the Frechet distance in the features of a classifier for images with labels,
-    if there are at least 10,000 examples and 500 per class, as a classifier of fewer
-    tells little. Other data have the sliced Wasserstein distance.
-
-    Args:
-      dataset: the training examples, or None if they are not known yet.
-    """
-    if dataset is None or len(dataset.classes) < 2:
-        return "sliced_wasserstein"
-    first = dataset.example[dataset.example.generated]
-    images = first.kind == "image" and len(first.shape) == 3
-    enough = dataset.size >= max(10_000, 500 * len(dataset.classes))
-    return "fd(classifier)" if images and enough else "sliced_wasserstein"
-
-
-def _by_name(text: str, built: list[Evaluator]) -> dict[str, Evaluator]:
-    """Returns the evaluators of a text by their names in the log."""
-    evaluators: dict[str, Evaluator] = {}
-    for call, evaluator in zip(spec.parse(text), built, strict=True):
-        name = evaluator.name or call.name
-        if name in evaluators:
-            raise UsageError(
-                f"{short_repr(name)} appears twice in {short_repr(text)}: use it once"
-            )
-        evaluators[name] = evaluator
-    # Without a score there is no best checkpoint.
-    if not evaluators:
-        names = ", ".join(sorted(EVALUATORS))
-        raise UsageError(
-            f"name one or more of {names}, joined by |, such as sliced_wasserstein"
-        )
-    return evaluators
 
 
 def check_step(
@@ -402,34 +327,9 @@ def check_step(
         ) from error
 
 
-def _build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
-    return _build(name, config, lambda text: spec.build_one(text, table, **given))
-
-
 def _parse_terms(text: str, shape: Sequence[int], batch_size: int) -> dict[str, Term]:
     # Arguments may be schedules, other terms and augmentations.
     nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
     if uses_auto(text):
         nested[AUTO] = lambda: gamma_of(shape, batch_size)
     return spec.build(text, REGULARIZERS, nested)
-
-
-def _build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:
-    """Returns a number, or the schedule that a text names."""
-
-    def read(value):
-        # Numbers need no parsing.
-        if not isinstance(value, str):
-            return value
-        return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
-
-    return _build(name, config, read)
-
-
-def _build(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
-    """Builds from the text of a flag, and names the flag in errors."""
-    try:
-        return build(getattr(config, name))
-    except UsageError as error:
-        kind = FieldError if isinstance(error, FieldError) else UsageError
-        raise kind(f"--{name}: {error}") from error

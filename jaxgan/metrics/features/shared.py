@@ -14,7 +14,7 @@ from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.base import BATCH, image_shape
 from jaxgan.metrics.features.classifier_training import check as check_labeled
 
-FACTS = ("example", "train", "held_out", "cache")
+FACTS = ("example", "train", "held_out", "cache", "once")
 """Keyword parameters of extractors that are facts of the data, not in a text."""
 
 CHECKS: dict[str, Callable[[Dataset], Any]] = {
@@ -151,6 +151,12 @@ def _named(
             )
         return opened[key]
 
+    return with_text_parameters(make, factory)
+
+
+def with_text_parameters(make: Callable, factory: Callable) -> Callable:
+    """Gives a function those parameters of a factory that a text can set."""
+    signature = inspect.signature(factory)
     shown = [p for k, p in signature.parameters.items() if k not in FACTS]
     make.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
     return make

@@ -1,0 +1,88 @@
+"""Builds the evaluators of `--eval_metrics`."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxgan import data, spec
+from jaxgan.config.training import AUTO, Config
+from jaxgan.errors import UsageError, short_repr
+from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from
+from jaxgan.metrics import EVALUATORS, Evaluator
+from jaxgan.metrics.features.shared import shared_extractors
+
+CHECKED_DATA = data.from_arrays(np.zeros((2, 8, 8, 1), np.uint8), name="nothing")
+"""Held-out examples, to check flags before there are data."""
+
+
+def build_evaluators(
+    config: Config,
+    dataset: data.Dataset | None = None,
+    held_out: data.Dataset | None = None,
+) -> dict[str, Evaluator]:
+    """Builds the evaluators of `--eval_metrics` by name; the first one has the score.
+
+    No extractor is opened.
+
+    Args:
+      config: the configuration.
+      dataset: the training examples, or None to check the text alone.
+      held_out: examples that training does not see, or None.
+
+    Raises:
+      UsageError: naming the flag, for a wrong text, or for data without what an
+        evaluator needs.
+    """
+    modes = data.Modes(np.zeros((1, 1)), 1)
+    facts: dict[str, Any] = {"example": CHECKED_EXAMPLE, "modes": modes}
+    opened = {**facts, "held_out": CHECKED_DATA}
+    if dataset is not None:
+        facts = {"example": dataset.example, "modes": dataset.modes}
+        opened = {**facts, "held_out": held_out, "train": dataset}
+
+    def read(text):
+        if text == AUTO:
+            text = default_metrics(dataset)
+        # Arguments are extractors, each of which is opened once.
+        nested = shared_extractors(opened)
+        built = spec.build_list(text, EVALUATORS, nested, **opened)
+        return _by_name(text, built)
+
+    return build_from("eval_metrics", config, read)
+
+
+def default_metrics(dataset: data.Dataset | None) -> str:
+    """Returns the metrics of `--eval_metrics=auto`.
+
+    That is the Frechet distance in the features of a classifier for images with labels,
+    if there are at least 10,000 examples and 500 per class, as a classifier of fewer
+    tells little. Other data have the sliced Wasserstein distance.
+
+    Args:
+      dataset: the training examples, or None if they are not known yet.
+    """
+    if dataset is None or len(dataset.classes) < 2:
+        return "sliced_wasserstein"
+    first = dataset.example[dataset.example.generated]
+    images = first.kind == "image" and len(first.shape) == 3
+    enough = dataset.size >= max(10_000, 500 * len(dataset.classes))
+    return "fd(classifier)" if images and enough else "sliced_wasserstein"
+
+
+def _by_name(text: str, built: list[Evaluator]) -> dict[str, Evaluator]:
+    """Returns the evaluators of a text by their names in the log."""
+    evaluators: dict[str, Evaluator] = {}
+    for call, evaluator in zip(spec.parse(text), built, strict=True):
+        name = evaluator.name or call.name
+        if name in evaluators:
+            raise UsageError(
+                f"{short_repr(name)} appears twice in {short_repr(text)}: use it once"
+            )
+        evaluators[name] = evaluator
+    # Without a score there is no best checkpoint.
+    if not evaluators:
+        names = ", ".join(sorted(EVALUATORS))
+        raise UsageError(
+            f"name one or more of {names}, joined by |, such as sliced_wasserstein"
+        )
+    return evaluators

@@ -1,0 +1,39 @@
+"""Builds parts from the texts of flags, and names the flag in errors."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxgan import spec
+from jaxgan.config.training import Config
+from jaxgan.errors import FieldError, UsageError
+from jaxgan.schedules import SCHEDULES
+from jaxgan.types import image_example
+
+CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
+"""Small pictures with labels, to check flags before there are data."""
+
+
+def build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
+    """Builds the only part that a text names."""
+    return build_from(name, config, lambda text: spec.build_one(text, table, **given))
+
+
+def build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:
+    """Returns a number, or the schedule that a text names."""
+
+    def read(value):
+        # Numbers need no parsing.
+        if not isinstance(value, str):
+            return value
+        return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
+
+    return build_from(name, config, read)
+
+
+def build_from(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
+    """Builds from the text of a flag, and names the flag in errors."""
+    try:
+        return build(getattr(config, name))
+    except UsageError as error:
+        kind = FieldError if isinstance(error, FieldError) else UsageError
+        raise kind(f"--{name}: {error}") from error
