@@ -100,7 +100,7 @@ def _check_labels(run: Run, planned: list[Comparison]) -> None:
     """Raises UsageError if a metric needs labels of samples that have none."""
     if image_sets.is_conditional(run):
         return
-    if any(getattr(x, "labels", False) for x in planned):
+    if any(x.labels for x in planned):
         raise UsageError(
             "--metrics has a metric of classes, and this run is unconditional, "
             f"--task={run.config.task}: use fd or precision_recall, or train with a "

@@ -69,9 +69,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))
     real, fake = all_succeed(lambda: load_sets(config, given))
-    if any(getattr(x, "labels", False) for x in planned) and not have_labels(
-        real, fake
-    ):
+    if any(x.labels for x in planned) and not have_labels(real, fake):
         raise UsageError(
             "--metrics has a metric of classes, and the sets of --compare have not the "
             "same classes: use fd or precision_recall"
