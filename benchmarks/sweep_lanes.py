@@ -2,8 +2,8 @@
 
 A lane is a seed with its own `Hyper`: learning rates, b2 and gamma are entries of its
 optimizer and term state, not constants of the program. All lanes share what the program
-is made of: networks, batch size, number of steps, and the share of the batch on which
-penalties are computed. A lane costs a fraction of a run of its own on an accelerator.
+is made of: networks, batch size, number of steps, and the fraction of the batch on
+which penalties are computed.
 
 The optimizer and the penalties of lanes are in the tables only within `installed`.
 """
@@ -27,7 +27,7 @@ from jaxgan.ranges import Range, Steps
 from jaxgan.schedules import cosine
 from jaxgan.types import LossInputs, Players, Term, TrainState, Tree
 
-Share = Annotated[float, Range(0, 1, "(]")]
+Fraction = Annotated[float, Range(0, 1, "(]")]
 PER_CALL = 100
 """Steps that one call of the program makes, if there are as many."""
 DATA_KEY = 1_000
@@ -99,11 +99,11 @@ def lane_adam(steps: Steps) -> optax.GradientTransformation:
 
 
 def lane_penalty(penalty: Callable[..., Term]) -> Callable[..., Term]:
-    """Returns `r1` or `r2` with gamma in the term's state, on a share of the batch."""
+    """Returns `r1` or `r2` of a part of the batch, with gamma in the term's state."""
 
-    def factory(steps: Steps, share: Share = 1.0) -> Term:
+    def factory(steps: Steps, fraction: Fraction = 1.0) -> Term:
         def apply(s: LossInputs, gammas: jax.Array) -> tuple[jax.Array, jax.Array]:
-            count = max(int(len(jax.tree.leaves(s.samples.real)[0]) * share), 1)
+            count = max(int(len(jax.tree.leaves(s.samples.real)[0]) * fraction), 1)
             first = jax.tree.map(lambda x: x[:count], s.samples)
             term = penalty(lambda step: cosine(*gammas, steps)(step))
             return term.apply(s._replace(samples=first), ())[0], gammas
@@ -160,16 +160,16 @@ def installed() -> Iterator[None]:
         yield
 
 
-def flags_of(steps: int, share: float) -> dict[str, Any]:
+def flags_of(steps: int, fraction: float) -> dict[str, Any]:
     """Returns the flags of a program of lanes, beside those of its networks.
 
     Args:
       steps: number of steps, and length of all schedules.
-      share: of the batch, on which penalties are computed.
+      fraction: of the batch, on which penalties are computed.
     """
     optimizer = f"lane_adam({steps})"
     return {
-        "d_terms": f"lane_r1({steps}, {share})|lane_r2({steps}, {share})",
+        "d_terms": f"lane_r1({steps}, {fraction})|lane_r2({steps}, {fraction})",
         "g_optimizer": optimizer,
         "d_optimizer": optimizer,
         "steps": steps,
