@@ -76,6 +76,12 @@ class LaneState(NamedTuple):
     adam: optax.ScaleByAdamState
 
 
+def between(ends: jax.Array, steps: int, step: jax.Array) -> jax.Array:
+    """Returns the value of a cosine schedule whose ends, `[2]`, are not constants."""
+    start, end = ends
+    return cosine(start, end, steps)(step)  # pyright: ignore[reportArgumentType]
+
+
 def lane_adam(steps: Steps) -> optax.GradientTransformation:
     """Adam with b1 = 0, whose rates and b2 are in its state.
 
@@ -84,14 +90,14 @@ def lane_adam(steps: Steps) -> optax.GradientTransformation:
     """
 
     def init(params):
-        adam = optax.scale_by_adam(b1=0.0).init(params)
+        adam: Any = optax.scale_by_adam(b1=0.0).init(params)
         return LaneState(jnp.zeros(2), jnp.zeros(()), adam)  # `states_of` sets both
 
-    def update(grads, state, params=None):
+    def update(updates, state, params=None):
         del params
-        rate = cosine(*state.rates, steps)(state.adam.count)
+        rate = between(state.rates, steps, state.adam.count)
         adam = optax.scale_by_adam(b1=0.0, b2=state.b2)
-        updates, new = adam.update(grads, state.adam)
+        updates, new = adam.update(updates, state.adam)
         moved = jax.tree.map(lambda x: -rate * x, updates)
         return moved, state._replace(adam=new)
 
@@ -105,7 +111,7 @@ def lane_penalty(penalty: Callable[..., Term]) -> Callable[..., Term]:
         def apply(s: LossInputs, gammas: jax.Array) -> tuple[jax.Array, jax.Array]:
             count = max(int(len(jax.tree.leaves(s.samples.real)[0]) * fraction), 1)
             first = jax.tree.map(lambda x: x[:count], s.samples)
-            term = penalty(lambda step: cosine(*gammas, steps)(step))
+            term = penalty(lambda step: between(gammas, steps, step))
             return term.apply(s._replace(samples=first), ())[0], gammas
 
         return Term(lambda: jnp.zeros(2), apply)
