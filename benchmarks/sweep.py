@@ -1,7 +1,7 @@
 """Which numbers and parts make the preset `default` better in the same time?
 
     python benchmarks/sweep.py --out=sweep.json
-    python benchmarks/sweep.py --only=w24,w24mb --seeds=3 --npz=folder --out=sweep.json
+    python benchmarks/sweep.py --only=w24f4,w24f4mb --npz=folder --out=sweep.json
     python benchmarks/sweep.py --groups=mine.json --out=mine_results.json
 
 trains groups of settings, one group after the other. A group is one program: its
@@ -245,16 +245,16 @@ def changed(group: Group, lane: str) -> str:
     """Returns what a setting changes, beside the networks.
 
     >>> changed(GROUPS["w24bs128"], "rates 4e-3")
-    'batch_size=128, penalties on 0.125 of the batch, rates 4e-3'
-    >>> changed(GROUPS["w24f4mb"], BASE)
-    'minibatch_std'
+    'batch_size=128, penalties on 12.5 % of the batch, rates 4e-3'
+    >>> changed(GROUPS["w24f4mb"], BASE), changed(GROUPS["w24f4"], BASE)
+    ('minibatch_std', 'nothing')
     """
     plain = {k: v for k, v in group.flags.items() if k != "networks"}
     parts = [v if isinstance(v, str) else f"{k}={v}" for k, v in plain.items()]
     usual = Group._field_defaults["fraction"]
     if group.fraction != usual:
-        parts.append(f"penalties on {group.fraction:g} of the batch")
-    return ", ".join(parts + [lane] * (lane != BASE))
+        parts.append(f"penalties on {100 * group.fraction:g} % of the batch")
+    return ", ".join(parts + [lane] * (lane != BASE)) or "nothing"
 
 
 def table_of(found: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from pathlib import Path
 
 import flax.traverse_util
 import jax
@@ -168,7 +169,7 @@ def test_a_sweep_and_its_resumption(program, monkeypatch):
     assert [row["arm"] for row in found["rows"]] == ["tiny: base", "tiny: fast"]
     _, _, floor, first, second = sweep.table_of(found)
     assert floor.startswith("| *training images* |")
-    start = "| small(2) | batch_size=8, penalties on 1 of the batch"
+    start = "| small(2) | batch_size=8, penalties on 100 % of the batch"
     assert first.startswith(f"{start} | 4 | 1 | {base['fd']:.2f} |")
     assert second.startswith(f"{start}, fast | 4 | 1 | {fast['fd']:.2f} |")
 
@@ -180,6 +181,15 @@ def test_a_sweep_and_its_resumption(program, monkeypatch):
         program({"tiny": {**group, "lanes": {"fast": {"learning": 1.0}}}})
     with pytest.raises(SystemExit):
         program({"tiny": group}, "--only=tini")
+
+
+def test_published_rows_are_of_these_groups():
+    file = Path(sweep.__file__).parent / "results" / "sweep.json"
+    found = json.loads(file.read_text())
+    for name, group in sweep.GROUPS.items():
+        assert sweep.Group(**found["groups"][name]) == group
+        arms = {row["arm"] for row in found["rows"]}
+        assert {sweep.arm(name, lane) for lane in group.lanes} <= arms
 
 
 def test_every_group_is_a_valid_run():
