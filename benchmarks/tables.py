@@ -39,6 +39,7 @@ def sources() -> dict[str, Source]:
     import stacked_mnist
     import startup
     import step_rows
+    import sweep
 
     def arms(name: str) -> Callable[[Any], list[str]]:
         return lambda found: mode_coverage.table_of(name, found["data_sets"][name])
@@ -77,6 +78,7 @@ def sources() -> dict[str, Source]:
         "recipes-fashion": Source("recipes_ten_minutes.json", recipes("fashion_mnist")),
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),
+        "sweep": Source("sweep.json", sweep.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
     }
 
