@@ -82,19 +82,6 @@ def table_of(found: dict[str, Any], dataset: str) -> list[str]:
     return table(HEAD, rows)
 
 
-def earlier_table(found: dict[str, Any]) -> list[str]:
-    """Returns the table of results/recipes.json: version 0.1.0, another classifier."""
-    head = ["recipe", "budget", "steps", "confident", "classes", "rarest", "Frechet"]
-    rows = []
-    for row in found["rows"]:
-        asked, shares = row["as_asked"], (row["confident"], row["rarest"])
-        confident, rarest = (f"{100 * share:.1f} %" for share in shares)
-        cells = [row["arm"], row["budget"], f"{row['steps']:,}", confident]
-        cells += [str(row["classes"]), rarest, f"{row['frechet']:.1f}"]
-        rows.append([*cells, "" if asked is None else f"{100 * asked:.1f} %"])
-    return table([*head, "as asked"], rows)
-
-
 def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:
     """Returns sentences about how the values of a table were measured."""
     facts, budget = found["sets"][dataset]["protocol"], found["budget"]
