@@ -20,6 +20,17 @@ def count(cores=2, recorded=None, **flags):
     return choose(make_config(dataset="mnist", **flags), cores, recorded).count
 
 
+@pytest.mark.parametrize(
+    ("text", "cores"),
+    [("max 100000", 64), ("150000 100000", 1), ("400000 100000", 4), ("x", 64)],
+)
+def test_cores_are_those_that_a_container_may_use(text, cores, tmp_path, monkeypatch):
+    (tmp_path / "cpu.max").write_text(f"{text}\n")
+    monkeypatch.setattr(cpu_devices, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), False)
+    assert cpu_devices.available_cores() == cores
+
+
 def test_the_default_run_splits_its_batches():
     assert [count(cores=n) for n in (1, 2, 3, 4, 64)] == [1, 2, 2, 2, 2]
     assert [count(cores=n, batch_size=512) for n in (1, 2, 3, 5, 64)] == [1, 2, 2, 4, 8]

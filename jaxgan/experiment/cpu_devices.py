@@ -8,6 +8,7 @@ with a part of every batch.
 import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan import spec, workdir
@@ -21,6 +22,9 @@ VARIABLE = "JAX_NUM_CPU_DEVICES"
 """The variable from which jax reads the number of CPU devices."""
 FORCED = "xla_force_host_platform_device_count"
 """The flag of XLA for the same."""
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""The limit of a container, in Linux."""
 
 MOST = 8
 """Maximum number of devices that are chosen."""
@@ -113,11 +117,23 @@ def _most_devices(batch_size: int, accumulate: int, limit: int) -> int:
 
 
 def available_cores() -> int:
-    """Returns the number of cores that this process may use."""
+    """Returns the number of cores that this process may use, at least 1."""
     # macOS and Windows cannot tell.
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, int(min(cores, _quota())))
+
+
+def _quota() -> float:
+    """Returns the number of cores whose time a container may use."""
+    try:
+        # Microseconds per period, such as `150000 100000`, or `max` of them.
+        time, period = QUOTA.read_text().split()
+        return int(time) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return float("inf")
 
 
 def chosen(config: Config) -> Choice:
