@@ -95,13 +95,20 @@ def prepare(config: Config) -> Experiment:
 
 
 def open_evaluators(experiment: Experiment) -> None:
-    """Opens the extractors of the metrics, once, which may take minutes."""
+    """Opens the extractors of the metrics, once, which may take minutes.
+
+    Raises:
+      UsageError: naming the flag, if one lacks its weights.
+    """
     # A run that is done evaluates nothing.
     folder = local_path("--workdir", experiment.config.workdir) / "checkpoints"
     if max(checkpoint.available(folder), default=0) >= experiment.config.steps:
         return
-    for evaluator in experiment.evaluators.values():
-        evaluator.open()
+    try:
+        for evaluator in experiment.evaluators.values():
+            evaluator.open()
+    except UsageError as error:
+        raise UsageError(f"--eval_metrics: {error}") from error
 
 
 def check_score(config: Config) -> None:
