@@ -1,9 +1,11 @@
 """The environment of all tests: eight CPU devices, one compilation cache."""
 
+import gc
 import os
 import tempfile
 
 import numpy as np
+import psutil
 import pytest
 
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -12,6 +14,22 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", os.path.join(tempfile.gettempdir(), "jaxgan-test-xla")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+MOST_BYTES = 3 * 2**30
+"""Memory of a worker above which compiled programs are dropped."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory():
+    """Drops compiled programs between modules, or two workers need over 20 GiB."""
+    yield
+    if psutil.Process().memory_info().rss > MOST_BYTES:
+        import jax
+
+        # They are compiled again from the cache on disk.
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

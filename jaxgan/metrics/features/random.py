@@ -1,6 +1,7 @@
 """Features of a random convolutional network, for tests and for quick looks."""
 
 import itertools
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +14,18 @@ from jaxgan.metrics.features.base import (
     image_shape,
     in_batches,
 )
-from jaxgan.ranges import Width
+from jaxgan.ranges import Range
 from jaxgan.types import ExampleSpec
 
 HIDDEN = 32
 """Channels of the first convolution."""
 
 
-def random(dim: Width = 64, seed: Seed = 0, *, example: ExampleSpec) -> Extractor:
+Dim = Annotated[int, Range(1, 2**14)]
+"""Number of features."""
+
+
+def random(dim: Dim = 64, seed: Seed = 0, *, example: ExampleSpec) -> Extractor:
     """Returns features of two random convolutions, which need no data and no download.
 
     Two 3x3 convolutions with stride 2 and normal weights, each with a ReLU, then the
