@@ -1,4 +1,4 @@
-"""How each metric moves when real images are corrupted more and more.
+"""Moves of each metric when real images are corrupted more and more.
 
     python benchmarks/corruptions.py --out=corruptions.json
     python benchmarks/corruption_picture.py corruptions.json docs/corruptions.png
@@ -52,7 +52,7 @@ Values = dict[str, float]
 
 
 class Images(NamedTuple):
-    """What corruptions are made from."""
+    """The images that corruptions are made from."""
 
     pool: Features
     """The second half of the test set."""

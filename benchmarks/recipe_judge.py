@@ -6,7 +6,6 @@ scores any images: samples of a run, those of another program, or real ones.
 
 import dataclasses
 import importlib.metadata
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,19 +13,17 @@ import jax
 import numpy as np
 
 from jaxgan import data, reporting
+from jaxgan.evaluation import image_sets
+from jaxgan.evaluation.extraction import features_of, unique
 from jaxgan.evaluation.load_run import Run, load_run
-from jaxgan.evaluation.previews import generate_in_batches
-from jaxgan.evaluation.sample_files import to_dtype
 from jaxgan.experiment.checkpoint import Which
-from jaxgan.gan.objective import example_keys
 from jaxgan.metrics.classifier_score import as_requested, predicted_classes
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.frechet import Moments, frechet_distance, moments
 from jaxgan.metrics.precision_recall import precision_recall, squared_radii
-from jaxgan.parallel import multi_seed
 
 AT_ONCE = 1_000
-"""Images in memory at a time; only their features are kept."""
+"""Images that are drawn in one call, where no run is judged."""
 NEIGHBORS = 3
 """Of precision and recall."""
 SEED = 0
@@ -78,9 +75,9 @@ class Judge(NamedTuple):
 
     def of_images(self, images: np.ndarray) -> Features:
         """Returns the features of images, `[n, H, W, C]` uint8."""
-        parts = np.array_split(images, max(len(images) // AT_ONCE, 1))
-        normal = (data.normalize({"image": x})["image"] for x in parts)
-        return extract(self.extractor, normal)
+        some = data.from_arrays(images, name="samples")
+        drawn = image_sets.of_dataset("samples", some, np.arange(len(images)))
+        return features(drawn, self.extractor)
 
     def of_run(self, run: Run, which: Which = "last") -> tuple[int, Features]:
         """Returns the step of a checkpoint, and the features of its samples.
@@ -89,14 +86,10 @@ class Judge(NamedTuple):
         `run.gan.generate` should be compiled, as by `opened`.
         """
         step, variables = run.restore_step(which)
-        order = data.epoch_order(0, 1, self.train.size)
-        # Labels to generate from are those of training examples.
-        numbers = order[np.arange(self.n) % self.train.size]
-        images = samples(run, variables, self.train, numbers)
-        fake = extract(self.extractor, images)
-        if "label" in run.gan.task.inputs:
-            fake = fake._replace(labels=self.train.read(numbers)["label"])
-        return step, fake
+        drawn = image_sets.of_samples(
+            run, variables, self.train, seed=SEED, count=self.n
+        )
+        return step, features(drawn, self.extractor)
 
 
 def open_judge(source: str, n: int, cache: Path | None = None) -> Judge:
@@ -150,33 +143,16 @@ def floor_of(judge: Judge) -> Values:
 def real_features(extractor: Extractor, dataset: data.Dataset, n: int) -> Features:
     """Returns the features of `n` examples, those that `jaxgan.evaluate` selects."""
     numbers = np.sort(data.epoch_order(0, 0, dataset.size)[:n])
-    parts = (numbers[i : i + AT_ONCE] for i in range(0, len(numbers), AT_ONCE))
-    read = (data.normalize(dataset.read(x))["image"] for x in parts)
-    return extract(extractor, read)
+    images = image_sets.of_dataset("real images", dataset, numbers)
+    # Perfect samples of no condition.
+    return features(images, extractor)._replace(labels=None)
 
 
-def extract(extractor: Extractor, parts: Iterable[np.ndarray]) -> Features:
-    """Returns the features of images that come in parts, in [-1, 1]."""
-    found = [extractor.extract(images) for images in parts]
-    return jax.tree.map(lambda *x: np.concatenate(x), *found)
-
-
-def samples(
-    run: Run, variables: Any, train: data.Dataset, numbers: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Draws one sample for each training example, some at a time.
-
-    They are rounded to the dtype of the data, as in a file.
-    """
-    example, key = run.example, multi_seed.key_of(SEED)
-    for start in range(0, len(numbers), AT_ONCE):
-        some = numbers[start : start + AT_ONCE]
-        batch = data.normalize(train.read(some), example)
-        keys = example_keys(key, len(some), start)
-        drawn = generate_in_batches(run.gan.generate, variables, batch, keys)
-        drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
-        raw = {example.generated: to_dtype(drawn, example.dtype)}
-        yield data.normalize(raw, example)[example.generated]
+def features(images: image_sets.ImageSet, extractor: Extractor) -> Features:
+    """Returns the features of a set of images, without the cache of real ones."""
+    extractors = unique([extractor])
+    [found] = features_of(images, extractors, cache=False).values()
+    return found
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -105,7 +105,7 @@ class Results:
 
 
 class Program:
-    """What the flags ask for, with the judges that were opened."""
+    """The work of the flags, with the judges that were opened."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args

@@ -1,4 +1,4 @@
-"""Which numbers and parts make the preset `default` better in the same time?
+"""Sweep of numbers and parts of the preset `default`, each for the same time.
 
     python benchmarks/sweep.py --out=sweep.json
     python benchmarks/sweep.py --only=w24f4,w24f4mb --npz=folder --out=sweep.json
@@ -137,7 +137,7 @@ GROUPS: dict[str, Group] = {
 
 
 class Program:
-    """What the flags ask for, with the judge."""
+    """The work of the flags, with the judge."""
 
     def __init__(self, args: argparse.Namespace, groups: dict[str, Group]) -> None:
         self.args, self.groups = args, groups

@@ -158,13 +158,13 @@ def test_the_warning_has_the_bias():
     assert bias_warning(of, 60) == ""
     text = bias_warning(of, 29)
     assert "\n" not in text
-    assert text.startswith("WARNING: 29 examples for 30 dimensions")
+    assert text.startswith("29 examples for 30 dimensions")
     said = float(text.partition("would get about ")[2].partition(",")[0])
     want = np.mean(perfect(1000, 29, np.ones(30), 10, seed=1))
     assert said == pytest.approx(want, rel=0.15)
     assert "use at least 60 of both" in text
     few = bias_warning(gaussian(np.zeros(30), np.eye(30), count=59), 1000)
-    assert few.startswith("WARNING: 59 examples")
+    assert few.startswith("59 examples")
 
 
 def test_classes_by_hand():

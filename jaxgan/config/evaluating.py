@@ -30,7 +30,7 @@ NAME = re.compile(r"([^:]+(?::[\d.*]+)?)(?::(.+))?")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What runs and sets have in common: the metrics, the counts and the files."""
+    """The options of runs and of sets: the metrics, the counts and the files."""
 
     metrics: str = METRICS
     n: int = 0

@@ -104,11 +104,8 @@ def features_of(
     keep_raw = keep and images.stored is None
     table = _extract(images, missing, keep_raw) if missing else {}
     for key in missing:
-        found[key] = Features(
-            table[f"{key}/features"],
-            table.get(f"{key}/probabilities"),
-            table.get("labels"),
-        )
+        parts = table.get(f"{key}/probabilities"), table.get("labels")
+        found[key] = Features(table[f"{key}/features"], *parts)
         if key in names and is_main_process():
             feature_cache.save(images.folders, names[key], found[key])
     if not keep:

@@ -22,7 +22,7 @@ class Progress:
     every half minute, and none for a short extraction.
 
     Args:
-      name: what the images are.
+      name: the kind of images.
       total: number of images.
       shown: False to show nothing.
       clock: returns seconds.

@@ -38,7 +38,7 @@ class ImageSet(NamedTuple):
     """Numbered images, which are read or drawn some at a time."""
 
     name: str
-    """What they are, for messages: `held-out examples`."""
+    """The kind of images, for messages, such as `held-out examples`."""
     count: int
     """Number of images."""
     shape: tuple[int, ...]
@@ -59,7 +59,7 @@ def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSe
     """Returns examples of a data set, with their labels if there are any.
 
     Args:
-      name: what they are, for messages.
+      name: the kind of images, for messages.
       dataset: raw examples.
       numbers: of the examples, `[n]`.
     """

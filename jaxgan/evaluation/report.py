@@ -28,8 +28,7 @@ REPORTS: dict[type, Callable[[Any], dict[str, Any]]] = {
     EvaluateConfig: run_report.report_of,
     CompareConfig: set_report.report_of,
 }
-"""What computes a report, by the type of its configuration."""
-
+"""The function that computes a report, by the type of its configuration."""
 
 FLAGS = {"which": "checkpoint", "draws": "seeds", "import_": "import"}
 """Flags whose names differ from those of their fields."""
@@ -90,7 +89,7 @@ def evaluate_run(
       metrics: metrics of features, joined by |.
       n: number of samples, 0 for 10,000.
       n_real: number of held-out examples, 0 for at most `n`.
-      split: split that the run was not trained on; `auto` finds one.
+      split: one that the run was not trained on; `auto` finds it.
       checkpoint: `last`, `best` or a step.
       against: `stats:FILE`, statistics in place of held-out examples.
       seed: of the first set of samples.
@@ -105,11 +104,10 @@ def evaluate_run(
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
 
-    >>> evaluate_run("no/run")
+    >>> evaluate_run("no/run")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
       ...
-    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run: it has no \
-config.json; use the folder of a run
+    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
     """
     config = EvaluateConfig(
         workdir=local_path("--workdir", workdir),

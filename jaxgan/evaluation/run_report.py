@@ -21,6 +21,7 @@ from jaxgan.evaluation.scores import (
     Values,
     joined,
     save_pictures,
+    save_statistics,
     some_of,
     summary,
     values_of,
@@ -31,7 +32,6 @@ from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.experiment import checkpoint, setup
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
-from jaxgan.metrics.frechet import moments
 
 log = logging.getLogger("jaxgan")
 
@@ -77,8 +77,9 @@ def report_of(config: EvaluateConfig) -> dict[str, Any]:
     chosen = choose_examples(train, held_out, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
     floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
-    if config.save_stats:
-        run_on_main(lambda: save_statistics(config, comparisons, real, chosen))
+    if (file := config.save_stats) and chosen.held_out is not None:
+        origin = f"{len(chosen.numbers):,} of {chosen.held_out.origin}"
+        run_on_main(lambda: save_statistics(file, comparisons, real, origin))
     # The samples of each run and seed.
     step, rows = _draws(run, config, chosen, comparisons, real)
     return {
@@ -236,25 +237,6 @@ def _draws(
 
             rows.append({"run": number, "seed": seed, **run_on_main(judge)})
     return step, rows
-
-
-def save_statistics(
-    config: EvaluateConfig,
-    comparisons: Sequence[Comparison],
-    real: Real,
-    chosen: Data,
-) -> None:
-    """Writes the statistics of the held-out examples."""
-    assert config.save_stats is not None
-    assert chosen.held_out is not None
-    [features] = real.features.values()
-    origin = f"{len(chosen.numbers):,} of {chosen.held_out.origin}"
-    statistics_files.save(
-        config.save_stats,
-        moments(features.features),
-        comparisons[0].extractor,
-        origin,
-    )
 
 
 def protocol(

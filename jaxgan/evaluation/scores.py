@@ -138,6 +138,22 @@ def summary(rows: list[dict[str, Any]], floor: Values) -> dict[str, Any]:
     return result
 
 
+def save_statistics(
+    file: Path, comparisons: Sequence[Comparison], real: Real, origin: str
+) -> None:
+    """Writes the statistics of the real features, which are of one extractor.
+
+    Args:
+      file: the .npz file.
+      comparisons: the metrics.
+      real: the real side.
+      origin: the real examples, in one line.
+    """
+    [features] = real.features.values()
+    extractor = comparisons[0].extractor
+    statistics_files.save(file, moments(features.features), extractor, origin)
+
+
 def save_pictures(
     out: Path,
     comparisons: Sequence[Comparison],
@@ -150,16 +166,15 @@ def save_pictures(
     Args:
       out: the file of the values, such as `evaluation.json`. The picture of a metric is
         `evaluation-<name of its first value>.png` then.
-      comparisons: the metrics. Those with `picture` return columns of images.
+      comparisons: the metrics. Their `picture` returns columns of images, or None.
       values: of each metric.
       real: the real side.
       fake: the features of samples.
     """
     for comparison, own in zip(comparisons, values, strict=True):
-        picture = getattr(comparison, "picture", None)
-        if picture is None or real.statistics is not None:
+        if real.statistics is not None:
             continue
-        columns = picture(sets_of(comparison, real, fake))
+        columns = comparison.picture(sets_of(comparison, real, fake))
         if columns is None:
             continue
         file = out.with_name(f"{out.stem}-{next(iter(own))}.png")

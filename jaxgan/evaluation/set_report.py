@@ -25,6 +25,7 @@ from jaxgan.evaluation.scores import (
     Values,
     joined,
     save_pictures,
+    save_statistics,
     some_of,
     summary,
     values_of,
@@ -34,7 +35,6 @@ from jaxgan.evaluation.scores import (
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
-from jaxgan.metrics.frechet import moments
 
 log = logging.getLogger("jaxgan")
 
@@ -82,8 +82,9 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     floor, name = run_on_main(lambda: _floor(comparisons, features, chosen))
 
     def judge() -> Values:
-        if config.save_stats:
-            _save_statistics(config, comparisons, features, chosen)
+        if config.save_stats and chosen.real is not None:
+            origin = f"{len(chosen.numbers):,} of {chosen.real.origin}"
+            save_statistics(config.save_stats, comparisons, features, origin)
         values = values_of(comparisons, features, of_fake)
         for text in warnings_of(comparisons, features, of_fake):
             log.warning("%s", text)
@@ -273,21 +274,6 @@ def _floor(
         f"one half of these against the other, {half:,} each, which is not the floor "
         f"of {len(chosen.fake_numbers):,} against {n_real:,}"
     )
-
-
-def _save_statistics(
-    config: CompareConfig,
-    comparisons: Sequence[Comparison],
-    real: Real,
-    chosen: Choice,
-) -> None:
-    """Writes the statistics of the real images."""
-    assert config.save_stats is not None
-    assert chosen.real is not None
-    [features] = real.features.values()
-    origin = f"{len(chosen.numbers):,} of {chosen.real.origin}"
-    found = moments(features.features)
-    statistics_files.save(config.save_stats, found, comparisons[0].extractor, origin)
 
 
 def protocol(

@@ -19,6 +19,9 @@ log = logging.getLogger("jaxgan")
 FID_FEATURES = 2048
 """Number of Inception's features in a file of pytorch-fid."""
 
+KEYS = ("mean", "covariance", "count", "facts", "mu", "sigma")
+"""Arrays that are read."""
+
 COMPARED = ("layer", "resize")
 """Facts of an extractor's protocol that must be equal, beside its digest."""
 
@@ -129,10 +132,6 @@ def load(file: Path) -> Statistics:
         ) from error
 
 
-KEYS = ("mean", "covariance", "count", "facts", "mu", "sigma")
-"""Arrays that are read."""
-
-
 def _checked(found: Statistics) -> Statistics:
     """Returns statistics as float64; raises ValueError unless they are valid."""
     # pytorch-fid may have saved float32.
@@ -219,7 +218,7 @@ def warning(found: Statistics, fake: Moments, name: str) -> str:
     """Returns a warning of one line for small counts, or an empty text."""
     if found.count is not None:
         text = bias_warning(found.moments, fake.count)
-        return text and f"{name}: {text.removeprefix('WARNING: ')}"
+        return text and f"{name}: {text}"
     dim = len(found.mean)
     if fake.count >= ENOUGH * dim:
         return ""

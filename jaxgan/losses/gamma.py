@@ -12,7 +12,7 @@ PIXELS, CHANNELS, BATCH_SIZE = 28 * 28, 1, 64
 """The images and the batch size at which `GAMMA` was measured."""
 
 PIXEL_POWER, CHANNEL_POWER, BATCH_POWER = 1.0, 1.0, -1.0
-"""How gamma grows with the number of pixels, of channels, and of examples."""
+"""Exponents of the numbers of pixels, channels and examples in gamma."""
 
 AUTO = "auto"
 PENALTIES = ("r1", "r2", "approximate_r1", "approximate_r2")

@@ -63,7 +63,7 @@ def fd(extractor: Extractor) -> Comparison:
 
     def warning(sets: Sets) -> str:
         text = bias_warning(moments(sets.real.features), len(sets.fake.features))
-        return text and f"{name}: {text.removeprefix('WARNING: ')}"
+        return text and f"{name}: {text}"
 
     return Comparison(extractor, compare, warning, of_moments=of_moments)
 

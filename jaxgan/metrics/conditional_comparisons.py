@@ -62,8 +62,7 @@ def per_class_fd(extractor: Extractor) -> Comparison:
     def warning(sets: Sets) -> str:
         label, real, fake = smallest_class(sets, said)
         text = bias_warning(moments(real), len(fake))
-        plain = text.removeprefix("WARNING: ")
-        return text and f"{name}: class {label} is the smallest, and {plain}"
+        return text and f"{name}: class {label} is the smallest, and {text}"
 
     return Comparison(extractor, compare, warning, labels=True)
 

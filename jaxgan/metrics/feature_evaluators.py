@@ -15,10 +15,9 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError, printable
-from jaxgan.metrics.classifier_score import predicted_classes
-from jaxgan.metrics.comparisons import COMPARISONS, Comparison, Sets
+from jaxgan.metrics.comparison import probabilities_of
+from jaxgan.metrics.comparisons import COMPARISONS, Sets
 from jaxgan.metrics.evaluators import Evaluator, Values
-from jaxgan.metrics.features import Features
 from jaxgan.metrics.features.shared import SharedExtractor
 from jaxgan.metrics.frechet import bias_warning, moments
 from jaxgan.ranges import Range, Width
@@ -50,7 +49,7 @@ def fd(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
         state = plain.init(dataset, examples, key)
         real = extractor.of_dataset(dataset, min(REALS, dataset.size))
         if text := bias_warning(moments(real.features), samples):
-            LOG.warning("%s: %s", name, text.removeprefix("WARNING: "))
+            LOG.warning("%s: %s", name, text)
         return state
 
     return plain._replace(init=init)
@@ -156,69 +155,30 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
 
     The values are `confident_<extractor>`, the fraction of samples with a class of
     probability above 0.9, `classes_<extractor>`, the number of classes that are
-    predicted at least once, and `class_kl_<extractor>`, see `class_kl`. The score is
-    the divergence plus the fraction of samples that are not confident.
+    predicted at least once, and `class_kl_<extractor>` with its floor, the KL of their
+    histogram, see `comparisons.classes`. The score is the divergence plus the fraction
+    of samples that are not confident.
 
     Args:
       extractor: features with probabilities of classes.
       samples: number of samples.
     """
 
-    def compare(sets: Sets) -> Values:
-        real, fake = (_probabilities(x, extractor.name) for x in (sets.real, sets.fake))
-        found, name = predicted_classes(fake), extractor.name
-        return {
-            f"confident_{name}": found.confident,
-            f"classes_{name}": found.classes,
-            f"class_kl_{name}": class_kl(real, fake),
-        }
-
     def init(dataset, examples, key):
-        real = extractor.of_dataset(dataset, min(REALS, dataset.size))
+        state = plain.init(dataset, examples, key)
         # Raises before training if there are no classes.
-        _probabilities(real, extractor.name)
-        _log_protocol(name, extractor, samples, len(real.features))
-        return Comparison(extractor.open(), compare), real, real
+        probabilities_of(state[1], "classes", extractor.name)
+        return state
 
     def score(values: Values) -> float:
-        confident, _, divergence = values.values()
+        confident, _, divergence, _ = values.values()
         return 1 - confident + divergence
 
     name = f"classes_{extractor.name}"
-    values = (f"confident_{extractor.name}", name, f"class_kl_{extractor.name}")
+    kl = f"class_kl_{extractor.name}"
+    values = (f"confident_{extractor.name}", name, kl, f"{kl}_floor")
     plain = _evaluator("classes", values, extractor, samples)
     return plain._replace(init=init, score=score)
-
-
-def class_kl(real: np.ndarray, fake: np.ndarray) -> float:
-    """Returns KL(predicted classes of samples || those of real examples), in nats.
-
-    Each class counts half a real example more than there are, so that the divergence is
-    finite. Perfect samples have about (k - 1) / 2 (1 / m + 1 / n) on average, see
-    `mode_coverage.kl_floor`.
-
-    Args:
-      real: `[n, k]`, probabilities of the classes of real examples.
-      fake: `[m, k]`, those of samples.
-
-    >>> round(class_kl(np.eye(2)[[0, 1] * 999], np.eye(2)[[0, 0]]), 3)  # log 2
-    0.693
-    """
-    count = real.shape[1]
-    counts = (np.bincount(p.argmax(1), minlength=count) for p in (real, fake))
-    expected, seen = counts
-    q = (expected + 0.5) / (expected.sum() + 0.5 * count)
-    p = seen / seen.sum()
-    there = p > 0  # 0 log 0 is 0
-    return float(np.sum(p[there] * np.log(p[there] / q[there])))
-
-
-def _probabilities(features: Features, name: str) -> np.ndarray:
-    if features.probabilities is None:
-        raise UsageError(
-            f"classes({name}): this extractor has no classes; use classes(classifier)"
-        )
-    return features.probabilities
 
 
 def _first(values: Values) -> float:

@@ -287,7 +287,7 @@ def bias_warning(real: Moments, count: int, *, seed: int = 0) -> str:
         return ""
     floor = frechet_floor(real, count, seed=seed).simulated
     return (
-        f"WARNING: {fewest:,} examples for {dim:,} dimensions bias the Frechet"
+        f"{fewest:,} examples for {dim:,} dimensions bias the Frechet"
         f" distance: with {real.count:,} real and {count:,} fake examples, a perfect"
         f" generator would get about {floor:.3g}, not 0; use at least"
         f" {ENOUGH * dim:,} of both"

@@ -20,7 +20,7 @@ LOGITS = {
 """Labels of the mean logits of the discriminator."""
 FEW = ("score (distance)", "evaluation", "in [0, 1]")
 """Panels of few values, each of which matters."""
-DECADES = ("gradient norm", "terms", "score (distance)", "evaluation")
+DECADES = ("gradient norm", "terms", "evaluation")
 """Panels with a log axis if their values span decades."""
 COLORS = {"generator": "tab:orange", "discriminator": "tab:blue"}
 
@@ -209,11 +209,7 @@ def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
     # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])
     positive = bool((joined > 0).all())
-    if (
-        title in ("gradient norm", "terms", "evaluation")
-        and positive
-        and high > 30 * low
-    ):
+    if title in DECADES and positive and high > 30 * low:
         axis.set_yscale("log")
     elif title not in FEW and high > low:
         room = 0.15 * (high - low)
