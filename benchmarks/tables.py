@@ -30,6 +30,7 @@ def sources() -> dict[str, Source]:
     import bounds
     import checkpointing
     import corruption_picture
+    import evaluation_cost
     import input_pipeline
     import mode_coverage
     import overhead
@@ -72,6 +73,10 @@ def sources() -> dict[str, Source]:
         "preemption": Source("preemption.json", preemption.table_of),
         "simulated": Source("scaling.json", scaling.simulated_table),
         "bounds": Source("bounds.json", bounds.table_of),
+        "evaluation": Source(
+            "evaluation_cost.json",
+            lambda found: evaluation_cost.cost_table(found["cost"]),
+        ),
         "corruptions": Source("corruptions.json", corruption_picture.table_of),
         "recipes": Source("recipes_two_minutes.json", recipes("mnist")),
         "ring8": Source("mode_coverage.json", arms("ring8")),
