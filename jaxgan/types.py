@@ -258,6 +258,11 @@ class Task(NamedTuple):
     """Recipes of terms that are added for each player, unless a flag names the term."""
     stage: Stage | None = None
     """State between the task and the discriminator."""
+    transform: Callable[[Generate, Batch, jax.Array], Tree] | None = None
+    """transform(generator, inputs, keys `[B]`) to images `[B, H, W, C]`, of a task that
+    maps images to images; None if samples start from noise. `inputs` has the user's
+    `source` `[B, h, w, c]` in [-1, 1], and what the task reads beside it: `mask`
+    `[B, h, w, 1]` (1 in holes), `label` `[B]` or `attributes` `[B, k]`."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -57,6 +57,8 @@ class Dataset(NamedTuple):
     """Storage locations, by which splits are compared; `()` if they are unknown."""
     encoded: Callable[[np.ndarray], list[bytes]] | None = None
     """Maps example numbers to stored bytes, which no decoder's version changes."""
+    aligned: bool = True
+    """False if the image fields of an example do not belong together."""
 
     @property
     def shape(self) -> tuple[int, ...]:
