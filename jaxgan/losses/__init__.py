@@ -11,6 +11,7 @@ from jaxgan.losses.adversarial import (
     least_squares,
     minimax,
     non_saturating,
+    none,
     relativistic,
     relativistic_average,
     wasserstein,
@@ -31,6 +32,13 @@ from jaxgan.losses.gradient_penalties import (
     squared_gradient_norm,
 )
 from jaxgan.losses.logits import consistency, lecam
+from jaxgan.losses.reconstruction import (
+    cycle,
+    identity,
+    l1,
+    l2,
+    total_variation,
+)
 from jaxgan.losses.weights import orthogonal
 from jaxgan.terms import every
 from jaxgan.types import Term
@@ -51,6 +59,11 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         orthogonal,
         auxiliary_classifier,
         mutual_information,
+        l1,
+        l2,
+        cycle,
+        identity,
+        total_variation,
         every,
     )
 }
@@ -63,16 +76,21 @@ __all__ = [
     "approximate_r2",
     "auxiliary_classifier",
     "consistency",
+    "cycle",
     "dragan",
     "every",
     "feature_matching",
     "gradient_penalty",
     "hinge",
+    "identity",
+    "l1",
+    "l2",
     "least_squares",
     "lecam",
     "minimax",
     "mutual_information",
     "non_saturating",
+    "none",
     "orthogonal",
     "path_length",
     "r1",
@@ -80,5 +98,6 @@ __all__ = [
     "relativistic",
     "relativistic_average",
     "squared_gradient_norm",
+    "total_variation",
     "wasserstein",
 ]

@@ -10,11 +10,12 @@ from jaxgan.tasks.codes import codes
 from jaxgan.tasks.conditional import conditional
 from jaxgan.tasks.generate import generate
 from jaxgan.tasks.latents import LATENTS, latent_sampler
+from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
 from jaxgan.types import Task
 
 TASKS: dict[str, Callable[..., Task]] = {
-    f.__name__: f for f in (generate, conditional, codes)
+    f.__name__: f for f in (generate, conditional, codes, paired)
 }
 """Factories of tasks by name."""
 
@@ -25,5 +26,6 @@ __all__ = [
     "conditional",
     "generate",
     "latent_sampler",
+    "paired",
     "pool",
 ]
