@@ -18,6 +18,7 @@ from jaxgan.losses.adversarial import (
 )
 from jaxgan.losses.features import (
     auxiliary_classifier,
+    domain_classification,
     feature_matching,
     mutual_information,
 )
@@ -32,6 +33,7 @@ from jaxgan.losses.gradient_penalties import (
     squared_gradient_norm,
 )
 from jaxgan.losses.logits import consistency, lecam
+from jaxgan.losses.perceptual import perceptual
 from jaxgan.losses.reconstruction import (
     cycle,
     identity,
@@ -59,10 +61,12 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         orthogonal,
         auxiliary_classifier,
         mutual_information,
+        domain_classification,
         l1,
         l2,
         cycle,
         identity,
+        perceptual,
         total_variation,
         every,
     )
@@ -77,6 +81,7 @@ __all__ = [
     "auxiliary_classifier",
     "consistency",
     "cycle",
+    "domain_classification",
     "dragan",
     "every",
     "feature_matching",
@@ -93,6 +98,7 @@ __all__ = [
     "none",
     "orthogonal",
     "path_length",
+    "perceptual",
     "r1",
     "r2",
     "relativistic",
