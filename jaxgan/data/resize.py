@@ -59,6 +59,20 @@ def _parse_size(text: str, problem: str) -> Size:
     return size
 
 
+def scaled(frame: Frame, high: float, wide: float) -> Frame:
+    """Returns the frame of an image that is `high` by `wide` times as large as another.
+
+    >>> scaled(Frame((64, 64), (96, 96)), 0.25, 0.25)
+    Frame(size=(16, 16), crop=(24, 24))
+    """
+
+    def of(size: Size) -> Size:
+        return max(round(size[0] * high), 1), max(round(size[1] * wide), 1)
+
+    crop = frame.crop if isinstance(frame.crop, str) else of(frame.crop)
+    return Frame(frame.size and of(frame.size), crop)
+
+
 def framed_size(frame: Frame, size: Size) -> Size:
     """Returns the height and width of a framed image.
 

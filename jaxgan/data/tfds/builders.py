@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
+from jaxgan.data.tfds.registry import RECIPES
+from jaxgan.data.tfds.registry.builder import builder_class
 from jaxgan.errors import UsageError, first_line
 
 OTHER_FORMS = "folder:PATH, npz:PATH, ring8, grid25"
@@ -34,6 +36,8 @@ def open_builder(name: str, data_dir: str | None) -> Any:
     _check_config(name, base)
     try:
         with quiet_tfds():
+            if base in RECIPES:
+                return _own(name, base, data_dir)
             return tfds.builder(name, data_dir=data_dir)
     except DatasetNotFoundError:
         raise UsageError(_unknown(name, base)) from None
@@ -46,6 +50,15 @@ def open_builder(name: str, data_dir: str | None) -> Any:
         ) from error
 
 
+def _own(name: str, base: str, data_dir: str | None) -> Any:
+    """Returns the builder of a data set that we prepare from packages."""
+    form, _, version = name.partition(":")
+    config = form.partition("/")[2] or None
+    return builder_class(base)(
+        config=config, version=version or None, data_dir=data_dir
+    )
+
+
 def _unknown(name: str, base: str) -> str:
     """Returns the message for an unknown name, with the closest known names."""
     import tensorflow_datasets as tfds
@@ -53,7 +66,7 @@ def _unknown(name: str, base: str) -> str:
     if os.path.exists(name):
         kind = "folder" if os.path.isdir(name) else "npz"
         return f"--dataset={name} is a path: did you mean {kind}:{name}?"
-    known = tfds.list_builders(with_community_datasets=False)
+    known = [*RECIPES, *tfds.list_builders(with_community_datasets=False)]
     # Cut, as matching long texts is slow.
     near = difflib.get_close_matches(base[:60], known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
@@ -72,7 +85,9 @@ def _check_config(name: str, base: str) -> None:
 
     _, slash, config = name.split(":")[0].partition("/")
     try:
-        known = list(tfds.builder_cls(base).builder_configs) if slash else []
+        own = base in RECIPES
+        builder = builder_class(base) if own else tfds.builder_cls(base)
+        known = list(builder.builder_configs) if slash else []
     except Exception:  # opening the builder raises it again
         return
     if known and config not in known:

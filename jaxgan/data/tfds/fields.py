@@ -1,7 +1,7 @@
 """Identification of the images and labels among the features of a TFDS set."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from jaxgan.data.roles import Choice
 from jaxgan.data.shuffle import evenly
 from jaxgan.errors import UsageError, printable
+from jaxgan.types import ExampleSpec, Field
 
 LOG = logging.getLogger("jaxgan")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -30,13 +31,16 @@ class Fields(NamedTuple):
     size: tuple[int, int] | None
     """Height and width, None if the data set does not fix them."""
     classes: tuple[str, ...]
+    others: Mapping[str, Field] = {}
+    """Further features: images, and arrays that are read as they are."""
 
 
 def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     """Finds the features of the images and the labels.
 
-    The user's choice comes first. Of several features, the one in `supervised_keys` of
-    the data set is used, and then the one named `image` or `label`.
+    The user's choice comes first. Then a builder may have an attribute `fields`, which
+    says what all of its features are. Of several features of another builder, the one
+    in `supervised_keys` is used, and then the one named `image` or `label`.
 
     Args:
       name: the name of the data set, for errors.
@@ -49,6 +53,9 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     """
     from tensorflow_datasets.core import features as kinds
 
+    declared = getattr(builder, "fields", None)
+    if declared is not None and not choice.image and choice.label in ("", "none"):
+        return _declared(declared, choice)
     features = dict(sorted(builder.info.features.items()))  # TFDS's order varies
     images = [k for k, f in features.items() if isinstance(f, kinds.Image)]
     labels = [
@@ -72,6 +79,17 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     size = (height, width) if height and width else None
     classes = tuple(features[label].names) if label else ()
     return Fields(image, label, mode, size, classes)
+
+
+def _declared(spec: ExampleSpec, choice: Choice) -> Fields:
+    """Returns all features of a builder that declares them, images first."""
+    main = spec.generated
+    labels = [k for k, field in spec.items() if field.kind == "label"]
+    label = labels[0] if labels and choice.label != "none" else None
+    height, width, channels = spec.shape
+    others = {k: f for k, f in spec.items() if k != main and k not in labels}
+    classes = spec[label].names if label else ()
+    return Fields(main, label, MODES[channels], (height, width), classes, others)
 
 
 def _supervised(builder: Any) -> list[list[str]]:

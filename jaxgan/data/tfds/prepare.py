@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from jaxgan.data.tfds import mnist
 from jaxgan.data.tfds.download import unreachable
 from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
+from jaxgan.data.tfds.registry import RECIPES
+from jaxgan.data.tfds.registry import builder as registry
 from jaxgan.errors import UsageError, first_line
 from jaxgan.files import locked
 
@@ -75,6 +77,8 @@ def _prepare(builder: Any) -> str:
     """Prepares the data set, and returns the origin of its files."""
     if builder.name in mnist.NAMES:
         return mnist.prepare(builder)
+    if builder.name in RECIPES:
+        return registry.prepare(builder)
     _check_online(builder)
     return _prepare_by_tfds(builder)
 

@@ -1,8 +1,8 @@
 """Data sets of TensorFlow Datasets by name, read without TensorFlow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,11 +10,12 @@ from jaxgan.data import cache
 from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.dataset import Dataset, Examples, Range
 from jaxgan.data.decode import decode, dtype_of, example_shape, open_picture
-from jaxgan.data.resize import Frame, Size
+from jaxgan.data.resize import Frame, Size, scaled
 from jaxgan.data.roles import Choice
 from jaxgan.data.tfds import prepare
 from jaxgan.data.tfds.builders import open_builder
 from jaxgan.data.tfds.fields import (
+    MODES,
     Encoded,
     Fields,
     check_labels,
@@ -23,7 +24,17 @@ from jaxgan.data.tfds.fields import (
 )
 from jaxgan.data.tfds.tfrecord import TFRecords
 from jaxgan.errors import UsageError, first_line, printable
-from jaxgan.types import image_example
+from jaxgan.types import ExampleSpec, image_example
+
+
+class Picture(NamedTuple):
+    """A feature that holds images, and the form in which they are read."""
+
+    key: str
+    mode: str
+    frame: Frame
+    shape: tuple[int, int, int]
+    """Of the framed images."""
 
 
 def tfds_set(
@@ -63,20 +74,48 @@ def tfds_set(
     size = fields.size or _common_size(
         name, encoded, len(records), fields, frame, skip_bad
     )
-    shape = example_shape(frame, size, fields.mode)
-    dtype = dtype_of(fields.mode)
+    pictures = _pictures(fields, size, frame)
     return Dataset(
         name=name,
         size=len(records),
-        example=image_example(shape, dtype, fields.classes),
-        read=_reader(name, encoded, fields, frame, shape),
+        example=_example(fields, pictures),
+        read=_reader(name, encoded, fields, pictures),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
         cache=cache.place(
             Path(builder.data_path), split, frame, (fields.image, fields.label)
         ),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
         encoded=lambda numbers: records.__getitems__(np.asarray(numbers).tolist()),
+        aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
+
+
+def _pictures(fields: Fields, size: Size, frame: Frame) -> dict[str, Picture]:
+    """Returns the features that hold images, by field.
+
+    Images of other sizes than the first keep their ratio to it: with `--image_size=64`,
+    the 32x32 source of a 128x128 image becomes 16x16.
+    """
+    shape = example_shape(frame, size, fields.mode)
+    found = {"image": Picture(fields.image, fields.mode, frame, shape)}
+    for key, field in fields.others.items():
+        if field.kind == "image":
+            height, width, channels = field.shape
+            own = scaled(frame, height / size[0], width / size[1])
+            mode = MODES[channels]
+            shape = example_shape(own, (height, width), mode)
+            found[key] = Picture(key, mode, own, shape)
+    return found
+
+
+def _example(fields: Fields, pictures: Mapping[str, Picture]) -> ExampleSpec:
+    """Returns the fields of the examples, with the sizes of framed images."""
+    main = pictures["image"]
+    spec = image_example(main.shape, dtype_of(main.mode), fields.classes)
+    for key, field in fields.others.items():
+        shape = pictures[key].shape if key in pictures else field.shape
+        spec[key] = field._replace(shape=shape)
+    return spec
 
 
 def _instructions(name: str, builder: Any, split: str) -> list[Any]:
@@ -105,6 +144,14 @@ def _instructions(name: str, builder: Any, split: str) -> list[Any]:
                 "remove its folder to prepare the set again"
             )
     return instructions
+
+
+def _splits(instructions: list[Any]) -> set[str]:
+    """Returns the names of the splits that the instructions read from."""
+    from tensorflow_datasets.core import naming
+
+    files = [Path(i.filename).name for i in instructions]
+    return {str(naming.FilenameInfo.from_str(file).split) for file in files}
 
 
 def _records(builder: Any, instructions: list[Any]) -> Any:
@@ -153,47 +200,45 @@ def _reader(
     name: str,
     encoded: Encoded,
     fields: Fields,
-    frame: Frame,
-    shape: tuple[int, int, int],
+    pictures: Mapping[str, Picture],
 ) -> Callable[[np.ndarray], Examples]:
     """Returns the function `read` of the data set."""
 
     def read(numbers: np.ndarray) -> Examples:
         examples = encoded(np.asarray(numbers).tolist())
-        images = np.empty((len(examples), *shape), dtype_of(fields.mode))
-        for i, example in enumerate(examples):
-            where, data = (name, int(numbers[i])), example[fields.image]
-            images[i] = _decode(where, data, fields.mode, frame, shape)
-        if fields.label is None:
-            return {"image": images}
-        labels = np.array([e[fields.label] for e in examples], np.int32)
-        # Only a sample of the labels was checked at the start.
-        check_labels(name, fields.label, labels)
-        return {"image": images, "label": labels}
+        out: Examples = {}
+        for field, picture in pictures.items():
+            images = np.empty((len(examples), *picture.shape), dtype_of(picture.mode))
+            for i, example in enumerate(examples):
+                where = name, int(numbers[i])
+                images[i] = _decode(where, example[picture.key], picture)
+            out[field] = images
+        if fields.label is not None:
+            labels = np.array([e[fields.label] for e in examples], np.int32)
+            # Only a sample of the labels was checked at the start.
+            check_labels(name, fields.label, labels)
+            out["label"] = labels
+        for key in [key for key in fields.others if key not in pictures]:
+            out[key] = np.array([e[key] for e in examples], fields.others[key].dtype)
+        return out
 
     return read
 
 
-def _decode(
-    where: tuple[str, int],
-    data: bytes,
-    mode: str,
-    frame: Frame,
-    shape: tuple[int, int, int],
-) -> np.ndarray:
-    """Decodes an image to `shape`; `where` is the data set and the example's number."""
+def _decode(where: tuple[str, int], data: bytes, form: Picture) -> np.ndarray:
+    """Decodes an image; `where` is the data set and the example's number."""
     try:
         with open_picture(data) as picture:
             size = picture.height, picture.width
-            if example_shape(frame, size, mode) == shape:
+            if example_shape(form.frame, size, form.mode) == form.shape:
                 # TFDS ignores the EXIF orientation.
-                return decode(picture, mode, frame, upright=False)
+                return decode(picture, form.mode, form.frame, upright=False)
     except UsageError:
         raise
     except Exception as error:  # Pillow's decoders raise many types
         raise _undecodable(*where, error) from error
     # The image opens, but has another size than the set.
-    raise _differ(*where, size, shape)
+    raise _differ(*where, size, form.shape)
 
 
 def _common_size(
