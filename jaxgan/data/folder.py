@@ -6,21 +6,12 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.listing import Walk, find_root, pictures_below
-from jaxgan.data.pictures import examine, read_headers
-from jaxgan.data.resize import Frame
+from jaxgan.data.pictures import Reading, open_pictures
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import image_example
 
 
-def folder(
-    name: str,
-    path: Path,
-    frame: Frame,
-    *,
-    split: str = "train",
-    alpha: str = "auto",
-    skip_bad: bool = False,
-) -> Dataset:
+def folder(name: str, path: Path, reading: Reading, *, split: str = "train") -> Dataset:
     """Loads all images below a folder, sorted by name.
 
     First-level sub-folders are the classes; images directly in `path` have no labels.
@@ -31,12 +22,8 @@ def folder(
     Args:
       name: the name of the data set, `folder:PATH`.
       path: the folder.
-      frame: the crop and the size.
+      reading: the frame, and the treatment of transparency and of damage.
       split: the name of a sub-folder, or `train` if there are no splits.
-      alpha: `keep` reads RGBA if any image has an alpha channel. `auto` does the same,
-        unless only some images have one, all of them opaque. `white` and `black`
-        composite transparent pixels over that color.
-      skip_bad: if True, damaged headers raise `BadExample` on reading, not now.
 
     Raises:
       UsageError: if there are no images, if a file or a folder cannot be read, or if
@@ -47,8 +34,7 @@ def folder(
     walk = _in_one_layout(pictures_below(name, root))
     classes, labels = _classes(name, walk, splits)
     # With skip_bad, unreadable files remain examples.
-    headers = read_headers(name, walk.files, skip_bad)
-    pictures = examine(name, walk.files, headers, frame, alpha=alpha)
+    pictures = open_pictures(name, walk.files, reading)
 
     def read(numbers: np.ndarray) -> Examples:
         examples = {"image": pictures.read(numbers)[:, 0]}

@@ -11,6 +11,9 @@ from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")
 
+PREFIXES = ("folder", "pairs", "unpaired", "domains")
+"""Prefixes of the names of data sets that are read from folders of images."""
+
 SPLITS = (
     ("train", "training"),
     ("val", "valid", "validation", "dev"),
@@ -157,7 +160,7 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
         raise NoSuchSplit(
             f"--split={split}: {name} has no splits besides train, because it has no "
             "folders train/ and test/; use that, or load other data as another "
-            "folder:PATH"
+            f"{name.partition(':')[0]}:PATH"
         )
     # The exact name comes first, then its synonyms, such as val and validation.
     same = next((row for row in SPLITS if split in row), (split,))

@@ -33,6 +33,18 @@ LOOKED_AT = 4096
 more would delay the start by minutes."""
 
 
+class Reading(NamedTuple):
+    """The way in which pictures are read."""
+
+    frame: Frame
+    alpha: str = "auto"
+    """`keep` reads RGBA if any image has an alpha channel. `auto` does the same, unless
+    only some images have one, all of them opaque. `white` and `black` composite
+    transparent pixels over that color."""
+    skip_bad: bool = False
+    """If True, damaged headers raise `BadExample` on reading, not at once."""
+
+
 class Form(NamedTuple):
     """The common form of picture files."""
 
@@ -82,13 +94,26 @@ class Pictures(NamedTuple):
         return [self.files[n].read_bytes() for n in numbers]
 
 
+def open_pictures(name: str, files: Sequence[Path], reading: Reading) -> Pictures:
+    """Reads the headers of picture files, and finds their common form.
+
+    Args:
+      name: the name of the data set, for messages.
+      files: the pictures.
+      reading: the frame, and the treatment of transparency and of damage.
+
+    Raises:
+      UsageError: if a file cannot be read, if 16-bit pictures are mixed with others, or
+        if sizes differ and the frame does not equalize them.
+    """
+    return examine(name, files, read_headers(name, files, reading.skip_bad), reading)
+
+
 def examine(
     name: str,
     files: Sequence[Path],
     headers: Sequence[Header | None],
-    frame: Frame,
-    *,
-    alpha: str = "auto",
+    reading: Reading,
     parts: int = 1,
 ) -> Pictures:
     """Finds the common form of picture files: gray beside color is read as RGB.
@@ -97,14 +122,14 @@ def examine(
       name: the name of the data set, for messages.
       files: the pictures.
       headers: those that `read_headers` returns for them.
-      frame: the crop and the size of each part.
-      alpha: `auto`, `keep`, `white` or `black`, see `folder`.
+      reading: the frame of each part, and the treatment of transparency.
       parts: the number of images of equal width that each picture holds side by side.
 
     Raises:
-      UsageError: if 16-bit pictures are mixed with others, or if sizes differ and
-        `frame` does not equalize them.
+      UsageError: if 16-bit pictures are mixed with others, or if sizes differ and the
+        frame does not equalize them.
     """
+    frame, alpha, _ = reading
     # Unreadable files decide nothing here.
     known = [(f, h) for f, h in zip(files, headers, strict=True) if h]
     _log_animated(name, known)

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import folder
+from jaxgan.data.listing import PREFIXES
 from jaxgan.data.npz import npz, of_mapping
+from jaxgan.data.pairs import pairs
+from jaxgan.data.pictures import Reading
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
@@ -40,6 +43,11 @@ class Request(NamedTuple):
     def choice(self) -> Choice:
         """The split, and the requested arrays or features."""
         return Choice(self.split, self.image_field, self.label_field)
+
+    @property
+    def reading(self) -> Reading:
+        """The way in which picture files are read."""
+        return Reading(self.frame, self.alpha, self.skip_bad)
 
     @property
     def path(self) -> Path:
@@ -100,9 +108,10 @@ def load(
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
         request = Request(text, split, root, frame, *fields, alpha, skip_bad)
         kind = text.partition(":")[0]
-        if alpha in ("white", "black") and kind != "folder":
+        if alpha in ("white", "black") and kind not in PREFIXES:
             raise UsageError(
-                f"--alpha={alpha} is only for folder:PATH; use --alpha=auto"
+                f"--alpha={alpha} is only for folder:PATH and other folders "
+                f"({', '.join(PREFIXES[1:])}); use --alpha=auto"
             )
         # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
@@ -124,7 +133,11 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
+    if (
+        kind != other_kind
+        or kind not in ("npz", *PREFIXES)
+        or not (path and other_path)
+    ):
         return one == other
     try:
         here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
@@ -146,13 +159,24 @@ def _npz(request: Request) -> Dataset:
 
 def _folder(request: Request) -> Dataset:
     _no_fields(request)
-    return folder(
+    path = _named_path(request)
+    return folder(request.name, path, request.reading, split=request.split)
+
+
+def _pairs(request: Request) -> Dataset:
+    _no_field(request, "label_field")
+    image = (request.image_field or "B").upper()
+    if image not in ("A", "B"):
+        raise UsageError(
+            f"--image_field={printable(request.image_field)}: pairs are of the images "
+            "A and B; use --image_field=B, or A to generate A from B"
+        )
+    return pairs(
         request.name,
         _named_path(request),
-        request.frame,
+        request.reading,
         split=request.split,
-        alpha=request.alpha,
-        skip_bad=request.skip_bad,
+        image=image,
     )
 
 
@@ -179,11 +203,16 @@ def _no_path(request: Request) -> None:
 def _no_fields(request: Request) -> None:
     """Raises UsageError if fields of a data set without names are requested."""
     for flag in ("image_field", "label_field"):
-        if field := getattr(request, flag):
-            raise UsageError(
-                f"--{flag}={field}: {request.name} has no named fields, which only "
-                f".npz files and TFDS data sets have; leave out --{flag}"
-            )
+        _no_field(request, flag)
+
+
+def _no_field(request: Request, flag: str) -> None:
+    """Raises UsageError if the user chose a field with a flag."""
+    if field := getattr(request, flag):
+        raise UsageError(
+            f"--{flag}={field}: {request.name} has no named fields, which only .npz "
+            f"files and TFDS data sets have; leave out --{flag}"
+        )
 
 
 def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
@@ -238,7 +267,7 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    near = difflib.get_close_matches(prefix.lower(), ("folder", "npz"), 1, 0.7)
+    near = difflib.get_close_matches(prefix.lower(), ("npz", *PREFIXES), 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -282,5 +311,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "stacked_mnist": _stacked,
     "npz": _npz,
     "folder": _folder,
+    "pairs": _pairs,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

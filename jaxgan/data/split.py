@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Range
-from jaxgan.data.listing import NoSuchSplit
+from jaxgan.data.listing import PREFIXES, NoSuchSplit
 from jaxgan.data.shuffle import epoch_order
 from jaxgan.errors import UsageError, printable
 
@@ -134,7 +134,7 @@ def _both(one: Range, other: Range) -> range:
 
 
 def _is_folder(dataset: Dataset) -> bool:
-    return dataset.name.startswith("folder:")
+    return dataset.name.partition(":")[0] in PREFIXES
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
