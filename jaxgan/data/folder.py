@@ -29,10 +29,23 @@ def folder(name: str, path: Path, reading: Reading, *, split: str = "train") -> 
       UsageError: if there are no images, if a file or a folder cannot be read, or if
         sizes differ and `frame` does not equalize them.
     """
-    # List the files, and number their classes.
     root, splits = find_root(name, path, split)
-    walk = _in_one_layout(pictures_below(name, root))
-    classes, labels = _classes(name, walk, splits)
+    return labeled(pictures_below(name, root), splits, reading)
+
+
+def labeled(walk: Walk, splits: dict[str, Path], reading: Reading) -> Dataset:
+    """Loads the images of a walk, with the first-level folders as labels.
+
+    Args:
+      walk: the files of the split to load.
+      splits: the folders of all splits by name, see `find_root`.
+      reading: the frame, and the treatment of transparency and of damage.
+
+    Raises:
+      UsageError: as `folder` does.
+    """
+    name = walk.name
+    classes, labels = _classes(name, _in_one_layout(walk), splits)
     # With skip_bad, unreadable files remain examples.
     pictures = open_pictures(name, walk.files, reading)
 
@@ -45,7 +58,7 @@ def folder(name: str, path: Path, reading: Reading, *, split: str = "train") -> 
         len(walk.files),
         image_example(pictures.field.shape, pictures.field.dtype, classes),
         read,
-        origin=f"{len(walk.files):,} pictures in {printable(str(root))}",
+        origin=f"{len(walk.files):,} pictures in {printable(str(walk.root))}",
         encoded=pictures.encoded,
     )
 

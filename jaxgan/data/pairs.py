@@ -167,7 +167,7 @@ def _has_sides(name: str, path: Path) -> bool:
 
 
 def _splits_below(name: str, sides: tuple[Path, Path], split: str) -> tuple[Path, Path]:
-    """Returns the folders of a split in A and B; A and B themselves if there are none."""
+    """Returns the folders of a split in A and B, or A and B if they have none."""
     roots: list[Path] = []
     failed: list[NoSuchSplit] = []
     for side in sides:

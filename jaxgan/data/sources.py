@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
 from jaxgan.data.listing import PREFIXES
 from jaxgan.data.npz import npz, of_mapping
@@ -19,6 +20,7 @@ from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
+from jaxgan.data.unpaired import split_paths, unpaired
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
@@ -56,8 +58,7 @@ class Request(NamedTuple):
         Raises:
           UsageError: for URLs and invalid paths.
         """
-        kind, _, text = self.name.partition(":")
-        return local_path("--dataset", text, prefix=f"{kind}:")
+        return _paths(self.name)[0]
 
 
 def load(
@@ -129,18 +130,18 @@ def same_place(one: str, other: str) -> bool:
     >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
     (True, False)
     """
-    (kind, _, path), (other_kind, _, other_path) = (
+    (kind, _, text), (other_kind, _, other_text) = (
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
     if (
         kind != other_kind
         or kind not in ("npz", *PREFIXES)
-        or not (path and other_path)
+        or not (text and other_text)
     ):
         return one == other
     try:
-        here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
+        here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
         return here == there
     except (OSError, RuntimeError, ValueError):  # an invalid path
         return False
@@ -178,6 +179,35 @@ def _pairs(request: Request) -> Dataset:
         split=request.split,
         image=image,
     )
+
+
+def _unpaired(request: Request) -> Dataset:
+    if request.image_field:
+        raise UsageError(
+            f"--image_field={printable(request.image_field)}: the second of two paths "
+            "is generated; leave out --image_field, and swap the paths for the other "
+            "direction"
+        )
+    _no_fields(request)
+    first, second = _paths(request.name)
+    return unpaired(request.name, first, second, request.reading, split=request.split)
+
+
+def _domains(request: Request) -> Dataset:
+    _no_fields(request)
+    path = _named_path(request)
+    return domains(request.name, path, request.reading, split=request.split)
+
+
+def _paths(name: str) -> tuple[Path, ...]:
+    """Returns the paths that the name of a data set has, with `~` expanded.
+
+    Raises:
+      UsageError: for URLs, invalid paths, or another number of paths.
+    """
+    kind, _, text = name.partition(":")
+    texts = split_paths(name, text) if kind == "unpaired" else (text,)
+    return tuple(local_path("--dataset", x, prefix=f"{kind}:") for x in texts)
 
 
 def _named_path(request: Request) -> Path:
@@ -312,5 +342,7 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "npz": _npz,
     "folder": _folder,
     "pairs": _pairs,
+    "unpaired": _unpaired,
+    "domains": _domains,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
