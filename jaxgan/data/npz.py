@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data import dataset as datasets
+from jaxgan.data.array_fields import Arrays, find_fields, load_fields
 from jaxgan.data.array_forms import as_examples, check_form, framed
 from jaxgan.data.dataset import Dataset, Examples, Range
 from jaxgan.data.labels import classify, present
@@ -22,8 +23,11 @@ LOG = logging.getLogger("jaxgan")
 def npz(name: str, path: Path, frame: Frame, choice: Choice) -> Dataset:
     """Loads images or vectors, and labels if any, from an `.npz` or `.npy` file.
 
-    Reads only the arrays in use, which `roles.assign` chooses and a log line names.
-    Labels are integers, strings, bytes, booleans or one-hot rows.
+    A file whose arrays are all named like fields, such as `image` and `source` (or
+    `images` and `sources`, or `B` and `A`), `target`, `mask`, `attributes` and `label`,
+    has these fields, see `load_fields`. In other files `roles.assign` chooses images
+    and labels, and only these are read. Labels are integers, strings, bytes, booleans
+    or one-hot rows.
 
     Args:
       name: the name of the data set, `npz:PATH`.
@@ -40,13 +44,21 @@ def npz(name: str, path: Path, frame: Frame, choice: Choice) -> Dataset:
     def read(key: str) -> np.ndarray:
         return read_array(name, path, key, headers[key])
 
-    # Headers suffice to choose the arrays; _build reads those in use.
-    roles = assign(name, headers, choice)
-    # Before the check of the form, as an unreadable array may have none.
-    check_readable(name, roles.images, headers[roles.images])
-    made = _build(name, headers, read, roles, frame, f"the file {path}")
+    # Headers suffice to choose the arrays; those in use are read.
+    origin = f"the file {path}"
+    if fields := find_fields(headers, choice):
+        images = fields["image"]
+        for key in fields.values():
+            check_readable(name, key, headers[key])
+        made = load_fields(Arrays(name, headers, read), fields, frame, origin)
+    else:
+        roles = assign(name, headers, choice)
+        images = roles.images
+        # Before the check of the form, as an unreadable array may have none.
+        check_readable(name, images, headers[images])
+        made = _build(name, headers, read, roles, frame, origin)
     # Identifies the examples, so that splits can be compared.
-    source = Range(f"{path}, {roles.images}", 0, made.size)
+    source = Range(f"{path}, {images}", 0, made.size)
     return made._replace(ranges=(source,))
 
 
@@ -66,8 +78,12 @@ def of_mapping(
         in a supported form.
     """
     plain = {key: _array(f"{name}: '{key}'", value) for key, value in arrays.items()}
+    origin = "arrays in memory"
+    if fields := find_fields(plain, choice):
+        named = Arrays(name, plain, plain.__getitem__)
+        return load_fields(named, fields, frame, origin)
     roles = assign(name, plain, choice)
-    return _build(name, plain, plain.__getitem__, roles, frame, "arrays in memory")
+    return _build(name, plain, plain.__getitem__, roles, frame, origin)
 
 
 def from_arrays(

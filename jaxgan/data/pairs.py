@@ -16,7 +16,7 @@ from jaxgan.data.listing import (
     subfolders,
 )
 from jaxgan.data.pictures import Pictures, Reading, examine, open_pictures, read_headers
-from jaxgan.data.resize import Frame, Size
+from jaxgan.data.resize import Frame, mismatch
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec
 
@@ -266,7 +266,7 @@ def _check_sizes(name: str, source: Pictures, target: Pictures, frame: Frame) ->
         if one is None or other is None or one.size == other.size:
             continue
         smaller |= max(one.size) < max(other.size)
-        if problem := _difference(one.size, other.size, frame):
+        if problem := mismatch(one.size, other.size, frame):
             (high, wide), (other_high, other_wide) = one.size, other.size
             raise UsageError(
                 f"{name}: {printable(str(source.files[i]))} is {high}x{wide} and its "
@@ -279,31 +279,3 @@ def _check_sizes(name: str, source: Pictures, target: Pictures, frame: Frame) ->
             "%dx%d; leave it out to train super-resolution",
             *(printable(name), *frame.size),
         )
-
-
-def _difference(source: Size, target: Size, frame: Frame) -> str:
-    """Returns the remedy for a pair of different sizes, empty if they fit."""
-    if isinstance(frame.crop, tuple):
-        return "--crop shows the same part of equal sizes only: leave it out"
-    if frame.size is None and max(source) > max(target):
-        return "a source cannot be larger: resize both with --image_size=64x64"
-    # Without a crop, resizing shows the whole of both.
-    whole = frame.size and frame.crop == "none"
-    if whole or _same_aspect(source, target):
-        return ""
-    return (
-        "their aspect ratios differ: crop the files alike, or distort them with "
-        "--crop=none --image_size=64x64"
-    )
-
-
-def _same_aspect(one: Size, other: Size) -> bool:
-    """Returns True if one size is a multiple of the other, up to a pixel.
-
-    >>> _same_aspect((83, 125), (333, 501)), _same_aspect((8, 8), (8, 9))
-    (True, False)
-    """
-    if one[0] == other[0] or one[1] == other[1]:
-        return one == other
-    # A pixel of the smaller image changes the product by a side of the larger one.
-    return abs(one[0] * other[1] - one[1] * other[0]) < max(*one, *other)
