@@ -59,6 +59,10 @@ class Dataset(NamedTuple):
     """Maps example numbers to stored bytes, which no decoder's version changes."""
     aligned: bool = True
     """False if the image fields of an example do not belong together."""
+    domains: "tuple[Dataset, ...]" = ()
+    """The sets that provide `image` and `source`, if examples combine them at will.
+
+    Held-out examples are split off from each of them, so that no image is in both."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -1,11 +1,13 @@
 """Conversion of labels in any common form to class numbers."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 
 from jaxgan.errors import UsageError
 
+LOG = logging.getLogger("jaxgan")
 WAYS = "use class numbers 0, 1, 2 ... or names"
 
 
@@ -40,6 +42,36 @@ def classify(
     # The distinct values, sorted; the position of a value is its class number.
     names = np.unique(np.concatenate(splits))
     return np.searchsorted(names, values).astype(np.int32), tuple(map(str, names))
+
+
+def present(
+    where: str, labels: np.ndarray, size: int, others: Sequence[np.ndarray] = ()
+) -> tuple[np.ndarray, tuple[str, ...]] | None:
+    """Returns what `classify` does, None if no example has a label.
+
+    Logs a warning for -1 among several classes, which often means unlabeled.
+
+    Args:
+      where: the name of the array, for messages.
+      labels: in the forms that `classify` accepts.
+      size: the number of examples.
+      others: labels of other splits.
+
+    Raises:
+      UsageError: for labels of another form.
+    """
+    if are_absent(labels):
+        LOG.info("%s is -1 throughout: there are no labels", where)
+        return None
+    numbers, classes = classify(where, labels, size, others)
+    # A -1 may be a class of two (-1 and 1); among more it often means unlabeled.
+    if labels.dtype.kind in "if" and classes[0] == "-1" and len(classes) > 2:
+        LOG.warning(
+            "%s has the value -1, which counts as a class; if it means no label, leave "
+            "out those examples, or all labels with --label_field=none",
+            where,
+        )
+    return numbers, classes
 
 
 def are_absent(labels: np.ndarray) -> bool:

@@ -6,10 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from jaxgan.data.decode import suffixes
+from jaxgan.data.decode import SUFFIXES, formats, suffixes
 from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")
+
+PREFIXES = ("folder", "pairs", "unpaired", "domains")
+"""Prefixes of the names of data sets that are read from folders of images."""
 
 SPLITS = (
     ("train", "training"),
@@ -157,7 +160,7 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
         raise NoSuchSplit(
             f"--split={split}: {name} has no splits besides train, because it has no "
             "folders train/ and test/; use that, or load other data as another "
-            "folder:PATH"
+            f"{name.partition(':')[0]}:PATH"
         )
     # The exact name comes first, then its synonyms, such as val and validation.
     same = next((row for row in SPLITS if split in row), (split,))
@@ -173,20 +176,8 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
 def _split_folders(name: str, path: Path) -> dict[str, Path]:
     """Returns the folders of splits by lower-case name, empty if there are none."""
     known = {alias for row in SPLITS for alias in row}
-    shown = printable(str(path))
-    try:
-        entries = _entries(path)
-    except FileNotFoundError:
-        raise UsageError(f"{name}: there is no folder {shown}") from None
-    except NotADirectoryError:
-        raise UsageError(
-            f"{name}: {shown} is not a folder; use the folder that contains it"
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            f"{name}: {shown} cannot be read ({error.strerror}); make it readable"
-        ) from None
-    folders = [Path(path, e.name) for e in entries if _is_data_folder(e)]
+    entries = _listed(name, path)
+    folders = _data_folders(path, entries)
     splits = {f.name.lower(): f for f in folders if f.name.lower() in known}
     # Images directly in the folder rule out splits.
     loose = any(e.name.lower().endswith(suffixes()) and e.is_file() for e in entries)
@@ -205,6 +196,58 @@ def _split_folders(name: str, path: Path) -> dict[str, Path]:
         f"{name}: {first}/ and {second}/ look like splits, and {printable(beside)}/ "
         f"like a class; move it away, or use {name}/{first}"
     )
+
+
+def subfolders(name: str, path: Path) -> list[Path]:
+    """Returns the folders in `path`, sorted, without hidden ones and `NOT_DATA`.
+
+    Args:
+      name: the name of the data set, for errors.
+      path: a folder.
+
+    Raises:
+      UsageError: if `path` is not a folder, or cannot be read.
+    """
+    return _data_folders(path, _listed(name, path))
+
+
+def pictures_below(name: str, root: Path) -> Walk:
+    """Walks a folder, and logs the files that are not part of the data.
+
+    Raises:
+      UsageError: if the folder holds no images, or cannot be read.
+    """
+    walk = Walk(name, root)
+    log_left_out(walk)
+    if not walk.files:
+        # One suffix per format.
+        kinds = ", ".join(SUFFIXES[one][0][1:] for one in formats())
+        raise UsageError(
+            f"{name}: {printable(str(root))} holds no pictures ({kinds}), nor do its "
+            "sub-folders"
+        )
+    return walk
+
+
+def _listed(name: str, path: Path) -> list[os.DirEntry[str]]:
+    """Returns the entries of a folder; raises UsageError if it cannot be read."""
+    shown = printable(str(path))
+    try:
+        return _entries(path)
+    except FileNotFoundError:
+        raise UsageError(f"{name}: there is no folder {shown}") from None
+    except NotADirectoryError:
+        raise UsageError(
+            f"{name}: {shown} is not a folder; use the folder that contains it"
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"{name}: {shown} cannot be read ({error.strerror}); make it readable"
+        ) from None
+
+
+def _data_folders(path: Path, entries: list[os.DirEntry[str]]) -> list[Path]:
+    return [Path(path, e.name) for e in entries if _is_data_folder(e)]
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

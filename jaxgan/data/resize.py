@@ -113,6 +113,50 @@ def _box(frame: Frame, size: Size) -> tuple[int, int, int, int]:
     return top, left, top + crop[0], left + crop[1]
 
 
+def mismatch(source: Size, target: Size, frame: Frame) -> str:
+    """Checks that a frame shows the same part of two images that belong together.
+
+    Without a frame, the source may be smaller, as for super-resolution.
+
+    Args:
+      source: height and width of the source.
+      target: height and width of the image that belongs to it.
+      frame: the crop and the size of both.
+
+    Returns:
+      The problem and a remedy, empty if they fit.
+
+    >>> mismatch((8, 8), (32, 32), Frame()), mismatch((8, 8), (8, 16), Frame())[:27]
+    ('', 'their aspect ratios differ:')
+    """
+    if source == target:
+        return ""
+    if isinstance(frame.crop, tuple):
+        return "--crop shows the same part of equal sizes only: leave it out"
+    if frame.size is None and max(source) > max(target):
+        return "a source cannot be larger: resize both with --image_size=64x64"
+    # Without a crop, resizing shows the whole of both.
+    whole = frame.size and frame.crop == "none"
+    if whole or _same_aspect(source, target):
+        return ""
+    return (
+        "their aspect ratios differ: crop the files alike, or distort them with "
+        "--crop=none --image_size=64x64"
+    )
+
+
+def _same_aspect(one: Size, other: Size) -> bool:
+    """Returns True if one size is a multiple of the other, up to a pixel.
+
+    >>> _same_aspect((83, 125), (333, 501)), _same_aspect((8, 8), (8, 9))
+    (True, False)
+    """
+    if one[0] == other[0] or one[1] == other[1]:
+        return one == other
+    # A pixel of the smaller image changes the product by a side of the larger one.
+    return abs(one[0] * other[1] - one[1] * other[0]) < max(*one, *other)
+
+
 def fit(frame: Frame, picture: Image.Image) -> np.ndarray:
     """Crops and resizes an image to the frame.
 
@@ -197,3 +241,27 @@ def _fit_channels(frame: Frame, image: np.ndarray) -> np.ndarray:
     channels = [Image.fromarray(image[..., c]) for c in range(image.shape[-1])]
     # C arrays [H, W, 1] to [H, W, C].
     return np.concatenate([fit(frame, channel) for channel in channels], axis=-1)
+
+
+def fit_masks(frame: Frame, masks: np.ndarray) -> np.ndarray:
+    """Crops masks, and resizes them by taking the nearest pixels.
+
+    Args:
+      frame: the crop and the size.
+      masks: `[n, H, W, 1]` of any dtype.
+
+    Returns:
+      Masks `[n, h, w, 1]`, without values that `masks` does not have.
+
+    Raises:
+      UsageError: if the crop is larger than the masks.
+
+    >>> fit_masks(Frame((1, 2)), np.arange(8).reshape(1, 2, 4, 1)).ravel()
+    array([5, 7])
+    """
+    top, left, bottom, right = _box(frame, (masks.shape[1], masks.shape[2]))
+    high, wide = frame.size or (bottom - top, right - left)
+    # The pixels of the crop in which the centers of the new pixels lie.
+    rows = top + ((np.arange(high) + 0.5) * (bottom - top) / high).astype(int)
+    columns = left + ((np.arange(wide) + 0.5) * (right - left) / wide).astype(int)
+    return masks[:, rows][:, :, columns]

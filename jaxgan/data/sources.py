@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
+from jaxgan.data.listing import PREFIXES
 from jaxgan.data.npz import npz, of_mapping
+from jaxgan.data.pairs import pairs
+from jaxgan.data.pictures import Reading
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
+from jaxgan.data.unpaired import split_paths, unpaired
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
@@ -42,14 +47,18 @@ class Request(NamedTuple):
         return Choice(self.split, self.image_field, self.label_field)
 
     @property
+    def reading(self) -> Reading:
+        """The way in which picture files are read."""
+        return Reading(self.frame, self.alpha, self.skip_bad)
+
+    @property
     def path(self) -> Path:
         """The path after the prefix, with `~` expanded.
 
         Raises:
           UsageError: for URLs and invalid paths.
         """
-        kind, _, text = self.name.partition(":")
-        return local_path("--dataset", text, prefix=f"{kind}:")
+        return _paths(self.name)[0]
 
 
 def load(
@@ -100,9 +109,10 @@ def load(
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
         request = Request(text, split, root, frame, *fields, alpha, skip_bad)
         kind = text.partition(":")[0]
-        if alpha in ("white", "black") and kind != "folder":
+        if alpha in ("white", "black") and kind not in PREFIXES:
             raise UsageError(
-                f"--alpha={alpha} is only for folder:PATH; use --alpha=auto"
+                f"--alpha={alpha} is only for folder:PATH and other folders "
+                f"({', '.join(PREFIXES[1:])}); use --alpha=auto"
             )
         # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
@@ -120,14 +130,18 @@ def same_place(one: str, other: str) -> bool:
     >>> same_place("npz:a.npz", "npz:./b/../a.npz"), same_place("mnist", "kmnist")
     (True, False)
     """
-    (kind, _, path), (other_kind, _, other_path) = (
+    (kind, _, text), (other_kind, _, other_text) = (
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    if kind != other_kind or kind not in ("folder", "npz") or not (path and other_path):
+    if (
+        kind != other_kind
+        or kind not in ("npz", *PREFIXES)
+        or not (text and other_text)
+    ):
         return one == other
     try:
-        here, there = (local_path("--dataset", x).resolve() for x in (path, other_path))
+        here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
         return here == there
     except (OSError, RuntimeError, ValueError):  # an invalid path
         return False
@@ -146,14 +160,54 @@ def _npz(request: Request) -> Dataset:
 
 def _folder(request: Request) -> Dataset:
     _no_fields(request)
-    return folder(
+    path = _named_path(request)
+    return folder(request.name, path, request.reading, split=request.split)
+
+
+def _pairs(request: Request) -> Dataset:
+    _no_field(request, "label_field")
+    image = (request.image_field or "B").upper()
+    if image not in ("A", "B"):
+        raise UsageError(
+            f"--image_field={printable(request.image_field)}: pairs are of the images "
+            "A and B; use --image_field=B, or A to generate A from B"
+        )
+    return pairs(
         request.name,
         _named_path(request),
-        request.frame,
+        request.reading,
         split=request.split,
-        alpha=request.alpha,
-        skip_bad=request.skip_bad,
+        image=image,
     )
+
+
+def _unpaired(request: Request) -> Dataset:
+    if request.image_field:
+        raise UsageError(
+            f"--image_field={printable(request.image_field)}: the second of two paths "
+            "is generated; leave out --image_field, and swap the paths for the other "
+            "direction"
+        )
+    _no_fields(request)
+    first, second = _paths(request.name)
+    return unpaired(request.name, first, second, request.reading, split=request.split)
+
+
+def _domains(request: Request) -> Dataset:
+    _no_fields(request)
+    path = _named_path(request)
+    return domains(request.name, path, request.reading, split=request.split)
+
+
+def _paths(name: str) -> tuple[Path, ...]:
+    """Returns the paths that the name of a data set has, with `~` expanded.
+
+    Raises:
+      UsageError: for URLs, invalid paths, or another number of paths.
+    """
+    kind, _, text = name.partition(":")
+    texts = split_paths(name, text) if kind == "unpaired" else (text,)
+    return tuple(local_path("--dataset", x, prefix=f"{kind}:") for x in texts)
 
 
 def _named_path(request: Request) -> Path:
@@ -179,11 +233,16 @@ def _no_path(request: Request) -> None:
 def _no_fields(request: Request) -> None:
     """Raises UsageError if fields of a data set without names are requested."""
     for flag in ("image_field", "label_field"):
-        if field := getattr(request, flag):
-            raise UsageError(
-                f"--{flag}={field}: {request.name} has no named fields, which only "
-                f".npz files and TFDS data sets have; leave out --{flag}"
-            )
+        _no_field(request, flag)
+
+
+def _no_field(request: Request, flag: str) -> None:
+    """Raises UsageError if the user chose a field with a flag."""
+    if field := getattr(request, flag):
+        raise UsageError(
+            f"--{flag}={field}: {request.name} has no named fields, which only .npz "
+            f"files and TFDS data sets have; leave out --{flag}"
+        )
 
 
 def _toy(make: Callable[[str], Dataset]) -> Callable[[Request], Dataset]:
@@ -238,7 +297,7 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    near = difflib.get_close_matches(prefix.lower(), ("folder", "npz"), 1, 0.7)
+    near = difflib.get_close_matches(prefix.lower(), ("npz", *PREFIXES), 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -282,5 +341,8 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "stacked_mnist": _stacked,
     "npz": _npz,
     "folder": _folder,
+    "pairs": _pairs,
+    "unpaired": _unpaired,
+    "domains": _domains,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Range
-from jaxgan.data.listing import NoSuchSplit
+from jaxgan.data.listing import PREFIXES, NoSuchSplit
 from jaxgan.data.shuffle import epoch_order
+from jaxgan.data.unpaired import combine
 from jaxgan.errors import UsageError, printable
 
 MOST, SHARE, LEAST = 256, 20, 16
@@ -134,7 +135,7 @@ def _both(one: Range, other: Range) -> range:
 
 
 def _is_folder(dataset: Dataset) -> bool:
-    return dataset.name.startswith("folder:")
+    return dataset.name.partition(":")[0] in PREFIXES
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
@@ -160,6 +161,8 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
             f"--held_out={count} leaves none of the {dataset.size} examples for "
             f"training: use --held_out={dataset.size // SHARE}, or none"
         )
+    if dataset.domains:
+        return _split_domains(dataset, count)
     if again := count_repeated(dataset):
         raise UsageError(
             f"--split includes {again:,} examples more than once, so none can be held "
@@ -170,6 +173,18 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
     # Sorted, so that the examples stay in the order of their storage.
     held, rest = np.sort(order[:count]), np.sort(order[count:])
     return _part(dataset, rest, f"less{count}"), _part(dataset, held, f"held{count}")
+
+
+def _split_domains(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
+    """Splits off the same share of each domain, at least one image."""
+    rests: list[Dataset] = []
+    helds: list[Dataset] = []
+    for domain in dataset.domains:
+        share = round(count * domain.size / dataset.size)
+        rest, held = split_off(domain, max(1, min(share, domain.size - 1)))
+        rests.append(rest)
+        helds.append(held or domain)  # a share is never 0
+    return combine(dataset.name, *rests), combine(dataset.name, *helds)
 
 
 def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
