@@ -225,8 +225,10 @@ def _filtered(x: np.ndarray, kernel: np.ndarray, axis: int) -> np.ndarray:
     """Returns the weighted sums of windows along an axis, at valid positions."""
     length = x.shape[axis] - len(kernel) + 1
     places = (slice(None),) * axis
-    shifted = (x[(*places, slice(i, i + length))] for i in range(len(kernel)))
-    return sum(w * part for w, part in zip(kernel, shifted, strict=True))
+    total = kernel[0] * x[(*places, slice(length))]
+    for i in range(1, len(kernel)):
+        total += kernel[i] * x[(*places, slice(i, i + length))]
+    return total
 
 
 def _pair(real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
