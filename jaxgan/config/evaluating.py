@@ -14,7 +14,10 @@ from jaxgan.errors import UsageError
 from jaxgan.files import check_writable, local_path
 
 METRICS = "fd(classifier)|kid(classifier)|precision_recall(classifier)"
-"""The default of `--metrics`."""
+"""The default of `--metrics` for sets, and for runs that start from noise."""
+
+AUTO = "auto"
+"""The metrics that fit the task of a run."""
 
 MAX_N, MAX_DRAWS = 1_000_000, 100
 
@@ -32,9 +35,13 @@ NAME = re.compile(r"([^:]+(?::[\d.*]+)?)(?::(.+))?")
 class Request:
     """The options of runs and of sets: the metrics, the counts and the files."""
 
-    metrics: str = METRICS
+    metrics: str = AUTO
+    """`auto` for `METRICS`, or for metrics of pairs if a task maps images to images."""
     n: int = 0
-    """Number of images to judge; 0 for 10,000, or all images of a smaller set."""
+    """Number of images to judge; 0 for 10,000, or all images of a smaller set.
+
+    Of a task that maps images to images, 0 stands for at most 10,000 held-out ones.
+    """
     n_real: int = 0
     """Number of real examples, 0 for at most `n`."""
     save_stats: Path | None = None
@@ -305,7 +312,9 @@ def _add_sets(parser: Parser) -> None:
     add(
         "--metrics",
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
-        f"memorization of an extractor; --metrics= lists all (default: {METRICS})",
+        "memorization of an extractor, or l1, psnr, ssim and perceptual of pairs; "
+        f"--metrics= lists all (default: {METRICS}; for tasks that map images to "
+        "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods)",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")

@@ -10,6 +10,7 @@ from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
 from jaxgan.metrics.features.shared import with_text_parameters
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, PairComparison
 from jaxgan.types import ExampleSpec
 
 
@@ -21,6 +22,15 @@ class Named(NamedTuple):
     kwargs: tuple[tuple[str, Any], ...]
 
 
+class Metrics(NamedTuple):
+    """The metrics of an image-to-image run."""
+
+    sets: list[Comparison]
+    """Of all outputs together, in features."""
+    pairs: list[PairComparison]
+    """Of each output and its target."""
+
+
 def check_metrics(text: str) -> list[Comparison]:
     """Checks names and arguments, before data are loaded or an extractor is opened.
 
@@ -28,8 +38,13 @@ def check_metrics(text: str) -> list[Comparison]:
       The metrics, of extractors that cannot be called.
 
     Raises:
-      UsageError: naming the flag.
+      UsageError: naming the flag, also for a metric of pairs.
     """
+    return _of_sets(check_pair_metrics(text))
+
+
+def check_pair_metrics(text: str) -> Metrics:
+    """Does the same as `check_metrics` for an image-to-image run."""
     return _parse(text, lambda named: Extractor(named.name, "", {}, _no_images))
 
 
@@ -40,6 +55,17 @@ def build_metrics(
     *,
     example: ExampleSpec | None = None,
 ) -> list[Comparison]:
+    """Builds the metrics of `build_pair_metrics`, without any of pairs."""
+    return _of_sets(build_pair_metrics(text, train, held_out, example=example))
+
+
+def build_pair_metrics(
+    text: str,
+    train: data.Dataset | None,
+    held_out: data.Dataset | None,
+    *,
+    example: ExampleSpec | None = None,
+) -> Metrics:
     """Builds the metrics. Each extractor is opened once, which may train it.
 
     All processes call it. Process 0 trains, and the others get its weights.
@@ -77,24 +103,41 @@ def build_metrics(
     return _parse(text, open_once)
 
 
-def _parse(text: str, open_: Callable[[Named], Extractor]) -> list[Comparison]:
+def _of_sets(metrics: Metrics) -> list[Comparison]:
+    """Returns the metrics of sets; raises UsageError if there are others."""
+    if metrics.pairs:
+        raise UsageError(
+            f"--metrics: {metrics.pairs[0].name} compares images with their targets, "
+            "which only runs have whose task maps images to images: use fd or "
+            "precision_recall"
+        )
+    return metrics.sets
+
+
+def _parse(text: str, open_: Callable[[Named], Extractor]) -> Metrics:
     """Builds the metrics of a text, with a function that opens extractors."""
     nested = {
         name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()
     }
     try:
-        metrics = spec.build_list(text, COMPARISONS, nested)
+        metrics = spec.build_list(text, _table(), nested)
         if not metrics:
-            names = ", ".join(_example(name) for name in sorted(COMPARISONS))
+            names = ", ".join(_example(name) for name in sorted(_table()))
             raise UsageError(f"name one or more of {names}, joined by |")
     except UsageError as error:
         raise UsageError(f"--metrics: {error}") from error
-    return metrics
+    pairs = [x for x in metrics if isinstance(x, PairComparison)]
+    return Metrics([x for x in metrics if not isinstance(x, PairComparison)], pairs)
+
+
+def _table() -> dict[str, Callable[..., Any]]:
+    """Returns all factories of metrics by name."""
+    return {**COMPARISONS, **PAIR_COMPARISONS}
 
 
 def _example(name: str) -> str:
     """Returns how a metric may be written."""
-    parameters = inspect.signature(COMPARISONS[name]).parameters
+    parameters = inspect.signature(_table()[name]).parameters
     return f"{name}(classifier)" if "extractor" in parameters else name
 
 

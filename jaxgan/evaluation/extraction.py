@@ -184,7 +184,7 @@ def _rows(
             some = images.read(at, min(at + size, stop))
             for key, extractor in extractors.items():
                 found = extractor.extract(some.images)
-                _check_rows(found, extractor, images, at, len(some.images))
+                check_rows(found, extractor, images.name, at, len(some.images))
                 table.put(f"{key}/features", at, found.features)
                 table.put(f"{key}/probabilities", at, found.probabilities)
             table.put("labels", at, some.labels)
@@ -193,10 +193,18 @@ def _rows(
     return table.arrays
 
 
-def _check_rows(
-    found: Features, extractor: Extractor, images: ImageSet, at: int, count: int
+def check_rows(
+    found: Features, extractor: Extractor, name: str, at: int, count: int
 ) -> None:
-    """Raises UsageError unless features are finite, with one row for each image."""
+    """Raises UsageError unless features are finite, with one row for each image.
+
+    Args:
+      found: the features.
+      extractor: by which they were extracted.
+      name: the kind of images, for messages.
+      at: number of the first image.
+      count: number of images.
+    """
     features = np.asarray(found.features)
     if features.ndim != 2 or len(features) != count:
         raise UsageError(
@@ -207,7 +215,7 @@ def _check_rows(
     if len(bad):
         raise UsageError(
             f"{extractor.name} has NaN or infinity in features of {len(bad)} "
-            f"{images.name}, first in number {at + bad[0]}: remove such images, or "
+            f"{name}, first in number {at + bad[0]}: remove such images, or "
             "use another extractor"
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.config.evaluating import (
+    AUTO,
     METRICS,
     CompareConfig,
     EvaluateConfig,
@@ -16,16 +17,30 @@ from jaxgan.config.evaluating import (
     statistics_of,
 )
 from jaxgan.config.extensions import import_extensions
-from jaxgan.distributed.consensus import check_same_flags, run_on_main
-from jaxgan.evaluation import run_report, set_report
+from jaxgan.distributed.consensus import all_succeed, check_same_flags, run_on_main
+from jaxgan.evaluation import pair_report, pair_table, run_report, set_report
+from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.protocol import table
 from jaxgan.experiment import memory
 from jaxgan.files import atomic_write, local_path
 
 log = logging.getLogger("jaxgan")
 
+
+def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
+    """Computes the metrics of a run, which its task decides. All processes call it.
+
+    Raises:
+      UsageError: if the run, the checkpoint, the data or a metric cannot be used.
+    """
+    run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
+    # A task that maps images to images has an output for each held-out example.
+    maps_images = run.gan.task.transform is not None
+    return (pair_report if maps_images else run_report).report_of(config, run)
+
+
 REPORTS: dict[type, Callable[[Any], dict[str, Any]]] = {
-    EvaluateConfig: run_report.report_of,
+    EvaluateConfig: report_of_run,
     CompareConfig: set_report.report_of,
 }
 """The function that computes a report, by the type of its configuration."""
@@ -57,7 +72,8 @@ def evaluate(config: Request) -> int:
 
 def _show(report: dict[str, Any], out: Path | None) -> None:
     """Prints the table and writes the report."""
-    print("\n".join(table(report)))
+    lines = pair_table.table(report) if "rows" in report else table(report)
+    print("\n".join(lines))
     if out is not None:
         replaced = ", which replaces an earlier one" if out.exists() else ""
         atomic_write(out, json.dumps(report, indent=2).encode())
@@ -66,7 +82,7 @@ def _show(report: dict[str, Any], out: Path | None) -> None:
 
 def evaluate_run(
     workdir: str | Path,
-    metrics: str = METRICS,
+    metrics: str = AUTO,
     *,
     n: int = 0,
     n_real: int = 0,
@@ -79,15 +95,16 @@ def evaluate_run(
     run: int | None = None,
     cache: bool = True,
 ) -> dict[str, Any]:
-    """Compares samples of a run with held-out examples.
+    """Compares samples of a run with held-out examples, or outputs with targets.
 
     The same as `python -m jaxgan.evaluate --workdir=...`, whose flags the arguments
     are. Nothing is printed or written, but for the cache of features.
 
     Args:
       workdir: folder of the run.
-      metrics: metrics of features, joined by |.
-      n: number of samples, 0 for 10,000.
+      metrics: metrics, joined by |; `auto` for those that fit the task.
+      n: number of samples, 0 for 10,000. For tasks that map images to images, number of
+        held-out examples, 0 for at most 10,000.
       n_real: number of held-out examples, 0 for at most `n`.
       split: one that the run was not trained on; `auto` finds it.
       checkpoint: `last`, `best` or a step.
@@ -99,7 +116,9 @@ def evaluate_run(
       cache: True to keep features of real examples on disk.
 
     Returns:
-      `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`.
+      `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. For
+      tasks that map images to images, also `rows`: the values of the generator and of
+      plain methods by name.
 
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
@@ -123,7 +142,7 @@ def evaluate_run(
         run=run,
         cache=cache,
     )
-    return run_report.report_of(check(config))
+    return report_of_run(check(config))
 
 
 def compare(

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxgan import data
-from jaxgan.config.evaluating import USUAL_N, EvaluateConfig
+from jaxgan.config.evaluating import AUTO, METRICS, USUAL_N, EvaluateConfig
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import image_sets, statistics_files
 from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
-from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.scores import (
     Real,
@@ -51,18 +51,22 @@ class Data(NamedTuple):
     statistics: Statistics | None
 
 
-def report_of(config: EvaluateConfig) -> dict[str, Any]:
-    """Computes the metrics of a run. All processes call it.
+def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
+    """Computes the metrics of a run that starts from noise. All processes call it.
+
+    Args:
+      config: the configuration.
+      run: the run.
 
     Returns:
       `metrics`, `draws` and `protocol`, as they are written to a file.
 
     Raises:
-      UsageError: if the run, the checkpoint, the data or a metric cannot be used.
+      UsageError: if the checkpoint, the data or a metric cannot be used.
     """
-    config = dataclasses.replace(config, n=config.n or USUAL_N)
+    metrics = METRICS if config.metrics == AUTO else config.metrics
+    config = dataclasses.replace(config, n=config.n or USUAL_N, metrics=metrics)
     # A wrong text or checkpoint is found before data are read.
-    run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
     planned = all_succeed(lambda: check_metrics(config.metrics))
     given = all_succeed(lambda: _statistics(config, planned))
     all_succeed(lambda: _check_labels(run, planned))

@@ -1,5 +1,6 @@
 """Compares two sets of images, or a set with statistics of real images."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,6 +9,8 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.config.evaluating import (
+    AUTO,
+    METRICS,
     STATISTICS,
     USUAL_N,
     CompareConfig,
@@ -65,6 +68,8 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     Raises:
       UsageError: if a set or a metric cannot be used.
     """
+    if config.metrics == AUTO:
+        config = dataclasses.replace(config, metrics=METRICS)
     # Wrong texts are found before data are read.
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))

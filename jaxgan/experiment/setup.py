@@ -14,7 +14,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
-from jaxgan.gan.build_evaluators import build_evaluators, default_metrics
+from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
@@ -226,7 +226,7 @@ def choose_metrics(config: Config, dataset: data.Dataset) -> Config:
     """Returns the configuration with metrics in place of `--eval_metrics=auto`."""
     if config.eval_metrics != AUTO:
         return config
-    metrics = default_metrics(dataset)
+    metrics = default_metrics(dataset, task_of(config, dataset))
     return dataclasses.replace(config, eval_metrics=metrics)
 
 

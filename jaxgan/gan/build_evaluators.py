@@ -1,15 +1,19 @@
 """Builds the evaluators of `--eval_metrics`."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from jaxgan import data, spec
 from jaxgan.config.training import AUTO, Config
-from jaxgan.errors import UsageError, short_repr
-from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from
+from jaxgan.errors import FieldError, UsageError, short_repr
+from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from, build_one
 from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.metrics.features.shared import shared_extractors
+from jaxgan.metrics.pair_evaluators import has_targets
+from jaxgan.tasks import TASKS
+from jaxgan.types import Task
 
 CHECKED_DATA = data.from_arrays(np.zeros((2, 8, 8, 1), np.uint8), name="nothing")
 """Held-out examples, to check flags before there are data."""
@@ -39,28 +43,49 @@ def build_evaluators(
     if dataset is not None:
         facts = {"example": dataset.example, "modes": dataset.modes}
         opened = {**facts, "held_out": held_out, "train": dataset}
+    task, aligned = task_of(config, dataset), True
+    if task is not None and dataset is not None:
+        aligned = has_targets(task, dataset.example, aligned=dataset.aligned)
 
     def read(text):
         if text == AUTO:
-            text = default_metrics(dataset)
+            text = default_metrics(dataset, task)
         # Arguments are extractors, each of which is opened once.
         nested = shared_extractors(opened)
-        built = spec.build_list(text, EVALUATORS, nested, **opened)
+        built = spec.build_list(
+            text, EVALUATORS, nested, **opened, task=task, aligned=aligned
+        )
         return _by_name(text, built)
 
     return build_from("eval_metrics", config, read)
 
 
-def default_metrics(dataset: data.Dataset | None) -> str:
+def task_of(config: Config, dataset: data.Dataset | None) -> Task | None:
+    """Returns the task, or None before there are data with the fields that it needs."""
+    example = CHECKED_EXAMPLE if dataset is None else dataset.example
+    with contextlib.suppress(FieldError):
+        return build_one("task", config, TASKS, example=example)
+    return None
+
+
+def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> str:
     """Returns the metrics of `--eval_metrics=auto`.
 
-    That is the Frechet distance in the features of a classifier for images with labels,
+    That is L1 for tasks that map images to others which are known. For the other ones
+    it is the Frechet distance in the features of a classifier for images with labels,
     if there are at least 10,000 examples and 500 per class, as a classifier of fewer
     tells little. Other data have the sliced Wasserstein distance.
 
     Args:
       dataset: the training examples, or None if they are not known yet.
+      task: the task, or None if it is not known yet.
     """
+    if task is not None and dataset is not None:
+        if has_targets(task, dataset.example, aligned=dataset.aligned):
+            return "l1"
+        # The two domains of a translation are no classes of one.
+        if task.transform is not None:
+            return "sliced_wasserstein"
     if dataset is None or len(dataset.classes) < 2:
         return "sliced_wasserstein"
     first = dataset.example[dataset.example.generated]

@@ -38,6 +38,12 @@ class Picture(NamedTuple):
     layout: Layout | None = None
     """None if the picture is a single drawing."""
     step: int | None = None
+    columns: tuple[str, ...] = ()
+    """Names of the parts of a tile, from left to right, if there are several."""
+
+
+ORDER = {"source": 0, "mask": 1, "fake": 2, "real": 3}
+"""Columns of a preview from left to right; others stand with the mask."""
 
 
 def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
@@ -62,32 +68,63 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
 def picture_of_columns(columns: dict[str, Any], real: np.ndarray | None) -> Picture:
     """Draws the columns of a preview side by side, example by example.
 
+    Images stand in the order source, mask, fake, real, and others before `fake`.
+
     Args:
-      columns: samples by name, such as source, fake and real. Images `[B, H, W, C]` are
-        enlarged to the same height, and gray ones become colored beside colored ones.
-        If they are no images, only `fake`, or the first column, is drawn.
+      columns: samples by name, such as source, fake and real: images `[B, H, W, C]`,
+        uint8 or floats in [-1, 1], and `mask` in [0, 1], 1 in holes, which are white.
+        Smaller ones are enlarged to the largest, pixel by pixel, and gray ones become
+        colored beside colored ones. If they are no images, only `fake`, or the first
+        column, is drawn.
       real: real examples, drawn behind points and curves.
     """
-    arrays = [np.asarray(x) for x in columns.values()]
+    arrays = {name: np.asarray(x) for name, x in columns.items()}
+    if any(x.ndim != 4 for x in arrays.values()):
+        shown = arrays.get("fake", next(iter(arrays.values())))
+        return picture(shown, real)
     if len(arrays) == 1:
-        return picture(arrays[0], real)
-    if any(x.ndim != 4 for x in arrays):
-        return picture(columns.get("fake", arrays[0]), real)
-    height, channels = (max(x.shape[axis] for x in arrays) for axis in (1, 3))
-    # Rounded down, so that no column is higher than the highest.
-    scales = [height // x.shape[1] for x in arrays]
-    arrays = [x.repeat(n, 1).repeat(n, 2) for x, n in zip(arrays, scales, strict=True)]
-    joined = [_widened(x, height, channels) for x in arrays]
-    return picture(np.concatenate(joined, axis=2))
+        return picture(next(iter(arrays.values())), real)
+    # Sorting is stable: other columns keep their order.
+    names = sorted(arrays, key=lambda name: ORDER.get(name, ORDER["mask"]))
+    tiles = [_tile(name, arrays[name]) for name in names]
+    size = tuple(max(x.shape[axis] for x in tiles) for axis in (1, 2))
+    channels = max(x.shape[3] for x in tiles)
+    tiles = [_widened(enlarged(x, size), size, channels) for x in tiles]
+    return picture(np.concatenate(tiles, axis=2))._replace(columns=tuple(names))
 
 
-def _widened(images: np.ndarray, height: int, channels: int) -> np.ndarray:
-    """Pads images with white below, and repeats a single channel."""
+def _tile(name: str, images: np.ndarray) -> np.ndarray:
+    """Returns the images of a column as uint8 with one or three channels."""
+    if name == "mask" and images.dtype != np.uint8:
+        images = 2 * images.astype(np.float32) - 1
+    return _colors(_as_uint8(images))
+
+
+def enlarged(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Enlarges images to fit into a size, by repeating pixels; keeps their form.
+
+    Args:
+      images: `[B, h, w, C]`.
+      size: `(H, W)`.
+
+    >>> enlarged(np.zeros((1, 4, 6, 3)), (8, 24)).shape
+    (1, 8, 12, 3)
+    """
+    height, width = images.shape[1:3]
+    scale = min(size[0] / height, size[1] / width)
+    # The source of each pixel, for factors that are no integers too.
+    rows = (np.arange(round(height * scale)) / scale).astype(int).clip(0, height - 1)
+    places = (np.arange(round(width * scale)) / scale).astype(int).clip(0, width - 1)
+    return images[:, rows][:, :, places]
+
+
+def _widened(images: np.ndarray, size: tuple[int, ...], channels: int) -> np.ndarray:
+    """Pads images with white to a size, and repeats a single channel."""
     if images.shape[-1] == 1:
         images = images.repeat(channels, -1)
-    pads = [(0, 0), (0, height - images.shape[1]), (0, 0)]
-    pads.append((0, channels - images.shape[-1]))
-    return np.pad(images, pads, constant_values=1)
+    below, right = (size[i] - images.shape[i + 1] for i in range(2))
+    pads = [(0, 0), (0, below), (0, right), (0, 0)]
+    return np.pad(images, pads, constant_values=255)
 
 
 def layout(shape: tuple[int, ...], columns: int | None = None, pad: int = 2) -> Layout:
@@ -212,6 +249,8 @@ def save_png(path: str | Path, picture: Picture | np.ndarray) -> None:
         text.add_text("jaxgan:layout", json.dumps(picture.layout._asdict()))
     if picture.step is not None:
         text.add_text("jaxgan:step", str(picture.step))
+    if picture.columns:
+        text.add_text("jaxgan:columns", json.dumps(picture.columns))
     png = io.BytesIO()
     Image.fromarray(picture.pixels).save(png, format="PNG", pnginfo=text)
     # Not synced, since no resumed run depends on a picture.
@@ -232,6 +271,7 @@ def load_png(path: str | Path) -> Picture:
         pixels,
         Layout(**json.loads(tiles)) if tiles else None,
         int(step) if step else None,
+        tuple(map(str, json.loads(text.get("jaxgan:columns", "[]")))),
     )
 
 

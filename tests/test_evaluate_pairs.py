@@ -1,0 +1,394 @@
+"""Evaluation of runs that map images to images: their table, beside plain methods."""
+
+import json
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_evaluators import METRIC_KEY, score_of
+from test_image_similarity import images
+
+import jaxgan
+from jaxgan import data, evaluate, train
+from jaxgan.config.resolve import make_config
+from jaxgan.data import SOURCES, from_fields
+from jaxgan.evaluation.build_metrics import check_metrics
+from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
+from jaxgan.losses import REGULARIZERS
+from jaxgan.metrics.image_similarity import l1, psnr, ssim
+from jaxgan.metrics.pair_evaluators import has_targets
+from jaxgan.networks import NETWORKS, small
+from jaxgan.reporting import load_png
+from jaxgan.tasks import TASKS
+from jaxgan.types import ExampleSpec, Field, Players, Samples, Task
+
+SIZE = 8
+COUNT = {"train": 60, "test": 20}
+
+
+class Turn(nn.Module):
+    """Maps each pixel's channels linearly; an untrained one is no identity."""
+
+    scale: int = 1
+
+    @nn.compact
+    def __call__(self, inputs, condition=None, *, train):
+        x = inputs["source"] if isinstance(inputs, dict) else inputs
+        x = x.repeat(self.scale, 1).repeat(self.scale, 2)
+        out = nn.Dense(3)(x[..., :3])
+        return {"image": out, "source": out} if isinstance(inputs, dict) else out
+
+
+def task_with(play, inputs=("source",), **other):
+    def transform(generator, batch, keys):
+        return generator(batch["source"])
+
+    return Task(play, ("image", *inputs), inputs, transform=transform, **other)
+
+
+def three(s):
+    return {"source": s.condition, "fake": s.fake, "real": s.real}
+
+
+def swap():
+    """Paired translation."""
+
+    def play(generator, batch, keys, step):
+        source = batch["source"]
+        return Samples(batch["image"], generator(source), condition=source)
+
+    terms = Players("l1_toy", "")
+    return task_with(play, preview=three, defaults=terms)
+
+
+def enlarge():
+    """Super-resolution."""
+
+    def play(generator, batch, keys, step):
+        source = batch["image"][:, ::2, ::2]
+        return Samples(batch["image"], generator(source), condition=source)
+
+    return task_with(play, inputs=(), preview=three)
+
+
+def repair():
+    """Inpainting of boxes, whose places are random."""
+
+    def play(generator, batch, keys, step):
+        image = batch["image"]
+
+        def hole(key):
+            top = jax.random.randint(key, (), 0, 4)
+            rows = jnp.arange(SIZE)[:, None, None]
+            inside = (rows >= top) & (rows < top + 3)
+            return jnp.broadcast_to(inside, (SIZE, SIZE, 1)).astype(jnp.float32)
+
+        mask = jax.vmap(hole)(keys)
+        source = image * (1 - mask)
+        fake = jnp.where(mask > 0, generator(source), image)
+        return Samples(image, fake, condition={"source": source, "mask": mask})
+
+    def preview(s):
+        return {**s.condition, "fake": s.fake, "real": s.real}
+
+    return task_with(play, inputs=(), preview=preview)
+
+
+def exchange():
+    """Unpaired translation, of which each way is the same network."""
+
+    def play(generator, batch, keys, step):
+        real = {"image": batch["image"], "source": batch["source"]}
+        fake = generator(real)
+        return Samples(real, fake, reconstruction=generator(fake))
+
+    def preview(s):
+        return {"source": s.real["source"], "fake": s.fake["image"]}
+
+    return task_with(play, preview=preview)
+
+
+def l1_toy():
+    from jaxgan.terms import leaf_mean, stateless
+
+    def term(s):
+        return 10 * leaf_mean(
+            lambda a, b: jnp.abs(a - b), s.samples.real, s.samples.fake
+        )
+
+    return stateless(term)
+
+
+def source(request, aligned=True):
+    """Colored pictures, and the same ones with their channels swapped."""
+    count = COUNT[request.split]
+    shown = images((count, SIZE, SIZE, 3), seed=count)
+    shown[..., 0] //= 2
+    field = Field((SIZE, SIZE, 3))
+    dataset = from_fields(
+        request.name,
+        {"image": shown, "source": shown[..., [2, 0, 1]]},
+        example=ExampleSpec(image=field, source=field),
+        origin=f"a toy of the tests ({request.split})",
+    )
+    return dataset._replace(aligned=aligned)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def toys():
+    with pytest.MonkeyPatch.context() as patch:
+        for task in (swap, enlarge, repair, exchange):
+            patch.setitem(TASKS, task.__name__, task)
+        patch.setitem(REGULARIZERS, "l1_toy", l1_toy)
+        patch.setitem(SOURCES, "toy_pairs", source)
+        patch.setitem(SOURCES, "toy_apart", lambda request: source(request, False))
+        for name, scale in (("turn", 1), ("twice", 2)):
+            patch.setitem(NETWORKS, name, lambda *, example, n=scale: networks(n))
+        patch.setitem(NETWORKS, "both", lambda *, example: Players(Turn(), Both()))
+        yield
+
+
+class Both(nn.Module):
+    """A discriminator of two domains."""
+
+    @nn.compact
+    def __call__(self, inputs, condition=None, *, train):
+        from jaxgan.types import DiscriminatorOutput
+
+        return DiscriminatorOutput(
+            {k: nn.Dense(1)(x.mean((1, 2)))[:, 0] for k, x in inputs.items()}
+        )
+
+
+def networks(scale):
+    example = ExampleSpec(image=Field((SIZE, SIZE, 3)))
+    return Players(Turn(scale), small.pair(4, example=example).discriminator)
+
+
+def trained(folder, *flags, steps=1):
+    usual = ("--batch_size=8", "--score_samples=16", "--samples=4", "--devices=1")
+    usual += ("--held_out=none", "--g_optimizer=adam(0.05)")
+    assert train.main([f"--workdir={folder}", f"--steps={steps}", *usual, *flags]) == 0
+    return folder
+
+
+PAIRED = ("--dataset=toy_pairs", "--task=swap", "--networks=turn")
+
+
+@pytest.fixture(scope="module")
+def paired(toys, tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("pairs") / "run", *PAIRED, steps=60)
+
+
+def values(workdir, *flags):
+    assert evaluate.main([f"--workdir={workdir}", *flags]) == 0
+    return json.loads((workdir / "evaluation.json").read_text())
+
+
+def test_the_table_of_a_paired_run(paired, capsys):
+    text = "--metrics=l1|psnr|psnr(channel='y', border=1)|ssim|fd(random(4))"
+    report = values(paired, text)
+    rows, facts = report["rows"], report["protocol"]
+    names = ["generated", "identity", "mean_image", "histogram_matching"]
+    assert list(rows) == [*names, "training examples"]
+    # the held-out split, every example once
+    assert facts["n"] == 20
+    assert facts["held_out"] == "a toy of the tests (test)"
+    # by hand: the generator's outputs
+    held_out = data.load("toy_pairs", split="test")
+    arrays = held_out.arrays
+    assert arrays is not None
+    run = jaxgan.load_run(paired)
+    keys = jax.random.split(jax.random.key(0), 20)
+    batch = data.normalize(arrays, held_out.example)
+    fake = np.asarray(run.gan.generate(run.variables, batch, keys))
+    for name, images_ in (("generated", fake), ("identity", arrays["source"])):
+        expected = {
+            "l1": l1(arrays["image"], images_),
+            "psnr": psnr(arrays["image"], images_),
+            "psnr_y_border1": psnr(arrays["image"], images_, channel="y", border=1),
+            "ssim": ssim(arrays["image"], images_),
+        }
+        for metric, each in expected.items():
+            assert rows[name][metric] == pytest.approx(each.mean(), rel=1e-5)
+    # a swap of channels is learned
+    assert rows["generated"]["l1"] < 0.5 * rows["identity"]["l1"]
+    assert rows["generated"]["psnr"] > rows["mean_image"]["psnr"]
+    assert rows["generated"]["fd_random"] < rows["identity"]["fd_random"]
+    # other real examples have no targets, and are near in features
+    assert list(rows["training examples"]) == ["fd_random"]
+    assert report["metrics"]["fd_random"]["floor"] < rows["mean_image"]["fd_random"]
+    assert report["metrics"]["l1"] == {"value": rows["generated"]["l1"]}
+    said = capsys.readouterr().out.splitlines()
+    shown = [line.split()[0] for line in said[1:5]]
+    assert shown == names
+    assert "20 outputs of step 60" in said[6]
+    assert "l1: 8-bit values, RGB, whole picture, no border cut off; less is" in said[7]
+    assert "psnr_y_border1: dB, Y, whole picture, border 1 cut off; more" in said[9]
+    # all methods in one picture
+    picture = load_png(paired / "evaluation-pairs.png")
+    assert picture.columns == ("source", *names[1:], "fake", "real")
+    # the same from the library, of some examples
+    again = jaxgan.evaluate_run(paired, "l1", n=7)
+    assert again["protocol"]["n"] == 7
+    assert set(again["rows"]["identity"]) == {"l1"}
+
+
+def test_the_default_metrics(paired, tmp_path, monkeypatch):
+    from jaxgan.metrics.features import efficientnet
+
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    assert list(values(paired)["metrics"]) == ["l1", "psnr", "ssim"]
+    apart = trained(
+        *(tmp_path / "a", "--dataset=toy_apart", "--task=exchange", "--networks=both")
+    )
+    report = values(apart)
+    assert list(report["metrics"]) == ["cycle_l1"]
+    assert list(report["rows"]) == ["generated", "identity", "histogram_matching"]
+    # a cycle is one of the generator
+    assert report["metrics"]["cycle_l1"]["value"] > 0
+    assert np.isnan(report["rows"]["identity"]["cycle_l1"])
+    assert evaluate.main([f"--workdir={apart}", "--metrics=psnr"]) == 2
+
+
+def test_super_resolution_and_holes_have_their_own_baselines(tmp_path, capsys):
+    flags = ("--dataset=toy_pairs", "--task=enlarge", "--networks=twice")
+    report = values(trained(tmp_path / "sr", *flags), "--metrics=psnr(channel='y')")
+    assert list(report["rows"]) == ["generated", "nearest", "bicubic", "lanczos"]
+    assert report["rows"]["bicubic"]["psnr_y"] > report["rows"]["nearest"]["psnr_y"]
+    flags = ("--dataset=toy_pairs", "--task=repair", "--networks=turn")
+    text = "--metrics=l1|l1(region='holes')|psnr(region='holes')"
+    workdir = trained(tmp_path / "holes", *flags)
+    report = values(workdir, text, "--seeds=2")
+    assert report["rows"].keys() >= {"generated", "mean_fill"}
+    for row in report["rows"].values():
+        # three of eight rows are holes, and all else is known
+        assert row["l1"] == pytest.approx(3 / 8 * row["l1_holes"], rel=1e-4)
+    # other seeds have other holes
+    assert report["metrics"]["psnr_holes"]["std"] > 0
+    out = capsys.readouterr().out
+    assert "standard deviation over 2 sets of outputs" in out
+    assert "psnr_holes: dB, RGB, holes only" in out
+    [picture] = workdir.glob("*-pairs.png")
+    assert load_png(picture).columns[:2] == ("source", "mask")
+
+
+def test_a_baseline_that_is_not_installed_has_a_line(paired, monkeypatch, capsys):
+    from jaxgan.metrics.baselines import BASELINES
+
+    missing = BASELINES["mean_image"]._replace(module="no_such_module")
+    monkeypatch.setitem(BASELINES, "mean_image", missing)
+    report = values(paired, "--metrics=l1")
+    assert "mean_image" not in report["rows"]
+    assert report["protocol"]["missing_baselines"] == ["mean_image"]
+    line = "mean_image           is not installed: pip install 'jaxgan[inpainting]'"
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--metrics="], "name one or more of accuracy_as_asked(classifier), cl"),
+        (["--metrics=psnr(channel='Y')"], "choose channel from rgb, y"),
+        (["--metrics=psnr(border=-1)"], "border must be in [0, 1024], not -1: use 0"),
+        (["--metrics=l1(region='hole')"], "choose region from whole, holes"),
+        (["--metrics=l1(region='holes')"], "l1_holes needs the column 'mask'"),
+        (["--metrics=cycle_l1"], "cycle_l1 needs the column 'cycle'"),
+        (["--metrics=ssim(window='gaussian')"], "smaller than the gaussian window"),
+        (["--metrics=l1|l1"], "--metrics has l1 twice"),
+        (["--metrics=accuracy_as_asked(random)"], "--task=swap maps images to images"),
+        (["--n=21"], "--n=21: there are 20 held-out examples"),
+        (["--n_real=9"], "--n_real has no effect for --task=swap"),
+        (["--split=none"], "has no examples that were held out"),
+    ],
+)
+def test_bad_command_lines(paired, capsys, flags, message):
+    usual = [f"--workdir={paired}", "--metrics=l1"]
+    assert evaluate.main([*usual, *flags]) == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+
+
+def test_runs_from_noise_and_sets_have_no_targets():
+    with pytest.raises(jaxgan.UsageError, match="l1 compares images with their targ"):
+        check_metrics("fd(random)|l1|psnr")  # of a run from noise
+    some = np.zeros((4, 8, 8, 1), np.uint8)
+    with pytest.raises(jaxgan.UsageError, match="psnr compares images with their"):
+        jaxgan.compare(some, some, "psnr")
+
+
+# During training
+
+
+def built(text, dataset, task="swap"):
+    return build_evaluators(make_config(eval_metrics=text, task=task), dataset)
+
+
+def values_of(evaluator, real, fake):
+    """The values of an evaluator for outputs that are known."""
+    state = evaluator.init(None, {"image": real}, METRIC_KEY)
+
+    def sample_fn(count, first=0):
+        return jax.tree.map(lambda x: x[:count], Samples(real, fake, condition=real))
+
+    return evaluator.run(state, sample_fn)
+
+
+def test_evaluators_of_pairs():
+    dataset = data.load("toy_pairs")
+    arrays = dataset.arrays
+    assert arrays is not None
+    real, fake = arrays["image"][:9], arrays["source"][:9]
+    for text, expected in (
+        ("l1", l1(real, fake).mean()),
+        ("psnr", psnr(real, fake).mean()),
+        ("psnr('y', 1)", psnr(real, fake, channel="y", border=1).mean()),
+        ("ssim", ssim(real, fake).mean()),
+    ):
+        [evaluator] = built(text, dataset).values()
+        scaled = [x.astype(np.float32) / 127.5 - 1 for x in (real, fake)]
+        got = values_of(evaluator, *scaled)
+        assert list(got.values()) == [pytest.approx(expected, rel=1e-6)]
+        # less is better, and never negative
+        better = [scaled[0], 0.9 * scaled[0] + 0.1 * scaled[1]]
+        scores = [score_of(evaluator, x) for x in (got, values_of(evaluator, *better))]
+        assert 0 <= scores[1] < scores[0]
+        if text == "psnr":
+            assert scores[0] == pytest.approx(255 / 10 ** (expected / 20))
+        # a collapsed run goes on
+        broken = values_of(evaluator, scaled[0], np.nan * scaled[1])
+        assert np.isnan(list(broken.values())).all()
+
+
+def test_the_default_evaluator_is_l1_where_there_are_targets():
+    chosen = {
+        (name, task): default_metrics(
+            data.load(name), task_of(make_config(task=task), data.load(name))
+        )
+        for name in ("toy_pairs", "toy_apart")
+        for task in ("swap", "generate")
+    }
+    assert chosen["toy_pairs", "swap"] == "l1"
+    assert set(chosen.values()) == {"l1", "sliced_wasserstein"}
+    assert list(chosen.values()).count("l1") == 1
+    assert list(built("auto", data.load("toy_pairs"))) == ["l1"]
+    # a task that edits an image has a target only if the data have one
+    edit = swap()._replace(requires=("image", "attributes"))
+    example = data.load("toy_pairs").example
+    assert not has_targets(edit, example)
+    assert has_targets(edit, ExampleSpec(**example, target=example["image"]))
+    assert has_targets(swap(), example)
+    with pytest.raises(jaxgan.UsageError, match="--eval_metrics: psnr compares images"):
+        built("psnr", data.load("toy_apart"))
+    with pytest.raises(jaxgan.UsageError, match="and this task maps no images"):
+        built("l1", data.load("toy_pairs"), "generate")
+
+
+def test_a_run_logs_its_score(paired):
+    rows = [json.loads(x) for x in (paired / "metrics.jsonl").read_text().splitlines()]
+    scores = [row["score"] for row in rows if "score" in row]
+    assert scores[-1] < 0.5 * scores[0]
+    assert json.loads((paired / "config.json").read_text())["eval_metrics"] == "l1"
