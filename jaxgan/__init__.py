@@ -14,7 +14,8 @@ A run in ten lines:
 
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
 left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
-`compare("mnist:test", images)` any images with real ones. Names are imported when they
+`compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
+"photo.jpg")` maps pictures by a run of an image-to-image task. Names are imported when they
 are first used, so `import jaxgan` imports no jax.
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from jaxgan.config.training import Config
     from jaxgan.data import load as load_dataset
     from jaxgan.errors import TrainingError, UsageError
+    from jaxgan.evaluation.apply import apply_run
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
     from jaxgan.experiment.input_pipeline import batches
@@ -74,6 +76,7 @@ _MODULES = {
     "TrainState": "types",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "apply_run": "evaluation.apply",
     "batches": "experiment.input_pipeline",
     "build": "gan.builder",
     "compare": "evaluation.report",
@@ -109,6 +112,7 @@ __all__ = [
     "TrainState",
     "TrainingError",
     "UsageError",
+    "apply_run",
     "augment",
     "batches",
     "build",

@@ -7,7 +7,7 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "evaluate", "plan"),
+    ("train", "sample", "apply", "evaluate", "plan"),
     ("training",),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
@@ -91,6 +91,7 @@ NAMES_FLAGS = {
     *(
         "train",
         "sample",
+        "apply",
         "evaluate",
         "plan",
         "training",

@@ -95,6 +95,27 @@ _SAMPLING = {
         "samples use the moving average; use --raw for the newest parameters"
     ),
 }
+_APPLYING = {
+    "input in in_dir input_dir input_path source src img image images dataroot i": (
+        "name the pictures without a flag: python -m jaxgan.apply --workdir=RUN IN OUT"
+    ),
+    "out outdir out_dir output output_dir output_path results_dir save_dir o": (
+        "name the output last, without a flag: python -m jaxgan.apply --workdir=RUN "
+        "IN OUT"
+    ),
+    "n suffix ext outscale scale s": "the network determines the size of the output",
+    "t tile_size tile_pad patch_size": "use --tile=256 and --overlap=32",
+    "class domain target_domain selected_attrs attrs": (
+        "use --label=NAME, or --attributes=NAME=1,OTHER=0"
+    ),
+    "direction which_direction": "use --reverse for the other direction",
+    "ckpt model network model_path checkpoint_path load run_dir logdir resume step": (
+        "use --workdir=RUN, with --checkpoint=last, best or 1000"
+    ),
+    "ema use_ema no_ema": (
+        "the moving average is used; use --raw for the newest parameters"
+    ),
+}
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -105,3 +126,5 @@ TRAINING = _by_name(_TRAINING)
 """Advice by the name of a flag that the training program does not have."""
 SAMPLING = _by_name(_SAMPLING)
 """Advice by the name of a flag that the sampling program does not have."""
+APPLYING = _by_name(_APPLYING)
+"""Advice by the name of a flag that the program for pictures does not have."""

@@ -73,6 +73,11 @@ def sample(config: SampleConfig) -> int:
 
 def check_inputs(gan: builder.GAN, name: str) -> None:
     """Raises UsageError if samples depend on more than noise and labels."""
+    if gan.task.transform is not None:
+        raise UsageError(
+            f"--task={name} maps pictures, and draws no samples: use python -m "
+            "jaxgan.apply --workdir=RUN IN OUT with pictures of yours"
+        )
     others = [field for field in gan.task.inputs if field != "label"]
     if others:
         raise UsageError(

@@ -1,0 +1,236 @@
+"""Maps pictures of users with a run: the program, and the function of the API."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxgan.config.applying import (
+    ApplyConfig,
+    MapOptions,
+    parse_attributes,
+    parse_overlap,
+    parse_tile,
+)
+from jaxgan.config.evaluating import checkpoint_of
+from jaxgan.config.extensions import import_extensions
+from jaxgan.errors import UsageError, printable
+from jaxgan.evaluation import apply_files, picture_files
+from jaxgan.evaluation.apply_files import Job
+from jaxgan.evaluation.extraction_progress import Progress
+from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.mapping import Mapper
+from jaxgan.experiment import memory
+from jaxgan.files import reason
+
+log = logging.getLogger("jaxgan")
+
+
+@memory.explain_out_of_memory("use a smaller --tile, such as --tile=256")
+def apply(config: ApplyConfig) -> int:
+    """Maps pictures and writes the results. Returns the exit code.
+
+    Returns:
+      0, or 1 if a picture could not be mapped, which is logged.
+
+    Raises:
+      UsageError: if the run, the checkpoint, the pictures or the outputs do not fit the
+        flags. Nothing is written then.
+    """
+    # All flags and headers are checked before the checkpoint is read.
+    import_extensions(config.import_)
+    jobs, failed = apply_files.find_jobs(config)
+    run = load_run(config.workdir, number=config.run)
+    mapper = Mapper(run, config)
+    _check_pictures(mapper, has_masks=config.mask is not None)
+    apply_files.log_conversions(jobs, mapper.facts.channels)
+    memory.check_sampling(run.part(raw=config.raw), 0, run.example.shape)
+    mapper.restore(config.which, raw=config.raw)
+    total, background = len(jobs) + failed, background_of(run)
+    with Progress("pictures", len(jobs)) as progress:
+        for job in jobs:
+            try:
+                content = _mapped(mapper, job, background)
+            except UsageError as error:
+                if config.on_bad_example == "stop":
+                    raise
+                log.error("%s", error)
+                failed += 1
+            else:
+                picture_files.write(job.target, content)
+            progress.advance(1)
+    where = jobs[0].target if total == 1 else config.out
+    log.info("%d picture(s) in %s", total - failed, printable(str(where)))
+    if failed:
+        log.error("%d of %d pictures could not be mapped", failed, total)
+    return 1 if failed else 0
+
+
+def background_of(run: Run) -> str:
+    """Returns the color behind transparent pixels in the training of a run."""
+    return "black" if run.config.alpha == "black" else "white"
+
+
+def _check_pictures(mapper: Mapper, *, has_masks: bool) -> None:
+    """Raises UsageError if picture files, or masks, do not fit the network."""
+    channels, reads_mask = mapper.facts.channels, "mask" in mapper.facts.reads
+    if channels not in picture_files.MODES:
+        raise UsageError(
+            f"the network maps images of {channels} channels, which picture files do "
+            "not have: use jaxgan.apply_run with arrays"
+        )
+    if has_masks and not reads_mask:
+        raise UsageError("--mask: this run fills no holes; leave it out")
+    if reads_mask and not has_masks:
+        raise UsageError(
+            "this run fills holes: use --mask=PATH, a picture that is white in them, "
+            "or a folder with a mask for each picture"
+        )
+
+
+def _mapped(mapper: Mapper, job: Job, background: str) -> bytes:
+    """Reads and maps a picture. Returns the content of the result's file.
+
+    Raises:
+      UsageError: if the picture cannot be read, or its result not be encoded.
+    """
+    channels, suffix = mapper.facts.channels, job.target.suffix.lower()
+    with _explained(f"{printable(str(job.source))} cannot be read as a picture"):
+        picture = picture_files.read_picture(job.source, channels, background)
+        mask = None if job.mask is None else picture_files.read_mask(job.mask)
+    result = mapper(picture.pixels, mask)
+    # Results that have no alpha channel yet get that of the picture.
+    if picture.alpha is not None and result.shape[-1] < 4:
+        result = picture_files.with_alpha(result, picture.alpha, background)
+        if mask is not None:
+            # Known pixels keep the colors that they have below their alpha.
+            own = np.concatenate([picture.colors, picture.alpha[..., None]], axis=-1)
+            result = np.where(mask[..., None], result, own)
+    with _explained(f"{printable(str(job.target))} cannot be written as {suffix}"):
+        return picture_files.encode(result, suffix, picture.profile, background)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turns an error of the `with` block into a UsageError with its reason.
+
+    Pillow's decoders raise many types. Errors about memory pass unchanged.
+    """
+    try:
+        yield
+    except Exception as error:
+        if memory.is_out_of_memory(error):
+            raise
+        raise UsageError(f"{what} ({reason(error)})") from error
+
+
+def apply_run(
+    workdir: str | Path,
+    pictures: str | Path | np.ndarray | Sequence[Any],
+    *,
+    mask: np.ndarray | Sequence[np.ndarray] | None = None,
+    label: str = "",
+    attributes: Mapping[str, float] | str = "",
+    reverse: bool = False,
+    tile: int | str = "auto",
+    overlap: int | str = "auto",
+    checkpoint: str | int = "last",
+    raw: bool = False,
+    run: int = 0,
+    seed: int = 0,
+) -> Any:
+    """Maps pictures with a run that maps images to images.
+
+    Args:
+      workdir: folder of the run.
+      pictures: one picture or a sequence of them: arrays `[H, W, C]` or `[H, W]` uint8,
+        or paths of files. Their sizes may differ.
+      mask: for a run that fills holes: `[H, W]`, True or 255 in holes, or a sequence of
+        them.
+      label: name of the domain to map to.
+      attributes: values of all attributes in [0, 1] by name, or a text such as
+        `glasses=1,beard=0`.
+      reverse: True for the other direction, of a run that learned both.
+      tile: side of the tiles that larger pictures are mapped in, or `auto`.
+      overlap: pixels that neighboring tiles share, or `auto`.
+      checkpoint: `last`, `best` or a step.
+      raw: True for the newest parameters instead of their moving average.
+      run: number of the run, of several that were trained side by side.
+      seed: of networks with noise.
+
+    Returns:
+      The result of one picture, `[H, W, C]` uint8, or a list of results.
+
+    Raises:
+      UsageError: if the run does not map pictures, or an argument does not fit it.
+
+    >>> apply_run("nothing", np.zeros((8, 8, 3), np.uint8))
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --workdir=nothing is not the folder of a run: it has no \
+config.json
+    """
+    if not isinstance(attributes, str):
+        attributes = ",".join(f"{name}={value}" for name, value in attributes.items())
+    options = MapOptions(
+        tile=parse_tile(tile),
+        overlap=parse_overlap(overlap),
+        label=label,
+        attributes=parse_attributes(attributes),
+        reverse=reverse,
+        seed=seed,
+    )
+    opened = load_run(workdir, number=run)
+    mapper = Mapper(opened, options)
+    is_one = isinstance(pictures, str | Path) or getattr(pictures, "ndim", 4) < 4
+    several: Sequence[Any] = [pictures] if is_one else pictures  # type: ignore
+    background = background_of(opened)
+    arrays = [_array(x, mapper.facts.channels, background) for x in several]
+    masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
+    found = [
+        _mask_array(x, y, reads="mask" in mapper.facts.reads)
+        for x, y in zip(masks, arrays, strict=True)
+    ]
+    mapper.restore(checkpoint_of(checkpoint), raw=raw)
+    results = [mapper(x, y) for x, y in zip(arrays, found, strict=True)]
+    return results[0] if is_one else results
+
+
+def _array(picture: Any, channels: int, background: str) -> np.ndarray:
+    """Returns a picture as `[H, W, C]` uint8; raises UsageError if it is none."""
+    if isinstance(picture, str | Path):
+        with _explained(f"{printable(str(picture))} cannot be read as a picture"):
+            file = Path(picture)
+            return picture_files.read_picture(file, channels, background).pixels
+    array = np.asarray(picture)
+    array = array[..., None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.dtype != np.uint8 or not array.size:
+        raise UsageError(
+            f"a picture is {list(array.shape)} {array.dtype}: give [H, W, C] uint8"
+        )
+    if array.shape[-1] != channels:
+        raise UsageError(
+            f"a picture has {array.shape[-1]} channels, and the network maps "
+            f"{channels}: convert it"
+        )
+    return array
+
+
+def _mask_array(mask: Any, picture: np.ndarray, *, reads: bool) -> np.ndarray | None:
+    """Returns a mask as `[H, W]` bool; raises UsageError unless it fits."""
+    if (mask is not None) != reads:
+        need = "needs a mask for each picture" if reads else "reads no mask"
+        raise UsageError(f"mask: this run {need}")
+    if mask is None:
+        return None
+    array = np.asarray(mask)
+    array = array[..., 0] if array.ndim == 3 else array
+    if array.shape != picture.shape[:2]:
+        raise UsageError(
+            f"mask: {list(array.shape)}, and the picture is "
+            f"{list(picture.shape[:2])}: make them equal"
+        )
+    return array if array.dtype == bool else array >= 128

@@ -1,0 +1,5 @@
+"""Registers the toys of `maps`, for `--import`."""
+
+import maps
+
+maps.register()
