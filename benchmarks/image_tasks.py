@@ -1,0 +1,174 @@
+"""Image-to-image presets on held-out pictures, beside plain methods.
+
+    python benchmarks/image_tasks.py --out=benchmarks/results/image_tasks.json
+
+trains every arm one after the other, and evaluates it with `jaxgan.evaluate`: one
+output for each held-out input, and the outputs of methods that learn nothing for the
+same inputs. An arm whose name ends in "L1 alone" is the same generator without a
+discriminator (`--loss=none`). The same command resumes: an arm that the JSON has is not
+trained again. `--only=paired` takes the arms whose names begin so, and `--pictures`
+writes the first outputs of each of them to a folder.
+"""
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import arms
+import recipe_arms
+
+from jaxgan.environment import enable_compilation_cache
+from jaxgan.evaluation.report import evaluate_run
+from jaxgan.files import atomic_write
+
+
+class Arm(NamedTuple):
+    """Flags of a run, and the metrics of its outputs."""
+
+    flags: dict[str, Any]
+    metrics: str = "auto"
+
+
+HOLES = (
+    "l1(region='holes')|psnr(region='holes')|psnr|ssim|perceptual|fd(efficientnet)"
+)
+"""Metrics of inpainting: pixels outside of holes are equal in all methods."""
+
+ALONE = {"loss": "none"}
+"""Flags of the same generator without a discriminator."""
+
+
+def _pair(name: str, flags: dict[str, Any], metrics: str = "auto") -> dict[str, Arm]:
+    """Returns an arm, and the same generator with its reconstruction terms alone."""
+    return {
+        name: Arm(flags, metrics),
+        f"{name}, L1 alone": Arm({**flags, **ALONE}, metrics),
+    }
+
+
+ARMS: dict[str, Arm] = {
+    **_pair("paired", {"dataset": "emoji_pairs", "preset": "pix2pix", "steps": 4_000}),
+    "unpaired": Arm(
+        {"dataset": "emoji_pairs/unpaired", "preset": "cyclegan", "steps": 2_000}
+    ),
+    **_pair(
+        "super-resolution x4", {"dataset": "emoji", "preset": "srgan", "steps": 3_000}
+    ),
+    **_pair(
+        "inpainting, center 32",
+        {
+            **{"dataset": "emoji", "preset": "inpaint", "steps": 3_000},
+            "task": "inpainting(mask='center(32)')",
+        },
+        HOLES,
+    ),
+    "attributes": Arm(
+        {"dataset": "dicebear_faces", "preset": "stargan", "steps": 3_000}
+    ),
+}
+"""Arms by name."""
+
+QUIET = {"log_every": 100, "sample_every": 500, "save_every": 500}
+"""Flags of all runs."""
+
+COLUMNS = {
+    "l1": ("L1", 2),
+    "l1_holes": ("L1, holes", 2),
+    "psnr": ("PSNR", 2),
+    "psnr_holes": ("PSNR, holes", 2),
+    "ssim": ("SSIM", 3),
+    "perceptual": ("perceptual", 3),
+    "fd_efficientnet": ("Frechet", 1),
+}
+"""Heads and digits of a table by metric."""
+
+
+def flags_of(arm: str) -> dict[str, Any]:
+    """Returns all flags of a run except its folder."""
+    return {**ARMS[arm].flags, **QUIET}
+
+
+def measure(arm: str, place: Path, pictures: str) -> dict[str, Any]:
+    """Trains and evaluates an arm, and returns its results."""
+    folder, flags = arms.folder_of(place, arm), flags_of(arm)
+    arms.train(folder, flags)
+    report = evaluate_run(folder, ARMS[arm].metrics)
+    if pictures:
+        target = Path(pictures, f"{folder.name}.png")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "progress.png", target)
+    cost = arms.cost(folder)
+    return {
+        "flags": ARMS[arm].flags,
+        "command": shlex.join(["python", *arms.command(flags)]),
+        "seconds": cost.wall_seconds,
+        "cpu_seconds": cost.cpu_seconds,
+        "machine": recipe_arms.machine(),
+        "rows": report["rows"],
+        "protocol": report["protocol"],
+    }
+
+
+def table_of(found: dict[str, Any]) -> list[str]:
+    """Returns the values of all arms and plain methods, arm by arm."""
+    known = [
+        name
+        for name in COLUMNS
+        if any(
+            name in values for arm in found.values() for values in arm["rows"].values()
+        )
+    ]
+    head = ["task", "method", "steps", *(COLUMNS[name][0] for name in known)]
+    rows = []
+    for arm, result in found.items():
+        # The plain methods of both arms of a pair are the same.
+        names = list(result["rows"])
+        if arm.endswith(", L1 alone"):
+            names = names[:1]
+        for place, method in enumerate(names):
+            values, first = result["rows"][method], place == 0
+            steps = f"{result['flags']['steps']:,}" if first else ""
+            cells = [_cell(values.get(name), COLUMNS[name][1]) for name in known]
+            shown = f"**{method}**" if first else method
+            rows.append([arm if first else "", shown, steps, *cells])
+    return arms.table(head, rows)
+
+
+def _cell(value: float | None, digits: int) -> str:
+    """Returns a value, or nothing for one that is not known."""
+    return "" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def main() -> int:
+    """Runs the command line and returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--only", default="", help="beginning of the names of arms")
+    add("--folder", default="runs/image_tasks", help="folder of the runs")
+    add("--pictures", default="", help="folder for a picture of each arm")
+    add("--out", default="image_tasks.json", help="JSON file of the results")
+    args = parser.parse_args()
+    chosen = [name for name in ARMS if name.startswith(args.only)]
+    if not chosen:
+        parser.error(f"--only: no arm begins so: choose from {', '.join(ARMS)}")
+    enable_compilation_cache()
+    out = Path(args.out)
+    found = json.loads(out.read_text()) if out.exists() else {}
+    for arm in chosen:
+        if arm in found:
+            continue
+        found[arm] = measure(arm, Path(args.folder), args.pictures)
+        ordered = {name: found[name] for name in ARMS if name in found}
+        atomic_write(out, (json.dumps(ordered, indent=1) + "\n").encode())
+        print("\n".join(table_of({arm: found[arm]})), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
