@@ -1,7 +1,10 @@
 """Data sets of pictures from packages of npm, PyPI and Debian, in TFDS's layout."""
 
+from jaxgan.data.tfds.registry.drawings import DRAWINGS
 from jaxgan.data.tfds.registry.emoji import EMOJI
+from jaxgan.data.tfds.registry.faces import FACES
+from jaxgan.data.tfds.registry.icons import ICONS
 from jaxgan.data.tfds.registry.recipe import Recipe
 
-RECIPES: dict[str, Recipe] = {**EMOJI}
+RECIPES: dict[str, Recipe] = {**EMOJI, **DRAWINGS, **FACES, **ICONS}
 """Recipes of the data sets by name."""

@@ -9,6 +9,7 @@ from typing import Any
 from jaxgan.data.tfds.files import Unavailable
 from jaxgan.data.tfds.messages import quiet_tfds
 from jaxgan.data.tfds.registry import RECIPES
+from jaxgan.data.tfds.registry.items import within_time
 from jaxgan.data.tfds.registry.packages import archive_name, contents
 from jaxgan.data.tfds.registry.recipe import Config, Recipe, Row
 from jaxgan.errors import UsageError, first_line
@@ -73,7 +74,7 @@ def builder_class(name: str) -> Any:
             folder = Path(self.data_dir_root, "downloads", "packages")
             splits = self._chosen.make(_fetch(recipe, folder))
             # Complete before TFDS writes, so that errors keep their types.
-            return {key: list(rows) for key, rows in splits.items()}
+            return {key: within_time(rows) for key, rows in splits.items()}
 
         def _generate_examples(self, rows: list[Row]) -> Iterator[Row]:
             yield from rows

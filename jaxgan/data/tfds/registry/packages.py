@@ -76,7 +76,7 @@ def contents(package: Package, folder: Path) -> dict[str, bytes]:
                 archive = _keep(archive, kept)
         found = dict(_members(archive, re.compile(package.files)))
     if not found:
-        raise Unavailable(f"{archive.name} has no files like {package.files}")
+        raise Unavailable(f"{package.name} has no files like {package.files}")
     return found
 
 
@@ -268,7 +268,7 @@ def run(
 
 
 def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
-    """Waits for a program and returns its first line of output; kills it on timeout."""
+    """Waits for a program and returns its first error or line; kills it on timeout."""
     try:
         out, err = running.communicate(timeout=SECONDS)
     except BaseException as error:  # also on KeyboardInterrupt, or children live on
@@ -282,4 +282,6 @@ def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
         raise
     # Programs print errors to stderr, if they print any.
     lines = (err or out or b"").decode(errors="replace").strip().splitlines()
-    return printable(lines[0]) if lines else ""
+    # pip prints warnings first.
+    errors = [line for line in lines if re.match(r"E:|ERROR|npm (ERR!|error)", line)]
+    return printable((errors or lines)[0]) if lines else ""
