@@ -262,6 +262,29 @@ TRAIN: list[Row] = [
     ("no file", "--dataset=npz:{data}"),
     ("cannot be read", "--dataset=npz:{data}/text.npz"),
     ("holds no pictures", "--dataset=folder:{data}/empty"),
+    *(("names no path", f"--dataset={x}:") for x in ("pairs", "domains")),
+    *(("there is no folder", f"--dataset={x}:none") for x in ("pairs", "domains")),
+    *(
+        ("holds no pictures", f"--dataset={x}:{{data}}/empty")
+        for x in ("pairs", "domains")
+    ),
+    *(
+        ("write it like unpaired:photos,paintings", f"--dataset=unpaired:{x}")
+        for x in ("", "a", "a,", ",b", ",", "a,b,c", r"a\,b")
+    ),
+    ("there is no folder none", "--dataset=unpaired:none,{data}/empty"),
+    ("holds no pictures", "--dataset=unpaired:{data}/empty,none"),
+    ("inside it", "--dataset=unpaired:{data},{data}/empty"),
+    ("not a folder", "--dataset=unpaired:{data}/pictures.npz,none"),
+    ("swap the paths", "--dataset=unpaired:a,b", "--image_field=A"),
+    ("--label_field=x", "--dataset=unpaired:a,b", "--label_field=x"),
+    ("--label_field=x", "--dataset=pairs:a", "--label_field=x"),
+    ("--label_field=x", "--dataset=domains:a", "--label_field=x"),
+    ("the images A and B", "--dataset=pairs:a", "--image_field=C"),
+    ("the images A and B", "--dataset=pairs:a", "--image_field=\x1b[31m"),
+    ("did you mean pairs:a", "--dataset=pair:a"),
+    ("did you mean unpaired:a,b", "--dataset=unpaird:a,b"),
+    ("did you mean domains:a", "--dataset=Domain:a"),
     ("--image_size", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--image_size=8"),
     ("--crop", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--crop=none"),
     ("--split", "--dataset=ring8", "--networks=mlp((8,),(8,))", "--split=validation"),
@@ -342,7 +365,13 @@ TRAIN: list[Row] = [
     *(("--workdir", f"--workdir={x}") for x in ("gs://b/run", "s3://b", "a\0b")),
     *(("--workdir", f"--workdir={x}") for x in ("~nobody_here/x", LONG)),
     *(("--data_dir", f"--data_dir={x}") for x in ("gs://b/x", "~nobody_here/x")),
-    *(("gs://", f"--dataset={x}:gs://b/x") for x in ("npz", "folder")),
+    *(
+        ("gs://", f"--dataset={x}:gs://b/x")
+        for x in ("npz", "folder", "pairs", "domains")
+    ),
+    ("unpaired:gs://b/x", "--dataset=unpaired:gs://b/x,y"),
+    *(("~nobody_here", f"--dataset={x}:~nobody_here/x") for x in ("pairs", "domains")),
+    ("~nobody_here", "--dataset=unpaired:x,~nobody_here/x"),
     ("~nobody_here", "--dataset=npz:~nobody_here/x.npz"),
     ("~nobody_here", "--dataset=folder:~nobody_here/x"),
     ("did you mean folder:", "--dataset={data}/empty"),

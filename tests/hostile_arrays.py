@@ -255,4 +255,20 @@ ARRAYS: list[Case] = [
         arrays(images=np.zeros((8, 8, 3), np.uint8)),
         Refused("one picture"),
     ),
+    ("a source", arrays(source=IMAGES, image=IMAGES), PLAIN),
+    ("objects called mask", arrays(image=IMAGES, mask=OBJECTS), PLAIN),
+    (
+        "a shorter source",
+        arrays(source=IMAGES[:-1], image=IMAGES),
+        Refused("--image_field=image"),
+    ),
+    (
+        "escapes in names of attributes",
+        arrays(
+            image=IMAGES,
+            attributes=np.eye(len(IMAGES)),
+            attribute_names=np.array(["\x1b[31m\n"] * len(IMAGES)),
+        ),
+        Refused("different strings"),
+    ),
 ]

@@ -112,6 +112,35 @@ def layout(*names: str) -> Callable[[Path], str]:
     return make
 
 
+def of(kind: str, make: Callable[[Path], str]) -> Callable[[Path], str]:
+    """The same files as a data set of another kind."""
+    return lambda root: make(root).replace("folder:", f"{kind}:", 1)
+
+
+def linked_side(root: Path) -> str:
+    layout("A/a.png", "A/b.png")(root)
+    (root / "B").symlink_to("A")
+    return f"pairs:{root}"
+
+
+def fifo_side(root: Path) -> str:
+    layout("A/a.png", "A/b.png", "B/a.png", "B/b.png")(root)
+    os.mkfifo(root / "A" / "c.png")
+    return f"pairs:{root}"
+
+
+def two(*names: str, second: str = "B") -> Callable[[Path], str]:
+    """A plain picture at each place, unpaired; the second domain may be a link."""
+
+    def make(root: Path) -> str:
+        layout(*names)(root)
+        (root / "same").symlink_to("A")
+        (root / "loop").symlink_to("loop")
+        return f"unpaired:{root}/A,{root}/{second}"
+
+    return make
+
+
 def linked_class(root: Path) -> str:
     layout("data/cat/a.png", "elsewhere/b.png")(root)
     (root / "data" / "dog").symlink_to("../elsewhere")
@@ -244,4 +273,65 @@ PICTURES: list[Case] = [
     ("orientation 9", alone(turned(9), "a.jpg"), FLAT),
     ("a turned PNG", alone(turned(6, "PNG")), SIDEWAYS),
     ("a turned WebP", alone(turned(6, "WEBP"), "a.webp"), Accepted(2, (12, 8, 3))),
+    ("a linked side", linked_side, PLAIN),
+    ("a FIFO in a side", fifo_side, PLAIN),
+    (
+        "pairs below splits",
+        of("pairs", layout(*(f"{x}/train/{n}.png" for x in "ab" for n in (1, 2)))),
+        PLAIN,
+    ),
+    (
+        "escapes in a name without a partner",
+        of("pairs", layout(f"A/{ESCAPE}.png", "A/a.png", "B/a.png")),
+        Refused("x1b"),
+    ),
+    (
+        "no UTF-8 in a name without a partner",
+        of("pairs", layout(os.fsdecode(b"A/\xff.png"), "A/a.png", "B/a.png")),
+        Refused("no partner"),
+    ),
+    (
+        "escapes in a side",
+        of("pairs", layout(f"{ESCAPE}/a.png", "b/a.png", "c/a.png")),
+        Refused("no folder A"),
+    ),
+    (
+        "escapes in both sides",
+        of("pairs", layout(f"{ESCAPE}1/a.png", f"{ESCAPE}2/a.png")),
+        Refused("x1b"),
+    ),
+    (
+        "halves",
+        of("pairs", alone(encoded(size=(16, 8)))),
+        PLAIN,
+    ),
+    ("a bomb of halves", of("pairs", alone(png(2**16, 2**15))), Refused("a.png")),
+    ("no halves", of("pairs", alone(encoded(size=(1, 1)))), Refused("odd width")),
+    ("a turned half", of("pairs", alone(turned(6), "a.jpg")), Refused("12x8")),
+    ("two domains", two("A/a.png", "A/b.png", "B/a.png", "B/b.png"), PLAIN),
+    (
+        "a link to the other domain",
+        two("A/a.png", "A/b.png", second="same"),
+        Refused("inside it"),
+    ),
+    (
+        "a domain that links to itself",
+        two("A/a.png", "A/b.png", second="loop"),
+        Refused("cannot be read"),
+    ),
+    (
+        "escapes in a domain's picture",
+        two("A/a.png", "A/b.png", f"B/{ESCAPE}.png", second=f"B/{ESCAPE}.png"),
+        Refused("x1b"),
+    ),
+    (
+        "escapes in the only domain",
+        of("domains", layout(f"{ESCAPE}/a.png", f"{ESCAPE}/b.png")),
+        Refused("x1b"),
+    ),
+    (
+        "escapes below domains",
+        of("domains", layout(*(f"{x}/{ESCAPE}{n}/a.png" for x in "ab" for n in "12"))),
+        Refused("x1b"),
+    ),
 ]

@@ -136,7 +136,11 @@ def test_smaller_sources(load):
         ({"attributes": np.array(["a"] * 6)[:, None]}, r"is <U1 \[6, 1\]; use boolea"),
         (
             {"attributes": FACTS, "attribute_names": np.array(["a"])},
-            "save the names of 3 attributes as strings",
+            "save the names of 3 attributes as different strings",
+        ),
+        (
+            {"attributes": FACTS, "attribute_names": np.array(["a", "b", "a"])},
+            "save the names of 3 attributes as different strings",
         ),
         ({"source": np.zeros((6, 3, 4, 8))}, r"try .transpose\(0, 2, 3, 1\)"),
     ],
@@ -161,6 +165,7 @@ def test_fields_that_do_not_fit(load, arrays, match):
         ({"image": COLOR, "mask": HOLES, "label": NUMBERS, "labels": NUMBERS}, None),
         ({"B": COLOR, "A": NUMBERS}, ()),
         ({"B": COLOR}, ()),
+        ({"image": COLOR, "mask": np.array([None] * 6, object)}, ()),
     ],
 )
 def test_other_names_mean_what_they_did(load, arrays, classes):

@@ -111,6 +111,17 @@ def test_splits(tmp_path):
     refused("--split=val: .* has the splits", *paths, split="val")
 
 
+def test_splits_beside_the_domains(tmp_path):
+    for i, name in enumerate(("trainA", "trainB", "testA", "testB")):
+        gray(tmp_path / name, range(10 * i, 10 * i + 3))
+    paths = tmp_path / "trainA", tmp_path / "trainB"
+    for split, image, source in (("train", 10, 0), ("test", 30, 20)):
+        images, sources = zip(*values(load(*paths, split=split)), strict=True)
+        assert min(images) == image
+        assert min(sources) == source
+    refused("--split=val", *paths, split="val")
+
+
 @pytest.mark.parametrize(("count", "sizes"), [(2, (1, 2)), (5, (2, 5)), (7, (2, 7))])
 def test_no_image_is_held_out_and_trained_on(two, count, sizes):
     train, held = data.hold_out(load(*two), str(count), "train", lambda _: load(*two))

@@ -12,12 +12,14 @@ class DataFlags:
     dataset: str = flag(
         "mnist",
         "data",
-        "TFDS image data set, folder:PATH, npz:PATH, ring8, grid25 or stacked_mnist",
+        "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
+        "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
+        "npz:PATH, ring8, grid25 or stacked_mnist",
     )
     split: str = flag(
         "train",
         "data",
-        "split to train on, such as train[:50%%], or a sub-folder of folder:PATH",
+        "split to train on, such as train[:50%%], or a sub-folder of image folders",
     )
     data_dir: str = flag(
         "",
@@ -34,8 +36,8 @@ class DataFlags:
     image_field: str = flag(
         "",
         "data",
-        "feature (TFDS) or array (npz) that holds the images, if there are several; "
-        "empty to detect it",
+        "feature (TFDS) or array (npz) that holds the images, if there are several; A "
+        "or B of pairs:PATH; empty to detect it (B)",
     )
     label_field: str = flag(
         "",
@@ -47,7 +49,7 @@ class DataFlags:
         "auto",
         "data",
         "held-out examples used to detect over-fitting: a split, a count, none, or "
-        "auto (the split test, or val of folder:PATH, else 1 in 20, at most 256)",
+        "auto (the split test, or val of image folders, else 1 in 20, at most 256)",
     )
     data_changed: str = flag(
         "refuse",
@@ -60,9 +62,9 @@ class DataFlags:
     alpha: str = flag(
         "auto",
         "data",
-        "transparent pixels of folder:PATH: keep (train on RGBA), white or black (put "
-        "on that color), or auto (keep if every picture has an alpha channel, or any "
-        "uses it)",
+        "transparent pixels of image folders: keep (train on RGBA), white or black "
+        "(put on that color), or auto (keep if every picture has an alpha channel, or "
+        "any uses it)",
         choices=("auto", "keep", "white", "black"),
     )
     on_bad_example: str = flag(

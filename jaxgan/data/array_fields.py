@@ -75,6 +75,9 @@ def find_fields(forms: Mapping[str, Form], choice: Choice) -> dict[str, str]:
         return {}
     if not all(_is_picture(forms[fields[x]]) for x in PICTURES if x in fields):
         return {}  # such as class numbers named target
+    # Python objects cannot be read, which is no error of arrays without use.
+    if any(forms[key].dtype.hasobject for key in named):
+        return {}
     return fields
 
 
@@ -213,9 +216,9 @@ def _attribute_names(arrays: Arrays, count: int) -> tuple[str, ...]:
     if NAMES not in arrays.forms:
         return tuple(map(str, range(count)))
     names = arrays.read(NAMES)
-    if names.shape != (count,) or names.dtype.kind != "U":
+    if names.shape != (count,) or names.dtype.kind != "U" or len({*names}) < count:
         raise UsageError(
             f"{arrays.where(NAMES)} is {names.dtype} {list(names.shape)}; save the "
-            f"names of {count} attributes as strings, [{count}]"
+            f"names of {count} attributes as different strings, [{count}]"
         )
     return tuple(map(str, names))

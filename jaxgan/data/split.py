@@ -135,7 +135,7 @@ def _both(one: Range, other: Range) -> range:
 
 
 def _is_folder(dataset: Dataset) -> bool:
-    return dataset.name.partition(":")[0] in PREFIXES
+    return dataset.name.startswith(tuple(f"{prefix}:" for prefix in PREFIXES))
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:

@@ -1,12 +1,13 @@
 """Unpaired images of two domains: `unpaired:PATH_A,PATH_B`."""
 
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Examples
-from jaxgan.data.listing import find_root, pictures_below
+from jaxgan.data.listing import SPLITS, NoSuchSplit, find_root, pictures_below
 from jaxgan.data.pairs import joined
 from jaxgan.data.pictures import Reading, open_pictures
 from jaxgan.data.shuffle import epoch_order
@@ -46,7 +47,8 @@ def unpaired(
     """Loads images of two domains that do not belong together.
 
     Each path is a folder of images, with any sub-folders, or one whose sub-folders are
-    splits such as `train` and `test`.
+    splits such as `train` and `test`. The splits of `trainA` and `trainB` may also be
+    the folders `testA` and `testB` beside them (Zhu et al., ICCV 2017).
 
     Args:
       name: the name of the data set, `unpaired:PATH_A,PATH_B`.
@@ -59,7 +61,8 @@ def unpaired(
       UsageError: if a domain has fewer than two images, if one folder is inside the
         other, if sizes differ, or if files cannot be read.
     """
-    here, there = first.resolve(), second.resolve()
+    # Unlike Path.resolve, realpath accepts links to themselves.
+    here, there = (Path(os.path.realpath(path)) for path in (first, second))
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise UsageError(
             f"{printable(name)}: one path is the other, or inside it; use the folders "
@@ -79,7 +82,7 @@ def unpaired(
 def _domain(path: Path, reading: Reading, split: str) -> Dataset:
     """Loads the images of one domain, without labels."""
     shown = f"unpaired:{printable(str(path))}"
-    root, _ = find_root(shown, path, split)
+    root = _find_root(shown, path, split)
     files = pictures_below(shown, root).files
     if len(files) < 2:
         raise UsageError(
@@ -95,6 +98,20 @@ def _domain(path: Path, reading: Reading, split: str) -> Dataset:
         origin=f"{len(files):,} pictures in {printable(str(root))}",
         encoded=pictures.encoded,
     )
+
+
+def _find_root(name: str, path: Path, split: str) -> Path:
+    """Returns the folder of a split, which may stand beside `trainA` as `testA`."""
+    try:
+        return find_root(name, path, split)[0]
+    except NoSuchSplit:
+        # The layout of CycleGAN's data sets.
+        if match := re.fullmatch(r"train([_-]?[AB])", path.name, re.IGNORECASE):
+            for alias in next((row for row in SPLITS if split in row), ()):
+                beside = path.with_name(alias + match[1])
+                if beside.is_dir():
+                    return beside
+        raise
 
 
 def combine(name: str, image: Dataset, source: Dataset) -> Dataset:
