@@ -12,17 +12,27 @@ from test_image_similarity import images
 
 import jaxgan
 from jaxgan import data, evaluate, train
-from jaxgan.config.resolve import make_config
+from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import SOURCES, from_fields
 from jaxgan.evaluation.build_metrics import check_metrics
+from jaxgan.experiment import checkpoint
+from jaxgan.experiment.data_facts import data_facts
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
+from jaxgan.gan.builder import build_gan
 from jaxgan.losses import REGULARIZERS
 from jaxgan.metrics.image_similarity import l1, psnr, ssim
 from jaxgan.metrics.pair_evaluators import has_targets
-from jaxgan.networks import NETWORKS, small
+from jaxgan.networks import NETWORKS
 from jaxgan.reporting import load_png
 from jaxgan.tasks import TASKS
-from jaxgan.types import ExampleSpec, Field, Players, Samples, Task
+from jaxgan.types import (
+    DiscriminatorOutput,
+    ExampleSpec,
+    Field,
+    Players,
+    Samples,
+    Task,
+)
 
 SIZE = 8
 COUNT = {"train": 60, "test": 20}
@@ -39,6 +49,17 @@ class Turn(nn.Module):
         x = x.repeat(self.scale, 1).repeat(self.scale, 2)
         out = nn.Dense(3)(x[..., :3])
         return {"image": out, "source": out} if isinstance(inputs, dict) else out
+
+
+class Judge(nn.Module):
+    """Judges mean colors, of each domain if there are two."""
+
+    @nn.compact
+    def __call__(self, inputs, condition=None, *, train):
+        def judge(x):
+            return nn.Dense(1)(x.mean((1, 2)))[:, 0]
+
+        return DiscriminatorOutput(jax.tree.map(judge, inputs))
 
 
 def task_with(play, inputs=("source",), **other):
@@ -144,42 +165,39 @@ def toys():
         patch.setitem(REGULARIZERS, "l1_toy", l1_toy)
         patch.setitem(SOURCES, "toy_pairs", source)
         patch.setitem(SOURCES, "toy_apart", lambda request: source(request, False))
-        for name, scale in (("turn", 1), ("twice", 2)):
-            patch.setitem(NETWORKS, name, lambda *, example, n=scale: networks(n))
-        patch.setitem(NETWORKS, "both", lambda *, example: Players(Turn(), Both()))
+        patch.setitem(NETWORKS, "turn", lambda scale=1: Players(Turn(scale), Judge()))
         yield
 
 
-class Both(nn.Module):
-    """A discriminator of two domains."""
-
-    @nn.compact
-    def __call__(self, inputs, condition=None, *, train):
-        from jaxgan.types import DiscriminatorOutput
-
-        return DiscriminatorOutput(
-            {k: nn.Dense(1)(x.mean((1, 2)))[:, 0] for k, x in inputs.items()}
-        )
-
-
-def networks(scale):
-    example = ExampleSpec(image=Field((SIZE, SIZE, 3)))
-    return Players(Turn(scale), small.pair(4, example=example).discriminator)
-
-
-def trained(folder, *flags, steps=1):
-    usual = ("--batch_size=8", "--score_samples=16", "--samples=4", "--devices=1")
-    usual += ("--held_out=none", "--g_optimizer=adam(0.05)")
-    assert train.main([f"--workdir={folder}", f"--steps={steps}", *usual, *flags]) == 0
-    return folder
-
-
-PAIRED = ("--dataset=toy_pairs", "--task=swap", "--networks=turn")
+FLAGS = {
+    **{"batch_size": 8, "score_samples": 16, "samples": 4, "held_out": "none"},
+    **{"g_optimizer": "adam(0.05)", "d_optimizer": "sgd(0.01)", "d_terms": ""},
+    **{"loss": "non_saturating", "dataset": "toy_pairs", "networks": "turn"},
+}
 
 
 @pytest.fixture(scope="module")
 def paired(toys, tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("pairs") / "run", *PAIRED, steps=60)
+    """A run that has learned to swap channels."""
+    folder = tmp_path_factory.mktemp("pairs") / "run"
+    own = {"task": "swap", "steps": 60, "workdir": folder, "devices": 1}
+    flags = [f"--{name}={x}" for name, x in {**FLAGS, **own}.items()]
+    assert train.main(flags) == 0
+    return folder
+
+
+def untrained(folder, **flags):
+    """The folder of a run before its first step, without the cost of training."""
+    config = make_config(**{**FLAGS, **flags})
+    dataset = data.load(config.dataset)
+    gan = build_gan(config, dataset.example)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(to_dict(config)))
+    (folder / "data.json").write_text(json.dumps(data_facts(dataset)))
+    with checkpoint.open_checkpoints(folder / "checkpoints", keep=1) as saver:
+        state = gan.init(jax.random.key(0))
+        checkpoint.save(saver, state, history={}, config=to_dict(config), wait=True)
+    return folder
 
 
 def values(workdir, *flags):
@@ -241,9 +259,7 @@ def test_the_default_metrics(paired, tmp_path, monkeypatch):
 
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
     assert list(values(paired)["metrics"]) == ["l1", "psnr", "ssim"]
-    apart = trained(
-        *(tmp_path / "a", "--dataset=toy_apart", "--task=exchange", "--networks=both")
-    )
+    apart = untrained(tmp_path / "apart", dataset="toy_apart", task="exchange")
     report = values(apart)
     assert list(report["metrics"]) == ["cycle_l1"]
     assert list(report["rows"]) == ["generated", "identity", "histogram_matching"]
@@ -254,13 +270,12 @@ def test_the_default_metrics(paired, tmp_path, monkeypatch):
 
 
 def test_super_resolution_and_holes_have_their_own_baselines(tmp_path, capsys):
-    flags = ("--dataset=toy_pairs", "--task=enlarge", "--networks=twice")
-    report = values(trained(tmp_path / "sr", *flags), "--metrics=psnr(channel='y')")
+    workdir = untrained(tmp_path / "large", task="enlarge", networks="turn(2)")
+    report = values(workdir, "--metrics=psnr(channel='y')")
     assert list(report["rows"]) == ["generated", "nearest", "bicubic", "lanczos"]
     assert report["rows"]["bicubic"]["psnr_y"] > report["rows"]["nearest"]["psnr_y"]
-    flags = ("--dataset=toy_pairs", "--task=repair", "--networks=turn")
+    workdir = untrained(tmp_path / "holes", task="repair")
     text = "--metrics=l1|l1(region='holes')|psnr(region='holes')"
-    workdir = trained(tmp_path / "holes", *flags)
     report = values(workdir, text, "--seeds=2")
     assert report["rows"].keys() >= {"generated", "mean_fill"}
     for row in report["rows"].values():

@@ -17,6 +17,7 @@ from jaxgan.losses.adversarial import LOSSES
 from jaxgan.metrics import EVALUATORS
 from jaxgan.metrics.comparisons import COMPARISONS
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
 from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
@@ -38,12 +39,14 @@ TABLES = {
     "schedule": SCHEDULES,
     "evaluator": EVALUATORS,
     "comparison": COMPARISONS,
+    "pair_comparison": PAIR_COMPARISONS,
     # A classifier would be trained.
     "extractor": {k: x for k, x in EXTRACTORS.items() if k != "classifier"},
 }
 NESTED = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
 GIVEN = {"example": image_example((8, 8, 1), classes=2), "modes": ring8("test").modes}
 GIVEN |= {"axis_name": None, "remat": False, "train": None, "held_out": None}
+GIVEN |= {"task": None, "aligned": True}
 GIVEN |= {"cache": None, "extractor": Extractor("none", "", {}, Features)}
 NEEDED = {"term": "r1", "start": "0", "end": "1", "steps": "9", "n": "2"}
 """Arguments without a default; any other is in (0, 1)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxgan.errors import printable
 from jaxgan.files import reason
+from jaxgan.reporting.animation import save_animation
 from jaxgan.reporting.console import ConsoleLines, Pace, ProgressBar, update_pace
 from jaxgan.reporting.images import Picture, save_png
 from jaxgan.reporting.metrics_file import append, truncate_metrics
@@ -162,15 +163,19 @@ def open_metric_writer(
 def summarize(workdir: str | Path, score_name: str = "") -> None:
     """Draws progress.png and losses.png from the samples and metrics in `workdir`.
 
+    Pictures of translated images also become translation.gif.
+
     Args:
       workdir: the folder of the run.
       score_name: the name of the metric that is the score, if it is known.
     """
     workdir = Path(workdir)
     # Names have eight digits, so that their order is that of the steps.
-    pixels = progress(sorted((workdir / "samples").glob("step_*.png")))
+    samples = sorted((workdir / "samples").glob("step_*.png"))
+    pixels = progress(samples)
     if pixels is not None:
         save_png(workdir / "progress.png", pixels)
+    save_animation(samples, workdir / "translation.gif")
     if (workdir / "metrics.jsonl").exists():
         file = workdir / "metrics.jsonl"
         losses_plot(file, workdir / "losses.png", score_name)

@@ -56,14 +56,31 @@ def progress(paths: Sequence[str | Path]) -> np.ndarray | None:
     Returns:
       uint8 `[height, width, 3]`, or None if no picture is left.
     """
-    pictures = [picture for path in paths if (picture := _load(Path(path)))]
+    pictures = pictures_alike(paths)
     if not pictures:
         return None
+    by_step = {picture.step or 0: picture for picture in pictures}
+    chosen = [by_step[step] for step in moments(list(by_step))]
+    layout = chosen[-1].layout
+    return _rows(chosen, layout) if layout else _side_by_side(chosen)
+
+
+def pictures_alike(paths: Sequence[str | Path]) -> list[Picture]:
+    """Reads pictures of a run, in the order of their steps, as RGB.
+
+    Pictures that cannot be read, or whose form differs from that of the last, are left
+    out.
+
+    Args:
+      paths: the PNG files of a run's samples.
+    """
+    pictures = [picture for path in paths if (picture := _load(Path(path)))]
+    if not pictures:
+        return []
     last = max(pictures, key=lambda picture: picture.step or 0)
-    # One picture per step, with the form of the last.
+    # One picture per step.
     alike = {x.step or 0: x for x in pictures if _is_alike(x, last)}
-    chosen = [alike[step] for step in moments(list(alike))]
-    return _rows(chosen, last.layout) if last.layout else _side_by_side(chosen)
+    return [alike[step] for step in sorted(alike)]
 
 
 def _is_alike(one: Picture, other: Picture) -> bool:
@@ -85,7 +102,7 @@ def _load(path: Path) -> Picture | None:
     if pixels.ndim == 2:
         # Gray [H, W] to RGB [H, W, 3].
         pixels = pixels[..., None].repeat(3, axis=-1)
-    return Picture(pixels, picture.layout, step)
+    return picture._replace(pixels=pixels, step=step)
 
 
 def _rows(pictures: Sequence[Picture], layout: Layout) -> np.ndarray:
