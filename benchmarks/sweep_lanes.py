@@ -120,7 +120,11 @@ def lane_penalty(penalty: Callable[..., Term]) -> Callable[..., Term]:
 
 
 def convolve_patches(
-    x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    groups: int = 1,
+    padding: Any = "SAME",
 ) -> jax.Array:
     """Convolves `[B, H, W, C]` with SAME padding as one product of patches.
 
@@ -132,15 +136,16 @@ def convolve_patches(
       kernel: `[k, k, C, O]`; k is odd.
       stride: only 1.
       groups: only 1.
+      padding: only SAME.
 
     Raises:
       UsageError: for other kernels.
     """
     k, _, _, features = kernel.shape
-    if (stride, groups, k % 2) != (1, 1, 1):
+    if (stride, groups, k % 2, padding) != (1, 1, 1, "SAME"):
         raise UsageError(
-            "lanes have convolutions of stride 1 with odd kernels only: use networks "
-            "such as small(16)"
+            "lanes have SAME convolutions of stride 1 with odd kernels only: use "
+            "networks such as small(16)"
         )
     height, width = x.shape[1:3]
     pads = (k // 2, k // 2)

@@ -28,6 +28,19 @@ class FieldError(UsageError):
     """Examples without the fields that a network, a task or a metric needs."""
 
 
+class ImageSizeError(FieldError):
+    """Images of a size that a network cannot process.
+
+    >>> ImageSizeError("unet halves images", (64, 64)).size
+    (64, 64)
+    """
+
+    def __init__(self, message: str, size: tuple[int, int]):
+        super().__init__(message)
+        self.size = size
+        """The nearest height and width that fit."""
+
+
 class TrainingError(RuntimeError):
     """A run that cannot continue, such as one with NaN in a loss.
 

@@ -17,7 +17,7 @@ from jaxgan.losses.adversarial import LOSSES
 from jaxgan.metrics import EVALUATORS
 from jaxgan.metrics.comparisons import COMPARISONS
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
-from jaxgan.networks import NETWORKS, WRAPPERS
+from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
 from jaxgan.schedules import SCHEDULES
@@ -30,6 +30,8 @@ TABLES = {
     "augment": AUGMENTATIONS,
     "strength": PROBABILITIES,
     "networks": NETWORKS,
+    "generator": GENERATORS,
+    "discriminator": DISCRIMINATORS,
     "wrap": WRAPPERS,
     "task": TASKS,
     "optimizer": OPTIMIZERS,

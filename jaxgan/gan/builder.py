@@ -16,7 +16,13 @@ from jaxgan.arguments import out_of_range
 from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.training import Config
-from jaxgan.errors import BuildError, FieldError, UsageError, first_line
+from jaxgan.errors import (
+    BuildError,
+    FieldError,
+    ImageSizeError,
+    UsageError,
+    first_line,
+)
 from jaxgan.gan import objective
 from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.gan.flag_texts import (
@@ -29,7 +35,7 @@ from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
 from jaxgan.gan.train_step import init_state, make_step
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
-from jaxgan.networks import NETWORKS, WRAPPERS
+from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.optimizers import chain
@@ -181,7 +187,16 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     """Builds both networks with their wrappers."""
-    pair = build_one("networks", config, NETWORKS, remat=config.remat, **facts)
+    # Networks of pairs are arguments: `image_to_image(generator=unet(32))`.
+    nested = {**GENERATORS, **DISCRIMINATORS}
+
+    def build_pair(text):
+        try:
+            return spec.build_one(text, NETWORKS, nested, remat=config.remat, **facts)
+        except ImageSizeError as error:
+            raise FieldError(with_image_size(error)) from error
+
+    pair = build_from("networks", config, build_pair)
     dtype = PRECISIONS[config.precision]
     # The innermost wrapper, so that all others compute in float32.
     pair = Players(*(with_precision(net, dtype, config.remat) for net in pair))
@@ -196,6 +211,17 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     for net in pair:
         check_call(config, net)
     return pair
+
+
+def with_image_size(error: ImageSizeError) -> str:
+    """Returns the message for images that do not fit, with the flag that helps.
+
+    >>> with_image_size(ImageSizeError("32x64 is too small", (48, 64)))
+    '32x64 is too small: resize with --image_size=48x64'
+    """
+    height, width = error.size
+    size = f"{height}" if height == width else f"{height}x{width}"
+    return f"{error}: resize with --image_size={size}"
 
 
 def check_call(config: Config, net: nn.Module) -> None:
@@ -316,6 +342,8 @@ def check_step(
 
     try:
         jax.eval_shape(first_step, examples)
+    except ImageSizeError as error:
+        raise FieldError(f"--networks: {with_image_size(error)}") from error
     # A UsageError is a ValueError, but its message is clear already.
     except UsageError:
         raise

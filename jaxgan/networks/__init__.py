@@ -5,6 +5,16 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from jaxgan.networks import dcgan, mlp, r3gan, small
+from jaxgan.networks.image_to_image import (
+    DISCRIMINATORS as DISCRIMINATORS,
+)
+from jaxgan.networks.image_to_image import (
+    GENERATORS as GENERATORS,
+)
+from jaxgan.networks.image_to_image import (
+    image_to_image,
+    two_domains,
+)
 from jaxgan.networks.wrappers import WRAPPERS as WRAPPERS
 from jaxgan.types import Players
 
@@ -14,5 +24,7 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "small": small.pair,
     "r3gan": r3gan.pair,
     "residual": r3gan.pair,  # its name in version 0.1.0
+    "image_to_image": image_to_image,
+    "two_domains": two_domains,
 }
 """Factories of pairs by name."""

@@ -1,6 +1,6 @@
 """Layers that the networks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -20,6 +20,7 @@ from jaxgan.networks.ops.convolutions import (
 )
 from jaxgan.networks.ops.platform import per_platform
 from jaxgan.networks.ops.threefry import bernoulli
+from jaxgan.spec import unknown
 from jaxgan.types import ExampleSpec, Tree
 
 Initializer = nn.initializers.Initializer
@@ -173,40 +174,97 @@ class BatchNorm(nn.Module):
         )
 
 
+class InstanceNorm(nn.Module):
+    """Normalization of each channel of each image, https://arxiv.org/abs/1607.08022.
+
+    With a learned scale and bias per channel. Statistics are computed in float32.
+    """
+
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
+        bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        wide = at_least_float32(x)
+        centered = wide - wide.mean((1, 2), keepdims=True)
+        var = jnp.square(centered).mean((1, 2), keepdims=True)
+        # One factor `[B, 1, 1, C]` for the root and the scale.
+        factor = jax.lax.rsqrt(var + self.epsilon) * at_least_float32(scale)
+        return (centered * factor + at_least_float32(bias)).astype(x.dtype)
+
+
+def _batch_norm(x: jax.Array, axis_name: str | None, train: bool) -> jax.Array:
+    """Normalizes with the momentum and the epsilon of pix2pix, those of PyTorch."""
+    return BatchNorm(axis_name, 0.9, 1e-5)(x, train=train)
+
+
+def _instance_norm(x: jax.Array, axis_name: str | None, train: bool) -> jax.Array:
+    return InstanceNorm()(x)
+
+
+def _no_norm(x: jax.Array, axis_name: str | None, train: bool) -> jax.Array:
+    return x
+
+
+NORMS: dict[str, Callable[[jax.Array, str | None, bool], jax.Array]] = {
+    "batch": _batch_norm,
+    "instance": _instance_norm,
+    "none": _no_norm,
+}
+"""Normalizations by name: (x, name of the device axis, train) to x, in a module."""
+
+
+def check_norm(name: str) -> None:
+    """Raises UsageError unless there is a normalization of this name."""
+    if name not in NORMS:
+        raise unknown(name, NORMS, "norm")
+
+
 class Conv(nn.Module):
-    """`nn.Conv` with a square kernel and SAME padding, in a fast form per platform."""
+    """`nn.Conv` with a square kernel, in a fast form per platform."""
 
     features: int
     size: int
     stride: int = 1
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    use_bias: bool = True
+    padding: str | Sequence[tuple[int, int]] = "SAME"
+    """SAME, VALID, or zeros before and after, in both directions."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,))
         # Both forms compute the same sums.
-        y = per_platform(conv_same, cpu=conv_winograd)(x, kernel, self.stride)
-        return add_bias(y, bias)
+        convolve = per_platform(conv_same, cpu=conv_winograd)
+        y = convolve(x, kernel, self.stride, padding=self.padding)
+        return _with_bias(self, y) if self.use_bias else y
+
+
+def _with_bias(module: nn.Module, y: jax.Array) -> jax.Array:
+    """Adds a bias `[C]` that starts at 0, a parameter of the module."""
+    return add_bias(y, module.param("bias", nn.initializers.zeros, y.shape[-1:]))
 
 
 class ConvTranspose(nn.Module):
-    """`nn.ConvTranspose` with a square kernel and SAME padding, without bias."""
+    """`nn.ConvTranspose` with a square kernel and SAME padding."""
 
     features: int
     size: int
     stride: int = 1
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
+    use_bias: bool = False
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         # XLA for CPU is slow at gradients of transposed convolutions.
-        return per_platform(conv_transpose_same, cpu=conv_transpose_fast)(
+        y = per_platform(conv_transpose_same, cpu=conv_transpose_fast)(
             x, kernel, self.stride
         )
+        return _with_bias(self, y) if self.use_bias else y
 
 
 class GroupedConv(nn.Module):

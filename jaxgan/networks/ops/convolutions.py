@@ -11,6 +11,7 @@
   Here several groups fill a register.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import jax
@@ -28,28 +29,39 @@ Padding = Sequence[tuple[int, int]]
 
 
 def conv_same(
-    x: jax.Array, kernel: jax.Array, stride: int = 1, groups: int = 1
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    groups: int = 1,
+    padding: str | Padding = "SAME",
 ) -> jax.Array:
-    """Convolves `[B, H, W, C]` with SAME padding.
+    """Convolves `[B, H, W, C]`, with SAME padding by default.
 
     Args:
       x: `[B, H, W, C]`.
       kernel: `[k, k, C / groups, O]`.
       stride: stride in both directions.
       groups: number of groups of channels.
+      padding: SAME, VALID, or zeros before and after, in both directions.
     """
     return jax.lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
-        "SAME",
+        padding,
         dimension_numbers=LAYOUT,
         feature_group_count=groups,
     )
 
 
-def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Convolves with SAME padding, with Winograd's algorithm if that is faster.
+def conv_winograd(
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int = 1,
+    *,
+    padding: str | Padding = "SAME",
+) -> jax.Array:
+    """Convolves like `conv_same`, with Winograd's algorithm if that is faster.
 
     A convolution with a stride is one without, of an image in which the pixels of each
     `stride x stride` square are the channels of one pixel.
@@ -57,19 +69,26 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     Args:
       x: `[B, H, W, C]`.
       kernel: `[k, k, C, O]`.
-      stride: stride in both directions.
+      stride: stride in both directions; 1 unless the padding is SAME.
+      padding: SAME, VALID, or zeros before and after, in both directions.
     """
     k, _, channels, features = kernel.shape
     window, steps = kernel.shape[:2], (stride, stride)
-    pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, "SAME")
+    pads = padding
+    if isinstance(padding, str):
+        pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, padding)
     # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
     # Side of the kernel, in squares.
     taps = max(ceil_div(lead + k, stride) for lead in leads)
     # Height and width of the output.
-    sides = [ceil_div(size, stride) for size in x.shape[1:3]]
-    if not winograd_pays_off(x.dtype, sides, taps, channels * stride**2, features):
-        return conv_same(x, kernel, stride)
+    ends = list(zip(x.shape[1:3], pads, strict=True))
+    sides = [(size + sum(zeros) - k) // stride + 1 for size, zeros in ends]
+    direct = (k / stride) ** 2
+    if (stride > 1 and padding != "SAME") or not winograd_pays_off(
+        x.dtype, sides, taps, channels * stride**2, features, direct
+    ):
+        return conv_same(x, kernel, stride, padding=padding)
     # Pad image and kernel to whole squares, and turn squares into channels.
     rest = [(0, -size % stride) for size in x.shape[1:3]]
     x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
@@ -78,18 +97,29 @@ def conv_winograd(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array
     kernel = kernel.reshape(taps, stride, taps, stride, channels, features)
     # `[taps, taps, stride * stride * C, O]`, in the order of `space_to_depth`.
     kernel = kernel.swapaxes(1, 2).reshape(taps, taps, -1, features)
-    # Whole squares of zeros before the image.
+    # Whole squares of zeros before the image, and after it up to the last output.
     firsts = [ceil_div(before, stride) for before, _ in pads]
-    return winograd.convolve(x, kernel, [(n, taps - 1 - n) for n in firsts])
+    lasts = [
+        side + taps - 1 - first - squares
+        for side, first, squares in zip(sides, firsts, x.shape[1:3], strict=True)
+    ]
+    return winograd.convolve(x, kernel, list(zip(firsts, lasts, strict=True)))
 
 
 def winograd_pays_off(
-    dtype: jnp.dtype, sides: Sequence[int], taps: int, channels: int, features: int
+    dtype: jnp.dtype,
+    sides: Sequence[int],
+    taps: int,
+    channels: int,
+    features: int,
+    direct: float,
 ) -> bool:
     """Returns True if `winograd.convolve` is faster, gradients included.
 
     The multiplications that it saves grow with channels * features, and the cost of its
     matrices with channels + features. The cost is higher if it cuts images into blocks.
+    Little is saved where tiles are larger than the image, or where a stride pads the
+    kernel with many zeros, such as one of 4x4 with stride 2.
 
     Args:
       dtype: dtype of the image.
@@ -97,9 +127,14 @@ def winograd_pays_off(
       taps: side of the kernel.
       channels: input channels.
       features: output channels.
+      direct: products per output, input channel and feature without it.
     """
     # POINTS are enough for 5 taps at most, and a single tap leaves nothing to save.
     if dtype not in (jnp.float32, jnp.float64) or not 2 <= taps <= 5:
+        return False
+    points = (winograd.TILE + taps - 1) ** 2
+    tiles = math.prod(ceil_div(side, winograd.TILE) for side in sides)
+    if direct * math.prod(sides) < 2 * points * tiles:
         return False
     # Cutting into blocks pays off with more channels only.
     least = 16 if max(sides) <= winograd.BLOCK else 32
@@ -127,7 +162,8 @@ def conv_transpose_fast(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Arr
     """
     k, _, channels, features = kernel.shape
     taps = depth_taps(k, stride)
-    if winograd_pays_off(x.dtype, x.shape[1:3], taps, channels, features * stride**2):
+    direct, phases = (k / stride) ** 2, features * stride**2
+    if winograd_pays_off(x.dtype, x.shape[1:3], taps, channels, phases, direct):
         return conv_transpose_by_depth(x, kernel, stride, winograd.convolve)
     # By depth, some products are with zeros; for few features it is still faster.
     return (conv_transpose_by_depth if features < 8 else conv_transpose_by_phases)(
