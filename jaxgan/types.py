@@ -263,6 +263,9 @@ class Task(NamedTuple):
     maps images to images; None if samples start from noise. `inputs` has the user's
     `source` `[B, h, w, c]` in [-1, 1], and what the task reads beside it: `mask`
     `[B, h, w, 1]` (1 in holes), `label` `[B]` or `attributes` `[B, k]`."""
+    augment: Callable[[Batch, jax.Array], Batch] | None = None
+    """augment(batch, keys `[B]`) to the batch that a train step plays instead, such as
+    one with mirrored images. Batches that are sampled from or evaluated stay."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -172,14 +172,6 @@ def distance(weight=1.0):
     return stateless(term)
 
 
-def cycle(weight=1.0):
-    def term(s):
-        back = s.samples.reconstruction
-        return weight * leaf_mean(lambda x, y: jnp.abs(x - y), s.samples.real, back)
-
-    return stateless(term)
-
-
 VECTOR = Field((4,), np.dtype(np.float32), "vector")
 LABEL = Field((), np.dtype(np.int32), "label", ("zero", "one", "two"))
 TOKENS = Field((5,), np.dtype(np.int32), "tokens", WORDS)
@@ -209,6 +201,8 @@ def examples(name, count=SIZE):
     """Raw examples, the same ones every time."""
     rng = np.random.default_rng(3)
     draw = {
+        "image": lambda shape: rng.integers(0, 256, shape, np.uint8),
+        "attributes": lambda shape: rng.integers(0, 2, shape).astype(bool),
         "vector": lambda shape: rng.normal(size=shape).astype(np.float32),
         "label": lambda shape: rng.integers(0, 3, shape, np.int32),
         "tokens": lambda shape: rng.integers(0, len(WORDS), shape, np.int32),
@@ -246,7 +240,7 @@ def config(name, **other):
 def register():
     """Adds all of them to the tables."""
     TASKS.update({f.__name__: f for f in (translate, exchange, infer, write, speak)})
-    REGULARIZERS.update({"distance": distance, "cycle": cycle})
+    REGULARIZERS.update({"distance": distance})
     NETWORKS["alone"] = lambda *, example: Players(Alone(example.shape), Judge())
     NETWORKS["noisy"] = lambda *, example: Players(Alone(example.shape, True), Judge())
     NETWORKS["writer"] = lambda *, example: Players(

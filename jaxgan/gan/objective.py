@@ -11,6 +11,7 @@ from flax import linen as nn
 from jaxgan.networks.streams import keys_of_examples
 from jaxgan.types import (
     Augment,
+    Batch,
     LossInputs,
     Players,
     Samples,
@@ -34,16 +35,19 @@ class LossKeys(NamedTuple):
     again: jax.Array
     """For calls of the networks by terms."""
     stage: jax.Array
+    data: jax.Array
+    """For the task's augmentation of the batch."""
 
 
 def loss_keys(key: jax.Array, player: str) -> LossKeys:
     """Returns the keys of a player. Both players draw the same samples."""
+    data = jax.random.fold_in(key, 2 + len(Players._fields))
     # Both players have the same first two keys, and so the same samples.
     task, generator, *rest = jax.random.split(key, 2 + len(Players._fields))
     own = rest[Players._fields.index(player)]
     terms, augment, discriminator, again = jax.random.split(own, 4)
     stage = jax.random.fold_in(own, 4)
-    return LossKeys(task, terms, augment, generator, discriminator, again, stage)
+    return LossKeys(task, terms, augment, generator, discriminator, again, stage, data)
 
 
 def example_keys(
@@ -203,6 +207,7 @@ def make_forward(
 
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
+        batch = training_batch(task, batch, per_example(keys.data))
         samples = task.play(g, batch, per_example(keys.task), state.step)
         check_samples(samples)
         # The stage keeps samples from before it is applied, in D's updates only.
@@ -231,6 +236,17 @@ def make_forward(
         return inputs, stats, p, played
 
     return forward
+
+
+def training_batch(task: Task, batch: Batch, keys: jax.Array) -> Batch:
+    """Returns the batch that a train step plays: augmented, if the task does that.
+
+    Args:
+      task: the task.
+      batch: normalized examples.
+      keys: one per example, `[B]`.
+    """
+    return task.augment(batch, keys) if task.augment else batch
 
 
 def variables(state: TrainState, player: str) -> dict:

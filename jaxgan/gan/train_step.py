@@ -9,7 +9,13 @@ from flax import linen as nn
 
 from jaxgan import data
 from jaxgan.errors import UsageError
-from jaxgan.gan.objective import STAGE, Terms, example_keys, loss_keys
+from jaxgan.gan.objective import (
+    STAGE,
+    Terms,
+    example_keys,
+    loss_keys,
+    training_batch,
+)
 from jaxgan.networks.streams import keys_of_examples
 from jaxgan.types import (
     Batch,
@@ -61,6 +67,7 @@ def init_state(
     # The task calls the generator, and the discriminator reads its samples.
     step = jnp.zeros((), jnp.int32)
     with keys_of_examples(lambda: keys):
+        batch = training_batch(task, batch, keys)
         samples = task.play(generator, batch, keys, step)
         critic(samples.fake, samples.condition)
     # The moving average starts at the new generator.

@@ -11,12 +11,14 @@ from jaxgan.losses.adversarial import (
     least_squares,
     minimax,
     non_saturating,
+    none,
     relativistic,
     relativistic_average,
     wasserstein,
 )
 from jaxgan.losses.features import (
     auxiliary_classifier,
+    domain_classification,
     feature_matching,
     mutual_information,
 )
@@ -31,6 +33,14 @@ from jaxgan.losses.gradient_penalties import (
     squared_gradient_norm,
 )
 from jaxgan.losses.logits import consistency, lecam
+from jaxgan.losses.perceptual import perceptual
+from jaxgan.losses.reconstruction import (
+    cycle,
+    identity,
+    l1,
+    l2,
+    total_variation,
+)
 from jaxgan.losses.weights import orthogonal
 from jaxgan.terms import every
 from jaxgan.types import Term
@@ -51,6 +61,13 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         orthogonal,
         auxiliary_classifier,
         mutual_information,
+        domain_classification,
+        l1,
+        l2,
+        cycle,
+        identity,
+        perceptual,
+        total_variation,
         every,
     )
 }
@@ -63,22 +80,30 @@ __all__ = [
     "approximate_r2",
     "auxiliary_classifier",
     "consistency",
+    "cycle",
+    "domain_classification",
     "dragan",
     "every",
     "feature_matching",
     "gradient_penalty",
     "hinge",
+    "identity",
+    "l1",
+    "l2",
     "least_squares",
     "lecam",
     "minimax",
     "mutual_information",
     "non_saturating",
+    "none",
     "orthogonal",
     "path_length",
+    "perceptual",
     "r1",
     "r2",
     "relativistic",
     "relativistic_average",
     "squared_gradient_norm",
+    "total_variation",
     "wasserstein",
 ]

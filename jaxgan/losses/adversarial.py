@@ -153,6 +153,16 @@ def relativistic_average() -> Players[Term]:
     return Players(generator=margin(-1.0), discriminator=margin(1.0))
 
 
+def none() -> Players[Term]:
+    """No adversarial loss: 0 for both players.
+
+    It trains the generator by its other terms alone, such as `l1`: the baseline that
+    papers on translation compare with.
+    """
+    zero = stateless(lambda s: jnp.zeros(()))
+    return Players(generator=zero, discriminator=zero)
+
+
 LOSSES: dict[str, Callable[..., Players[Term]]] = {
     f.__name__: f
     for f in (
@@ -163,6 +173,7 @@ LOSSES: dict[str, Callable[..., Players[Term]]] = {
         hinge,
         relativistic,
         relativistic_average,
+        none,
     )
 }
 """Adversarial losses by name."""

@@ -76,6 +76,60 @@ def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
     return stateless(term)
 
 
+def domain_classification(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
+    """Classification of domains, https://arxiv.org/abs/1711.09020 (StarGAN).
+
+    -real E[log P(own | x)] - fake E[log P(target | G(x, target))], equations 2 and 3.
+    The discriminator has the first half and the generator the second. For attributes
+    it is the sum of their binary cross-entropies.
+
+    Args:
+      real: weight at real data, for the discriminator; 0 leaves this half out.
+      fake: weight at generated data, for the generator; 0 leaves this half out.
+
+    Raises:
+      UsageError: while tracing, if there are no domains or no class logits, or if their
+        number is not that of the domains.
+    """
+    halves = {"real": real, "fake": fake}
+    used = {name: weight for name, weight in halves.items() if weight != 0}
+
+    def term(s: LossInputs) -> jax.Array:
+        condition = s.samples.condition
+        if not isinstance(condition, dict) or "target" not in condition:
+            raise UsageError(
+                "domain_classification: there are no domains: use the task domains"
+            )
+        own = condition.get("attributes", condition.get("label"))
+        domains = {"real": own, "fake": condition["target"]}
+
+        def loss(name):
+            logits = require_class_logits(getattr(s, name), "domain_classification")
+            return at(used[name], s.step) * jnp.mean(nll(logits, domains[name]))
+
+        return sum((loss(name) for name in used), start=jnp.zeros(()))
+
+    return stateless(term)
+
+
+def nll(logits: jax.Array, domain: jax.Array) -> jax.Array:
+    """Returns the negative log-likelihood of labels or attributes, `[B]`.
+
+    Args:
+      logits: class logits `[B, k]`.
+      domain: labels `[B]`, or attributes `[B, k]` of 0 and 1, which are independent.
+    """
+    if domain.ndim == 1:
+        return optax.softmax_cross_entropy_with_integer_labels(logits, domain)
+    if logits.shape != domain.shape:
+        count = domain.shape[1]
+        raise UsageError(
+            f"domain_classification: {count} attributes, but {logits.shape[1]} class "
+            f"logits: wrap the discriminator in classifier({count})"
+        )
+    return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, domain), 1)
+
+
 def mutual_information(weight: Weight = 1.0) -> Term:
     """Recovery of the code of a fake, https://arxiv.org/abs/1606.03657 (InfoGAN).
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.gan.gan import GAN
-from jaxgan.gan.objective import bind, example_keys, variables
+from jaxgan.gan.objective import bind, example_keys, training_batch, variables
 from jaxgan.metrics.vendi import relative_diversity
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
@@ -26,7 +26,8 @@ MIN_DISTINCT = 1.1
 class Probe:
     """Measures a state on fixed examples and noise.
 
-    The measures are of the newest parameters, without dropout and augmentation:
+    The measures are of the newest parameters, without dropout and augmentation of the
+    discriminator's inputs:
 
       probe/train: mean logit of training examples.
       probe/held_out: mean logit of held-out examples.
@@ -111,6 +112,7 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
                 bind(net, variables(state, player), keys)[0]
                 for player, net in zip(Players._fields, networks, strict=True)
             )
+            batch = training_batch(task, batch, keys)
             samples = task.play(g, batch, keys, state.step)
             real, fake = (
                 mean_logits(d(x, samples.condition))

@@ -8,22 +8,44 @@ from collections.abc import Callable
 
 from jaxgan.tasks.codes import codes
 from jaxgan.tasks.conditional import conditional
+from jaxgan.tasks.domains import domains
 from jaxgan.tasks.generate import generate
+from jaxgan.tasks.inpainting import inpainting
 from jaxgan.tasks.latents import LATENTS, latent_sampler
+from jaxgan.tasks.masks import MASKS
+from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
+from jaxgan.tasks.super_resolution import super_resolution
+from jaxgan.tasks.unpaired import unpaired
 from jaxgan.types import Task
 
 TASKS: dict[str, Callable[..., Task]] = {
-    f.__name__: f for f in (generate, conditional, codes)
+    f.__name__: f
+    for f in (
+        generate,
+        conditional,
+        codes,
+        paired,
+        unpaired,
+        domains,
+        super_resolution,
+        inpainting,
+    )
 }
 """Factories of tasks by name."""
 
 __all__ = [
     "LATENTS",
+    "MASKS",
     "TASKS",
     "codes",
     "conditional",
+    "domains",
     "generate",
+    "inpainting",
     "latent_sampler",
+    "paired",
     "pool",
+    "super_resolution",
+    "unpaired",
 ]
