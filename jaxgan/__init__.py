@@ -15,8 +15,8 @@ A run in ten lines:
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
 left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
 `compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
-"photo.jpg")` maps pictures by a run of an image-to-image task. Names are imported when they
-are first used, so `import jaxgan` imports no jax.
+"photo.jpg")` maps pictures by an image-to-image run. Names are imported when they are
+first used, so `import jaxgan` imports no jax.
 """
 
 import importlib

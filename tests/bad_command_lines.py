@@ -11,6 +11,8 @@ BASE = {
         "--workdir=run",
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
+    "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
+    "apply to one": ("--workdir={run}", "{data}/picture.png"),
     "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
     "evaluate --compare": (
         *("--compare", "npz:{data}/plain.npz", "npz:{data}/pictures.npz"),
@@ -465,6 +467,65 @@ SAMPLE: list[Row] = [
     ("no checkpoint", "--workdir={data}/no_checkpoint"),
 ]
 
+APPLY: list[Row] = [
+    *(("--tile", f"--tile={text}") for text in ("x", "0", "-1", "1.5", "", "²", BIG)),
+    *(("--overlap", f"--overlap={text}") for text in ("x", "-1", "1.5", "", "²", BIG)),
+    *(("--seed", f"--seed={text}") for text in ("x", "-1", "1.5", "", "²", BIG)),
+    *(("--run", f"--run={text}") for text in ("x", "1.5", "")),
+    *(
+        ("--attributes", f"--attributes={text}")
+        for text in ("x", "a=", "=1", "a=2", "a=-1", "a=nan", "a=1,b", "a=1;b=0")
+    ),
+    *(("--checkpoint", f"--checkpoint={text}") for text in ("", "first", "-1", "²")),
+    ("--on_bad_example", "--on_bad_example=ask"),
+    ("--raw", "--raw=yes"),
+    ("--reverse", "--reverse=1"),
+    ("--overwrite", "--overwrite=1"),
+    ("maps no pictures; draw samples with", "--tile=64", "--overlap=auto"),
+    ("IN=new/: there is no such file", "newer/"),
+]
+
+APPLY_ONE: list[Row] = [
+    ("name the pictures and the output",),
+    ("name the pictures and the output", ""),
+    ("maps no pictures; draw samples with", "new.png"),
+    ("maps no pictures; draw samples with", "new/er/"),
+    ("no flag --out: name the output last", "--out=new.png"),
+    ("no flag --tiles: did you mean --tile?", "--tiles=64", "new.png"),
+    ("no flag -t", "-t=64", "new.png"),
+    ("OUT=new.gif: must end in one of .png", "new.gif"),
+    ("OUT", "nowhere/new.png"),
+    ("OUT", "/proc/new.png"),
+    ("OUT", "/proc/new/"),
+    ("OUT", "{data}/picture.png/new.png"),
+    ("OUT", "{data}/picture.png/new/"),
+    ("OUT", "gs://b/x.png"),
+    ("OUT", "~nobody_here/x.png"),
+    ("OUT", f"{LONG}.png"),
+    ("picture.png is an input", "--overwrite", "{data}/picture.png"),
+    ("picture.png is an input", "{data}"),
+    ("other.jpg exists: use --overwrite", "{data}/other.jpg"),
+    ("IN=nothing.png: there is no such file", "nothing.png", "new/"),
+    ("no picture matches", "{data}/*.tiff", "new/"),
+    ("no picture matches", "{data}/*.npz", "new/"),
+    ("the folder has no pictures", "{data}/empty", "new/"),
+    ("IN=gs://b/x.png: only local paths", "gs://b/x.png", "new/"),
+    ("need a folder, such as new/", "{data}/other.jpg", "new.png"),
+    ("text.npz", "--on_bad_example=stop", "{data}/text.npz", "new/"),
+    ("pipe.npz", "--on_bad_example=stop", "{data}/pipe.npz", "new/"),
+    ("--mask", "--mask=nothing.png", "new.png"),
+    ("--mask", "--mask={data}/empty", "new.png"),
+    ("--mask", "--mask={data}/text.npz", "new.png"),
+    ("--mask", "--mask={data}/other.jpg", "new.png"),
+    ("--mask", "--mask=gs://b/x", "new.png"),
+    ("not the folder of a run", "--workdir=nothing", "new.png"),
+    ("not the folder of a run", "--workdir={data}/empty", "new.png"),
+    ("config.json", "--workdir={data}/wrong", "new.png"),
+    ("--workdir", "--workdir=gs://b/x", "new.png"),
+    ("--run=1", "--run=1", "new.png"),
+    ("--import=nowhere", "--import=nowhere", "new.png"),
+]
+
 EVALUATE: list[Row] = [
     *(
         (f"--{name}", f"--{name}={text}")
@@ -576,6 +637,8 @@ ROWS = [
     for program, rows in (
         ("train", TRAIN),
         ("sample", SAMPLE),
+        ("apply", APPLY),
+        ("apply to one", APPLY_ONE),
         ("evaluate", EVALUATE),
         ("evaluate --compare", COMPARE),
         ("plan", PLAN),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from bad_command_lines import BASE, ROWS, Row
 from forked import Forks, assert_refused, tree
+from PIL import Image
 
 FACTS = '{"shape": [8, 8, 1], "dtype": "uint8", "classes": [], "size": 16}'
 
@@ -31,6 +32,8 @@ def data(tmp_path_factory):
     images = np.arange(16 * 64, dtype=np.uint8).reshape(16, 8, 8)
     np.savez(root / "pictures.npz", images=images, labels=np.arange(16) % 2)
     np.savez(root / "plain.npz", images=images)
+    Image.fromarray(images[0]).save(root / "picture.png")
+    Image.fromarray(images[0, :, :7]).save(root / "other.jpg")
     (root / "text.npz").write_text("not an archive")
     (root / "empty").mkdir()
     (root / "folder.png").mkdir()

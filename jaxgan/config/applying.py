@@ -155,7 +155,7 @@ def parse_attributes(text: str) -> dict[str, float]:
     """
     values: dict[str, float] = {}
     for part in filter(None, (x.strip() for x in text.split(","))):
-        name, _, value = part.rpartition("=")
+        name, _, value = part.partition("=")
         try:
             values[name.strip()] = parse_float(value.strip())
         except argparse.ArgumentTypeError:
