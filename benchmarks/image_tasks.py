@@ -33,9 +33,7 @@ class Arm(NamedTuple):
     metrics: str = "auto"
 
 
-HOLES = (
-    "l1(region='holes')|psnr(region='holes')|psnr|ssim|perceptual|fd(efficientnet)"
-)
+HOLES = "l1(region='holes')|psnr(region='holes')|psnr|ssim|perceptual|fd(efficientnet)"
 """Metrics of inpainting: pixels outside of holes are equal in all methods."""
 
 ALONE = {"loss": "none"}
