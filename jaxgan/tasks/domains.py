@@ -91,10 +91,10 @@ def attribute_drawer(
     """Returns a function that negates 1 to `edits` of some attributes, `[count]`."""
 
     def draw(key, own):
-        order_key, number_key = jax.random.split(key)
-        number = jax.random.randint(number_key, (), 1, min(edits, count) + 1)
+        share, *numbers = jax.random.uniform(key, (1 + count,))
         # The ranks of random numbers are a random permutation.
-        ranks = jax.random.permutation(order_key, count)
+        ranks = jnp.argsort(jnp.argsort(jnp.stack(numbers)))
+        number = 1 + jnp.floor(share * min(edits, count))
         return jnp.where(ranks < number, 1 - own, own)
 
     return draw
