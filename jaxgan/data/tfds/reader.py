@@ -85,7 +85,7 @@ def tfds_set(
             Path(builder.data_path), split, frame, (fields.image, fields.label)
         ),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
-        encoded=lambda numbers: records.__getitems__(np.asarray(numbers).tolist()),
+        encoded=_stored(builder, records, encoded),
         aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
 
@@ -185,6 +185,31 @@ def _encoded_reader(name: str, builder: Any, records: Any, fields: Fields) -> En
             if len(numbers) > 1:  # read one by one, to name the damaged one
                 return [read([number])[0] for number in numbers]
             raise _broken(name, f"example {numbers[0]} cannot be read", error) from None
+
+    return read
+
+
+def _stored(
+    builder: Any, records: Any, encoded: Encoded
+) -> Callable[[np.ndarray], list[bytes]]:
+    """Returns a function that maps numbers to the bytes that identify examples.
+
+    They are the records. Of a builder that declares its fields, they are the pixels and
+    arrays: where the set is prepared anew, its records may have another order of
+    features, and its PNG files another compression.
+    """
+    if not hasattr(builder, "fields"):
+        return lambda numbers: records.__getitems__(np.asarray(numbers).tolist())
+
+    def content(value: Any) -> bytes:
+        if not isinstance(value, bytes):
+            return np.asarray(value).tobytes()
+        with open_picture(value) as picture:
+            return np.asarray(picture).tobytes()
+
+    def read(numbers: np.ndarray) -> list[bytes]:
+        examples = encoded(np.asarray(numbers).tolist())
+        return [b"".join(content(e[k]) for k in sorted(e)) for e in examples]
 
     return read
 

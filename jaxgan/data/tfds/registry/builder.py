@@ -1,6 +1,5 @@
 """TFDS builders of the data sets that are made from packages."""
 
-import functools
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,6 @@ from jaxgan.errors import UsageError, first_line
 from jaxgan.types import ExampleSpec, Field
 
 
-@functools.cache
 def builder_class(name: str) -> Any:
     """Returns the TFDS builder of a data set of `RECIPES`.
 

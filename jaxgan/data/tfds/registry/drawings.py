@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 
 from jaxgan.data.tfds.files import Unavailable
-from jaxgan.data.tfds.registry.items import Item, hold_out, pairs, within_time
+from jaxgan.data.tfds.registry.items import Item, hold_out, is_blank, pairs, within_time
 from jaxgan.data.tfds.registry.packages import Package
 from jaxgan.data.tfds.registry.recipe import Config, Contents, Recipe, Splits
 from jaxgan.data.tfds.registry.svg import render
@@ -46,7 +46,7 @@ def openmoji(contents: Contents) -> Splits:
         codes = [
             x["hexcode"]
             for x in listed
-            if x["group"] != "flags" and not x.get("skintone")
+            if "flags" not in (x["group"], x["subgroups"]) and not x.get("skintone")
         ]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Unavailable("the package's openmoji.json is damaged") from error
@@ -62,7 +62,7 @@ def _openmoji_items(files: Mapping[str, bytes], codes: list[str]) -> Iterator[It
         if not all(svgs.values()) or any("<text" in svg for svg in svgs.values()):
             continue
         pictures = {style: render(svg) for style, svg in svgs.items()}
-        if pictures["black"] != pictures["color"]:
+        if pictures["black"] != pictures["color"] and not is_blank(pictures["black"]):
             yield Item(code, pictures, group=code)
 
 

@@ -4,6 +4,7 @@ Each attribute has one drawing, so that a change of it has one right result. The
 a face, from its skin to its clothes, is drawn by number.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -149,25 +150,26 @@ def _face_rows(
 
 def peeps(contents: Contents) -> Splits:
     """Draws faces in two styles, `source` and `image`, that belong to nobody."""
-    styles = {x: _style(contents, x) for x in ("avataaars", "open-peeps")}
+    # Both splits take from the same faces, so that they share none.
+    sources = _different(_style(contents, "avataaars"))
+    images = _different(_style(contents, "open-peeps"))
 
     def rows(split: str, size: int) -> Iterator[Row]:
         for number in range(size):
-            drawn = {
-                style: render(_draw(of, _by_seed(f"{split} {style} {number}")))
-                for style, of in styles.items()
-            }
-            yield (
-                f"{split} {number}",
-                {"image": drawn["open-peeps"], "source": drawn["avataaars"]},
-            )
+            yield f"{split} {number}", {"image": next(images), "source": next(sources)}
 
     return {split: rows(split, size) for split, size in PEEPS_SIZES.items()}
 
 
-def _by_seed(seed: str) -> dict[str, Any]:
-    """Returns options with which DiceBear chooses all parts by a seed."""
-    return {"seed": seed, "backgroundColor": ["ffffff"]}
+def _different(style: Any) -> Iterator[bytes]:
+    """Yields different faces, all parts of which DiceBear chooses by a seed."""
+    seen: set[bytes] = set()
+    for number in itertools.count():
+        options = {"seed": f"face {number}", "backgroundColor": ["ffffff"]}
+        face = render(_draw(style, options))
+        if face not in seen:
+            seen.add(face)
+            yield face
 
 
 def _style(contents: Contents, name: str) -> Any:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from jaxgan.data.tfds.files import Unavailable
@@ -13,6 +14,9 @@ from jaxgan.data.tfds.registry.recipe import Row
 
 SECONDS = 900.0
 """Timeout of making the pictures of a split."""
+
+BLANK = 32
+"""Range of the values of a picture below which it counts as blank."""
 
 T = TypeVar("T")
 
@@ -94,6 +98,18 @@ def png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "png")
     return file.getvalue()
+
+
+def pixels(picture: bytes) -> np.ndarray:
+    """Returns a PNG as `[H, W, C]` or `[H, W]` float32, from 0 to 255."""
+    with Image.open(io.BytesIO(picture)) as image:
+        return np.asarray(image, np.float32)
+
+
+def is_blank(picture: bytes) -> bool:
+    """Returns True for a PNG of hardly any contrast."""
+    values = pixels(picture)
+    return bool(np.ptp(values) < BLANK)
 
 
 def on_white(picture: bytes, side: int, mode: str = "RGB") -> bytes:
