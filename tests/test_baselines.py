@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import super_resolution
 from PIL import Image
 from test_image_similarity import images
 
 from jaxgan.metrics.baselines import BASELINES, Inputs, baselines_for, with_channels
+from jaxgan.metrics.features.resize import weights
 
 SHAPE = (16, 12, 3)
 TARGETS = 255 - images((5, *SHAPE), seed=3)
@@ -98,7 +100,7 @@ def test_holes_are_filled_and_known_pixels_stay(name, channels):
     )
     given = given._replace(source=np.where(mask, 0, ramp).astype(np.uint8))
     got = apply(name, given)
-    np.testing.assert_array_equal(*(np.where(mask, 0, x) for x in (got, ramp)))
+    np.testing.assert_array_equal(np.where(mask, 0, got), np.where(mask, 0, ramp))
     assert abs(got[0, 5:9, 4:8].mean() - ramp[0, 5:9, 4:8].mean()) < 25
     if name == "biharmonic":  # a linear function is biharmonic
         np.testing.assert_allclose(got[0], ramp[0], atol=2)
@@ -124,3 +126,44 @@ def test_baselines_of_columns():
     assert "biharmonic" in baselines_for(SHAPE, SHAPE, has_mask=True)
     assert BASELINES["identity"].is_installed
     assert not BASELINES["telea"]._replace(module="no_such_module").is_installed
+
+
+# The table of super-resolution papers, whose pictures are not here
+
+
+def test_pictures_are_made_smaller_by_an_antialiased_cubic_filter():
+    picture = images((1, 29, 38, 3))[0]
+    real = super_resolution.cropped(picture, 4)
+    assert real.shape == (28, 36, 3)
+    small = super_resolution.downscaled(real, 4)
+    rows, columns = weights(28, 7), weights(36, 9)
+    expected = np.einsum("ih,jw,hwc->ijc", rows, columns, real)
+    np.testing.assert_allclose(small, expected.clip(0, 255), atol=1.01)
+
+
+def test_a_method_is_judged_by_luma_inside_of_the_border():
+    picture = images((1, 30, 37, 3))[0]
+    seen = []
+
+    def add(values):
+        def upscale(small, shape):
+            seen.append(small.shape)
+            whole = super_resolution.cropped(picture, 4).astype(int)
+            return (whole + values).clip(0, 255).astype(np.uint8)
+
+        return super_resolution.judge(picture, 4, upscale)
+
+    border = np.zeros((28, 36, 3), int)
+    border[:4] = border[:, -4:] = 50
+    assert add(border)["psnr"] > 80
+    assert seen == [(7, 9, 3)]
+    # one more in green alone: 128.553 / 255 of luma
+    green = add(np.array([0, 1, 0]))
+    assert green["psnr"] == pytest.approx(20 * np.log10(255 * 255 / 128.553), abs=0.01)
+    assert green["psnr_rgb"] == pytest.approx(10 * np.log10(255**2 * 3), abs=0.01)
+
+
+def test_gray_pictures_stay_gray(tmp_path):
+    for mode, channels in (("L", 1), ("RGB", 3), ("RGBA", 3), ("P", 3)):
+        Image.new(mode, (9, 8)).save(tmp_path / "a.png")
+        assert super_resolution.read(tmp_path / "a.png").shape == (8, 9, channels)

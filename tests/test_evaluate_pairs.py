@@ -1,6 +1,7 @@
 """Evaluation of runs that map images to images: their table, beside plain methods."""
 
 import json
+from types import SimpleNamespace
 
 import flax.linen as nn
 import jax
@@ -14,13 +15,16 @@ import jaxgan
 from jaxgan import data, evaluate, train
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import SOURCES, from_fields
-from jaxgan.evaluation.build_metrics import check_metrics
+from jaxgan.evaluation.build_metrics import check_metrics, check_pair_metrics
+from jaxgan.evaluation.pair_report import default_metrics as default_pair_metrics
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.data_facts import data_facts
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.gan.builder import build_gan
 from jaxgan.losses import REGULARIZERS
+from jaxgan.metrics import pair_comparisons
 from jaxgan.metrics.image_similarity import l1, psnr, ssim
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, Pairs
 from jaxgan.metrics.pair_evaluators import has_targets
 from jaxgan.networks import NETWORKS
 from jaxgan.reporting import load_png
@@ -265,8 +269,44 @@ def test_the_default_metrics(paired, tmp_path, monkeypatch):
     assert list(report["rows"]) == ["generated", "identity", "histogram_matching"]
     # a cycle is one of the generator
     assert report["metrics"]["cycle_l1"]["value"] > 0
-    assert np.isnan(report["rows"]["identity"]["cycle_l1"])
+    assert report["rows"]["identity"] == {}
     assert evaluate.main([f"--workdir={apart}", "--metrics=psnr"]) == 2
+
+
+def test_the_default_with_the_weights_of_efficientnet(monkeypatch):
+    from jaxgan.metrics.features import efficientnet
+
+    def default(columns, side=32, aligned=True):
+        outputs = SimpleNamespace(has=columns.__contains__, shape=(side, side, 3))
+        return default_pair_metrics(outputs, aligned)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(efficientnet, "PACKAGE", "numpy")  # is installed
+    usual = "l1|psnr|ssim|perceptual|fd(efficientnet)"
+    assert default(["real"]) == usual
+    assert default(["real"], side=31) == "l1|psnr|ssim|fd(efficientnet)"
+    holes = "|l1(region='holes')|psnr(region='holes')|"
+    assert default(["real", "mask"]) == usual.replace("|perc", f"{holes}perc")
+    assert default(["cycle"], aligned=False) == "cycle_l1|content|fd(efficientnet)"
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    assert default([], aligned=False) == "sliced_wasserstein(random)"
+    # all of them can be built
+    check_pair_metrics(default(["real", "mask"]))
+
+
+def test_perceptual_distances_are_those_of_the_right_pairs(monkeypatch):
+    def gap(a, b):
+        assert a.dtype == b.dtype == np.float32
+        return (b - a).mean((1, 2, 3))
+
+    monkeypatch.setattr(pair_comparisons, "paired_distances", gap)
+    shades = {"source": 0, "real": 51, "fake": 255}
+    pairs = Pairs(**{k: np.full((2, 4, 4, 3), x, np.uint8) for k, x in shades.items()})
+    for name, expected in (("perceptual", 1.6), ("content", 2.0)):
+        got = PAIR_COMPARISONS[name]().measure(pairs)
+        np.testing.assert_allclose(got, [expected] * 2, rtol=1e-6)
+    small = pairs._replace(source=np.zeros((2, 2, 2, 3), np.uint8))
+    with pytest.raises(jaxgan.UsageError, match="need images of one shape"):
+        PAIR_COMPARISONS["content"]().measure(small)
 
 
 def test_super_resolution_and_holes_have_their_own_baselines(tmp_path, capsys):

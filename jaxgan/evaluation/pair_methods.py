@@ -1,7 +1,6 @@
 """Values of a generator and of plain methods on the same inputs."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +74,7 @@ def measure(
 
     Returns:
       For each method the means of the values of pairs, and the features of its
-      outputs. A value for which its outputs lack a column is NaN.
+      outputs. A value for which its outputs lack a column is left out.
     """
     extractors = unique(x.extractor for x in metrics.sets)
     keep = any(x.images for x in metrics.sets)
@@ -116,14 +115,10 @@ class _Rows:
             self._images.append(pairs.fake)
 
     def means(self) -> Values:
-        """Returns the mean over all images that have a value."""
-
-        def mean(parts: list[np.ndarray]) -> float:
-            values = np.concatenate(parts)
-            known = values[~np.isnan(values)]
-            return float(known.mean()) if len(known) else math.nan
-
-        return {name: mean(parts) for name, parts in self._values.items()}
+        """Returns the mean over all images that have a value, if there are any."""
+        whole = {name: np.concatenate(x) for name, x in self._values.items()}
+        known = {name: x[~np.isnan(x)] for name, x in whole.items()}
+        return {name: float(x.mean()) for name, x in known.items() if len(x)}
 
     def features(self) -> ByExtractor:
         """Returns the features of all outputs, with images if a metric needs them."""

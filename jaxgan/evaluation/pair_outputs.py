@@ -150,7 +150,7 @@ def cycle_of(samples: Samples, shape: tuple[int, ...]) -> Any:
 
     >>> images = np.zeros((2, 8, 8, 3))
     >>> both = {"image": images, "source": images + 1}
-    >>> cycle_of(Samples(both, both, reconstruction=both), images.shape).max()
+    >>> float(cycle_of(Samples(both, both, reconstruction=both), images.shape).max())
     1.0
     >>> cycle_of(Samples(images, images), images.shape) is None
     True

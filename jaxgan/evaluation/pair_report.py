@@ -140,8 +140,7 @@ def default_metrics(outputs: Outputs, aligned: bool) -> str:
         names += ["l1(region='holes')", "psnr(region='holes')"]
     more = ["perceptual" if aligned else "content"]
     more = more if min(outputs.shape[:2]) >= efficientnet.LEAST_SIZE else []
-    if not aligned and outputs.has("cycle"):
-        names.append("cycle_l1")
+    names += ["cycle_l1"] * outputs.has("cycle")
     more.append("fd(efficientnet)")
     if importlib.util.find_spec(efficientnet.PACKAGE) is None:
         log.info(

@@ -1,6 +1,5 @@
 """The table of an image-to-image run: a row per method, a column per metric."""
 
-import math
 from typing import Any
 
 FIRST = 20
@@ -59,9 +58,8 @@ def _cell(
     name: str, values: dict[str, float], report: dict[str, Any], method: str
 ) -> str:
     """Returns a value, with its spread if it is one of the generator."""
-    value = values.get(name, math.nan)
-    # A method that has no such value, such as the L1 of other real examples.
-    text = "-" if math.isnan(value) else f"{value:.5g}"
+    # Some methods lack a value, as other real examples lack an L1.
+    text = f"{values[name]:.5g}" if name in values else "-"
     deviation = report["metrics"][name].get("std")
     if method == next(iter(report["rows"])) and deviation is not None:
         text += f" +- {deviation:.2g}"
