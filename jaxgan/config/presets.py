@@ -5,6 +5,16 @@ from typing import Any
 
 _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
 
+# Pictures of 64 pixels on two CPU cores: narrow networks, and a short moving average.
+_IMAGES = {
+    "d_terms": "",
+    "batch_size": 8,
+    "g_optimizer": "adam(2e-4, b1=0.5)",
+    "d_optimizer": "adam(2e-4, b1=0.5)",
+    "ema_half_life": 4_000.0,
+    "samples": 16,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     # Relativistic pairing with R1 and R2, https://arxiv.org/abs/2501.05441.
     "default": {},
@@ -158,11 +168,111 @@ PRESETS["residual"] = {
     "ema_ramp": 0.0,
     "steps": 488_281,
 }
+# Paired translation, https://arxiv.org/abs/1611.07004: cross-entropy, L1, patches. The
+# paper has batches of 1, networks of twice the width and no moving average.
+PRESETS["pix2pix"] = {
+    **_IMAGES,
+    "task": "paired",
+    "networks": "image_to_image(generator=unet(32), discriminator=patch(32))",
+    "loss": "non_saturating",
+    "g_terms": "l1(100)",
+}
+# Unpaired translation, https://arxiv.org/abs/1703.10593. The paper's weights, 10 and 5,
+# are of sums over both domains, and beside a loss of G without the factor of 1/2. Terms
+# are means over domains here. The paper has 64 features and batches of 1.
+PRESETS["cyclegan"] = {
+    **_IMAGES,
+    "task": "unpaired",
+    "networks": "two_domains(generator=resnet_generator(16), discriminator=patch(32))",
+    "loss": "least_squares",
+    "batch_size": 4,
+    "g_terms": "cycle(5)|identity(2.5)",
+}
+# The same for a set of paintings or drawings: patches of 34 pixels judge strokes and
+# colors, and shapes change less.
+PRESETS["style"] = {
+    **PRESETS["cyclegan"],
+    "networks": "two_domains(generator=resnet_generator(16), "
+    "discriminator=patch(32, layers=2))",
+    "g_terms": "cycle(5)|identity(5)",
+}
+# Several domains or attributes by one generator, https://arxiv.org/abs/1711.09020. The
+# paper has WGAN-GP with five updates of D; spectral norms and the hinge loss need one.
+PRESETS["stargan"] = {
+    **_IMAGES,
+    "task": "domains",
+    "networks": "image_to_image(generator=resnet_generator(16), "
+    "discriminator=patch(32, layers=4, norm='none'))",
+    "discriminator_wrap": "spectral_norm|classifier",
+    "loss": "hinge",
+    "g_terms": "cycle(10)|domain_classification(real=0)",
+    "d_terms": "domain_classification(fake=0)",
+}
+# Super-resolution, https://arxiv.org/abs/1609.04802, with the relativistic average loss
+# of https://arxiv.org/abs/1809.00219. Features are EfficientNet's in place of VGG's, so
+# weights are not those of the papers. It takes pip install 'jaxgan[features]'.
+PRESETS["srgan"] = {
+    **_IMAGES,
+    "task": "super_resolution(4)",
+    "networks": "image_to_image(generator=srresnet(32), "
+    "discriminator=patch(32, conditional=False))",
+    "loss": "relativistic_average",
+    "g_terms": "l1(100)|perceptual(1)",
+}
+# The same with dense blocks, https://arxiv.org/abs/1809.00219.
+PRESETS["esrgan"] = {
+    **PRESETS["srgan"],
+    "networks": "image_to_image(generator=rrdb(32), "
+    "discriminator=patch(32, conditional=False))",
+}
+# Holes of all shapes by gated convolutions, https://arxiv.org/abs/1806.03589, whose
+# discriminator judges patches with spectral norms.
+PRESETS["inpaint"] = {
+    **_IMAGES,
+    "task": "inpainting('any')",
+    "networks": "image_to_image(generator=gated_unet(32), "
+    "discriminator=patch(32, norm='none'))",
+    "discriminator_wrap": "spectral_norm",
+    "loss": "hinge",
+    "g_terms": "l1(100)",
+}
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
-DATASET_PRESETS = {"ring8": "toy", "grid25": "toy-grid", "stacked_mnist": "stacked"}
+DATASET_PRESETS = {
+    "ring8": "toy",
+    "grid25": "toy-grid",
+    "stacked_mnist": "stacked",
+    # Kinds of folders: `pairs:PATH`.
+    "pairs": "pix2pix",
+    "unpaired": "cyclegan",
+    "domains": "stargan",
+    "emoji_pairs": "pix2pix",
+    "emoji_pairs/unpaired": "cyclegan",
+    "emoji_domains": "stargan",
+    "openmoji": "pix2pix",
+    "hanzi": "pix2pix",
+    "dicebear_faces": "stargan",
+    "avataaars_open_peeps": "cyclegan",
+    "oxygen_icons": "srgan",
+}
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
+
+
+def dataset_preset(dataset: str) -> str:
+    """Returns the preset of `--preset=auto` for a data set.
+
+    >>> dataset_preset("ring8"), dataset_preset("mnist"), dataset_preset("pairs:a/b")
+    ('toy', 'default', 'pix2pix')
+    >>> dataset_preset("emoji_pairs/unpaired:1.0.0")
+    'cyclegan'
+    """
+    # Before the colon: the kind of a path, or a name without its version.
+    name = dataset.partition(":")[0]
+    # A configuration that is not in the table has the preset of its data set.
+    default = DATASET_PRESETS.get(name.partition("/")[0], "default")
+    return DATASET_PRESETS.get(name, default)
+
 
 _FLAGS_0_1_0: dict[str, dict[str, Any]] = {
     "mlp": {

@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxgan.config.flags import Parser, add_fields, check_field, convert_fields
 from jaxgan.config.foreign import TRAINING
-from jaxgan.config.presets import DATASET_PRESETS, PRESETS
+from jaxgan.config.presets import PRESETS, dataset_preset
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.files import local_path
@@ -90,7 +90,7 @@ def _with_preset(fields: dict[str, Any]) -> Config:
     """Adds the preset's fields to those given, and checks all of them."""
     name = fields.get("preset", "auto")
     if name == "auto":
-        name = DATASET_PRESETS.get(fields.get("dataset", Config.dataset), "default")
+        name = dataset_preset(fields.get("dataset", Config.dataset))
     if name not in PRESETS:
         raise UsageError(f"--preset: {unknown(name, PRESETS, 'preset')}")
     # The user's fields override the preset, which overrides the defaults.

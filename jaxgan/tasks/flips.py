@@ -43,7 +43,8 @@ def flips(
 def change(key: jax.Array, image: jax.Array, flip: float, jitter: int) -> jax.Array:
     """Mirrors an image `[H, W, C]` with probability `flip`, and shifts it."""
     flip_key, shift_key = jax.random.split(key)
-    image = jnp.where(jax.random.bernoulli(flip_key, flip), image[:, ::-1], image)
+    mirrored = jax.random.bernoulli(flip_key, float(flip))
+    image = jnp.where(mirrored, image[:, ::-1], image)
     if not jitter:
         return image
     pads = ((jitter, jitter), (jitter, jitter), (0, 0))

@@ -1,22 +1,15 @@
 """Unpaired translation between two domains."""
 
-import jax.numpy as jnp
-
 from jaxgan.ranges import Probability, Size
 from jaxgan.tasks.flips import flips
 from jaxgan.tasks.pool import pool
-from jaxgan.types import ExampleSpec, Players, Samples, Task, Tree
+from jaxgan.types import Players, Samples, Task, Tree
 
 DOMAINS = ("image", "source")
 """The fields with the two domains."""
 
 
-def unpaired(
-    flip: Probability = 0.5,
-    past: Size = 50,
-    *,
-    example: ExampleSpec | None = None,
-) -> Task:
+def unpaired(flip: Probability = 0.5, past: Size = 50) -> Task:
     """Translates between two domains, https://arxiv.org/abs/1703.10593 (CycleGAN).
 
     Samples are dicts: `fake["image"]` is made of the field `source`, `fake["source"]`
@@ -27,8 +20,6 @@ def unpaired(
     Args:
       flip: probability that an image is mirrored horizontally, in training only.
       past: the number of past fakes that are kept; 0 for none.
-      example: the fields of an example, by which other inputs of `transform` are as
-        wide as they must be.
     """
 
     def play(generator, batch, keys, step):
@@ -37,12 +28,9 @@ def unpaired(
         return Samples(real, fake, reconstruction=generator(fake))
 
     def transform(generator, inputs, keys):
-        # Both directions are networks of one module; only one is computed under `jit`.
+        # The direction is that of what is given.
         given, wanted = DOMAINS if "source" not in inputs else DOMAINS[::-1]
-        x = inputs[given]
-        width = example[wanted].shape[-1] if example else x.shape[-1]
-        unused = jnp.zeros((*x.shape[:-1], width))
-        return generator({given: x, wanted: unused})[wanted]
+        return generator({given: inputs[given]})[wanted]
 
     return Task(
         play,
