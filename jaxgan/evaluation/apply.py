@@ -171,7 +171,7 @@ def apply_run(
     Traceback (most recent call last):
       ...
     jaxgan.errors.UsageError: --workdir=nothing is not the folder of a run: it has no \
-config.json
+config.json; use the folder of a run
     """
     if not isinstance(attributes, str):
         attributes = ",".join(f"{name}={value}" for name, value in attributes.items())
