@@ -209,7 +209,7 @@ def test_a_logit_reads_its_receptive_field(layers):
     field, step = receptive_field(layers), 2**layers
     size = 2 * field + 4 * step
     x = normal(1, size, size, 1)
-    net = Patch(1, layers, norm="none")
+    net: Any = Patch(1, layers, norm="none")
     variables = made(net, x)
     middle = logits_size(size, layers) // 2
     slopes = jax.jit(
@@ -315,7 +315,7 @@ def test_instance_norm_is_numpys():
     wide = np.asarray(x, np.float64)
     mean, var = wide.mean((1, 2), keepdims=True), wide.var((1, 2), keepdims=True)
     want = (wide - mean) / np.sqrt(var + 1e-5) * scale + bias
-    got = InstanceNorm().apply({"params": params}, x)
+    got: Any = InstanceNorm().apply({"params": params}, x)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
@@ -327,7 +327,8 @@ def test_partial_convolution_by_hand():
     x[0, 4, 3] *= 5
     kernel = jnp.ones((3, 3, 2, 1))
     params = {"params": {"Conv_0": {"kernel": kernel}, "bias": jnp.array([100.0])}}
-    y, new = PartialConv(1, 3).apply(params, jnp.asarray(x), jnp.asarray(known))
+    found: Any = PartialConv(1, 3).apply(params, jnp.asarray(x), jnp.asarray(known))
+    y, new = found
     want = np.zeros((5, 5), bool)
     want[:2, :2] = want[3:, 2:] = True
     np.testing.assert_array_equal(new[0, :, :, 0], want)
@@ -367,8 +368,8 @@ def test_a_label_is_a_constant_plane_beside_the_image():
     net = generator_of("resnet_generator(2, 0, norm='none')", 8, classes=3)
     x, labels = normal(2, 8, 8, 3), jnp.array([2, 0])
     params = made(net, x, labels)["params"]
-    planes = images.codes(labels, 3, x.dtype)[:, None, None]
-    planes = jnp.broadcast_to(planes, (2, 8, 8, 3))
+    planes: Any = images.codes(labels, 3, x.dtype)
+    planes = jnp.broadcast_to(planes[:, None, None], (2, 8, 8, 3))
     padded = images.reflect(jnp.concatenate([x, planes], -1), 3)
     taps = jnp.broadcast_to(params["Dense_0"]["kernel"] / 49, (7, 7, 3, 2))
     kernel = jnp.concatenate([params["Conv_0"]["kernel"], taps], 2)
