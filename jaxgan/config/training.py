@@ -33,7 +33,10 @@ class Config(DataFlags):
     networks: str = flag(
         "small",
         "model",
-        "generator and discriminator: small, mlp, dcgan, r3gan (also called residual)",
+        "generator and discriminator: small, mlp, dcgan, r3gan (also called residual), "
+        "image_to_image(generator, discriminator), two_domains(generator, "
+        "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
+        "gated_unet, partial_unet; discriminators: patch",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"

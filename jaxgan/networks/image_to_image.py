@@ -11,14 +11,20 @@ import flax.linen as nn
 import jax
 
 from jaxgan.errors import UsageError
+from jaxgan.networks.gated import gated_unet, partial_unet
 from jaxgan.networks.patch import patch
+from jaxgan.networks.resnet_generator import resnet_generator
+from jaxgan.networks.super_resolution import rrdb, srresnet
 from jaxgan.networks.unet import unet
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
 Make = Callable[..., nn.Module]
 """Maps `example` and `axis_name`, keyword arguments, to a module."""
 
-GENERATORS: dict[str, Callable[..., Make]] = {f.__name__: f for f in (unet,)}
+GENERATORS: dict[str, Callable[..., Make]] = {
+    f.__name__: f
+    for f in (unet, resnet_generator, srresnet, rrdb, gated_unet, partial_unet)
+}
 """Factories of generators by name."""
 
 DISCRIMINATORS: dict[str, Callable[..., Make]] = {f.__name__: f for f in (patch,)}

@@ -114,9 +114,16 @@ def _call_discriminator(
 
 
 def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
-    """Returns all features of each example as one vector, `[B, F]`."""
+    """Returns all features of each example as one vector, `[B, F]`.
+
+    Of several layers, as PatchGAN returns them, each channel of an image is averaged:
+    their pixels would make heads of millions of parameters.
+    """
+    leaves = jax.tree.leaves(output.features)
+    if len(leaves) > 1:
+        leaves = [x.mean((1, 2)) if x.ndim == 4 else x for x in leaves]
     # Each leaf is `[B, ...]`.
-    rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(output.features)]
+    rows = [leaf.reshape(len(leaf), -1) for leaf in leaves]
     if not rows:
         raise UsageError(
             f"{name} reads the discriminator's features, and this one returns none: "
@@ -240,16 +247,17 @@ def projection(*, example: ExampleSpec) -> Wrap:
 def classifier(outputs: Size = 0, *, example: ExampleSpec) -> Wrap:
     """A second head on the features, with `class_logits` `[B, outputs]`.
 
-    For AC-GAN, https://arxiv.org/abs/1610.09585, and InfoGAN,
-    https://arxiv.org/abs/1606.03657.
+    For AC-GAN, https://arxiv.org/abs/1610.09585, InfoGAN,
+    https://arxiv.org/abs/1606.03657, and StarGAN, https://arxiv.org/abs/1711.09020.
 
     Args:
-      outputs: number of class logits; 0 for one per class.
-      example: the fields of an example, with a label.
+      outputs: number of class logits; 0 for one per class of the label, or per
+        attribute if there is no label.
+      example: the fields of an example, with a label or attributes.
     """
     _at_least(0, outputs, "outputs")
-    # By default there is one output per class.
-    outputs = outputs or _require_classes(example, "classifier")
+    # By default there is one output per class or attribute.
+    outputs = outputs or _attributes(example) or _require_classes(example, "classifier")
 
     def more(output, x, condition):
         features = _flat_features(output, "classifier")
@@ -281,6 +289,16 @@ def _require_classes(example: ExampleSpec, name: str) -> int:
     if not example.classes:
         raise FieldError(f"{name} needs labels: use a dataset that has them")
     return len(example.classes)
+
+
+def _attributes(example: ExampleSpec) -> int:
+    """Returns the number of attributes; 0 if there are none, or a label beside them."""
+    kinds = {field.kind: field for field in reversed(example.values())}
+    return (
+        0
+        if example.classes or "attributes" not in kinds
+        else (kinds["attributes"].shape[0])
+    )
 
 
 def _at_least(low: int, value: int, name: str) -> None:
