@@ -438,3 +438,25 @@ def test_pairs_teach_to_swap_colors():
     fake = gan.generate(state.ema, batch, keys(16))
     error = np.abs(fake - batch["image"]).mean()
     assert error < 0.5 * np.abs(batch["source"] - batch["image"]).mean()
+
+
+def test_two_domains_are_found_without_pairs():
+    def spots(rng, channel):
+        raw = np.zeros((16, 8, 8, 3), np.uint8)
+        raw[..., channel] = 255 * rng.random((16, 8, 8)) ** 4
+        return raw
+
+    def batch_of(rng):
+        return {"source": spots(rng, 0), "image": spots(rng, 2)}
+
+    gan, state = trained(
+        "toy_unpaired", batch_of, 250, loss="least_squares", g_terms="identity(0)"
+    )
+    # red spots are blue ones in the other domain
+    red = spots(np.random.default_rng(1), 0)
+    batch = data.normalize({"source": red, "image": red[..., ::-1]}, SOURCED)
+    fake = gan.generate(state.ema, batch, keys(16))["image"]
+    error = np.abs(fake - batch["image"]).mean()
+    assert error < 0.5 * np.abs(batch["source"] - batch["image"]).mean()
+    # and better than no spots at all
+    assert error < 0.8 * np.abs(-1 - batch["image"]).mean()
