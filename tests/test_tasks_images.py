@@ -165,7 +165,7 @@ def test_the_truth_is_for_evaluation_only():
 
 
 def test_domains_need_domains():
-    with pytest.raises(FieldError, match="needs examples with attributes or with lab"):
+    with pytest.raises(FieldError, match="needs examples with labels of two or more"):
         tasks.domains(example=SOURCED)
 
 
@@ -397,22 +397,21 @@ def test_both_players_see_the_same_changes_and_samples_none():
 
 @pytest.mark.parametrize("name", image_toys.TOYS)
 def test_one_and_two_devices_compute_the_same(name):
-    one, two = run(name, steps=2), run(name, 2, steps=2, way="mesh")
+    # a second derivative of convolutions is slow to compile
+    one, two = (run(name, n, steps=2, way="mesh", d_terms="") for n in (1, 2))
     assert all(np.isfinite(x).all() for x in one[1].values())
     close(one, two)
 
 
-@pytest.mark.parametrize("name", ["toy_unpaired", "toy_holes"])
-def test_a_resumed_run_is_exact(tmp_path, name):
-    for folder, steps in (("whole", 6), ("parts", 2), ("parts", 6)):
-        flags = train_flags(name, tmp_path / folder, steps)
+def test_a_resumed_run_is_exact(tmp_path):
+    for folder, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        flags = train_flags("toy_unpaired", tmp_path / folder, steps, d_terms="")
         assert train.main(flags) == 0
-    states = [final_state(tmp_path / x, 6) for x in ("whole", "parts")]
+    states = [final_state(tmp_path / x, 4) for x in ("whole", "parts")]
     same(*states)
-    if name == "toy_unpaired":
-        stage = states[0]["term_state"]["discriminator"]["stage"]
-        # 8 of 12 after an update, full after two
-        assert (stage["count"], stage["fake"]["image"].shape) == (12, (12, 8, 8, 3))
+    # 8 of 12 after an update, and full after two
+    stage = states[0]["term_state"]["discriminator"]["stage"]
+    assert (stage["count"], stage["fake"]["image"].shape) == (12, (12, 8, 8, 3))
 
 
 def trained(name, batch_of, steps, **other):
@@ -439,3 +438,25 @@ def test_pairs_teach_to_swap_colors():
     fake = gan.generate(state.ema, batch, keys(16))
     error = np.abs(fake - batch["image"]).mean()
     assert error < 0.5 * np.abs(batch["source"] - batch["image"]).mean()
+
+
+def test_two_domains_are_found_without_pairs():
+    def spots(rng, channel):
+        raw = np.zeros((16, 8, 8, 3), np.uint8)
+        raw[..., channel] = 255 * rng.random((16, 8, 8)) ** 4
+        return raw
+
+    def batch_of(rng):
+        return {"source": spots(rng, 0), "image": spots(rng, 2)}
+
+    gan, state = trained(
+        "toy_unpaired", batch_of, 250, loss="least_squares", g_terms="identity(0)"
+    )
+    # red spots are blue ones in the other domain
+    red = spots(np.random.default_rng(1), 0)
+    batch = data.normalize({"source": red, "image": red[..., ::-1]}, SOURCED)
+    fake = gan.generate(state.ema, batch, keys(16))["image"]
+    error = np.abs(fake - batch["image"]).mean()
+    assert error < 0.5 * np.abs(batch["source"] - batch["image"]).mean()
+    # and better than no spots at all
+    assert error < 0.8 * np.abs(-1 - batch["image"]).mean()

@@ -28,7 +28,9 @@ class Config(DataFlags):
         "generate(64)",
         "model",
         "how samples are generated for a batch: generate(dim, latents), "
-        "conditional(dim, latents), codes(dim, categories, continuous)",
+        "conditional(dim, latents), codes(dim, categories, continuous); from images: "
+        "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
+        "inpainting(mask) with masks of center(size), boxes, strokes, any",
     )
     networks: str = flag(
         "small",
@@ -51,14 +53,15 @@ class Config(DataFlags):
         "relativistic",
         "model",
         "adversarial loss: minimax, non_saturating, least_squares, wasserstein, "
-        "hinge, relativistic, relativistic_average",
+        "hinge, relativistic, relativistic_average, or none to train by other terms",
     )
     d_terms: str = flag(
         "r1(1)|r2(1)",
         "model",
         "terms added to the discriminator's loss: r1, r2, approximate_r1, "
         "approximate_r2, gradient_penalty, dragan, lecam, consistency, orthogonal, "
-        "auxiliary_classifier, mutual_information, or one of them every few steps: "
+        "auxiliary_classifier, mutual_information, domain_classification, or one of "
+        "them every few steps: "
         "every(16, r1(10)); weights may be schedules, and r1(auto) chooses gamma by "
         "the size of images and batches",
     )
@@ -66,7 +69,9 @@ class Config(DataFlags):
         "",
         "model",
         "terms added to the generator's loss: feature_matching, path_length, "
-        "orthogonal, auxiliary_classifier, mutual_information, every",
+        "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
+        "every; of images: l1, l2, cycle, identity, perceptual (takes jaxgan[features]), "
+        "total_variation",
     )
     augment: str = flag(
         "",
