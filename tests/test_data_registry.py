@@ -1,5 +1,6 @@
 """Data sets of pictures that are made from packages, of tiny packages made here."""
 
+import errno
 import hashlib
 import io
 import json
@@ -272,22 +273,31 @@ def test_the_missing_extra_is_named(tmp_path, monkeypatch):
     assert line.endswith("pip install 'jaxgan[pictures]'")
 
 
-def test_a_full_disk_leaves_nothing(small_emoji, tmp_path):
+def test_a_full_disk_leaves_nothing(small_emoji, tmp_path, monkeypatch):
     """The disk has no room for an archive, and then for the examples."""
-    archives = list((tmp_path / "shelf").glob("*.tgz"))
-    room = max(file.stat().st_size for file in archives)
+    place = tmp_path / "data"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(packages.shutil, "copyfile", full)
+        line = fails("emoji_pairs", place)
+    assert f"cannot be prepared in {place} " in line
+    assert "No space left on device); use another --data_dir" in line
+    assert not list(place.rglob("*.tgz"))
+    sizes = [file.stat().st_size for file in (tmp_path / "shelf").glob("*.tgz")]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for size in (100, room):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            line = fails("emoji_pairs", tmp_path / "data")
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert "File too large" in line
-        assert "another --data_dir" in line
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes), before[1]))
+    try:
+        line = fails("emoji_pairs", place)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in line
+    assert line.endswith("free some space, or use another --data_dir")
     # The archives are kept, so that only the examples were missing.
-    assert len(list((tmp_path / "data").rglob("*.tgz"))) == 2
-    assert data.load("emoji_pairs", data_dir=str(tmp_path / "data")).size > 40
+    assert len(list(place.rglob("*.tgz"))) == 2
+    assert data.load("emoji_pairs", data_dir=str(place)).size > 40
 
 
 @pytest.mark.parametrize(
