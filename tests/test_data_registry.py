@@ -1,6 +1,7 @@
 """Data sets of pictures that are made from packages, of tiny packages made here."""
 
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -39,12 +40,14 @@ TONES = ("1f3fb", "1f3fc")
 
 
 def tar(path, files):
-    """Writes a tar archive of contents by path."""
-    with tarfile.open(path, "w:gz") as archive:
+    """Writes a tar archive of contents by path, of the same bytes each time."""
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
         for name, content in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
+    path.write_bytes(gzip.compress(plain.getvalue(), mtime=0))
     return path
 
 
@@ -246,7 +249,7 @@ def test_what_a_registry_cannot_deliver_is_one_line(small_emoji, tool, tmp_path)
     place = tmp_path / "data"
     tool("npm", "echo npm warn old >&2; echo npm error code ECONNREFUSED >&2; exit 1")
     line = fails("emoji_pairs", place)
-    assert "npm: npm error code ECONNREFUSED" in line
+    assert "(npm: code ECONNREFUSED)" in line
     archive = "emoji-datasource-google-16.0.0.tgz"
     assert f"put {archive} emoji-datasource-twitter-16.0.0.tgz into {place}" in line
     tool("npm", "echo other > other.tgz")
@@ -368,7 +371,7 @@ def test_a_wheel_is_read_without_running_it(tmp_path, monkeypatch):
     # From the second time on, the archive is there.
     wheel.unlink()
     assert packages.contents(package, kept) == {"some_styles/a.json": b"{}"}
-    with pytest.raises(Unavailable, match="pip: ERROR"):
+    with pytest.raises(Unavailable, match=r"pip: [CNH]"):
         packages.contents(package._replace(sha256="0" * 64), kept)
 
 
