@@ -1,6 +1,6 @@
 """TFDS builders of the data sets that are made from packages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ def builder_class(name: str) -> Any:
         BUILDER_CONFIGS = configs
         name = set_name
         pkg_dir_path = None
+        splits_made: Mapping[str, list[Row]] = {}  # filled by `prepare`
 
         def _info(self) -> Any:
             return tfds.core.DatasetInfo(
@@ -55,27 +56,24 @@ def builder_class(name: str) -> Any:
             return recipe
 
         @property
-        def _chosen(self) -> Config:
+        def chosen(self) -> Config:
             named = self.builder_config
             return recipe.configs[named.name if named else ""]
 
         @property
         def fields(self) -> ExampleSpec:
-            return self._chosen.example
+            return self.chosen.example
 
         @property
         def unaligned(self) -> tuple[str, ...]:
-            return self._chosen.unaligned
+            return self.chosen.unaligned
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
             del dl_manager
-            folder = Path(self.data_dir_root, "downloads", "packages")
-            splits = self._chosen.make(_fetch(recipe, folder))
-            # Complete before TFDS writes, so that errors keep their types.
-            return {key: within_time(rows) for key, rows in splits.items()}
+            return {key: self._generate_examples(key) for key in self.splits_made}
 
-        def _generate_examples(self, rows: list[Row]) -> Iterator[Row]:
-            yield from rows
+        def _generate_examples(self, split: str) -> Iterator[Row]:
+            yield from self.splits_made[split]
 
     return Builder
 
@@ -113,15 +111,15 @@ def prepare(builder: Any) -> str:
     recipe: Recipe = builder.recipe
     _check_modules(builder.name, recipe)
     config = tfds.download.DownloadConfig(try_download_gcs=False)
+    # All pictures are made before TFDS writes any.
+    builder.splits_made = _make(builder)
     try:
         with quiet_tfds():
             builder.download_and_prepare(
                 file_format="array_record", download_config=config
             )
-    except (UsageError, OSError):
+    except OSError:
         raise
-    except Unavailable as reason:
-        raise _unavailable(builder, reason) from reason
     except Exception as error:  # array_record raises many types, as for a full disk
         raise UsageError(
             f"--dataset={builder.name} cannot be prepared ({first_line(error)}); "
@@ -130,8 +128,15 @@ def prepare(builder: Any) -> str:
     return recipe.origin
 
 
-def _fetch(recipe: Recipe, folder: Path) -> dict[str, dict[str, bytes]]:
-    return {package.name: contents(package, folder) for package in recipe.packages}
+def _make(builder: Any) -> dict[str, list[Row]]:
+    """Returns the examples of all splits, or raises UsageError."""
+    folder = Path(builder.data_dir_root, "downloads", "packages")
+    try:
+        files = {x.name: contents(x, folder) for x in builder.recipe.packages}
+        splits = builder.chosen.make(files)
+        return {key: within_time(rows) for key, rows in splits.items()}
+    except Unavailable as reason:
+        raise _unavailable(builder, reason) from reason
 
 
 def _check_modules(name: str, recipe: Recipe) -> None:

