@@ -342,7 +342,7 @@ def test_a_baseline_that_is_not_installed_has_a_line(paired, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--metrics="], "name one or more of accuracy_as_asked(classifier), cl"),
+        (["--metrics="], "name one or more of accuracy_as_asked(classifier), at"),
         (["--metrics=psnr(channel='Y')"], "choose channel from rgb, y"),
         (["--metrics=psnr(border=-1)"], "border must be in [0, 1024], not -1: use 0"),
         (["--metrics=l1(region='hole')"], "choose region from whole, holes"),
