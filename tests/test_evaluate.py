@@ -78,7 +78,7 @@ def test_the_classifier_is_trained_on_the_fly(workdir, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--metrics="], "name one or more of accuracy_as_asked(classifier), cl"),
+        (["--metrics="], "name one or more of accuracy_as_asked(classifier), at"),
         (["--metrics=fid"], "--metrics: no name 'fid'"),
         (
             ["--metrics=fd(random(dim=0))"],

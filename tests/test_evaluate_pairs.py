@@ -23,6 +23,7 @@ from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_
 from jaxgan.gan.builder import build_gan
 from jaxgan.losses import REGULARIZERS
 from jaxgan.metrics import pair_comparisons
+from jaxgan.metrics.features import efficientnet
 from jaxgan.metrics.image_similarity import l1, psnr, ssim
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, Pairs
 from jaxgan.metrics.pair_evaluators import has_targets
@@ -259,8 +260,6 @@ def test_the_table_of_a_paired_run(paired, capsys):
 
 
 def test_the_default_metrics(paired, tmp_path, monkeypatch):
-    from jaxgan.metrics.features import efficientnet
-
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
     assert list(values(paired)["metrics"]) == ["l1", "psnr", "ssim"]
     apart = untrained(tmp_path / "apart", dataset="toy_apart", task="exchange")
@@ -274,8 +273,6 @@ def test_the_default_metrics(paired, tmp_path, monkeypatch):
 
 
 def test_the_default_with_the_weights_of_efficientnet(monkeypatch):
-    from jaxgan.metrics.features import efficientnet
-
     def default(columns, side=32, aligned=True):
         outputs = SimpleNamespace(has=columns.__contains__, shape=(side, side, 3))
         return default_pair_metrics(outputs, aligned)  # type: ignore[arg-type]
@@ -345,7 +342,7 @@ def test_a_baseline_that_is_not_installed_has_a_line(paired, monkeypatch, capsys
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--metrics="], "name one or more of accuracy_as_asked(classifier), cl"),
+        (["--metrics="], "name one or more of accuracy_as_asked(classifier), at"),
         (["--metrics=psnr(channel='Y')"], "choose channel from rgb, y"),
         (["--metrics=psnr(border=-1)"], "border must be in [0, 1024], not -1: use 0"),
         (["--metrics=l1(region='hole')"], "choose region from whole, holes"),
@@ -447,3 +444,64 @@ def test_a_run_logs_its_score(paired):
     scores = [row["score"] for row in rows if "score" in row]
     assert scores[-1] < 0.5 * scores[0]
     assert json.loads((paired / "config.json").read_text())["eval_metrics"] == "l1"
+
+
+# Attributes
+
+
+def edit():
+    """Negates the first attribute, by a generator that is told the channels."""
+
+    def play(generator, batch, keys, step):
+        image, own = batch["image"], batch["attributes"]
+        target = own.at[:, 0].set(1 - own[:, 0])
+        bright = jnp.where(target[:, 0] > 0.5, 0.5, -0.7)[:, None, None]
+        # Attributes are channels: the first follows the target, the second stays.
+        fake = image.at[..., 0].set(bright) + 0 * generator(image)
+        condition = {"attributes": own, "target": target}
+        return Samples(image, fake, condition)
+
+    def preview(s):
+        return {"source": s.real, "fake": s.fake}
+
+    return task_with(play, inputs=("attributes",), preview=preview)
+
+
+def channels(request):
+    """Images whose first two channels are bright where an attribute is 1."""
+    count = 4 * COUNT[request.split]
+    rng = np.random.default_rng(count)
+    attributes = rng.integers(0, 2, (count, 2), np.uint8)
+    shown = rng.integers(0, 90, (count, SIZE, SIZE, 3), np.uint8)
+    shown[..., :2] += 150 * attributes[:, None, None]
+    example = ExampleSpec(
+        image=Field((SIZE, SIZE, 3)),
+        attributes=Field((2,), np.dtype(np.uint8), "attributes", ("red", "green")),
+    )
+    arrays = {"image": shown, "attributes": attributes}
+    return from_fields("channels", arrays, example=example, origin="bright channels")
+
+
+def test_attributes_are_read_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setitem(SOURCES, "toy_channels", channels)
+    monkeypatch.setitem(TASKS, "edit", edit)
+    workdir = untrained(tmp_path / "run", dataset="toy_channels", task="edit")
+    rows = values(workdir, "--metrics=attribute_accuracy")["rows"]
+    name = "attribute_accuracy"
+    # the generator edits as it is asked to, and the unedited picture does not
+    assert rows["generated"] == {f"{name}{x}": 1.0 for x in ("", "_worst", "_edited")}
+    unedited = {name: 0.5, f"{name}_worst": 0.0, f"{name}_edited": 0.0}
+    assert rows["identity"] == unedited
+    assert "accuracy on held-out 1.0, worst attribute 1.0" in capsys.readouterr().out
+    # it is trained once
+    [file] = (tmp_path / "cache").rglob("attributes-*.npz")
+    before = file.stat().st_mtime_ns
+    again = values(workdir, "--metrics=attribute_accuracy")["rows"]
+    assert again == rows
+    assert file.stat().st_mtime_ns == before
+    # the default has it, and no distance to a target
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    assert next(iter(values(workdir)["metrics"])) == name
+    assert evaluate.main([f"--workdir={workdir}", "--metrics=l1"]) == 2
+    assert "which are not known for this task and data" in capsys.readouterr().err

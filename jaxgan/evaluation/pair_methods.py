@@ -102,9 +102,8 @@ class _Rows:
     def add(self, pairs: Pairs) -> None:
         """Measures some pairs."""
         for metric in self._metrics:
-            missing = any(getattr(pairs, name) is None for name in metric.needs)
-            values = np.full(1, np.nan) if missing else metric.measure(pairs)
-            self._values[metric.name].append(values)
+            if all(getattr(pairs, name) is not None for name in metric.needs):
+                self._values[metric.name].append(metric.measure(pairs))
         scaled = pairs.fake.astype(np.float32) / 127.5 - 1 if self._extractors else None
         for key, extractor in self._extractors.items():
             assert scaled is not None
@@ -116,9 +115,13 @@ class _Rows:
 
     def means(self) -> Values:
         """Returns the mean over all images that have a value, if there are any."""
-        whole = {name: np.concatenate(x) for name, x in self._values.items()}
-        known = {name: x[~np.isnan(x)] for name, x in whole.items()}
-        return {name: float(x.mean()) for name, x in known.items() if len(x)}
+        values: Values = {}
+        for metric in self._metrics:
+            if parts := self._values[metric.name]:
+                whole = np.concatenate(parts)
+                summarize = metric.summarize or _mean_of(metric.name)
+                values |= summarize(whole)
+        return values
 
     def features(self) -> ByExtractor:
         """Returns the features of all outputs, with images if a metric needs them."""
@@ -139,6 +142,16 @@ class _Rows:
             )
 
         return {key: join(parts) for key, parts in self._features.items()}
+
+
+def _mean_of(name: str) -> Callable[[np.ndarray], Values]:
+    """Returns a function to the mean of values that are there, under a name."""
+
+    def summarize(values: np.ndarray) -> Values:
+        known = values[~np.isnan(values)]
+        return {name: float(known.mean())} if len(known) else {}
+
+    return summarize
 
 
 def save_picture(file: Path, pairs: Pairs, outputs: dict[str, Pairs]) -> None:

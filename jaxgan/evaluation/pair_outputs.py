@@ -108,7 +108,10 @@ class Outputs:
         if not self._aligned:
             columns.pop("real", None)
         back = cycle_of(samples, columns["source"].shape)
-        return Pairs(**columns, cycle=None if back is None else as_8_bit(back))
+        if back is not None:
+            columns["cycle"] = as_8_bit(np.asarray(back))
+        attributes = {k: np.asarray(x) > 0.5 for k, x in attributes_of(samples).items()}
+        return Pairs(**columns, **attributes)
 
     def _abstract(self) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of the columns of one example."""
@@ -122,10 +125,12 @@ class Outputs:
                 shown["real"] = batch["target"]
             if "source" in shown:
                 shown["cycle"] = cycle_of(samples, shown["source"].shape)
-            return {k: x for k, x in shown.items() if x is not None}
+            shown = {k: x for k, x in shown.items() if x is not None}
+            return shown, attributes_of(samples)
 
-        shapes = jax.eval_shape(columns, jax.random.key(0))
+        shapes, attributes = jax.eval_shape(columns, jax.random.key(0))
         found = {name: x.shape[1:] for name, x in shapes.items() if x.ndim == 4}
+        found |= {name: x.shape[1:] for name, x in attributes.items()}
         if not self._aligned:
             found.pop("real", None)
         if "source" not in found or "fake" not in found:
@@ -139,6 +144,27 @@ class Outputs:
 def _generator(gan: Any, key: jax.Array) -> Tree:
     """Returns new variables of the generator, to trace with."""
     return gan.init(key).ema
+
+
+def attributes_of(samples: Samples) -> dict[str, Any]:
+    """Returns the attributes `[n, k]` that are asked for, and those of the inputs.
+
+    Args:
+      samples: of a task, whose condition has `target` and `attributes` if it changes
+        attributes.
+
+    >>> attributes_of(Samples(0, 0, condition={"target": 1, "attributes": 2}))
+    {'asked': 1, 'own': 2}
+    >>> attributes_of(Samples(0, 0, condition={"target": 1, "label": 2}))
+    {}
+    """
+    condition = samples.condition
+    if not isinstance(condition, dict) or not condition.keys() >= {
+        "target",
+        "attributes",
+    }:
+        return {}
+    return {"asked": condition["target"], "own": condition["attributes"]}
 
 
 def cycle_of(samples: Samples, shape: tuple[int, ...]) -> Any:

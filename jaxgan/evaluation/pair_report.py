@@ -77,6 +77,9 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
         text = default_metrics(outputs, aligned)
     metrics = build_pair_metrics(text, train, held_out)
     all_succeed(lambda: _check_columns(metrics, outputs, aligned))
+    # Classifiers are trained now.
+    fitted = [x.fit(train, held_out) if x.fit else x for x in metrics.pairs]
+    metrics = metrics._replace(pairs=fitted)
     # The real side, once for all methods.
     chosen = choose_examples(train, held_out, config, metrics.sets, None)
     extractors = unique(x.extractor for x in metrics.sets)
@@ -140,6 +143,7 @@ def default_metrics(outputs: Outputs, aligned: bool) -> str:
         names += ["l1(region='holes')", "psnr(region='holes')"]
     more = ["perceptual" if aligned else "content"]
     more = more if min(outputs.shape[:2]) >= efficientnet.LEAST_SIZE else []
+    names += ["attribute_accuracy"] * outputs.has("asked")
     names += ["cycle_l1"] * outputs.has("cycle")
     more.append("fd(efficientnet)")
     if importlib.util.find_spec(efficientnet.PACKAGE) is None:

@@ -8,9 +8,12 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError
 from jaxgan.metrics import image_similarity
 from jaxgan.metrics.features import efficientnet
+from jaxgan.metrics.features.attribute_classifier import attribute_classifier
+from jaxgan.metrics.features.base import Seed
 from jaxgan.metrics.image_similarity import CHANNELS, WINDOWS, finite_psnr
 from jaxgan.metrics.perceptual import paired_distances
 from jaxgan.ranges import Range
@@ -35,6 +38,10 @@ class Pairs(NamedTuple):
     """`[n, H, W, 1]` bool, True in holes."""
     cycle: np.ndarray | None = None
     """The inputs after they were mapped to the other domain and back."""
+    asked: np.ndarray | None = None
+    """Attributes that the outputs should have, `[n, k]` bool."""
+    own: np.ndarray | None = None
+    """Attributes of the inputs, `[n, k]` bool."""
 
 
 class PairComparison(NamedTuple):
@@ -44,11 +51,15 @@ class PairComparison(NamedTuple):
     """Of its value, such as `psnr_y`."""
     measure: Callable[[Pairs], np.ndarray]
     """Pairs to one value each, `[n]`; NaN where there is nothing to compare."""
-    protocol: dict[str, str | int]
+    protocol: dict[str, str | int | float]
     """All that a value depends on, to be printed beside it."""
     needs: tuple[str, ...] = ("real",)
     """Fields of `Pairs` that it reads, beside the outputs."""
     more_is_better: bool = False
+    summarize: Callable[[np.ndarray], dict[str, float]] | None = None
+    """The values of `measure`, `[n, ...]`, to others by name; None for their mean."""
+    fit: Callable[[Dataset, Dataset], "PairComparison"] | None = None
+    """(training set, held-out examples) to the metric, if it must be trained first."""
     open: Callable[[], object] = lambda: None
     """Raises UsageError if something that it needs is not installed."""
 
@@ -170,12 +181,65 @@ def cycle_l1() -> PairComparison:
         assert pairs.cycle is not None
         return image_similarity.l1(pairs.source, pairs.cycle)
 
-    facts: dict[str, str | int] = {"unit": "8-bit values"}
+    facts: dict[str, str | int | float] = {"unit": "8-bit values"}
     facts["to"] = "the source, after a cycle"
     return PairComparison("cycle_l1", measure, facts, ("cycle",))
 
 
-STAGES: dict[str, str | int] = {
+def attribute_accuracy(seed: Seed = 0) -> PairComparison:
+    """Measures how often a classifier reads the attributes that were asked for.
+
+    The classifier is trained on real training images, by the recipe of the extractor
+    `classifier`, with a sigmoid for each attribute. `attribute_accuracy` is the share
+    of attributes that it reads as asked, `attribute_accuracy_worst` that of the worst
+    attribute, and `attribute_accuracy_edited` that of attributes that differ from
+    those of the source, which is near 0 for a generator that changes nothing. Its
+    accuracy on held-out images, which bounds what can be read, is in the protocol.
+
+    Args:
+      seed: seed of the training.
+    """
+    name = "attribute_accuracy"
+
+    def measure(pairs: Pairs) -> np.ndarray:
+        raise AssertionError("the classifier is not trained")
+
+    def fit(train: Dataset, held_out: Dataset) -> PairComparison:
+        trained = attribute_classifier(train, held_out, seed=seed)
+
+        def measure(pairs: Pairs) -> np.ndarray:
+            assert pairs.asked is not None
+            assert pairs.own is not None
+            right = trained.predict(pairs.fake) == pairs.asked
+            # `[n, k, 2]`: of all attributes, and of those that are changed.
+            edited = np.where(pairs.asked != pairs.own, right, np.nan)
+            return np.stack([right.astype(float), edited], -1)
+
+        facts = {**plain.protocol, **trained.protocol}
+        return plain._replace(measure=measure, protocol=facts, fit=None)
+
+    def summarize(values: np.ndarray) -> dict[str, float]:
+        every, edited = np.moveaxis(values, -1, 0)
+        edited = edited[~np.isnan(edited)]
+        return {
+            name: float(every.mean()),
+            f"{name}_worst": float(every.mean(0).min()),
+            **({f"{name}_edited": float(edited.mean())} if len(edited) else {}),
+        }
+
+    plain = PairComparison(
+        name,
+        measure,
+        {"region": "whole picture"},
+        ("asked", "own"),
+        more_is_better=True,
+        summarize=summarize,
+        fit=fit,
+    )
+    return plain
+
+
+STAGES: dict[str, str | int | float] = {
     "stages": "efficientnet",
     "image_size": efficientnet.SIZE,
     "region": "whole picture",
@@ -227,13 +291,17 @@ def _named(metric: str, *settings: str | int) -> str:
     return "_".join([metric, *(x for x in borders if x not in ("rgb", "whole"))])
 
 
-def _facts(channel: str, border: int, region: str) -> dict[str, str | int]:
+def _facts(channel: str, border: int, region: str) -> dict[str, str | int | float]:
     """Returns the protocol of a metric of pixels."""
     regions = {"whole": "whole picture", "holes": "holes only"}
     return {"channel": channel.upper(), "region": regions[region], "border": border}
 
 
 PAIR_COMPARISONS: dict[str, Callable[..., PairComparison]] = {
-    f.__name__: f for f in (l1, psnr, ssim, perceptual, content, cycle_l1)
+    f.__name__: f
+    for f in (
+        *(l1, psnr, ssim, perceptual, content, cycle_l1),
+        attribute_accuracy,
+    )
 }
 """Factories of metrics by name."""

@@ -1,4 +1,4 @@
-"""Training of the classifier of `classifier`: one recipe for every labelled set."""
+"""Training of classifiers of labels or attributes: one recipe for every set."""
 
 import hashlib
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Labelled(NamedTuple):
     images: np.ndarray
     """`[n, H, W, C]`, raw."""
     labels: np.ndarray
-    """`[n]` int32."""
+    """`[n]` int32, or attributes `[n, k]`."""
 
     def at(self, numbers: np.ndarray) -> "Labelled":
         """Returns some of the examples, by their numbers or by a mask."""
@@ -72,34 +72,35 @@ def check(dataset: Dataset) -> None:
         )
 
 
-def identity(dataset: Dataset) -> str:
+def identity(dataset: Dataset, field: str = "label") -> str:
     """Returns a digest of a labelled set: of its fingerprint and decoded examples."""
     sample = dataset.read(evenly(dataset.size, SAMPLE))
     form = (fingerprint(dataset), dataset.size, dataset.shape, dataset.classes)
     whole = hashlib.sha256(repr(form).encode())
     # A fingerprint is that of stored bytes, which a crop does not change.
-    for part in _labelled(dataset, sample):
+    for part in _labelled(dataset, sample, field):
         whole.update(np.ascontiguousarray(part).tobytes())
     return whole.hexdigest()[:16]
 
 
-def read(dataset: Dataset, most: int | None = None) -> Labelled:
+def read(dataset: Dataset, most: int | None = None, field: str = "label") -> Labelled:
     """Returns examples of a labelled set: all, or as many as the limits allow.
 
     Args:
       dataset: a labelled set.
       most: largest number of examples. Of more, and of more than 2 GiB of pixels,
         evenly spaced ones are returned.
+      field: the one with the labels.
     """
     fits = max(LIMIT * dataset.size // max(dataset.nbytes, 1), 1)
     count = min(dataset.size, fits, most or dataset.size)
     if count == dataset.size:
-        return _labelled(dataset, read_all(dataset))
-    return _labelled(dataset, dataset.read(evenly(dataset.size, count)))
+        return _labelled(dataset, read_all(dataset), field)
+    return _labelled(dataset, dataset.read(evenly(dataset.size, count)), field)
 
 
-def _labelled(dataset: Dataset, examples: Examples) -> Labelled:
-    return Labelled(examples[dataset.example.generated], examples["label"])
+def _labelled(dataset: Dataset, examples: Examples, field: str) -> Labelled:
+    return Labelled(examples[dataset.example.generated], examples[field])
 
 
 def set_apart(examples: Labelled) -> tuple[Labelled, Labelled]:
@@ -123,7 +124,16 @@ def number_of_steps(size: int) -> int:
     return int(np.clip(ceil_div(EPOCHS * size, BATCH), LEAST, MOST))
 
 
-def train(net: nn.Module, examples: Labelled, seed: int) -> Tree:
+Loss = Callable[[jax.Array, jax.Array], jax.Array]
+"""Maps logits and labels to losses, whose mean is minimized."""
+
+
+def train(
+    net: nn.Module,
+    examples: Labelled,
+    seed: int,
+    loss: Loss = optax.softmax_cross_entropy_with_integer_labels,
+) -> Tree:
     """Trains a network on labelled images, on one device.
 
     AdamW (https://arxiv.org/abs/1711.05101) on the cross-entropy, for
@@ -135,6 +145,7 @@ def train(net: nn.Module, examples: Labelled, seed: int) -> Tree:
         `[B, k]` and features.
       examples: raw images and labels.
       seed: seed of the weights, of the order and of dropout.
+      loss: the cross-entropy of labels or attributes.
 
     Returns:
       The variables of `net`, as NumPy arrays.
@@ -152,7 +163,7 @@ def train(net: nn.Module, examples: Labelled, seed: int) -> Tree:
     tx = optax.adamw(optax.cosine_decay_schedule(RATE, steps), weight_decay=DECAY)
     key = jax.random.key(seed)
     weights = jax.jit(net.init)(key, normalize(examples.images[:1]))
-    update, state = _make_update(net, tx, key), tx.init(weights)
+    update, state = _make_update(net, tx, key, loss), tx.init(weights)
     # Whole epochs, one after the other; a batch may reach into the next one.
     epochs = range(ceil_div(steps * BATCH, size))
     order = np.concatenate([epoch_order(seed, i, size) for i in epochs])
@@ -170,7 +181,7 @@ def train(net: nn.Module, examples: Labelled, seed: int) -> Tree:
 
 
 def _make_update(
-    net: nn.Module, tx: optax.GradientTransformation, key: jax.Array
+    net: nn.Module, tx: optax.GradientTransformation, key: jax.Array, loss: Loss
 ) -> Callable[..., tuple[Tree, Tree]]:
     """Returns update(weights, state, images, labels, step), compiled."""
 
@@ -178,13 +189,11 @@ def _make_update(
     def update(weights, state, images, labels, step):
         dropout = jax.random.fold_in(key, step)
 
-        def loss(weights):
+        def mean_loss(weights):
             logits, _ = net.apply(weights, normalize(images), dropout=dropout)
-            return optax.softmax_cross_entropy_with_integer_labels(
-                logits, labels
-            ).mean()
+            return loss(logits, labels).mean()
 
-        updates, state = tx.update(jax.grad(loss)(weights), state, weights)
+        updates, state = tx.update(jax.grad(mean_loss)(weights), state, weights)
         return optax.apply_updates(weights, updates), state
 
     return update
