@@ -366,12 +366,16 @@ def test_super_resolution_enlarges_colors_and_alpha(tmp_path, open_run):
 def test_few_shapes_are_compiled_for_many_sizes(monkeypatch):
     mapper = mapper_of("translate", "hourglass")
     monkeypatch.setattr(mapping, "SIDE", 128)
+    monkeypatch.setattr(mapping, "LEAST", 128)
     shapes = {
         mapper.tile_for((height, width))
         for height in range(1, 300, 7)
         for width in range(1, 300, 7)
     }
-    assert shapes == {(h, w) for h in (16, 64, 128) for w in (16, 64, 128)}
+    sides = (16, 64, 128, 192)
+    assert shapes == {(h, w) for h in sides for w in sides}
+    # Two tiles of 128 would not cover 256 and their overlap of 16.
+    assert mapper.tile_for((240, 241)) == (128, 192)
 
 
 def test_a_gray_network_reads_colors_in_gray(tmp_path, open_run, caplog):

@@ -21,7 +21,10 @@ from jaxgan.spec import unknown
 from jaxgan.types import Tree
 
 SIDE = 512
-"""Side of the tiles of larger pictures, unless a flag sets it."""
+"""Side of the tiles of larger pictures, or of their results if those are larger."""
+
+LEAST = 256
+"""Least side of the tiles of larger pictures, however large their results are."""
 
 GRID = 64
 """Sides of whole pictures are padded to its multiples, so that few shapes compile."""
@@ -67,10 +70,7 @@ class Mapper:
         """
         size, scale = (pixels.shape[0], pixels.shape[1]), self.facts.scale
         tile = self.tile_for(size)
-        overlap = self._options.overlap
-        if overlap < 0:
-            overlap = max(16, min(tile) // 8)
-        axes = axes_for(size, tile, overlap, max(self.facts.multiple, 1))
+        axes = axes_for(size, tile, self.overlap, max(self.facts.multiple, 1))
         # The mask is one more channel, so that it is cut and padded alike.
         image = pixels
         if mask is not None:
@@ -87,19 +87,41 @@ class Mapper:
             return result
         return np.where(mask[..., None], result, pixels)
 
+    @property
+    def overlap(self) -> int:
+        """Pixels that neighboring tiles share, at most half of a tile."""
+        chosen = self._options.overlap
+        return chosen if chosen >= 0 else max(16, self._most // 8)
+
+    @property
+    def _most(self) -> int:
+        """The side of the tiles of larger pictures, about that if no flag sets it."""
+        facts = self.facts
+        if not facts.multiple:
+            return min(facts.base)
+        chosen = max(SIDE // facts.scale, LEAST, *facts.base)
+        return self._options.tile or chosen
+
     def tile_for(self, size: Size) -> Size:
-        """Returns the height and width of the tiles of a picture of this size."""
-        facts, side = self.facts, self._options.tile
+        """Returns the height and width of the tiles of a picture of this size.
+
+        It depends on the size of the picture alone. Sides are rounded up, so that
+        pictures of similar sizes share a compiled program.
+        """
+        facts, side, most = self.facts, self._options.tile, self._most
         if not facts.multiple:
             return facts.base
-        # Sides are rounded up, so that pictures of similar sizes share a program.
-        multiple = facts.multiple
-        most = side or ceil_div(SIDE, multiple) * multiple
-        grid = ceil_div(GRID, multiple) * multiple
+        grid = ceil_div(GRID, facts.multiple) * facts.multiple
 
         def along(length: int, base: int) -> int:
+            # Smaller pictures are padded to the size in training.
             whole = base if length <= base else ceil_div(length, grid) * grid
-            return min(whole, side or max(most, base))
+            if side or whole <= most:
+                return min(whole, most)
+            # Tiles that cover the length with little more than their overlaps.
+            count = ceil_div(length, most)
+            even = ceil_div(length + (count - 1) * self.overlap, count)
+            return ceil_div(even, grid) * grid
 
         return along(size[0], facts.base[0]), along(size[1], facts.base[1])
 
@@ -177,7 +199,7 @@ def check_tile(run: Run, facts: Facts, options: MapOptions) -> None:
             f"--tile={side}: this network needs sides that are a multiple of "
             f"{multiple}: use --tile={near}"
         )
-    most = side or (SIDE if multiple else min(high, wide))
+    most = side or (LEAST if multiple else min(high, wide))
     if 2 * overlap > most:
         raise UsageError(
             f"--overlap={overlap}: must be at most half of a tile, which is {most}: "
