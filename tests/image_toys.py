@@ -17,6 +17,16 @@ LABEL = Field((), np.dtype(np.int32), "label", ("zero", "one", "two"))
 ATTRIBUTES = Field((4,), np.dtype(bool), "attributes", tuple("abcd"))
 
 
+def conv(features, strides=1):
+    """A convolution whose first kernel is fast to compile, as no number is random."""
+
+    def kernel(key, shape, dtype=jnp.float32):
+        numbers = jnp.arange(np.prod(shape), dtype=dtype)
+        return jnp.sin(12.9898 * numbers + shape[2]).reshape(shape) / shape[2] ** 0.5
+
+    return nn.Conv(features, (3, 3), strides, kernel_init=kernel)
+
+
 def planes(x, size):
     """Labels `[B]` or attributes `[B, k]` as channels, and images enlarged."""
     x = jax.nn.one_hot(x, 3) if x.ndim == 1 else x
@@ -36,8 +46,8 @@ class Translator(nn.Module):
     def __call__(self, inputs, condition=None, *, train):
         size = self.shape[0]
         parts = [planes(x, size) for x in jax.tree.leaves((inputs, condition))]
-        x = nn.Conv(self.width, (3, 3))(jnp.concatenate(parts, -1))
-        return nn.tanh(nn.Conv(self.shape[-1], (3, 3))(nn.relu(x)))
+        x = conv(self.width)(jnp.concatenate(parts, -1))
+        return nn.tanh(conv(self.shape[-1])(nn.relu(x)))
 
 
 class Translators(nn.Module):
@@ -68,14 +78,16 @@ class Critic(nn.Module):
 
         def judge(leaf):
             parts = [leaf, *(planes(c, leaf.shape[1]) for c in beside)]
-            h = nn.Conv(8, (3, 3), strides=2)(jnp.concatenate(parts, -1))
+            h = conv(8, 2)(jnp.concatenate(parts, -1))
             features.append(nn.leaky_relu(h, 0.2))
-            return nn.Conv(1, (3, 3))(features[-1])[..., 0]
+            return conv(1)(features[-1])[..., 0]
 
         logits = jax.tree.map(judge, x)
         labels = None
         if self.outputs:
-            labels = nn.Dense(self.outputs)(features[0].mean((1, 2)))
+            labels = nn.Dense(self.outputs, kernel_init=nn.initializers.ones)(
+                features[0].mean((1, 2))
+            )
         return DiscriminatorOutput(logits, class_logits=labels)
 
 

@@ -165,7 +165,7 @@ def test_the_truth_is_for_evaluation_only():
 
 
 def test_domains_need_domains():
-    with pytest.raises(FieldError, match="needs examples with attributes or with lab"):
+    with pytest.raises(FieldError, match="needs examples with labels of two or more"):
         tasks.domains(example=SOURCED)
 
 
@@ -397,22 +397,21 @@ def test_both_players_see_the_same_changes_and_samples_none():
 
 @pytest.mark.parametrize("name", image_toys.TOYS)
 def test_one_and_two_devices_compute_the_same(name):
-    one, two = run(name, steps=2), run(name, 2, steps=2, way="mesh")
+    # a second derivative of convolutions is slow to compile
+    one, two = (run(name, n, steps=2, way="mesh", d_terms="") for n in (1, 2))
     assert all(np.isfinite(x).all() for x in one[1].values())
     close(one, two)
 
 
-@pytest.mark.parametrize("name", ["toy_unpaired", "toy_holes"])
-def test_a_resumed_run_is_exact(tmp_path, name):
-    for folder, steps in (("whole", 6), ("parts", 2), ("parts", 6)):
-        flags = train_flags(name, tmp_path / folder, steps)
+def test_a_resumed_run_is_exact(tmp_path):
+    for folder, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        flags = train_flags("toy_unpaired", tmp_path / folder, steps, d_terms="")
         assert train.main(flags) == 0
-    states = [final_state(tmp_path / x, 6) for x in ("whole", "parts")]
+    states = [final_state(tmp_path / x, 4) for x in ("whole", "parts")]
     same(*states)
-    if name == "toy_unpaired":
-        stage = states[0]["term_state"]["discriminator"]["stage"]
-        # 8 of 12 after an update, full after two
-        assert (stage["count"], stage["fake"]["image"].shape) == (12, (12, 8, 8, 3))
+    # 8 of 12 after an update, and full after two
+    stage = states[0]["term_state"]["discriminator"]["stage"]
+    assert (stage["count"], stage["fake"]["image"].shape) == (12, (12, 8, 8, 3))
 
 
 def trained(name, batch_of, steps, **other):

@@ -69,8 +69,9 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     for axis, length in enumerate(size, 1):
         old = x.shape[axis]
         if length % old == 0:
-            # Unlike indices, repetition has a fast gradient.
-            x = jnp.repeat(x, length // old, axis)
+            # Unlike that of indices or `jnp.repeat`, its gradient is a sum of slices.
+            copies = jnp.stack([x] * (length // old), axis + 1)
+            x = copies.reshape(*x.shape[:axis], length, *x.shape[axis + 1 :])
         else:
             x = jnp.take(x, jnp.arange(length) * old // length, axis)
     return x

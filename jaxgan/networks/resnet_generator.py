@@ -15,6 +15,7 @@ from jaxgan.networks.images import (
     reflect,
 )
 from jaxgan.networks.layers import Conv, ConvTranspose, Dense, check_norm, image_shape
+from jaxgan.networks.ops.arrays import add_bias
 from jaxgan.ranges import Range, Width
 from jaxgan.types import ExampleSpec, Tree
 
@@ -57,7 +58,7 @@ class ResNetGenerator(nn.Module):
             # Constant planes beside the image, which stay constant when reflected: 7x7
             # taps on a plane are one product with their sum.
             planes = Dense(self.width, False, nn.initializers.normal(0.02 * 7))
-            y += planes(code)[:, None, None]
+            y = add_bias(y, planes(code)[:, None, None])
         y = activate(y)
         for factor in (2, 4):
             y = activate(Conv(factor * self.width, 4, 2, init, self.norm == "none")(y))

@@ -18,10 +18,10 @@ def domains(edits: Width = 1, flip: Probability = 0.5, *, example: ExampleSpec) 
     """Changes the domain or the attributes of images, https://arxiv.org/abs/1711.09020.
 
     `fake = G(image, target)` and `reconstruction = G(fake, own)`, as in StarGAN. `own`
-    is the field `attributes` `[B, k]`, or `label` `[B]` if there are none. The target
+    is the field `label` `[B]`, or `attributes` `[B, k]` if there is none. The target
     is drawn for each example: another label, all equally likely, or its own attributes
     of which 1 to `edits` random ones are negated. The condition has both, as
-    `attributes` or `label`, and `target`. It adds the terms `cycle(10)` and
+    `label` or `attributes`, and `target`. It adds the terms `cycle(10)` and
     `domain_classification`, for which the discriminator must return class logits.
 
     Samples that are not for training have the target `target_attributes` or
@@ -34,18 +34,18 @@ def domains(edits: Width = 1, flip: Probability = 0.5, *, example: ExampleSpec) 
       example: the fields of an example.
 
     Raises:
-      FieldError: if examples have neither attributes nor two labels.
+      FieldError: if examples have neither labels of two domains nor attributes.
     """
     field, own_field = example.generated, "label"
-    if "attributes" in example:
-        own_field, count = "attributes", example["attributes"].shape[0]
-        draw = attribute_drawer(count, edits)
-    elif len(example.classes) >= 2:
+    if len(example.classes) >= 2:
         draw = label_drawer(len(example.classes))
+    elif "attributes" in example:
+        own_field = "attributes"
+        draw = attribute_drawer(example[own_field].shape[0], edits)
     else:
         raise FieldError(
-            "domains needs examples with attributes or with labels of two or more "
-            f"domains, and these have {', '.join(example)}"
+            "domains needs examples with labels of two or more domains or with "
+            f"attributes, and these have {', '.join(example)}"
         )
 
     def play(generator, batch, keys, step):
@@ -91,10 +91,10 @@ def attribute_drawer(
     """Returns a function that negates 1 to `edits` of some attributes, `[count]`."""
 
     def draw(key, own):
-        order_key, number_key = jax.random.split(key)
-        number = jax.random.randint(number_key, (), 1, min(edits, count) + 1)
+        share, *numbers = jax.random.uniform(key, (1 + count,))
         # The ranks of random numbers are a random permutation.
-        ranks = jax.random.permutation(order_key, count)
+        ranks = jnp.argsort(jnp.argsort(jnp.stack(numbers)))
+        number = 1 + jnp.floor(share * min(edits, count))
         return jnp.where(ranks < number, 1 - own, own)
 
     return draw

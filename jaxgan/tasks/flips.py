@@ -42,13 +42,13 @@ def flips(
 
 def change(key: jax.Array, image: jax.Array, flip: float, jitter: int) -> jax.Array:
     """Mirrors an image `[H, W, C]` with probability `flip`, and shifts it."""
-    flip_key, shift_key = jax.random.split(key)
-    mirrored = jax.random.bernoulli(flip_key, float(flip))
-    image = jnp.where(mirrored, image[:, ::-1], image)
+    # A single call, as each one is slow to compile.
+    coin, *place = jax.random.uniform(key, (3,))
+    image = jnp.where(coin < flip, image[:, ::-1], image)
     if not jitter:
         return image
     pads = ((jitter, jitter), (jitter, jitter), (0, 0))
     wide = jnp.pad(image, pads, mode="symmetric")
     # The upper left corner of a window of the image's size, in whole pixels.
-    row, column = jax.random.randint(shift_key, (2,), 0, 2 * jitter + 1)
+    row, column = (jnp.int32(x * (2 * jitter + 1)) for x in place)
     return jax.lax.dynamic_slice(wide, (row, column, 0), image.shape)

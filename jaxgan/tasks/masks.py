@@ -1,5 +1,7 @@
 """Masks of holes in images: 1 in holes, drawn from a PRNG key by a fixed program."""
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -52,27 +54,48 @@ def boxes(most: Count = 4, low: Part = 0.1, high: Part = 0.5) -> Mask:
     check_order("boxes", low, high)
 
     def draw(key: jax.Array, height: int, width: int) -> jax.Array:
-        count_key, row_key, column_key = jax.random.split(key, 3)
-        used = jnp.arange(most) < jax.random.randint(count_key, (), 1, most + 1)
+        count, *numbers = split_uniform(key, (), *[(most,)] * 4)
+        used = jnp.arange(most) <= jnp.floor(count * most)
         # `[most, height, 1]` and `[most, 1, width]`.
-        rows = spans(row_key, height, most, low, high)[:, :, None]
-        columns = spans(column_key, width, most, low, high)[:, None, :]
+        rows = spans(*numbers[:2], height, low, high)[:, :, None]
+        columns = spans(*numbers[2:], width, low, high)[:, None, :]
         inside = used[:, None, None] & rows & columns
         return jnp.any(inside, 0)[..., None].astype(jnp.float32)
 
     return draw
 
 
-def spans(key: jax.Array, side: int, count: int, low: float, high: float) -> jax.Array:
-    """Returns random intervals of the pixels of a side, `[count, side]` bool."""
-    length_key, first_key = jax.random.split(key)
-    parts = jax.random.uniform(length_key, (count,), minval=low, maxval=high)
-    lengths = jnp.clip(jnp.round(parts * side), 1, side).astype(jnp.int32)
+def split_uniform(key: jax.Array, *shapes: tuple[int, ...]) -> list[jax.Array]:
+    """Returns numbers that are uniform in [0, 1), an array of each shape.
+
+    They are of a single call, as each one takes XLA a third of a second to compile.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    numbers = jax.random.uniform(key, (sum(sizes),))
+    ends = itertools.accumulate(sizes)
+    return [
+        numbers[end - size : end].reshape(shape)
+        for size, end, shape in zip(sizes, ends, shapes, strict=True)
+    ]
+
+
+def spans(
+    length: jax.Array, first: jax.Array, side: int, low: float, high: float
+) -> jax.Array:
+    """Returns intervals of the pixels of a side, `[n, side]` bool.
+
+    Args:
+      length: uniform numbers in [0, 1), `[n]`, of the lengths.
+      first: those of the places.
+      side: number of pixels.
+      low: the shortest length, as a fraction of the side.
+      high: the longest.
+    """
+    lengths = jnp.clip(jnp.round((low + (high - low) * length) * side), 1, side)
     # All places at which an interval is inside are equally likely.
-    free = side - lengths + 1
-    first = jnp.int32(jax.random.uniform(first_key, (count,)) * free)
+    start = jnp.floor(first * (side - lengths + 1))
     pixels = jnp.arange(side)
-    return (pixels >= first[:, None]) & (pixels < (first + lengths)[:, None])
+    return (pixels >= start[:, None]) & (pixels < (start + lengths)[:, None])
 
 
 def strokes(
@@ -97,41 +120,52 @@ def strokes(
     check_order("strokes", low, high)
 
     def draw(key: jax.Array, height: int, width: int) -> jax.Array:
-        keys = jax.random.split(jax.random.fold_in(key, 0), most)
-        count_key, flip_key = jax.random.split(jax.random.fold_in(key, 1))
-        used = jnp.arange(most) < jax.random.randint(count_key, (), 1, most + 1)
+        each = (most, 2 * vertices + 4)
+        count, down, across, numbers = split_uniform(key, (), (), (), each)
+        used = jnp.arange(most) <= jnp.floor(count * most)
         # The pixels of each stroke, `[most, height, width]`.
-        drawn = jax.vmap(lambda k: stroke(k, height, width, vertices, low, high))(keys)
+        drawn = jax.vmap(lambda u: stroke(u, height, width, low, high))(numbers)
         holes = jnp.any(used[:, None, None] & drawn, 0)
-        down, across = jax.random.bernoulli(flip_key, 0.5, (2,))
-        holes = jnp.where(down, holes[::-1], holes)
-        holes = jnp.where(across, holes[:, ::-1], holes)
+        holes = jnp.where(down < 0.5, holes[::-1], holes)
+        holes = jnp.where(across < 0.5, holes[:, ::-1], holes)
         return holes[..., None].astype(jnp.float32)
 
     return draw
 
 
 def stroke(
-    key: jax.Array, height: int, width: int, vertices: int, low: float, high: float
+    numbers: jax.Array, height: int, width: int, low: float, high: float
 ) -> jax.Array:
-    """Returns the pixels of one stroke, `[height, width]` bool; see `strokes`."""
-    count_key, start_key, angle_key, length_key, brush_key = jax.random.split(key, 5)
-    count = jax.random.randint(count_key, (), (vertices + 1) // 2, vertices + 1)
-    spread = jax.random.uniform(angle_key, (vertices,), minval=-1, maxval=1)
-    angles = 2 * jnp.pi * (1 / 5 + spread / 15)
-    angles = jnp.where(jnp.arange(vertices) % 2 == 0, -angles, angles)
+    """Returns the pixels of one stroke, `[height, width]` bool; see `strokes`.
+
+    Args:
+      numbers: uniform in [0, 1), two for each of the largest number of segments and 4.
+      height: of the image.
+      width: of the image.
+      low: the smallest width of a brush, as a fraction of the shorter side.
+      high: the largest width.
+    """
+    count, brush, *start = numbers[:4]
+    spread, lengths = jnp.split(numbers[4:], 2)
+    place = jnp.arange(len(spread))
+    # U(2 pi/5 - 2 pi/15, 2 pi/5 + 2 pi/15).
+    angles = 2 * jnp.pi * (1 / 5 + (2 * spread - 1) / 15)
+    angles = jnp.where(place % 2 == 0, -angles, angles)
     mean = (height**2 + width**2) ** 0.5 / 8
-    normal = jax.random.normal(length_key, (vertices,))
+    # N(0, 1), by the quantiles of uniform numbers.
+    normal = jax.scipy.special.ndtri(jnp.clip(lengths, 1e-6, 1 - 1e-6))
     lengths = jnp.clip(mean + mean / 2 * normal, 0, 2 * mean)
-    # Segments after the last vertex have no length.
-    lengths = jnp.where(jnp.arange(vertices) < count, lengths, 0.0)
+    # From half of the segments to all; the others have no length.
+    lengths = jnp.where(place <= (1 + count) / 2 * len(place), lengths, 0.0)
     moves = lengths[:, None] * jnp.stack([jnp.sin(angles), jnp.cos(angles)], -1)
     # Vertices as (row, column), kept inside, so that strokes do not leave the image.
     size = jnp.array([height, width], jnp.float32)
-    start = jax.random.uniform(start_key, (2,)) * size
-    ends = jnp.clip(start + jnp.cumsum(moves, 0), 0, size)
-    starts = jnp.concatenate([start[None], ends[:-1]])
-    brush = jax.random.uniform(brush_key, minval=low, maxval=high) * jnp.min(size)
+    begin = jnp.stack(start) * size
+    ends = jnp.clip(begin + jnp.cumsum(moves, 0), 0, size)
+    starts = jnp.concatenate([begin[None], ends[:-1]])
+    brush = (low + (high - low) * brush) * jnp.min(size)
+    # Else XLA for CPU draws all numbers again for each pixel.
+    starts, ends, brush = jax.lax.optimization_barrier((starts, ends, brush))
     return jnp.min(distances(starts, ends, height, width), 0) <= brush / 2
 
 
