@@ -1,6 +1,8 @@
 """Networks that map images to images: by hand, by gradients and by invariances."""
 
+import itertools
 import math
+import zlib
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +16,14 @@ from PIL import Image
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.gan import builder
-from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, images, wrappers
+from jaxgan.networks import (
+    DISCRIMINATORS,
+    GENERATORS,
+    NETWORKS,
+    images,
+    super_resolution,
+    wrappers,
+)
 from jaxgan.networks.gated import PartialConv, window_means
 from jaxgan.networks.image_to_image import image_to_image, two_domains
 from jaxgan.networks.layers import InstanceNorm
@@ -63,11 +72,17 @@ def generator_of(text, size=16, channels=3, **more) -> Any:
 
 
 def made(net, *args) -> Any:
-    """Variables of a network, none of which is zero by design alone."""
-    variables = jax.jit(lambda *x: net.init(KEY, *x, train=False))(*args)
-    leaves, tree = jax.tree.flatten(variables["params"])
-    new = [x + 0.05 * normal(*x.shape, seed=i) for i, x in enumerate(leaves)]
-    return {**variables, "params": jax.tree.unflatten(tree, new)}
+    """Variables of a network, none of which is zero; nothing is compiled."""
+
+    def drawn(path, leaf):
+        name, shape = path[-1].key, leaf.shape
+        x = normal(*shape, seed=zlib.crc32(str(path).encode()))
+        if len(shape) > 1:
+            return x * (2 / math.prod(shape[:-1])) ** 0.5
+        return 0.1 * x + (name in ("scale", "var"))
+
+    shapes = jax.eval_shape(lambda *x: net.init(KEY, *x, train=False), *args)
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
 
 
 def out(net, variables, *args):
@@ -76,7 +91,7 @@ def out(net, variables, *args):
 
 
 def input_of(name, size=16, batch=2):
-    """Inputs of a generator of `TINY`, of which the sides are the size or half of it."""
+    """Inputs of a generator of `TINY`, with the size as side, or half of it."""
     if name in ("srresnet", "rrdb"):
         return jnp.tanh(normal(batch, size // 2, size // 2, 3))
     x = jnp.tanh(normal(batch, size, size, 3))
@@ -94,7 +109,7 @@ def count(net, *args):
 
 def conv(size, *channels, bias=True):
     """Parameters of convolutions with as many channels, one after the other."""
-    pairs = zip(channels[:-1], channels[1:], strict=True)
+    pairs = itertools.pairwise(channels)
     return sum(size**2 * a * b + bias * b for a, b in pairs)
 
 
@@ -111,10 +126,10 @@ def test_unet_in_numbers():
     net = generator_of("unet(8)", 64)
     assert (net.depth, net.multiple) == (5, 32)
     assert count(net, x) == down + norms + up
-    # pix2pix at 256 pixels: 54.4 million parameters
-    whole = generator_of("unet", 256)
+    # That of pix2pix's code has no bias in the layers without BatchNorm.
+    whole = generator_of("unet(depth=8)", 256)
     found = count(whole, jax.ShapeDtypeStruct((1, 256, 256, 3), jnp.float32))
-    assert (whole.depth, found) == (7, 41_828_995)
+    assert found == 54_413_955 + 64 + 512
     plain = generator_of("unet(8, depth=2, norm='none')", 64)
     layers = conv(4, 1, 8, 16) + conv(4, 16, 8) + conv(4, 16, 3)
     assert count(plain, x) == layers
@@ -174,7 +189,7 @@ def test_outputs_are_images_of_the_size_and_channels_of_the_data(name):
     for height, width in ((32, 32), (32, 64)):
         source = jnp.zeros((2, height, width, 4))
         if name in ("srresnet", "rrdb"):
-            source = source[:, ::2, ::2]
+            source = source[:, ::2, ::2, :1]
         variables = jax.eval_shape(lambda x: net.init(KEY, x, train=False), source)
         y: Any = jax.eval_shape(
             lambda v, x: net.apply(v, x, train=False), variables, source
@@ -194,7 +209,7 @@ def test_a_logit_reads_its_receptive_field(layers):
     field, step = receptive_field(layers), 2**layers
     size = 2 * field + 4 * step
     x = normal(1, size, size, 1)
-    net = Patch(1, layers, norm="none")
+    net: Any = Patch(1, layers, norm="none")
     variables = made(net, x)
     middle = logits_size(size, layers) // 2
     slopes = jax.jit(
@@ -224,12 +239,10 @@ def test_number_of_logits(size, layers):
 
 def test_each_scale_judges_means_of_the_previous_ones_pixels():
     x = normal(2, 32, 32, 2)
-    net = Patch(2, 2, scales=3)
+    net = Patch(2, 2, scales=2)
     variables = made(net, x)
     judged: Any = out(net, variables, x)
-    assert [z.shape for z in judged.logits] == [(2, 6, 6), (2, 2, 2)][:2] + [(2, 0, 0)][
-        :0
-    ] or len(judged.logits) == 3
+    assert [z.shape for z in judged.logits] == [(2, 6, 6), (2, 2, 2)]
     means = np.asarray(x).reshape(2, 16, 2, 16, 2, 2).mean((2, 4))
     own = {"params": {"scale_0": variables["params"]["scale_1"]}}
     alone: Any = out(Patch(2, 2), own, jnp.asarray(means))
@@ -276,9 +289,13 @@ def test_bicubic_enlargement_is_pillows(factor):
 
 
 @pytest.mark.parametrize("name", ["srresnet", "rrdb"])
-def test_untrained_super_resolution_is_bicubic(name):
+def test_untrained_super_resolution_is_bicubic(name, monkeypatch):
+    # Random numbers would take seconds to compile.
+    for init in ("HE", "SMALL"):
+        ones = nn.initializers.constant(0.01)
+        monkeypatch.setattr(super_resolution, init, ones)
     net, x = generator_of(TINY[name]), input_of(name)
-    start = jax.jit(lambda x: net.init(KEY, x, train=False))(x)
+    start: Any = net.init(KEY, x, train=False)
     want = jnp.clip(upsample_bicubic(x, 2), -1, 1)
     same(out(net, start, x), want)
     # the last layer alone has a gradient at first, but it has one
@@ -298,7 +315,7 @@ def test_instance_norm_is_numpys():
     wide = np.asarray(x, np.float64)
     mean, var = wide.mean((1, 2), keepdims=True), wide.var((1, 2), keepdims=True)
     want = (wide - mean) / np.sqrt(var + 1e-5) * scale + bias
-    got = InstanceNorm().apply({"params": params}, x)
+    got: Any = InstanceNorm().apply({"params": params}, x)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
@@ -310,7 +327,8 @@ def test_partial_convolution_by_hand():
     x[0, 4, 3] *= 5
     kernel = jnp.ones((3, 3, 2, 1))
     params = {"params": {"Conv_0": {"kernel": kernel}, "bias": jnp.array([100.0])}}
-    y, new = PartialConv(1, 3).apply(params, jnp.asarray(x), jnp.asarray(known))
+    found: Any = PartialConv(1, 3).apply(params, jnp.asarray(x), jnp.asarray(known))
+    y, new = found
     want = np.zeros((5, 5), bool)
     want[:2, :2] = want[3:, 2:] = True
     np.testing.assert_array_equal(new[0, :, :, 0], want)
@@ -341,10 +359,8 @@ def test_what_is_in_holes_does_not_matter_to_partial_convolutions():
 def test_gated_convolutions_read_the_mask():
     net, x = generator_of(TINY["gated_unet"]), input_of("gated_unet")
     variables = made(net, x)
-    slopes = jax.jit(
-        jax.grad(lambda x: net.apply(variables, x, train=False)[0, 5, 8, 0])
-    )(x)
-    assert float(jnp.abs(slopes[..., -1]).max()) > 0
+    moved = x.at[..., -1].add(0.5)
+    assert differs(out(net, variables, x), out(net, variables, moved))
 
 
 def test_a_label_is_a_constant_plane_beside_the_image():
@@ -352,8 +368,8 @@ def test_a_label_is_a_constant_plane_beside_the_image():
     net = generator_of("resnet_generator(2, 0, norm='none')", 8, classes=3)
     x, labels = normal(2, 8, 8, 3), jnp.array([2, 0])
     params = made(net, x, labels)["params"]
-    planes = images.codes(labels, 3, x.dtype)[:, None, None]
-    planes = jnp.broadcast_to(planes, (2, 8, 8, 3))
+    planes: Any = images.codes(labels, 3, x.dtype)
+    planes = jnp.broadcast_to(planes[:, None, None], (2, 8, 8, 3))
     padded = images.reflect(jnp.concatenate([x, planes], -1), 3)
     taps = jnp.broadcast_to(params["Dense_0"]["kernel"] / 49, (7, 7, 3, 2))
     kernel = jnp.concatenate([params["Conv_0"]["kernel"], taps], 2)
@@ -401,7 +417,7 @@ def test_fewer_products_with_other_padding(padding, size, monkeypatch):
         x, kernel = normal(2, *side, 3), normal(size, size, 3, 4)
         got = convolutions.conv_winograd(x, kernel, padding=padding)
         want = convolutions.conv_same(x, kernel, padding=padding)
-        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-3)
 
 
 # invariances
@@ -446,12 +462,13 @@ def test_a_tile_has_no_seam(text):
 
 def test_two_devices_train_like_one():
     """BatchNorm and dropout are those of the whole batch."""
-    text = "image_to_image(generator=unet(2), discriminator=patch(2, norm='batch'))"
+    judge = "discriminator=patch(2, layers=1, norm='batch')"
+    text = f"image_to_image(generator=unet(2), {judge})"
     config = make_config(networks=text)
-    x = normal(4, 32, 32, 3)
+    x = normal(4, 16, 16, 3)
 
     def run(axis):
-        facts = {"example": image_example((32, 32, 3)), "axis_name": axis}
+        facts = {"example": image_example((16, 16, 3)), "axis_name": axis}
         nets = builder.build_networks(config, facts)
         variables = [
             made(net, x)
@@ -462,7 +479,7 @@ def test_two_devices_train_like_one():
             options = {"train": True, "rngs": {"dropout": KEY}}
             options["mutable"] = ["batch_stats"]
             y, g = nets.generator.apply(variables[0], x, **options)
-            judged, d = nets.discriminator.apply(variables[1], y, x, **options)
+            judged, d = nets.discriminator.apply(variables[1], x + y, **options)
             return judged.logits, (g, d)
 
         if axis is None:
@@ -571,10 +588,13 @@ def test_two_domains_translate_both_ways():
     same(judged.logits["image"], moved.logits["image"])
     assert differs(judged.logits["source"], moved.logits["source"])
     assert [len(z) for z in judged.features.values()] == [2, 2]
-    # A wrapper that shares the scope has the same variables.
-    start: Any = nets.generator.init(KEY, x, train=False)
+    # A wrapper that shares the scope has variables of the same names and shapes.
     mixed = MixedPrecision(nets.generator, jnp.bfloat16, True)
-    same(start, mixed.init(KEY, x, train=False))
+    first, second = (
+        jax.eval_shape(lambda x, n=net: n.init(KEY, x, train=False), x)
+        for net in (nets.generator, mixed)
+    )
+    assert first == second
 
 
 def test_without_arguments_they_are_those_of_the_papers():
@@ -615,23 +635,25 @@ def translate():
     return Task(play, requires=("image", "source"), inputs=("source",))
 
 
-def test_a_step_in_bfloat16_with_all_that_reads_features(monkeypatch):
+def test_a_step_in_bfloat16_with_feature_matching(monkeypatch):
     monkeypatch.setitem(TASKS, "translate", translate)
     config = make_config(
         task="translate",
-        networks="image_to_image(generator=unet(2), "
-        "discriminator=patch(2, layers=1, scales=2, norm='none'))",
-        discriminator_wrap="spectral_norm",
+        networks="image_to_image(generator=unet(2, 1), discriminator=patch(2, 1))",
         loss="least_squares",
         g_terms="feature_matching(1)",
         d_terms="",
         augment="",
         batch_size=2,
         precision="mixed",
+        g_optimizer="sgd(0.05)",
+        d_optimizer="sgd(0.05)",
     )
     built = builder.build_gan(config, A_TO_B, unroll=True)
-    state = jax.jit(built.init)(KEY)
-    assert set(state.stats.discriminator) == {"spectral"}
+    state = jax.tree.map(
+        lambda x: 0.1 * normal(*x.shape).astype(x.dtype),
+        jax.eval_shape(built.init, KEY),
+    )
     batch = {name: normal(1, 2, *field.shape) for name, field in A_TO_B.items()}
     step = jax.jit(built.train_step)
     after, metrics = step(state, batch, KEY)
@@ -639,6 +661,13 @@ def test_a_step_in_bfloat16_with_all_that_reads_features(monkeypatch):
     assert metrics["generator/feature_matching"] > 0
     for player in Players._fields:
         assert differs(getattr(after.params, player), getattr(state.params, player))
+
+
+def test_spectral_norm_divides_every_kernel_of_both_scales():
+    net = wrappers.spectral_norm()(Patch(2, 1, scales=2))
+    x = jax.ShapeDtypeStruct((2, 16, 16, 3), jnp.float32)
+    stats = jax.eval_shape(lambda x: net.init(KEY, x, train=False), x)["spectral"]
+    assert len(jax.tree.leaves(stats)) == 2 * 3
 
 
 # texts

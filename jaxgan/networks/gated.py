@@ -129,8 +129,8 @@ class PartialUNet(nn.Module):
     ) -> jax.Array:
         no_condition(condition, "partial_unet")
         check_multiple(x.shape[1:], self.multiple, "partial_unet")
-        # The mask is 1 in holes.
-        known = 1 - x[..., -1:]
+        # The mask is 1 in holes, and has no gradient.
+        known = jax.lax.stop_gradient(1 - x[..., -1:])
         x = x[..., :-1] * known
         features, skips = widths(self.width, self.depth), [(x, known)]
         for level, channels in enumerate(features):

@@ -60,7 +60,7 @@ def reflect(x: jax.Array, pad: int) -> jax.Array:
     return jnp.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)], mode="reflect")
 
 
-def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resize_nearest(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Resizes images `[B, h, w, C]` to a height and width, to the nearest pixels.
 
     >>> resize_nearest(jnp.arange(2.0).reshape(1, 1, 2, 1), (1, 4))[0, 0, :, 0].tolist()
@@ -77,7 +77,7 @@ def resize_nearest(x: jax.Array, size: tuple[int, int]) -> jax.Array:
     return x
 
 
-def condition_images(condition: Tree, size: tuple[int, int]) -> list[jax.Array]:
+def condition_images(condition: Tree, size: tuple[int, ...]) -> list[jax.Array]:
     """Returns the image leaves of a condition, `[B, H, W, c]`, at a height and width.
 
     Other leaves, such as labels and attributes, are left out.

@@ -48,7 +48,15 @@ def add_to_upsampled(
     """Returns images: a network's output plus the enlarged input.
 
     Clipped to [-1, 1] unless training, as clipping has no gradient outside.
+
+    Raises:
+      UsageError: if they do not have equally many channels.
     """
+    if x.shape[-1] != detail.shape[-1]:
+        raise UsageError(
+            f"images of {detail.shape[-1]} channels are no enlargement of images of "
+            f"{x.shape[-1]}: use the same mode for both"
+        )
     y = detail + upsample_bicubic(x, factor)
     return y if train else jnp.clip(y, -1, 1)
 

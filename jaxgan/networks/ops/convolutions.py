@@ -73,10 +73,7 @@ def conv_winograd(
       padding: SAME, VALID, or zeros before and after, in both directions.
     """
     k, _, channels, features = kernel.shape
-    window, steps = kernel.shape[:2], (stride, stride)
-    pads = padding
-    if isinstance(padding, str):
-        pads = jax.lax.padtype_to_pads(x.shape[1:3], window, steps, padding)
+    pads = _zeros_around(x, kernel, stride, padding)
     # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
     # Side of the kernel, in squares.
@@ -104,6 +101,16 @@ def conv_winograd(
         for side, first, squares in zip(sides, firsts, x.shape[1:3], strict=True)
     ]
     return winograd.convolve(x, kernel, list(zip(firsts, lasts, strict=True)))
+
+
+def _zeros_around(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: str | Padding
+) -> Padding:
+    """Returns the zeros before and after an image of SAME, VALID, or as they are."""
+    if not isinstance(padding, str):
+        return padding
+    steps = (stride, stride)
+    return jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], steps, padding)
 
 
 def winograd_pays_off(
