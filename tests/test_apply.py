@@ -1,5 +1,6 @@
 """Pictures of users through runs that map images."""
 
+import io
 import logging
 import os
 
@@ -13,7 +14,7 @@ import jaxgan
 from jaxgan import apply, sample, train
 from jaxgan.config.applying import MapOptions, parse_args
 from jaxgan.errors import TrainingError, UsageError
-from jaxgan.evaluation import mapping
+from jaxgan.evaluation import mapping, picture_files
 from jaxgan.evaluation.mapping import Mapper
 
 RNG = np.random.default_rng(1)
@@ -285,6 +286,17 @@ def test_color_profiles_are_kept_if_they_fit(blurred, tmp_path):
             assert result.info.get("icc_profile") == kept
 
 
+@pytest.mark.parametrize("suffix", picture_files.FORMATS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_all_formats_hold_all_results(suffix, channels):
+    pixels = np.full((9, 7, channels), 200, np.uint8)
+    # JPEG has no alpha channel: 200 / 255 of 200, the rest white.
+    flat = suffix in (".jpg", ".jpeg") and channels in (2, 4)
+    with Image.open(io.BytesIO(picture_files.encode(pixels, suffix))) as picture:
+        got = np.asarray(picture.convert("L"))
+    near(got, np.full((9, 7), 212 if flat else 200))
+
+
 # Sizes.
 
 
@@ -354,12 +366,16 @@ def test_super_resolution_enlarges_colors_and_alpha(tmp_path, open_run):
 def test_few_shapes_are_compiled_for_many_sizes(monkeypatch):
     mapper = mapper_of("translate", "hourglass")
     monkeypatch.setattr(mapping, "SIDE", 128)
+    monkeypatch.setattr(mapping, "LEAST", 128)
     shapes = {
         mapper.tile_for((height, width))
         for height in range(1, 300, 7)
         for width in range(1, 300, 7)
     }
-    assert shapes == {(h, w) for h in (16, 64, 128) for w in (16, 64, 128)}
+    sides = (16, 64, 128, 192)
+    assert shapes == {(h, w) for h in sides for w in sides}
+    # Two tiles of 128 would not cover 256 and their overlap of 16.
+    assert mapper.tile_for((240, 241)) == (128, 192)
 
 
 def test_a_gray_network_reads_colors_in_gray(tmp_path, open_run, caplog):
@@ -444,8 +460,11 @@ def test_a_label_selects_the_domain():
     plain = mapper_of("shift", "fixed", "label", options=MapOptions(label="ink"))
     other = mapper_of("shift", "fixed", "label", options=MapOptions(label="oil"))
     near(other(pixels) - plain(pixels), np.full((16, 16, 3), 0.1 * 127.5))
-    for label in ("", "olo"):
-        with pytest.raises(UsageError, match=r"--label: no domain .*ink, oil"):
+    for label, message in (
+        ("", "use --label=NAME, the domain, one of ink, oil"),
+        ("olo", "--label: no domain 'olo': .*ink, oil"),
+    ):
+        with pytest.raises(UsageError, match=message):
             mapper_of("shift", "fixed", "label", options=MapOptions(label=label))
 
 
@@ -484,7 +503,7 @@ def test_tiles_that_a_network_does_not_accept():
         ("hourglass", MapOptions(tile=30), "multiple of 4: use --tile=32"),
         ("fixed", MapOptions(tile=32), "--tile=32: this network maps 16x16 only"),
         ("blur", MapOptions(tile=32, overlap=17), "at most half of a tile"),
-        ("blur", MapOptions(overlap=9), "--overlap=9: .* use --overlap=4"),
+        ("fixed", MapOptions(overlap=9), "--overlap=9: .* use --overlap=4"),
     ):
         with pytest.raises(UsageError, match=message):
             mapper_of("translate", networks, options=options)

@@ -15,8 +15,9 @@ from jaxgan.config.applying import (
     parse_overlap,
     parse_tile,
 )
-from jaxgan.config.evaluating import checkpoint_of
+from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.extensions import import_extensions
+from jaxgan.config.sampling import MAX_SEED
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import apply_files, picture_files
 from jaxgan.evaluation.apply_files import Job
@@ -173,13 +174,14 @@ def apply_run(
     jaxgan.errors.UsageError: --workdir=nothing is not the folder of a run: it has no \
 config.json; use the folder of a run
     """
-    if not isinstance(attributes, str):
-        attributes = ",".join(f"{name}={value}" for name, value in attributes.items())
+    if isinstance(attributes, str):
+        attributes = parse_attributes(attributes)
+    check_range("seed", seed, 0, MAX_SEED, 0)
     options = MapOptions(
         tile=parse_tile(tile),
         overlap=parse_overlap(overlap),
         label=label,
-        attributes=parse_attributes(attributes),
+        attributes=dict(attributes),
         reverse=reverse,
         seed=seed,
     )

@@ -50,9 +50,7 @@ def find_jobs(config: ApplyConfig) -> tuple[list[Job], int]:
     """
     out = local_path("OUT", config.out)
     found = [x for text in config.pictures for x in _find(text, out)]
-    # One picture that is named itself may be written to a file.
-    named = len(config.pictures) == 1 and Path(config.pictures[0]).is_file()
-    targets = _targets(config, out, found, is_single=named)
+    targets = _targets(config, out, found)
     _check_targets(targets, found, overwrite=config.overwrite)
     headers = _headers(found, stop=config.on_bad_example == "stop")
     masks = _masks(config, found)
@@ -110,22 +108,22 @@ def _before_magic(pattern: Path) -> Iterator[str]:
         yield part
 
 
-def _targets(
-    config: ApplyConfig, out: Path, found: list[Found], *, is_single: bool
-) -> list[Path]:
+def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
     """Returns the file for each result; raises UsageError for an unfit OUT."""
     suffix, shown = out.suffix.lower(), f"OUT={printable(config.out)}"
     is_folder = config.out.endswith("/") or out.is_dir()
-    if is_single and suffix and not is_folder:
-        if suffix not in FORMATS:
-            listed = ", ".join(FORMATS)
-            raise UsageError(f"{shown}: must end in one of {listed}, or in / (folder)")
+    if suffix in FORMATS and not is_folder:
+        if len(found) > 1:
+            raise UsageError(
+                f"{shown}: the results of {len(found):,} pictures need a folder, such "
+                f"as {printable(str(out.with_suffix('')))}/"
+            )
         check_writable("OUT", out)
         return [out]
-    if suffix in FORMATS and not is_folder:
+    # Such as .gif; the name of a folder may have a dot too.
+    if suffix in read_suffixes() and not is_folder:
         raise UsageError(
-            f"{shown}: the results of {len(found):,} pictures need a folder, such as "
-            f"{printable(str(out.with_suffix('')))}/"
+            f"{shown}: must end in one of {', '.join(FORMATS)}, or in / for a folder"
         )
     _check_folder(shown, out)
     return [out / one.below.with_suffix(".png") for one in found]

@@ -138,8 +138,7 @@ def encode(
     gray, transparent = pixels.shape[-1] < 3, pixels.shape[-1] in (2, 4)
     if name == "JPEG" and transparent:
         mode = "L" if gray else "RGB"
-        whole = Image.fromarray(pixels, "LA" if gray else "RGBA")
-        pixels = decode(whole, mode, WHOLE, background=background)
+        pixels = decode(Image.fromarray(pixels), mode, WHOLE, background=background)
     # Gray pictures have no axis of channels.
     pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
     content = io.BytesIO()
