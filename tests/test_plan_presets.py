@@ -32,8 +32,11 @@ NARROW = {
 
 SOURCED = {"image": (32, 32, 3), "source": (32, 32, 3)}
 SHAPES = {
-    **dict.fromkeys(("pix2pix", "cyclegan", "style"), SOURCED),
-    **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), {"image": (32, 32, 3)}),
+    **{name: SOURCED for name in ("pix2pix", "cyclegan", "style")},
+    **{
+        name: {"image": (32, 32, 3)}
+        for name in ("stargan", "srgan", "esrgan", "inpaint")
+    },
 }
 """Fields of the presets that are not for digits or points."""
 WITH_WEIGHTS = ("srgan", "esrgan")

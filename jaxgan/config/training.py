@@ -70,8 +70,8 @@ class Config(DataFlags):
         "model",
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
-        "every; of images: l1, l2, cycle, identity, perceptual (takes jaxgan[features]), "
-        "total_variation",
+        "every; of images: l1, l2, cycle, identity, total_variation, perceptual (takes "
+        "jaxgan[features])",
     )
     augment: str = flag(
         "",
