@@ -30,13 +30,11 @@ NARROW = {
 }
 """Compiling these at full width takes minutes."""
 
-SOURCED = {"image": (32, 32, 3), "source": (32, 32, 3)}
+PICTURE = {"image": (32, 32, 3)}
+SOURCED = {**PICTURE, "source": (32, 32, 3)}
 SHAPES = {
-    **{name: SOURCED for name in ("pix2pix", "cyclegan", "style")},
-    **{
-        name: {"image": (32, 32, 3)}
-        for name in ("stargan", "srgan", "esrgan", "inpaint")
-    },
+    **dict.fromkeys(("pix2pix", "cyclegan", "style"), SOURCED),
+    **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), PICTURE),
 }
 """Fields of the presets that are not for digits or points."""
 WITH_WEIGHTS = ("srgan", "esrgan")

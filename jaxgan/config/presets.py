@@ -230,7 +230,7 @@ PRESETS["esrgan"] = {
 PRESETS["inpaint"] = {
     **_IMAGES,
     "task": "inpainting('any')",
-    "networks": "image_to_image(generator=gated_unet(32), "
+    "networks": "image_to_image(generator=gated_unet(16), "
     "discriminator=patch(32, norm='none'))",
     "discriminator_wrap": "spectral_norm",
     "loss": "hinge",
