@@ -54,11 +54,12 @@ def boxes(most: Count = 4, low: Part = 0.1, high: Part = 0.5) -> Mask:
     check_order("boxes", low, high)
 
     def draw(key: jax.Array, height: int, width: int) -> jax.Array:
-        count, *numbers = split_uniform(key, (), *[(most,)] * 4)
+        numbers = split_uniform(key, (), *[(most,)] * 4)
+        count, heights, tops, widths, lefts = numbers
         used = jnp.arange(most) <= jnp.floor(count * most)
         # `[most, height, 1]` and `[most, 1, width]`.
-        rows = spans(*numbers[:2], height, low, high)[:, :, None]
-        columns = spans(*numbers[2:], width, low, high)[:, None, :]
+        rows = spans(heights, tops, height, low, high)[:, :, None]
+        columns = spans(widths, lefts, width, low, high)[:, None, :]
         inside = used[:, None, None] & rows & columns
         return jnp.any(inside, 0)[..., None].astype(jnp.float32)
 
