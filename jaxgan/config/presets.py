@@ -169,9 +169,12 @@ PRESETS["residual"] = {
     "steps": 488_281,
 }
 # Paired translation, https://arxiv.org/abs/1611.07004: cross-entropy, L1, patches. The
-# paper has batches of 1, networks of twice the width and no moving average.
+# paper has batches of 1, rates of 2e-4, networks of twice the width and no moving
+# average.
 PRESETS["pix2pix"] = {
     **_IMAGES,
+    "g_optimizer": "adam(5e-4, b1=0.5)",
+    "d_optimizer": "adam(5e-4, b1=0.5)",
     "task": "paired",
     "networks": "image_to_image(generator=unet(32), discriminator=patch(32))",
     "loss": "non_saturating",
