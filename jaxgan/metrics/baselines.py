@@ -101,14 +101,14 @@ def telea(inputs: Inputs) -> np.ndarray:
 
     A pixel is a weighted mean of the known ones up to 3 pixels away.
     """
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     return _by_opencv(inputs, cv2.INPAINT_TELEA)
 
 
 def navier_stokes(inputs: Inputs) -> np.ndarray:
     """Fills holes along lines of equal intensity (Bertalmio et al. 2001), by OpenCV."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     return _by_opencv(inputs, cv2.INPAINT_NS)
 
@@ -126,7 +126,7 @@ def biharmonic(inputs: Inputs) -> np.ndarray:
 
 def _by_opencv(inputs: Inputs, method: int) -> np.ndarray:
     """Fills holes by `cv2.inpaint`, channel by channel if there are not 1 or 3."""
-    import cv2
+    import cv2  # pyright: ignore[reportMissingImports]
 
     filled = inputs.source.copy()
     for image, hole in _with_holes(filled, inputs.mask):

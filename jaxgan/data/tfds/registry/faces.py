@@ -174,7 +174,7 @@ def _different(style: Any) -> Iterator[bytes]:
 
 def _style(contents: Contents, name: str) -> Any:
     """Returns a style of DiceBear from its definition in a package."""
-    from dicebear import Style
+    from dicebear import Style  # pyright: ignore[reportMissingImports]
 
     (files,) = contents.values()
     try:
@@ -184,7 +184,7 @@ def _style(contents: Contents, name: str) -> Any:
 
 
 def _draw(style: Any, options: dict[str, Any]) -> str:
-    from dicebear import Avatar
+    from dicebear import Avatar  # pyright: ignore[reportMissingImports]
 
     return Avatar(style, {"size": 64, **options}).to_json()["svg"]
 

@@ -16,7 +16,7 @@ def render(svg: str, side: int = 64, mode: str = "RGB") -> bytes:
     Raises:
       Unavailable: if the drawing is damaged.
     """
-    import resvg_py
+    import resvg_py  # pyright: ignore[reportMissingImports]
 
     try:
         # System fonts differ between machines.
