@@ -83,6 +83,8 @@ COLUMNS = {
     "ssim": ("SSIM", 3),
     "perceptual": ("perceptual", 3),
     "fd_efficientnet": ("Frechet", 1),
+    "attribute_accuracy": ("attributes", 3),
+    "attribute_accuracy_edited": ("edited", 3),
 }
 """Heads and digits of a table by metric."""
 

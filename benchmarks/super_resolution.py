@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arms import table
 from PIL import Image
 
 from jaxgan.data.decode import open_picture
@@ -137,6 +138,19 @@ def rows_of(folder: Path, scale: int, methods: dict[str, Upscale]) -> dict[str, 
         each = {key: round(x["psnr"], 3) for key, x in found.items()}
         rows[name] = {"pictures": len(found), **mean, "each": each}
     return rows
+
+
+def table_of(found: dict[str, Any]) -> list[str]:
+    """Returns PSNR of all methods and the published figures as lines of Markdown."""
+    own = found["sets"]
+    rows = [
+        [name, *(f"{own[x][name]['psnr']:.2f}" for x in SETS)] for name in own[SETS[0]]
+    ]
+    rows += [
+        [f"*{name}*", *(f"*{values[x]:.2f}*" for x in SETS)]
+        for name, values in found["published"].items()
+    ]
+    return table(["method", *SETS], rows)
 
 
 def main() -> None:
