@@ -50,13 +50,12 @@ def sources() -> dict[str, Source]:
     def recipes(dataset: str) -> Callable[[Any], list[str]]:
         return lambda found: recipe_tables.table_of(found, dataset)
 
+    def steps(found: Any) -> Iterable[str]:
+        return step_rows.overview(found["measured"])
+
     return {
-        "steps": Source(
-            "steps_cpu.json", lambda found: step_rows.overview(found["measured"])
-        ),
-        "steps-tutorials": Source(
-            "steps_tutorials.json", lambda found: step_rows.overview(found["measured"])
-        ),
+        "steps": Source("steps_cpu.json", steps),
+        "steps-tutorials": Source("steps_tutorials.json", steps),
         "startup": Source("startup.json", startup.table_of),
         "trainer": Source(
             "overhead.json", lambda found: overhead.trainer_table(found["trainer"])

@@ -86,7 +86,7 @@ def made(net, *args) -> Any:
 
 
 def out(net, variables, *args):
-    """What a network returns outside of training."""
+    """Returns the output of a network outside of training."""
     return jax.jit(lambda *x: net.apply(*x, train=False))(variables, *args)
 
 
@@ -512,7 +512,7 @@ def test_dropout_is_for_training_only():
 
 
 def operations(jaxpr):
-    """Those of a program and of all programs in it."""
+    """Returns the operations of a program and of all programs in it."""
     for eqn in jaxpr.eqns:
         yield eqn
         for inner in jax.tree.leaves(list(eqn.params.values())):

@@ -76,7 +76,7 @@ def load(
     """Loads a data set, and logs its origin.
 
     Args:
-      name: `ring8`, `grid25`, `stacked_mnist`, `npz:PATH`, `folder:PATH`, or a data set
+      name: one of `SOURCES`, such as `ring8`, `npz:PATH` or `pairs:PATH`, or a data set
         of TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file;
         or an array of images; or several arrays by name, as in an `.npz` file.
       split: the split, such as `test` or `train[:50%]`.
@@ -109,11 +109,7 @@ def load(
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
         request = Request(text, split, root, frame, *fields, alpha, skip_bad)
         kind = text.partition(":")[0]
-        if alpha in ("white", "black") and kind not in PREFIXES:
-            raise UsageError(
-                f"--alpha={alpha} is only for folder:PATH and other folders "
-                f"({', '.join(PREFIXES[1:])}); use --alpha=auto"
-            )
+        _check_alpha(alpha, kind)
         # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
     else:
@@ -122,6 +118,15 @@ def load(
         dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
     LOG.info("data: %s", printable(dataset.origin))
     return dataset
+
+
+def _check_alpha(alpha: str, kind: str) -> None:
+    """Raises UsageError for a background of sources that are not folders."""
+    if alpha in ("white", "black") and kind not in PREFIXES:
+        raise UsageError(
+            f"--alpha={alpha} is only for folder:PATH and other folders "
+            f"({', '.join(PREFIXES[1:])}); use --alpha=auto"
+        )
 
 
 def same_place(one: str, other: str) -> bool:

@@ -1,7 +1,8 @@
 """Maps pictures of users with a run: the program, and the function of the API."""
 
+import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -187,16 +188,27 @@ config.json; use the folder of a run
     )
     opened = load_run(workdir, number=run)
     mapper = Mapper(opened, options)
+    restore = functools.partial(mapper.restore, checkpoint_of(checkpoint), raw=raw)
+    return _map_all(mapper, pictures, mask, background_of(opened), restore)
+
+
+def _map_all(
+    mapper: Mapper,
+    pictures: Any,
+    mask: Any,
+    background: str,
+    restore: Callable[[], object],
+) -> Any:
+    """Maps one picture or several; all are checked before `restore` is called."""
     is_one = isinstance(pictures, str | Path) or getattr(pictures, "ndim", 4) < 4
     several: Sequence[Any] = [pictures] if is_one else pictures  # type: ignore
-    background = background_of(opened)
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
     masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
     found = [
         _mask_array(x, y, reads="mask" in mapper.facts.reads)
         for x, y in zip(masks, arrays, strict=True)
     ]
-    mapper.restore(checkpoint_of(checkpoint), raw=raw)
+    restore()
     results = [mapper(x, y) for x, y in zip(arrays, found, strict=True)]
     return results[0] if is_one else results
 

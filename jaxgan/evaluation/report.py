@@ -98,13 +98,13 @@ def evaluate_run(
     """Compares samples of a run with held-out examples, or outputs with targets.
 
     The same as `python -m jaxgan.evaluate --workdir=...`, whose flags the arguments
-    are. Nothing is printed or written, but for the cache of features.
+    are. Nothing is printed or written, except the cache of features.
 
     Args:
       workdir: folder of the run.
       metrics: metrics, joined by |; `auto` for those that fit the task.
-      n: number of samples, 0 for 10,000. For tasks that map images to images, number of
-        held-out examples, 0 for at most 10,000.
+      n: number of samples, or of held-out inputs of an image-to-image run; 0 for
+        10,000, or all of fewer inputs.
       n_real: number of held-out examples, 0 for at most `n`.
       split: one that the run was not trained on; `auto` finds it.
       checkpoint: `last`, `best` or a step.
@@ -116,9 +116,8 @@ def evaluate_run(
       cache: True to keep features of real examples on disk.
 
     Returns:
-      `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. For
-      tasks that map images to images, also `rows`: the values of the generator and of
-      plain methods by name.
+      `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. Of an
+      image-to-image run also `rows`: values of the generator and of plain methods.
 
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.

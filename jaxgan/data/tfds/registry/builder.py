@@ -1,5 +1,6 @@
 """TFDS builders of the data sets that are made from packages."""
 
+import functools
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,11 +29,9 @@ def builder_class(name: str) -> Any:
 
     recipe, set_name = RECIPES[name], name
     version = tfds.core.Version(recipe.version)
-    configs = [
-        tfds.core.BuilderConfig(name=key, version=version, description=form.description)
-        for key, form in recipe.configs.items()
-        if key
-    ]
+    make = functools.partial(tfds.core.BuilderConfig, version=version)
+    named = [(key, form) for key, form in recipe.configs.items() if key]
+    configs = [make(name=key, description=form.description) for key, form in named]
 
     # Not registered, since a later TFDS may have a set of the same name.
     class Builder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
