@@ -22,7 +22,7 @@ from jaxgan.experiment.data_facts import data_facts
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.gan.builder import build_gan
 from jaxgan.losses import REGULARIZERS
-from jaxgan.metrics import pair_comparisons
+from jaxgan.metrics import pair_comparisons, pair_evaluators
 from jaxgan.metrics.features import efficientnet
 from jaxgan.metrics.image_similarity import l1, psnr, ssim
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, Pairs
@@ -505,3 +505,19 @@ def test_attributes_are_read_back(tmp_path, monkeypatch, capsys):
     assert next(iter(values(workdir)["metrics"])) == name
     assert evaluate.main([f"--workdir={workdir}", "--metrics=l1"]) == 2
     assert "which are not known for this task and data" in capsys.readouterr().err
+
+
+def test_a_preview_without_the_source_cannot_be_judged():
+    """The default of `Task.preview` shows the fakes alone."""
+
+    def play(generator, batch, keys, step):
+        return Samples(batch["image"], generator(batch["source"]))
+
+    pixels = images((4, 16, 16, 3))
+    task, samples = task_with(play), Samples(pixels, pixels)
+    evaluator = pair_evaluators.l1(4, task=task)
+    state = evaluator.init(data.from_arrays(pixels), {"image": pixels}, METRIC_KEY)
+    with pytest.raises(
+        jaxgan.UsageError, match=r"columns source, fake and real .*has fake: "
+    ):
+        evaluator.run(state, lambda count, first=0: samples)

@@ -163,6 +163,16 @@ def perceptual(
     return _evaluator(pair_comparisons.perceptual(), samples, task, aligned)
 
 
+def _check_preview(columns: dict[str, Any]) -> None:
+    """Raises UsageError if a preview lacks the arrays that are compared."""
+    if any(not hasattr(columns.get(name), "shape") for name in ("source", "fake")):
+        raise UsageError(
+            "a task that maps images to images needs the columns source, fake and real "
+            f"in its preview, which has {', '.join(columns)}: return them, or choose "
+            "another metric, such as sliced_wasserstein"
+        )
+
+
 def _evaluator(
     comparison: PairComparison, samples: int, task: Task | None, aligned: bool
 ) -> Evaluator:
@@ -184,6 +194,7 @@ def _evaluator(
         count, target = state
         drawn = sample_fn(count)
         assert task is not None
+        _check_preview(task.preview(drawn))
         # Metrics of 8-bit values have none for NaN, and a run goes on.
         fake = np.asarray(task.preview(drawn)["fake"])
         if not np.isfinite(fake).all():
