@@ -121,15 +121,15 @@ TOYS = {
 """By the name of the data set."""
 
 
-def pair(*, example):
+def pair(*, example) -> Players[nn.Module]:
     return Players(Translator(example.shape), Critic())
 
 
-def pairs(width: int = 8, *, example):
+def pairs(width: int = 8, *, example) -> Players[nn.Module]:
     return Players(Translators(example.shape, width), Critic())
 
 
-def labels(count: int = 3, *, example):
+def labels(count: int = 3, *, example) -> Players[nn.Module]:
     return Players(Translator(example.shape), Critic(count))
 
 

@@ -50,6 +50,18 @@ def keys(count=8, seed=0):
     return objective.example_keys(jax.random.key(seed), count)
 
 
+def transform(task):
+    """Its function for the user's own images, which all of these have."""
+    assert task.transform is not None
+    return task.transform
+
+
+def augmented(augment, batch, count):
+    """The batch of a train step."""
+    assert augment is not None
+    return augment(batch, keys(count))
+
+
 def add(amount):
     """A generator of what it reads plus a number, and of the first three channels."""
     return lambda x, condition=None: jax.tree.map(lambda y: y[..., :3] + amount, x)
@@ -68,7 +80,7 @@ def test_a_pair_is_translated():
     columns = task.preview(samples)
     assert list(columns) == ["source", "fake", "real"]
     np.testing.assert_array_equal(columns["source"], batch["source"])
-    out = task.transform(add(1), {"source": batch["source"]}, keys())
+    out = transform(task)(add(1), {"source": batch["source"]}, keys())
     np.testing.assert_array_equal(out, samples.fake)
 
 
@@ -103,7 +115,9 @@ def test_either_direction_of_ones_own_images():
 
     x = images(2, 5)
     for name in OTHER:
-        np.testing.assert_array_equal(task.transform(generator, {name: x}, None), x + 1)
+        np.testing.assert_array_equal(
+            transform(task)(generator, {name: x}, keys(2)), x + 1
+        )
 
 
 def labeled(x, label):
@@ -125,7 +139,7 @@ def test_another_domain_is_the_target():
     np.testing.assert_allclose(samples.reconstruction, labeled(samples.fake, own), 1e-5)
     assert list(task.preview(samples)) == ["source", "fake"]
     wanted = {"source": batch["image"], "label": jnp.full(600, 2)}
-    out = task.transform(labeled, wanted, keys(600))
+    out = transform(task)(labeled, wanted, keys(600))
     np.testing.assert_allclose(out, batch["image"] + 20, 1e-5)
 
 
@@ -191,7 +205,7 @@ def test_small_images_are_enlarged():
     np.testing.assert_array_equal(samples.fake, twice(samples.condition))
     assert task.preview(samples)["source"].shape == (8, 4, 4, 3)
     assert (task.requires, task.inputs) == (("image",), ("image",))
-    out = task.transform(twice, {"source": images(2, 3)}, keys(2))
+    out = transform(task)(twice, {"source": images(2, 3)}, keys(2))
     assert out.shape == (2, 6, 6, 3)
 
 
@@ -237,7 +251,7 @@ def test_boxes_have_their_sides_and_are_anywhere():
     for lengths in (rows, columns):
         assert set(lengths) == set(range(8, 17))
     # anywhere, also at all borders
-    where = holes.any(0)
+    where = holes.max(0) > 0
     assert where[2:-2, 2:-2].all()
     assert min(where[0].sum(), where[-1].sum(), where[:, 0].sum()) > 8
     assert holes.mean() < drawn(masks.boxes(4, 0.25, 0.5)).mean() < 0.5
@@ -316,11 +330,11 @@ def test_ones_own_holes_are_filled():
     source = data.normalize({"image": raw})["image"]
     hidden = np.where(mask == 1, np.nan, source)  # must not matter
     inputs = {"source": jnp.asarray(hidden), "mask": jnp.asarray(mask)}
-    out = np.asarray(task.transform(lambda x: x[..., :3] * 0 + 1, inputs, keys(4)))
+    out = np.asarray(transform(task)(lambda x: x[..., :3] * 0 + 1, inputs, keys(4)))
     levels = np.uint8(np.round(out * 127.5 + 127.5))
     np.testing.assert_array_equal(levels, np.where(mask == 1, 255, raw))
     with pytest.raises(UsageError, match="inpainting needs a mask for each image"):
-        task.transform(add(0), {"source": inputs["source"]}, keys(4))
+        transform(task)(add(0), {"source": inputs["source"]}, keys(4))
 
 
 def test_the_masks_of_the_data_are_used():
@@ -340,7 +354,7 @@ def test_the_masks_of_the_data_are_used():
 
 def test_fields_that_belong_together_change_alike():
     batch = {"image": images(64), "source": images(64), "label": jnp.arange(64)}
-    changed = flips(0.5, 2)(batch, keys(64))
+    changed = augmented(flips(0.5, 2), batch, 64)
     np.testing.assert_array_equal(changed["image"], changed["source"])
     np.testing.assert_array_equal(changed["label"], batch["label"])
     # each is one of 2 x 5 x 5 windows of the padded image
@@ -362,7 +376,7 @@ def test_fields_that_belong_together_change_alike():
 
 def test_fields_that_do_not_belong_together_change_alone():
     batch = {"image": images(64), "source": images(64)}
-    changed = flips(0.5, alike=False)(batch, keys(64))
+    changed = augmented(flips(0.5, alike=False), batch, 64)
     was = {k: np.asarray(changed[k] == batch[k]).all((1, 2, 3)) for k in batch}
     assert not np.array_equal(was["image"], was["source"])
     assert all(16 < x.sum() < 48 for x in was.values())
@@ -380,7 +394,7 @@ def test_both_players_see_the_same_changes_and_samples_none():
         objective.loss_keys(key, player) for player in ("generator", "discriminator")
     ]
     data_keys = [jax.random.key_data(x.data) for x in both]
-    np.testing.assert_array_equal(*data_keys)
+    np.testing.assert_array_equal(data_keys[0], data_keys[1])
     others = {bytes(np.asarray(jax.random.key_data(x))) for x in both[0]}
     assert len(others) == len(both[0])
     # sampling translates the images as they are
