@@ -50,18 +50,6 @@ def keys(count=8, seed=0):
     return objective.example_keys(jax.random.key(seed), count)
 
 
-def transform(task):
-    """Its function for the user's own images, which all of these have."""
-    assert task.transform is not None
-    return task.transform
-
-
-def augmented(augment, batch, count):
-    """The batch of a train step."""
-    assert augment is not None
-    return augment(batch, keys(count))
-
-
 def add(amount):
     """A generator of what it reads plus a number, and of the first three channels."""
     return lambda x, condition=None: jax.tree.map(lambda y: y[..., :3] + amount, x)
