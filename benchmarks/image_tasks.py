@@ -4,8 +4,8 @@
 
 trains every arm one after the other, and evaluates it with `jaxgan.evaluate`: one
 output for each held-out input, and the outputs of methods that learn nothing for the
-same inputs. An arm whose name ends in "L1 alone" is the same generator without a
-discriminator (`--loss=none`). The same command resumes: an arm that the JSON has is not
+same inputs. An arm whose name ends in "no discriminator" is the same generator, trained
+by its reconstruction terms alone (`--loss=none`). The same command resumes: an arm that the JSON has is not
 trained again. `--only=paired` takes the arms whose names begin so, and `--pictures`
 writes the first outputs of each of them to a folder.
 """
@@ -41,11 +41,13 @@ ALONE = {"loss": "none"}
 """Flags of the same generator without a discriminator."""
 
 
-def _pair(name: str, flags: dict[str, Any], metrics: str = "auto") -> dict[str, Arm]:
-    """Returns an arm, and the same generator with its reconstruction terms alone."""
+def _pair(
+    name: str, flags: dict[str, Any], metrics: str = "auto", **alone: str
+) -> dict[str, Arm]:
+    """Returns an arm, and the same generator with reconstruction terms alone."""
     return {
         name: Arm(flags, metrics),
-        f"{name}, L1 alone": Arm({**flags, **ALONE}, metrics),
+        f"{name}, no discriminator": Arm({**flags, **ALONE, **alone}, metrics),
     }
 
 
@@ -58,7 +60,9 @@ ARMS: dict[str, Arm] = {
         {"dataset": "emoji_pairs/unpaired", "preset": "cyclegan", "steps": 600}
     ),
     **_pair(
-        "super-resolution x4", {"dataset": "emoji", "preset": "srgan", "steps": 1_500}
+        "super-resolution x4",
+        {"dataset": "emoji", "preset": "srgan", "steps": 1_500},
+        g_terms="l1(100)|perceptual(1)",
     ),
     **_pair(
         "inpainting, center 32",
@@ -131,7 +135,7 @@ def table_of(found: dict[str, Any]) -> list[str]:
     for arm, result in found.items():
         # The plain methods of both arms of a pair are the same.
         names = list(result["rows"])
-        if arm.endswith(", L1 alone"):
+        if arm.endswith(", no discriminator"):
             names = names[:1]
         for place, method in enumerate(names):
             values, first = result["rows"][method], place == 0
