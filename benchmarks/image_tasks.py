@@ -5,9 +5,9 @@
 trains every arm one after the other, and evaluates it with `jaxgan.evaluate`: one
 output for each held-out input, and the outputs of methods that learn nothing for the
 same inputs. An arm whose name ends in "no discriminator" is the same generator, trained
-by its reconstruction terms alone (`--loss=none`). The same command resumes: an arm that the JSON has is not
-trained again. `--only=paired` takes the arms whose names begin so, and `--pictures`
-writes the first outputs of each of them to a folder.
+by its reconstruction terms alone (`--loss=none`). The same command resumes: an arm that
+the JSON has is not trained again. `--only=paired` takes the arms whose names begin so,
+and `--pictures` writes the first outputs of each of them to a folder.
 """
 
 import argparse
