@@ -8,6 +8,7 @@ A compile takes seconds: so each preset is under pmap on one of the slices and u
 import functools
 
 import pytest
+from narrow_presets import SHAPES, flags_of
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
@@ -18,37 +19,6 @@ from jaxgan.config import planning  # noqa: E402
 from jaxgan.performance.planning import checks, chips, compiling  # noqa: E402
 
 SLICES, WAYS, BOTH = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh"), ("mlp-small", "toy")
-NARROW = {
-    "residual": {"networks": "residual(32, 1)"},
-    "dcgan": {"networks": "dcgan(8)"},
-    "pix2pix": {"networks": "image_to_image(unet(8, depth=2), patch(8, layers=1))"},
-    "cyclegan": {
-        "networks": "two_domains(resnet_generator(8, blocks=1), patch(8, layers=1))"
-    },
-    "style": {
-        "networks": "two_domains(resnet_generator(8, blocks=1), patch(8, layers=1))"
-    },
-    "stargan": {
-        "networks": "image_to_image(resnet_generator(8, blocks=1), patch(8, layers=1))"
-    },
-    "srgan": {"networks": "image_to_image(srresnet(8, blocks=1), patch(8, layers=1))"},
-    "esrgan": {"networks": "image_to_image(rrdb(8, blocks=1), patch(8, layers=1))"},
-    "inpaint": {
-        "networks": "image_to_image(gated_unet(8, depth=2), patch(8, layers=1))"
-    },
-}
-"""Compiling these at full width takes minutes."""
-
-PICTURE = {"image": (32, 32, 3)}
-SOURCED = {**PICTURE, "source": (32, 32, 3)}
-SHAPES = {
-    **dict.fromkeys(("pix2pix", "cyclegan", "style"), SOURCED),
-    **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), PICTURE),
-}
-"""Fields of the presets that are not for digits or points."""
-WITHOUT_WEIGHTS = {"srgan": {"g_terms": "l1(100)"}, "esrgan": {"g_terms": "l1(100)"}}
-"""Flags without the term that reads the weights of the extra `features`."""
-
 CASES = [
     (preset, slice_, way)
     for number, preset in enumerate(PRESETS)
@@ -65,8 +35,7 @@ def step_of(preset, name, way, precision="float32"):
     pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
-    small = {**NARROW.get(preset, {}), **WITHOUT_WEIGHTS.get(preset, {})}
-    config = make_config(**said, precision=precision, **small)
+    config = make_config(**said, precision=precision, **flags_of(preset))
     question = planning.PlanConfig(
         config, (name,), SHAPES.get(preset, {"image": shape})
     )
