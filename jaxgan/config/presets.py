@@ -220,7 +220,7 @@ PRESETS["srgan"] = {
     "networks": "image_to_image(generator=srresnet(32), "
     "discriminator=patch(32, conditional=False))",
     "loss": "relativistic_average",
-    "g_terms": "l1(100)|perceptual(20)",
+    "g_terms": "l1(1000)|perceptual(100)",
 }
 # The same with dense blocks, https://arxiv.org/abs/1809.00219.
 PRESETS["esrgan"] = {
