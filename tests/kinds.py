@@ -226,6 +226,8 @@ def flags(name, **other):
     kind = KINDS[name]
     own = {"dataset": name, "task": kind.task, "networks": kind.networks, **sgd}
     return {
+        # That of the data set `domains` is for images.
+        "preset": "default",
         "loss": "non_saturating",
         "d_terms": "r1(1)",
         "batch_size": 8,

@@ -53,7 +53,9 @@ def test_an_exchanged_picture_is_refused_or_accepted(tmp_path, kind, side):
 def trained(root, dataset, kind, **flags):
     """The last state of two steps."""
     folder = root / f"run-{kind}"
-    flags = argv(root, folder, 2, input=kind, held_out="none", **flags)
+    flags = argv(
+        root, folder, 2, input=kind, held_out="none", preset="default", **flags
+    )
     assert train.main([*flags, f"--dataset={dataset}"]) == 0
     return final_state(folder, 2)
 

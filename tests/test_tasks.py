@@ -56,7 +56,7 @@ def test_real_is_the_batch():
     assert samples.condition is None
 
 
-@pytest.mark.parametrize("name", tasks.TASKS)
+@pytest.mark.parametrize("name", ["generate", "conditional", "codes"])
 @pytest.mark.parametrize("options", [{"dim": 0}, {"latents": "Normal"}])
 def test_latents_that_there_are_not(name, options):
     with pytest.raises(UsageError, match=r"choose normal|at least 1"):

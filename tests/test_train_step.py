@@ -310,7 +310,7 @@ def test_the_same_latents_save_one_pass_of_the_generator(name):
 def test_both_players_draw_the_same_samples_and_other_masks():
     d, g = (objective.loss_keys(KEY, player)._asdict() for player in Players._fields)
     equal = {name for name in d if jnp.array_equal(d[name], g[name])}
-    assert equal == {"task", "generator"}
+    assert equal == {"task", "generator", "data"}
     every = [jax.random.key_data(key).tolist() for key in (*d.values(), *g.values())]
     assert len({tuple(key) for key in every}) == len(every) - len(equal)
 
