@@ -99,21 +99,6 @@ class Judge(nn.Module):
         return DiscriminatorOutput(nn.Dense(1)(x.reshape(len(x), -1))[:, 0])
 
 
-def translate():
-    """Paired images."""
-
-    def play(generator, batch, keys, step):
-        source = batch["source"]
-        return Samples(batch["image"], generator(source), condition=source)
-
-    return Task(
-        play,
-        requires=("image", "source"),
-        inputs=("source",),
-        transform=lambda generator, inputs, keys: generator(inputs["source"]),
-    )
-
-
 def both_ways():
     """Adds 0.5 to the one domain, and subtracts it from the other."""
 
@@ -126,35 +111,6 @@ def both_ways():
         return generator(inputs["source"]) + 0.5
 
     return Task(play, ("image", "source"), ("source",), transform=transform)
-
-
-def enlarge(factor: int = 2):
-    """Super-resolution of images that are made smaller."""
-
-    def play(generator, batch, keys, step):
-        small = batch["image"][:, ::factor, ::factor]
-        return Samples(batch["image"], generator(small), condition=small)
-
-    transform = lambda generator, inputs, keys: generator(inputs["source"])  # noqa: E731
-    return Task(play, ("image",), ("image",), transform=transform)
-
-
-def fill():
-    """Inpainting of the left half."""
-
-    def paint(generator, image, mask):
-        known = jnp.concatenate([image * (1 - mask), mask], -1)
-        return jnp.where(mask > 0, generator(known), image)
-
-    def play(generator, batch, keys, step):
-        image = batch["image"]
-        mask = jnp.zeros_like(image[..., :1]).at[:, :, : image.shape[2] // 2].set(1)
-        return Samples(image, paint(generator, image, mask))
-
-    def transform(generator, inputs, keys):
-        return paint(generator, inputs["source"], inputs["mask"])
-
-    return Task(play, ("image",), ("image",), transform=transform)
 
 
 def shift():
@@ -211,7 +167,7 @@ NETS = {
 
 def register():
     """Adds all of them to the tables."""
-    TASKS.update({f.__name__: f for f in (translate, both_ways, enlarge, fill, shift)})
+    TASKS.update({f.__name__: f for f in (both_ways, shift)})
     for name, make in NETS.items():
         NETWORKS[name] = lambda *, example, make=make: Players(make(), Judge())
     NETWORKS["blur_gray"] = lambda *, example: Players(Blur(out=1), Judge())

@@ -35,8 +35,6 @@ def trained(folder, *flags):
     """The workdir of a run of two steps."""
     common = ["--batch_size=2", "--steps=2", "--held_out=none", "--samples=2"]
     common += ["--score_samples=2", "--devices=1", f"--workdir={folder}"]
-    # The previews of these tasks show the fakes alone.
-    common += ["--eval_metrics=sliced_wasserstein"]
     assert train.main([*common, *flags]) == 0
     return folder
 
@@ -45,7 +43,7 @@ def trained(folder, *flags):
 def blurred(tmp_path_factory):
     """A paired run whose network is a known filter."""
     folder = tmp_path_factory.mktemp("blurred") / "run"
-    flags = ["--dataset=map_pair", "--task=translate", "--networks=blur"]
+    flags = ["--dataset=map_pair", "--task=paired", "--networks=blur"]
     return trained(folder, *flags, "--import=maps_registered")
 
 
@@ -315,10 +313,10 @@ def mapper_of(task, networks, kind="pair", *, options=None, **more):
 @pytest.mark.parametrize(
     ("task", "networks", "kind", "facts"),
     [
-        ("translate", "blur", "pair", ((16, 16), 1, 1)),
-        ("translate", "hourglass", "pair", ((16, 16), 4, 1)),
-        ("translate", "fixed", "pair", ((16, 16), 0, 1)),
-        ("enlarge(2)", "blur_twice", "single", ((8, 8), 1, 2)),
+        ("paired", "blur", "pair", ((16, 16), 1, 1)),
+        ("paired", "hourglass", "pair", ((16, 16), 4, 1)),
+        ("paired", "fixed", "pair", ((16, 16), 0, 1)),
+        ("super_resolution(2)", "blur_twice", "single", ((8, 8), 1, 2)),
     ],
 )
 def test_what_a_network_accepts_is_found_from_shapes(task, networks, kind, facts):
@@ -330,29 +328,29 @@ def test_what_a_network_accepts_is_found_from_shapes(task, networks, kind, facts
 
 def test_tiles_equal_the_whole_for_a_local_network():
     pixels = random(70, 53, 3)
-    whole = mapper_of("translate", "blur", options=MapOptions(tile=96))(pixels)
-    tiled = mapper_of("translate", "blur", options=MapOptions(tile=32, overlap=8))
+    whole = mapper_of("paired", "blur", options=MapOptions(tile=96))(pixels)
+    tiled = mapper_of("paired", "blur", options=MapOptions(tile=32, overlap=8))
     near(tiled(pixels), expected(pixels))
     inside = np.s_[:69, :52]  # beyond, padding differs
     near(whole[inside], expected(pixels)[inside])
 
 
 def test_any_size_from_one_pixel_up():
-    mapper = mapper_of("translate", "hourglass", options=MapOptions(tile=24, overlap=6))
+    mapper = mapper_of("paired", "hourglass", options=MapOptions(tile=24, overlap=6))
     for height in (1, 2, 3, 17, 23, 24, 25, 47, 48, 49, 72):
         constant = np.full((height, 73 - height, 3), 7 + height, np.uint8)
         near(mapper(constant), constant)
 
 
 def test_a_network_of_one_size_is_applied_in_tiles_of_it():
-    mapper = mapper_of("translate", "fixed")
+    mapper = mapper_of("paired", "fixed")
     pixels = random(40, 7, 3)
     near(mapper(pixels), (pixels.astype(float) - 127.5) / 2 + 127.5)
     assert mapper.tile_for((40, 7)) == (16, 16)
 
 
 def test_super_resolution_enlarges_colors_and_alpha(tmp_path, open_run):
-    run = open_run("enlarge(2)", "blur_twice", "single")
+    run = open_run("super_resolution(2)", "blur_twice", "single")
     pixels = random(21, 10, 3)
     alpha = np.full((21, 10, 1), 128, np.uint8)
     alpha[:10] = 255
@@ -366,7 +364,7 @@ def test_super_resolution_enlarges_colors_and_alpha(tmp_path, open_run):
 
 
 def test_few_shapes_are_compiled_for_many_sizes(monkeypatch):
-    mapper = mapper_of("translate", "hourglass")
+    mapper = mapper_of("paired", "hourglass")
     monkeypatch.setattr(mapping, "SIDE", 128)
     monkeypatch.setattr(mapping, "LEAST", 128)
     shapes = {
@@ -381,7 +379,7 @@ def test_few_shapes_are_compiled_for_many_sizes(monkeypatch):
 
 
 def test_a_gray_network_reads_colors_in_gray(tmp_path, open_run, caplog):
-    run = open_run("translate", "blur", "pair", channels=1)
+    run = open_run("paired", "blur", "pair", channels=1)
     pixels = random(16, 16, 3)
     save(tmp_path / "a.png", pixels)
     with caplog.at_level(logging.INFO, "jaxgan"):
@@ -396,14 +394,14 @@ def test_the_seed_decides_the_noise():
 
     def result(seed):
         options = MapOptions(seed=seed)
-        return mapper_of("translate", "blur_noise", options=options)(pixels)
+        return mapper_of("paired", "blur_noise", options=options)(pixels)
 
     np.testing.assert_array_equal(result(3), result(3))
     assert (result(3) != result(4)).mean() > 0.5
 
 
 def test_results_that_are_not_finite_end_the_program():
-    mapper = mapper_of("translate", "blur")
+    mapper = mapper_of("paired", "blur")
     mapper._variables = jax.tree.map(lambda x: x * np.nan, mapper._variables)
     with pytest.raises(TrainingError, match="not finite: use an earlier checkpoint"):
         mapper(random(16, 16, 3))
@@ -414,7 +412,7 @@ def test_results_that_are_not_finite_end_the_program():
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
 def test_known_pixels_stay_as_they_are(open_run, tmp_path, mode):
-    filled = open_run("fill", "blur", "single")
+    filled = open_run("inpainting", "blur", "single")
     pixels = random(40, 50, 4)
     picture = Image.fromarray(pixels).convert(mode)
     picture.save(tmp_path / "a.png")
@@ -430,7 +428,7 @@ def test_known_pixels_stay_as_they_are(open_run, tmp_path, mode):
 
 
 def test_masks_of_a_folder_have_the_names_of_their_pictures(open_run, tmp_path, capsys):
-    filled = open_run("fill", "blur", "single")
+    filled = open_run("inpainting", "blur", "single")
     for name in ("a.jpg", "x/b.png"):
         save(tmp_path / "in" / name, random(16, 16, 3))
     save(tmp_path / "masks" / "a.png", np.full((16, 16), 255))
@@ -450,7 +448,7 @@ def test_masks_that_do_not_fit(open_run, blurred, tmp_path, capsys):
     save(tmp_path / "mask.png", np.zeros((16, 17)))
     out, mask = tmp_path / "b.png", f"--mask={tmp_path}/mask.png"
     assert "fills no holes" in refused(capsys, blurred, f"--mask={a}", a, out)
-    filled = open_run("fill", "blur", "single")
+    filled = open_run("inpainting", "blur", "single")
     assert "this run fills holes: use --mask=PATH" in refused(capsys, filled, a, out)
     assert "mask.png is 16x17, and " in refused(capsys, filled, mask, a, out)
     no = f"--mask={tmp_path}/no.png"
@@ -486,8 +484,8 @@ def test_attributes_are_all_given_by_name():
 
 def test_inputs_that_a_run_does_not_read():
     for options in (MapOptions(label="ink"), MapOptions(attributes={"hat": 1.0})):
-        with pytest.raises(UsageError, match="--task=translate reads no"):
-            mapper_of("translate", "blur", options=options)
+        with pytest.raises(UsageError, match="--task=paired reads no"):
+            mapper_of("paired", "blur", options=options)
 
 
 def test_the_other_direction():
@@ -496,8 +494,8 @@ def test_the_other_direction():
     back = mapper_of("both_ways", "fixed", options=MapOptions(reverse=True))(pixels)
     near(there, np.full_like(pixels, 191))
     near(back, np.full_like(pixels, 64))
-    with pytest.raises(UsageError, match="--reverse: --task=translate maps in one"):
-        mapper_of("translate", "blur", options=MapOptions(reverse=True))
+    with pytest.raises(UsageError, match="--reverse: --task=paired maps in one"):
+        mapper_of("paired", "blur", options=MapOptions(reverse=True))
 
 
 def test_tiles_that_a_network_does_not_accept():
@@ -508,7 +506,7 @@ def test_tiles_that_a_network_does_not_accept():
         ("fixed", MapOptions(overlap=9), "--overlap=9: .* use --overlap=4"),
     ):
         with pytest.raises(UsageError, match=message):
-            mapper_of("translate", networks, options=options)
+            mapper_of("paired", networks, options=options)
 
 
 # Runs of the other kind, and the API.
@@ -539,7 +537,7 @@ def test_arrays_and_paths_by_the_api(blurred, open_run, tmp_path):
     ):
         with pytest.raises(UsageError, match=message):
             jaxgan.apply_run(blurred, bad)
-    filled = open_run("fill", "blur", "single")
+    filled = open_run("inpainting", "blur", "single")
     hole = np.zeros((16, 20), bool)
     hole[4:8, 4:8] = True
     got = jaxgan.apply_run(filled, pixels, mask=hole, checkpoint=2)
