@@ -23,8 +23,9 @@ from arms import table
 from PIL import Image
 
 from jaxgan.data.decode import open_picture
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.metrics.baselines import BASELINES, Inputs, with_channels
-from jaxgan.metrics.image_similarity import as_8_bit, finite_psnr, psnr, ssim
+from jaxgan.metrics.image_similarity import finite_psnr, psnr, ssim
 
 SETS = ("Set5", "Set14")
 METHODS = ("nearest", "bicubic", "lanczos")

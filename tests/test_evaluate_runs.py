@@ -16,8 +16,8 @@ from test_train import run as train_run
 
 import jaxgan
 from jaxgan import data, evaluate
-from jaxgan.evaluation.extraction_progress import Progress
 from jaxgan.evaluation.image_sets import over_devices
+from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS
 from jaxgan.reporting import load_png

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.errors import UsageError
 from jaxgan.metrics import image_similarity
-from jaxgan.metrics.image_similarity import as_8_bit, finite_psnr, l1, luma, psnr, ssim
+from jaxgan.metrics.image_similarity import finite_psnr, l1, luma, psnr, ssim
 
 
 def images(shape, seed=0):

@@ -192,7 +192,10 @@ def test_small_images_are_those_of_pillow(factor):
 
 def test_small_images_are_enlarged():
     task = tasks.super_resolution(2, example=ExampleSpec(image=IMAGE))
-    twice = lambda x: x.repeat(2, 1).repeat(2, 2)  # noqa: E731
+
+    def twice(x):
+        return x.repeat(2, 1).repeat(2, 2)
+
     batch = {"image": images()}
     samples = task.play(twice, batch, keys(), 0)
     np.testing.assert_array_equal(samples.condition, shrink(batch["image"], 2))

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.config.evaluating import check_range, checkpoint_of
-from jaxgan.config.flags import Parser, no_flag, parse_float, parse_int, shorten
+from jaxgan.config.flags import (
+    Parser,
+    add_run_flags,
+    no_flag,
+    parse_float,
+    parse_int,
+    shorten,
+)
 from jaxgan.config.foreign import APPLYING
 from jaxgan.config.sampling import MAX_SEED
 from jaxgan.errors import UsageError
@@ -185,17 +192,7 @@ def _parser() -> Parser:
         default="last",
         help="checkpoint: last, best or a step (default: last)",
     )
-    add(
-        "--raw",
-        action="store_true",
-        help="use the newest parameters instead of their moving average",
-    )
-    add(
-        "--run",
-        type=parse_int,
-        default=0,
-        help="number of the run if several were trained (default: 0)",
-    )
+    add_run_flags(parser, 0, "0")
     _add_options(parser)
     add("--overwrite", action="store_true", help="replace outputs that exist")
     add(

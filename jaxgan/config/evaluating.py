@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config.flags import Parser, parse_int
+from jaxgan.config.flags import Parser, add_run_flags, parse_int
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.config.sampling import MAX_SEED
 from jaxgan.config.training import Config
@@ -338,13 +338,4 @@ def _add_samples(parser: Parser) -> None:
         help="number of sets of samples; their mean and spread are shown (default: 1)",
     )
     add("--checkpoint", help="checkpoint: last, best or a step (default: last)")
-    add(
-        "--raw",
-        action="store_true",
-        help="use the newest parameters instead of their moving average",
-    )
-    add(
-        "--run",
-        type=parse_int,
-        help="number of the run if several were trained (default: all of them)",
-    )
+    add_run_flags(parser, None, "all of them")

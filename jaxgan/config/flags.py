@@ -275,6 +275,27 @@ def no_flag(
     return UsageError(f"no flag {short}: {hint}")
 
 
+def add_run_flags(parser: Parser, run: int | None, shown: str) -> None:
+    """Adds the flags that choose the parameters of a checkpoint: `--raw` and `--run`.
+
+    Args:
+      parser: the parser.
+      run: the default number of the run, of several.
+      shown: the same in words.
+    """
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="use the newest parameters instead of their moving average",
+    )
+    parser.add_argument(
+        "--run",
+        type=parse_int,
+        default=run,
+        help=f"number of the run if several were trained (default: {shown})",
+    )
+
+
 def add_fields(parser: Parser, fields: Any) -> None:
     """Adds the fields of a dataclass, made by `flag`, to a parser by their groups."""
     groups: dict[str, Any] = {}

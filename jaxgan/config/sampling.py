@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config.flags import Parser, parse_int, shorten
+from jaxgan.config.flags import Parser, add_run_flags, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.errors import UsageError
 from jaxgan.files import local_path
@@ -107,17 +107,7 @@ def _parser() -> Parser:
         action="store_true",
         help="interpolate between two latents along each row of the grid",
     )
-    add(
-        "--raw",
-        action="store_true",
-        help="use the newest parameters instead of their moving average",
-    )
-    add(
-        "--run",
-        type=parse_int,
-        default=0,
-        help="number of the run if several were trained (default: 0)",
-    )
+    add_run_flags(parser, 0, "0")
     add("--label", default="", help="name of the class to draw (default: all in turn)")
     return parser
 

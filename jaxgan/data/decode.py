@@ -48,6 +48,9 @@ MODES = {
 
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4, "I;16": 1}
 
+MODE_OF = {1: "L", 3: "RGB", 4: "RGBA"}
+"""Maps the number of channels to the mode of 8-bit images."""
+
 ORIENTATION = 0x0112
 """The EXIF tag of the orientation of the camera."""
 TURNS = {

@@ -30,6 +30,24 @@ def scale_masks(x: Any) -> Any:
     return x.astype(np.float32)
 
 
+def as_8_bit(images: np.ndarray) -> np.ndarray:
+    """Returns images as uint8, the inverse of `scale_integers` for uint8.
+
+    Args:
+      images: integers over the range of their dtype, or floats in [-1, 1], of which
+        others are clipped and NaN becomes 0.
+
+    >>> as_8_bit(np.array([-1.0, 0.0, 1.0, 1.5, np.nan])).tolist()
+    [0, 128, 255, 255, 0]
+    """
+    if images.dtype == np.uint8:
+        return images
+    if np.issubdtype(images.dtype, np.integer):
+        return np.round(images * (255 / np.iinfo(images.dtype).max)).astype(np.uint8)
+    values = np.nan_to_num(images.astype(np.float32), nan=-1.0)
+    return np.round((values.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+
+
 class Kind(NamedTuple):
     """The axes, dtypes and normalization of a kind of fields."""
 

@@ -1,7 +1,7 @@
 """Picture files with one common form: headers are read at once, pixels on demand."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -161,23 +161,30 @@ def read_headers(
     Raises:
       UsageError: if a file cannot be read, or none of them.
     """
+    headers: list[Header | None] = []
+    for file, found in zip(files, try_headers(files), strict=True):
+        if isinstance(found, Exception) and not skip_bad:
+            raise _broken(name, file, found) from found
+        headers.append(None if isinstance(found, Exception) else found)
+    if not any(headers):
+        raise UsageError(f"{name}: none of {len(files):,} pictures can be read")
+    return headers
 
-    def read(file: Path) -> Header | None:
+
+def try_headers(files: Sequence[Path]) -> Iterator[Header | Exception]:
+    """Yields the header of each file, or the error of one that cannot be read."""
+
+    def read(file: Path) -> Header | Exception:
         try:
             with open_picture(file) as picture:
                 return header(picture)._replace(animated=is_animated(picture))
         except Exception as error:  # Pillow's decoders raise many types
-            if skip_bad:
-                return None
-            raise _broken(name, file, error) from error
+            return error
 
     formats()  # loads Pillow's decoders before the threads need them
     with ThreadPoolExecutor(8) as pool:
         # Threads read ahead while others wait for the disk.
-        headers = list(pool.map(read, files))
-    if not any(headers):
-        raise UsageError(f"{name}: none of {len(files):,} pictures can be read")
-    return headers
+        yield from pool.map(read, files)
 
 
 def _picture(file: Path, form: Form) -> np.ndarray:

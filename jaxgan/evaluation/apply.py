@@ -19,12 +19,13 @@ from jaxgan.config.applying import (
 from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.sampling import MAX_SEED
+from jaxgan.data.decode import MODE_OF
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import apply_files, picture_files
 from jaxgan.evaluation.apply_files import Job
-from jaxgan.evaluation.extraction_progress import Progress
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.mapping import Mapper
+from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.experiment import memory
 from jaxgan.files import reason
 
@@ -79,7 +80,7 @@ def background_of(run: Run) -> str:
 def _check_pictures(mapper: Mapper, *, has_masks: bool) -> None:
     """Raises UsageError if picture files, or masks, do not fit the network."""
     channels, reads_mask = mapper.facts.channels, "mask" in mapper.facts.reads
-    if channels not in picture_files.MODES:
+    if channels not in MODE_OF:
         raise UsageError(
             f"the network maps images of {channels} channels, which picture files do "
             "not have: use jaxgan.apply_run with arrays"
@@ -153,8 +154,7 @@ def apply_run(
       mask: for a run that fills holes: `[H, W]`, True or 255 in holes, or a sequence of
         them.
       label: name of the domain to map to.
-      attributes: values of all attributes in [0, 1] by name, or a text such as
-        `glasses=1,beard=0`.
+      attributes: values in [0, 1] of all attributes, or text like `glasses=1,beard=0`.
       reverse: True for the other direction, of a run that learned both.
       tile: side of the tiles that larger pictures are mapped in, or `auto`.
       overlap: pixels that neighboring tiles share, or `auto`.
@@ -201,7 +201,7 @@ def _map_all(
 ) -> Any:
     """Maps one picture or several; all are checked before `restore` is called."""
     is_one = isinstance(pictures, str | Path) or getattr(pictures, "ndim", 4) < 4
-    several: Sequence[Any] = [pictures] if is_one else pictures  # type: ignore
+    several = [pictures] if is_one else pictures
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
     masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
     found = [

@@ -6,14 +6,14 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.config.applying import ApplyConfig
-from jaxgan.data.decode import Header, formats, header, is_animated, open_picture
+from jaxgan.data.decode import Header, formats, header, open_picture
 from jaxgan.data.decode import suffixes as read_suffixes
 from jaxgan.data.listing import Walk
+from jaxgan.data.pictures import try_headers
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.picture_files import FORMATS
 from jaxgan.files import check_writable, kind, local_path, reason
@@ -171,17 +171,7 @@ def _check_targets(targets: list[Path], found: list[Found], *, overwrite: bool) 
 
 def _headers(found: list[Found], *, stop: bool) -> list[Header | None]:
     """Reads the headers; those that cannot be read are logged, or raise UsageError."""
-
-    def read(one: Found) -> Header | Exception:
-        try:
-            with open_picture(one.file) as picture:
-                return header(picture)._replace(animated=is_animated(picture))
-        except Exception as error:  # Pillow's decoders raise many types
-            return error
-
-    formats()  # loads Pillow's decoders before the threads need them
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(read, found))
+    results = list(try_headers([one.file for one in found]))
     if not any(isinstance(x, Header) for x in results):
         stop = True
     for one, error in zip(found, results, strict=True):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan import reporting
+from jaxgan.data.kinds import scale_integers
 from jaxgan.evaluation.build_metrics import Metrics
 from jaxgan.evaluation.extraction import ByExtractor, check_rows, unique
 from jaxgan.evaluation.pair_outputs import Outputs
@@ -104,9 +105,8 @@ class _Rows:
         for metric in self._metrics:
             if all(getattr(pairs, name) is not None for name in metric.needs):
                 self._values[metric.name].append(metric.measure(pairs))
-        scaled = pairs.fake.astype(np.float32) / 127.5 - 1 if self._extractors else None
         for key, extractor in self._extractors.items():
-            assert scaled is not None
+            scaled = scale_integers(pairs.fake)
             found = extractor.extract(scaled)
             check_rows(found, extractor, "outputs", 0, len(scaled))
             self._features[key].append(found)
@@ -129,8 +129,7 @@ class _Rows:
         if self._keep:
             raw = np.concatenate(self._images)
             images = StoredImages(
-                lambda numbers: raw[numbers].astype(np.float32) / 127.5 - 1,
-                np.arange(len(raw)),
+                lambda numbers: scale_integers(raw[numbers]), np.arange(len(raw))
             )
 
         def join(parts: list[Features]) -> Features:

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.extraction import images_at_once
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.gan.gan import example_batch
 from jaxgan.gan.objective import example_keys
-from jaxgan.metrics.image_similarity import as_8_bit
 from jaxgan.metrics.pair_comparisons import Pairs
 from jaxgan.metrics.pair_evaluators import columns_of
 from jaxgan.parallel import multi_seed

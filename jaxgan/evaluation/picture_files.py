@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from jaxgan.data.decode import decode, has_alpha, header, open_picture
+from jaxgan.data.decode import MODE_OF, decode, has_alpha, header, open_picture
 from jaxgan.data.resize import Frame, fit
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import atomic_write, reason, remedy
@@ -20,9 +20,6 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Pillow's format and its options, by the suffix of an output."""
 
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""The mode of pictures by the channels of a network."""
-
 WHOLE = Frame()
 """No crop, and the size of the picture."""
 
@@ -33,7 +30,7 @@ class Picture(NamedTuple):
     pixels: np.ndarray
     """`[H, W, C]` uint8, over the background where it is transparent."""
     colors: np.ndarray
-    """The same without a background; of transparent pixels too."""
+    """`pixels` without a background: transparent ones keep their colors."""
     alpha: np.ndarray | None = None
     """`[H, W]` uint8; None if the picture has none, or if it is among the channels."""
     profile: bytes | None = None
@@ -51,7 +48,7 @@ def read_picture(file: Path, channels: int, background: str = "white") -> Pictur
     Raises:
       ValueError, OSError and others: if the file is damaged or not a picture.
     """
-    mode = MODES[channels]
+    mode = MODE_OF[channels]
     with open_picture(file) as picture:
         profile = picture.info.get("icc_profile")
         deep, alpha = header(picture).mode == "I;16", has_alpha(picture)

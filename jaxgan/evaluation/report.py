@@ -97,20 +97,18 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
 
-    The same as `python -m jaxgan.evaluate --workdir=...`, whose flags the arguments
-    are. Nothing is printed or written, except the cache of features.
+    Does the same as `python -m jaxgan.evaluate`, but writes only the cache of features.
 
     Args:
       workdir: folder of the run.
       metrics: metrics, joined by |; `auto` for those that fit the task.
-      n: number of samples, or of held-out inputs of an image-to-image run; 0 for
-        10,000, or all of fewer inputs.
+      n: number of samples or of held-out inputs, 0 for 10,000 or all of fewer inputs.
       n_real: number of held-out examples, 0 for at most `n`.
       split: one that the run was not trained on; `auto` finds it.
       checkpoint: `last`, `best` or a step.
       against: `stats:FILE`, statistics in place of held-out examples.
-      seed: of the first set of samples.
-      seeds: number of sets of samples.
+      seed: of the first of `seeds` sets of samples.
+      seeds: number of them.
       raw: True for the newest parameters instead of their moving average.
       run: number of the run, None for all of several.
       cache: True to keep features of real examples on disk.

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.errors import UsageError
 
 PEAK = 255
@@ -30,24 +31,6 @@ C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
 
 AT_ONCE = 2**22
 """Values of images that `ssim` compares at a time, of 8 bytes and a few copies."""
-
-
-def as_8_bit(images: np.ndarray) -> np.ndarray:
-    """Returns images as uint8.
-
-    Args:
-      images: uint8, uint16 over its whole range, or floats in [-1, 1].
-
-    >>> as_8_bit(np.array([-1.0, 0.0, 1.0, 1.5])).tolist()
-    [0, 128, 255, 255]
-    """
-    images = np.asarray(images)
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype == np.uint16:
-        return np.round(images / 257).astype(np.uint8)
-    scaled = np.round((images.astype(np.float64) + 1) * (PEAK / 2))
-    return scaled.clip(0, PEAK).astype(np.uint8)
 
 
 def luma(images: np.ndarray) -> np.ndarray:

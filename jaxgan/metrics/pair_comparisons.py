@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.kinds import scale_integers
 from jaxgan.errors import UsageError
 from jaxgan.metrics import image_similarity
 from jaxgan.metrics.features import efficientnet
@@ -26,7 +27,7 @@ REGIONS = ("whole", "holes")
 
 
 class Pairs(NamedTuple):
-    """Some outputs of a method, beside what they belong to: uint8, 1 row per image."""
+    """Outputs of a method with their inputs and targets: uint8, one row per image."""
 
     fake: np.ndarray
     """The outputs, `[n, H, W, C]`."""
@@ -52,7 +53,7 @@ class PairComparison(NamedTuple):
     measure: Callable[[Pairs], np.ndarray]
     """Pairs to one value each, `[n]`; NaN where there is nothing to compare."""
     protocol: dict[str, str | int | float]
-    """All that a value depends on, to be printed beside it."""
+    """The settings that a value depends on, which are printed beside it."""
     needs: tuple[str, ...] = ("real",)
     """Fields of `Pairs` that it reads, beside the outputs."""
     more_is_better: bool = False
@@ -254,7 +255,7 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             f"perceptual distances need images of one shape, not {list(a.shape[1:])} "
             f"and {list(b.shape[1:])}"
         )
-    return paired_distances(*(x.astype(np.float32) / 127.5 - 1 for x in (a, b)))
+    return paired_distances(scale_integers(a), scale_integers(b))
 
 
 def _images(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.errors import UsageError
 from jaxgan.metrics import pair_comparisons
 from jaxgan.metrics.evaluators import Evaluator, number_of
-from jaxgan.metrics.image_similarity import PEAK, as_8_bit
+from jaxgan.metrics.image_similarity import PEAK
 from jaxgan.metrics.pair_comparisons import Border, PairComparison, Pairs
 from jaxgan.ranges import Range
 from jaxgan.types import ExampleSpec, Samples, Task
@@ -194,10 +195,10 @@ def _evaluator(
         count, target = state
         drawn = sample_fn(count)
         assert task is not None
-        _check_preview(task.preview(drawn))
+        columns = task.preview(drawn)
+        _check_preview(columns)
         # Metrics of 8-bit values have none for NaN, and a run goes on.
-        fake = np.asarray(task.preview(drawn)["fake"])
-        if not np.isfinite(fake).all():
+        if not np.isfinite(np.asarray(columns["fake"])).all():
             return {name: math.nan}
         values = comparison.measure(Pairs(**columns_of(task, drawn, target)))
         return {name: float(np.nanmean(values))}

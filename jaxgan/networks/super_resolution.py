@@ -30,7 +30,7 @@ STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 """Factors of upsampling, one after the other, by their product."""
 
 Factor = Annotated[int, Range(1, 8)]
-"""How many times larger the output is in both directions: 1, 2, 3, 4 or 8."""
+"""Factor by which height and width grow: 1, 2, 3, 4 or 8."""
 
 Blocks = Annotated[int, Range(1, 100)]
 
@@ -78,11 +78,6 @@ class SRResNet(nn.Module):
     factor: int = 4
     norm: str = "none"
     axis_name: str | None = None
-
-    @property
-    def multiple(self) -> int:
-        """The number that height and width must be multiples of."""
-        return 1
 
     @nn.compact
     def __call__(
@@ -134,11 +129,6 @@ class RRDB(nn.Module):
     growth: int = 16
     blocks: int = 4
     factor: int = 4
-
-    @property
-    def multiple(self) -> int:
-        """The number that height and width must be multiples of."""
-        return 1
 
     @nn.compact
     def __call__(

@@ -30,7 +30,7 @@ DROPPED = 3
 """Number of innermost blocks of the decoder that have dropout."""
 
 Depth = Annotated[int, Range(0, 8)]
-"""How often a network halves images; 0 for as often as their size permits."""
+"""Number of halvings of an image; 0 for as many as its size permits."""
 
 
 def widths(width: int, depth: int) -> list[int]:

@@ -293,12 +293,8 @@ def _require_classes(example: ExampleSpec, name: str) -> int:
 
 def _attributes(example: ExampleSpec) -> int:
     """Returns the number of attributes; 0 if there are none, or a label beside them."""
-    kinds = {field.kind: field for field in reversed(example.values())}
-    return (
-        0
-        if example.classes or "attributes" not in kinds
-        else (kinds["attributes"].shape[0])
-    )
+    counts = [x.shape[0] for x in example.values() if x.kind == "attributes"]
+    return counts[0] if counts and not example.classes else 0
 
 
 def _at_least(low: int, value: int, name: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from jaxgan.data.decode import open_picture
+from jaxgan.data.kinds import as_8_bit
 from jaxgan.files import atomic_write
 from jaxgan.ranges import ceil_div
 
@@ -97,7 +98,7 @@ def _tile(name: str, images: np.ndarray) -> np.ndarray:
     """Returns the images of a column as uint8 with one or three channels."""
     if name == "mask" and images.dtype != np.uint8:
         images = 2 * images.astype(np.float32) - 1
-    return _colors(_as_uint8(images))
+    return _colors(as_8_bit(images))
 
 
 def enlarged(images: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
@@ -156,7 +157,7 @@ def grid(images: np.ndarray, columns: int | None = None, pad: int = 2) -> np.nda
     Returns:
       uint8 `[height, width]` for one channel (gray), `[height, width, 3]` otherwise.
     """
-    images = _colors(_as_uint8(np.asarray(images)))
+    images = _colors(as_8_bit(np.asarray(images)))
     tiles = layout(images.shape, columns, pad)
     scale = tiles.height // images.shape[1]
     # [B, H, W, C] to [B, scale * H, scale * W, C].
@@ -280,17 +281,6 @@ def _framed(height: int, width: int) -> np.ndarray:
     pixels = np.full((height, width, 3), 225, np.uint8)
     pixels[1:-1, 1:-1] = 255
     return pixels
-
-
-def _as_uint8(values: np.ndarray) -> np.ndarray:
-    """Maps the range of integers, or [-1, 1] of floats, to 0 ... 255."""
-    if values.dtype == np.uint8:
-        return values
-    if np.issubdtype(values.dtype, np.integer):
-        return np.round(values * (255 / np.iinfo(values.dtype).max)).astype(np.uint8)
-    # NaN becomes -1, which is black.
-    values = np.nan_to_num(values.astype(np.float32), nan=-1.0)
-    return np.round((values.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def _colors(images: np.ndarray) -> np.ndarray:

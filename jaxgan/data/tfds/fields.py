@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.data.decode import MODE_OF
 from jaxgan.data.roles import Choice
 from jaxgan.data.shuffle import evenly
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec, Field
 
 LOG = logging.getLogger("jaxgan")
-MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-"""Maps the number of channels to the mode of 8-bit images."""
 LOOKED_AT = 256
 """Number of examples whose labels are checked before a run."""
 
@@ -89,7 +88,7 @@ def _declared(spec: ExampleSpec, choice: Choice) -> Fields:
     height, width, channels = spec.shape
     others = {k: f for k, f in spec.items() if k != main and k not in labels}
     classes = spec[label].names if label else ()
-    return Fields(main, label, MODES[channels], (height, width), classes, others)
+    return Fields(main, label, MODE_OF[channels], (height, width), classes, others)
 
 
 def _supervised(builder: Any) -> list[list[str]]:
@@ -156,7 +155,7 @@ def _mode(name: str, key: str, feature: Any) -> str:
     """Returns the mode of an image feature, or raises UsageError."""
     channels = feature.shape[-1]
     # If the number of channels is open, RGB can represent all of them.
-    mode = MODES.get(channels or 3)
+    mode = MODE_OF.get(channels or 3)
     if feature.np_dtype == np.uint16 and channels == 1:
         return "I;16"
     if feature.np_dtype != np.uint8 or mode is None:

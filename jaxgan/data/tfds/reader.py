@@ -9,13 +9,18 @@ import numpy as np
 from jaxgan.data import cache
 from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.dataset import Dataset, Examples, Range
-from jaxgan.data.decode import decode, dtype_of, example_shape, open_picture
+from jaxgan.data.decode import (
+    MODE_OF,
+    decode,
+    dtype_of,
+    example_shape,
+    open_picture,
+)
 from jaxgan.data.resize import Frame, Size, scaled
 from jaxgan.data.roles import Choice
 from jaxgan.data.tfds import prepare
 from jaxgan.data.tfds.builders import open_builder
 from jaxgan.data.tfds.fields import (
-    MODES,
     Encoded,
     Fields,
     check_labels,
@@ -102,7 +107,7 @@ def _pictures(fields: Fields, size: Size, frame: Frame) -> dict[str, Picture]:
         if field.kind == "image":
             height, width, channels = field.shape
             own = scaled(frame, height / size[0], width / size[1])
-            mode = MODES[channels]
+            mode = MODE_OF[channels]
             shape = example_shape(own, (height, width), mode)
             found[key] = Picture(key, mode, own, shape)
     return found

@@ -34,12 +34,12 @@ TESTED = 2_000
 
 
 class AttributeClassifier(NamedTuple):
-    """A trained classifier, and all that its answers depend on."""
+    """A trained classifier and its protocol."""
 
     predict: Callable[[np.ndarray], np.ndarray]
     """Maps images `[n, H, W, C]`, raw or in [-1, 1], to attributes `[n, k]` bool."""
     protocol: dict[str, str | int | float]
-    """Its digest, and its accuracy on held-out examples."""
+    """The digest of the weights, and the accuracy on held-out examples."""
 
 
 def attribute_classifier(

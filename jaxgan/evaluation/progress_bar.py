@@ -1,4 +1,4 @@
-"""The progress of an extraction: a bar on a terminal, and otherwise a line at times."""
+"""The progress on many images: a bar on a terminal, and otherwise a line at times."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ class Progress:
     """Shows the number of finished images and the remaining time, within `with`.
 
     A bar is drawn on stderr if that is a terminal. Otherwise a line is logged about
-    every half minute, and none for a short extraction.
+    every half minute, and none for a short job.
 
     Args:
       name: the kind of images.
