@@ -200,7 +200,7 @@ def _map_all(
     restore: Callable[[], object],
 ) -> Any:
     """Maps one picture or several; all are checked before `restore` is called."""
-    is_one = isinstance(pictures, str | Path) or getattr(pictures, "ndim", 4) < 4
+    is_one = _is_one(pictures)
     several = [pictures] if is_one else pictures
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
     masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
@@ -211,6 +211,11 @@ def _map_all(
     restore()
     results = [mapper(x, y) for x, y in zip(arrays, found, strict=True)]
     return results[0] if is_one else results
+
+
+def _is_one(pictures: Any) -> bool:
+    """Returns True for a path or an array of one picture, False for several."""
+    return isinstance(pictures, str | Path) or getattr(pictures, "ndim", 4) < 4
 
 
 def _array(picture: Any, channels: int, background: str) -> np.ndarray:
