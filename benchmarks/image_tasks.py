@@ -61,10 +61,7 @@ ARMS: dict[str, Arm] = {
     ),
     **_pair(
         "super-resolution x4",
-        {
-            **{"dataset": "emoji", "preset": "srgan", "steps": 1_500},
-            "g_terms": "l1(100)|perceptual(20)",
-        },
+        {"dataset": "emoji", "preset": "srgan", "steps": 1_500},
         g_terms="l1(100)|perceptual(1)",
     ),
     **_pair(

@@ -31,7 +31,6 @@ def sources() -> dict[str, Source]:
     import checkpointing
     import corruption_picture
     import evaluation_cost
-    import image_tasks
     import input_pipeline
     import mode_coverage
     import overhead
@@ -41,7 +40,6 @@ def sources() -> dict[str, Source]:
     import stacked_mnist
     import startup
     import step_rows
-    import super_resolution
     import sweep
 
     def arms(name: str) -> Callable[[Any], list[str]]:
@@ -79,13 +77,28 @@ def sources() -> dict[str, Source]:
             lambda found: evaluation_cost.cost_table(found["cost"]),
         ),
         "corruptions": Source("corruptions.json", corruption_picture.table_of),
-        "image-tasks": Source("image_tasks.json", image_tasks.table_of),
-        "super-resolution": Source("super_resolution.json", super_resolution.table_of),
         "recipes": Source("recipes_two_minutes.json", recipes("mnist")),
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "sweep": Source("sweep.json", sweep.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
+        **image_sources(),
+    }
+
+
+def image_sources() -> dict[str, Source]:
+    """Returns the sources of the tables of image-to-image tasks."""
+    import apply_speed
+    import image_tasks
+    import super_resolution
+
+    def seconds(found: Any) -> Iterable[str]:
+        return apply_speed.speed_table(found["apply"])
+
+    return {
+        "apply": Source("apply.json", seconds),
+        "image-tasks": Source("image_tasks.json", image_tasks.table_of),
+        "super-resolution": Source("super_resolution.json", super_resolution.table_of),
     }
 
 
