@@ -438,8 +438,9 @@ def test_a_tile_has_no_seam(text):
     """Inside of a margin, the output for a tile is that for the whole image."""
     margin = CROPS[text]
     net: Any = generator_of(text, 64)
-    first, side = 2 * net.multiple, 2 * margin + 8
-    side += -side % net.multiple
+    multiple = getattr(net, "multiple", 1)
+    first, side = 2 * multiple, 2 * margin + 8
+    side += -side % multiple
     x = jnp.tanh(
         normal(1, first + side + 8, first + side + 8, 4 if "gated" in text else 3)
     )
