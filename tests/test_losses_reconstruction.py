@@ -37,6 +37,35 @@ def test_distances_by_hand():
     assert value(losses.l1(1), two) == (0.75 + 1.25) / 2
 
 
+def test_distances_in_holes_by_hand():
+    mask = jnp.array([[[[0.0], [1.0]]], [[[0.0], [0.0]]], [[[1.0], [1.0]]]])
+    real = jnp.zeros((3, 1, 2, 2))
+    fake = jnp.array([[[7.0, 7.0], [1.0, 2.0]], [[7.0, 7.0]] * 2, [[2.0, 2.0]] * 2])
+    samples = Samples(real, fake.reshape(real.shape), condition={"mask": mask})
+    # 3/2 in the hole of the first image, no hole in the second, and 2 in the third
+    assert value(losses.l1(6, region="holes"), samples) == pytest.approx(7)
+    assert value(losses.l2(6, region="holes"), samples) == pytest.approx(13)
+    # the same on all pixels, if all are holes
+    every = samples._replace(condition={"mask": jnp.ones_like(mask)})
+    assert value(losses.l1(6, region="holes"), every) == value(losses.l1(6), every)
+
+    def loss(fake):
+        term = losses.l1(6, region="holes")
+        inputs = LossInputs(samples._replace(fake=fake), *[None] * 5)  # type: ignore[arg-type]
+        return term.apply(inputs, ())[0]
+
+    # each image has a third of the weight: 4 numbers in holes, 0, and 8
+    slope = jax.grad(loss)(samples.fake)[:, 0, :, 0]
+    np.testing.assert_allclose(slope, [[0, 1], [0, 0], [0.5, 0.5]])
+
+
+def test_holes_that_are_not_there():
+    with pytest.raises(UsageError, match=r"l1\(region='hole'\): choose region from"):
+        losses.l1(region="hole")
+    with pytest.raises(UsageError, match=r"l2\(region='holes'\) needs masks: use"):
+        value(losses.l2(region="holes"), Samples(REAL, FAKE))
+
+
 def test_cycles_by_hand():
     both = {"image": REAL, "source": FAKE}
     back = {"image": FAKE, "source": FAKE}

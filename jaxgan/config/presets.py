@@ -237,7 +237,7 @@ PRESETS["inpaint"] = {
     "discriminator=patch(32, norm='none'))",
     "discriminator_wrap": "spectral_norm",
     "loss": "hinge",
-    "g_terms": "l1(100)",
+    "g_terms": "l1(100, region='holes')",
 }
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}

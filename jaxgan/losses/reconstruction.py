@@ -15,7 +15,7 @@ from jaxgan.terms import leaf_mean, stateless
 from jaxgan.types import LossInputs, Term, Tree
 
 
-def l1(weight: Weight = 100.0) -> Term:
+def l1(weight: Weight = 100.0, region: str = "whole") -> Term:
     """The mean absolute difference of fakes to their targets.
 
     weight E|x - G|, as in pix2pix, https://arxiv.org/abs/1611.07004, equation 3. The
@@ -23,24 +23,74 @@ def l1(weight: Weight = 100.0) -> Term:
 
     Args:
       weight: factor of the mean.
+      region: `whole`, or `holes` for the mean over the pixels in holes only; those
+        around them are equal in inpainting, and make the mean over all pixels small.
+
+    Raises:
+      UsageError: for another region. While tracing, for holes without a mask.
     """
-    return weighted(weight, lambda s: mean_error(s.samples.real, s.samples.fake))
+    return weighted(weight, distance("l1", jnp.abs, region))
 
 
-def l2(weight: Weight = 100.0) -> Term:
+def l2(weight: Weight = 100.0, region: str = "whole") -> Term:
     """The mean squared difference of fakes to their targets.
 
     weight E(x - G)^2. The task must pair samples, as for `l1`.
 
     Args:
       weight: factor of the mean.
+      region: as for `l1`.
+
+    Raises:
+      UsageError: for another region. While tracing, for holes without a mask.
     """
+    return weighted(weight, distance("l2", jnp.square, region))
 
-    def term(s: LossInputs) -> jax.Array:
-        real, fake = s.samples.real, s.samples.fake
-        return leaf_mean(lambda r, f: (r - f) ** 2, real, fake)
 
-    return weighted(weight, term)
+def distance(
+    name: str, cost: Callable[[jax.Array], jax.Array], region: str
+) -> Callable[[LossInputs], jax.Array]:
+    """Returns a function of loss inputs: the mean cost of real minus fake, `[]`.
+
+    Args:
+      name: the term in messages.
+      cost: of a difference, entry by entry.
+      region: `whole` or `holes`.
+
+    Raises:
+      UsageError: for another region.
+    """
+    if region not in ("whole", "holes"):
+        raise UsageError(f"{name}(region={region!r}): choose region from whole, holes")
+
+    def whole(s: LossInputs) -> jax.Array:
+        return leaf_mean(lambda r, f: cost(r - f), s.samples.real, s.samples.fake)
+
+    def holes(s: LossInputs) -> jax.Array:
+        condition = s.samples.condition
+        if not isinstance(condition, dict) or "mask" not in condition:
+            raise UsageError(
+                f"{name}(region='holes') needs masks: use the task inpainting, or "
+                "region='whole'"
+            )
+        error = cost(s.samples.real - s.samples.fake)
+        return jnp.mean(hole_means(error, condition["mask"]))
+
+    return holes if region == "holes" else whole
+
+
+def hole_means(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """Returns the mean of each image over the pixels in its holes, `[B]`.
+
+    Each image has the same weight, whatever the size of its holes. Without holes its
+    mean is 0.
+
+    Args:
+      x: `[B, H, W, C]`.
+      mask: `[B, H, W, 1]`, 1 in holes, else 0.
+    """
+    count = jnp.sum(mask, (1, 2, 3)) * x.shape[-1]
+    return jnp.sum(x * mask, (1, 2, 3)) / jnp.maximum(count, 1)
 
 
 def cycle(weight: Weight = 10.0) -> Term:

@@ -22,7 +22,7 @@ def inpainting(
     The generator reads the image with holes of 0 (gray), and the mask, `[B, H, W,
     C + 1]`. Its output replaces the holes only; known pixels stay, bit for bit. Both
     are the condition: `source` `[B, H, W, C]` and `mask` `[B, H, W, 1]`, 1 in holes. It
-    adds the term `l1(100)`, whose mean is over all pixels.
+    adds the term `l1(100, region='holes')`.
 
     Args:
       mask: how holes are drawn for each example: a recipe of `MASKS`. If the examples
@@ -53,7 +53,7 @@ def inpainting(
         requires=(field, "mask") if given else (field,),
         inputs=(field, "mask") if given else (field,),
         preview=columns,
-        defaults=Players("l1(100)", ""),
+        defaults=Players("l1(100, region='holes')", ""),
         transform=transform,
         augment=flips(flip),
     )
