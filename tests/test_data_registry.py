@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import resource
 import tarfile
 import zipfile
@@ -31,6 +32,7 @@ from jaxgan.data.tfds.registry import (
     icons,
     items,
     packages,
+    photographs,
 )
 from jaxgan.data.tfds.registry.items import Item, hold_out, unpaired
 from jaxgan.errors import UsageError
@@ -411,6 +413,51 @@ def test_icons_of_one_drawing_at_two_sizes(tool, tmp_path, monkeypatch):
     framed, small = all_of("oxygen_icons", "test", tmp_path, image_size="64")
     assert framed.example["source"].shape == (16, 16, 3)
     assert small["image"].shape == (3, 64, 64, 3)
+
+
+def photo(form, side, seed):
+    """A photograph, twice as wide as high: noise at the left, and blue sky."""
+    noise = np.random.default_rng(seed).integers(0, 256, (side // 8, side // 20, 3))
+    pixels = np.full((side, 2 * side, 3), (90, 120, 250), np.uint8)
+    left = noise.repeat(8, 0).repeat(8, 1)
+    pixels[:, : left.shape[1]] = left
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, form, quality=90)
+    return file.getvalue()
+
+
+def test_photographs_are_cut_where_they_show_something(monkeypatch):
+    monkeypatch.setattr(photographs, "HELD_OUT", 1)
+    webp = [photo("WEBP", side, seed) for seed, side in enumerate((400, 400, 240))]
+    resources = b"qres" + b"..".join(webp) + b"RIFF and so on"
+    contents = {
+        photographs.GCOMPRIS.name: {"./a/erase.rcc": resources},
+        photographs.LOMIRI.name: {"./b/Hill.jpg": photo("JPEG", 1600, 5)},
+    }
+    splits = {x: dict(y) for x, y in photographs.photographs(contents).items()}
+    # 200x400 pixels, of which the left 80 are noise: two rows in a column.
+    assert list(splits["train"]) == [
+        f"erase_{i}_{top}_24" for i in range(2) for top in (20, 84)
+    ]
+    # 640x1280 pixels, with noise in the left 256, without overlap.
+    assert list(splits["test"]) == [
+        f"Hill_{32 + 96 * i}_{16 + 96 * j}" for i in range(6) for j in range(3)
+    ]
+    whole = items.pixels(photographs.reduce(webp[1]) or b"")
+    patch = items.pixels(splits["train"]["erase_1_84_24"]["image"])
+    np.testing.assert_array_equal(patch, whole[84:180, 24:120])
+    with pytest.raises(Unavailable, match="a photograph of the package is damaged"):
+        photographs.reduce(webp[0][:100])
+
+
+def test_the_photographs_of_the_packages():
+    folder = "./usr/share/gcompris-qt/rcc"
+    paths = [f"{folder}/{x}.rcc" for x in ("erase", "explore_monuments", "lang")]
+    backgrounds = "./usr/share/backgrounds"
+    paths += [f"{backgrounds}/{x}_by_A.jpg" for x in ("umang", "Bridge")]
+    patterns = [x.files for x in RECIPES["photographs"].packages]
+    matched = [x for x in paths if any(re.fullmatch(p, x) for p in patterns)]
+    assert matched == [paths[0], paths[1], paths[4]]
 
 
 def test_copies_of_test_pictures_are_in_no_split():

@@ -258,6 +258,7 @@ DATASET_PRESETS = {
     "dicebear_faces": "stargan",
     "avataaars_open_peeps": "cyclegan",
     "oxygen_icons": "srgan",
+    "photographs": "srgan",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 
