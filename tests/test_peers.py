@@ -15,7 +15,9 @@ import step_rows
 import step_throughput
 from peers import protocol
 
+from jaxgan import parallel
 from jaxgan.config.resolve import make_config
+from jaxgan.experiment import setup
 from jaxgan.gan import builder
 from jaxgan.optimizers import chain
 from jaxgan.types import LossInputs, Players, Samples, image_example
@@ -25,6 +27,18 @@ PRESETS = (
     *("default", "residual", "mlp", "mlp-small", "goodfellow", "dcgan", "lsgan"),
     *("wgan", "wgan-gp"),
 )
+IMAGES = {
+    "pix2pix": (
+        "paired(0)",
+        "image_to_image(unet(4, dropout=0.0), patch(4))",
+    ),
+    "cyclegan": ("unpaired(0)", "two_domains(resnet_generator(4), patch(4))"),
+    "srgan": (
+        "super_resolution(4, 0)",
+        "image_to_image(srresnet(4), patch(4, conditional=False))",
+    ),
+}
+"""Tasks without mirrored images and narrow networks, by preset."""
 KEYS = jax.random.split(jax.random.key(0), 5)
 TINY = {"residual": "residual(16, 1)"}
 
@@ -93,10 +107,10 @@ def test_parameters_in_torch(pytorch, torch, preset, shape):
 
 
 def test_every_recipe_is_here(pytorch):
-    assert set(pytorch.RECIPES) == set(PRESETS)
+    assert set(pytorch.RECIPES) == {*PRESETS, *IMAGES}
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, *IMAGES])
 def test_recipes_in_torch(pytorch, torch, preset):
     own, config = pytorch.RECIPES[preset], config_of(preset)
     assert (own.updates, own.loss) == (config.d_updates, config.loss)
@@ -356,6 +370,115 @@ def test_losses_with_the_same_weights(pytorch, torch, monkeypatch, preset):
     got = theirs(torch, own, pytorch.LOSSES, pair, torch.tensor(z), seen)
     want = ours(config, nets, variables, jnp.array(z), jnp.array(x))
     np.testing.assert_allclose([float(g) for g in got], want, rtol=1e-4)
+
+
+def copy_into(torch, net, params):
+    """Copies our parameters into layers of PyTorch, both in the order of calls."""
+    nn = torch.nn
+    kinds = {
+        nn.Conv2d: "Conv",
+        nn.ConvTranspose2d: "ConvTranspose",
+        nn.BatchNorm2d: "BatchNorm",
+        nn.InstanceNorm2d: "InstanceNorm",
+    }
+    layers = {kind: iter(numbered(params, kind)) for kind in kinds.values()}
+    for layer in (x for x in net.modules() if type(x) in kinds):
+        own = next(layers[kinds[type(layer)]])
+        if isinstance(layer, nn.ConvTranspose2d):
+            # It is the gradient of a convolution, whose kernel is the other way round.
+            weight = own["kernel"][::-1, ::-1].transpose(2, 3, 0, 1)
+        elif isinstance(layer, nn.Conv2d):
+            weight = own["kernel"].transpose(3, 2, 0, 1)
+        else:
+            weight = own["scale"]
+        assert (layer.bias is not None) == ("bias" in own)
+        for parameter, value in ((layer.weight, weight), (layer.bias, own.get("bias"))):
+            if value is not None:
+                assert parameter.shape == value.shape
+                parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+    assert not any(list(rest) for rest in layers.values())
+
+
+def image_gan(preset, shape, **flags):
+    """Our GAN of image to image, and its config."""
+    from peers import ours
+
+    config = make_config(preset=preset, batch_size=4, **flags)
+    layout = parallel.layout_of(parallel.choose_devices(1))
+    return setup.build_gan(config, ours.example_of(config, shape), layout), config
+
+
+@pytest.mark.parametrize("preset", IMAGES)
+def test_parameters_of_image_networks_in_torch(pytorch, torch, preset):
+    shape, own = (64, 64, 3), pytorch.RECIPES[preset]
+    gan, _ = image_gan(preset, shape, **step_throughput.FLAGS.get(preset, {}))
+    state = jax.eval_shape(gan.init, jax.random.key(0))
+    with torch.device("meta"):
+        nets = own.pair(own.latent, shape)
+    got = [sum(p.numel() for p in net.parameters()) for net in nets]
+    assert got == [sum(x.size for x in jax.tree.leaves(p)) for p in state.params]
+
+
+@pytest.mark.parametrize("preset", IMAGES)
+def test_a_step_of_image_to_image_with_the_same_weights(
+    pytorch, torch, monkeypatch, preset
+):
+    shape, (task, networks) = (32, 32, 3), IMAGES[preset]
+    flags = {**step_throughput.FLAGS.get(preset, {}), "task": task}
+    gan, _ = image_gan(preset, shape, networks=networks, **flags)
+    state = jax.jit(gan.init)(jax.random.key(0))
+    params = jax.tree.map(np.asarray, state.params)
+    rng = np.random.default_rng(0)
+    example = ["image", "source"][: pytorch.RECIPES[preset].task.fields]
+    arrays = {x: rng.integers(0, 256, (4, *shape), np.uint8) for x in example}
+    batches = {**arrays, "label": np.zeros(4, np.int32)}
+    batches = {name: x[None] for name, x in batches.items()}
+    _, metrics = jax.jit(gan.train_step)(state, batches, jax.random.key(1))
+    want = [
+        sum(float(metrics[f"{player}/{name}"]) for name in getattr(gan.terms, player))
+        for player in reversed(Players._fields)
+    ]
+
+    own = pytorch.RECIPES[preset]
+    narrow = own._replace(pair=functools.partial(own.pair, width=4, d_width=4))
+    monkeypatch.setitem(pytorch.RECIPES, preset, narrow)
+    monkeypatch.setattr(pytorch, "flipped", lambda images, alike: images)
+    game = pytorch.game_of(job_of(preset, "eager", shape))
+    for layer in game.generator.modules():
+        if isinstance(layer, torch.nn.Dropout):
+            layer.p = 0.0
+    two = preset == "cyclegan"
+    with torch.no_grad():
+        names = ("to_image", "to_source") if two else (None,)
+        for net, name in zip(game.generator.nets, names, strict=True):
+            copy_into(torch, net, params.generator[name] if name else params.generator)
+        names = ("of_image", "of_source") if two else (None,)
+        for net, name in zip(game.discriminator.nets, names, strict=True):
+            tree = params.discriminator[name] if name else params.discriminator
+            copy_into(torch, net, tree["scale_0"])
+    stacked = np.concatenate(list(arrays.values()), -1).transpose(0, 3, 1, 2)
+    pictures = torch.tensor(np.ascontiguousarray(stacked))
+    got = pytorch.step(game._replace(pictures=pictures), torch.arange(4).view(1, 4))
+    # G's loss is that with D's new parameters.
+    np.testing.assert_allclose([float(x) for x in got], want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["channels_last+expert", "autocast"])
+@pytest.mark.parametrize("preset", IMAGES)
+def test_image_steps_in_torch(pytorch, torch, preset, variant):
+    game = pytorch.game_of(job_of(preset, variant, (32, 32, 3)))
+    for loss in pytorch.step(game, torch.arange(4).view(1, 4)):
+        assert torch.isfinite(loss)
+    assert pytorch.runner(game, 4)(3) == 3
+
+
+def test_the_pool_of_torch_keeps_past_fakes(pytorch, torch):
+    pool = pytorch.Pool(4)
+    first, later = torch.zeros(4, 1, 1, 1), torch.ones(400, 1, 1, 1)
+    assert pool(first) is first
+    seen = pool(later)
+    assert 150 < seen.sum() < 250  # about half of them
+    assert pool.kept.sum() == 4  # each place is taken by a new one
 
 
 @pytest.mark.parametrize("preset", ["mlp", "mlp-small", "dcgan"])

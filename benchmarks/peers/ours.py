@@ -16,7 +16,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
 from jaxgan.experiment.setup import build_gan
 from jaxgan.training.loop import CALLS_AHEAD
-from jaxgan.types import TrainState, image_example
+from jaxgan.types import ExampleSpec, TrainState, image_example
 from peers import protocol
 from peers.protocol import Contestant
 
@@ -33,7 +33,8 @@ def feed_of(
     """Returns a feed of random images or points that are on the devices."""
     rng = np.random.default_rng(0)
     if len(shape) == 3:
-        arrays = {"image": rng.integers(0, 256, (size, *shape), np.uint8)}
+        names = [name for name in example_of(config, shape) if name != "label"]
+        arrays = {x: rng.integers(0, 256, (size, *shape), np.uint8) for x in names}
     else:
         arrays = {"image": rng.normal(size=(size, *shape)).astype(np.float32)}
     arrays["label"] = rng.integers(0, 10, size, np.int32)
@@ -44,6 +45,14 @@ def feed_of(
         batch=config.batch_size,
         layout=layout,
     )
+
+
+def example_of(config: Config, shape: tuple[int, ...]) -> ExampleSpec:
+    """Returns the fields of the examples: also a source for tasks with pairs."""
+    example = image_example(shape, classes=10)
+    if config.task.startswith(("paired", "unpaired")):
+        example["source"] = example["image"]
+    return example
 
 
 def config_of(job: dict[str, Any]) -> Config:
@@ -64,7 +73,7 @@ def program_of(
     config: Config, shape: tuple[int, ...], size: int, layout: parallel.Layout
 ) -> tuple[Any, parallel.Feed, int, Any]:
     """Returns the GAN, its feed, the steps per call and get(count, *arguments)."""
-    gan = build_gan(config, image_example(shape, classes=10), layout)
+    gan = build_gan(config, example_of(config, shape), layout)
     feed = feed_of(config, shape, layout, size)
     default = parallel.default_steps_per_call(layout.devices)
     per_epoch = data.steps_per_epoch(size, config.d_updates, config.batch_size)

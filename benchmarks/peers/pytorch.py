@@ -23,6 +23,7 @@ from peers import protocol
 from peers.protocol import Contestant
 from peers.torch_recipes import LOSSES, Recipe, recipe_of
 from peers.torch_recipes import RECIPES as RECIPES
+from peers.torch_tasks import Images, Played, Pool, Task, flipped
 
 MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
 CUDA = {"tf32", "graphs", "reduce_overhead", "max_autotune"}
@@ -46,7 +47,9 @@ class Game(NamedTuple):
     mean: list[Tensor]
     """Moving average of the generator's parameters; empty for none."""
     pictures: Tensor
-    """uint8, `[N, C, H, W]`."""
+    """uint8, `[N, C, H, W]`; all images of an example side by side in C."""
+    pools: list[Pool]
+    """Of past fakes, one per domain; empty for none."""
 
 
 def switches_of(variant: str, device: torch.device) -> set[str]:
@@ -86,7 +89,8 @@ def game_of(job: dict[str, Any]) -> Game:
     )
     options: dict[str, Any] = {"fused": True} if "expert" in switches else {}
     options |= {"capturable": True} if "graphs" in switches else {}
-    size = (job["examples"], shape[2], *shape[:2])
+    fields, past = (recipe.task.fields, recipe.task.past) if recipe.task else (1, 0)
+    size = (job["examples"], fields * shape[2], *shape[:2])
     pictures = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
     return Game(
         recipe,
@@ -99,6 +103,7 @@ def game_of(job: dict[str, Any]) -> Game:
         recipe.optimizer(d.parameters(), options),
         [p.detach().clone() for p in g.parameters()] if recipe.average else [],
         pictures.contiguous(memory_format=lies),
+        [Pool(past) for _ in range(fields if past else 0)],
     )
 
 
@@ -120,6 +125,8 @@ def compiled(net: nn.Module, switches: set[str]) -> Callable[[Tensor], Tensor]:
 
 def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
     """Runs one step on examples with these indices, `[updates, B]`; returns losses."""
+    if game.recipe.task:
+        return translate(game, game.recipe.task, numbers[-1])
     recipe, (g, d) = game.recipe, game.compiled
     fast = "autocast" in game.switches
     frozen = "expert" in game.switches
@@ -154,6 +161,54 @@ def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
     fake = generated() if recipe.again else fake
     of_real = critic(real) if loss.paired else real
     g_loss = loss.generator(of_real, critic(fake))
+    g_loss.backward()
+    game.g_optimizer.step()
+    average(game)
+    return d_loss.detach(), g_loss.detach()
+
+
+def translate(game: Game, task: Task, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Runs one step of image to image; fakes are generated once, as in the papers.
+
+    Args:
+      game: of a recipe with a task.
+      task: of the recipe.
+      numbers: indices of the examples, `[B]`.
+    """
+    frozen, loss = "expert" in game.switches, LOSSES[game.recipe.loss]
+    fast = "autocast" in game.switches
+    autocast = torch.autocast(game.device.type, torch.bfloat16, enabled=fast)
+    g, d = game.compiled
+
+    def generator(images: Images) -> Images:
+        with autocast:
+            return [x.float() for x in g(images)]
+
+    def critic(played: Played, images: Images) -> Images:
+        with autocast:
+            return [x.float() for x in d(played.beside(images))]
+
+    def mean(of: Callable[[Tensor, Tensor], Tensor], real: Images, fake: Images):
+        return torch.stack([of(r, f) for r, f in zip(real, fake, strict=True)]).mean()
+
+    images = (game.pictures[numbers].float() - 127.5) / 127.5
+    batch = flipped(list(images.chunk(task.fields, 1)), task.alike)
+    played = task.play(generator, batch)
+    game.d_optimizer.zero_grad()
+    if frozen:
+        game.discriminator.requires_grad_(True)
+    seen = [x.detach() for x in played.fake]
+    seen = [p(x) for p, x in zip(game.pools, seen, strict=True)] if task.past else seen
+    of_real, of_fake = critic(played, played.real), critic(played, seen)
+    d_loss = mean(loss.discriminator, of_real, of_fake)
+    d_loss.backward()
+    game.d_optimizer.step()
+    if frozen:
+        game.discriminator.requires_grad_(False)
+    game.g_optimizer.zero_grad()
+    of_real = critic(played, played.real) if loss.paired else of_real
+    g_loss = mean(loss.generator, of_real, critic(played, played.fake))
+    g_loss = g_loss + task.terms(generator, played)
     g_loss.backward()
     game.g_optimizer.step()
     average(game)

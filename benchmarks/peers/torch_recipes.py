@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from peers import protocol
+from peers import protocol, torch_images
 from peers import torch_networks as nets
+from peers.torch_tasks import CYCLEGAN, PIX2PIX, SRGAN, Task
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -23,6 +24,12 @@ def sure(logits: Tensor, target: float) -> Tensor:
 def squares(logits: Tensor, target: float) -> Tensor:
     """Returns the mean squared error with one target for all logits."""
     return F.mse_loss(logits, torch.full_like(logits, target))
+
+
+def against_mean(real: Tensor, fake: Tensor, sign: float) -> Tensor:
+    """Returns the relativistic average loss of D, or with the sign -1 that of G."""
+    of_real = F.softplus(-sign * (real - fake.mean())).mean()
+    return of_real + F.softplus(sign * (fake - real.mean())).mean()
 
 
 class Loss(NamedTuple):
@@ -54,6 +61,11 @@ LOSSES = {
     "relativistic": Loss(
         lambda real, fake: F.softplus(fake - real).mean(),
         lambda real, fake: F.softplus(real - fake).mean(),
+        paired=True,
+    ),
+    "relativistic_average": Loss(
+        lambda real, fake: against_mean(real, fake, 1.0),
+        lambda real, fake: against_mean(real, fake, -1.0),
         paired=True,
     ),
 }
@@ -144,6 +156,8 @@ class Recipe(NamedTuple):
     """True if there is a moving average of the generator."""
     again: bool = False
     """True if G's update draws new samples instead of reusing those of D's."""
+    task: Task | None = None
+    """Of image to image, whose fakes depend on images instead of latents."""
 
 
 MODERN = Recipe(
@@ -196,6 +210,15 @@ RECIPES = {
         optimizer=adam(1e-4, 0.0, 0.9),
         judge=gradient_penalty(10.0),
         updates=5,
+    ),
+    "pix2pix": Recipe(
+        torch_images.pix2pix, optimizer=adam(5e-4, 0.5), average=True, task=PIX2PIX
+    ),
+    "cyclegan": Recipe(
+        torch_images.two_domains, "least_squares", average=True, task=CYCLEGAN
+    ),
+    "srgan": Recipe(
+        torch_images.srgan, "relativistic_average", average=True, task=SRGAN
     ),
 }
 
