@@ -2,11 +2,16 @@
 
 A compile takes seconds: so each preset is under pmap on one of the slices and under
 `shard_map` on the other, in turns, and only the two of `BOTH` have all four. Those of
-`SHAPES`, for images, take minutes each and are left to `python -m jaxgan.plan`.
+`SHAPES`, for images, have many convolutions, and the compiler spends half a second on
+each: two of them are compiled here, with less effort. `SLOW` has the others:
+
+    JAXGAN_TEST_SLOW=1 python -m pytest tests/test_plan_presets.py
 """
 
 import functools
+import os
 
+import jax
 import pytest
 from narrow_presets import SHAPES, flags_of
 
@@ -26,15 +31,21 @@ CASES = [
     for j, way in enumerate(WAYS)
     if preset in BOTH or (i + j + number) % 2 == 0
 ]
+QUICK, SLOW = (
+    ("pix2pix", "srgan"),
+    ("inpaint", "cyclegan", "style", "stargan", "esrgan"),
+)
+IMAGE_CASES = [*QUICK, *(SLOW if os.environ.get("JAXGAN_TEST_SLOW") else ())]
 
 
 @functools.cache
 def step_of(preset, name, way, precision="float32"):
     pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
+    fields = SHAPES.get(preset, {"image": shape})
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
     config = make_config(**said, precision=precision, **flags_of(preset))
-    question = planning.PlanConfig(config, (name,), {"image": shape})
+    question = planning.PlanConfig(config, (name,), fields)
     slice_ = chips.find(name)
     return compiling.compile_step(
         config, compiling.dataset_of(question), slice_
@@ -43,7 +54,30 @@ def step_of(preset, name, way, precision="float32"):
 
 @pytest.mark.parametrize(("preset", "name", "way"), CASES)
 def test_a_preset_on_a_slice(preset, name, way):
-    step, slice_ = step_of(preset, name, way)
+    check(*step_of(preset, name, way), way)
+
+
+@pytest.fixture
+def hasty():
+    """Makes XLA compile faster programs less eagerly."""
+    jax.config.update("jax_exec_time_optimization_effort", -1.0)
+    yield
+    jax.config.update("jax_exec_time_optimization_effort", 0.0)
+
+
+@pytest.mark.parametrize("preset", IMAGE_CASES)
+def test_a_preset_of_image_to_image_on_a_slice(preset, hasty):
+    number = [*QUICK, *SLOW].index(preset)
+    way = WAYS[number % 2]
+    check(*step_of(preset, SLICES[number % 2], way), way)
+
+
+def test_every_preset_of_images_is_in_a_list():
+    assert {*QUICK, *SLOW} == set(SHAPES)
+
+
+def check(step, slice_, way):
+    """Compares a compiled step with what any preset must be like."""
     assert step.layout.strategy.name == way
     assert checks.fits(step, slice_)
     assert checks.donation(step) == ""
