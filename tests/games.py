@@ -7,6 +7,7 @@ import numpy as np
 from jaxgan import parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import image_example
 
 SHAPE = (8, 8, 1)
@@ -62,7 +63,7 @@ def game(config, devices=1, layout=None):
         unroll=len(layout.devices) == 1,
         wrap_gradient=layout.strategy.wrap_gradient(layout),
     )
-    return built, jax.jit(built.init)(jax.random.key(1))
+    return built, jit_once(built.init)(jax.random.key(1))
 
 
 def same(a, b):

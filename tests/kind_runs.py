@@ -9,6 +9,7 @@ from PIL import Image
 
 from jaxgan import parallel
 from jaxgan.gan import builder
+from jaxgan.networks.ops.platform import jit_once
 
 KEY = jax.random.key(0)
 
@@ -37,7 +38,7 @@ def run(name, devices=1, steps=4, way="auto", split=False, **other):
     traced_once = chex.assert_max_traces(built.train_step, n=1)
     chex.clear_trace_counter()
     program = parallel.make_compiler(traced_once, feed, layout)
-    state = parallel.place(jax.jit(built.init)(KEY), layout)
+    state = parallel.place(jit_once(built.init)(KEY), layout)
     seen = []
     for start in range(steps):
         passed = (state, feed.at(start, 1), KEY)

@@ -13,6 +13,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import Players, image_example
 
 KEY = jax.random.key(0)
@@ -29,7 +30,7 @@ def test_every_preset_takes_finite_steps(name):
     if "source" in SHAPES.get(name, {}):
         example["source"] = example["image"]
     built = builder.build_gan(chosen, example, unroll=True)
-    state, step = jax.jit(built.init)(KEY), jax.jit(built.train_step)
+    state, step = jit_once(built.init)(KEY), jax.jit(built.train_step)
     k = chosen.d_updates
     for i in range(2):
         batch = {"label": jnp.arange(8 * k).reshape(k, 8) % 10}
@@ -133,7 +134,7 @@ def test_sampling_may_change_the_latents():
     built = builder.build_gan(
         make_config(preset="toy", batch_size=4), image_example((2,))
     )
-    state = jax.jit(built.init)(KEY)
+    state = jit_once(built.init)(KEY)
     keys = jax.random.split(KEY, 4)
     batch = {"image": jnp.zeros((4, 2))}
     same = built.generate(state.ema, batch, keys, lambda z: jnp.zeros_like(z))

@@ -17,6 +17,7 @@ from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.metrics import EVALUATORS, Evaluator
 from jaxgan.metrics import sliced_wasserstein as metric
 from jaxgan.metrics.vendi import kernel_width, vendi_score
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.training.trainer import check_score
 from jaxgan.types import Samples
 
@@ -60,7 +61,7 @@ def evaluation(text="sliced_wasserstein", examples=None, evaluators=None):
 
 
 def variables_of(gan, seed):
-    return jax.jit(gan.init)(jax.random.key(seed)).ema
+    return jit_once(gan.init)(jax.random.key(seed)).ema
 
 
 # Values

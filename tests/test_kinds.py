@@ -20,6 +20,7 @@ from PIL import Image
 from jaxgan import plan, sample, train
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.networks.streams import example_rngs, keys_of_examples
 from jaxgan.tasks import pool
 from jaxgan.types import LossInputs, Samples
@@ -149,7 +150,7 @@ def test_the_task_adds_its_terms_unless_a_flag_names_them():
 def test_sampling_needs_the_inputs_of_the_task():
     chosen, example = kinds.config("paired"), kinds.KINDS["paired"].example
     gan = builder.build_gan(chosen, example)
-    ema = jax.jit(gan.init)(KEY).ema
+    ema = jit_once(gan.init)(KEY).ema
     with pytest.raises(UsageError, match=r"sample needs batch=\{'source': ...\}"):
         gan.sample(ema, KEY, 3)
     source = jnp.asarray(kinds.examples("paired", 3)["source"])
@@ -158,7 +159,7 @@ def test_sampling_needs_the_inputs_of_the_task():
 
 def test_noise_of_a_sample_depends_on_its_key_alone():
     gan = builder.build_gan(kinds.config("noise"), kinds.KINDS["noise"].example)
-    ema = jax.jit(gan.init)(KEY).ema
+    ema = jit_once(gan.init)(KEY).ema
     batch, keys = {"image": jnp.zeros((7, 4))}, jax.random.split(KEY, 7)
     whole = gan.generate(ema, batch, keys)
     part = gan.generate(ema, {"image": jnp.zeros((3, 4))}, keys[2:5])

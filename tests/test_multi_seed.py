@@ -8,6 +8,7 @@ import pytest
 from games import batches, config, game, images, same
 
 from jaxgan import parallel
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.parallel import multi_seed
 
 SIZE, RUNS = 50, 4
@@ -55,7 +56,7 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     chosen = config(name)
     built, _ = game(chosen)
     layout = parallel.layout_of(parallel.choose_devices(devices), runs=len(seeds))
-    states = [jax.jit(built.init)(jax.random.key(seed)) for seed in seeds]
+    states = [jit_once(built.init)(jax.random.key(seed)) for seed in seeds]
     keys = [jax.random.key(100 + seed) for seed in seeds]
     keys = multi_seed.join_seeds(keys, len(seeds))
     state = parallel.place(multi_seed.join_states(states), layout)
@@ -88,7 +89,7 @@ def test_vmapped_runs_are_the_written_out_ones(name):
     # vmap groups matrix products and convolutions: sums in another order
     chosen = config(name)
     built, _ = game(chosen)
-    states = [jax.jit(built.init)(jax.random.key(i)) for i in range(3)]
+    states = [jit_once(built.init)(jax.random.key(i)) for i in range(3)]
     given = [batches(chosen, i) for i in range(3)]
     data = jax.tree.map(lambda *x: jnp.stack(x), *given)
     keys = jax.random.split(jax.random.key(0), 3)

@@ -17,6 +17,7 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import image_example
 
 
@@ -128,7 +129,7 @@ BOUNDS = {
 )
 def test_perceptrons_of_the_tutorials_begin_as_their_frameworks_have_it(preset, init):
     built = builder.build_gan(make_config(preset=preset), image_example((28, 28, 1)))
-    params = jax.jit(built.init)(jax.random.key(0)).params
+    params = jit_once(built.init)(jax.random.key(0)).params
     for player in params:
         for own in player.values():
             bound = BOUNDS[init](*own["kernel"].shape)

@@ -11,6 +11,7 @@ from games import batches, config, game, images
 from jaxgan import augment, parallel
 from jaxgan.gan import builder, objective, train_step
 from jaxgan.losses import r1, r2
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.terms import stateless
 from jaxgan.types import (
     Augment,
@@ -206,7 +207,7 @@ def test_what_is_remembered_moves_once_an_update_however_many_parts(flags):
     for parts in (1, 4):
         chosen = config("small", accumulate=parts, batch_size=16, **given)
         built = builder.build_gan(chosen, image_example(SHAPE))
-        state = jax.jit(built.init)(KEY)
+        state = jit_once(built.init)(KEY)
         for i in range(2):
             state, _ = jax.jit(built.train_step)(state, batches(chosen, i), KEY)
         found.append((state.stats, state.term_state))
@@ -220,7 +221,7 @@ def test_running_statistics_decay_once_an_update_however_many_parts():
     for parts in (1, 4):
         chosen = config("batch_norm", accumulate=parts, batch_size=16)
         built = builder.build_gan(chosen, image_example(SHAPE))
-        state = jax.jit(built.init)(KEY)
+        state = jit_once(built.init)(KEY)
         state, _ = jax.jit(built.train_step)(state, batches(chosen), KEY)
         found.append(state.stats.generator["batch_stats"]["BatchNorm_0"])
     whole, parted = found
@@ -235,7 +236,7 @@ def test_parts_are_looped_over_where_loops_are_fast():
         builder.build_gan(chosen, image_example(SHAPE), unroll=unroll)
         for unroll in (True, False)
     ]
-    state = jax.jit(game[0].init)(KEY)
+    state = jit_once(game[0].init)(KEY)
     done = [jax.jit(g.train_step)(state, batches(chosen), KEY)[0].params for g in game]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), *done)
 
@@ -250,7 +251,7 @@ def test_parts_have_dropout_masks_of_their_own():
 def test_the_strength_is_a_part_of_the_state():
     chosen = config("small", augment="flip", augment_p="ada(0.6, images=80)")
     built = builder.build_gan(chosen, image_example(SHAPE))
-    state = jax.jit(built.init)(KEY)
+    state = jit_once(built.init)(KEY)
     run, seen = jax.jit(built.train_step), []
     for i in range(12):
         state, metrics = run(state, batches(chosen, i), KEY)

@@ -15,6 +15,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.networks.precision import MixedPrecision, with_precision
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.types import DiscriminatorOutput, image_example
@@ -42,7 +43,7 @@ def game(preset, **other):
     k = chosen.d_updates
     pictures = jnp.asarray(images(8 * k).reshape(k, 8, *SHAPE))
     batch = {"image": pictures, "label": jnp.arange(8 * k).reshape(k, 8) % 3}
-    return built, jax.jit(built.init)(KEY), batch
+    return built, jit_once(built.init)(KEY), batch
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from jaxgan.data.dataset import from_fields
 from jaxgan.experiment.setup import Experiment
 from jaxgan.gan import builder
 from jaxgan.monitoring import probe
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import DiscriminatorOutput, Players, Samples, Task, TrainState
 
 KEYS = jax.random.split(jax.random.key(0), 8)
@@ -94,7 +95,7 @@ def plan_and_state(images):
     game = builder.build_gan(chosen, dataset.example)
     layout = parallel.layout_of(jax.devices()[:1])
     plan = Experiment(chosen, layout, dataset, game, True, 1, dataset)
-    return plan, jax.jit(game.init)(jax.random.key(0))
+    return plan, jit_once(game.init)(jax.random.key(0))
 
 
 def probe_of(plan):

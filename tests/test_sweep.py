@@ -18,6 +18,7 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.losses import REGULARIZERS
 from jaxgan.networks.ops.convolutions import conv_same
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.optimizers import OPTIMIZERS
 from jaxgan.types import DiscriminatorOutput, LossInputs, Samples, image_example
 
@@ -58,7 +59,7 @@ def compared(state):
 def trained_alone(flags, seed, images):
     """Returns the state of a run of the trainer on a lane's batches."""
     gan = builder.build_gan(make_config(**FLAGS, **flags), EXAMPLE, unroll=True)
-    state, step = jax.jit(gan.init)(jax.random.key(seed)), jax.jit(gan.train_step)
+    state, step = jit_once(gan.init)(jax.random.key(seed)), jax.jit(gan.train_step)
     for i in range(STEPS):
         key, numbers = sweep_lanes.draw(seed, i, BATCH, len(images))
         state, _ = step(state, {"image": images[numbers][None]}, key)

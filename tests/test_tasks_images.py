@@ -14,6 +14,7 @@ from PIL import Image
 from jaxgan import data, tasks, train
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.gan import builder, objective
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.tasks import masks
 from jaxgan.tasks.flips import flips
 from jaxgan.tasks.super_resolution import shrink
@@ -401,7 +402,7 @@ def test_both_players_see_the_same_changes_and_samples_none():
     # sampling translates the images as they are
     chosen = kinds.config("toy_pairs", task="paired(flip=1)")
     gan = builder.build_gan(chosen, SOURCED)
-    ema = jax.jit(gan.init)(KEY).ema
+    ema = jit_once(gan.init)(KEY).ema
     batch = {"image": images(), "source": images(seed=1)}
     samples = gan.play(ema, batch, keys())
     np.testing.assert_array_equal(samples.condition, batch["source"])
@@ -435,7 +436,7 @@ def trained(name, batch_of, steps, **other):
     flags = {"d_terms": "", "g_optimizer": adam, "d_optimizer": adam, "batch_size": 16}
     chosen = kinds.config(name, ema_half_life=0, **(flags | other))
     gan = builder.build_gan(chosen, SOURCED, unroll=True)
-    state, step = jax.jit(gan.init)(KEY), jax.jit(gan.train_step)
+    state, step = jit_once(gan.init)(KEY), jax.jit(gan.train_step)
     rng = np.random.default_rng(0)
     for _ in range(steps):
         batch = {name: x[None] for name, x in batch_of(rng).items()}

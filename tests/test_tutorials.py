@@ -20,6 +20,7 @@ from tutorials import (
 
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import builder, objective
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import Players, image_example
 
 SHAPE, BATCH, STEPS = (28, 28, 1), 8, 20
@@ -138,7 +139,7 @@ def test_twenty_steps_are_the_tutorials(preset):
     text = narrow(make_config(preset=preset).networks)
     config = make_config(preset=preset, batch_size=BATCH, networks=text)
     game = builder.build_gan(config, image_example(SHAPE), unroll=True)
-    state = jax.jit(game.init)(jax.random.key(0))
+    state = jit_once(game.init)(jax.random.key(0))
     params = jax.tree.map(lambda x: np.array(x, np.float64), state.params)
     g, d = networks(*params)
     g_adam, d_adam = (Adam(net.params, *numbers, hat) for net in (g, d))

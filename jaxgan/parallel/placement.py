@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.parallel.layout import Layout
 from jaxgan.parallel.multi_seed import AXES, join_states
 from jaxgan.types import TrainState, Tree
@@ -76,7 +77,7 @@ def init_and_place(
     Returns:
       The state of all seeds.
     """
-    return place(join_states([jax.jit(init)(key) for key in keys]), layout)
+    return place(join_states([jit_once(init)(key) for key in keys]), layout)
 
 
 def init_in_place(
@@ -87,7 +88,7 @@ def init_in_place(
     [key] = keys
     # The shardings follow from shapes, before any array exists.
     where = sharded(jax.eval_shape(init, key), layout)
-    return jax.jit(init, out_shardings=where)(put(key, layout))
+    return jit_once(init, out_shardings=where)(put(key, layout))
 
 
 def from_processes(tree: Tree, layout: Layout, axis: int | None) -> Tree:
