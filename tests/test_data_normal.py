@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from data_fixtures import mnist_dir  # noqa: F401
 from PIL import Image
 
 from jaxgan import data
@@ -57,10 +58,10 @@ def test_labels_on_disk_are_read_without_pictures():
 @pytest.mark.parametrize(
     ("normal", "error"),
     [
-        ("bird", "--normal=bird: there is no class 'bird'"),
-        ("3", "--normal=3: there is no class '3'"),
-        ("-1", "there is no class '-1'"),
-        ("9" * 30, "there is no class"),
+        ("bird", "--normal=bird: no class 'bird'"),
+        ("3", "--normal=3: no class '3'"),
+        ("-1", "no class '-1'"),
+        ("9" * 30, "no class"),
         (",", "--normal=, names no class: use --normal=cat"),
         ("1", "--normal=1: none of the 2 examples of points is of these classes"),
     ],
