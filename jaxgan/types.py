@@ -238,6 +238,25 @@ def fakes(samples: Samples) -> dict[str, Tree]:
     return {"fake": samples.fake}
 
 
+class AnomalyParts(NamedTuple):
+    """Parts of an anomaly score, before they are weighted: large for unusual examples.
+
+    >>> AnomalyParts(reconstruction=0.5, pixels=0.1, features=0.2).more
+    {}
+    """
+
+    reconstruction: Tree
+    """The nearest example that the generator makes, `[B, H, W, C]` in [-1, 1]."""
+    pixels: jax.Array
+    """The distance of each pixel to its reconstruction, `[B, H, W]` (or `[B, d]`), at
+    least 0; its sum over pixels is the reconstruction's part of the score."""
+    features: jax.Array
+    """The distance of the discriminator's features of an example to those of its
+    reconstruction, `[B]`, at least 0."""
+    more: dict[str, jax.Array] = {}  # noqa: RUF012
+    """Further parts by name, `[B]`, at least 0."""
+
+
 class Task(NamedTuple):
     """A task: how samples are generated for a batch, and the defaults of that.
 
@@ -266,6 +285,11 @@ class Task(NamedTuple):
     augment: Callable[[Batch, jax.Array], Batch] | None = None
     """augment(batch, keys `[B]`) to the batch that a train step plays instead, such as
     one with mirrored images. Batches that are sampled from or evaluated stay."""
+    score: Callable[..., AnomalyParts] | None = None
+    """score(generator, critic, inputs, keys `[B]`) to the parts of the anomaly score of
+    each input, of a task that finds unusual examples. `inputs` has the first field,
+    `[B, H, W, C]` in [-1, 1]; `critic` maps samples to a `DiscriminatorOutput`. Both
+    networks are bound for sampling, without dropout."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -6,6 +6,7 @@ the fields that it reads, the columns of its previews, and the terms that it nee
 
 from collections.abc import Callable
 
+from jaxgan.tasks.anomaly import anomaly
 from jaxgan.tasks.codes import codes
 from jaxgan.tasks.conditional import conditional
 from jaxgan.tasks.domains import domains
@@ -30,6 +31,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         domains,
         super_resolution,
         inpainting,
+        anomaly,
     )
 }
 """Factories of tasks by name."""
@@ -38,6 +40,7 @@ __all__ = [
     "LATENTS",
     "MASKS",
     "TASKS",
+    "anomaly",
     "codes",
     "conditional",
     "domains",
