@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     parser = _parser()
     # Not as positional arguments, which argparse cannot mix with flags.
     args, rest = parser.parse_known_args(argv)
-    *pictures, out = _positional(parser, rest)
+    what = "the pictures and the output"
+    *pictures, out = positional(parser, rest, least=2, what=what, example=EXAMPLE)
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     check_range("seed", args.seed, 0, MAX_SEED, 0)
@@ -100,11 +102,20 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     )
 
 
-def _positional(parser: Parser, rest: list[str]) -> list[str]:
-    """Returns the pictures and the place for the results.
+def positional(
+    parser: Parser, rest: list[str], *, least: int, what: str, example: str
+) -> list[str]:
+    """Returns the arguments that are no flags.
+
+    Args:
+      parser: the parser.
+      rest: what it left.
+      least: minimum number of names.
+      what: the names in words.
+      example: a command line that works.
 
     Raises:
-      UsageError: for an unknown flag, an empty name, or fewer than two names.
+      UsageError: for an unknown flag, an empty name, or too few names.
     """
     flags, names = rest, []
     if "--" in rest:  # what follows are names
@@ -114,9 +125,9 @@ def _positional(parser: Parser, rest: list[str]) -> list[str]:
         if text.startswith("-") and text != "-":
             raise no_flag(text.partition("=")[0], parser.names(), parser.foreign)
     names = [*flags, *names]
-    if len(names) < 2 or not all(names):
+    if len(names) < least or not all(names):
         given = " ".join(map(repr, names)) or "nothing"
-        raise UsageError(f"name the pictures and the output, not {given}: {EXAMPLE}")
+        raise UsageError(f"name {what}, not {given}: {example}")
     return names
 
 
@@ -160,17 +171,33 @@ def parse_attributes(text: str) -> dict[str, float]:
     >>> parse_attributes("glasses=1, beard=0")
     {'glasses': 1.0, 'beard': 0.0}
     """
+    return parse_numbers("attributes", text, 1, "glasses=1,beard=0")
+
+
+def parse_numbers(name: str, text: str, most: float, example: str) -> dict[str, float]:
+    """Returns numbers by name, such as `glasses=1,beard=0`.
+
+    Args:
+      name: of the flag.
+      text: its text.
+      most: the largest number; the smallest is 0.
+      example: a text that works.
+
+    Raises:
+      UsageError: for another form, or a number out of range.
+    """
     values: dict[str, float] = {}
     for part in filter(None, (x.strip() for x in text.split(","))):
-        name, _, value = part.partition("=")
+        key, _, value = part.partition("=")
         try:
-            values[name.strip()] = parse_float(value.strip())
+            values[key.strip()] = parse_float(value.strip())
         except argparse.ArgumentTypeError:
-            name = ""
-        if not name.strip() or not 0 <= values[name.strip()] <= 1:
+            key = ""
+        if not key.strip() or not 0 <= values[key.strip()] <= most:
+            upper = f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0"
             raise UsageError(
-                f"--attributes={shorten(text)}: write names with values from 0 to 1, "
-                "such as --attributes=glasses=1,beard=0"
+                f"--{name}={shorten(text)}: write names with values {upper}, "
+                f"such as --{name}={example}"
             )
     return values
 
