@@ -105,7 +105,13 @@ class Scorer:
 
 def joined(scored: list[Scored]) -> Scored:
     """Returns the parts of several batches as one."""
-    return jax.tree.map(lambda *x: np.concatenate(x), *scored)
+    # Not by a map of trees, which would sort the names.
+    names = scored[0].parts
+    return Scored(
+        {name: np.concatenate([x.parts[name] for x in scored]) for name in names},
+        np.concatenate([x.pixels for x in scored]),
+        np.concatenate([x.reconstruction for x in scored]),
+    )
 
 
 def _only(example: Any, field: str) -> Any:
