@@ -45,11 +45,18 @@ class DataFlags:
         "feature or array that holds the labels; none to train without labels; empty "
         "to detect it",
     )
+    normal: str = flag(
+        "",
+        "data",
+        "normal classes by name or number, such as 0,1,2: only their examples are "
+        "trained on and held out; empty for all",
+    )
     held_out: str = flag(
         "auto",
         "data",
-        "held-out examples used to detect over-fitting: a split, a count, none, or "
-        "auto (the split test, or val of image folders, else 1 in 20, at most 256)",
+        "held-out examples used to detect over-fitting: a split, a count, none, part "
+        "(1 in 10 of the training examples, at most 1,000), or auto (the split test, "
+        "or val of image folders, else 1 in 20, at most 256; part with --normal)",
     )
     data_changed: str = flag(
         "refuse",

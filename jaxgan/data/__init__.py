@@ -6,6 +6,7 @@ from jaxgan.data.dataset import Dataset, Examples, Modes, from_fields
 from jaxgan.data.fingerprint import fingerprint
 from jaxgan.data.kinds import KINDS, normalize
 from jaxgan.data.loader import stream
+from jaxgan.data.normal import is_normal, keep_normal
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
 from jaxgan.data.sources import SOURCES, load, same_place
@@ -26,6 +27,8 @@ __all__ = [
     "from_arrays",
     "from_fields",
     "hold_out",
+    "is_normal",
+    "keep_normal",
     "load",
     "measure_values",
     "normalize",

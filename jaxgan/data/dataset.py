@@ -63,6 +63,8 @@ class Dataset(NamedTuple):
     """The sets that provide `image` and `source`, if examples combine them at will.
 
     Held-out examples are split off from each of them, so that no image is in both."""
+    labels: Callable[[np.ndarray], np.ndarray] | None = None
+    """Maps example numbers to labels without decoding images, if there are labels."""
 
     @property
     def shape(self) -> tuple[int, ...]:

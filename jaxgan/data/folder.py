@@ -60,6 +60,7 @@ def labeled(walk: Walk, splits: dict[str, Path], reading: Reading) -> Dataset:
         read,
         origin=f"{len(walk.files):,} pictures in {printable(str(walk.root))}",
         encoded=pictures.encoded,
+        labels=labels.__getitem__ if classes else None,
     )
 
 

@@ -13,6 +13,8 @@ from jaxgan.errors import UsageError, printable
 
 MOST, SHARE, LEAST = 256, 20, 16
 """Without a test split: 1 in SHARE examples, at most MOST, none if fewer than LEAST."""
+PART_MOST, PART_SHARE = 1000, 10
+"""The choice `part`: 1 in PART_SHARE examples, at most PART_MOST."""
 
 
 def hold_out(
@@ -22,9 +24,10 @@ def hold_out(
 
     Args:
       dataset: the examples of `split`.
-      choice: `none`, a number of examples to take from `dataset`, the name of another
-        split, or `auto`: the split `test` if there is one that shares no example with
-        `dataset`, else 1 in 20 examples, at most 256.
+      choice: `none`, a number of examples to take from `dataset`, `part` for 1 in 10 of
+        them, at most 1,000, the name of another split, or `auto`: the split `test` if
+        there is one that shares no example with `dataset`, else 1 in 20 examples, at
+        most 256.
       split: the split that `dataset` is.
       other: loads another split; raises UsageError if there is none.
 
@@ -37,6 +40,8 @@ def hold_out(
     """
     if choice == "none":
         return dataset, None
+    if choice == "part":
+        return split_off(dataset, min(PART_MOST, dataset.size // PART_SHARE))
     # isdigit alone also accepts other scripts; 18 digits fit int64.
     if choice.isascii() and choice.isdigit() and len(choice) < 19:
         return split_off(dataset, int(choice))
@@ -172,7 +177,9 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
     order = epoch_order(2**63, 0, dataset.size)
     # Sorted, so that the examples stay in the order of their storage.
     held, rest = np.sort(order[:count]), np.sort(order[count:])
-    return _part(dataset, rest, f"less{count}"), _part(dataset, held, f"held{count}")
+    return part_of(dataset, rest, f"less{count}"), part_of(
+        dataset, held, f"held{count}"
+    )
 
 
 def _split_domains(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
@@ -187,9 +194,10 @@ def _split_domains(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
     return combine(dataset.name, *rests), combine(dataset.name, *helds)
 
 
-def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
+def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
     """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
+    labels = dataset.labels
     # `part` counts within the new set, `numbers[part]` within the old one.
     return dataset._replace(
         size=len(numbers),
@@ -199,4 +207,5 @@ def _part(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
         # The examples are scattered, not in a few ranges.
         ranges=(),
         encoded=encoded and (lambda part: encoded(numbers[part])),
+        labels=labels and (lambda part: labels(numbers[part])),
     )

@@ -166,7 +166,7 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
     """Loads the training examples, and the held-out examples or None."""
 
     def split(name):
-        return data.load(
+        dataset = data.load(
             config.dataset,
             split=name,
             data_dir=config.data_dir or None,
@@ -177,8 +177,12 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             alpha=config.alpha,
             on_bad_example=config.on_bad_example,
         )
+        return data.keep_normal(dataset, config.normal)
 
-    parts = data.hold_out(split(config.split), config.held_out, config.split, split)
+    # The split `test` stays unseen, as detectors of other classes are tested on it.
+    apart = config.normal and config.held_out == "auto"
+    choice = "part" if apart else config.held_out
+    parts = data.hold_out(split(config.split), choice, config.split, split)
     if config.on_bad_example == "stop":
         return parts
     # Split first, so that substitutes for bad examples are of the same part.

@@ -91,6 +91,7 @@ def tfds_set(
         ),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
         encoded=_stored(builder, records, encoded),
+        labels=_labels(name, encoded, fields),
         aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
 
@@ -244,15 +245,32 @@ def _reader(
                 images[i] = _decode(where, example[picture.key], picture)
             out[field] = images
         if fields.label is not None:
-            labels = np.array([e[fields.label] for e in examples], np.int32)
-            # Only a sample of the labels was checked at the start.
-            check_labels(name, fields.label, labels)
-            out["label"] = labels
+            out["label"] = _checked_labels(name, fields.label, examples)
         for key in [key for key in fields.others if key not in pictures]:
             out[key] = np.array([e[key] for e in examples], fields.others[key].dtype)
         return out
 
     return read
+
+
+def _labels(
+    name: str, encoded: Encoded, fields: Fields
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Returns a function from numbers to labels, None if there are no labels."""
+    key = fields.label
+    if key is None:
+        return None
+    return lambda numbers: _checked_labels(
+        name, key, encoded(np.asarray(numbers).tolist())
+    )
+
+
+def _checked_labels(name: str, key: str, examples: list[dict[str, Any]]) -> np.ndarray:
+    """Returns the labels of encoded examples, `[n]` int32."""
+    labels = np.array([example[key] for example in examples], np.int32)
+    # Only a sample of the labels was checked at the start.
+    check_labels(name, key, labels)
+    return labels
 
 
 def _decode(where: tuple[str, int], data: bytes, form: Picture) -> np.ndarray:
