@@ -3,18 +3,20 @@
 `register` adds them to the tables; `--import=anomaly_toys_registered` does so too.
 """
 
+from contextlib import contextmanager
 from typing import Any
 
 import jax.numpy as jnp
 import maps
 import numpy as np
 
+from jaxgan import train as programs
 from jaxgan.data import SOURCES, from_fields
 from jaxgan.networks import NETWORKS
 from jaxgan.tasks import TASKS
 from jaxgan.types import AnomalyParts, Players, Samples, Task, image_example
 
-SIDE, TRAIN, TEST = 8, 120, 60
+SIDE, TRAIN, TEST, HELD = 8, 120, 60, 40
 CLASSES = ("bad", "good")
 
 
@@ -46,7 +48,21 @@ def images(split, count, bad):
     pixels = 100 + 60 * rng.random((count, 1, 1)) * slope + 5 * rng.random((SIDE, SIDE))
     at = rng.integers(1, SIDE - 1, (bad, 2))
     pixels[np.arange(bad), at[:, 0], at[:, 1]] = 255
-    return np.uint8(pixels)[..., None], labels
+    return pixels.astype(np.uint8)[..., None], labels
+
+
+TESTS, LABELS = images("test", TEST, TEST // 3)
+"""The test examples, of which those of class 0 have a spot."""
+
+
+def train(folder, *flags):
+    """Trains a run of two steps, and returns its folder."""
+    own = ["--dataset=spots", "--task=spots", "--networks=blur_one"]
+    own += ["--batch_size=2", "--steps=2", "--samples=2", "--score_samples=2"]
+    own += ["--devices=1", f"--held_out={HELD}", f"--workdir={folder}"]
+    own += ["--eval_metrics=sliced_wasserstein", "--import=anomaly_toys_registered"]
+    assert programs.main([*own, *flags]) == 0
+    return folder
 
 
 def source(request):
@@ -59,6 +75,17 @@ def source(request):
 
 
 TABLES: list[dict[str, Any]] = [TASKS, NETWORKS, SOURCES]
+
+
+@contextmanager
+def registered():
+    """Adds all of them for a `with` block, which other tests do not see."""
+    before = [dict(table) for table in TABLES]
+    register()
+    yield
+    for table, own in zip(TABLES, before, strict=True):
+        table.clear()
+        table.update(own)
 
 
 def register():

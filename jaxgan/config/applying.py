@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from jaxgan.config.flags import (
     Parser,
     add_run_flags,
     no_flag,
-    parse_float,
     parse_int,
-    shorten,
+    parse_numbers,
 )
 from jaxgan.config.foreign import APPLYING
 from jaxgan.config.sampling import MAX_SEED
@@ -172,34 +170,6 @@ def parse_attributes(text: str) -> dict[str, float]:
     {'glasses': 1.0, 'beard': 0.0}
     """
     return parse_numbers("attributes", text, 1, "glasses=1,beard=0")
-
-
-def parse_numbers(name: str, text: str, most: float, example: str) -> dict[str, float]:
-    """Returns numbers by name, such as `glasses=1,beard=0`.
-
-    Args:
-      name: of the flag.
-      text: its text.
-      most: the largest number; the smallest is 0.
-      example: a text that works.
-
-    Raises:
-      UsageError: for another form, or a number out of range.
-    """
-    values: dict[str, float] = {}
-    for part in filter(None, (x.strip() for x in text.split(","))):
-        key, _, value = part.partition("=")
-        try:
-            values[key.strip()] = parse_float(value.strip())
-        except argparse.ArgumentTypeError:
-            key = ""
-        if not key.strip() or not 0 <= values[key.strip()] <= most:
-            upper = f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0"
-            raise UsageError(
-                f"--{name}={shorten(text)}: write names with values {upper}, "
-                f"such as --{name}={example}"
-            )
-    return values
 
 
 def _parser() -> Parser:

@@ -1,27 +1,24 @@
 """The flags of `python -m jaxgan.score`."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxgan.config.applying import parse_numbers, positional
+from jaxgan.config.anomalies import (
+    USUAL_RATE,
+    add_anomaly_flags,
+    check_rate,
+    parse_weights,
+)
+from jaxgan.config.applying import positional
 from jaxgan.config.evaluating import checkpoint_of
-from jaxgan.config.flags import Parser, add_run_flags, format_value, parse_float
+from jaxgan.config.flags import Parser, add_run_flags
 from jaxgan.config.foreign import SCORING
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import check_writable, local_path
 
 EXAMPLE = "python -m jaxgan.score --workdir=runs/1 photos/ --out=scores.csv"
-
-USUAL_RATE = 0.01
-"""The default of `--false_alarms`."""
-
-LEAST_RATE, MOST_RATE = 1e-6, 0.5
-
-WEIGHTS = "pixels=1,features=1"
-"""An example of `--weights`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,44 +64,19 @@ def parse_args(argv: Sequence[str] | None = None) -> ScoreConfig:
     images = positional(parser, rest, least=1, what=what, example=EXAMPLE)
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
+    rate = args.false_alarms
     same = ("raw", "run", "resize", "overwrite", "on_bad_example")
     return ScoreConfig(
         workdir=local_path("--workdir", args.workdir),
         images=tuple(images),
         out=_table(args.out, overwrite=args.overwrite),
         heatmaps=_folder(args.heatmaps),
-        false_alarms=check_rate(args.false_alarms),
-        weights=parse_weights(args.weights),
+        false_alarms=check_rate(USUAL_RATE if rate is None else rate),
+        weights=parse_weights(args.weights or ""),
         which=checkpoint_of(args.checkpoint),
         import_=vars(args)["import"],
         **{name: getattr(args, name) for name in same},
     )
-
-
-def check_rate(rate: float) -> float:
-    """Returns a rate of false alarms if it is one.
-
-    Raises:
-      UsageError: naming the range.
-    """
-    if not LEAST_RATE <= rate <= MOST_RATE:  # also for NaN
-        raise UsageError(
-            f"--false_alarms={format_value(rate)}: must be from {LEAST_RATE:f} to "
-            f"{MOST_RATE}, such as --false_alarms={USUAL_RATE} for one in a hundred"
-        )
-    return rate
-
-
-def parse_weights(text: str) -> dict[str, float]:
-    """Returns the weights of the parts of a score by name.
-
-    Raises:
-      UsageError: for another form, or a weight below 0.
-
-    >>> parse_weights("pixels=1, latent=0.5")
-    {'pixels': 1.0, 'latent': 0.5}
-    """
-    return parse_numbers("weights", text, sys.float_info.max, WEIGHTS)
 
 
 def _table(text: str | None, *, overwrite: bool) -> Path | None:
@@ -146,13 +118,7 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--workdir", required=True, help="folder of the run")
     add("--out", help=".csv file for the scores (default: they are printed)")
-    add(
-        "--false_alarms",
-        type=parse_float,
-        default=USUAL_RATE,
-        help="share of normal pictures that may count as anomalies; the threshold is "
-        f"set on held-out normal examples (default: {USUAL_RATE})",
-    )
+    add_anomaly_flags(parser)
     add("--heatmaps", help="folder for a picture of where each one is unusual")
     _add_options(parser)
     return parser
@@ -161,11 +127,6 @@ def _parser() -> Parser:
 def _add_options(parser: Parser) -> None:
     """Adds the flags that are seldom needed."""
     add = parser.add_argument
-    add(
-        "--weights",
-        default="",
-        help=f"weights of the parts of the score, such as {WEIGHTS} (default: 1 each)",
-    )
     add(
         "--checkpoint",
         default="last",

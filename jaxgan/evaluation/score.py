@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan.config.anomalies import check_rate, parse_weights
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.extensions import import_extensions
-from jaxgan.config.scoring import ScoreConfig, check_rate, parse_weights
+from jaxgan.config.scoring import ScoreConfig
 from jaxgan.data.npz import from_arrays
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import picture_files, score_files, score_inputs

@@ -66,7 +66,11 @@ class Reference(NamedTuple):
 
 
 def reference_of(
-    scorer: Scorer, *, raw: bool, weights: Mapping[str, float]
+    scorer: Scorer,
+    *,
+    raw: bool,
+    weights: Mapping[str, float],
+    held_out: tuple[data.Dataset, np.ndarray] | None = None,
 ) -> Reference:
     """Returns the reference of a restored run, from its workdir if it is there.
 
@@ -74,6 +78,7 @@ def reference_of(
       scorer: with the variables of a checkpoint.
       raw: True if those are the newest ones, part of the key.
       weights: of the parts.
+      held_out: the result of `held_out_normals`, if it is known.
 
     Raises:
       UsageError: if there are no held-out normal examples, if the data changed since
@@ -84,7 +89,7 @@ def reference_of(
     key = key_of(scorer, raw=raw)
     found = _load(file, key)
     if found is None:
-        found = compute(scorer, *held_out_normals(run))
+        found = compute(scorer, *(held_out or held_out_normals(run)))
         _save(file, key, found)
     check_weights(weights, list(found.parts))
     return found._replace(weights=weights)
