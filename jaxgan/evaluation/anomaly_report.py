@@ -20,9 +20,9 @@ from jaxgan.evaluation.protocol import environment
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.score_reference import (
     Reference,
-    check_weights,
     compute,
     reference_of,
+    weigh,
 )
 from jaxgan.evaluation.scorer import Scorer
 from jaxgan.evaluation.scores import summary
@@ -155,7 +155,7 @@ class _Judge:
 
     def __init__(self, config: EvaluateConfig, run: Run, examples: Examples) -> None:
         self._config, self._run, self._examples = config, run, examples
-        self.step = 0
+        self.step, self.weights = 0, {}
         names = [name for name, x in DETECTORS.items() if not x.is_installed]
         self.missing = names
 
@@ -204,8 +204,8 @@ class _Judge:
             )
         else:
             reference = compute(scorer, *held_out)
-            check_weights(config.weights, list(reference.parts))
-            reference = reference._replace(weights=config.weights)
+            reference = weigh(run, reference, config.weights)
+        self.weights = dict(reference.weights)
         parts = score_tests(scorer, examples)
         return by_part(reference, parts)
 
@@ -291,7 +291,7 @@ def protocol(
         "n_held_out": len(examples.normal),
         "n_train": examples.train.size,
         "false_alarms": config.false_alarms,
-        "weights": dict(config.weights),
+        "weights": work.weights,
         "fingerprint": data.fingerprint(tests.dataset),
         "step": work.step,
         "parameters": "newest" if config.raw else "moving average",

@@ -91,8 +91,18 @@ def reference_of(
     if found is None:
         found = compute(scorer, *(held_out or held_out_normals(run)))
         _save(file, key, found)
+    return weigh(scorer.run, found, weights)
+
+
+def weigh(run: Run, found: Reference, weights: Mapping[str, float]) -> Reference:
+    """Returns a reference with weights: those given, else those of the task.
+
+    Raises:
+      UsageError: for a weight of a part that does not exist, or if all are 0.
+    """
     check_weights(weights, list(found.parts))
-    return found._replace(weights=weights)
+    own = getattr(run.gan.task, "weights", None) or {}
+    return found._replace(weights={**own, **weights})
 
 
 def check_weights(weights: Mapping[str, float], names: list[str]) -> None:
