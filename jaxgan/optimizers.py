@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxgan.errors import UsageError
 from jaxgan.ranges import (
     ANY,
     BELOW_ONE,
@@ -24,6 +25,7 @@ from jaxgan.ranges import (
     NonNegative,
     Positive,
     Range,
+    Steps,
 )
 from jaxgan.schedules import SCHEDULES, Decay, Rate, Value
 from jaxgan.spec import build, unknown
@@ -140,6 +142,46 @@ def _largest_up_to(bound: float, dtype: Any) -> np.ndarray:
     most = np.asarray(bound, dtype)
     # Rounding to the dtype may go up.
     return np.nextafter(most, np.zeros_like(most)) if float(most) > bound else most
+
+
+def freeze(start: Steps, part: str = "") -> optax.GradientTransformation:
+    """Leaves parameters as they are from an update on, bit for bit.
+
+    It must come last: `adam(2e-4)|freeze(2000)`. Momentum and weight decay end too.
+
+    Args:
+      start: number of the first update that is left out.
+      part: name of the part of the network that is frozen, such as `decoder`; empty for
+        the whole network.
+
+    Raises:
+      UsageError: when the network is initialized, if it has no such part.
+    """
+
+    def init(params):
+        if part and not any(
+            part in map(_name, path) for path, _ in jax.tree.leaves_with_path(params)
+        ):
+            raise UsageError(f"freeze: the network has no part {part!r}")
+        return jnp.zeros((), jnp.int32)
+
+    def update(updates, count, params=None):
+        del params
+
+        def keep(path, update):
+            if part and part not in map(_name, path):
+                return update
+            return jnp.where(count < start, update, jnp.zeros_like(update))
+
+        # Counts beyond the start do not matter, and would overflow.
+        return jax.tree.map_with_path(keep, updates), jnp.minimum(count + 1, start)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _name(key: Any) -> str:
+    """Returns the name of a key in the path of a parameter."""
+    return str(getattr(key, "key", key))
 
 
 def centralize() -> optax.GradientTransformation:
@@ -279,7 +321,7 @@ MOVERS: dict[str, Factory] = {
 
 OPTIMIZERS: dict[str, Factory] = {
     **MOVERS,
-    **{f.__name__: f for f in (clip_by_global_norm, clip_weights, centralize)},
+    **{f.__name__: f for f in (clip_by_global_norm, clip_weights, centralize, freeze)},
     **_available(OTHERS),
 }
 """All transformations by name."""

@@ -16,6 +16,7 @@ from jaxgan.losses.adversarial import (
     relativistic_average,
     wasserstein,
 )
+from jaxgan.losses.encoder import encoder
 from jaxgan.losses.features import (
     auxiliary_classifier,
     domain_classification,
@@ -36,6 +37,7 @@ from jaxgan.losses.logits import consistency, lecam
 from jaxgan.losses.perceptual import perceptual
 from jaxgan.losses.reconstruction import (
     cycle,
+    cycle_l2,
     identity,
     l1,
     l2,
@@ -65,9 +67,11 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         l1,
         l2,
         cycle,
+        cycle_l2,
         identity,
         perceptual,
         total_variation,
+        encoder,
         every,
     )
 }
@@ -81,8 +85,10 @@ __all__ = [
     "auxiliary_classifier",
     "consistency",
     "cycle",
+    "cycle_l2",
     "domain_classification",
     "dragan",
+    "encoder",
     "every",
     "feature_matching",
     "gradient_penalty",

@@ -1,9 +1,12 @@
 """Generation with an encoder, to find examples that are unlike the training data."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxgan.ranges import NonNegative, Width
+from jaxgan.ranges import NonNegative, Probability, Width
 from jaxgan.tasks.generate import generated_field
 from jaxgan.tasks.latents import latent_sampler
 from jaxgan.types import AnomalyParts, ExampleSpec, Samples, Task, Tree
@@ -11,7 +14,9 @@ from jaxgan.types import AnomalyParts, ExampleSpec, Samples, Task, Tree
 
 def anomaly(
     dim: Width = 32,
-    noise: NonNegative = 0.0,
+    noise: NonNegative = 0.5,
+    blur: NonNegative = 1.0,
+    contrast: Probability = 0.5,
     latents: str = "normal",
     *,
     example: ExampleSpec | None = None,
@@ -25,6 +30,9 @@ def anomaly(
     https://doi.org/10.1016/j.media.2019.01.010). Networks are a single generator with
     both parts, such as `encoder_mlp`: it maps `image` and `z` to G(z) and E(x).
 
+    With `noise`, the encoder learns to remove noise that is added to the examples that
+    it reads in training: what it does not know of normal examples, it cannot restore.
+
     An example is unusual if G(E(x)) differs from it, in pixels or in the features of
     the discriminator. Further parts of its score are `latent`, the distance of
     E(G(E(x))) to E(x), and `norm`, the mean square of E(x).
@@ -33,6 +41,10 @@ def anomaly(
       dim: entries of a latent.
       noise: standard deviation of the noise that is added to the examples that the
         encoder reads, in training only.
+      blur: standard deviation of the Gaussian, in pixels, that smooths differences
+        before they are squared, as edges are never at their place exactly; 0 for none.
+      contrast: power of an example's variance that divides its squared differences, as
+        those of faint examples are small; 0 for none.
       latents: `normal` or `uniform` (in (-1, 1)).
       example: the fields of an example, of which the first is generated; `image` if
         None.
@@ -67,7 +79,7 @@ def anomaly(
         features = [critic({field: y, "z": z}).features for y in (x, back)]
         return AnomalyParts(
             reconstruction=back,
-            pixels=pixel_distance(x, back),
+            pixels=pixel_distance(x, back, blur, contrast),
             features=feature_distance(*features),
             more={"latent": mean_square(z - again), "norm": mean_square(z)},
         )
@@ -85,6 +97,9 @@ def anomaly(
     )
 
 
+FAINT = 1e-2
+"""Added to the variance of examples in [-1, 1], so that blank ones have a score."""
+
 NOISY = "noisy"
 """The field of the examples that the encoder reads in training, with their noise."""
 
@@ -94,12 +109,19 @@ def mean_square(x: jax.Array) -> jax.Array:
     return jnp.mean(x.reshape(len(x), -1) ** 2, -1)
 
 
-def pixel_distance(x: jax.Array, back: jax.Array) -> jax.Array:
-    """Returns squared differences whose sum over pixels is their mean.
+def pixel_distance(
+    x: jax.Array, back: jax.Array, blur: float = 0.0, contrast: float = 0.0
+) -> jax.Array:
+    """Returns squared differences of examples to their reconstructions.
+
+    Their sum over pixels is the mean square of (x - back), smoothed, divided by a power
+    of the variance of x.
 
     Args:
       x: `[B, H, W, C]`, or vectors `[B, d]`.
-      back: the reconstruction, of the same shape.
+      back: the reconstructions, of the same shape.
+      blur: standard deviation in pixels of the Gaussian for images; 0 for none.
+      contrast: the power; 0 for none.
 
     Returns:
       `[B, H, W]`, or `[B, d]`.
@@ -107,8 +129,28 @@ def pixel_distance(x: jax.Array, back: jax.Array) -> jax.Array:
     >>> float(pixel_distance(jnp.ones((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3))).sum())
     1.0
     """
-    squares = (x - back) ** 2 / x[0].size
+    gap = x - back
+    if blur and gap.ndim == 4:
+        gap = smoothed(gap, blur)
+    rows = x.reshape(len(x), -1)
+    scale = (jnp.var(rows, -1) + FAINT) ** contrast if contrast else jnp.ones(len(x))
+    squares = gap**2 / (rows.shape[1] * scale.reshape(-1, *[1] * (x.ndim - 1)))
     return squares.sum(-1) if squares.ndim == 4 else squares
+
+
+def smoothed(images: jax.Array, sigma: float) -> jax.Array:
+    """Convolves images `[B, H, W, C]` with a Gaussian, as if they were 0 outside."""
+    reach = math.ceil(3 * sigma)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    # Rows, then columns: a Gaussian is a product.
+    for axis in (1, 2):
+        pads = [(reach, reach) if i == axis else (0, 0) for i in range(4)]
+        padded, size = jnp.pad(images, pads), images.shape[axis]
+        images = sum(
+            float(weight) * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
+            for i, weight in enumerate(weights / weights.sum())
+        )
+    return images
 
 
 def feature_distance(one: Tree, other: Tree) -> jax.Array:
