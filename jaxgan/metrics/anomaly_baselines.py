@@ -39,15 +39,23 @@ def principal_components(count: int, train: np.ndarray) -> Score:
       count: number of components; at most one less than the images or dimensions.
       train: normal images `[n, d]` float32.
     """
+    project = projection(count, train)
+    return lambda images: np.square(images - project(images)).sum(-1)
+
+
+def projection(count: int, train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the projection onto the plane of the first principal components.
+
+    Args:
+      count: number of components; at most one less than the images or dimensions.
+      train: normal images `[n, d]` float32.
+
+    Returns:
+      A function from images `[m, d]` to images of the plane, `[m, d]`.
+    """
     mean = train.mean(0)
     basis = _components(train - mean, min(count, len(train) - 1, train.shape[1] - 1))
-
-    def score(images: np.ndarray) -> np.ndarray:
-        centered = images - mean
-        # Of the residual itself: a difference of squares would lose digits.
-        return np.square(centered - (centered @ basis) @ basis.T).sum(-1)
-
-    return score
+    return lambda images: mean + ((images - mean) @ basis) @ basis.T
 
 
 def _components(centered: np.ndarray, count: int) -> np.ndarray:
