@@ -50,5 +50,6 @@ def add_anomaly_flags(parser: Parser) -> None:
     )
     parser.add_argument(
         "--weights",
-        help=f"weights of the parts of the score, such as {WEIGHTS} (default: those of the task, or 1 each)",
+        help=f"weights of the parts of the score, such as {WEIGHTS} (default: those of "
+        "the task, or 1 each)",
     )
