@@ -17,6 +17,7 @@ import jaxgan
 from jaxgan import score
 from jaxgan.config.scoring import ScoreConfig, parse_args
 from jaxgan.data.resize import Frame, fit_array
+from jaxgan.data.split import hold_out
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import score_reference
 from jaxgan.evaluation.load_run import load_run
@@ -61,8 +62,6 @@ def parts_of(run, pixels):
 def held_out():
     """The held-out examples: those that `train` was not given."""
     loaded = jaxgan.load_dataset("spots")
-    from jaxgan.data.split import hold_out
-
     rest, held = hold_out(loaded, str(HELD), "train", lambda _: loaded)
     assert held is not None
     assert held.arrays is not None

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 
 import anomaly_toys
 import numpy as np
@@ -11,8 +12,12 @@ from PIL import Image
 
 import jaxgan
 from jaxgan import evaluate
+from jaxgan.config.resolve import make_config
+from jaxgan.data.split import hold_out
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import anomaly_report, anomaly_table
+from jaxgan.evaluation import anomaly_data, anomaly_report, anomaly_table
+from jaxgan.evaluation.load_run import Run
+from jaxgan.experiment import setup
 from jaxgan.metrics import anomaly, anomaly_baselines
 
 
@@ -61,10 +66,8 @@ def test_rows_are_the_values_of_scores(both, capsys, monkeypatch):
     own = anomaly.average_precision(found[0].parts["pixels"], bad)
     assert rows["pixels"]["ap"] == pytest.approx(own)
     # The detectors are fitted to the 108 training examples.
-    train = jaxgan.load_dataset("spots").arrays["image"]  # type: ignore[index]
-    from jaxgan.data.split import hold_out
-
-    rest, _ = hold_out(jaxgan.load_dataset("spots"), "part", "train", lambda _: None)  # type: ignore[arg-type]
+    whole = jaxgan.load_dataset("spots")
+    rest, _ = hold_out(whole, "part", "train", lambda _: whole)
     assert rest.arrays is not None
     train = rest.arrays["image"].reshape(len(rest.arrays["image"]), -1) / 255
     far = np.square(TESTS.reshape(len(TESTS), -1) / 255 - train.mean(0)).sum(-1)
@@ -103,17 +106,19 @@ def test_folders_of_good_and_broken_pictures(tmp_path):
         for i in rows:
             file = tmp_path / "data" / name / f"{i}.png"
             Image.fromarray(TESTS[i, ..., 0]).save(file)
-    run = anomaly_toys.train(
-        tmp_path / "run", f"--dataset=folder:{tmp_path}/data", "--held_out=8"
-    )
-    report = jaxgan.evaluate_run(run, weights="features=0,mean=0")
-    facts = report["protocol"]
-    assert (facts["n"], facts["n_anomalies"], facts["n_held_out"]) == (30, 20, 8)
-    assert report["rows"]["all parts"]["auroc"] > 0.95
-    with pytest.raises(UsageError, match="was trained on"):
-        jaxgan.evaluate_run(run, split="train")
-    with pytest.raises(UsageError, match="has the splits"):
-        jaxgan.evaluate_run(run, split="val")
+    flags = {"dataset": f"folder:{tmp_path}/data", "held_out": "8"}
+    config = make_config(**flags, task="spots", networks="blur_one")
+    train, held_out = setup.load_data(config)
+    run = Run(tmp_path, config, train.example, None)  # type: ignore[arg-type]
+    tests = anomaly_data.labeled_tests(run, train, "auto")
+    assert (train.size, held_out and held_out.size) == (22, 8)
+    assert tests.normal == ("good",)
+    assert (tests.dataset.size, tests.is_anomaly.sum()) == (30, 20)
+    # The files of `crack` come before those of `good`.
+    assert tests.is_anomaly[:20].all()
+    for word, split in {"was trained on": "train", "has the splits": "val"}.items():
+        with pytest.raises(UsageError, match=word):
+            anomaly_data.labeled_tests(run, train, split)
 
 
 def test_requests_that_do_not_fit(both, tmp_path):
@@ -128,9 +133,12 @@ def test_requests_that_do_not_fit(both, tmp_path):
     }.items():
         with pytest.raises(UsageError, match=word):
             jaxgan.evaluate_run(both, **flags)
-    run = anomaly_toys.train(tmp_path / "run")
+    shutil.copytree(both, tmp_path / "run")
+    file = tmp_path / "run" / "config.json"
+    config = {**json.loads(file.read_text()), "normal": ""}
+    file.write_text(json.dumps(config))
     with pytest.raises(UsageError, match="every example is normal: train with --norm"):
-        jaxgan.evaluate_run(run)
+        jaxgan.evaluate_run(tmp_path / "run")
 
 
 def test_the_rate_on_few_tests_is_of_those_chosen(both, caplog):

@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from anomaly_pools import split_rows
 
 from jaxgan.errors import UsageError
 from jaxgan.metrics import anomaly
@@ -180,3 +181,14 @@ def test_all_detectors_find_what_is_far_away():
         scores = detector.fit(train)(np.concatenate([near, far]))
         assert anomaly.auroc(scores, labels) > 0.95, name
     assert mean_distance(train)(train.mean(0)[None])[0] == 0
+
+
+def test_a_pool_without_a_class():
+    """GANomaly's protocol: 80 % of the others, and the rest with the whole class."""
+    labels = RNG.integers(0, 10, 1000)
+    train, test = split_rows(labels, 3, "train"), split_rows(labels, 3, "test")
+    assert sorted([*train, *test]) == list(range(1000))
+    normal = (labels != 3).sum()
+    assert len(train) == round(0.8 * normal)
+    assert 3 not in labels[train]
+    assert (labels[test] == 3).sum() == 1000 - normal
