@@ -189,9 +189,10 @@ def _finish(
         picture_files.write(config.out, score_files.encoded(text))
     count = columns["verdict"].count(score_files.VERDICTS[1])
     log.info(
-        "%d of %d picture(s) are anomalies: above %.4g, where %g of normal pictures "
-        "are, by %d held-out normal examples",
-        *(count, len(names), judge.threshold, config.false_alarms, len(judge.normal)),
+        "%d of %d picture(s) are anomalies, with a score above %.4g: the threshold "
+        "for %g %% false alarms on %d held-out normal examples",
+        *(count, len(names), judge.threshold, 100 * config.false_alarms),
+        len(judge.normal),
     )
     if config.out is not None:
         log.info("scores in %s", printable(str(config.out)))
