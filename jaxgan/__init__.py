@@ -15,8 +15,9 @@ A run in ten lines:
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
 left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
 `compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
-"photo.jpg")` maps pictures by an image-to-image run. Names are imported when they are
-first used, so `import jaxgan` imports no jax.
+"photo.jpg")` maps pictures by an image-to-image run, and `score_run("runs/parts",
+"photo.jpg")` says how unusual they are. Names are imported when they are first used, so
+`import jaxgan` imports no jax.
 """
 
 import importlib
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from jaxgan.evaluation.apply import apply_run
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
+    from jaxgan.evaluation.score import Scores, score_run
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
     from jaxgan.gan.gan import GAN
@@ -70,6 +72,7 @@ _MODULES = {
     "PRESETS": "config.presets",
     "Players": "types",
     "Samples": "types",
+    "Scores": "evaluation.score",
     "Stage": "types",
     "Task": "types",
     "Term": "types",
@@ -85,6 +88,7 @@ _MODULES = {
     "load_dataset": "data",
     "load_run": "evaluation.load_run",
     "make_config": "config.resolve",
+    "score_run": "evaluation.score",
 }
 """The module of each public name."""
 
@@ -106,6 +110,7 @@ __all__ = [
     "LossInputs",
     "Players",
     "Samples",
+    "Scores",
     "Stage",
     "Task",
     "Term",
@@ -128,6 +133,7 @@ __all__ = [
     "networks",
     "optimizers",
     "schedules",
+    "score_run",
     "tasks",
 ]
 

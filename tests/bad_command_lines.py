@@ -13,6 +13,7 @@ BASE = {
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
     "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
     "apply to one": ("--workdir={run}", "{data}/picture.png"),
+    "score": ("--workdir={run}", "{data}/picture.png"),
     "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
     "evaluate --compare": (
         *("--compare", "npz:{data}/plain.npz", "npz:{data}/pictures.npz"),
@@ -567,6 +568,43 @@ EVALUATE: list[Row] = [
     ("not the folder of a run", "--workdir={data}"),
     ("no checkpoint", "--workdir={data}/no_checkpoint"),
     ("--compare", "--compare", "ring8", "ring8"),
+    ("--false_alarms", "--false_alarms=2"),
+    ("--weights", "--weights=pixels"),
+]
+
+SCORE: list[Row] = [
+    ("finds no anomalies",),
+    *(
+        ("--false_alarms", f"--false_alarms={text}")
+        for text in ("x", "0", "-1", "0.6", "nan", "inf", "", "1e-9", "²")
+    ),
+    *(
+        ("--weights", f"--weights={text}")
+        for text in (
+            "pixels",
+            "pixels=x",
+            "pixels=-1",
+            "pixels=nan",
+            "pixels=inf",
+            "=1",
+        )
+    ),
+    ("--checkpoint", "--checkpoint=newest"),
+    ("--run=7", "--run=7"),
+    ("--run", "--run=x"),
+    ("must end in .csv", "--out=scores.txt"),
+    ("there is no folder", "--out=nowhere/scores.csv"),
+    ("only local paths", "--out=gs://b/scores.csv"),
+    ("only local paths", "--heatmaps=gs://b/maps"),
+    ("--heatmaps", "--heatmaps="),
+    ("--on_bad_example", "--on_bad_example=ask"),
+    ("--import=nowhere", "--import=nowhere"),
+    ("not the folder of a run", "--workdir={data}"),
+    ("--resize takes no value", "--resize=28"),
+    ("use --false_alarms=0.01", "--threshold=3"),
+    ("use --out=scores.csv", "--output=scores.csv"),
+    ("did you mean --heatmaps", "--heatmapss=maps"),
+    ("name the pictures", ""),
 ]
 
 COMPARE: list[Row] = [
@@ -642,6 +680,7 @@ ROWS = [
         ("sample", SAMPLE),
         ("apply", APPLY),
         ("apply to one", APPLY_ONE),
+        ("score", SCORE),
         ("evaluate", EVALUATE),
         ("evaluate --compare", COMPARE),
         ("plan", PLAN),

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-PROGRAMS = ("train", "sample", "apply", "evaluate", "plan")
+PROGRAMS = ("train", "sample", "apply", "score", "evaluate", "plan")
 MOST_MEMORY = 4 * 2**30
 """Bytes that reading a data set may take."""
 LATE = (
     *("training.trainer", "evaluation.sampler", "evaluation.report"),
-    "evaluation.apply",
+    *("evaluation.apply", "evaluation.score"),
     *("performance.planning.planner", "performance.planning.settings"),
 )
 """Modules that programs import after their flags are read."""

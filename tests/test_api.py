@@ -47,7 +47,7 @@ def test_import_and_help_do_not_import_jax():
     program = """
         import sys
         import jaxgan, jaxgan.train, jaxgan.sample, jaxgan.plan
-        import jaxgan.apply, jaxgan.evaluate
+        import jaxgan.apply, jaxgan.evaluate, jaxgan.score
         jaxgan.make_config, jaxgan.Config, jaxgan.PRESETS, jaxgan.UsageError
         try:
             jaxgan.train.main(["--help"])

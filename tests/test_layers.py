@@ -7,7 +7,7 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "apply", "evaluate", "plan"),
+    ("train", "sample", "apply", "score", "evaluate", "plan"),
     ("training",),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
@@ -92,6 +92,7 @@ NAMES_FLAGS = {
         "train",
         "sample",
         "apply",
+        "score",
         "evaluate",
         "plan",
         "training",

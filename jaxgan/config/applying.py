@@ -11,9 +11,8 @@ from jaxgan.config.flags import (
     Parser,
     add_run_flags,
     no_flag,
-    parse_float,
     parse_int,
-    shorten,
+    parse_numbers,
 )
 from jaxgan.config.foreign import APPLYING
 from jaxgan.config.sampling import MAX_SEED
@@ -78,7 +77,8 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     parser = _parser()
     # Not as positional arguments, which argparse cannot mix with flags.
     args, rest = parser.parse_known_args(argv)
-    *pictures, out = _positional(parser, rest)
+    what = "the pictures and the output"
+    *pictures, out = positional(parser, rest, least=2, what=what, example=EXAMPLE)
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     check_range("seed", args.seed, 0, MAX_SEED, 0)
@@ -100,11 +100,20 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     )
 
 
-def _positional(parser: Parser, rest: list[str]) -> list[str]:
-    """Returns the pictures and the place for the results.
+def positional(
+    parser: Parser, rest: list[str], *, least: int, what: str, example: str
+) -> list[str]:
+    """Returns the arguments that are no flags.
+
+    Args:
+      parser: the parser.
+      rest: what it left.
+      least: minimum number of names.
+      what: the names in words.
+      example: a command line that works.
 
     Raises:
-      UsageError: for an unknown flag, an empty name, or fewer than two names.
+      UsageError: for an unknown flag, an empty name, or too few names.
     """
     flags, names = rest, []
     if "--" in rest:  # what follows are names
@@ -114,9 +123,9 @@ def _positional(parser: Parser, rest: list[str]) -> list[str]:
         if text.startswith("-") and text != "-":
             raise no_flag(text.partition("=")[0], parser.names(), parser.foreign)
     names = [*flags, *names]
-    if len(names) < 2 or not all(names):
+    if len(names) < least or not all(names):
         given = " ".join(map(repr, names)) or "nothing"
-        raise UsageError(f"name the pictures and the output, not {given}: {EXAMPLE}")
+        raise UsageError(f"name {what}, not {given}: {example}")
     return names
 
 
@@ -160,19 +169,7 @@ def parse_attributes(text: str) -> dict[str, float]:
     >>> parse_attributes("glasses=1, beard=0")
     {'glasses': 1.0, 'beard': 0.0}
     """
-    values: dict[str, float] = {}
-    for part in filter(None, (x.strip() for x in text.split(","))):
-        name, _, value = part.partition("=")
-        try:
-            values[name.strip()] = parse_float(value.strip())
-        except argparse.ArgumentTypeError:
-            name = ""
-        if not name.strip() or not 0 <= values[name.strip()] <= 1:
-            raise UsageError(
-                f"--attributes={shorten(text)}: write names with values from 0 to 1, "
-                "such as --attributes=glasses=1,beard=0"
-            )
-    return values
+    return parse_numbers("attributes", text, 1, "glasses=1,beard=0")
 
 
 def _parser() -> Parser:

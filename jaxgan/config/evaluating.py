@@ -6,6 +6,12 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan.config.anomalies import (
+    USUAL_RATE,
+    add_anomaly_flags,
+    check_rate,
+    parse_weights,
+)
 from jaxgan.config.flags import Parser, add_run_flags, parse_int
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.config.sampling import MAX_SEED
@@ -74,6 +80,10 @@ class EvaluateConfig(Request):
     raw: bool = False
     run: int | None = None
     """The number of the run, None for all of several."""
+    false_alarms: float = USUAL_RATE
+    """Rate of the threshold of a run that finds anomalies."""
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Of the parts of its score; 1 for those that are not named."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -89,7 +99,10 @@ class CompareConfig(Request):
     crop: str = "center"
 
 
-OF_RUNS = ("split", "against", "seed", "seeds", "checkpoint", "raw", "run")
+OF_RUNS = (
+    *("split", "against", "seed", "seeds", "checkpoint", "raw", "run"),
+    *("false_alarms", "weights"),
+)
 """Flags that need `--workdir`."""
 OF_SETS = ("data_dir", "image_size", "crop")
 """Flags that need `--compare`."""
@@ -141,7 +154,7 @@ def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
     out = workdir / "evaluation.json"
     if "out" in flags:
         out = _output("--out", flags["out"])
-    names = ("split", "seed", "raw", "run")
+    names = ("split", "seed", "raw", "run", "false_alarms")
     own = {name: flags[name] for name in names if name in flags}
     return EvaluateConfig(
         workdir=workdir,
@@ -149,6 +162,7 @@ def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
         which=checkpoint_of(flags.get("checkpoint", "last")),
         against=statistics_of(flags["against"]) if "against" in flags else None,
         out=out,
+        weights=parse_weights(flags.get("weights", "")),
         **own,
         **common,
     )
@@ -182,6 +196,7 @@ def check(config: Any) -> Any:
     if isinstance(config, EvaluateConfig):
         check_range("seeds", config.draws, 1, MAX_DRAWS, 3)
         check_range("seed", config.seed, 0, MAX_SEED, 0)
+        check_rate(config.false_alarms)
         if config.against and (config.n_real or config.save_stats):
             raise UsageError(
                 "--against=stats:FILE replaces the real examples: leave out --n_real "
@@ -339,3 +354,4 @@ def _add_samples(parser: Parser) -> None:
     )
     add("--checkpoint", help="checkpoint: last, best or a step (default: last)")
     add_run_flags(parser, None, "all of them")
+    add_anomaly_flags(parser)

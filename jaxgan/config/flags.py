@@ -107,6 +107,34 @@ def parse_float(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{format_value(text)} is not a number")
 
 
+def parse_numbers(name: str, text: str, most: float, example: str) -> dict[str, float]:
+    """Returns numbers by name, such as `glasses=1,beard=0`.
+
+    Args:
+      name: of the flag.
+      text: its text.
+      most: the largest number; the smallest is 0.
+      example: a text that works.
+
+    Raises:
+      UsageError: for another form, or a number out of range.
+    """
+    values: dict[str, float] = {}
+    for part in filter(None, (x.strip() for x in text.split(","))):
+        key, _, value = part.partition("=")
+        try:
+            values[key.strip()] = parse_float(value.strip())
+        except argparse.ArgumentTypeError:
+            key = ""
+        if not key.strip() or not 0 <= values[key.strip()] <= most:
+            upper = f"from 0 to {most:g}" if math.isfinite(most) else "of at least 0"
+            raise UsageError(
+                f"--{name}={shorten(text)}: write names with values {upper}, "
+                f"such as --{name}={example}"
+            )
+    return values
+
+
 def format_value(value: Any) -> str:
     """Returns the `repr` of a value for a message, shortened if it is long."""
     # Python refuses to print integers of thousands of digits.

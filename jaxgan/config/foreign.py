@@ -116,6 +116,25 @@ _APPLYING = {
         "the moving average is used; use --raw for the newest parameters"
     ),
 }
+_SCORING = {
+    "input in in_dir input_dir input_path source src img image images dataroot i": (
+        "name the pictures without a flag: python -m jaxgan.score --workdir=RUN PATH"
+    ),
+    "output outfile csv o results": "use --out=scores.csv",
+    "heatmap heat_maps maps outdir out_dir output_dir save_dir visualize": (
+        "use --heatmaps=FOLDER"
+    ),
+    "threshold thresh fpr false_positive_rate contamination": (
+        "the threshold is set on held-out normal examples: use --false_alarms=0.01"
+    ),
+    "image_size size imsize crop": "use --resize, which takes the size of training",
+    "ckpt model network model_path checkpoint_path load run_dir logdir resume step": (
+        "use --workdir=RUN, with --checkpoint=last, best or 1000"
+    ),
+    "ema use_ema no_ema": (
+        "the moving average is used; use --raw for the newest parameters"
+    ),
+}
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -128,3 +147,5 @@ SAMPLING = _by_name(_SAMPLING)
 """Advice by the name of a flag that the sampling program does not have."""
 APPLYING = _by_name(_APPLYING)
 """Advice by the name of a flag that the program for pictures does not have."""
+SCORING = _by_name(_SCORING)
+"""Advice by the name of a flag that the program for anomalies does not have."""

@@ -2,10 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgan.config.anomalies import USUAL_RATE, parse_weights
 from jaxgan.config.evaluating import (
     AUTO,
     METRICS,
@@ -18,7 +19,14 @@ from jaxgan.config.evaluating import (
 )
 from jaxgan.config.extensions import import_extensions
 from jaxgan.distributed.consensus import all_succeed, check_same_flags, run_on_main
-from jaxgan.evaluation import pair_report, pair_table, run_report, set_report
+from jaxgan.evaluation import (
+    anomaly_report,
+    anomaly_table,
+    pair_report,
+    pair_table,
+    run_report,
+    set_report,
+)
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.protocol import table
 from jaxgan.experiment import memory
@@ -34,6 +42,8 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
     """
     run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
+    if run.gan.task.score is not None:
+        return anomaly_report.report_of(config, run)
     # A task that maps images to images has an output for each held-out example.
     maps_images = run.gan.task.transform is not None
     return (pair_report if maps_images else run_report).report_of(config, run)
@@ -72,12 +82,18 @@ def evaluate(config: Request) -> int:
 
 def _show(report: dict[str, Any], out: Path | None) -> None:
     """Prints the table and writes the report."""
-    lines = pair_table.table(report) if "rows" in report else table(report)
-    print("\n".join(lines))
+    print("\n".join(_table(report)))
     if out is not None:
         replaced = ", which replaces an earlier one" if out.exists() else ""
         atomic_write(out, json.dumps(report, indent=2).encode())
         log.info("written to %s%s", out, replaced)
+
+
+def _table(report: dict[str, Any]) -> list[str]:
+    """Returns the lines of the table that fits a report."""
+    if "n_anomalies" in report["protocol"]:
+        return anomaly_table.table(report)
+    return pair_table.table(report) if "rows" in report else table(report)
 
 
 def evaluate_run(
@@ -94,8 +110,13 @@ def evaluate_run(
     raw: bool = False,
     run: int | None = None,
     cache: bool = True,
+    false_alarms: float = USUAL_RATE,
+    weights: Mapping[str, float] | str = "",
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
+
+    Of a run that finds anomalies, the scores of a labeled split are compared with its
+    labels.
 
     Does the same as `python -m jaxgan.evaluate`, but writes only the cache of features.
 
@@ -112,10 +133,13 @@ def evaluate_run(
       raw: True for the newest parameters instead of their moving average.
       run: number of the run, None for all of several.
       cache: True to keep features of real examples on disk.
+      false_alarms: rate of the threshold of a run that finds anomalies.
+      weights: of the parts of its score, by name or like `pixels=1,features=0`.
 
     Returns:
       `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. Of an
-      image-to-image run also `rows`: values of the generator and of plain methods.
+      image-to-image run, and of one that finds anomalies, also `rows`: values of the
+      generator and of plain methods.
 
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
@@ -138,6 +162,8 @@ def evaluate_run(
         raw=raw,
         run=run,
         cache=cache,
+        false_alarms=false_alarms,
+        weights=parse_weights(weights) if isinstance(weights, str) else dict(weights),
     )
     return report_of_run(check(config))
 

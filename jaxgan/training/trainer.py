@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from jaxgan.monitoring.monitor import read_findings
 from jaxgan.training.hooks import Collapse, open_hooks
 from jaxgan.training.loop import training_loop
 from jaxgan.training.shutdown import catch_signals, deadline
+from jaxgan.types import Task
 
 log = logging.getLogger("jaxgan")
 
@@ -206,19 +208,26 @@ def run_once(
         # Only one process may know the error: it is raised on all.
         log.warning("saved at step %d", int(state.step))
         all_succeed(lambda: raise_failure(feed))
-    can_sample = set(experiment.gan.task.inputs) <= {"label"}
-    log_end(folder, int(state.step), code, can_sample)
+    log_end(folder, int(state.step), code, programs_for(experiment.gan.task))
     return code
 
 
-def log_end(folder: Path, step: int, code: int, can_sample: bool = True) -> None:
+def programs_for(task: Task) -> list[str]:
+    """Returns the uses of a trained run, in words that end in a program."""
+    can_sample = set(task.inputs) <= {"label"}
+    draw = ["draw more with python -m jaxgan.sample"] * can_sample
+    score = ["score pictures with python -m jaxgan.score"] * (task.score is not None)
+    return draw + score
+
+
+def log_end(folder: Path, step: int, code: int, uses: Sequence[str] = ()) -> None:
     """Logs why a run stopped, or a summary if it is done.
 
     Args:
       folder: of the run.
       step: the last one.
       code: the exit code.
-      can_sample: False if samples depend on more than noise and labels.
+      uses: what the run can be used for, see `programs_for`.
     """
     if code:
         why = ""
@@ -229,8 +238,8 @@ def log_end(folder: Path, step: int, code: int, can_sample: bool = True) -> None
         for line in detectors.summary(read_findings(folder)):
             log.info("%s", line)
         log.info("done: look at %s", folder / "progress.png")
-        if can_sample:
-            log.info("draw more with python -m jaxgan.sample --workdir=%s", folder)
+        for use in uses:
+            log.info("%s --workdir=%s", use, folder)
 
 
 def raise_failure(feed: parallel.Feed) -> None:

@@ -1,0 +1,22 @@
+"""Scores anomalies: `python -m jaxgan.score --workdir=runs/1 PATH --out=scores.csv`."""
+
+import sys
+from collections.abc import Sequence
+
+from jaxgan.cli import program
+from jaxgan.config.scoring import parse_args
+from jaxgan.environment import start_jax
+
+
+@program
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    config = parse_args(argv)  # jax is not imported yet, so that --help is fast
+    start_jax()
+    from jaxgan.evaluation import score
+
+    return score.score(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
