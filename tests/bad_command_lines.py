@@ -11,6 +11,7 @@ BASE = {
         "--workdir=run",
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
+    "sample --per_class": ("--workdir={run}", "--out=new/", "--per_class=2"),
     "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
     "apply to one": ("--workdir={run}", "{data}/picture.png"),
     "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
@@ -432,6 +433,8 @@ SAMPLE: list[Row] = [
     ("expected one argument", "--out"),
     ("--raw", "--raw=yes"),
     ("--interpolate", "--interpolate=1"),
+    ("--format is for labeled sets", "--format=npz"),
+    ("--overwrite is for labeled sets", "--overwrite"),
     ("--checkpoint", "--checkpoint=first"),
     ("--checkpoint", "--checkpoint="),
     ("--out", "--out=new.jpg"),
@@ -465,6 +468,28 @@ SAMPLE: list[Row] = [
     ("config.json", "--workdir={data}/wrong"),
     ("data.json", "--workdir={data}/no_keys"),
     ("no checkpoint", "--workdir={data}/no_checkpoint"),
+]
+
+LABELED: list[Row] = [
+    *(
+        ("--per_class", f"--per_class={text}")
+        for text in ("x", "0", "-1", "1.5", "", "nan", "²", BIG)
+    ),
+    ("this run is unconditional", "--per_class=3"),
+    ("leave out --n", "--n=4"),
+    ("leave out --label", "--label=1"),
+    ("leave out --interpolate", "--interpolate"),
+    ("a labeled set has one seed", "--seed=0,1"),
+    *(("--format", f"--format={text}") for text in ("png", "Folder", LONG)),
+    ("--out", "--out=new.png"),
+    ("--out", "--out=new"),
+    ("--out", "--out="),
+    ("--format=tfds makes a folder", "--out=new.npz", "--format=tfds"),
+    ("--out", "--out=nowhere/new.npz"),
+    ("is not an empty folder", "--out={data}/"),
+    ("has no export.json", "--out={data}/", "--overwrite"),
+    ("exists: add --overwrite", "--out={data}/plain.npz"),
+    ("--overwrite", "--overwrite=1"),
 ]
 
 APPLY: list[Row] = [
@@ -637,6 +662,7 @@ ROWS = [
     for program, rows in (
         ("train", TRAIN),
         ("sample", SAMPLE),
+        ("sample --per_class", LABELED),
         ("apply", APPLY),
         ("apply to one", APPLY_ONE),
         ("evaluate", EVALUATE),
