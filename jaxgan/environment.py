@@ -80,18 +80,16 @@ def enable_compilation_cache() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     # jax reads variables when it is imported, which a program's package may do.
     if jax := sys.modules.get("jax"):
-        for name in CACHE_SETTINGS:
-            if name.upper() in os.environ:
-                value = os.environ[name.upper()]
-                kind = type(getattr(jax.config, name) or value)
+        for name, kind in CACHE_SETTINGS.items():
+            if value := os.environ.get(name.upper()):
                 jax.config.update(name, kind(value))
     log_cache_failures_once()
 
 
-CACHE_SETTINGS = (
-    "jax_compilation_cache_dir",
-    "jax_persistent_cache_min_compile_time_secs",
-)
+CACHE_SETTINGS: dict[str, type] = {
+    "jax_compilation_cache_dir": str,
+    "jax_persistent_cache_min_compile_time_secs": float,
+}
 """Options of jax with the folder of the cache, and the shortest time of an entry."""
 
 CACHE_FAILURE = "Error (reading|writing) persistent compilation cache entry"

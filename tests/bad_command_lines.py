@@ -12,6 +12,10 @@ BASE = {
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
     "sample --per_class": ("--workdir={run}", "--out=new/", "--per_class=2"),
+    "augment": (
+        *("--dataset=npz:{data}/pictures.npz", "--held_out=4", "--per_class_real=3"),
+        *("--steps=1", "--classifier_steps=1", "--workdir=new", "--networks=small(4)"),
+    ),
     "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
     "apply to one": ("--workdir={run}", "{data}/picture.png"),
     "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
@@ -492,6 +496,43 @@ LABELED: list[Row] = [
     ("--overwrite", "--overwrite=1"),
 ]
 
+AUGMENT: list[Row] = [
+    *(
+        (f"--{name}", f"--{name}={text}")
+        for name in (
+            "per_class_real",
+            "seeds",
+            "classifier_steps",
+            "generated",
+            "steps",
+        )
+        for text in ("x", "0", "-1", "1.5", "", BIG)
+    ),
+    ("--per_class_real", "--per_class_real=1"),
+    *(
+        ("--ratios", f"--ratios={text}")
+        for text in ("x", "", "0", "1", "0.5,", "nan", "-0.5", "0.5,1.5", "²")
+    ),
+    *(
+        ("--classic", f"--classic={text}")
+        for text in ("", "none", "turn", "shift|shift", "flip,shift", "|", LONG)
+    ),
+    ("--reject", "--reject=discriminator"),
+    ("--networks", "--networks=small(0)"),
+    ("--augment", "--augment=blur"),
+    ("--augment_p", "--augment_p=ada(2)"),
+    ("--out", "--out=new.csv"),
+    ("--out", "--out=nowhere/new.json"),
+    ("exists: add --overwrite", "--out={data}/no_json/data.json"),
+    ("has no labels", "--dataset=npz:{data}/plain.npz"),
+    ("--held_out=none leaves no test images", "--held_out=none"),
+    ("there is no file", "--dataset=npz:nothing.npz"),
+    ("is not an empty folder", "--workdir={data}"),
+    ("no flag --runs", "--runs=3"),
+    ("no flag --per_class: did you mean", "--per_class=3"),
+    ("training image(s), and a comparison needs two or more", "--held_out=13"),
+]
+
 APPLY: list[Row] = [
     *(("--tile", f"--tile={text}") for text in ("x", "0", "-1", "1.5", "", "²", BIG)),
     *(("--overlap", f"--overlap={text}") for text in ("x", "-1", "1.5", "", "²", BIG)),
@@ -663,6 +704,7 @@ ROWS = [
         ("train", TRAIN),
         ("sample", SAMPLE),
         ("sample --per_class", LABELED),
+        ("augment", AUGMENT),
         ("apply", APPLY),
         ("apply to one", APPLY_ONE),
         ("evaluate", EVALUATE),

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -25,11 +25,12 @@ from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sample_files import to_dtype
 from jaxgan.experiment.setup import load_data
 from jaxgan.files import atomic_write, locked, reason, remedy
+from jaxgan.gan import builder
 from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier import Classifier
 from jaxgan.metrics.features.classifier_training import Labelled
 from jaxgan.training.fit import fit
-from jaxgan.types import Tree
+from jaxgan.types import ExampleSpec, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -90,20 +91,25 @@ def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
       UsageError: for flags or data that cannot be used.
       Interrupted: if the training of a GAN was interrupted.
     """
-    train, held_out = load_data(_as_training(config))
+    # Flags of the GAN are checked before the data are loaded.
+    builder.check_texts(_gan_flags(config, 0, config.batch_size))
+    train, held_out = load_data(cast(Any, config))  # which reads flags of data only
+    if not train.classes:
+        raise UsageError(
+            f"--dataset={printable(config.dataset)} has no labels, which a classifier "
+            "needs: use folder:PATH with a folder per class, or --label_field"
+        )
     training.check(train)
     if held_out is None:
         raise UsageError(
             f"--held_out={printable(config.held_out)} leaves no test images: use a "
             "split or a number, such as --held_out=200"
         )
+    real = training.read(train)
+    shots.few_shot(real.labels, train.classes, config.per_class_real, 0)  # may raise
     with _opened(config, train, held_out) as folder:
-        return _compare(_Comparison(config, folder, train, held_out))
-
-
-def _as_training(config: AugmentConfig) -> Any:
-    """Returns the configuration for functions that read the flags of data only."""
-    return config
+        test = training.read(held_out, training.TESTED)
+        return _compare(_Comparison(config, folder, train.example, real, test))
 
 
 class _Arm(NamedTuple):
@@ -122,13 +128,13 @@ class _Comparison:
         self,
         config: AugmentConfig,
         folder: Path,
-        train: data.Dataset,
-        held_out: data.Dataset,
+        example: ExampleSpec,
+        real: Labelled,
+        test: Labelled,
     ) -> None:
-        self.config, self.folder, self.example = config, folder, train.example
-        self.real = training.read(train)
-        self.test = training.read(held_out, training.TESTED)
-        self.net = Classifier(len(train.classes))
+        self.config, self.folder, self.example = config, folder, example
+        self.real, self.test = real, test
+        self.net = Classifier(len(example.classes))
         self._file = folder / "results.json"
         self.results: dict[str, float] = {}
         if self._file.is_file():
@@ -256,30 +262,35 @@ def _train_gan(comparison: _Comparison, seed: int) -> None:
     if not file.is_file():
         place.mkdir(exist_ok=True)
         _save(file, images=fitted.images, labels=fitted.labels)
-    size = min(len(fitted.labels), config.batch_size)
-    flags = make_config(
-        dataset=f"npz:{file}",
+    log.info("seed %d: a GAN of %d real images", seed, len(fitted.labels))
+    flags = _gan_flags(config, seed, len(fitted.labels))
+    if code := fit(flags):
+        raise Interrupted(code)
+
+
+def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
+    """Returns the configuration of the GAN of a seed, of `size` real images."""
+    place = Path(config.workdir, f"seed{seed}")
+    return make_config(
+        dataset=f"npz:{place / 'real.npz'}",
         preset="projection",
         networks=config.networks,
         augment=config.augment,
         augment_p=config.augment_p,
         steps=config.steps,
-        batch_size=size,
+        batch_size=min(size, config.batch_size),
         devices=1,
         input=config.input,
         held_out="none",
         seed=seed,
         workdir=str(place / "gan"),
         eval_metrics="sliced_wasserstein",
-        score_samples=min(len(fitted.labels), 256),
+        score_samples=max(min(size, 256), 2),
         log_every=max(config.steps // 5, 1),
         sample_every=config.steps,
         save_every=max(config.steps // 2, 1),
         keep=1,
     )
-    log.info("seed %d: a GAN of %d real images", seed, len(fitted.labels))
-    if code := fit(flags):
-        raise Interrupted(code)
 
 
 def _screen(
