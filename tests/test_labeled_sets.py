@@ -1,7 +1,9 @@
 """Labeled sets of a conditional run read back exactly, in every format."""
 
 import csv
+import io
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -120,14 +122,12 @@ def test_tfds_reads_a_prepared_set(labelled, expected, tmp_path):
     images, names = expected
     export(labelled, f"{tmp_path}/new/", "--format=tfds")
     with quiet_tfds():
-        builder = tfds.builder_from_directory(tmp_path / "new/samples/1.0.0")
+        builder: Any = tfds.builder_from_directory(tmp_path / "new/samples/1.0.0")
         source = builder.as_data_source(split="train")
         decoders = {"image": tfds.decode.SkipDecoding()}
         raw = builder.as_data_source(split="train", decoders=decoders)
     feature = builder.info.features["label"]
     assert [feature.names[int(x["label"])] for x in source] == names
-    import io
-
     read = [np.asarray(Image.open(io.BytesIO(x["image"])))[..., None] for x in raw]
     assert close(np.array(read), images)
     back = load("samples", data_dir=str(tmp_path / "new"))

@@ -62,14 +62,22 @@ def differences(
     return estimate([one - other for one, other in pairs])
 
 
-def choose(values: Mapping[Any, Sequence[float]]) -> Any:
-    """Returns the key with the largest mean over seeds; the first of equal ones.
+def choose(scores: Mapping[Any, Sequence[Mapping[str, float]]]) -> Any:
+    """Returns the key with the least mean cross-entropy; the first of equal ones.
 
-    >>> choose({"shift": [0.5, 0.75], "shift|flip": [0.75, 0.5], "flip": [0.5, 0.5]})
+    Args:
+      scores: one per seed, by key.
+
+    >>> losses = {"shift": [0.5, 0.75], "flip": [1.0, 0.5], "shift|flip": [0.75, 0.5]}
+    >>> choose({k: [{"cross_entropy": x} for x in y] for k, y in losses.items()})
     'shift'
     """
-    # Rounded, so that equal counts of right answers are equal.
-    return max(values, key=lambda k: round(float(np.mean(values[k])), 9))
+    return min(scores, key=lambda k: round(mean_of(scores[k], "cross_entropy"), 9))
+
+
+def mean_of(scores: Sequence[Mapping[str, float]], name: str) -> float:
+    """Returns the mean of a score over seeds."""
+    return float(np.mean([score[name] for score in scores]))
 
 
 def sentence(facts: Mapping[str, Any]) -> str:
@@ -140,10 +148,12 @@ def table(facts: Mapping[str, Any]) -> str:
     if seeds > 1:
         note += " with its 95 % confidence interval; gains are paired by seed"
     chosen = ", ".join(
-        f"{float(ratio):.0%}: {percent(float(np.mean(x)))} %"
+        f"{float(ratio):.0%}: {mean_of(x, 'cross_entropy'):.4f} "
+        f"({percent(mean_of(x, 'accuracy'))} %)"
         for ratio, x in facts["validation"].items()
     )
     return (
-        f"{grid}\n\n{note}. Validation accuracy by the share of generated images: "
+        f"{grid}\n\n{note}. Cross-entropy (accuracy) on validation "
+        f"images by the share of generated ones: "
         f"{chosen}.\n\n{sentence(facts)}"
     )

@@ -85,7 +85,9 @@ def count_equal(one: np.ndarray, other: np.ndarray) -> int:
     """
 
     def digests(images: np.ndarray) -> list[bytes]:
-        return [hashlib.sha256(np.ascontiguousarray(x)).digest() for x in images]
+        return [
+            hashlib.sha256(np.ascontiguousarray(x).tobytes()).digest() for x in images
+        ]
 
     known = set(digests(one))
     return sum(x in known for x in digests(other))

@@ -44,6 +44,10 @@ FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input"))
 """Flags that the command that resumes may change."""
 
 
+Score = dict[str, float]
+"""The accuracy and the cross-entropy of a classifier."""
+
+
 class Interrupted(Exception):
     """Training of a GAN was interrupted; `code` is the exit code."""
 
@@ -76,7 +80,8 @@ def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
 
     For each seed, a GAN is trained on four fifths of the real images. The last fifth,
     the validation part, chooses the classic augmentation and the share of generated
-    images, by the mean over seeds. Then classifiers are trained on all of the seed's
+    images, by the cross-entropy, which tells more than the accuracy of few images. It
+    is a mean over seeds. Then classifiers are trained on all of the seed's
     real images, alone and with augmentations, with equally many updates, and tested on
     held-out examples, which are used for nothing else.
 
@@ -136,7 +141,7 @@ class _Comparison:
         self.real, self.test = real, test
         self.net = Classifier(len(example.classes))
         self._file = folder / "results.json"
-        self.results: dict[str, float] = {}
+        self.results: dict[str, Any] = {}
         if self._file.is_file():
             self.results = json.loads(self._file.read_text())
         # Each kind of augmentation is compiled once.
@@ -151,13 +156,13 @@ class _Comparison:
             ]
         )
 
-    def once(self, name: str, make: Callable[[], float]) -> float:
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Returns a finished result, or makes it and writes it down."""
         if name not in self.results:
             self.results[name] = make()
             content = json.dumps(self.results, indent=1).encode()
             atomic_write(self._file, content)
-            log.info("%s: %s %%", name, tables.percent(self.results[name]))
+            log.info("%s: %s", name, self.results[name])
         return self.results[name]
 
     @functools.cache  # noqa: B019 - one comparison is made in a process
@@ -183,10 +188,16 @@ class _Comparison:
             parts.append(np.asarray(jax.nn.softmax(logits)))
         return np.concatenate(parts)[: len(images)]
 
-    def accuracy(self, weights: Tree, examples: Labelled) -> float:
-        """Returns the share of examples whose most probable class is their label."""
-        found = self.probabilities(weights, examples.images).argmax(1)
-        return float((found == examples.labels).mean())
+    def score(self, weights: Tree, examples: Labelled) -> Score:
+        """Returns the accuracy and the mean cross-entropy on examples."""
+        p = self.probabilities(weights, examples.images)
+        right = p.argmax(1) == examples.labels
+        likely = p[np.arange(len(p)), examples.labels]
+        losses = -np.log(np.maximum(likely, 1e-12))
+        return {
+            "accuracy": round(float(right.mean()), 6),
+            "cross_entropy": round(float(losses.mean()), 6),
+        }
 
     def train(self, real: Labelled, arm: _Arm, seed: int) -> Tree:
         """Trains a classifier on real images and a share of generated ones."""
@@ -211,7 +222,7 @@ def _compare(comparison: _Comparison) -> dict[str, Any]:
         config.seeds * (len(candidates) + len(ratios) + len(tables.ARMS)),
         config.classifier_steps,
     )
-    by_classic: dict[str, list[float]] = {name: [] for name in candidates}
+    by_classic: dict[str, list[Score]] = {name: [] for name in candidates}
     for seed in seeds:
         _train_gan(comparison, seed)
         for name, value in _screen(comparison, seed, candidates).items():
@@ -230,7 +241,7 @@ def _compare(comparison: _Comparison) -> dict[str, Any]:
         "both": _Arm(classic, ratio),
     }
     accuracies = {
-        name: [_test(comparison, arm, seed) for seed in seeds]
+        name: [_test(comparison, arm, seed)["accuracy"] for seed in seeds]
         for name, arm in arms.items()
     }
     real = [comparison.real_of(seed).all for seed in seeds]
@@ -295,7 +306,7 @@ def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
 
 def _screen(
     comparison: _Comparison, seed: int, candidates: tuple[str, ...]
-) -> dict[str, float]:
+) -> dict[str, Score]:
     """Compares classic augmentations by validation, and writes the generated images.
 
     The classifiers that are compared, which are trained on the images to fit, are also
@@ -309,7 +320,7 @@ def _screen(
         trained = [comparison.train(real.fit, _Arm(x), seed) for x in candidates]
         _generate(comparison, seed, trained)
         for name, weights in zip(names.values(), trained, strict=True):
-            value = comparison.accuracy(weights, real.validation)
+            value = comparison.score(weights, real.validation)
             comparison.once(name, lambda value=value: value)
     return {text: comparison.results[name] for text, name in names.items()}
 
@@ -348,24 +359,24 @@ def _generate(comparison: _Comparison, seed: int, trained: list[Tree]) -> None:
     )
 
 
-def _validate(comparison: _Comparison, arm: _Arm, seed: int) -> float:
-    """Returns the accuracy on the validation images, after training on the others."""
+def _validate(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+    """Returns the score on the validation images, after training on the others."""
     real = comparison.real_of(seed)
 
-    def measure() -> float:
+    def measure() -> Score:
         weights = comparison.train(real.fit, arm, seed)
-        return comparison.accuracy(weights, real.validation)
+        return comparison.score(weights, real.validation)
 
     name = f"seed {seed}: validation, {arm.classic}, {arm.ratio:g} generated"
     return comparison.once(name, measure)
 
 
-def _test(comparison: _Comparison, arm: _Arm, seed: int) -> float:
-    """Returns the accuracy on the test images, after training on all real ones."""
+def _test(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+    """Returns the score on the test images, after training on all real ones."""
 
-    def measure() -> float:
+    def measure() -> Score:
         weights = comparison.train(comparison.real_of(seed).all, arm, seed)
-        return comparison.accuracy(weights, comparison.test)
+        return comparison.score(weights, comparison.test)
 
     name = f"seed {seed}: test, {arm.classic or 'plain'}, {arm.ratio:g} generated"
     return comparison.once(name, measure)
