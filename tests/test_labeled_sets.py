@@ -27,12 +27,13 @@ NAMES = ("10", "9", "a/b", "train", ".")
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
-    """A conditional run of a step, of five classes."""
+    """A conditional run of a few steps, of five classes."""
     folder = tmp_path_factory.mktemp("labelled")
     images = np.arange(50 * 64, dtype=np.uint8).reshape(50, 8, 8)
     np.savez(folder / "data.npz", images=images, labels=np.array(NAMES * 10))
+    # The programs of test_sample.py, which are compiled once.
     wraps = {"generator_wrap": "embed", "discriminator_wrap": "projection"}
-    return run(folder / "data.npz", folder / "run", 1, task="conditional(4)", **wraps)
+    return run(folder / "data.npz", folder / "run", 5, task="conditional(4)", **wraps)
 
 
 @pytest.fixture(scope="module")
