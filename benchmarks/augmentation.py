@@ -50,7 +50,7 @@ SETS: dict[str, dict[str, Any]] = {
 """Flags by data set."""
 
 SEEDS = 3
-RATIOS = "0.25,0.5"
+RATIOS = "0.125,0.25,0.5"
 
 COLORS = {"none": "#8a8a8a", "classic": "#222222", "generated": "#f4a582"}
 COLORS["both"] = "#1546c0"

@@ -475,16 +475,13 @@ SAMPLE: list[Row] = [
 ]
 
 LABELED: list[Row] = [
-    *(
-        ("--per_class", f"--per_class={text}")
-        for text in ("x", "0", "-1", "1.5", "", "nan", "²", BIG)
-    ),
+    *(("--per_class", f"--per_class={text}") for text in ("x", "0", "-1", "", BIG)),
     ("this run is unconditional", "--per_class=3"),
     ("leave out --n", "--n=4"),
     ("leave out --label", "--label=1"),
     ("leave out --interpolate", "--interpolate"),
     ("a labeled set has one seed", "--seed=0,1"),
-    *(("--format", f"--format={text}") for text in ("png", "Folder", LONG)),
+    ("--format", "--format=png"),
     ("--out", "--out=new.png"),
     ("--out", "--out=new"),
     ("--out", "--out="),
@@ -499,24 +496,12 @@ LABELED: list[Row] = [
 AUGMENT: list[Row] = [
     *(
         (f"--{name}", f"--{name}={text}")
-        for name in (
-            "per_class_real",
-            "seeds",
-            "classifier_steps",
-            "generated",
-            "steps",
-        )
-        for text in ("x", "0", "-1", "1.5", "", BIG)
+        for name in ("per_class_real", "seeds", "classifier_steps", "generated")
+        for text in ("x", "0", BIG)
     ),
     ("--per_class_real", "--per_class_real=1"),
-    *(
-        ("--ratios", f"--ratios={text}")
-        for text in ("x", "", "0", "1", "0.5,", "nan", "-0.5", "0.5,1.5", "²")
-    ),
-    *(
-        ("--classic", f"--classic={text}")
-        for text in ("", "none", "turn", "shift|shift", "flip,shift", "|", LONG)
-    ),
+    *(("--ratios", f"--ratios={text}") for text in ("", "0", "1", "0.5,", "nan", "²")),
+    *(("--classic", f"--classic={text}") for text in ("", "turn", "shift|shift", LONG)),
     ("--reject", "--reject=discriminator"),
     ("--networks", "--networks=small(0)"),
     ("--augment", "--augment=blur"),

@@ -16,7 +16,11 @@ from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier_training import Labelled
 from jaxgan.training import augmentation
 
-EACH, TESTED, STEPS = 5, 30, 4
+EACH, TESTED, STEPS = 12, 30, 4
+TINY = {
+    **{"task": "conditional(4)", "networks": "small(4)", "augment": ""},
+    **{"augment_p": 1.0, "batch_size": 8, "samples": 4, "score_samples": 16},
+}
 
 
 def test_real_images_are_few_of_every_class_in_two_parts():
@@ -145,8 +149,8 @@ def compared(tmp_path_factory):
     """A comparison of a few steps: its folder, images, and drawn batches."""
     folder = tmp_path_factory.mktemp("augment")
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 255, (90, 8, 8), np.uint8)
-    np.savez(folder / "data.npz", images=images, labels=np.arange(90) % 3)
+    images = rng.integers(0, 255, (150, 8, 8), np.uint8)
+    np.savez(folder / "data.npz", images=images, labels=np.arange(150) % 5)
     drawn, tested = [], []
     with pytest.MonkeyPatch.context() as patch:
         gan = augmentation._gan_flags
@@ -161,8 +165,8 @@ def compared(tmp_path_factory):
             return train
 
         def plain(*args):
-            # Without a penalty, which would take longer to compile.
-            return dataclasses.replace(gan(*args), loss="hinge", d_terms="")
+            # The programs of test_sample.py, which are compiled once.
+            return dataclasses.replace(gan(*args), **TINY)
 
         def spied(self, weights, examples):
             tested.append(examples)
@@ -183,7 +187,7 @@ def flags(folder, *more):
         f"--classifier_steps={STEPS}",
         "--classic=shift",
         *("--seeds=1", "--ratios=0.25,0.5", "--steps=1", "--generated=8"),
-        *("--networks=mlp((8,), (8,))", "--augment=flip", f"--workdir={folder}/run"),
+        f"--workdir={folder}/run",
         *more,
     ]
 
@@ -200,9 +204,9 @@ def test_no_test_image_is_trained_on(compared):
     assert test <= every
     with np.load(folder / "run" / "seed0" / "real.npz") as file:
         fit = keys(file["images"])
-        assert np.bincount(file["labels"]).tolist() == [4, 4, 4]
+        assert np.bincount(file["labels"]).tolist() == [10] * 5
     validation = keys(min(tested, key=lambda x: len(x.labels)).images)
-    assert len(validation) == 3
+    assert len(validation) == 10
     # The GAN sees the images to fit only, the classifiers these and validation.
     assert fit < every - test
     assert not fit & validation
@@ -224,7 +228,7 @@ def test_the_result_is_complete_and_a_second_command_trains_nothing(
     file = folder / "run" / "augmentation.json"
     result = json.loads(file.read_text())
     assert list(result["accuracies"]) == list(tables.ARMS)
-    assert result["real_images"] == [3 * EACH]
+    assert result["real_images"] == [5 * EACH]
     assert result["test_images"] == TESTED
     assert result["test_images_equal_to_real_ones"] == [0]
     assert result["answer"] == tables.sentence(result)

@@ -47,7 +47,7 @@ class AugmentConfig(DataFlags):
         maximum=100,
     )
     ratios: str = flag(
-        "0.25,0.5,0.75",
+        "0.125,0.25,0.5",
         "comparison",
         "shares of generated images in a batch, of which a validation part of the real "
         "images chooses one",
