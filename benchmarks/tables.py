@@ -27,6 +27,7 @@ class Source(NamedTuple):
 
 def sources() -> dict[str, Source]:
     """Returns the source of each table by name; imports the benchmarks."""
+    import augmentation
     import bounds
     import checkpointing
     import corruption_picture
@@ -82,6 +83,7 @@ def sources() -> dict[str, Source]:
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "sweep": Source("sweep.json", sweep.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
+        "augmentation": Source("augmentation.json", augmentation.table_of),
         **image_sources(),
     }
 

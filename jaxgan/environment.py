@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,8 +78,19 @@ def enable_compilation_cache() -> None:
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "xla"))
     # Cache short compilations too, as a run has dozens of programs.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    # jax reads variables when it is imported, which a program's package may do.
+    if jax := sys.modules.get("jax"):
+        for name, kind in CACHE_SETTINGS.items():
+            if value := os.environ.get(name.upper()):
+                jax.config.update(name, kind(value))
     log_cache_failures_once()
 
+
+CACHE_SETTINGS: dict[str, type] = {
+    "jax_compilation_cache_dir": str,
+    "jax_persistent_cache_min_compile_time_secs": float,
+}
+"""Options of jax with the folder of the cache, and the shortest time of an entry."""
 
 CACHE_FAILURE = "Error (reading|writing) persistent compilation cache entry"
 """The start of jax's warnings about its cache, as a regular expression."""

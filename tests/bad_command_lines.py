@@ -11,6 +11,11 @@ BASE = {
         "--workdir=run",
     ),
     "sample": ("--workdir={run}", "--out=new.png", "--n=4"),
+    "sample --per_class": ("--workdir={run}", "--out=new/", "--per_class=2"),
+    "augment": (
+        *("--dataset=npz:{data}/pictures.npz", "--held_out=4", "--per_class_real=3"),
+        *("--steps=1", "--classifier_steps=1", "--workdir=new", "--networks=small(4)"),
+    ),
     "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
     "apply to one": ("--workdir={run}", "{data}/picture.png"),
     "score": ("--workdir={run}", "{data}/picture.png"),
@@ -436,6 +441,8 @@ SAMPLE: list[Row] = [
     ("expected one argument", "--out"),
     ("--raw", "--raw=yes"),
     ("--interpolate", "--interpolate=1"),
+    ("--format is for labeled sets", "--format=npz"),
+    ("--overwrite is for labeled sets", "--overwrite"),
     ("--checkpoint", "--checkpoint=first"),
     ("--checkpoint", "--checkpoint="),
     ("--out", "--out=new.jpg"),
@@ -469,6 +476,50 @@ SAMPLE: list[Row] = [
     ("config.json", "--workdir={data}/wrong"),
     ("data.json", "--workdir={data}/no_keys"),
     ("no checkpoint", "--workdir={data}/no_checkpoint"),
+]
+
+LABELED: list[Row] = [
+    *(("--per_class", f"--per_class={text}") for text in ("x", "0", "-1", "", BIG)),
+    ("this run is unconditional", "--per_class=3"),
+    ("leave out --n", "--n=4"),
+    ("leave out --label", "--label=1"),
+    ("leave out --interpolate", "--interpolate"),
+    ("a labeled set has one seed", "--seed=0,1"),
+    ("--format", "--format=png"),
+    ("--out", "--out=new.png"),
+    ("--out", "--out=new"),
+    ("--out", "--out="),
+    ("--format=tfds makes a folder", "--out=new.npz", "--format=tfds"),
+    ("--out", "--out=nowhere/new.npz"),
+    ("is not an empty folder", "--out={data}/"),
+    ("has no export.json", "--out={data}/", "--overwrite"),
+    ("exists: add --overwrite", "--out={data}/plain.npz"),
+    ("--overwrite", "--overwrite=1"),
+]
+
+AUGMENT: list[Row] = [
+    *(
+        (f"--{name}", f"--{name}={text}")
+        for name in ("per_class_real", "seeds", "classifier_steps", "generated")
+        for text in ("x", "0", BIG)
+    ),
+    ("--per_class_real", "--per_class_real=1"),
+    *(("--ratios", f"--ratios={text}") for text in ("", "0", "1", "0.5,", "nan", "²")),
+    *(("--classic", f"--classic={text}") for text in ("", "turn", "shift|shift", LONG)),
+    ("--reject", "--reject=discriminator"),
+    ("--networks", "--networks=small(0)"),
+    ("--augment", "--augment=blur"),
+    ("--augment_p", "--augment_p=ada(2)"),
+    ("--out", "--out=new.csv"),
+    ("--out", "--out=nowhere/new.json"),
+    ("exists: add --overwrite", "--out={data}/no_json/data.json"),
+    ("has no labels", "--dataset=npz:{data}/plain.npz"),
+    ("--held_out=none leaves no test images", "--held_out=none"),
+    ("there is no file", "--dataset=npz:nothing.npz"),
+    ("is not an empty folder", "--workdir={data}"),
+    ("no flag --runs", "--runs=3"),
+    ("no flag --per_class: did you mean", "--per_class=3"),
+    ("training image(s), and a comparison needs two or more", "--held_out=13"),
 ]
 
 APPLY: list[Row] = [
@@ -678,6 +729,8 @@ ROWS = [
     for program, rows in (
         ("train", TRAIN),
         ("sample", SAMPLE),
+        ("sample --per_class", LABELED),
+        ("augment", AUGMENT),
         ("apply", APPLY),
         ("apply to one", APPLY_ONE),
         ("score", SCORE),

@@ -20,11 +20,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-PROGRAMS = ("train", "sample", "apply", "score", "evaluate", "plan")
+PROGRAMS = {
+    **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
+    "augment": "augment.__main__",
+}
+"""Modules of programs by name."""
 MOST_MEMORY = 4 * 2**30
 """Bytes that reading a data set may take."""
 LATE = (
-    *("training.trainer", "evaluation.sampler", "evaluation.report"),
+    *("training.trainer", "training.augmentation"),
+    *("evaluation.sampler", "evaluation.report"),
     *("evaluation.apply", "evaluation.score"),
     *("performance.planning.planner", "performance.planning.settings"),
 )
@@ -107,7 +112,10 @@ def assert_refused(outcome: Outcome, *words: str, code: int = 2) -> None:
 def _serve() -> None:
     import importlib
 
-    mains = {x: importlib.import_module(f"jaxgan.{x}").main for x in PROGRAMS}
+    mains = {
+        name: importlib.import_module(f"jaxgan.{x}").main
+        for name, x in PROGRAMS.items()
+    }
     mains["load"] = _load
     for name in LATE:
         importlib.import_module(f"jaxgan.{name}")

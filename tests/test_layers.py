@@ -7,7 +7,7 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "apply", "score", "evaluate", "plan"),
+    ("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
     ("training",),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
@@ -32,6 +32,8 @@ ROOT = pathlib.Path(jaxgan.__file__).parent
 def room_of(module):
     """The room of a module below `jaxgan`: a folder, a file, or a part of one."""
     top, *rest = module.split(".")
+    if rest == ["__main__"]:  # a package that is a program too
+        return f"{top}/__main__"
     return f"{top}/{rest[0]}" if top == "performance" and rest else top
 
 
@@ -95,6 +97,7 @@ NAMES_FLAGS = {
         "score",
         "evaluate",
         "plan",
+        "augment/__main__",
         "training",
         "evaluation",
         "monitoring",

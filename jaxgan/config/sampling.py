@@ -1,5 +1,6 @@
 """The flags of `python -m jaxgan.sample`."""
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,12 +8,18 @@ from typing import Any, NamedTuple
 from jaxgan.config.flags import Parser, add_run_flags, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.errors import UsageError
-from jaxgan.files import local_path
+from jaxgan.files import check_writable, local_path
 
 MAX_SEEDS = 10_000
 """Maximum seeds of one call; each has its own file."""
 MAX_IN_GRID = 65_536
+MAX_PER_CLASS = 10_000_000
 MAX_SEED = 2**63 - 1
+USUAL_N = 64
+"""The default of `--n`."""
+
+FORMATS = ("folder", "npz", "tfds")
+"""Forms of a labeled set: a folder per class, one file, or a prepared TFDS set."""
 
 
 class SampleConfig(NamedTuple):
@@ -32,6 +39,12 @@ class SampleConfig(NamedTuple):
     """The name of the class to draw; empty for all classes in turn."""
     single_files: bool = False
     """True if `out` is a folder that gets one file per sample."""
+    per_class: int = 0
+    """Number of samples of each class of a labeled set; 0 for `n` samples instead."""
+    format: str = ""
+    """One of `FORMATS`, of a labeled set."""
+    overwrite: bool = False
+    """True to replace an earlier labeled set."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -53,7 +66,17 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     if which not in ("last", "best"):
         raise UsageError(f"--checkpoint={which}: choose last or best")
     seeds = parse_seeds(args.seed)
-    out, single_files = output_path(args.out, seeds)
+    if args.per_class is not None:
+        return _labeled_set(args, which if args.step is None else args.step, seeds)
+    for name in ("format", "overwrite"):
+        if getattr(args, name):
+            raise UsageError(
+                f"--{name} is for labeled sets: add --per_class=1000, or leave it out"
+            )
+    args.n = USUAL_N if args.n is None else args.n
+    out, single_files = output_path(
+        "samples.png" if args.out is None else args.out, seeds
+    )
     # A grid is one picture, which limits the number of its tiles.
     most = MAX_IN_GRID if out.suffix == ".png" else 2**31 - 1
     if not 1 <= args.n <= most:
@@ -77,6 +100,80 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     )
 
 
+def _labeled_set(
+    args: argparse.Namespace, which: Any, seeds: tuple[int, ...]
+) -> SampleConfig:
+    """Returns the configuration of a labeled set."""
+    for name, is_given in (
+        ("n", args.n is not None),
+        ("label", bool(args.label)),
+        ("interpolate", args.interpolate),
+    ):
+        if is_given:
+            raise UsageError(
+                f"--per_class={args.per_class} draws as many samples of every class: "
+                f"leave out --{name}"
+            )
+    if not 1 <= args.per_class <= MAX_PER_CLASS:
+        raise UsageError(
+            f"--per_class={args.per_class}: must be from 1 to {MAX_PER_CLASS:,}, such "
+            "as --per_class=1000"
+        )
+    if len(seeds) > 1:
+        raise UsageError(
+            f"--seed={shorten(args.seed)}: a labeled set has one seed, such as --seed=0"
+        )
+    out, form = set_path(args.out or "", args.format or "")
+    return SampleConfig(
+        workdir=local_path("--workdir", args.workdir),
+        out=out,
+        n=0,
+        seeds=seeds,
+        which=which,
+        interpolate=False,
+        raw=args.raw,
+        run=args.run,
+        per_class=args.per_class,
+        format=form,
+        overwrite=args.overwrite,
+    )
+
+
+def set_path(text: str, form: str) -> tuple[Path, str]:
+    """Returns the path and the format of a labeled set.
+
+    Args:
+      text: of `--out`.
+      form: of `--format`, or empty for the one that the path suggests.
+
+    Raises:
+      UsageError: naming the flag and a value that works.
+
+    >>> set_path("digits/", "tfds"), set_path("digits/", "")
+    ((PosixPath('digits'), 'tfds'), (PosixPath('digits'), 'folder'))
+    >>> set_path("digits.npz", ""), set_path("digits/", "npz")[0].as_posix()
+    ((PosixPath('digits.npz'), 'npz'), 'digits/samples.npz')
+    """
+    if form and form not in FORMATS:
+        raise UsageError(f"--format={shorten(form)}: choose folder, npz or tfds")
+    is_file = text.endswith(".npz")
+    if not text or not (text.endswith("/") or is_file or Path(text).is_dir()):
+        raise UsageError(
+            f"--out={shorten(text)}: name the folder of the labeled set, such as "
+            "--out=generated/, or a file such as --out=generated.npz"
+        )
+    out = local_path("--out", text)
+    if is_file:
+        check_writable("--out", out)
+    form = form or ("npz" if is_file else "folder")
+    if is_file and form != "npz":
+        raise UsageError(
+            f"--out={shorten(text)} is a file, and --format={form} makes a folder: use "
+            "--out=generated/"
+        )
+    return (out if is_file or form != "npz" else out / "samples.npz"), form
+
+
 def _parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.sample",
@@ -88,11 +185,22 @@ def _parser() -> Parser:
     add("--workdir", required=True, help="folder of the run")
     add(
         "--out",
-        default="samples.png",
         help=".png (a grid), .npz, or FOLDER/ (one file per sample, with labels.csv) "
         "(default: samples.png)",
     )
-    add("--n", type=parse_int, default=64, help="samples per seed (default: 64)")
+    add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")
+    add(
+        "--per_class",
+        type=parse_int,
+        help="samples of each class, as a labeled set in --out=FOLDER/ or FILE.npz, "
+        "instead of --n",
+    )
+    add(
+        "--format",
+        help="of a labeled set: folder (one per class, as ImageFolder reads them), "
+        "npz, or tfds (default: npz for --out=FILE.npz, else folder)",
+    )
+    add("--overwrite", action="store_true", help="replace an earlier labeled set")
     add(
         "--seed",
         default="0",

@@ -29,7 +29,7 @@ def check_place(config: SampleConfig) -> None:
     if not config.single_files:
         check_writable("--out", out)
         return
-    with _written(out):
+    with written(out):
         # A file, or a folder that has content.
         occupied = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if occupied:
@@ -52,7 +52,7 @@ def open_folder(config: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -
             f"--out={config.out}/: samples of {list(shape)} {dtype} are not "
             "pictures; use --out=samples.npz"
         )
-    with _written(config.out):
+    with written(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
 
 
@@ -86,12 +86,12 @@ def write(
         names = [""] * len(samples)
         if labels is not None:
             names = [classes[label] for label in labels]
-        with _written(config.out):
+        with written(config.out):
             _write_each(config.out, seed, samples, dtype, names)
         return config.out
     # One file per seed.
     path = seed_path(config.out, seed, config.seeds)
-    with _written(path):
+    with written(path):
         if path.suffix == ".png":
             reporting.save_png(path, reporting.picture(samples))
             return path
@@ -147,7 +147,7 @@ def _write_each(
 
 
 @contextmanager
-def _written(path: Path) -> Iterator[None]:
+def written(path: Path) -> Iterator[None]:
     """Turns an OSError in the `with` block into a UsageError that names `--out`."""
     try:
         yield

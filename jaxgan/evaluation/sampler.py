@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import sample_files
+from jaxgan.evaluation import labeled_files, labeled_set, sample_files
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.experiment import memory
@@ -32,10 +32,15 @@ def sample(config: SampleConfig) -> int:
       UsageError: if the run or the checkpoint does not exist or does not fit the flags.
     """
     # All flags are checked before the checkpoint is read.
-    sample_files.check_place(config)
+    if config.per_class:
+        labeled_files.check_place(config.out, config.format, overwrite=config.overwrite)
+    else:
+        sample_files.check_place(config)
     run = load_run(config.workdir, number=config.run)
     gan, example = run.gan, run.example
     check_inputs(gan, run.config.task)
+    if config.per_class:
+        return labeled_set.export(config, run)
     is_conditional = "label" in gan.task.inputs
     if config.label and not is_conditional:
         raise UsageError(

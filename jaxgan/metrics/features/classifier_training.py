@@ -128,17 +128,19 @@ Loss = Callable[[jax.Array, jax.Array], jax.Array]
 """Maps logits and labels to losses, whose mean is minimized."""
 
 
+Change = Callable[[jax.Array, jax.Array], jax.Array]
+"""Maps a PRNG key and images `[B, H, W, C]` in [-1, 1] to augmented ones."""
+
+
 def train(
     net: nn.Module,
     examples: Labelled,
     seed: int,
     loss: Loss = optax.softmax_cross_entropy_with_integer_labels,
 ) -> Tree:
-    """Trains a network on labelled images, on one device.
+    """Trains a network on labelled images, on one device, for `number_of_steps`.
 
-    AdamW (https://arxiv.org/abs/1711.05101) on the cross-entropy, for
-    `number_of_steps`, with a learning rate that falls to 0 by a cosine. On a CPU, the
-    result is the same for the same seed, machine and version of JAX.
+    See `make_trainer` for the recipe.
 
     Args:
       net: maps (images `[B, H, W, C]` in [-1, 1], dropout=key or None) to logits
@@ -160,37 +162,76 @@ def train(
             f"the label {examples.labels[0]}: use more of the set"
         )
     steps = number_of_steps(size)
+    numbers = order(seed, size, steps * BATCH)
+
+    def draw(step: int) -> Labelled:
+        return examples.at(numbers[step * BATCH : (step + 1) * BATCH])
+
+    return make_trainer(net, steps, loss)(draw, seed)
+
+
+def order(seed: int, size: int, count: int) -> np.ndarray:
+    """Returns numbers of examples, `[count or more]`: whole epochs, one by one."""
+    epochs = range(ceil_div(count, size))
+    return np.concatenate([epoch_order(seed, i, size) for i in epochs])
+
+
+def make_trainer(
+    net: nn.Module,
+    steps: int,
+    loss: Loss = optax.softmax_cross_entropy_with_integer_labels,
+    change: Change = lambda key, images: images,
+) -> Callable[[Callable[[int], Labelled], int], Tree]:
+    """Returns a function that trains a network from any source of batches.
+
+    AdamW (https://arxiv.org/abs/1711.05101) on the cross-entropy, with a learning rate
+    that falls to 0 by a cosine. On a CPU, the result is the same for the same seed,
+    machine and version of JAX.
+
+    Args:
+      net: the network, see `train`.
+      steps: number of updates.
+      loss: the cross-entropy of labels or attributes.
+      change: augments the normalized images of a batch.
+
+    Returns:
+      train(draw, seed), compiled once. `draw` maps a step to the raw batch. It returns
+      the variables, and raises UsageError if they are not finite.
+    """
     tx = optax.adamw(optax.cosine_decay_schedule(RATE, steps), weight_decay=DECAY)
-    key = jax.random.key(seed)
-    weights = jax.jit(net.init)(key, normalize(examples.images[:1]))
-    update, state = _make_update(net, tx, key, loss), tx.init(weights)
-    # Whole epochs, one after the other; a batch may reach into the next one.
-    epochs = range(ceil_div(steps * BATCH, size))
-    order = np.concatenate([epoch_order(seed, i, size) for i in epochs])
-    for i in range(steps):
-        # One step per call, as XLA for CPU is slow at convolutions in a loop.
-        images, labels = examples.at(order[i * BATCH : (i + 1) * BATCH])
-        weights, state = update(weights, state, images, labels, i)
-    weights = jax.tree.map(np.asarray, weights)
-    if not all(np.isfinite(x).all() for x in jax.tree.leaves(weights)):
-        raise UsageError(
-            "the classifier's weights are not finite after training: remove the images "
-            "with NaN or infinite values"
-        )
-    return weights
+    init, update = jax.jit(net.init), _make_update(net, tx, loss, change)
+
+    def train(draw: Callable[[int], Labelled], seed: int) -> Tree:
+        key = jax.random.key(seed)
+        weights = init(key, normalize(draw(0).images[:1]))
+        state = tx.init(weights)
+        for i in range(steps):
+            # One step per call, as XLA for CPU is slow at convolutions in a loop.
+            images, labels = draw(i)
+            weights, state = update(weights, state, images, labels, key, i)
+        weights = jax.tree.map(np.asarray, weights)
+        if not all(np.isfinite(x).all() for x in jax.tree.leaves(weights)):
+            raise UsageError(
+                "the classifier's weights are not finite after training: remove the "
+                "images with NaN or infinite values"
+            )
+        return weights
+
+    return train
 
 
 def _make_update(
-    net: nn.Module, tx: optax.GradientTransformation, key: jax.Array, loss: Loss
+    net: nn.Module, tx: optax.GradientTransformation, loss: Loss, change: Change
 ) -> Callable[..., tuple[Tree, Tree]]:
-    """Returns update(weights, state, images, labels, step), compiled."""
+    """Returns update(weights, state, images, labels, key, step), compiled."""
 
     @jax.jit
-    def update(weights, state, images, labels, step):
+    def update(weights, state, images, labels, key, step):
         dropout = jax.random.fold_in(key, step)
+        images = change(dropout, normalize(images))
 
         def mean_loss(weights):
-            logits, _ = net.apply(weights, normalize(images), dropout=dropout)
+            logits, _ = net.apply(weights, images, dropout=dropout)
             return loss(logits, labels).mean()
 
         updates, state = tx.update(jax.grad(mean_loss)(weights), state, weights)

@@ -1,0 +1,450 @@
+"""Measures how much generated images help a classifier of few real ones."""
+
+import dataclasses
+import functools
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import jax
+import numpy as np
+
+from jaxgan import data
+from jaxgan.config.augmenting import AugmentConfig, classic_candidates, parse_ratios
+from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError, printable
+from jaxgan.evaluation import augmentation_table as tables
+from jaxgan.evaluation import few_shot as shots
+from jaxgan.evaluation.labeled_set import draw
+from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.progress_bar import Progress
+from jaxgan.evaluation.sample_files import to_dtype
+from jaxgan.experiment.setup import load_data
+from jaxgan.files import atomic_write, locked, reason, remedy
+from jaxgan.gan import builder
+from jaxgan.metrics.features import classifier_training as training
+from jaxgan.metrics.features.classifier import Classifier
+from jaxgan.metrics.features.classifier_training import Labelled
+from jaxgan.training.fit import fit
+from jaxgan.types import ExampleSpec, Tree
+
+log = logging.getLogger("jaxgan")
+
+AT_ONCE = 500
+"""Images that a classifier is tested on at a time."""
+
+DRAWN = 2
+"""Images that are drawn for each one that is used, with a rejection."""
+
+FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input"))
+"""Flags that the command that resumes may change."""
+
+
+Score = dict[str, float]
+"""The accuracy and the cross-entropy of a classifier."""
+
+
+class Interrupted(Exception):
+    """Training of a GAN was interrupted; `code` is the exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"interrupted with the exit code {code}")
+        self.code = code
+
+
+def augment(config: AugmentConfig) -> int:
+    """Compares augmentations, and prints and writes the table.
+
+    Returns the exit code, like `fit` if the training of a GAN is interrupted.
+
+    Raises:
+      UsageError: for flags or data that cannot be used.
+    """
+    try:
+        facts = compare_augmentations(config)
+    except Interrupted as error:
+        return error.code
+    out = Path(config.out or Path(config.workdir, "augmentation.json"))
+    atomic_write(out, (json.dumps(facts, indent=1) + "\n").encode())
+    print(tables.table(facts), flush=True)
+    log.info("the table is in %s", out)
+    return 0
+
+
+def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
+    """Trains GANs on few real images, and classifiers with and without their samples.
+
+    For each seed, a GAN is trained on four fifths of the real images. The last fifth,
+    the validation part, chooses the classic augmentation and the share of generated
+    images, by the cross-entropy, which tells more than the accuracy of few images. It
+    is a mean over seeds. Then classifiers are trained on all of the seed's
+    real images, alone and with augmentations, with equally many updates, and tested on
+    held-out examples, which are used for nothing else.
+
+    Args:
+      config: from `make_augment_config`.
+
+    Returns:
+      The accuracies by training set, the choices and their validation accuracies, and
+      the answer as a sentence, to be written as JSON.
+
+    Raises:
+      UsageError: for flags or data that cannot be used.
+      Interrupted: if the training of a GAN was interrupted.
+    """
+    # Flags of the GAN are checked before the data are loaded.
+    builder.check_texts(_gan_flags(config, 0, config.batch_size))
+    train, held_out = load_data(cast(Any, config))  # which reads flags of data only
+    if not train.classes:
+        raise UsageError(
+            f"--dataset={printable(config.dataset)} has no labels, which a classifier "
+            "needs: use folder:PATH with a folder per class, or --label_field"
+        )
+    training.check(train)
+    if held_out is None:
+        raise UsageError(
+            f"--held_out={printable(config.held_out)} leaves no test images: use a "
+            "split or a number, such as --held_out=200"
+        )
+    real = training.read(train)
+    shots.few_shot(real.labels, train.classes, config.per_class_real, 0)  # may raise
+    with _opened(config, train, held_out) as folder:
+        test = training.read(held_out, training.TESTED)
+        return _compare(_Comparison(config, folder, train.example, real, test))
+
+
+class _Arm(NamedTuple):
+    """A training set of a classifier."""
+
+    classic: str = ""
+    """Names of classic augmentations."""
+    ratio: float = 0.0
+    """Share of generated images."""
+
+
+class _Comparison:
+    """The data of a comparison, and its finished results on disk."""
+
+    def __init__(
+        self,
+        config: AugmentConfig,
+        folder: Path,
+        example: ExampleSpec,
+        real: Labelled,
+        test: Labelled,
+    ) -> None:
+        self.config, self.folder, self.example = config, folder, example
+        self.real, self.test = real, test
+        self.net = Classifier(len(example.classes))
+        self._file = folder / "results.json"
+        self.results: dict[str, Any] = {}
+        if self._file.is_file():
+            self.results = json.loads(self._file.read_text())
+        # Each kind of augmentation is compiled once.
+        self.trainer = functools.cache(
+            lambda classic: training.make_trainer(
+                self.net, config.classifier_steps, change=shots.classic(classic)
+            )
+        )
+        self._logits = jax.jit(
+            lambda weights, images: self.net.apply(weights, training.normalize(images))[
+                0
+            ]
+        )
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Returns a finished result, or makes it and writes it down."""
+        if name not in self.results:
+            self.results[name] = make()
+            content = json.dumps(self.results, indent=1).encode()
+            atomic_write(self._file, content)
+            log.info("%s: %s", name, self.results[name])
+        return self.results[name]
+
+    @functools.cache  # noqa: B019 - one comparison is made in a process
+    def real_of(self, seed: int) -> shots.RealImages:
+        """Returns the real images of a seed."""
+        parts = shots.few_shot(
+            *(self.real.labels, self.example.classes),
+            *(self.config.per_class_real, seed),
+        )
+        return shots.RealImages(*map(self.real.at, parts))
+
+    def place(self, seed: int) -> Path:
+        """Returns the folder of a seed."""
+        return self.folder / f"seed{seed}"
+
+    def probabilities(self, weights: Tree, images: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of classes, `[n, k]`."""
+        parts = []
+        for start in range(0, len(images), AT_ONCE):
+            # All calls have the same shapes.
+            numbers = np.arange(start, start + AT_ONCE) % len(images)
+            logits = self._logits(weights, images[numbers])
+            parts.append(np.asarray(jax.nn.softmax(logits)))
+        return np.concatenate(parts)[: len(images)]
+
+    def score(self, weights: Tree, examples: Labelled) -> Score:
+        """Returns the accuracy and the mean cross-entropy on examples."""
+        p = self.probabilities(weights, examples.images)
+        right = p.argmax(1) == examples.labels
+        likely = p[np.arange(len(p)), examples.labels]
+        losses = -np.log(np.maximum(likely, 1e-12))
+        return {
+            "accuracy": round(float(right.mean()), 6),
+            "cross_entropy": round(float(losses.mean()), 6),
+        }
+
+    def train(self, real: Labelled, arm: _Arm, seed: int) -> Tree:
+        """Trains a classifier on real images and a share of generated ones."""
+        fake = self.generated(seed) if arm.ratio else None
+        batches = shots.mixed(real, fake, arm.ratio, seed, self.config.classifier_steps)
+        return self.trainer(arm.classic)(batches, seed)
+
+    def generated(self, seed: int) -> Labelled:
+        """Returns the generated images of a seed, which `_generate` has written."""
+        with np.load(self.place(seed) / "generated.npz") as file:
+            return Labelled(file["samples"], file["labels"])
+
+
+def _compare(comparison: _Comparison) -> dict[str, Any]:
+    """Runs the phases of a comparison, and returns the facts."""
+    config = comparison.config
+    seeds, ratios = range(config.seeds), parse_ratios(config.ratios)
+    candidates = classic_candidates(config.classic)
+    log.info(
+        "%d GANs of %d steps and %d classifiers of %d steps",
+        *(config.seeds, config.steps),
+        config.seeds * (len(candidates) + len(ratios) + len(tables.ARMS)),
+        config.classifier_steps,
+    )
+    by_classic: dict[str, list[Score]] = {name: [] for name in candidates}
+    for seed in seeds:
+        _train_gan(comparison, seed)
+        for name, value in _screen(comparison, seed, candidates).items():
+            by_classic[name].append(value)
+    classic = tables.choose(by_classic)
+    # A ratio of 0 is the classic augmentation alone.
+    by_ratio = {0.0: by_classic[classic]}
+    for ratio in ratios:
+        arm = _Arm(classic, ratio)
+        by_ratio[ratio] = [_validate(comparison, arm, seed) for seed in seeds]
+    ratio = tables.choose({x: by_ratio[x] for x in ratios})
+    arms = {
+        "none": _Arm(),
+        "classic": _Arm(classic),
+        "generated": _Arm(ratio=ratio),
+        "both": _Arm(classic, ratio),
+    }
+    accuracies = {
+        name: [_test(comparison, arm, seed)["accuracy"] for seed in seeds]
+        for name, arm in arms.items()
+    }
+    real = [comparison.real_of(seed).all for seed in seeds]
+    equal = [shots.count_equal(x.images, comparison.test.images) for x in real]
+    facts: dict[str, Any] = {
+        "dataset": config.dataset,
+        "per_class_real": config.per_class_real,
+        "classic": classic,
+        "ratio": ratio,
+        "accuracies": accuracies,
+        "validation": {str(x): values for x, values in by_ratio.items()},
+        "classic_validation": by_classic,
+        "kept": [comparison.results[f"seed {seed}: kept"] for seed in seeds],
+        "real_images": [len(x.labels) for x in real],
+        "test_images": len(comparison.test.labels),
+        "test_images_equal_to_real_ones": equal,
+        "config": _flags(config),
+    }
+    return {**facts, "answer": tables.sentence(facts)}
+
+
+def _train_gan(comparison: _Comparison, seed: int) -> None:
+    """Trains the GAN of a seed on the real images to fit, and on no others."""
+    config, place = comparison.config, comparison.place(seed)
+    if (place / "generated.npz").is_file():
+        return
+    fitted = comparison.real_of(seed).fit
+    file = place / "real.npz"
+    if not file.is_file():
+        place.mkdir(exist_ok=True)
+        _save(file, images=fitted.images, labels=fitted.labels)
+    log.info("seed %d: a GAN of %d real images", seed, len(fitted.labels))
+    flags = _gan_flags(config, seed, len(fitted.labels))
+    if code := fit(flags):
+        raise Interrupted(code)
+
+
+def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
+    """Returns the configuration of the GAN of a seed, of `size` real images."""
+    place = Path(config.workdir, f"seed{seed}")
+    return make_config(
+        dataset=f"npz:{place / 'real.npz'}",
+        preset="projection",
+        networks=config.networks,
+        augment=config.augment,
+        augment_p=config.augment_p,
+        steps=config.steps,
+        batch_size=min(size, config.batch_size),
+        devices=1,
+        input=config.input,
+        held_out="none",
+        seed=seed,
+        workdir=str(place / "gan"),
+        eval_metrics="sliced_wasserstein",
+        score_samples=max(min(size, 256), 2),
+        log_every=max(config.steps // 5, 1),
+        sample_every=config.steps,
+        save_every=max(config.steps // 2, 1),
+        keep=1,
+    )
+
+
+def _screen(
+    comparison: _Comparison, seed: int, candidates: tuple[str, ...]
+) -> dict[str, Score]:
+    """Compares classic augmentations by validation, and writes the generated images.
+
+    The classifiers that are compared, which are trained on the images to fit, are also
+    those that reject generated images.
+    """
+    real, place = comparison.real_of(seed), comparison.place(seed) / "generated.npz"
+    names = {text: f"seed {seed}: validation, {text}" for text in candidates}
+    done = all(name in comparison.results for name in names.values())
+    if not (done and place.is_file()):
+        # The accuracies are written down with the images that depend on the weights.
+        trained = [comparison.train(real.fit, _Arm(x), seed) for x in candidates]
+        _generate(comparison, seed, trained)
+        for name, weights in zip(names.values(), trained, strict=True):
+            value = comparison.score(weights, real.validation)
+            comparison.once(name, lambda value=value: value)
+    return {text: comparison.results[name] for text, name in names.items()}
+
+
+def _generate(comparison: _Comparison, seed: int, trained: list[Tree]) -> None:
+    """Draws the images of a GAN, leaves some out, and writes the others."""
+    config, example = comparison.config, comparison.example
+    run = load_run(comparison.place(seed) / "gan")
+    rejects = config.reject == "classifier"
+    count = config.generated * (DRAWN if rejects else 1)
+    with Progress("generated images", count * len(example.classes)) as progress:
+        parts = list(
+            draw(
+                *(run.gan, run.example, run.variables),
+                per_class=count,
+                seed=seed,
+                progress=progress,
+            )
+        )
+    dtype = run.example.dtype
+    drawn = Labelled(
+        np.concatenate([to_dtype(samples, dtype) for _, samples in parts]),
+        np.concatenate([np.full(len(x), k, np.int32) for k, x in parts]),
+    )
+    keep = np.ones(len(drawn.labels), bool)
+    if rejects:
+        each = [comparison.probabilities(x, drawn.images) for x in trained]
+        keep = np.mean(each, 0).argmax(1) == drawn.labels
+    comparison.once(f"seed {seed}: kept", lambda: float(keep.mean()))
+    used = shots.balanced(drawn, keep, config.generated, seed)
+    _save(
+        comparison.place(seed) / "generated.npz",
+        samples=used.images,
+        labels=used.labels,
+        classes=np.array(example.classes),
+    )
+
+
+def _validate(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+    """Returns the score on the validation images, after training on the others."""
+    real = comparison.real_of(seed)
+
+    def measure() -> Score:
+        weights = comparison.train(real.fit, arm, seed)
+        return comparison.score(weights, real.validation)
+
+    name = f"seed {seed}: validation, {arm.classic}, {arm.ratio:g} generated"
+    return comparison.once(name, measure)
+
+
+def _test(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+    """Returns the score on the test images, after training on all real ones."""
+
+    def measure() -> Score:
+        weights = comparison.train(comparison.real_of(seed).all, arm, seed)
+        return comparison.score(weights, comparison.test)
+
+    name = f"seed {seed}: test, {arm.classic or 'plain'}, {arm.ratio:g} generated"
+    return comparison.once(name, measure)
+
+
+def _flags(config: AugmentConfig) -> dict[str, Any]:
+    """Returns the flags that a comparison depends on."""
+    fields = dataclasses.asdict(config)
+    return {name: value for name, value in fields.items() if name not in FREE}
+
+
+@contextmanager
+def _opened(
+    config: AugmentConfig, train: data.Dataset, held_out: data.Dataset
+) -> Iterator[Path]:
+    """Holds the folder of a comparison, which keeps one set of flags and data.
+
+    Raises:
+      UsageError: naming `--workdir`.
+    """
+    folder = Path(config.workdir)
+    shown = f"--workdir={printable(config.workdir)}"
+    facts = {
+        **_flags(config),
+        "train": training.identity(train),
+        "test": training.identity(held_out),
+    }
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = folder / "comparison.json"
+            if file.is_file():
+                _check_same(shown, json.loads(file.read_text()), facts)
+            elif any(folder.iterdir()):
+                raise UsageError(
+                    f"{shown} is not an empty folder, and has no comparison to "
+                    "resume: use a new one"
+                )
+            atomic_write(file, json.dumps(facts, indent=1).encode())
+            stack.enter_context(locked(folder / "lock", wait=False))
+        except UsageError:
+            raise  # it is a ValueError too
+        except BlockingIOError:
+            raise UsageError(f"{shown} is in use by another program") from None
+        except OSError as error:
+            raise UsageError(
+                f"{shown} cannot be written ({reason(error)}); {remedy(error)}"
+            ) from error
+        except ValueError as error:
+            raise UsageError(f"{shown} has a damaged file: use a new one") from error
+        yield folder
+
+
+def _check_same(shown: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raises UsageError if a comparison has other flags or data."""
+    other = [name for name in new if old.get(name) != new[name]]
+    if other:
+        name = other[0]
+        raise UsageError(
+            f"{shown} has a comparison with another --{name}, "
+            f"{printable(str(old.get(name)))}: use another --workdir, or that flag"
+            if name in {x.name for x in dataclasses.fields(AugmentConfig)}
+            else f"{shown} has a comparison of other data: use another --workdir"
+        )
+
+
+def _save(file: Path, **arrays: np.ndarray) -> None:
+    """Writes arrays to an `.npz` file, completely or not at all."""
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    atomic_write(file, content.getvalue())
