@@ -4,7 +4,7 @@
         --out=benchmarks/results/augmentation.json --picture=docs/augmentation.png
 
 makes the comparisons of `python -m jaxgan.augment` one after the other: for each of
-three seeds a GAN of the real images, and classifiers of equally many updates without
+`--seeds` a GAN of the real images, and classifiers of equally many updates without
 and with classic augmentation and generated images, tested on the test split. The same
 command resumes. `--only=mnist` and `--sizes=10,50` choose comparisons, and
 `--table-only` draws the plot from the JSON.
@@ -49,28 +49,27 @@ SETS: dict[str, dict[str, Any]] = {
 }
 """Flags by data set."""
 
-SEEDS = 3
 RATIOS = "0.125,0.25,0.5"
 
 COLORS = {"none": "#8a8a8a", "classic": "#222222", "generated": "#f4a582"}
 COLORS["both"] = "#1546c0"
 
 
-def flags_of(name: str, per_class: int) -> dict[str, Any]:
+def flags_of(name: str, per_class: int, seeds: int) -> dict[str, Any]:
     """Returns the flags of `python -m jaxgan.augment` for a comparison."""
     return {
         "dataset": name,
         "per_class_real": per_class,
-        "seeds": SEEDS,
+        "seeds": seeds,
         "ratios": RATIOS,
         **SIZES[per_class]._asdict(),
         **SETS[name],
     }
 
 
-def measure(name: str, per_class: int, folder: Path) -> dict[str, Any]:
+def measure(name: str, per_class: int, seeds: int, folder: Path) -> dict[str, Any]:
     """Makes or resumes a comparison, and returns its facts and its cost."""
-    flags = flags_of(name, per_class)
+    flags = flags_of(name, per_class, seeds)
     place = folder / f"{name}-{per_class}"
     command = [f"--{k}={v}" for k, v in flags.items()]
     start = time.process_time()
@@ -84,9 +83,14 @@ def measure(name: str, per_class: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def seeds_of(facts: dict[str, Any] | None) -> int:
+    """Returns the number of seeds of a comparison, 0 if there is none."""
+    return len(facts["accuracies"]["both"]) if facts else 0
+
+
 def table_of(found: dict[str, Any]) -> Iterable[str]:
     """Returns the lines of the table in Markdown."""
-    head = ["data", "real per class", *tables.ARMS.values()]
+    head = ["data", "real per class", "seeds", *tables.ARMS.values()]
     head += ["gain of generated over classic", "share", "CPU minutes"]
     lines = [head, ["---"] * len(head)]
     for facts in found.values():
@@ -99,7 +103,8 @@ def table_of(found: dict[str, Any]) -> Iterable[str]:
         shown = tables.points(gain)
         lines.append(
             [
-                *(facts["dataset"], str(facts["per_class_real"]), *values),
+                *(facts["dataset"], str(facts["per_class_real"])),
+                *(str(seeds_of(facts)), *values),
                 f"**{shown}**" if gain.is_clear else shown,
                 f"{facts['ratio']:.0%}",
                 f"{facts['cpu_seconds'] / 60:.0f}",
@@ -151,6 +156,7 @@ def main() -> int:
     add = parser.add_argument
     add("--only", default="", help="data sets, separated by commas (default: all)")
     add("--sizes", default="10,50,500", help="real images per class")
+    add("--seeds", type=int, default=3, help="repetitions; more extend fewer")
     add("--folder", default="runs/augmentation", help="folder of the comparisons")
     add("--out", default="augmentation.json", help="JSON file of the results")
     add("--picture", default="", help="file for the plot")
@@ -165,9 +171,9 @@ def main() -> int:
     found = json.loads(out.read_text()) if out.exists() else {}
     wanted = [(name, size) for size in sizes for name in names]
     for name, size in [] if args.table_only else wanted:
-        if f"{name}-{size}" in found:
+        if seeds_of(found.get(f"{name}-{size}")) >= args.seeds:
             continue
-        found[f"{name}-{size}"] = measure(name, size, Path(args.folder))
+        found[f"{name}-{size}"] = measure(name, size, args.seeds, Path(args.folder))
         every = [f"{name}-{size}" for name in SETS for size in SIZES]
         ordered = {key: found[key] for key in every if key in found}
         atomic_write(out, (json.dumps(ordered, indent=1) + "\n").encode())

@@ -15,6 +15,7 @@ from jaxgan.evaluation import few_shot as shots
 from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier_training import Labelled
 from jaxgan.training import augmentation
+from jaxgan.training.comparison import Comparison
 
 EACH, TESTED, STEPS = 12, 30, 4
 TINY = {
@@ -154,7 +155,7 @@ def compared(tmp_path_factory):
     drawn, tested = [], []
     with pytest.MonkeyPatch.context() as patch:
         gan = augmentation._gan_flags
-        make, measure = training.make_trainer, augmentation._Comparison.score
+        make, measure = training.make_trainer, Comparison.score
 
         def spy(*args, **kwargs):
             def train(draw, seed):
@@ -174,7 +175,7 @@ def compared(tmp_path_factory):
 
         patch.setattr(augmentation, "_gan_flags", plain)
         patch.setattr(training, "make_trainer", spy)
-        patch.setattr(augmentation._Comparison, "score", spied)
+        patch.setattr(Comparison, "score", spied)
         assert main(flags(folder)) == 0
     return folder, images[..., None], drawn, tested
 

@@ -131,6 +131,7 @@ def test_tfds_reads_a_prepared_set(labelled, expected, tmp_path):
     assert [feature.names[int(x["label"])] for x in source] == names
     read = [np.asarray(Image.open(io.BytesIO(x["image"])))[..., None] for x in raw]
     assert close(np.array(read), images)
+    assert {x.name for x in (tmp_path / "new").iterdir()} == {"export.json", "samples"}
     back = load("samples", data_dir=str(tmp_path / "new"))
     np.testing.assert_array_equal(back.read(np.arange(back.size))["image"], read)
     assert back.classes == tuple(feature.names)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -213,9 +214,12 @@ def _write_tfds(out: Path, example: ExampleSpec, parts: Iterable[Part]) -> Path:
     builder = _builder_class(example, rows)(data_dir=os.fspath(out))
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
-        with quiet_tfds():
+        # TFDS makes a folder of downloads, even if there are none.
+        with quiet_tfds(), tempfile.TemporaryDirectory() as downloads:
             builder.download_and_prepare(
-                file_format="array_record", download_config=config
+                download_dir=downloads,
+                file_format="array_record",
+                download_config=config,
             )
     except (OSError, UsageError):
         raise

@@ -1,16 +1,13 @@
 """Measures how much generated images help a classifier of few real ones."""
 
 import dataclasses
-import functools
-import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-import jax
 import numpy as np
 
 from jaxgan import data
@@ -27,25 +24,18 @@ from jaxgan.experiment.setup import load_data
 from jaxgan.files import atomic_write, locked, reason, remedy
 from jaxgan.gan import builder
 from jaxgan.metrics.features import classifier_training as training
-from jaxgan.metrics.features.classifier import Classifier
 from jaxgan.metrics.features.classifier_training import Labelled
+from jaxgan.training.comparison import Arm, Comparison, Score, save_arrays
 from jaxgan.training.fit import fit
-from jaxgan.types import ExampleSpec, Tree
+from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
-
-AT_ONCE = 500
-"""Images that a classifier is tested on at a time."""
 
 DRAWN = 2
 """Images that are drawn for each one that is used, with a rejection."""
 
 FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input"))
 """Flags that the command that resumes may change."""
-
-
-Score = dict[str, float]
-"""The accuracy and the cross-entropy of a classifier."""
 
 
 class Interrupted(Exception):
@@ -114,104 +104,10 @@ def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
     shots.few_shot(real.labels, train.classes, config.per_class_real, 0)  # may raise
     with _opened(config, train, held_out) as folder:
         test = training.read(held_out, training.TESTED)
-        return _compare(_Comparison(config, folder, train.example, real, test))
+        return _compare(Comparison(config, folder, train.example, real, test))
 
 
-class _Arm(NamedTuple):
-    """A training set of a classifier."""
-
-    classic: str = ""
-    """Names of classic augmentations."""
-    ratio: float = 0.0
-    """Share of generated images."""
-
-
-class _Comparison:
-    """The data of a comparison, and its finished results on disk."""
-
-    def __init__(
-        self,
-        config: AugmentConfig,
-        folder: Path,
-        example: ExampleSpec,
-        real: Labelled,
-        test: Labelled,
-    ) -> None:
-        self.config, self.folder, self.example = config, folder, example
-        self.real, self.test = real, test
-        self.net = Classifier(len(example.classes))
-        self._file = folder / "results.json"
-        self.results: dict[str, Any] = {}
-        if self._file.is_file():
-            self.results = json.loads(self._file.read_text())
-        # Each kind of augmentation is compiled once.
-        self.trainer = functools.cache(
-            lambda classic: training.make_trainer(
-                self.net, config.classifier_steps, change=shots.classic(classic)
-            )
-        )
-        self._logits = jax.jit(
-            lambda weights, images: self.net.apply(weights, training.normalize(images))[
-                0
-            ]
-        )
-
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Returns a finished result, or makes it and writes it down."""
-        if name not in self.results:
-            self.results[name] = make()
-            content = json.dumps(self.results, indent=1).encode()
-            atomic_write(self._file, content)
-            log.info("%s: %s", name, self.results[name])
-        return self.results[name]
-
-    @functools.cache  # noqa: B019 - one comparison is made in a process
-    def real_of(self, seed: int) -> shots.RealImages:
-        """Returns the real images of a seed."""
-        parts = shots.few_shot(
-            *(self.real.labels, self.example.classes),
-            *(self.config.per_class_real, seed),
-        )
-        return shots.RealImages(*map(self.real.at, parts))
-
-    def place(self, seed: int) -> Path:
-        """Returns the folder of a seed."""
-        return self.folder / f"seed{seed}"
-
-    def probabilities(self, weights: Tree, images: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of classes, `[n, k]`."""
-        parts = []
-        for start in range(0, len(images), AT_ONCE):
-            # All calls have the same shapes.
-            numbers = np.arange(start, start + AT_ONCE) % len(images)
-            logits = self._logits(weights, images[numbers])
-            parts.append(np.asarray(jax.nn.softmax(logits)))
-        return np.concatenate(parts)[: len(images)]
-
-    def score(self, weights: Tree, examples: Labelled) -> Score:
-        """Returns the accuracy and the mean cross-entropy on examples."""
-        p = self.probabilities(weights, examples.images)
-        right = p.argmax(1) == examples.labels
-        likely = p[np.arange(len(p)), examples.labels]
-        losses = -np.log(np.maximum(likely, 1e-12))
-        return {
-            "accuracy": round(float(right.mean()), 6),
-            "cross_entropy": round(float(losses.mean()), 6),
-        }
-
-    def train(self, real: Labelled, arm: _Arm, seed: int) -> Tree:
-        """Trains a classifier on real images and a share of generated ones."""
-        fake = self.generated(seed) if arm.ratio else None
-        batches = shots.mixed(real, fake, arm.ratio, seed, self.config.classifier_steps)
-        return self.trainer(arm.classic)(batches, seed)
-
-    def generated(self, seed: int) -> Labelled:
-        """Returns the generated images of a seed, which `_generate` has written."""
-        with np.load(self.place(seed) / "generated.npz") as file:
-            return Labelled(file["samples"], file["labels"])
-
-
-def _compare(comparison: _Comparison) -> dict[str, Any]:
+def _compare(comparison: Comparison) -> dict[str, Any]:
     """Runs the phases of a comparison, and returns the facts."""
     config = comparison.config
     seeds, ratios = range(config.seeds), parse_ratios(config.ratios)
@@ -231,14 +127,14 @@ def _compare(comparison: _Comparison) -> dict[str, Any]:
     # A ratio of 0 is the classic augmentation alone.
     by_ratio = {0.0: by_classic[classic]}
     for ratio in ratios:
-        arm = _Arm(classic, ratio)
+        arm = Arm(classic, ratio)
         by_ratio[ratio] = [_validate(comparison, arm, seed) for seed in seeds]
     ratio = tables.choose({x: by_ratio[x] for x in ratios})
     arms = {
-        "none": _Arm(),
-        "classic": _Arm(classic),
-        "generated": _Arm(ratio=ratio),
-        "both": _Arm(classic, ratio),
+        "none": Arm(),
+        "classic": Arm(classic),
+        "generated": Arm(ratio=ratio),
+        "both": Arm(classic, ratio),
     }
     accuracies = {
         name: [_test(comparison, arm, seed)["accuracy"] for seed in seeds]
@@ -263,7 +159,7 @@ def _compare(comparison: _Comparison) -> dict[str, Any]:
     return {**facts, "answer": tables.sentence(facts)}
 
 
-def _train_gan(comparison: _Comparison, seed: int) -> None:
+def _train_gan(comparison: Comparison, seed: int) -> None:
     """Trains the GAN of a seed on the real images to fit, and on no others."""
     config, place = comparison.config, comparison.place(seed)
     if (place / "generated.npz").is_file():
@@ -272,7 +168,7 @@ def _train_gan(comparison: _Comparison, seed: int) -> None:
     file = place / "real.npz"
     if not file.is_file():
         place.mkdir(exist_ok=True)
-        _save(file, images=fitted.images, labels=fitted.labels)
+        save_arrays(file, images=fitted.images, labels=fitted.labels)
     log.info("seed %d: a GAN of %d real images", seed, len(fitted.labels))
     flags = _gan_flags(config, seed, len(fitted.labels))
     if code := fit(flags):
@@ -305,7 +201,7 @@ def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
 
 
 def _screen(
-    comparison: _Comparison, seed: int, candidates: tuple[str, ...]
+    comparison: Comparison, seed: int, candidates: tuple[str, ...]
 ) -> dict[str, Score]:
     """Compares classic augmentations by validation, and writes the generated images.
 
@@ -317,7 +213,7 @@ def _screen(
     done = all(name in comparison.results for name in names.values())
     if not (done and place.is_file()):
         # The accuracies are written down with the images that depend on the weights.
-        trained = [comparison.train(real.fit, _Arm(x), seed) for x in candidates]
+        trained = [comparison.train(real.fit, Arm(x), seed) for x in candidates]
         _generate(comparison, seed, trained)
         for name, weights in zip(names.values(), trained, strict=True):
             value = comparison.score(weights, real.validation)
@@ -325,7 +221,7 @@ def _screen(
     return {text: comparison.results[name] for text, name in names.items()}
 
 
-def _generate(comparison: _Comparison, seed: int, trained: list[Tree]) -> None:
+def _generate(comparison: Comparison, seed: int, trained: list[Tree]) -> None:
     """Draws the images of a GAN, leaves some out, and writes the others."""
     config, example = comparison.config, comparison.example
     run = load_run(comparison.place(seed) / "gan")
@@ -351,7 +247,7 @@ def _generate(comparison: _Comparison, seed: int, trained: list[Tree]) -> None:
         keep = np.mean(each, 0).argmax(1) == drawn.labels
     comparison.once(f"seed {seed}: kept", lambda: float(keep.mean()))
     used = shots.balanced(drawn, keep, config.generated, seed)
-    _save(
+    save_arrays(
         comparison.place(seed) / "generated.npz",
         samples=used.images,
         labels=used.labels,
@@ -359,7 +255,7 @@ def _generate(comparison: _Comparison, seed: int, trained: list[Tree]) -> None:
     )
 
 
-def _validate(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+def _validate(comparison: Comparison, arm: Arm, seed: int) -> Score:
     """Returns the score on the validation images, after training on the others."""
     real = comparison.real_of(seed)
 
@@ -371,7 +267,7 @@ def _validate(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
     return comparison.once(name, measure)
 
 
-def _test(comparison: _Comparison, arm: _Arm, seed: int) -> Score:
+def _test(comparison: Comparison, arm: Arm, seed: int) -> Score:
     """Returns the score on the test images, after training on all real ones."""
 
     def measure() -> Score:
@@ -441,10 +337,3 @@ def _check_same(shown: str, old: dict[str, Any], new: dict[str, Any]) -> None:
             if name in {x.name for x in dataclasses.fields(AugmentConfig)}
             else f"{shown} has a comparison of other data: use another --workdir"
         )
-
-
-def _save(file: Path, **arrays: np.ndarray) -> None:
-    """Writes arrays to an `.npz` file, completely or not at all."""
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-    atomic_write(file, content.getvalue())
