@@ -25,7 +25,7 @@ from jaxgan.ranges import (
     NonNegative,
     Positive,
     Range,
-    Steps,
+    Size,
 )
 from jaxgan.schedules import SCHEDULES, Decay, Rate, Value
 from jaxgan.spec import build, unknown
@@ -144,7 +144,7 @@ def _largest_up_to(bound: float, dtype: Any) -> np.ndarray:
     return np.nextafter(most, np.zeros_like(most)) if float(most) > bound else most
 
 
-def freeze(start: Steps, part: str = "") -> optax.GradientTransformation:
+def freeze(start: Size, part: str = "") -> optax.GradientTransformation:
     """Leaves parameters as they are from an update on, bit for bit.
 
     It must come last: `adam(2e-4)|freeze(2000)`. Momentum and weight decay end too.
@@ -165,16 +165,16 @@ def freeze(start: Steps, part: str = "") -> optax.GradientTransformation:
             raise UsageError(f"freeze: the network has no part {part!r}")
         return jnp.zeros((), jnp.int32)
 
-    def update(updates, count, params=None):
+    def update(updates, state, params=None):
         del params
 
         def keep(path, update):
             if part and part not in map(_name, path):
                 return update
-            return jnp.where(count < start, update, jnp.zeros_like(update))
+            return jnp.where(state < start, update, jnp.zeros_like(update))
 
-        # Counts beyond the start do not matter, and would overflow.
-        return jax.tree.map_with_path(keep, updates), jnp.minimum(count + 1, start)
+        # The number of this update, which stays at the start, as it would overflow.
+        return jax.tree.map_with_path(keep, updates), jnp.minimum(state + 1, start)
 
     return optax.GradientTransformation(init, update)
 

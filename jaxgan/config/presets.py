@@ -239,6 +239,40 @@ PRESETS["inpaint"] = {
     "loss": "hinge",
     "g_terms": "l1(100)",
 }
+# Detectors of unusual examples: a generator, its inverse, and a discriminator. They are
+# perceptrons that train in a CPU minute, on the examples of `--normal`.
+_ENCODERS = {
+    "task": "anomaly(32, noise=0.7)",
+    "networks": "encoder_mlp",
+    "batch_size": 64,
+    "d_terms": "r1(0.5)",
+    "g_optimizer": "adam(cosine(1e-3, 1e-5, 600), b1=0.5, b2=0.99)",
+    "d_optimizer": "adam(5e-4, b1=0.0, b2=0.99)",
+    "ema_half_life": 1_000.0,
+    "held_out": "part",
+    "steps": 600,
+}
+# The discriminator judges examples beside their latents, https://arxiv.org/abs/1605.09782.
+PRESETS["bigan"] = {
+    **_ENCODERS,
+    "task": "anomaly(32, noise=0)",
+    "g_optimizer": "adam(5e-4, b1=0.5, b2=0.99)",
+    "steps": 2_000,
+}
+# A GAN of 1,200 steps, and an encoder that learns beside it, with no influence on it,
+# and after it, https://doi.org/10.1016/j.media.2019.01.010. The paper's encoder starts
+# when the GAN, a WGAN-GP of convolutions, is done.
+PRESETS["f-anogan"] = {
+    **_ENCODERS,
+    "task": "anomaly(32, noise=0)",
+    "networks": "encoder_mlp(joint=False)",
+    "g_terms": "encoder(100, 1)",
+    "g_optimizer": "adam(5e-4, b1=0.5, b2=0.99)|freeze(1200, part='decoder')",
+    "d_optimizer": "adam(5e-4, b1=0.0, b2=0.99)|freeze(1200)",
+    "steps": 2_000,
+}
+# The same networks, with reconstructions in the loss, https://arxiv.org/abs/1709.01215.
+PRESETS["alice"] = {**_ENCODERS, "g_terms": "cycle_l2(100)"}
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 

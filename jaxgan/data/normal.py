@@ -57,7 +57,9 @@ def is_normal(dataset: Dataset, normal: str) -> np.ndarray:
     """
     if not normal:
         return np.ones(dataset.size, bool)
-    return np.isin(read_labels(dataset), normal_classes(dataset, normal))
+    # The names first, as reading labels may take long.
+    classes = normal_classes(dataset, normal)
+    return np.isin(read_labels(dataset), classes)
 
 
 def normal_classes(dataset: Dataset, normal: str) -> tuple[int, ...]:

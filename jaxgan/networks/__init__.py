@@ -27,5 +27,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "image_to_image": image_to_image,
     "two_domains": two_domains,
     "encoder_mlp": encoders.encoder_mlp,
+    "encoder_small": encoders.encoder_small,
 }
 """Factories of pairs by name."""

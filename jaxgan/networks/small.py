@@ -94,16 +94,20 @@ class Discriminator(nn.Module):
     def __call__(
         self, x: jax.Array, condition=None, *, train: bool
     ) -> DiscriminatorOutput:
-        for level, features in enumerate(widths(self.width, levels_of(x.shape[1:]))):
-            # Odd sides are padded to even ones.
-            pads = [(0, side % 2) for side in x.shape[1:3]]
-            x = space_to_depth(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
-            x = nn.leaky_relu(_conv(features)(x), 0.2)
-            # The highest resolution has one convolution, the others have two.
-            x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
-        # The features are the flattened lowest resolution.
-        x = x.reshape(len(x), -1)
+        x = lowest_resolution(x, self.width)
         return DiscriminatorOutput(Dense(1)(x)[:, 0], features=x)
+
+
+def lowest_resolution(x: jax.Array, width: int) -> jax.Array:
+    """Returns features of images `[B, H, W, C]`, flattened, inside a compact module."""
+    for level, features in enumerate(widths(width, levels_of(x.shape[1:]))):
+        # Odd sides are padded to even ones.
+        pads = [(0, side % 2) for side in x.shape[1:3]]
+        x = space_to_depth(jnp.pad(x, [(0, 0), *pads, (0, 0)]))
+        x = nn.leaky_relu(_conv(features)(x), 0.2)
+        # The highest resolution has one convolution, the others have two.
+        x = x if level == 0 else nn.leaky_relu(_conv(features)(x), 0.2)
+    return x.reshape(len(x), -1)
 
 
 def _conv(features: int) -> nn.Module:

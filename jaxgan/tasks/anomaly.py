@@ -34,8 +34,7 @@ def anomaly(
     it reads in training: what it does not know of normal examples, it cannot restore.
 
     An example is unusual if G(E(x)) differs from it, in pixels or in the features of
-    the discriminator. Further parts of its score are `latent`, the distance of
-    E(G(E(x))) to E(x), and `norm`, the mean square of E(x).
+    the discriminator.
 
     Args:
       dim: entries of a latent.
@@ -75,13 +74,11 @@ def anomaly(
         # A generator has both inputs; only one of its outputs is used.
         z = generator({field: x, "z": jnp.zeros((len(x), dim))})["z"]
         back = generator({field: x, "z": z})[field]
-        again = generator({field: back, "z": z})["z"]
         features = [critic({field: y, "z": z}).features for y in (x, back)]
         return AnomalyParts(
             reconstruction=back,
             pixels=pixel_distance(x, back, blur, contrast),
             features=feature_distance(*features),
-            more={"latent": mean_square(z - again), "norm": mean_square(z)},
         )
 
     return Task(
@@ -146,10 +143,11 @@ def smoothed(images: jax.Array, sigma: float) -> jax.Array:
     for axis in (1, 2):
         pads = [(reach, reach) if i == axis else (0, 0) for i in range(4)]
         padded, size = jnp.pad(images, pads), images.shape[axis]
-        images = sum(
+        moved = [
             float(weight) * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
             for i, weight in enumerate(weights / weights.sum())
-        )
+        ]
+        images = jnp.stack(moved).sum(0)
     return images
 
 
