@@ -19,6 +19,7 @@ which takes minutes.
 import argparse
 import dataclasses
 import json
+import os
 import shlex
 import sys
 import time
@@ -27,6 +28,7 @@ from typing import Any
 
 import anomaly_pools
 import arms
+import jax
 import jax.numpy as jnp
 import numpy as np
 import recipe_arms
@@ -274,6 +276,15 @@ def _only(parser: argparse.ArgumentParser, text: str) -> list[int]:
     return chosen
 
 
+def keep_programs() -> None:
+    """Keeps compiled programs on disk, so that each is compiled once for all classes."""
+    enable_compilation_cache()
+    # Its variables are read when jax is imported, which has happened.
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
 def main() -> int:
     """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -296,7 +307,7 @@ def main() -> int:
     if unknown := set(methods) - {PLAIN, *RECIPES}:
         parser.error(f"--methods: there is no {', '.join(sorted(unknown))}")
     chosen = _only(parser, args.only)
-    enable_compilation_cache()
+    keep_programs()
     out, key = Path(args.out), f"{args.protocol}/{args.dataset}"
     for label in chosen:
         for method in methods:
