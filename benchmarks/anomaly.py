@@ -277,7 +277,7 @@ def _only(parser: argparse.ArgumentParser, text: str) -> list[int]:
 
 
 def keep_programs() -> None:
-    """Keeps compiled programs on disk, so that each is compiled once for all classes."""
+    """Keeps compiled programs on disk, so that all classes share them."""
     enable_compilation_cache()
     # Its variables are read when jax is imported, which has happened.
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
