@@ -1,6 +1,6 @@
 """The types that all modules share; no logic."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import flax.struct
@@ -290,6 +290,8 @@ class Task(NamedTuple):
     each input, of a task that finds unusual examples. `inputs` has the first field,
     `[B, H, W, C]` in [-1, 1]; `critic` maps samples to a `DiscriminatorOutput`. Both
     networks are bound for sampling, without dropout."""
+    weights: Mapping[str, float] = {}
+    """Weights of the parts of a score by name; 1 for others, such as `pixels`."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -116,6 +116,12 @@ def test_no_test_image_reaches_training_or_the_held_out_ones(folders):
     assert data.is_normal(test, "good").sum() == 5
     assert test.size == 10
     assert not set(grays(test)) & set(grays(rest) + grays(held))
+    # nor without --normal, if the task detects
+    config = make_config(dataset=f"folder:{folders}", preset="alice", held_out="auto")
+    rest, held = setup.load_data(config)
+    assert held is not None
+    assert (rest.size, held.size) == (36, 4)
+    assert max(grays(rest) + grays(held)) < 40
     # a held-out split that the user names has the normal classes too
     config = make_config(dataset=f"folder:{folders}", normal="1", held_out="test")
     assert setup.load_data(config)[1].size == 5
@@ -135,4 +141,4 @@ def test_mnist_of_one_class_is_that_of_its_training_split(mnist_dir):
     # splits of one storage are still compared
     assert rest.size + held.size == 5_851
     with pytest.raises(UsageError, match="shares"):
-        load(normal="8", split="train", held_out="train[:50%]")
+        load(normal="8", held_out="train[:50%]")

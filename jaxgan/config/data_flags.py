@@ -56,7 +56,8 @@ class DataFlags:
         "data",
         "held-out examples used to detect over-fitting: a split, a count, none, part "
         "(1 in 10 of the training examples, at most 1,000), or auto (the split test, "
-        "or val of image folders, else 1 in 20, at most 256; part with --normal)",
+        "or val of image folders, else 1 in 20, at most 256; part with --normal or "
+        "--task=anomaly)",
     )
     data_changed: str = flag(
         "refuse",

@@ -1,9 +1,11 @@
 """Normal classes of a labeled data set, for detectors of all others."""
 
+import contextlib
 import hashlib
 
 import numpy as np
 
+from jaxgan.data.cache import LIMIT, read_all
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.split import part_of
 from jaxgan.errors import UsageError, printable
@@ -96,6 +98,10 @@ def read_labels(dataset: Dataset) -> np.ndarray:
     """Reads the labels of all examples, `[n]` int32, without images if possible."""
     if dataset.arrays is not None:
         return np.asarray(dataset.arrays["label"])
+    if dataset.cache and dataset.nbytes <= LIMIT:
+        # A bad example may be of another class.
+        with contextlib.suppress(UsageError):
+            return np.asarray(read_all(dataset)["label"])
     read = dataset.labels or (lambda numbers: dataset.read(numbers)["label"])
     starts = range(0, dataset.size, AT_ONCE)
     blocks = [np.arange(i, min(i + AT_ONCE, dataset.size)) for i in starts]

@@ -179,15 +179,22 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
         )
         return data.keep_normal(dataset, config.normal)
 
-    # The split `test` stays unseen, as detectors of other classes are tested on it.
-    apart = config.normal and config.held_out == "auto"
-    choice = "part" if apart else config.held_out
-    parts = data.hold_out(split(config.split), choice, config.split, split)
+    dataset, choice = split(config.split), config.held_out
+    # The split `test` stays unseen, as detectors of other examples are tested on it.
+    if choice == "auto" and (config.normal or detects(config, dataset)):
+        choice = "part"
+    parts = data.hold_out(dataset, choice, config.split, split)
     if config.on_bad_example == "stop":
         return parts
     # Split first, so that substitutes for bad examples are of the same part.
     train, held_out = parts
     return data.skip_bad_examples(train), held_out and data.skip_bad_examples(held_out)
+
+
+def detects(config: Config, dataset: data.Dataset) -> bool:
+    """Returns True if the task scores examples by how unusual they are."""
+    task = task_of(config, dataset)
+    return task is not None and task.score is not None
 
 
 def log_values(dataset: data.Dataset) -> None:

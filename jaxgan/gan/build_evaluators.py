@@ -83,8 +83,8 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     if task is not None and dataset is not None:
         if has_targets(task, dataset.example, aligned=dataset.aligned):
             return "l1"
-        # The two domains of a translation are no classes of one.
-        if task.transform is not None:
+        # The two domains of a translation are no classes of one, nor is what is normal.
+        if task.transform is not None or task.score is not None:
             return "sliced_wasserstein"
     if dataset is None or len(dataset.classes) < 2:
         return "sliced_wasserstein"

@@ -17,6 +17,7 @@ def anomaly(
     noise: NonNegative = 0.5,
     blur: NonNegative = 1.0,
     contrast: Probability = 0.5,
+    features: NonNegative = 0.1,
     latents: str = "normal",
     *,
     example: ExampleSpec | None = None,
@@ -44,6 +45,7 @@ def anomaly(
         before they are squared, as edges are never at their place exactly; 0 for none.
       contrast: power of an example's variance that divides its squared differences, as
         those of faint examples are small; 0 for none.
+      features: weight of the distance of features in the score, beside 1 of pixels.
       latents: `normal` or `uniform` (in (-1, 1)).
       example: the fields of an example, of which the first is generated; `image` if
         None.
@@ -91,6 +93,7 @@ def anomaly(
         },
         augment=augment if noise else None,
         score=score,
+        weights={"features": features},
     )
 
 
