@@ -228,13 +228,8 @@ def lines_of(found: dict[str, Any], key: str, value: str = "auroc") -> list[str]
       value: `auroc` or `ap`.
     """
     head = ["method", *(str(i) for i in range(CLASSES)), "mean"]
-    methods: dict[str, dict[int, list[float]]] = {}
-    for label in range(CLASSES):
-        for name, seeds in _methods(found.get(str(label), {})).items():
-            own = [100 * x[value] for x in seeds]
-            methods.setdefault(name, {})[label] = own
     rows = []
-    for name, own in methods.items():
+    for name, own in _by_method(found, value).items():
         cells = [f"{np.mean(own[i]):.1f}" if i in own else "" for i in range(CLASSES)]
         rows.append([name, *cells, _mean(own)])
     for name, (values, mean, source) in PUBLISHED.get(key, {}).items():
@@ -242,6 +237,35 @@ def lines_of(found: dict[str, Any], key: str, value: str = "auroc") -> list[str]
             cells = [f"{x:.1f}" for x in values] or [""] * CLASSES
             rows.append([f"*{name}, {source}*", *cells, f"*{mean:.1f}*"])
     return arms.table(head, rows)
+
+
+def overview(found: dict[str, Any]) -> list[str]:
+    """Returns a table of all protocols: methods, and means over classes in %.
+
+    Args:
+      found: the results by protocol, class and group of methods.
+    """
+    keys = [f"{x}/{y}" for x in PROTOCOLS for y in DATASETS if f"{x}/{y}" in found]
+    head = ["method"]
+    columns: list[dict[str, str]] = []
+    for key in keys:
+        head += [key.replace("/", ", "), "AP"]
+        for value in ("auroc", "ap"):
+            methods = _by_method(found[key], value)
+            columns.append({name: _mean(own) for name, own in methods.items()})
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = [[name, *(column.get(name, "") for column in columns)] for name in names]
+    return arms.table(head, rows)
+
+
+def _by_method(found: dict[str, Any], value: str) -> dict[str, dict[int, list[float]]]:
+    """Returns the values in % of each method by class, for all seeds."""
+    methods: dict[str, dict[int, list[float]]] = {}
+    for label in range(CLASSES):
+        for name, seeds in _methods(found.get(str(label), {})).items():
+            own = [100 * x[value] for x in seeds]
+            methods.setdefault(name, {})[label] = own
+    return methods
 
 
 def _methods(groups: dict[str, Any]) -> dict[str, list[Values]]:
@@ -277,7 +301,7 @@ def _only(parser: argparse.ArgumentParser, text: str) -> list[int]:
 
 
 def keep_programs() -> None:
-    """Keeps compiled programs on disk, so that each is compiled once for all classes."""
+    """Keeps compiled programs on disk, so that all classes share them."""
     enable_compilation_cache()
     # Its variables are read when jax is imported, which has happened.
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")

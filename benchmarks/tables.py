@@ -85,7 +85,24 @@ def sources() -> dict[str, Source]:
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
         "augmentation": Source("augmentation.json", augmentation.table_of),
         **image_sources(),
+        **anomaly_sources(),
     }
+
+
+def anomaly_sources() -> dict[str, Source]:
+    """Returns the sources of the tables of anomaly detection."""
+    import anomaly
+
+    def classes(key: str) -> Callable[[Any], list[str]]:
+        return lambda found: anomaly.lines_of(found[key], key)
+
+    file = "anomaly.json"
+    whole = {
+        f"anomaly-{protocol}-{dataset}": Source(file, classes(f"{protocol}/{dataset}"))
+        for protocol in anomaly.PROTOCOLS
+        for dataset in anomaly.DATASETS
+    }
+    return {"anomaly": Source(file, anomaly.overview), **whole}
 
 
 def image_sources() -> dict[str, Source]:
