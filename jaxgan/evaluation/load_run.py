@@ -17,7 +17,7 @@ from jaxgan.experiment.data_facts import read_example
 from jaxgan.files import local_path
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
-from jaxgan.types import ExampleSpec, TrainState, Tree
+from jaxgan.types import ExampleSpec, Players, TrainState, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -73,9 +73,35 @@ class Run:
                 "params": state["params"].generator,
                 **state["stats"].generator,
             }
-        # The part of this run.
-        own = multi_seed.split_seeds(variables, self.config.runs)[self.number]
-        return int(state["step"]), own
+        return int(state["step"]), self._own(variables)
+
+    def restore_players(
+        self, which: checkpoint.Which = "last", *, raw: bool = False
+    ) -> tuple[int, Players[Tree]]:
+        """Reads the step and the variables of both networks, see `restore`.
+
+        Args:
+          which: `last`, `best` or a step.
+          raw: True for the generator's newest parameters instead of their moving
+            average. The discriminator has no average.
+        """
+        template, folder = self.part(raw=True) | self.part(), self.folder
+        state, _ = checkpoint.restore(
+            folder / "checkpoints", template, which=which, partial=True
+        )
+        log.info("checkpoint of step %d", int(state["step"]))
+        newest = Players(
+            *(
+                {"params": params, **stats}
+                for params, stats in zip(state["params"], state["stats"], strict=True)
+            )
+        )
+        players = newest if raw else newest._replace(generator=state["ema"])
+        return int(state["step"]), self._own(players)
+
+    def _own(self, variables: Tree) -> Tree:
+        """Returns the part of this run, of several that were trained side by side."""
+        return multi_seed.split_seeds(variables, self.config.runs)[self.number]
 
     def restore(self, which: checkpoint.Which = "last", *, raw: bool = False) -> Tree:
         """Reads the generator's variables of a checkpoint.
