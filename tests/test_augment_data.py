@@ -12,6 +12,7 @@ from jaxgan.config.augmenting import make_augment_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import augmentation_table as tables
 from jaxgan.evaluation import few_shot as shots
+from jaxgan.evaluation import rejection
 from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier_training import Labelled
 from jaxgan.training import augmentation
@@ -75,6 +76,30 @@ def test_rejection_keeps_classes_balanced():
     assert set(got.images[got.labels == 1, 0].tolist()) == {1, 4}
     # No image of class 2 is kept, so that all of them may be used.
     assert got.images[got.labels == 2, 0].tolist() == [2, 5, 8, 11]
+
+
+def test_rejection_samples_by_the_discriminator_have_the_density_of_the_data():
+    # Samples are uniform over four values, and the data have other shares of them.
+    shares = np.array([0.1, 0.2, 0.3, 0.4])
+    values = np.arange(40_000) % 4
+    ratio = np.log(shares / 0.25) - 7  # up to a constant
+    p = rejection.acceptance(ratio[values], None)
+    np.testing.assert_allclose(p[:4], shares / 0.4, rtol=1e-4)
+    kept = values[np.random.default_rng(0).random(40_000) < p]
+    # Four standard deviations of a share of 25,000 samples.
+    np.testing.assert_allclose(np.bincount(kept) / len(kept), shares, atol=0.013)
+
+
+def test_the_discriminator_keeps_half_of_each_class_and_rather_the_best():
+    logits = np.random.default_rng(1).normal(size=4_000)
+    labels = np.arange(4_000) % 2
+    logits[labels == 1] -= 50  # classes are not compared with each other
+    keep = rejection.accepted(logits, labels, seed=0)
+    for label in (0, 1):
+        own = keep[labels == label]
+        assert 0.4 < own.mean() < 0.6
+        assert logits[labels == label][own].mean() > logits[labels == label].mean()
+    assert (keep == rejection.accepted(logits - 3, labels, seed=0)).all()
 
 
 def test_shifts_and_flips_move_pixels_and_make_none_up():

@@ -26,7 +26,7 @@ CLASSIC = ("shift", "flip")
 CANDIDATES = ("shift", "shift|flip")
 """The sets of classic augmentations that `auto` chooses from."""
 
-REJECTS = ("none", "classifier")
+REJECTS = ("none", "classifier", "discriminator")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,9 @@ class AugmentConfig(DataFlags):
     reject: str = flag(
         "classifier",
         "comparison",
-        "generated images to leave out: none, or classifier (those that classifiers of "
-        "the real images see in another class)",
+        "generated images to leave out: none, classifier (those that classifiers of "
+        "the real images see in another class), or discriminator (about half, rather "
+        "those that it judges to be generated)",
         choices=REJECTS,
     )
     classifier_steps: int = flag(

@@ -1,7 +1,7 @@
 """Draws a labeled set from a conditional run: equally many samples of every class."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -18,7 +18,7 @@ from jaxgan.experiment import memory
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
-from jaxgan.types import ExampleSpec, Tree
+from jaxgan.types import Batch, ExampleSpec, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -99,6 +99,35 @@ def draw(
       A class, and samples of it, `[n, ...]` float32 in [-1, 1]; a few at a time.
     """
     generate = jax.jit(gan.generate)
+
+    def call(batch: Batch, keys: jax.Array) -> Tree:
+        drawn = generate(variables, batch, keys)
+        return drawn[example.generated] if isinstance(drawn, dict) else drawn
+
+    for label, samples in by_class(call, example, per_class=per_class, seed=seed):
+        yield label, samples
+        if progress:
+            progress.advance(len(samples))
+
+
+def by_class(
+    call: Callable[[Batch, jax.Array], Tree],
+    example: ExampleSpec,
+    *,
+    per_class: int,
+    seed: int,
+) -> Iterator[tuple[int, Tree]]:
+    """Calls a function for numbered samples of every class, some at a time.
+
+    Args:
+      call: maps a batch with a label and keys `[n]` to arrays `[n, ...]`.
+      example: the fields of the data.
+      per_class: number of samples of each class.
+      seed: of the keys.
+
+    Yields:
+      A class, and what the function returns, as NumPy arrays.
+    """
     at_once = min(AT_ONCE, per_class)
     batch: dict[str, Any] = dict(builder.example_batch(example, at_once))
     for label in range(len(example.classes)):
@@ -106,10 +135,6 @@ def draw(
         batch["label"] = jnp.full(at_once, label, jnp.int32)
         for start in range(0, per_class, at_once):
             # All calls have the same shapes; samples beyond the last one are dropped.
-            keys = example_keys(key, at_once, start)
-            drawn = generate(variables, batch, keys)
-            samples = drawn[example.generated] if isinstance(drawn, dict) else drawn
-            part = np.asarray(samples)[: per_class - start]
-            yield label, part
-            if progress:
-                progress.advance(len(part))
+            found = call(batch, example_keys(key, at_once, start))
+            left = per_class - start
+            yield label, jax.tree.map(lambda x: np.asarray(x)[:left], found)  # noqa: B023

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -16,9 +16,9 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import augmentation_table as tables
 from jaxgan.evaluation import few_shot as shots
-from jaxgan.evaluation.labeled_set import draw
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.progress_bar import Progress
+from jaxgan.evaluation.rejection import accepted, draw_scored
 from jaxgan.evaluation.sample_files import to_dtype
 from jaxgan.experiment.setup import load_data
 from jaxgan.files import atomic_write, locked, reason, remedy
@@ -33,6 +33,14 @@ log = logging.getLogger("jaxgan")
 
 DRAWN = 2
 """Images that are drawn for each one that is used, with a rejection."""
+
+KEEP: dict[str, Callable[..., np.ndarray]] = {
+    "none": lambda labels, p, logits, seed: np.ones(len(labels), bool),
+    "classifier": lambda labels, p, logits, seed: p.argmax(1) == labels,
+    "discriminator": lambda labels, p, logits, seed: accepted(logits, labels, seed),
+}
+"""Functions of the labels asked for, the probabilities of classes, the logits of the
+discriminator and a seed, which return the images to keep."""
 
 FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input"))
 """Flags that the command that resumes may change."""
@@ -225,26 +233,21 @@ def _generate(comparison: Comparison, seed: int, trained: list[Tree]) -> None:
     """Draws the images of a GAN, leaves some out, and writes the others."""
     config, example = comparison.config, comparison.example
     run = load_run(comparison.place(seed) / "gan")
-    rejects = config.reject == "classifier"
-    count = config.generated * (DRAWN if rejects else 1)
+    count = config.generated * (1 if config.reject == "none" else DRAWN)
     with Progress("generated images", count * len(example.classes)) as progress:
-        parts = list(
-            draw(
-                *(run.gan, run.example, run.variables),
-                per_class=count,
-                seed=seed,
-                progress=progress,
-            )
+        parts, logits = draw_scored(
+            *(run.gan, run.example, run.restore_players()[1]),
+            per_class=count,
+            seed=seed,
+            progress=progress,
         )
     dtype = run.example.dtype
     drawn = Labelled(
         np.concatenate([to_dtype(samples, dtype) for _, samples in parts]),
         np.concatenate([np.full(len(x), k, np.int32) for k, x in parts]),
     )
-    keep = np.ones(len(drawn.labels), bool)
-    if rejects:
-        each = [comparison.probabilities(x, drawn.images) for x in trained]
-        keep = np.mean(each, 0).argmax(1) == drawn.labels
+    each = [comparison.probabilities(x, drawn.images) for x in trained]
+    keep = KEEP[config.reject](drawn.labels, np.mean(each, 0), logits, seed)
     comparison.once(f"seed {seed}: kept", lambda: float(keep.mean()))
     used = shots.balanced(drawn, keep, config.generated, seed)
     save_arrays(
