@@ -1,5 +1,6 @@
 """The probe: a few forward passes that measure the networks for the monitor."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,13 +12,20 @@ from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import bind, example_keys, training_batch, variables
 from jaxgan.metrics.vendi import relative_diversity
 from jaxgan.ranges import ceil_div
-from jaxgan.types import Batch, DiscriminatorOutput, Players, Task, TrainState
+from jaxgan.types import (
+    Batch,
+    DiscriminatorOutput,
+    Players,
+    Samples,
+    Task,
+    TrainState,
+)
 
 EXAMPLES = 256
 """Number of examples of each kind, rounded up to whole batches, up to MAX_BATCHES."""
 
 MAX_BATCHES = 32
-"""Maximum number of batches. They are unrolled, and hundreds compile for minutes."""
+"""Maximum number of batches."""
 
 MIN_DISTINCT = 1.1
 """Number of distinct examples below which the data have too little variety."""
@@ -70,7 +78,7 @@ class Probe:
         # Held-out examples repeat if there are fewer than keys.
         known = min(held_out.size, len(keys)) if held_out else 0
         few = min(dataset.size, EXAMPLES)
-        self._measure = jax.jit(make_measure(gan.task, gan.networks, known, few))
+        self._measure = make_measure(gan.task, gan.networks, known, few)
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """Returns the measures of a state, by name."""
@@ -96,7 +104,10 @@ def batches(
 
 
 def make_measure(task: Task, networks: Players, known: int, few: int) -> Callable:
-    """Returns measure(state, train, held_out, keys), uncompiled.
+    """Returns measure(state, train, held_out, keys), which calls compiled programs.
+
+    One program plays a batch. If a single one played all batches, it would compile for
+    as many times as long.
 
     Args:
       task: plays a generator on a batch.
@@ -104,34 +115,62 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
       known: the number of different held-out examples.
       few: the number of examples and samples whose diversity is measured.
     """
+    play = make_play(task, networks)
+    on_train, summary = jax.jit(play), jax.jit(functools.partial(summarize, known, few))
+    # Without the samples, which need no generator here.
+    on_held_out = jax.jit(lambda *args: play(*args)[1])
 
     def measure(state, train, held_out, keys):
-        def play(batch, keys):
-            # Noise inside the networks depends on the keys alone.
-            g, d = (
-                bind(net, variables(state, player), keys)[0]
-                for player, net in zip(Players._fields, networks, strict=True)
-            )
-            batch = training_batch(task, batch, keys)
-            samples = task.play(g, batch, keys, state.step)
-            real, fake = (
-                mean_logits(d(x, samples.condition))
-                for x in (samples.real, samples.fake)
-            )
-            return samples, real, fake
-
         # Logits of training examples and of samples, then of held-out examples.
-        played = [play(*x) for x in zip(train, keys, strict=True)]
-        samples, real, fake = jax.tree.map(lambda *x: jnp.concatenate(x), *played)
-        measures = {"train": real.mean(), "fake": fake.mean()}
-        if held_out is not None:
-            logits = [play(*x)[1] for x in zip(held_out, keys, strict=True)]
-            measures |= held_out_gap(real, jnp.concatenate(logits), known)
-        some = jax.tree.map(lambda x: x[:few], samples)
-        diversity, distinct = relative_diversity(some.real, some.fake)
-        return measures | {"diversity": diversity, "distinct": distinct}
+        played = [on_train(state, *x) for x in zip(train, keys, strict=True)]
+        logits = held_out and [
+            on_held_out(state, *x) for x in zip(held_out, keys, strict=True)
+        ]
+        return summary(played, logits)
 
     return measure
+
+
+def make_play(task: Task, networks: Players) -> Callable:
+    """Returns play(state, batch, keys) of samples and the logits of real and fake."""
+
+    def play(state, batch, keys):
+        # Noise inside the networks depends on the keys alone.
+        g, d = (
+            bind(net, variables(state, player), keys)[0]
+            for player, net in zip(Players._fields, networks, strict=True)
+        )
+        batch = training_batch(task, batch, keys)
+        samples = task.play(g, batch, keys, state.step)
+        real, fake = (
+            mean_logits(d(x, samples.condition)) for x in (samples.real, samples.fake)
+        )
+        return samples, real, fake
+
+    return play
+
+
+def summarize(
+    known: int,
+    few: int,
+    played: list[tuple[Samples, jax.Array, jax.Array]],
+    held_out: list[jax.Array] | None,
+) -> dict[str, jax.Array]:
+    """Returns the measures of batches, by name.
+
+    Args:
+      known: the number of different held-out examples.
+      few: the number of examples and samples whose diversity is measured.
+      played: samples, logits of training examples and logits of samples, by batch.
+      held_out: logits of held-out examples by batch, or None.
+    """
+    samples, real, fake = jax.tree.map(lambda *x: jnp.concatenate(x), *played)
+    measures = {"train": real.mean(), "fake": fake.mean()}
+    if held_out is not None:
+        measures |= held_out_gap(real, jnp.concatenate(held_out), known)
+    some = jax.tree.map(lambda x: x[:few], samples)
+    diversity, distinct = relative_diversity(some.real, some.fake)
+    return measures | {"diversity": diversity, "distinct": distinct}
 
 
 def mean_logits(output: DiscriminatorOutput) -> jax.Array:
