@@ -77,9 +77,7 @@ def test_the_second_stage_moves_the_encoder_only():
     same(last_of_gan.generator["decoder"], last.generator["decoder"])
 
     def moved(one, other):
-        return [
-            bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (one, other)))
-        ]
+        return jax.tree.leaves(jax.tree.map(lambda a, b: (a != b).any(), one, other))
 
     assert all(moved(first, last_of_gan))
     encoder = [x.generator["EncoderMLP_0"] for x in (last_of_gan, last)]

@@ -127,7 +127,7 @@ def test_no_test_image_reaches_training_or_the_held_out_ones(folders):
     assert setup.load_data(config)[1].size == 5
 
 
-def test_mnist_of_one_class_is_that_of_its_training_split(mnist_dir):
+def test_mnist_of_one_class_is_of_its_training_split(mnist_dir):  # noqa: F811
     def load(**flags):
         config = make_config(dataset="mnist", data_dir=str(mnist_dir), **flags)
         return setup.load_data(config)
