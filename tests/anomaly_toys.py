@@ -18,6 +18,8 @@ from jaxgan.types import AnomalyParts, Players, Samples, Task, image_example
 
 SIDE, TRAIN, TEST, HELD = 8, 120, 60, 40
 CLASSES = ("bad", "good")
+WEIGHTS = {"mean": 0.25}
+"""Of the parts of the toy's score."""
 
 
 def spots():
@@ -36,7 +38,7 @@ def spots():
             {"mean": jnp.square(x.mean((1, 2, 3)))},
         )
 
-    return Task(play, ("image",), ("image",), score=score)
+    return Task(play, ("image",), ("image",), score=score, weights=WEIGHTS)
 
 
 def images(split, count, bad):

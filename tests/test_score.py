@@ -73,6 +73,7 @@ def expected(run, pixels):
     """The shares of the parts in the scores, and the scores of normal examples."""
     normal, _ = parts_of(run, held_out())
     scales = {name: x.mean() for name, x in normal.items()}
+    scales["mean"] /= anomaly_toys.WEIGHTS["mean"]
     parts, maps_ = parts_of(run, pixels)
     shares = {name: x / scales[name] for name, x in parts.items()}
     return shares, np.sum([x / scales[k] for k, x in normal.items()], 0), maps_
@@ -131,6 +132,12 @@ def test_weights_change_the_score(made):
     alone = jaxgan.score_run(made, TESTS, weights="features=0,mean=0")
     both = jaxgan.score_run(made, TESTS)
     np.testing.assert_allclose(alone.score, both.parts["pixels"])
+    # A weight of the task that is not named stays.
+    own = anomaly_toys.WEIGHTS["mean"]
+    heavy = jaxgan.score_run(made, TESTS, weights={"mean": 2 * own, "pixels": 0.5})
+    np.testing.assert_allclose(heavy.parts["mean"], 2 * both.parts["mean"])
+    np.testing.assert_allclose(heavy.parts["pixels"], both.parts["pixels"] / 2)
+    np.testing.assert_array_equal(heavy.parts["features"], both.parts["features"])
     named = jaxgan.score_run(made, TESTS, weights={"features": 0, "mean": 0})
     np.testing.assert_array_equal(named.score, alone.score)
     # The spots are found by their pixels.
@@ -284,7 +291,6 @@ def test_no_test_example_sets_the_threshold(run, monkeypatch):
     config = json.loads((run / "config.json").read_text())
     for value, word in (
         ("test", "the split test was held out"),
-        ("auto", "the split test was held out"),
         ("none", "no examples were held out"),
     ):
         shutil.rmtree(run / "anomaly", ignore_errors=True)

@@ -74,7 +74,8 @@ def load(run: Run) -> tuple[data.Dataset, data.Dataset]:
             f"--workdir={folder}: no examples were held out, and a threshold needs "
             f"normal ones: {_again(train)}"
         )
-    if config.held_out.partition("[")[0] == TEST or _has_test(run):
+    # `auto` holds out no such split for tasks that score examples.
+    if config.held_out.partition("[")[0] == TEST:
         raise UsageError(
             f"--workdir={folder}: the split test was held out, on which no threshold "
             f"may be set: {_again(train)}"
@@ -87,17 +88,6 @@ def load(run: Run) -> tuple[data.Dataset, data.Dataset]:
             "examples are held out now: restore the data, or train again"
         )
     return train, held_out
-
-
-def _has_test(run: Run) -> bool:
-    """Returns True if `auto` held out the split `test`."""
-    if run.config.held_out != AUTO or run.config.normal:
-        return False
-    try:
-        setup.load_data(dataclasses.replace(run.config, held_out=TEST))
-    except UsageError:  # there is none that fits
-        return False
-    return True
 
 
 def _again(train: data.Dataset) -> str:

@@ -101,8 +101,7 @@ def weigh(run: Run, found: Reference, weights: Mapping[str, float]) -> Reference
       UsageError: for a weight of a part that does not exist, or if all are 0.
     """
     check_weights(weights, list(found.parts))
-    own = getattr(run.gan.task, "weights", None) or {}
-    return found._replace(weights={**own, **weights})
+    return found._replace(weights={**run.gan.task.weights, **weights})
 
 
 def check_weights(weights: Mapping[str, float], names: list[str]) -> None:
