@@ -82,6 +82,23 @@ def test_equal_samples_are_one_of_eight():
     assert measure(50.0, train, None)["diversity"] > 0.9
 
 
+def test_programs_do_not_grow_with_the_number_of_batches():
+    traced = []
+
+    def play(generator, batch, keys, step):
+        traced.append(len(keys))
+        return Samples(batch["image"], generator(batch["image"]))
+
+    params: Players = Players({"scale": jnp.float32(1)}, {"a": jnp.float32(1)})
+    none = Players({}, {})
+    state = TrainState(jnp.zeros((), int), params, none, none, none, {})
+    measure = probe.make_measure(Task(play), Players(Same(), First()), 8, 8)
+    some = [{"image": x} for x in np.ones((4, 2, 2), np.float32)]
+    measure(state, some, some, KEYS.reshape(4, 2))
+    # One program plays training examples, the other held-out ones.
+    assert traced == [2, 2]
+
+
 def test_a_small_set_is_taken_again_from_its_start():
     five = from_fields("five", {"image": np.arange(5.0)[:, None]}, origin="")
     found = probe.batches(five, np.arange(5), count=2, size=4)
