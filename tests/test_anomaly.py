@@ -1,6 +1,7 @@
 """The task `anomaly`: its terms, stages and scores."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ F_ANOGAN = {
     "g_optimizer": "adam(0.05, b1=0.5)|freeze(4, part='decoder')",
     "d_optimizer": "adam(0.05, b1=0.5)|freeze(4)",
 }
-FORMS = {"bigan": BIGAN, "alice": ALICE, "f-anogan": F_ANOGAN}
+FORMS: dict[str, dict[str, Any]] = {"alice": ALICE, "f-anogan": F_ANOGAN}
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def registered():
         table.update(own)
 
 
-@pytest.mark.parametrize("form", ["alice", "f-anogan"])
+@pytest.mark.parametrize("form", FORMS)
 def test_one_finite_step_is_compiled_once_and_is_that_of_two_devices(form):
     # `run` asserts that the step is traced once
     one = run("encoder", **FORMS[form])
@@ -96,6 +97,7 @@ def test_frozen_parts_stay_from_an_update_on():
     state = optimizer.init(params)
     seen = []
     for _ in range(3):
+        updates: Any
         updates, state = optimizer.update({"a": jnp.ones(2), "b": jnp.ones(2)}, state)
         seen.append([float(updates[name][0]) for name in "ab"])
     np.testing.assert_allclose(seen, [[-1, -1], [0, -1.9], [0, -2.71]], rtol=1e-6)
