@@ -112,7 +112,8 @@ class Pool:
         place = torch.randint(self.size, (len(fakes),), device=fakes.device)
         used = torch.rand(len(fakes), 1, 1, 1, device=fakes.device) < 0.5
         seen = torch.where(used, self.kept[place], fakes)
-        self.kept[place] = torch.where(used, fakes, self.kept[place])
+        chosen = used.flatten()
+        self.kept[place[chosen]] = fakes[chosen]
         return seen
 
 
