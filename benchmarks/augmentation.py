@@ -1,4 +1,4 @@
-"""How much generated images help a classifier of 10, 50 or 500 real images per class.
+"""Gains by generated images for classifiers of 10, 50 or 500 real images per class.
 
     python benchmarks/augmentation.py --folder=runs/augmentation \
         --out=benchmarks/results/augmentation.json --picture=docs/augmentation.png

@@ -33,7 +33,7 @@ class Played(NamedTuple):
 
 
 class Task(NamedTuple):
-    """How a generator meets a batch."""
+    """The samples of a batch, and their reconstruction."""
 
     fields: int
     """Images of an example, side by side in the channels of the data."""

@@ -1,6 +1,7 @@
 """Generation with an encoder, to find examples that are unlike the training data."""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import numpy as np
 from jaxgan.ranges import NonNegative, Probability, Width
 from jaxgan.tasks.generate import generated_field
 from jaxgan.tasks.latents import latent_sampler
-from jaxgan.types import AnomalyParts, ExampleSpec, Samples, Task, Tree
+from jaxgan.types import AnomalyParts, Batch, ExampleSpec, Samples, Task, Tree
 
 
 def anomaly(
@@ -66,10 +67,47 @@ def anomaly(
         back = generator({field: fake[field], "z": real["z"]})
         return Samples(real, fake, reconstruction=back, latents=z)
 
-    def augment(batch, keys):
+    return Task(
+        play,
+        requires=(field,),
+        preview=lambda s: {
+            "source": s.real[field],
+            "reconstruction": s.reconstruction[field],
+            "fake": s.fake[field],
+        },
+        augment=noise_adder(field, noise) if noise else None,
+        score=scorer(field, dim, blur, contrast),
+        weights={"features": features},
+    )
+
+
+FAINT = 1e-2
+"""Added to the variance of examples in [-1, 1], so that blank ones have a score."""
+
+NOISY = "noisy"
+"""The field of the examples that the encoder reads in training, with their noise."""
+
+
+def noise_adder(field: str, noise: float) -> Callable[[Batch, jax.Array], Batch]:
+    """Returns a function that adds the field `NOISY` to batches.
+
+    Args:
+      field: the examples.
+      noise: standard deviation of what is added to them.
+    """
+
+    def augment(batch: Batch, keys: jax.Array) -> Batch:
         x = batch[field]
         normal = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))
         return {**batch, NOISY: x + noise * normal(keys)}
+
+    return augment
+
+
+def scorer(
+    field: str, dim: int, blur: float, contrast: float
+) -> Callable[..., AnomalyParts]:
+    """Returns the `score` of the task, whose arguments are those of `anomaly`."""
 
     def score(generator, critic, inputs, keys):
         x = inputs[field]
@@ -83,25 +121,7 @@ def anomaly(
             features=feature_distance(*features),
         )
 
-    return Task(
-        play,
-        requires=(field,),
-        preview=lambda s: {
-            "source": s.real[field],
-            "reconstruction": s.reconstruction[field],
-            "fake": s.fake[field],
-        },
-        augment=augment if noise else None,
-        score=score,
-        weights={"features": features},
-    )
-
-
-FAINT = 1e-2
-"""Added to the variance of examples in [-1, 1], so that blank ones have a score."""
-
-NOISY = "noisy"
-"""The field of the examples that the encoder reads in training, with their noise."""
+    return score
 
 
 def mean_square(x: jax.Array) -> jax.Array:
