@@ -26,11 +26,13 @@ SPECIAL = {
 """Those that want arguments for vectors."""
 
 
-OF_IMAGES = {
-    *("cycle", "identity", "perceptual", "total_variation", "domain_classification")
+OTHER_SAMPLES = {
+    *("cycle", "cycle_l2", "identity", "perceptual", "total_variation"),
+    *("domain_classification", "encoder"),
 }
-"""Those that want other samples; `test_losses_reconstruction` has them."""
-NAMES = [name for name in losses.REGULARIZERS if name not in OF_IMAGES]
+"""Those that want other samples; `test_losses_reconstruction` and `test_anomaly` have
+them."""
+NAMES = [name for name in losses.REGULARIZERS if name not in OTHER_SAMPLES]
 
 
 def make(name):
