@@ -15,7 +15,7 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
-collect_ignore = ["maps_registered.py"]
+collect_ignore = ["anomaly_toys_registered.py", "maps_registered.py"]
 """Modules that fill tables when they are imported, which all tests would see."""
 
 MOST_BYTES = 3 * 2**30

@@ -30,12 +30,14 @@ class Config(DataFlags):
         "how samples are generated for a batch: generate(dim, latents), "
         "conditional(dim, latents), codes(dim, categories, continuous); from images: "
         "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
-        "inpainting(mask) with masks of center(size), boxes, strokes, any",
+        "inpainting(mask) with masks of center(size), boxes, strokes, any; "
+        "anomaly(dim, noise) with an encoder, to find unusual examples",
     )
     networks: str = flag(
         "small",
         "model",
         "generator and discriminator: small, mlp, dcgan, r3gan (also called residual), "
+        "encoder_mlp, encoder_small (with an encoder), "
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
         "gated_unet, partial_unet; discriminators: patch",
@@ -70,8 +72,8 @@ class Config(DataFlags):
         "model",
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
-        "every; of images: l1, l2, cycle, identity, total_variation, perceptual (takes "
-        "jaxgan[features])",
+        "encoder, every; of images: l1, l2, cycle, cycle_l2, identity, "
+        "total_variation, perceptual (takes jaxgan[features])",
     )
     augment: str = flag(
         "",
@@ -131,8 +133,8 @@ class Config(DataFlags):
         "adam(2e-3, b1=0.0, b2=0.99)",
         "optimization",
         "generator optimizer: adam, adamw, rmsprop, sgd or another optax optimizer, "
-        "after clip_by_global_norm and the like, before clip_weights; learning rates "
-        "may be schedules (linear, cosine, warmup)",
+        "after clip_by_global_norm and the like, before clip_weights and freeze; "
+        "learning rates may be schedules (linear, cosine, warmup)",
     )
     d_optimizer: str = flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimization", "discriminator optimizer"
