@@ -51,13 +51,26 @@ def _pair(
     }
 
 
+def _falling(rate: float, steps: int) -> str:
+    """Returns Adam with a learning rate that falls to 1e-5.
+
+    >>> _falling(5e-4, 3_000)
+    'adam(cosine(0.0005,1e-5,3000),b1=0.5)'
+    """
+    return f"adam(cosine({rate:g},1e-5,{steps}),b1=0.5)"
+
+
 COUNT = 400
 """Held-out inputs of every arm; `emoji_pairs` has no more."""
 
 ARMS: dict[str, Arm] = {
     **_pair("paired", {"dataset": "emoji_pairs", "preset": "pix2pix", "steps": 4_000}),
     "unpaired": Arm(
-        {"dataset": "emoji_pairs/unpaired", "preset": "cyclegan", "steps": 600}
+        {
+            **{"dataset": "emoji_pairs/unpaired", "preset": "cyclegan", "steps": 1_215},
+            **dict.fromkeys(("g_optimizer", "d_optimizer"), _falling(5e-4, 3_000)),
+            "g_latents": "fresh",
+        }
     ),
     **_pair(
         "super-resolution x4",
@@ -67,12 +80,18 @@ ARMS: dict[str, Arm] = {
     **_pair(
         "inpainting, center 32",
         {
-            **{"dataset": "emoji", "preset": "inpaint", "steps": 1_500},
+            **{"dataset": "emoji", "preset": "inpaint", "steps": 4_400},
             "task": "inpainting(mask='center(32)')",
+            **{"g_optimizer": _falling(1e-3, 4_400), "g_latents": "fresh"},
         },
         HOLES,
     ),
-    "attributes": Arm({"dataset": "dicebear_faces", "preset": "stargan", "steps": 600}),
+    "attributes": Arm(
+        {
+            **{"dataset": "dicebear_faces", "preset": "stargan", "steps": 1_474},
+            **dict.fromkeys(("g_optimizer", "d_optimizer"), _falling(5e-4, 3_000)),
+        }
+    ),
 }
 """Arms by name."""
 
