@@ -27,7 +27,6 @@ class Source(NamedTuple):
 
 def sources() -> dict[str, Source]:
     """Returns the source of each table by name; imports the benchmarks."""
-    import augmentation
     import bounds
     import checkpointing
     import corruption_picture
@@ -83,15 +82,15 @@ def sources() -> dict[str, Source]:
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "sweep": Source("sweep.json", sweep.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
-        "augmentation": Source("augmentation.json", augmentation.table_of),
         **image_sources(),
         **anomaly_sources(),
     }
 
 
 def anomaly_sources() -> dict[str, Source]:
-    """Returns the sources of the tables of anomaly detection."""
+    """Returns the sources of the tables of anomaly detection and augmentation."""
     import anomaly
+    import augmentation
 
     def classes(key: str) -> Callable[[Any], list[str]]:
         return lambda found: anomaly.lines_of(found[key], key)
@@ -102,7 +101,11 @@ def anomaly_sources() -> dict[str, Source]:
         for protocol in anomaly.PROTOCOLS
         for dataset in anomaly.DATASETS
     }
-    return {"anomaly": Source(file, anomaly.overview), **whole}
+    return {
+        "anomaly": Source(file, anomaly.overview),
+        "augmentation": Source("augmentation.json", augmentation.table_of),
+        **whole,
+    }
 
 
 def image_sources() -> dict[str, Source]:

@@ -10,9 +10,9 @@ from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.flags import (
     Parser,
     add_run_flags,
-    no_flag,
     parse_int,
     parse_numbers,
+    positional,
 )
 from jaxgan.config.foreign import APPLYING
 from jaxgan.config.sampling import MAX_SEED
@@ -98,35 +98,6 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
             for name in ("raw", "run", "reverse", "seed", "overwrite", "on_bad_example")
         },
     )
-
-
-def positional(
-    parser: Parser, rest: list[str], *, least: int, what: str, example: str
-) -> list[str]:
-    """Returns the arguments that are no flags.
-
-    Args:
-      parser: the parser.
-      rest: what it left.
-      least: minimum number of names.
-      what: the names in words.
-      example: a command line that works.
-
-    Raises:
-      UsageError: for an unknown flag, an empty name, or too few names.
-    """
-    flags, names = rest, []
-    if "--" in rest:  # what follows are names
-        place = rest.index("--")
-        flags, names = rest[:place], rest[place + 1 :]
-    for text in flags:
-        if text.startswith("-") and text != "-":
-            raise no_flag(text.partition("=")[0], parser.names(), parser.foreign)
-    names = [*flags, *names]
-    if len(names) < least or not all(names):
-        given = " ".join(map(repr, names)) or "nothing"
-        raise UsageError(f"name {what}, not {given}: {example}")
-    return names
 
 
 def parse_tile(text: str | int) -> int:

@@ -277,6 +277,35 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
+def positional(
+    parser: Parser, rest: list[str], *, least: int, what: str, example: str
+) -> list[str]:
+    """Returns the arguments that are no flags.
+
+    Args:
+      parser: the parser.
+      rest: what it left.
+      least: minimum number of names.
+      what: the names in words.
+      example: a command line that works.
+
+    Raises:
+      UsageError: for an unknown flag, an empty name, or too few names.
+    """
+    flags, names = rest, []
+    if "--" in rest:  # what follows are names
+        place = rest.index("--")
+        flags, names = rest[:place], rest[place + 1 :]
+    for text in flags:
+        if text.startswith("-") and text != "-":
+            raise no_flag(text.partition("=")[0], parser.names(), parser.foreign)
+    names = [*flags, *names]
+    if len(names) < least or not all(names):
+        given = " ".join(map(repr, names)) or "nothing"
+        raise UsageError(f"name {what}, not {given}: {example}")
+    return names
+
+
 def no_flag(
     name: str, known: Iterable[str], foreign: Mapping[str, str] | None = None
 ) -> UsageError:

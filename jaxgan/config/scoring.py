@@ -11,9 +11,8 @@ from jaxgan.config.anomalies import (
     check_rate,
     parse_weights,
 )
-from jaxgan.config.applying import positional
 from jaxgan.config.evaluating import checkpoint_of
-from jaxgan.config.flags import Parser, add_run_flags
+from jaxgan.config.flags import Parser, add_run_flags, positional
 from jaxgan.config.foreign import SCORING
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import check_writable, local_path

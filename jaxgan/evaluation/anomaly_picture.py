@@ -1,13 +1,11 @@
 """The picture of an evaluation of anomalies: histograms of scores, and ROC curves."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from jaxgan import reporting
-from jaxgan.files import atomic_write
 from jaxgan.metrics import anomaly
 
 BINS = 60
@@ -50,7 +48,4 @@ def save(
     right.set_ylabel("detected, %")
     right.grid(alpha=0.3)
     right.legend(loc="lower right", title="AUROC, %", fontsize=7)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    # Not synced, since a plot can be drawn again.
-    atomic_write(file, png.getvalue(), sync=False)
+    reporting.save_figure(figure, file)

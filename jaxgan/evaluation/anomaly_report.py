@@ -231,7 +231,7 @@ def score_tests(scorer: Scorer, examples: Examples) -> dict[str, np.ndarray]:
             len(numbers), lambda places: tests.read(numbers[places])[field]
         ):
             found.append(scored.parts)
-            progress.advance(AT_ONCE)
+            progress.advance(len(scored.pixels))
     return {name: np.concatenate([x[name] for x in found]) for name in found[0]}
 
 
@@ -251,8 +251,8 @@ def detect(examples: Examples, detectors: Mapping[str, Detector]) -> dict[str, J
         if detector.is_installed
     }
     tests: dict[str, list[np.ndarray]] = {name: [] for name in scores}
-    for first in range(0, len(examples.numbers), 1024):
-        some = examples.numbers[first : first + 1024]
+    for first in range(0, len(examples.numbers), AT_ONCE):
+        some = examples.numbers[first : first + AT_ONCE]
         pixels = pixels_of(examples.tests.dataset, some)
         for name, score in scores.items():
             tests[name].append(score(pixels))

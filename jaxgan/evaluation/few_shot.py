@@ -28,9 +28,9 @@ class RealImages(NamedTuple):
     """Real images of one repetition, in two parts."""
 
     fit: Labelled
-    """Those that the GAN is trained on."""
+    """Images that the GAN is trained on."""
     validation: Labelled
-    """Those that choose between ratios."""
+    """Images that choose between ratios."""
 
     @property
     def all(self) -> Labelled:

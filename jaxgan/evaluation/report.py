@@ -115,10 +115,8 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
 
-    Of a run that finds anomalies, the scores of a labeled split are compared with its
-    labels.
-
-    Does the same as `python -m jaxgan.evaluate`, but writes only the cache of features.
+    Of a run that finds anomalies, scores are compared with labels. Does the same as
+    `python -m jaxgan.evaluate`, but writes only the cache of features.
 
     Args:
       workdir: folder of the run.
@@ -138,8 +136,7 @@ def evaluate_run(
 
     Returns:
       `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. Of an
-      image-to-image run, and of one that finds anomalies, also `rows`: values of the
-      generator and of plain methods.
+      image-to-image run, or one that finds anomalies, also `rows`: plain methods too.
 
     Raises:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
@@ -149,21 +146,17 @@ def evaluate_run(
       ...
     jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
     """
+    chosen: dict[str, Any] = {
+        **{"metrics": metrics, "split": split, "raw": raw, "run": run, "cache": cache},
+        **{"n": n, "n_real": n_real, "seed": seed, "draws": seeds},
+    }
     config = EvaluateConfig(
         workdir=local_path("--workdir", workdir),
-        metrics=metrics,
-        n=n,
-        n_real=n_real,
-        split=split,
         which=checkpoint_of(checkpoint),
         against=None if against is None else statistics_of(against),
-        seed=seed,
-        draws=seeds,
-        raw=raw,
-        run=run,
-        cache=cache,
         false_alarms=false_alarms,
         weights=parse_weights(weights) if isinstance(weights, str) else dict(weights),
+        **chosen,
     )
     return report_of_run(check(config))
 

@@ -44,7 +44,7 @@ class Scores(NamedTuple):
     heat: np.ndarray
     """The share of each pixel in the score, `[n, H, W]`; the sums are the scores."""
     reconstruction: np.ndarray
-    """What the generator makes of each image, `[n, H, W, C]` uint8."""
+    """The reconstruction of each image by the generator, `[n, H, W, C]` uint8."""
     threshold: float
     """The score above which an image counts as an anomaly."""
     names: list[str]

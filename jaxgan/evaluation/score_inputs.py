@@ -31,7 +31,7 @@ class Source(NamedTuple):
     """Images that are read by number."""
 
     names: list[str]
-    """What the table calls each image: its path, or `FILE.npz[3]`."""
+    """The name of each image in the table: its path, or `FILE.npz[3]`."""
     below: list[Path]
     """Of the file of each image's heat map, without its suffix."""
     read: Callable[[np.ndarray], np.ndarray]

@@ -106,7 +106,7 @@ def cycle(weight: Weight = 10.0) -> Term:
       UsageError: while tracing, if the task reconstructs no samples.
     """
 
-    return weighted(weight, lambda s: mean_error(*there_and_back(s)))
+    return weighted(weight, lambda s: mean_error(*there_and_back("cycle", s)))
 
 
 def cycle_l2(weight: Weight = 10.0) -> Term:
@@ -121,15 +121,15 @@ def cycle_l2(weight: Weight = 10.0) -> Term:
     Raises:
       UsageError: while tracing, if the task reconstructs no samples.
     """
-    return weighted(weight, lambda s: mean_square(*there_and_back(s)))
+    return weighted(weight, lambda s: mean_square(*there_and_back("cycle_l2", s)))
 
 
-def there_and_back(s: LossInputs) -> tuple[Tree, Tree]:
+def there_and_back(name: str, s: LossInputs) -> tuple[Tree, Tree]:
     """Returns real samples and their reconstructions; raises UsageError without any."""
     real, back = s.samples.real, s.samples.reconstruction
     if jax.tree.structure(real) != jax.tree.structure(back):
         raise UsageError(
-            "cycle: this task maps no sample back: use the task unpaired, domains or "
+            f"{name}: this task maps no sample back: use the task unpaired, domains or "
             "anomaly"
         )
     return real, back

@@ -21,6 +21,7 @@ from jaxgan.reporting.metrics_file import read_metrics as read_metrics
 from jaxgan.reporting.metrics_file import read_rows as read_rows
 from jaxgan.reporting.plots import losses_plot as losses_plot
 from jaxgan.reporting.plots import new_figure as new_figure
+from jaxgan.reporting.plots import save_figure as save_figure
 from jaxgan.reporting.progress import moments as moments
 from jaxgan.reporting.progress import progress as progress
 from jaxgan.reporting.statistics import seed_labels as seed_labels

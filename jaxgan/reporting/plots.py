@@ -143,11 +143,16 @@ def losses_plot(
     for panel, axis in zip(shown, axes, strict=True):
         _draw(axis, panel, curves)
     axes[-1].set_xlabel("step")
+    save_figure(figure, Path(out))
+    return True
+
+
+def save_figure(figure: Any, file: Path) -> None:
+    """Writes a matplotlib figure as a PNG."""
     png = io.BytesIO()
     figure.savefig(png, format="png")
     # Not synced, since a plot can be drawn again.
-    atomic_write(Path(out), png.getvalue(), sync=False)
-    return True
+    atomic_write(file, png.getvalue(), sync=False)
 
 
 def new_figure(**options: Any) -> Any:

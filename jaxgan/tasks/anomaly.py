@@ -32,11 +32,9 @@ def anomaly(
     https://doi.org/10.1016/j.media.2019.01.010). Networks are a single generator with
     both parts, such as `encoder_mlp`: it maps `image` and `z` to G(z) and E(x).
 
-    With `noise`, the encoder learns to remove noise that is added to the examples that
-    it reads in training: what it does not know of normal examples, it cannot restore.
-
     An example is unusual if G(E(x)) differs from it, in pixels or in the features of
-    the discriminator.
+    the discriminator. With `noise`, the encoder learns to remove it: other examples
+    than normal ones are restored badly.
 
     Args:
       dim: entries of a latent.
@@ -70,11 +68,7 @@ def anomaly(
     return Task(
         play,
         requires=(field,),
-        preview=lambda s: {
-            "source": s.real[field],
-            "reconstruction": s.reconstruction[field],
-            "fake": s.fake[field],
-        },
+        preview=lambda s: columns(s, field),
         augment=noise_adder(field, noise) if noise else None,
         score=scorer(field, dim, blur, contrast),
         weights={"features": features},
@@ -104,6 +98,15 @@ def noise_adder(field: str, noise: float) -> Callable[[Batch, jax.Array], Batch]
     return augment
 
 
+def columns(samples: Samples, field: str) -> dict[str, Tree]:
+    """Returns the columns of a preview."""
+    return {
+        "source": samples.real[field],
+        "reconstruction": samples.reconstruction[field],
+        "fake": samples.fake[field],
+    }
+
+
 def scorer(
     field: str, dim: int, blur: float, contrast: float
 ) -> Callable[..., AnomalyParts]:
@@ -124,7 +127,7 @@ def scorer(
     return score
 
 
-def mean_square(x: jax.Array) -> jax.Array:
+def mean_squares(x: jax.Array) -> jax.Array:
     """Returns the mean square of each example, `[B, ...]` to `[B]`."""
     return jnp.mean(x.reshape(len(x), -1) ** 2, -1)
 
@@ -176,5 +179,5 @@ def smoothed(images: jax.Array, sigma: float) -> jax.Array:
 
 def feature_distance(one: Tree, other: Tree) -> jax.Array:
     """Returns the mean squared difference of features, averaged over layers, `[B]`."""
-    gaps = jax.tree.map(lambda a, b: mean_square(a - b), one, other)
+    gaps = jax.tree.map(lambda a, b: mean_squares(a - b), one, other)
     return jnp.stack(jax.tree.leaves(gaps)).mean(0)
