@@ -15,7 +15,6 @@ from jaxgan.networks.images import (
     reflect,
 )
 from jaxgan.networks.layers import Conv, ConvTranspose, Dense, check_norm, image_shape
-from jaxgan.networks.ops.arrays import add_bias
 from jaxgan.ranges import Range, Width
 from jaxgan.types import ExampleSpec, Tree
 
@@ -48,24 +47,27 @@ class ResNetGenerator(nn.Module):
     ) -> jax.Array:
         check_multiple(x.shape[1:], MULTIPLE, "resnet_generator")
         init = kernel_init(self.norm)
+        code = codes(condition, self.classes, x.dtype)
+
+        def normalized(x):
+            x = normalize(x, self.norm, self.axis_name, train)
+            if code is None:
+                return x
+            # After the norm, which would remove what is constant over an image.
+            both = Dense(2 * x.shape[-1], True, nn.initializers.normal(0.1))(code)
+            scale, shift = jnp.split(both[:, None, None], 2, -1)
+            return x * (1 + scale) + shift
 
         def activate(x):
-            return nn.relu(normalize(x, self.norm, self.axis_name, train))
+            return nn.relu(normalized(x))
 
-        y = self._convolve(x, self.width, 7)
-        code = codes(condition, self.classes, y.dtype)
-        if code is not None:
-            # Constant planes beside the image, which stay constant when reflected: 7x7
-            # taps on a plane are one product with their sum.
-            planes = Dense(self.width, False, nn.initializers.normal(0.02 * 7))
-            y = add_bias(y, planes(code)[:, None, None])
-        y = activate(y)
+        y = activate(self._convolve(x, self.width, 7))
         for factor in (2, 4):
             y = activate(Conv(factor * self.width, 4, 2, init, self.norm == "none")(y))
         for _ in range(self.blocks):
             inner = activate(self._convolve(y, 4 * self.width, 3))
             inner = self._convolve(inner, 4 * self.width, 3)
-            y += normalize(inner, self.norm, self.axis_name, train)
+            y += normalized(inner)
         # 4x4 kernels: with stride 2, each output has equally many taps.
         for factor in (2, 1):
             y = activate(
@@ -95,8 +97,11 @@ def resnet_generator(
 
     A 7x7 convolution, two that halve the image, residual blocks, two transposed
     convolutions that double it, and a 7x7 convolution to colors. Kernels with stride 2
-    are 4x4, like in StarGAN, https://arxiv.org/abs/1711.09020. As there, labels `[B]`
-    and attributes `[B, k]` of the condition are constant planes beside the input image.
+    are 4x4, like in StarGAN, https://arxiv.org/abs/1711.09020. Labels `[B]` and
+    attributes `[B, k]` of the condition scale and shift the channels after each norm,
+    https://arxiv.org/abs/1610.07629. As planes beside the input image, like in StarGAN,
+    they would have no effect: convolutions with reflected borders keep planes constant,
+    and instance normalization removes constants.
 
     Args:
       width: channels at full resolution; there are four times as many in the blocks.
