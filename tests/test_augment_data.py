@@ -276,6 +276,16 @@ def test_interruption_of_a_gan_is_the_exit_code(compared, tmp_path, monkeypatch)
     assert main(flags(compared[0], f"--workdir={tmp_path}/new")) == 143
 
 
+def test_the_default_holds_the_test_split_out(tmp_path):
+    images = np.zeros((6, 8, 8), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(6) % 2)
+    config = make_augment_config(dataset=f"npz:{tmp_path}/a.npz")
+    assert config.held_out == "auto"
+    # A file has no split of its own for tests.
+    with pytest.raises(UsageError, match="--held_out=auto leaves no test images"):
+        augmentation.compare_augmentations(config)
+
+
 def test_defaults_are_valid():
     config = make_augment_config(dataset="folder:a/b")
     assert config.workdir == "runs/augment-folder-a-b-50"

@@ -193,6 +193,8 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
 
 def detects(config: Config, dataset: data.Dataset) -> bool:
     """Returns True if the task scores examples by how unusual they are."""
+    if not isinstance(config, Config):
+        return False  # flags of data alone, which name no task
     task = task_of(config, dataset)
     return task is not None and task.score is not None
 
