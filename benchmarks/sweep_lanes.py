@@ -161,7 +161,7 @@ def installed() -> Iterator[None]:
     """A context in which GANs with lanes can be built, traced and compiled."""
     penalties = {"lane_r1": lane_penalty(r1), "lane_r2": lane_penalty(r2)}
     own = {"lane_adam": lane_adam}
-    patches = dict.fromkeys(("conv_same", "conv_winograd"), convolve_patches)
+    patches = dict.fromkeys(("conv_same", "conv_cpu"), convolve_patches)
     with (
         mock.patch.dict(REGULARIZERS, penalties),
         mock.patch.dict(MOVERS, own),

@@ -11,13 +11,12 @@ from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
     conv_same,
-    conv_transpose_fast,
     conv_transpose_same,
-    conv_winograd,
     grouped_conv,
     grouped_conv_matmul,
     grouped_conv_tpu,
 )
+from jaxgan.networks.ops.cpu_convolutions import conv_cpu, conv_transpose_cpu
 from jaxgan.networks.ops.platform import per_platform
 from jaxgan.networks.ops.threefry import bernoulli
 from jaxgan.spec import unknown
@@ -237,7 +236,7 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         # Both forms compute the same sums.
-        convolve = per_platform(conv_same, cpu=conv_winograd)
+        convolve = per_platform(conv_same, cpu=conv_cpu)
         y = convolve(x, kernel, self.stride, padding=self.padding)
         return _with_bias(self, y) if self.use_bias else y
 
@@ -261,7 +260,7 @@ class ConvTranspose(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
         # XLA for CPU is slow at gradients of transposed convolutions.
-        y = per_platform(conv_transpose_same, cpu=conv_transpose_fast)(
+        y = per_platform(conv_transpose_same, cpu=conv_transpose_cpu)(
             x, kernel, self.stride
         )
         return _with_bias(self, y) if self.use_bias else y

@@ -73,7 +73,7 @@ def conv_winograd(
       padding: SAME, VALID, or zeros before and after, in both directions.
     """
     k, _, channels, features = kernel.shape
-    pads = _zeros_around(x, kernel, stride, padding)
+    pads = zeros_around(x, kernel, stride, padding)
     # Zeros in front of the kernel that align its first tap with a square.
     leads = [-before % stride for before, _ in pads]
     # Side of the kernel, in squares.
@@ -103,7 +103,7 @@ def conv_winograd(
     return winograd.convolve(x, kernel, list(zip(firsts, lasts, strict=True)))
 
 
-def _zeros_around(
+def zeros_around(
     x: jax.Array, kernel: jax.Array, stride: int, padding: str | Padding
 ) -> Padding:
     """Returns the zeros before and after an image of SAME, VALID, or as they are."""
@@ -187,11 +187,24 @@ def _leading_zeros(k: int, stride: int) -> int:
     return k - 1 if stride > k - 1 else ceil_div(k + stride - 2, 2)
 
 
-def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Array:
+def conv_transpose_by_phases(
+    x: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    convolve: Callable[[jax.Array, jax.Array, Padding], jax.Array] | None = None,
+) -> jax.Array:
     """Computes `conv_transpose_same` with one convolution per phase of the stride.
 
     No product is with a zero of the stride.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, O]`.
+      stride: stride in both directions.
+      convolve: the convolution, of an image, a kernel and padding;
+        `conv_explicit_padding` if None.
     """
+    convolve = convolve or conv_explicit_padding
     b, height, width, _ = x.shape
     k, _, _, features = kernel.shape
     # The taps of each phase, and the inputs that they read, in one direction.
@@ -204,7 +217,7 @@ def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> ja
         # The taps of a phase are `stride` apart.
         part = kernel[rows[0][0] :: stride, columns[0][0] :: stride]
         # Zeros as far as the first and the last offset reach.
-        return conv_explicit_padding(
+        return convolve(
             x, part, [(-taps[0][1], taps[-1][1]) for taps in (rows, columns)]
         )
 
