@@ -159,7 +159,9 @@ def test_resnet_generator_in_numbers():
     assert count(net, x) == down + blocks + up + norms
     labels = jax.ShapeDtypeStruct((1,), jnp.int32)
     net = generator_of("resnet_generator(8, 2)", classes=5)
-    assert count(net, x, labels) == down + blocks + up + norms + 5 * 8
+    # For each norm, a scale and a shift of every channel, with biases.
+    channels = 8 + 16 + 32 + 4 * 32 + 16 + 8
+    assert count(net, x, labels) == down + blocks + up + norms + 6 * 2 * channels
 
 
 def test_super_resolution_in_numbers():
@@ -363,28 +365,31 @@ def test_gated_convolutions_read_the_mask():
     assert differs(out(net, variables, x), out(net, variables, moved))
 
 
-def test_a_label_is_a_constant_plane_beside_the_image():
-    # A plane with kernel w at each of 49 taps adds 49 w everywhere, also at the border.
-    net = generator_of("resnet_generator(2, 0, norm='none')", 8, classes=3)
-    x, labels = normal(2, 8, 8, 3), jnp.array([2, 0])
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+def test_a_label_reaches_the_output(norm):
+    net = generator_of(f"resnet_generator(2, 1, norm={norm!r})", 8, classes=3)
+    x = normal(2, 8, 8, 3)
+    variables = made(net, x, jnp.array([2, 0]))
+    got = [out(net, variables, x, jnp.array(own)) for own in ([2, 0], [2, 1])]
+    same(got[0][0], got[1][0])
+    assert np.abs(got[0][1] - got[1][1]).max() > 0.01
+
+
+def test_a_label_scales_and_shifts_what_the_norm_returns():
+    net = generator_of("resnet_generator(2, 0)", 8, classes=3)
+    x, labels = normal(1, 8, 8, 3), jnp.array([2])
     params = made(net, x, labels)["params"]
-    planes: Any = images.codes(labels, 3, x.dtype)
-    planes = jnp.broadcast_to(planes[:, None, None], (2, 8, 8, 3))
-    padded = images.reflect(jnp.concatenate([x, planes], -1), 3)
-    taps = jnp.broadcast_to(params["Dense_0"]["kernel"] / 49, (7, 7, 3, 2))
-    kernel = jnp.concatenate([params["Conv_0"]["kernel"], taps], 2)
-    tiled = convolutions.conv_same(padded, kernel, padding="VALID")
-    # The rest of the network, without a condition.
-    plain = {**params, "Conv_0": {**params["Conv_0"]}}
-    del plain["Dense_0"]
-
-    def first(next_call, args, kwargs, context):
-        if context.module.name == "Conv_0" and context.method_name == "__call__":
-            return tiled + params["Conv_0"]["bias"]
-        return next_call(*args, **kwargs)
-
-    with nn.intercept_methods(first):
-        want = net.apply({"params": plain}, x, train=False)
+    # g x + b, scaled by 1 + s and shifted by t, is (1 + s) g x + (1 + s) b + t.
+    plain = {name: own for name, own in params.items() if "Dense" not in name}
+    for i in range(5):
+        dense = params[f"Dense_{i}"]
+        scale, shift = jnp.split(dense["kernel"][2] + dense["bias"], 2)
+        norm = params[f"InstanceNorm_{i}"]
+        plain[f"InstanceNorm_{i}"] = {
+            "scale": (1 + scale) * norm["scale"],
+            "bias": (1 + scale) * norm["bias"] + shift,
+        }
+    want = net.apply({"params": plain}, x, train=False)
     got = out(net, {"params": params}, x, labels)
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 

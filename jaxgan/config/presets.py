@@ -202,16 +202,16 @@ PRESETS["style"] = {
     "g_terms": "cycle(5)|identity(5)",
 }
 # Several domains or attributes by one generator, https://arxiv.org/abs/1711.09020. The
-# paper has WGAN-GP with five updates of D; spectral norms and the hinge loss need one.
+# paper has WGAN-GP with five updates of D; the penalty R1 needs one.
 PRESETS["stargan"] = {
     **_IMAGES,
     "task": "domains",
     "networks": "image_to_image(generator=resnet_generator(16), "
     "discriminator=patch(32, layers=4, norm='none'))",
-    "discriminator_wrap": "spectral_norm|classifier",
-    "loss": "hinge",
+    "discriminator_wrap": "classifier",
+    "loss": "non_saturating",
     "g_terms": "cycle(10)|domain_classification(real=0)",
-    "d_terms": "domain_classification(fake=0)",
+    "d_terms": "domain_classification(fake=0)|r1(1)",
 }
 # Super-resolution, https://arxiv.org/abs/1609.04802, with the relativistic average loss
 # of https://arxiv.org/abs/1809.00219. Features are EfficientNet's in place of VGG's, so

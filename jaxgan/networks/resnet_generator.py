@@ -15,6 +15,7 @@ from jaxgan.networks.images import (
     reflect,
 )
 from jaxgan.networks.layers import Conv, ConvTranspose, Dense, check_norm, image_shape
+from jaxgan.networks.ops.arrays import at_least_float32
 from jaxgan.ranges import Range, Width
 from jaxgan.types import ExampleSpec, Tree
 
@@ -55,8 +56,9 @@ class ResNetGenerator(nn.Module):
                 return x
             # After the norm, which would remove what is constant over an image.
             both = Dense(2 * x.shape[-1], True, nn.initializers.normal(0.1))(code)
-            scale, shift = jnp.split(both[:, None, None], 2, -1)
-            return x * (1 + scale) + shift
+            scale, shift = jnp.split(at_least_float32(both[:, None, None]), 2, -1)
+            # In float32, as gradients are sums over pixels.
+            return (at_least_float32(x) * (1 + scale) + shift).astype(x.dtype)
 
         def activate(x):
             return nn.relu(normalized(x))
