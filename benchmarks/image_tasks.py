@@ -32,6 +32,8 @@ class Arm(NamedTuple):
 
     flags: dict[str, Any]
     metrics: str = "auto"
+    count: int = 400
+    """Number of held-out inputs; `emoji_pairs` has no more."""
 
 
 HOLES = "l1(region='holes')|psnr(region='holes')|psnr|ssim|perceptual|fd(efficientnet)"
@@ -60,37 +62,83 @@ def _falling(rate: float, steps: int) -> str:
     return f"adam(cosine({rate:g},1e-5,{steps}),b1=0.5)"
 
 
-COUNT = 400
-"""Held-out inputs of every arm; `emoji_pairs` has no more."""
+def _long(steps: int, rate: float, **flags: Any) -> dict[str, Any]:
+    """Returns flags of a long run: falling rates, and an average of 1,000 steps."""
+    both = dict.fromkeys(("g_optimizer", "d_optimizer"), _falling(rate, steps))
+    return {**flags, "steps": steps, **both, "ema_half_life": 8_000.0}
+
+
+EMOJI = {"dataset": "emoji_pairs", "preset": "pix2pix"}
+ENLARGE = {"dataset": "emoji", "preset": "srgan"}
+FILL = {"dataset": "emoji", "preset": "inpaint"}
+BOTH_TERMS = "l1(100,region='holes')|perceptual(10)"
+CENTER = "inpainting(mask='center(32)')"
 
 ARMS: dict[str, Arm] = {
-    **_pair("paired", {"dataset": "emoji_pairs", "preset": "pix2pix", "steps": 4_000}),
+    **_pair("paired", _long(8_000, 5e-4, **EMOJI)),
+    "paired, R1": Arm(_long(8_000, 5e-4, **EMOJI, d_terms="r1(1)", g_terms="l1(30)")),
+    **_pair("paired, short", {**EMOJI, "steps": 4_000}),
     "unpaired": Arm(
+        _long(5_000, 5e-4, dataset="emoji_pairs/unpaired", preset="cyclegan")
+    ),
+    "unpaired, short": Arm(
         {
             **{"dataset": "emoji_pairs/unpaired", "preset": "cyclegan", "steps": 1_215},
             **dict.fromkeys(("g_optimizer", "d_optimizer"), _falling(5e-4, 3_000)),
             "g_latents": "fresh",
         }
     ),
-    **_pair(
-        "super-resolution x4",
-        {"dataset": "emoji", "preset": "srgan", "steps": 1_500},
-        g_terms="l1(100)|perceptual(1)",
+    "style": Arm(
+        _long(5_000, 5e-4, dataset="avataaars_open_peeps", preset="style"), count=300
+    ),
+    **_pair("super-resolution x4", _long(8_000, 5e-4, **ENLARGE, d_terms="r1(1)")),
+    "super-resolution x4, more reconstruction": Arm(
+        _long(
+            *(8_000, 5e-4),
+            **{**ENLARGE, "d_terms": "r1(1)", "g_terms": "l1(3000)|perceptual(300)"},
+        )
+    ),
+    "super-resolution x4, L1 alone": Arm(
+        _long(8_000, 5e-4, **ENLARGE, **ALONE, g_terms="l1(1000)")
     ),
     **_pair(
-        "inpainting, center 32",
+        "super-resolution x4, short",
+        {**ENLARGE, "d_terms": "", "steps": 1_500},
+        g_terms="l1(100)|perceptual(1)",
+    ),
+    "inpainting, center 32": Arm(
+        _long(8_000, 1e-3, **FILL, task=CENTER, g_terms=BOTH_TERMS), HOLES
+    ),
+    "inpainting, center 32, with L2": Arm(
+        _long(
+            *(8_000, 1e-3),
+            **{**FILL, "task": CENTER},
+            g_terms="l2(100,region='holes')|l1(50,region='holes')|perceptual(10)",
+        ),
+        HOLES,
+    ),
+    "inpainting, center 32, short": Arm(
         {
-            **{"dataset": "emoji", "preset": "inpaint", "steps": 4_400},
-            "task": "inpainting(mask='center(32)')",
+            **{**FILL, "steps": 4_400, "task": CENTER},
             **{"g_optimizer": _falling(1e-3, 4_400), "g_latents": "fresh"},
         },
         HOLES,
     ),
-    "attributes": Arm(
-        {
-            **{"dataset": "dicebear_faces", "preset": "stargan", "steps": 1_474},
-            **dict.fromkeys(("g_optimizer", "d_optimizer"), _falling(5e-4, 3_000)),
-        }
+    "inpainting, strokes": Arm(
+        _long(
+            *(8_000, 1e-3),
+            **{**FILL, "task": "inpainting(mask='strokes')", "g_terms": BOTH_TERMS},
+        ),
+        HOLES,
+    ),
+    "attributes": Arm(_long(8_000, 5e-4, dataset="dicebear_faces", preset="stargan")),
+    "attributes, spectral norm": Arm(
+        _long(
+            *(8_000, 5e-4),
+            **{"dataset": "dicebear_faces", "preset": "stargan", "loss": "hinge"},
+            discriminator_wrap="spectral_norm|classifier",
+            d_terms="domain_classification(fake=0)",
+        )
     ),
 }
 """Arms by name."""
@@ -122,7 +170,7 @@ def measure(arm: str, place: Path, pictures: str) -> dict[str, Any]:
     folder, flags = arms.folder_of(place, arm), flags_of(arm)
     arms.train(folder, flags)
     out = folder / "evaluation.json"
-    chosen = {"metrics": ARMS[arm].metrics, "n": COUNT, "out": out}
+    chosen = {"metrics": ARMS[arm].metrics, "n": ARMS[arm].count, "out": out}
     report = report_of_run(check(EvaluateConfig(workdir=folder, **chosen)))
     if pictures:
         target = Path(pictures, f"{folder.name}.png")

@@ -54,6 +54,7 @@ def sources() -> dict[str, Source]:
     return {
         "steps": Source("steps_cpu.json", steps),
         "steps-tutorials": Source("steps_tutorials.json", steps),
+        "steps-images": Source("steps_images.json", steps),
         "startup": Source("startup.json", startup.table_of),
         "trainer": Source(
             "overhead.json", lambda found: overhead.trainer_table(found["trainer"])
@@ -111,6 +112,7 @@ def anomaly_sources() -> dict[str, Source]:
 def image_sources() -> dict[str, Source]:
     """Returns the sources of the tables of image-to-image tasks."""
     import apply_speed
+    import convolutions
     import image_tasks
     import super_resolution
 
@@ -119,6 +121,7 @@ def image_sources() -> dict[str, Source]:
 
     return {
         "apply": Source("apply.json", seconds),
+        "convolutions": Source("convolutions.json", convolutions.table_of),
         "image-tasks": Source("image_tasks.json", image_tasks.table_of),
         "super-resolution": Source("super_resolution.json", super_resolution.table_of),
     }

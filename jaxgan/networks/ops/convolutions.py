@@ -144,7 +144,7 @@ def winograd_pays_off(
     if direct * math.prod(sides) < 2 * points * tiles:
         return False
     # Cutting into blocks pays off with more channels only.
-    least = 16 if max(sides) <= winograd.BLOCK else 32
+    least = 16 if max(sides) <= winograd.BLOCK else 25
     # Saved products over the cost of the matrices.
     return channels * features / (channels + features) >= least
 
