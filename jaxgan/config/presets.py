@@ -215,9 +215,11 @@ PRESETS["stargan"] = {
 }
 # Super-resolution, https://arxiv.org/abs/1609.04802, with the relativistic average loss
 # of https://arxiv.org/abs/1809.00219. Features are EfficientNet's in place of VGG's, so
-# weights are not those of the papers. It takes pip install 'jaxgan[features]'.
+# weights are not those of the papers, which have no R1: without it, D soon wins. It
+# takes pip install 'jaxgan[features]'.
 PRESETS["srgan"] = {
     **_IMAGES,
+    "d_terms": "r1(1)",
     "task": "super_resolution(4)",
     "networks": "image_to_image(generator=srresnet(32), "
     "discriminator=patch(32, conditional=False))",
