@@ -1,6 +1,10 @@
-"""Small networks and images for the presets, which take minutes to compile whole."""
+"""Small networks and examples for the presets, which take minutes to compile whole."""
 
 from typing import Any
+
+import numpy as np
+
+from jaxgan.types import ExampleSpec, Field, image_example
 
 NARROW: dict[str, dict[str, Any]] = {
     "residual": {"networks": "residual(32, 1)"},
@@ -17,6 +21,8 @@ NARROW: dict[str, dict[str, Any]] = {
     },
     "srgan": {"networks": "image_to_image(srresnet(8, blocks=1), patch(8, layers=1))"},
     "esrgan": {"networks": "image_to_image(rrdb(8, blocks=1), patch(8, layers=1))"},
+    "wavegan": {"networks": "wavegan(2)"},
+    "specgan": {"networks": "specgan(2)"},
     "inpaint": {
         "networks": "image_to_image(gated_unet(8, depth=2), patch(8, layers=1))"
     },
@@ -28,10 +34,27 @@ SOURCED = {**PICTURE, "source": (32, 32, 3)}
 SHAPES = {
     **dict.fromkeys(("pix2pix", "cyclegan", "style"), SOURCED),
     **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), PICTURE),
+    "wavegan": {"waveform": (256, 1)},
+    "specgan": {"waveform": (2_048, 1)},
 }
 """Fields of the presets that are not for digits or points."""
 WITHOUT_WEIGHTS = {"srgan": {"g_terms": "l1(100)"}, "esrgan": {"g_terms": "l1(100)"}}
 """Flags without the term that reads the weights of the extra `features`."""
+
+
+def example_of(preset: str) -> ExampleSpec:
+    """Returns the fields that a preset is for, with labels of ten classes."""
+    shape = (2,) if "toy" in preset else (28, 28, 1)
+    shapes = SHAPES.get(preset, {"image": shape})
+    if "waveform" in shapes:
+        sound = Field(shapes["waveform"], np.dtype(np.int16), "waveform", rate=16_000)
+        label = image_example((1,), classes=10)["label"]
+        return ExampleSpec(waveform=sound, label=label)
+    example = image_example(shapes["image"], classes=10)
+    # The second image of pairs and of two domains.
+    if "source" in shapes:
+        example["source"] = example["image"]
+    return example
 
 
 def flags_of(preset: str) -> dict[str, Any]:

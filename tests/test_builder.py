@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from critics import FAKE, REAL, linear_critic, value
 from games import images
-from narrow_presets import SHAPES, flags_of
+from narrow_presets import example_of, flags_of
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
@@ -24,11 +24,7 @@ KEY = jax.random.key(0)
 def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else flags_of(name)
     chosen = make_config(preset=name, batch_size=8, **tiny)
-    shape = (2,) if "toy" in name else (28, 28, 1)
-    example = image_example(SHAPES.get(name, {"image": shape})["image"], classes=10)
-    # The second image of pairs and of two domains.
-    if "source" in SHAPES.get(name, {}):
-        example["source"] = example["image"]
+    example = example_of(name)
     built = builder.build_gan(chosen, example, unroll=True)
     state, step = jit_once(built.init)(KEY), jax.jit(built.train_step)
     k = chosen.d_updates

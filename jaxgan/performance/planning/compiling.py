@@ -83,6 +83,8 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
 
 KINDS = {1: "vector", 2: "waveform", 3: "image"}
 """Kinds of made-up fields by their number of axes, unless the name is a kind."""
+RATE = 16_000
+"""Samples per second of made-up waveforms."""
 
 
 def made_up_example(shapes: Mapping[str, tuple[int, ...]], classes: int) -> ExampleSpec:
@@ -95,7 +97,8 @@ def made_up_example(shapes: Mapping[str, tuple[int, ...]], classes: int) -> Exam
     for name, shape in shapes.items():
         kind = name if name in ("mask", "attributes") else KINDS[len(shape)]
         dtype = np.uint8 if len(shape) == 3 else np.float32
-        example[name] = Field(shape, np.dtype(dtype), kind)
+        rate = RATE if kind == "waveform" else 0
+        example[name] = Field(shape, np.dtype(dtype), kind, rate=rate)
     if classes:
         example["label"] = image_example((1,), classes=classes)["label"]
     return example

@@ -1,0 +1,218 @@
+"""WaveGAN and SpecGAN: convolutions, phase shuffle, shapes, and a run."""
+
+import csv
+import wave
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import kinds
+import numpy as np
+import pytest
+from kind_runs import close, run
+from PIL import Image
+from sounds import RATE, write_set
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from jaxgan import evaluate, sample, train
+from jaxgan.errors import FieldError, UsageError
+from jaxgan.gan.gan import example_batch
+from jaxgan.metrics.features import classifier_training
+from jaxgan.networks import spectrograms, wavegan
+from jaxgan.networks.ops import waves
+from jaxgan.tasks import TASKS
+from jaxgan.types import ExampleSpec, Field, image_example
+
+KEY = jax.random.key(0)
+SOUND = Field((8_192, 1), np.dtype(np.int16), "waveform", rate=8_000)
+SHORT = Field((256, 1), np.dtype(np.int16), "waveform", rate=1_000)
+
+
+@pytest.mark.parametrize(
+    ("length", "channels", "features", "k", "stride"),
+    [(50, 3, 5, 25, 4), (64, 1, 2, 25, 4), (13, 2, 3, 5, 2), (9, 2, 3, 4, 1)],
+)
+def test_products_are_the_convolutions(length, channels, features, k, stride):
+    x = jax.random.normal(KEY, (2, length, channels))
+    kernel = jax.random.normal(jax.random.key(1), (k, channels, features))
+    for plain, product in (
+        (waves.conv, waves.conv_matmul),
+        (waves.conv_transpose, waves.conv_transpose_matmul),
+    ):
+        np.testing.assert_allclose(
+            product(x, kernel, stride), plain(x, kernel, stride), atol=2e-5
+        )
+
+
+def test_a_shuffled_phase_is_a_shift_with_reflection():
+    x = jnp.arange(1.0, 9.0)[None, :, None] * jnp.ones((64, 1, 1))
+    keys = jax.random.split(KEY, 64)
+    got = np.asarray(wavegan.shuffle_phase(x, keys, 2))[..., 0]
+    known = {
+        (3, 2, 1, 2, 3, 4, 5, 6),
+        (2, 1, 2, 3, 4, 5, 6, 7),
+        (1, 2, 3, 4, 5, 6, 7, 8),
+        (2, 3, 4, 5, 6, 7, 8, 7),
+        (3, 4, 5, 6, 7, 8, 7, 6),
+    }
+    # Each example has its own shift, and all shifts occur.
+    assert {tuple(row) for row in got.astype(int).tolist()} == known
+    alone = wavegan.shuffle_phase(x[:1], keys[9:10], 2)
+    np.testing.assert_array_equal(alone[0, :, 0], got[9])
+
+
+@pytest.mark.parametrize("samples", [8_192, 16_384, 1_000])
+def test_shapes_of_wavegan(samples):
+    example = ExampleSpec(waveform=SOUND._replace(shape=(samples, 2)))
+    generator, discriminator = wavegan.pair(64, example=example)
+    z = jnp.zeros((3, 100))
+    make = generator.init_with_output
+    x, variables = jax.eval_shape(lambda: make(KEY, z, train=False))
+    assert x.shape == (3, samples, 2)
+    made = jax.tree.leaves(variables)
+    if samples == 16_384:
+        # As in the paper's table: 100 to 16 x 1,024, then five layers.
+        dense, channels = 101 * 16_384, (1_024, 512, 256, 128, 64, 2)
+        layers = [25 * a * b + b for a, b in pairwise(channels)]
+        assert sum(leaf.size for leaf in made) == dense + sum(layers)
+    out, _ = jax.eval_shape(
+        lambda: discriminator.init_with_output(KEY, jnp.zeros(x.shape), train=False)
+    )
+    assert out.logits.shape == (3,)
+
+
+def test_one_device_or_two_shuffle_alike(monkeypatch):
+    example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
+    kind = kinds.Kind("conditional(2)", "wavegan(2)", example)
+    monkeypatch.setitem(kinds.KINDS, "waveform", kind)
+    wraps = {"generator_wrap": "embed", "discriminator_wrap": "projection"}
+    one, two = (run("waveform", devices=n, steps=2, **wraps) for n in (1, 2))
+    close(one, two)
+    assert np.isfinite(one[1]["discriminator/loss"]).all()
+
+
+def test_a_picture_is_inverted():
+    field = SOUND._replace(shape=(4_096, 1))
+    time = np.arange(4_096) / 8_000
+    x = 0.3 * np.sin(2 * np.pi * 900 * time)[None, :, None].astype(np.float32)
+    picture = spectrograms.to_pictures(jnp.asarray(x), field)
+    assert picture.shape == (1, *spectrograms.picture_shape(field)) == (1, 32, 64, 1)
+    assert -1 == picture.min() < picture.max() <= 1
+    back = spectrograms.to_waveforms(picture, field, 16)
+    assert back.shape == x.shape
+    # The same frequency, about as loud.
+    spectrum = np.abs(np.fft.rfft(back[0, :, 0]))
+    assert abs(np.fft.rfftfreq(4_096, 1 / 8_000)[spectrum.argmax()] - 900) < 20
+    assert 0.7 < np.std(back) / np.std(x) < 1.4
+
+
+def test_spectrograms_are_compared_and_waveforms_are_finished():
+    example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
+    task = TASKS["spectrogram"](4, conditional=True, iterations=2, example=example)
+    assert (task.requires, task.inputs) == (("waveform", "label"), ("label",))
+    assert task.augment
+    assert task.finish
+    batch = task.augment(example_batch(example, 3), jax.random.split(KEY, 3))
+    shape = (3, *spectrograms.picture_shape(SHORT))
+    assert batch["waveform"].shape == shape
+    keys = jax.random.split(KEY, 3)
+    played = task.play(lambda z, label: jnp.zeros(shape), batch, keys, 0)
+    np.testing.assert_array_equal(played.real, -1)  # silence
+    assert task.finish(played).fake.shape == (3, *SHORT.shape)
+
+
+@pytest.mark.parametrize(
+    ("example", "words"),
+    [
+        (image_example((8, 8, 1)), "needs waveforms, not image"),
+        (ExampleSpec(x=SHORT._replace(rate=0)), "0 Hz: use a longer"),
+        (ExampleSpec(x=SHORT._replace(shape=(9, 1))), "9 samples at 1000 Hz"),
+    ],
+)
+def test_data_that_do_not_fit(example, words):
+    for make in (spectrograms.pair, TASKS["spectrogram"]):
+        with pytest.raises(FieldError, match=words):
+            make(example=example)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two steps on tones of two classes."""
+    folder = tmp_path_factory.mktemp("sounds")
+    flags = {
+        "dataset": f"audio:{write_set(folder / 'data')}",
+        "seconds": 0.256,
+        "preset": "specgan",
+        "networks": "specgan(2)",
+        "task": "spectrogram(4, conditional=True, iterations=2)",
+        "batch_size": 8,
+        "steps": 2,
+        "samples": 4,
+        "score_samples": 16,
+        "devices": 1,
+        "workdir": folder / "run",
+    }
+    assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
+    return folder / "run"
+
+
+def test_previews_are_spectrograms_and_sounds(finished):
+    with Image.open(finished / "samples/step_00000002.png") as picture:
+        # Two rows of two tiles of 64 mels and 16 frames.
+        assert picture.size == (4 * 16 + 5 * 2, 64 + 2 * 2)
+    with wave.open(str(finished / "samples/step_00000002.wav")) as file:
+        assert (file.getframerate(), file.getnchannels()) == (RATE, 1)
+        # Four sounds with a quarter of a second between them.
+        assert file.getnframes() == 4 * 512 + 3 * 500
+    events = EventAccumulator(str(finished), {"audio": 0})
+    events.Reload()
+    heard = events.Audio("samples")
+    assert [event.step for event in heard] == [0, 2]
+    assert heard[-1].sample_rate == RATE
+
+
+def test_samples_are_wav_files_and_a_sheet(finished, tmp_path):
+    one, folder = tmp_path / "x.wav", tmp_path / "many"
+    flags = [f"--workdir={finished}", "--n=4"]
+    assert sample.main([*flags, f"--out={one}"]) == 0
+    assert sample.main([*flags, f"--out={folder}/"]) == 0
+    assert sample.main([*flags, f"--out={tmp_path}/x.png"]) == 0
+    with open(folder / "labels.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ["high", "low"] * 2
+    parts = []
+    for row in rows:
+        with wave.open(str(folder / row["file"])) as file:
+            parts.append(file.readframes(512))
+    with wave.open(str(one)) as file:
+        joined = file.readframes(file.getnframes())
+    assert joined == bytes(1_000).join(parts)
+    sheets = [
+        np.asarray(Image.open(path))
+        for path in (folder / "spectrograms.png", tmp_path / "x.png")
+    ]
+    np.testing.assert_array_equal(*sheets)
+
+
+def test_a_wav_of_pictures_is_refused(finished, tmp_path):
+    from jaxgan.config.sampling import SampleConfig
+    from jaxgan.evaluation.sample_files import open_folder
+
+    config = SampleConfig(finished, tmp_path / "x.wav", 4, (0,), "last", False, False)
+    with pytest.raises(UsageError, match=r"not sounds .* use --out=samples\.npz"):
+        open_folder(config, Field((8, 8, 1)))
+
+
+def test_a_classifier_of_spectrograms_is_the_judge(
+    finished, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(classifier_training, "LEAST", 30)
+    metrics = "fd(classifier)|accuracy_as_asked(classifier)|memorization(classifier)"
+    flags = [f"--workdir={finished}", f"--metrics={metrics}", "--n=16"]
+    assert evaluate.main(flags) == 0
+    text = capsys.readouterr().out
+    # Tones of two pitches are easy to tell apart.
+    assert "accuracy 1.0" in text
+    for name in ("fd_classifier", "accuracy_as_asked_classifier", "memorization"):
+        assert name in text
