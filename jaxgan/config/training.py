@@ -73,7 +73,8 @@ class Config(DataFlags):
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
         "encoder, every; of images: l1, l2, cycle, cycle_l2, identity, "
-        "total_variation, perceptual (takes jaxgan[features])",
+        "total_variation, perceptual (takes jaxgan[features]); of waveforms: mel_l1, "
+        "stft",
     )
     augment: str = flag(
         "",

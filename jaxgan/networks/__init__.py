@@ -5,6 +5,7 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from jaxgan.networks import dcgan, encoders, mlp, r3gan, small
+from jaxgan.networks.hifigan import hifigan
 from jaxgan.networks.image_to_image import (
     DISCRIMINATORS as DISCRIMINATORS,
 )
@@ -28,5 +29,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "two_domains": two_domains,
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
+    "hifigan": hifigan,
 }
 """Factories of pairs by name."""

@@ -18,6 +18,7 @@ from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
 from jaxgan.tasks.super_resolution import super_resolution
 from jaxgan.tasks.unpaired import unpaired
+from jaxgan.tasks.vocoder import vocoder
 from jaxgan.types import Task
 
 TASKS: dict[str, Callable[..., Task]] = {
@@ -32,6 +33,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         super_resolution,
         inpainting,
         anomaly,
+        vocoder,
     )
 }
 """Factories of tasks by name."""
@@ -51,4 +53,5 @@ __all__ = [
     "pool",
     "super_resolution",
     "unpaired",
+    "vocoder",
 ]

@@ -1,4 +1,4 @@
-"""Data sets of pictures and sounds from packages of npm, PyPI and Debian, in TFDS's layout."""
+"""Data sets of pictures and sounds from npm, PyPI and Debian, in TFDS's layout."""
 
 from jaxgan.data.tfds.registry.drawings import DRAWINGS
 from jaxgan.data.tfds.registry.emoji import EMOJI

@@ -61,9 +61,7 @@ def decode(data: bytes) -> np.ndarray:
     return samples
 
 
-def hold_out(
-    recordings: Iterable[Recording], count: int
-) -> dict[str, list[Recording]]:
+def hold_out(recordings: Iterable[Recording], count: int) -> dict[str, list[Recording]]:
     """Splits whole recordings into train and test, by a fixed hash of their names."""
     ordered = sorted(recordings, key=lambda x: rank(x[0]))
     return {"train": sorted(ordered[count:]), "test": sorted(ordered[:count])}
