@@ -46,19 +46,8 @@ def vocoder(
       UsageError: for settings that do not fit each other. While tracing, if the
         generator makes another number of samples per frame than `hop`.
     """
-    if size % 2 or 2 * hop > size:
-        raise UsageError(
-            f"vocoder(size={size}, hop={hop}): size must be even, and hop at most half "
-            "of it: use vocoder(size=1024, hop=256)"
-        )
+    settings = mel_settings(size, hop, mels, low, high, floor, example=example)
     field = example.generated if example else "waveform"
-    settings = MelSettings(
-        check_waveform(example, size, hop, high), size, hop, mels, low, high, floor
-    )
-    if (high or settings.rate / 2) <= low:
-        raise UsageError(
-            f"vocoder(low={low:g}, high={high:g}): low must be below high: use low=0"
-        )
 
     def spectrogram(x: jax.Array) -> jax.Array:
         return log_mel(x[..., 0], settings)
@@ -80,6 +69,38 @@ def vocoder(
         defaults=Players("mel_l1(45)", ""),
         transform=transform,
     )
+
+
+def mel_settings(
+    size: Size = 1_024,
+    hop: Hop = 256,
+    mels: Mels = 80,
+    low: NonNegative = 0.0,
+    high: NonNegative = 0.0,
+    floor: Positive = 1e-5,
+    *,
+    example: ExampleSpec | None = None,
+) -> MelSettings:
+    """Returns the settings of a `vocoder` of the same arguments.
+
+    Raises:
+      FieldError, UsageError: as in `vocoder`.
+    """
+    if size % 2 or 2 * hop > size:
+        raise UsageError(
+            f"vocoder(size={size}, hop={hop}): size must be even, and hop at most half "
+            "of it: use vocoder(size=1024, hop=256)"
+        )
+    rate = check_waveform(example, size, hop, high)
+    if (high or rate / 2) <= low:
+        raise UsageError(
+            f"vocoder(low={low:g}, high={high:g}): low must be below high: use low=0"
+        )
+    return MelSettings(rate, size, hop, mels, low, high, floor)
+
+
+SETTINGS = {"vocoder": mel_settings}
+"""The settings of tasks that restore waveforms, by name."""
 
 
 def generate(generator: Generate, source: jax.Array, hop: int) -> jax.Array:
