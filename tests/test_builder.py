@@ -14,6 +14,7 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
 from jaxgan.networks.ops.platform import jit_once
+from jaxgan.performance.planning.compiling import made_up_example
 from jaxgan.types import Players, image_example
 
 KEY = jax.random.key(0)
@@ -25,10 +26,7 @@ def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else flags_of(name)
     chosen = make_config(preset=name, batch_size=8, **tiny)
     shape = (2,) if "toy" in name else (28, 28, 1)
-    example = image_example(SHAPES.get(name, {"image": shape})["image"], classes=10)
-    # The second image of pairs and of two domains.
-    if "source" in SHAPES.get(name, {}):
-        example["source"] = example["image"]
+    example = made_up_example(SHAPES.get(name, {"image": shape}), classes=10)
     built = builder.build_gan(chosen, example, unroll=True)
     state, step = jit_once(built.init)(KEY), jax.jit(built.train_step)
     k = chosen.d_updates
