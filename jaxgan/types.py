@@ -285,6 +285,9 @@ class Task(NamedTuple):
     augment: Callable[[Batch, jax.Array], Batch] | None = None
     """augment(batch, keys `[B]`) to the batch that a train step plays instead, such as
     one with mirrored images. Batches that are sampled from or evaluated stay."""
+    finish: Callable[[Samples], Samples] | None = None
+    """Samples of the networks to those that are shown, evaluated and written, such as
+    spectrograms to waveforms. None if they are the same. Train steps do not finish."""
     score: Callable[..., AnomalyParts] | None = None
     """score(generator, critic, inputs, keys `[B]`) to the parts of the anomaly score of
     each input, of a task that finds unusual examples. `inputs` has the first field,

@@ -14,7 +14,7 @@ FLOORS = (
     ("parallel",),
     ("gan",),
     (
-        *("losses", "augment", "terms", "networks", "tasks", "optimizers", "metrics"),
+        *("losses", "augment", "terms", "tasks", "optimizers", "metrics", "networks"),
         *("config", "performance/profiling"),
     ),
     ("reporting", "cli", "data", "workdir", "spec", "arguments", "types"),

@@ -14,7 +14,7 @@ class DataFlags:
         "data",
         "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
         "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
-        "npz:PATH, ring8, grid25 or stacked_mnist",
+        "audio:PATH (WAV and other sounds), npz:PATH, ring8, grid25 or stacked_mnist",
     )
     split: str = flag(
         "train",
@@ -32,6 +32,27 @@ class DataFlags:
     )
     crop: str = flag(
         "center", "data", "crop taken before resizing: center, none, N or HxW"
+    )
+    rate: int = flag(
+        0,
+        "data",
+        "samples per second to which sounds are resampled; 0 for the rate of the first",
+        minimum=0,
+        maximum=192_000,
+    )
+    seconds: float = flag(
+        1.024,
+        "data",
+        "length to which sounds are cut or padded with zeros",
+        minimum=0.001,
+        maximum=600,
+    )
+    loudness: str = flag(
+        "rms",
+        "data",
+        "normalization of sounds: rms (to 0.1 of full scale), peak (to full scale) or "
+        "none",
+        choices=("rms", "peak", "none"),
     )
     image_field: str = flag(
         "",

@@ -292,6 +292,24 @@ PRESETS["f-anogan"] = {
 }
 # The same networks, with reconstructions in the loss, https://arxiv.org/abs/1709.01215.
 PRESETS["alice"] = {**_ENCODERS, "g_terms": "cycle_l2(100)"}
+# Sounds on two CPU cores, with the label of each. The paper's networks,
+# https://arxiv.org/abs/1802.04208, are four times as wide, and train by WGAN-GP.
+_SOUNDS = {
+    "d_terms": "r1(1)|r2(1)",
+    "generator_wrap": "embed",
+    "discriminator_wrap": "projection",
+    "batch_size": 32,
+    "g_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
+    "d_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
+    "ema_half_life": 4_000.0,
+    "samples": 20,
+}
+PRESETS["wavegan"] = {**_SOUNDS, "task": "conditional(64)", "networks": "wavegan(16)"}
+PRESETS["specgan"] = {
+    **_SOUNDS,
+    "task": "spectrogram(64, conditional=True)",
+    "networks": "specgan(16)",
+}
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
@@ -303,6 +321,7 @@ DATASET_PRESETS = {
     "pairs": "pix2pix",
     "unpaired": "cyclegan",
     "domains": "stargan",
+    "audio": "specgan",
     "emoji_pairs": "pix2pix",
     "emoji_pairs/unpaired": "cyclegan",
     "emoji_domains": "stargan",

@@ -31,7 +31,8 @@ class Config(DataFlags):
         "conditional(dim, latents), codes(dim, categories, continuous); from images: "
         "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
         "inpainting(mask) with masks of center(size), boxes, strokes, any; "
-        "anomaly(dim, noise) with an encoder, to find unusual examples",
+        "anomaly(dim, noise) with an encoder, to find unusual examples; of sounds: "
+        "spectrogram(dim, conditional=True)",
     )
     networks: str = flag(
         "small",
@@ -40,7 +41,8 @@ class Config(DataFlags):
         "encoder_mlp, encoder_small (with an encoder), "
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
-        "gated_unet, partial_unet; discriminators: patch",
+        "gated_unet, partial_unet; discriminators: patch; for sounds: wavegan, specgan "
+        "(with the task spectrogram)",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"

@@ -45,7 +45,7 @@ def labeled(walk: Walk, splits: dict[str, Path], reading: Reading) -> Dataset:
       UsageError: as `folder` does.
     """
     name = walk.name
-    classes, labels = _classes(name, _in_one_layout(walk), splits)
+    classes, labels = classes_of(walk, splits)
     # With skip_bad, unreadable files remain examples.
     pictures = open_pictures(name, walk.files, reading)
 
@@ -64,29 +64,39 @@ def labeled(walk: Walk, splits: dict[str, Path], reading: Reading) -> Dataset:
     )
 
 
-def _in_one_layout(walk: Walk) -> Walk:
-    """Returns the walk; raises UsageError for images beside folders of classes."""
+def _check_layout(walk: Walk, files: str) -> None:
+    """Raises UsageError for files beside folders of classes."""
     if walk.classes and walk.loose:
         raise UsageError(
-            f"{walk.name}: pictures are both beside ({printable(walk.loose)}) and "
+            f"{walk.name}: {files} are both beside ({printable(walk.loose)}) and "
             f"inside ({printable(walk.classes[0])}/) class folders; move them all into "
             "folders, or all out of them"
         )
-    return walk
 
 
-def _classes(
-    name: str, walk: Walk, splits: dict[str, Path]
+def classes_of(
+    walk: Walk, splits: dict[str, Path], files: str = "pictures"
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Returns the sorted class names, and the class of each file, `[n]` int32.
 
-    If there is a split `train`, all splits number their classes like it.
+    First-level folders are the classes. If there is a split `train`, all splits number
+    their classes like it.
+
+    Args:
+      walk: the files of the split.
+      splits: the folders of all splits by name, see `find_root`.
+      files: the kind of files, for messages.
+
+    Raises:
+      UsageError: for files beside folders of classes, or classes unknown to `train`.
     """
+    _check_layout(walk, files)
+    name = walk.name
     present = classes = walk.classes
     train = splits.get("train", splits.get("training"))
     if train is not None and train != walk.root and present:
         # Other splits may lack classes, but may not add any.
-        classes = Walk(name, train).classes
+        classes = Walk(name, train, walk.ending).classes
         unknown = sorted(set(present) - set(classes))
         if classes and unknown:
             raise UsageError(

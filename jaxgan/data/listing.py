@@ -14,6 +14,9 @@ LOG = logging.getLogger("jaxgan")
 PREFIXES = ("folder", "pairs", "unpaired", "domains")
 """Prefixes of the names of data sets that are read from folders of images."""
 
+FOLDERS = (*PREFIXES, "audio")
+"""Prefixes of the names of all data sets that are read from folders."""
+
 SPLITS = (
     ("train", "training"),
     ("val", "valid", "validation", "dev"),
@@ -37,23 +40,28 @@ KINDS = 8
 """Largest number of kinds of skipped files that a log line names."""
 
 
+Ending = tuple[str, ...]
+"""Lower-case suffixes of files."""
+
+
 class NoSuchSplit(UsageError):
     """Raised if a folder does not have the requested split."""
 
 
 class Walk:
-    """The image files below a folder.
+    """The image files below a folder, or those of other suffixes.
 
     Links are followed, except those that form a loop. Hidden files and folders, and
     those of `CLUTTER` and `NOT_DATA`, are skipped.
     """
 
-    def __init__(self, name: str, root: Path) -> None:
+    def __init__(self, name: str, root: Path, ending: Ending | None = None) -> None:
         """Walks the folder.
 
         Args:
           name: the name of the data set, for errors.
           root: the folder.
+          ending: lower-case suffixes of the files; those of images if None.
 
         Raises:
           UsageError: if a folder or a link cannot be read, or if links lead to a
@@ -65,7 +73,7 @@ class Walk:
         """Number of skipped files by suffix or other reason."""
         self.ignored: set[str] = set()
         """Names of skipped folders, without hidden ones."""
-        self._suffixes = suffixes()
+        self.ending = ending or suffixes()
         # Path of each folder by device and inode; True if links led to it.
         self._seen: dict[tuple[int, int], tuple[Path, bool]] = {}
         self._walk()
@@ -128,7 +136,7 @@ class Walk:
             os.stat(entry.path)  # raises if the link is broken
         if not regular:
             self.left_out["FIFOs, sockets or devices"] += 1
-        elif lower.endswith(self._suffixes):
+        elif lower.endswith(self.ending):
             self.files.append(Path(entry.path))
         else:
             suffix = os.path.splitext(lower)[1]
@@ -136,7 +144,9 @@ class Walk:
         return False
 
 
-def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]:
+def find_root(
+    name: str, path: Path, split: str, ending: Ending | None = None
+) -> tuple[Path, dict[str, Path]]:
     """Finds the folder of a split.
 
     Without folders for splits, the only split is `train`, which is `path` itself.
@@ -145,6 +155,7 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
       name: the name of the data set, for errors.
       path: the folder of the data set.
       split: the name of the split, such as `train`.
+      ending: lower-case suffixes of the data's files; those of images if None.
 
     Returns:
       The folder of the split, and the folders of all splits by name.
@@ -153,7 +164,7 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
       NoSuchSplit: if there is no such split.
       UsageError: if `path` is not a folder, or if it mixes splits and classes.
     """
-    splits = _split_folders(name, path)
+    splits = _split_folders(name, path, ending or suffixes())
     if not splits and split == "train":
         return path, {}
     if not splits:
@@ -173,19 +184,19 @@ def find_root(name: str, path: Path, split: str) -> tuple[Path, dict[str, Path]]
     )
 
 
-def _split_folders(name: str, path: Path) -> dict[str, Path]:
+def _split_folders(name: str, path: Path, ending: Ending) -> dict[str, Path]:
     """Returns the folders of splits by lower-case name, empty if there are none."""
     known = {alias for row in SPLITS for alias in row}
     entries = _listed(name, path)
     folders = _data_folders(path, entries)
     splits = {f.name.lower(): f for f in folders if f.name.lower() in known}
     # Images directly in the folder rule out splits.
-    loose = any(e.name.lower().endswith(suffixes()) and e.is_file() for e in entries)
+    loose = any(e.name.lower().endswith(ending) and e.is_file() for e in entries)
     if not splits or loose:
         return {}
     others = [f for f in folders if f.name.lower() not in known]
     # Folders without images, such as annotations/, may lie beside splits.
-    beside = next((f.name for f in others if Walk(name, f).files), None)
+    beside = next((f.name for f in others if Walk(name, f, ending).files), None)
     if beside is None:
         return splits
     if len(splits) == 1:
@@ -264,7 +275,7 @@ def _is_data_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def log_left_out(walk: Walk) -> None:
+def log_left_out(walk: Walk, files: str = "pictures") -> None:
     """Logs in one line the files and folders that are not part of the data."""
     kinds = [
         f"{count:,} {printable(kind)}" for kind, count in walk.left_out.most_common()
@@ -276,7 +287,7 @@ def log_left_out(walk: Walk) -> None:
     # First-level folders in which no image was found.
     folders = {e.name for e in _entries(walk.root) if _is_data_folder(e)}
     empty = sorted(folders - set(walk.classes))
-    kinds += [f"{_shown(empty)} without pictures"] if empty else []
+    kinds += [f"{_shown(empty)} without {files}"] if empty else []
     if kinds:
         LOG.info("%s: left out %s", printable(walk.name), "; ".join(kinds))
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.data.audio import Listening, audio
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
-from jaxgan.data.listing import PREFIXES
+from jaxgan.data.listing import FOLDERS, PREFIXES
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
 from jaxgan.data.pictures import Reading
@@ -40,6 +41,8 @@ class Request(NamedTuple):
     label_field: str = ""
     alpha: str = "auto"
     skip_bad: bool = False
+    listening: Listening = Listening()
+    """The way in which sound files are read."""
 
     @property
     def choice(self) -> Choice:
@@ -72,6 +75,9 @@ def load(
     label_field: str | None = None,
     alpha: str = "auto",
     on_bad_example: str = "stop",
+    rate: int = 0,
+    seconds: float = 1.024,
+    loudness: str = "rms",
 ) -> Dataset:
     """Loads a data set, and logs its origin.
 
@@ -90,6 +96,9 @@ def load(
         `white` or `black`.
       on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
         those raises `BadExample`, unless `skip_bad_examples` replaces them.
+      rate: samples per second to which sounds are resampled; 0 for that of the first.
+      seconds: length to which sounds are cut or padded.
+      loudness: the normalization of sounds: `rms`, `peak` or `none`.
 
     An empty string means None.
 
@@ -107,7 +116,10 @@ def load(
         text = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
-        request = Request(text, split, root, frame, *fields, alpha, skip_bad)
+        listening = Listening(rate, seconds, loudness, skip_bad)
+        request = Request(
+            *(text, split, root, frame, *fields, alpha, skip_bad, listening)
+        )
         kind = text.partition(":")[0]
         _check_alpha(alpha, kind)
         # Names without a known prefix are those of TFDS.
@@ -139,11 +151,7 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    if (
-        kind != other_kind
-        or kind not in ("npz", *PREFIXES)
-        or not (text and other_text)
-    ):
+    if kind != other_kind or kind not in ("npz", *FOLDERS) or not (text and other_text):
         return one == other
     try:
         here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
@@ -202,6 +210,17 @@ def _domains(request: Request) -> Dataset:
     _no_fields(request)
     path = _named_path(request)
     return domains(request.name, path, request.reading, split=request.split)
+
+
+def _audio(request: Request) -> Dataset:
+    _no_fields(request)
+    if request.frame != Frame():
+        raise UsageError(
+            f"{request.name} holds sounds, not pictures; leave out --image_size and "
+            "--crop"
+        )
+    path = _named_path(request)
+    return audio(request.name, path, request.listening, split=request.split)
 
 
 def _paths(name: str) -> tuple[Path, ...]:
@@ -302,7 +321,7 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    near = difflib.get_close_matches(prefix.lower(), ("npz", *PREFIXES), 1, 0.76)
+    near = difflib.get_close_matches(prefix.lower(), ("npz", *FOLDERS), 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -349,5 +368,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "pairs": _pairs,
     "unpaired": _unpaired,
     "domains": _domains,
+    "audio": _audio,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

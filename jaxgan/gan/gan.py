@@ -107,7 +107,8 @@ def make_play(task: Task, networks: Players[nn.Module]) -> Callable[..., Samples
         def changed(inputs, condition=None):
             return generator(change(inputs), condition)
 
-        return task.play(changed, batch, keys, jnp.int32(LAST_STEP))
+        samples = task.play(changed, batch, keys, jnp.int32(LAST_STEP))
+        return task.finish(samples) if task.finish else samples
 
     return play
 

@@ -4,7 +4,15 @@ from collections.abc import Callable
 
 import flax.linen as nn
 
-from jaxgan.networks import dcgan, encoders, mlp, r3gan, small
+from jaxgan.networks import (
+    dcgan,
+    encoders,
+    mlp,
+    r3gan,
+    small,
+    spectrograms,
+    wavegan,
+)
 from jaxgan.networks.hifigan import hifigan
 from jaxgan.networks.image_to_image import (
     DISCRIMINATORS as DISCRIMINATORS,
@@ -27,6 +35,8 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "residual": r3gan.pair,  # its name in version 0.1.0
     "image_to_image": image_to_image,
     "two_domains": two_domains,
+    "wavegan": wavegan.pair,
+    "specgan": spectrograms.pair,
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
     "hifigan": hifigan,

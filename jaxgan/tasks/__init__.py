@@ -16,6 +16,7 @@ from jaxgan.tasks.latents import LATENTS, latent_sampler
 from jaxgan.tasks.masks import MASKS
 from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
+from jaxgan.tasks.spectrograms import spectrogram
 from jaxgan.tasks.super_resolution import super_resolution
 from jaxgan.tasks.unpaired import unpaired
 from jaxgan.tasks.vocoder import vocoder
@@ -34,6 +35,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         inpainting,
         anomaly,
         vocoder,
+        spectrogram,
     )
 }
 """Factories of tasks by name."""
@@ -51,6 +53,7 @@ __all__ = [
     "latent_sampler",
     "paired",
     "pool",
+    "spectrogram",
     "super_resolution",
     "unpaired",
     "vocoder",

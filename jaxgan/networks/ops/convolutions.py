@@ -178,7 +178,7 @@ def conv_transpose_fast(x: jax.Array, kernel: jax.Array, stride: int) -> jax.Arr
     )
 
 
-def _leading_zeros(k: int, stride: int) -> int:
+def leading_zeros(k: int, stride: int) -> int:
     """Returns the zeros before the first pixel, like in `lax.conv_transpose`.
 
     Output `stride * m + a` reads input `m + o` through tap `stride * o + zeros - a`.
@@ -216,7 +216,7 @@ def conv_transpose_by_phases(x: jax.Array, kernel: jax.Array, stride: int) -> ja
 def _taps(k: int, stride: int, phase: int) -> list[tuple[int, int]]:
     """Returns (tap, offset of the input that it reads) for the outputs of one phase."""
     # Tap first + stride * o reads the input at offset o.
-    first = _leading_zeros(k, stride) - phase
+    first = leading_zeros(k, stride) - phase
     return [(t, (t - first) // stride) for t in range(k) if not (t - first) % stride]
 
 
@@ -229,12 +229,12 @@ def conv_explicit_padding(x: jax.Array, kernel: jax.Array, pads: Padding) -> jax
 
 def depth_taps(k: int, stride: int) -> int:
     """Returns the side of the kernel of `conv_transpose_by_depth`."""
-    return ceil_div(_kernel_zeros(k, stride) + k, stride)
+    return ceil_div(kernel_zeros(k, stride) + k, stride)
 
 
-def _kernel_zeros(k: int, stride: int) -> int:
+def kernel_zeros(k: int, stride: int) -> int:
     """Returns the zeros before a kernel that align its taps with the stride."""
-    return -(_leading_zeros(k, stride) + 1) % stride
+    return -(leading_zeros(k, stride) + 1) % stride
 
 
 def conv_transpose_by_depth(
@@ -257,8 +257,8 @@ def conv_transpose_by_depth(
     """
     k, _, channels, features = kernel.shape
     # Zeros before the image, and the side of the kernel, in input pixels.
-    first, taps = _leading_zeros(k, stride) // stride, depth_taps(k, stride)
-    before = _kernel_zeros(k, stride)
+    first, taps = leading_zeros(k, stride) // stride, depth_taps(k, stride)
+    before = kernel_zeros(k, stride)
     after = stride * taps - before - k
     # Pad the kernel to whole squares of the stride.
     kernel = jnp.pad(kernel, [(before, after), (before, after), (0, 0), (0, 0)])
