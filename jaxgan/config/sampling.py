@@ -185,8 +185,8 @@ def _parser() -> Parser:
     add("--workdir", required=True, help="folder of the run")
     add(
         "--out",
-        help=".png (a grid), .npz, or FOLDER/ (one file per sample, with labels.csv) "
-        "(default: samples.png)",
+        help=".png (a grid), .npz, .wav (sounds, one after the other), or FOLDER/ (one "
+        "file per sample, with labels.csv) (default: samples.png)",
     )
     add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")
     add(
@@ -235,9 +235,10 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     # Path drops the final slash.
     if text.endswith("/") or (not out.suffix and out.is_dir()):
         return out, True
-    if out.suffix not in (".png", ".npz"):
+    if out.suffix not in (".png", ".npz", ".wav"):
         raise UsageError(
-            f"--out={text}: must end in .png or .npz, or in / for one file per sample"
+            f"--out={text}: must end in .png, .npz or .wav (for sounds), or in / for "
+            "one file per sample"
         )
     if out.is_dir():
         raise UsageError(

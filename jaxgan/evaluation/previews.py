@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, reporting
+from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
-from jaxgan.types import Tree
+from jaxgan.reporting import sounds
+from jaxgan.types import ExampleSpec, Tree
 
 AT_ONCE = 128
 """Samples per compiled call."""
@@ -26,8 +28,8 @@ class Previews:
       examples: the fixed ones, `[n, ...]` by field.
       key: a PRNG key.
       samples: number of samples in a picture.
-      generated: the field that is generated; points and curves are drawn before its
-        examples.
+      example: the fields. Points and curves are drawn before examples of the first one,
+        and waveforms are drawn as spectrograms.
       seeds: number of seeds in the variables of `picture`.
     """
 
@@ -38,13 +40,14 @@ class Previews:
         key: jax.Array,
         *,
         samples: int,
-        generated: str = "image",
+        example: ExampleSpec,
         seeds: int = 1,
     ) -> None:
         self._seeds, self._samples = seeds, samples
         self._play, self._columns = jax.jit(gan.play), gan.task.preview
         self._examples, self._key = examples, key
-        self._real = examples[generated]
+        self._field = example[example.generated]
+        self._real = examples[example.generated]
 
     def picture(self, variables: Tree) -> reporting.Picture:
         """Returns a picture of samples, with equally many of each seed."""
@@ -57,7 +60,14 @@ class Previews:
         ]
         # The examples of all seeds, for each column in its order.
         columns = {k: np.concatenate([x[k] for x in played]) for k in played[0]}
-        return reporting.picture_of_columns(columns, self._real)
+        if not has_pictures(self._field):
+            return reporting.picture_of_columns(columns, self._real)
+        images = {name: as_images(x, self._field) for name, x in columns.items()}
+        picture = reporting.picture_of_columns(images, None)
+        # One after the other, for those who listen.
+        fakes = columns.get("fake", next(iter(columns.values())))
+        heard, rate = sounds.in_sequence(fakes, self._field.rate), self._field.rate
+        return picture._replace(sound=sounds.wav(heard, rate))
 
 
 def generate_in_batches(

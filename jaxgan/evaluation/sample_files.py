@@ -13,10 +13,16 @@ from PIL import Image
 from jaxgan import reporting
 from jaxgan.config.sampling import SampleConfig, seed_path
 from jaxgan.errors import UsageError
+from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.files import atomic_write, check_writable
+from jaxgan.reporting import sounds
+from jaxgan.types import Field
 
 FIELDS = ("file", "seed", "index", "label")
 """Columns of labels.csv. `label` is empty for an unconditional run."""
+
+SHEET = "spectrograms.png"
+"""Name of the picture of all sounds in a folder."""
 
 
 def check_place(config: SampleConfig) -> None:
@@ -38,13 +44,24 @@ def check_place(config: SampleConfig) -> None:
         )
 
 
-def open_folder(config: SampleConfig, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def open_folder(config: SampleConfig, field: Field) -> None:
     """Creates the folder of single files, if `--out` names one.
 
     Raises:
-      UsageError: if it cannot be created, or samples of this shape are not pictures.
+      UsageError: if it cannot be created, or samples of this field have no files.
     """
+    shape, dtype = field.shape, field.dtype
+    is_sound = field.kind == "waveform" and field.rate > 0
+    if config.out.suffix == ".wav" and not config.single_files and not is_sound:
+        raise UsageError(
+            f"--out={config.out}: samples of {list(shape)} {dtype} are not sounds of a "
+            "known rate; use --out=samples.npz"
+        )
     if not config.single_files:
+        return
+    if is_sound:
+        with written(config.out):
+            config.out.mkdir(parents=True, exist_ok=True)
         return
     # A PNG has height, width and channels, and 16 bits for a single channel only.
     if len(shape) != 3 or (dtype == np.uint16 and shape[-1] > 1):
@@ -60,21 +77,22 @@ def write(
     config: SampleConfig,
     seed: int,
     samples: np.ndarray,
-    dtype: np.dtype,
+    field: Field,
     labels: np.ndarray | None = None,
     classes: tuple[str, ...] = (),
 ) -> Path:
     """Writes the samples of a seed.
 
-    A .png is a grid. An .npz holds `samples` in the dtype of the data and, for a
+    A .png is a grid, of spectrograms if samples are sounds, which a .wav holds one
+    after the other. An .npz holds `samples` in the dtype of the data and, for a
     conditional run, `labels` `[n]` int32 and their names `classes`. A folder gets one
-    .png per sample, and labels.csv.
+    .png or .wav per sample, a picture of all sounds, and labels.csv.
 
     Args:
       config: the output path.
       seed: of the samples.
       samples: `[n, ...]` float32, images in [-1, 1].
-      dtype: of the data. uint8 images are written as 0 to 255, uint16 as 0 to 65535.
+      field: of the data. uint8 images are written as 0 to 255, uint16 as 0 to 65535.
       labels: class of each sample, `[n]`; None for an unconditional run.
       classes: names of the classes.
 
@@ -87,15 +105,22 @@ def write(
         if labels is not None:
             names = [classes[label] for label in labels]
         with written(config.out):
-            _write_each(config.out, seed, samples, dtype, names)
+            _write_each(config.out, seed, samples, field, names)
+            if has_pictures(field):
+                sheet = seed_path(config.out / SHEET, seed, config.seeds)
+                reporting.save_png(sheet, sheet_of(samples, field))
         return config.out
     # One file per seed.
     path = seed_path(config.out, seed, config.seeds)
     with written(path):
         if path.suffix == ".png":
-            reporting.save_png(path, reporting.picture(samples))
+            reporting.save_png(path, sheet_of(samples, field))
             return path
-        arrays = {"samples": to_dtype(samples, dtype)}
+        if path.suffix == ".wav":
+            whole = sounds.in_sequence(samples, field.rate)
+            atomic_write(path, sounds.wav(whole, field.rate))
+            return path
+        arrays = {"samples": to_dtype(samples, field.dtype)}
         if labels is not None:
             arrays["labels"] = labels.astype(np.int32)
             arrays["classes"] = np.array(classes)
@@ -104,6 +129,17 @@ def write(
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         atomic_write(path, content.getvalue())
     return path
+
+
+def sheet_of(samples: np.ndarray, field: Field) -> reporting.Picture:
+    """Returns a picture of samples: of sounds, their spectrograms.
+
+    Args:
+      samples: `[n, ...]` float32, images and waveforms in [-1, 1].
+      field: of the data.
+    """
+    shown = as_images(samples, field) if has_pictures(field) else samples
+    return reporting.picture(shown)
 
 
 def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -117,7 +153,7 @@ def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
     array([-32768,  16384,  32767], dtype=int16)
     """
     if dtype == np.int16:
-        return np.round(samples * 2**15).clip(-(2**15), 2**15 - 1).astype(dtype)
+        return sounds.as_16_bit(samples)
     if dtype not in (np.uint8, np.uint16):
         return samples
     # From [-1, 1] to [0, top].
@@ -126,17 +162,22 @@ def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def _write_each(
-    folder: Path, seed: int, samples: np.ndarray, dtype: np.dtype, names: list[str]
+    folder: Path, seed: int, samples: np.ndarray, field: Field, names: list[str]
 ) -> None:
-    """Writes one .png per sample, and appends to labels.csv."""
+    """Writes one .png or .wav per sample, and appends to labels.csv."""
+    is_sound = field.kind == "waveform"
     # PNG holds integers only.
-    integers = dtype if np.issubdtype(dtype, np.integer) else np.dtype(np.uint8)
+    is_integer = np.issubdtype(field.dtype, np.integer)
+    dtype = field.dtype if is_integer else np.dtype(np.int16 if is_sound else np.uint8)
     rows = []
-    for index, sample in enumerate(to_dtype(samples, integers)):
-        name = f"seed{seed}_{index:05}.png"
-        # Gray pictures have no axis of channels.
-        pixels = sample[..., 0] if sample.shape[-1] == 1 else sample
-        Image.fromarray(pixels).save(folder / name)
+    for index, sample in enumerate(to_dtype(samples, dtype)):
+        name = f"seed{seed}_{index:05}.{'wav' if is_sound else 'png'}"
+        if is_sound:
+            (folder / name).write_bytes(sounds.wav(sample, field.rate))
+        else:
+            # Gray pictures have no axis of channels.
+            pixels = sample[..., 0] if sample.shape[-1] == 1 else sample
+            Image.fromarray(pixels).save(folder / name)
         rows.append((name, seed, index, names[index]))
     table = folder / "labels.csv"
     new = not table.exists()  # each seed appends its rows

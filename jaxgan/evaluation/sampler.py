@@ -51,7 +51,8 @@ def sample(config: SampleConfig) -> int:
     # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
     variables = run.restore(config.which, raw=config.raw)
-    sample_files.open_folder(config, example.shape, example.dtype)
+    field = example[example.generated]
+    sample_files.open_folder(config, field)
     # One compiled program draws all seeds.
     columns = math.ceil(math.sqrt(config.n))
     change = _identity
@@ -69,9 +70,7 @@ def sample(config: SampleConfig) -> int:
         drawn = generate_in_batches(generate, variables, batch, keys, at_once)
         # A task may generate more than one array, such as codes of the data.
         samples = drawn[example.generated] if isinstance(drawn, dict) else drawn
-        path = sample_files.write(
-            config, seed, samples, example.dtype, labels, example.classes
-        )
+        path = sample_files.write(config, seed, samples, field, labels, example.classes)
         log.info("%d samples in %s", len(samples), path)
     return 0
 

@@ -75,7 +75,8 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     spectrograms if they are waveforms. For the other ones
     it is the Frechet distance in the features of a classifier for images with labels,
     if there are at least 10,000 examples and 500 per class, as a classifier of fewer
-    tells little. Other data have the sliced Wasserstein distance.
+    tells little, and of sounds if there are 1,000 and 50 per class, as their samples
+    say little. Other data have the sliced Wasserstein distance.
 
     Args:
       dataset: the training examples, or None if they are not known yet.
@@ -91,8 +92,11 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     if dataset is None or len(dataset.classes) < 2:
         return "sliced_wasserstein"
     first = dataset.example[dataset.example.generated]
+    classes = len(dataset.classes)
+    if first.kind == "waveform" and dataset.size >= max(1_000, 50 * classes):
+        return "fd(classifier, 512)"
     images = first.kind == "image" and len(first.shape) == 3
-    enough = dataset.size >= max(10_000, 500 * len(dataset.classes))
+    enough = dataset.size >= max(10_000, 500 * classes)
     return "fd(classifier)" if images and enough else "sliced_wasserstein"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import printable
-from jaxgan.files import reason
+from jaxgan.files import atomic_write, reason
 from jaxgan.reporting.animation import save_animation
 from jaxgan.reporting.console import ConsoleLines, Pace, ProgressBar, update_pace
 from jaxgan.reporting.images import Picture, save_png
@@ -88,6 +88,8 @@ class MetricWriter:
     def write_images(self, step: int, picture: Picture | np.ndarray) -> None:
         """Writes a picture of samples to samples/step_XXXXXXXX.png and TensorBoard.
 
+        The sound of a picture goes to a .wav beside it.
+
         Args:
           step: the number of finished steps.
           picture: a `Picture`, or its pixels, uint8 `[H, W]` or `[H, W, 3]`.
@@ -98,7 +100,11 @@ class MetricWriter:
         with writable(self._workdir):
             # The step is stored in the file too, apart from its name.
             save_png(path, picture._replace(step=step))
+            if picture.sound:
+                atomic_write(path.with_suffix(".wav"), picture.sound, sync=False)
         self._events.write_image(step, "samples", picture.pixels)
+        if picture.sound:
+            self._events.write_sound(step, "samples", picture.sound)
 
     def start_clock(self, step: int) -> None:
         """Starts the clock of steps per second; to be called after compilation."""
@@ -184,8 +190,9 @@ def summarize(workdir: str | Path, score_name: str = "") -> None:
 def _drop_after(workdir: Path, step: int) -> None:
     """Drops the rows and samples of a workdir that come after `step`."""
     truncate_metrics(workdir / "metrics.jsonl", step)
-    for path in (workdir / "samples").glob("step_*.png"):
+    for path in (workdir / "samples").glob("step_*.*"):
         number = path.stem.removeprefix("step_")
         # Other names are not those of this writer.
-        if number.isascii() and number.isdigit() and int(number) > step:
+        known = path.suffix in (".png", ".wav") and number.isascii()
+        if known and number.isdigit() and int(number) > step:
             path.unlink()

@@ -1,8 +1,10 @@
 """Writes the TensorBoard events of a run."""
 
+import io
 import logging
 import socket
 import time
+import wave
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from jaxgan.files import reason
 log = logging.getLogger("jaxgan")
 
 FLUSH_SECONDS = 120.0
+MOST_SOUND = 2**22
+"""Bytes of a sound in an event; longer ones would make event files huge."""
 
 
 class EventWriter:
@@ -43,6 +47,11 @@ class EventWriter:
         """Writes a picture, uint8 `[H, W]` or `[H, W, 3]`."""
         axes = "HWC" if pixels.ndim == 3 else "HW"
         self._write(step, lambda make: [make.image(name, pixels, dataformats=axes)])
+
+    def write_sound(self, step: int, name: str, wav: bytes) -> None:
+        """Writes the content of a WAV file, at most `MOST_SOUND` bytes."""
+        if len(wav) <= MOST_SOUND:
+            self._write(step, lambda make: [_audio(name, wav)])
 
     def close(self) -> None:
         """Flushes and closes the file."""
@@ -97,3 +106,19 @@ class EventWriter:
                 file.close()
         except Exception as error:  # the first failure was already logged
             log.debug("%s", error)
+
+
+def _audio(name: str, content: bytes) -> Any:
+    """Returns the summary of a WAV file, without the library that encodes sounds."""
+    from tensorboardX.proto.summary_pb2 import Summary  # type: ignore
+
+    with wave.open(io.BytesIO(content)) as file:
+        facts = {
+            "sample_rate": file.getframerate(),
+            "num_channels": file.getnchannels(),
+            "length_frames": file.getnframes(),
+        }
+    sound = Summary.Audio(
+        **facts, encoded_audio_string=content, content_type="audio/wav"
+    )
+    return Summary(value=[Summary.Value(tag=name, audio=sound)])

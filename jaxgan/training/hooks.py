@@ -60,7 +60,7 @@ class MainHooks:
             examples,
             picture_key,
             samples=config.samples,
-            generated=dataset.example.generated,
+            example=dataset.example,
             seeds=self._seeds,
         )
         self.evaluation = Evaluation(

@@ -187,7 +187,7 @@ def in_batches(
 
 def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raises UsageError unless images are `[n, *shape]` of floats."""
-    if images.ndim != 4 or images.shape[1:] != tuple(shape):
+    if images.shape[1:] != tuple(shape):
         raise UsageError(
             f"the images are {list(images.shape)}, and the features are those of "
             f"[n, {', '.join(map(str, shape))}]: resize them first"

@@ -36,7 +36,8 @@ from jaxgan.metrics.features.base import (
 )
 from jaxgan.metrics.features.resize import resize
 from jaxgan.metrics.features.trained_weights import Trained
-from jaxgan.types import ExampleSpec, Tree
+from jaxgan.networks.spectrograms import picture_shape, to_pictures
+from jaxgan.types import ExampleSpec, Field, Tree
 
 LOG = logging.getLogger("jaxgan")
 
@@ -61,6 +62,8 @@ class Classifier(nn.Module):
     """
 
     classes: int
+    sound: Field | None = None
+    """That of waveforms, whose spectrograms are the images."""
 
     @nn.compact
     def __call__(
@@ -69,9 +72,10 @@ class Classifier(nn.Module):
         """Returns logits `[B, k]` and features `[B, 128]`, the last hidden layer.
 
         Args:
-          x: `[B, H, W, C]` in [-1, 1].
+          x: `[B, H, W, C]` in [-1, 1], or `[B, T, C]` of waveforms.
           dropout: a PRNG key while training.
         """
+        x = x if self.sound is None else to_pictures(x, self.sound)
         x = resize(x, seen_size(x.shape[1], x.shape[2]))
         while min(x.shape[1:3]) > 32:
             x = nn.relu(nn.Conv(STEM, (5, 5), (2, 2))(x))
@@ -133,7 +137,7 @@ def classifier(
     Args:
       seed: seed of the training.
       example: the fields of the images to extract features of; the first one is an
-        image of any size.
+        image of any size, or a waveform, whose log-mel spectrogram is the image.
       train: the training set, with labels.
       held_out: other real examples with the same fields, for the accuracy.
       cache: folder of the weights. By default they are beside the prepared data, or in
@@ -145,17 +149,18 @@ def classifier(
       An extractor of 128 features and the probabilities of the classes.
 
     Raises:
-      UsageError: for data other than images with labels of two or more classes, fewer
-        than two examples, or held-out examples of another form.
+      UsageError: for data other than images or sounds with labels of two or more
+        classes, fewer than two examples, or held-out examples of another form.
     """
     training.check(train)
     _check_same_form(train, held_out)
-    if example[example.generated].shape != train.shape:
+    first = train.example[train.example.generated]
+    if example.shape != train.shape:
         raise UsageError(
             f"classifier is trained on images of {list(train.shape)}, and the images "
             f"are {list(example.shape)}: load both at the same size"
         )
-    net = Classifier(len(train.classes))
+    net = Classifier(len(train.classes), first if first.kind == "waveform" else None)
     trained = once(lambda: _trained(net, train, held_out, seed, cache))
     return Extractor(
         name="classifier",
@@ -254,11 +259,14 @@ def _protocol(
     train: Dataset, trained: Trained, seed: int
 ) -> dict[str, str | int | float]:
     """Returns what is stamped beside the digest."""
-    height, width, _ = train.shape
+    first = train.example[train.example.generated]
+    is_sound = first.kind == "waveform"
+    height, width, _ = picture_shape(first) if is_sound else train.shape
     seen = seen_size(height, width)
     same = seen == (height, width)
     return {
         "layer": f"last hidden, {UNITS}",
+        **({"image": f"log-mel, {height}x{width}"} if is_sound else {}),
         "resize": "none" if same else f"bicubic, anti-aliased, to {seen[0]}x{seen[1]}",
         "accuracy": round(trained.accuracy, 4),
         "tested": trained.count,

@@ -30,7 +30,7 @@ SAMPLE = 256
 """Decoded examples that identify a set, in addition to its fingerprint."""
 
 normalize = KINDS["image"].normalize
-"""Maps raw images to float32 in [-1, 1]."""
+"""Maps raw images and waveforms to float32 in [-1, 1]."""
 
 
 class Labelled(NamedTuple):
@@ -50,10 +50,12 @@ def check(dataset: Dataset) -> None:
     """Checks that a classifier can be trained on a data set.
 
     Raises:
-      UsageError: for fields other than images with a label, fewer than two classes, or
-        fewer than two examples.
+      UsageError: for fields other than images or sounds with a label, fewer than two
+        classes, or fewer than two examples.
     """
-    image_shape(dataset.example, "classifier")
+    # Sounds are images to a classifier, which raises for those that are too short.
+    if dataset.example[dataset.example.generated].kind != "waveform":
+        image_shape(dataset.example, "classifier")
     name, classes = printable(dataset.name), dataset.classes
     if not classes:
         raise UsageError(
@@ -143,7 +145,7 @@ def train(
     See `make_trainer` for the recipe.
 
     Args:
-      net: maps (images `[B, H, W, C]` in [-1, 1], dropout=key or None) to logits
+      net: maps (images or waveforms in [-1, 1], dropout=key or None) to logits
         `[B, k]` and features.
       examples: raw images and labels.
       seed: seed of the weights, of the order and of dropout.
