@@ -32,7 +32,7 @@ class Config(DataFlags):
         "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
         "inpainting(mask) with masks of center(size), boxes, strokes, any; "
         "anomaly(dim, noise) with an encoder, to find unusual examples; of sounds: "
-        "spectrogram(dim, conditional=True)",
+        "spectrogram(dim, conditional=True), vocoder(size, hop, mels)",
     )
     networks: str = flag(
         "small",
@@ -42,7 +42,7 @@ class Config(DataFlags):
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
         "gated_unet, partial_unet; discriminators: patch; for sounds: wavegan, specgan "
-        "(with the task spectrogram)",
+        "(with the task spectrogram), hifigan (with the task vocoder)",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"

@@ -7,13 +7,13 @@ import flax.linen as nn
 from jaxgan.networks import (
     dcgan,
     encoders,
+    hifigan,
     mlp,
     r3gan,
     small,
     spectrograms,
     wavegan,
 )
-from jaxgan.networks.hifigan import hifigan
 from jaxgan.networks.image_to_image import (
     DISCRIMINATORS as DISCRIMINATORS,
 )
@@ -39,6 +39,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "specgan": spectrograms.pair,
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
-    "hifigan": hifigan,
+    "hifigan": hifigan.pair,
 }
 """Factories of pairs by name."""

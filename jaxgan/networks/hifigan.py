@@ -175,7 +175,7 @@ class Discriminator(nn.Module):
         return jax.tree.map(lambda y: y.reshape(len(x), -1, *y.shape[2:]), outputs)
 
 
-def hifigan(
+def pair(
     width: Width = 128,
     d_width: Width = 16,
     strides: Strides = (8, 8, 4),

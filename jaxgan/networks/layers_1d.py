@@ -56,7 +56,7 @@ def conv_transpose_1d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     taps, channels, features = kernel.shape
     stride = taps // 2
     # Zeros around the taps make them three blocks of the stride.
-    around = (stride // 2, stride - stride // 2)
+    around = (stride - stride // 2, stride // 2)
     blocks = jnp.pad(kernel, [around, (0, 0), (0, 0)])
     blocks = blocks.reshape(3, stride, channels, features)
     # A later block reads an earlier input.
