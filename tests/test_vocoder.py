@@ -1,5 +1,7 @@
 """Vocoders: their task, networks, terms and runs."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import kinds
@@ -8,10 +10,13 @@ import pytest
 from critics import inputs, value
 from games import same
 from kind_runs import close, final_state, run, train_flags
+from scipy.io import wavfile
 
-from jaxgan import losses, train
+from jaxgan import apply, evaluate_run, load_run, losses, train
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import FieldError, UsageError
+from jaxgan.evaluation import sounds as sounds_of
+from jaxgan.evaluation import vocoder_report
 from jaxgan.gan import builder
 from jaxgan.metrics.spectral import stft_distance
 from jaxgan.networks import hifigan
@@ -210,8 +215,73 @@ def test_one_and_two_devices_compute_the_same():
     close(one, two)
 
 
-def test_a_resumed_run_is_exact_and_is_scored_by_spectrograms(tmp_path, caplog):
-    for folder, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
-        assert train.main(train_flags("sounds", tmp_path / folder, steps, **FLAGS)) == 0
-    same(final_state(tmp_path / "whole", 4), final_state(tmp_path / "parts", 4))
-    assert "score (mel_l1)" in caplog.text
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run of four steps, and of one that was resumed after two."""
+    with pytest.MonkeyPatch.context() as patch:
+        for table in (kinds.KINDS, kinds.SOURCES):
+            patch.setitem(
+                table, "sounds", TINY if table is kinds.KINDS else kinds.source
+            )
+        folder = tmp_path_factory.mktemp("runs")
+        for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+            flags = train_flags("sounds", folder / name, steps, **FLAGS)
+            assert train.main(flags) == 0
+    return folder
+
+
+def test_a_resumed_run_is_exact_and_is_scored_by_spectrograms(trained):
+    same(final_state(trained / "whole", 4), final_state(trained / "parts", 4))
+    rows = (trained / "whole/metrics.jsonl").read_text()
+    assert '"score"' in rows
+    facts = json.loads((trained / "whole/config.json").read_text())
+    assert facts["eval_metrics"] == "mel_l1"
+
+
+def write_wav(path, samples, rate):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    wavfile.write(path, rate, samples)
+    return path
+
+
+def test_sounds_of_any_length_and_rate_are_restored(trained, tmp_path, caplog):
+    loud = (20_000 * noise(3_001, 2)).astype(np.int16)
+    write_wav(tmp_path / "in/same.wav", loud, 8_000)
+    write_wav(tmp_path / "in/below/other.wav", loud[:, 0], 11_025)
+    command = [f"--workdir={trained / 'whole'}", str(tmp_path / "in")]
+    assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 0
+    for name, rate, shape in (
+        ("same.wav", 8_000, (3_001, 2)),
+        ("below/other.wav", 11_025, (3_001,)),
+    ):
+        read, samples = wavfile.read(tmp_path / "out" / name)
+        assert (read, samples.shape, samples.dtype) == (rate, shape, np.int16)
+        assert np.abs(samples).max() > 0
+    assert "resampled from 11025 to 8000 Hz, and back" in caplog.text
+    assert "5 bands of 0 to 4000 Hz, window 32, hop 8, 8000 Hz" in caplog.text
+    with pytest.raises(SystemExit, match="2"):
+        apply.main([*command, f"{tmp_path / 'out'}/"])
+
+
+def test_chunks_equal_the_whole(trained, monkeypatch):
+    vocoder = sounds_of.Vocoder(load_run(trained / "whole"))
+    vocoder.restore()
+    sound = noise(1_333, 1)
+    whole = vocoder(sound)
+    assert whole.shape == sound.shape
+    monkeypatch.setattr(sounds_of, "CHUNK", 96)
+    assert len(vocoder.cuts(sound)) == 6
+    np.testing.assert_allclose(vocoder(sound), whole, atol=1e-6)
+
+
+def test_a_run_is_compared_with_griffin_lim(trained, monkeypatch):
+    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0)})
+    monkeypatch.setattr(vocoder_report, "stft_distance", lambda x, y: x.mean((1, 2)))
+    report = evaluate_run(trained / "whole", split="train")
+    assert list(report["rows"]) == ["generated", "griffin_lim(8)"]
+    assert report["metrics"].keys() == {"mel_l1", "stft", "real_time"}
+    # Phases that were searched for are better than four steps of training.
+    rows = report["rows"]
+    assert 0 < rows["griffin_lim(8)"]["mel_l1"] < rows["generated"]["mel_l1"]
+    with pytest.raises(UsageError, match="--n_real has no effect"):
+        evaluate_run(trained / "whole", n_real=5)
