@@ -26,6 +26,10 @@ NARROW: dict[str, dict[str, Any]] = {
     "inpaint": {
         "networks": "image_to_image(gated_unet(8, depth=2), patch(8, layers=1))"
     },
+    "vocoder": {
+        "networks": "hifigan(8, 2, kernels=(3,), dilations=(1,), periods=(3,), "
+        "scales=1)"
+    },
 }
 """Flags of narrow networks by preset."""
 
@@ -36,6 +40,7 @@ SHAPES = {
     **dict.fromkeys(("stargan", "srgan", "esrgan", "inpaint"), PICTURE),
     "wavegan": {"waveform": (256, 1)},
     "specgan": {"waveform": (2_048, 1)},
+    "vocoder": {"waveform": (2_048, 1)},
 }
 """Fields of the presets that are not for digits or points."""
 WITHOUT_WEIGHTS = {"srgan": {"g_terms": "l1(100)"}, "esrgan": {"g_terms": "l1(100)"}}

@@ -33,8 +33,8 @@ CASES = [
     if preset in BOTH or (i + j + number) % 2 == 0
 ]
 QUICK, SLOW = (
-    ("pix2pix", "srgan", "specgan"),
-    ("inpaint", "cyclegan", "style", "stargan", "esrgan", "wavegan"),
+    ("pix2pix", "specgan", "vocoder"),
+    ("inpaint", "cyclegan", "style", "stargan", "srgan", "esrgan", "wavegan"),
 )
 IMAGE_CASES = [*QUICK, *(SLOW if os.environ.get("JAXGAN_TEST_SLOW") else ())]
 

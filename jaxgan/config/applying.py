@@ -147,9 +147,10 @@ def _parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.apply",
         usage="%(prog)s --workdir=RUN [--FLAG=VALUE ...] IN [IN ...] OUT",
-        description="Map pictures with a checkpoint of an image-to-image run. IN is a "
-        "file, a folder or a pattern such as 'photos/*.jpg'. OUT is a file (.png, .jpg "
-        "or .webp) for one picture, or a folder, which gets .png files.",
+        description="Map pictures with a checkpoint of an image-to-image run, or "
+        "sounds with one of a vocoder. IN is a file, a folder or a pattern such as "
+        "'photos/*.jpg'. OUT is a file (.png, .jpg or .webp; .wav for sounds) for one "
+        "input, or a folder, which gets .png or .wav files.",
         allow_abbrev=False,
         foreign=APPLYING,
     )

@@ -32,7 +32,7 @@ class Config(DataFlags):
         "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
         "inpainting(mask) with masks of center(size), boxes, strokes, any; "
         "anomaly(dim, noise) with an encoder, to find unusual examples; of sounds: "
-        "spectrogram(dim, conditional=True)",
+        "spectrogram(dim, conditional=True), vocoder(size, hop, mels)",
     )
     networks: str = flag(
         "small",
@@ -42,7 +42,7 @@ class Config(DataFlags):
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
         "gated_unet, partial_unet; discriminators: patch; for sounds: wavegan, specgan "
-        "(with the task spectrogram)",
+        "(with the task spectrogram), hifigan (with the task vocoder)",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"
@@ -75,7 +75,8 @@ class Config(DataFlags):
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
         "encoder, every; of images: l1, l2, cycle, cycle_l2, identity, "
-        "total_variation, perceptual (takes jaxgan[features])",
+        "total_variation, perceptual (takes jaxgan[features]); of waveforms: mel_l1, "
+        "stft",
     )
     augment: str = flag(
         "",

@@ -21,7 +21,7 @@ from jaxgan.config.extensions import import_extensions
 from jaxgan.config.sampling import MAX_SEED
 from jaxgan.data.decode import MODE_OF
 from jaxgan.errors import UsageError, printable
-from jaxgan.evaluation import apply_files, picture_files
+from jaxgan.evaluation import apply_files, apply_sounds, picture_files
 from jaxgan.evaluation.apply_files import Job
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.mapping import Mapper
@@ -34,7 +34,7 @@ log = logging.getLogger("jaxgan")
 
 @memory.explain_out_of_memory("use a smaller --tile, such as --tile=256")
 def apply(config: ApplyConfig) -> int:
-    """Maps pictures and writes the results. Returns the exit code.
+    """Maps pictures or sounds and writes the results. Returns the exit code.
 
     Returns:
       0, or 1 if a picture could not be mapped, which is logged.
@@ -45,6 +45,8 @@ def apply(config: ApplyConfig) -> int:
     """
     # All flags and headers are checked before the checkpoint is read.
     import_extensions(config.import_)
+    if apply_sounds.is_for_sounds(config.workdir):
+        return apply_sounds.apply(config)
     jobs, failed = apply_files.find_jobs(config)
     run = load_run(config.workdir, number=config.run)
     mapper = Mapper(run, config)

@@ -69,7 +69,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     all_succeed(lambda: _check(config, run))
     train, held_out = all_succeed(lambda: load_real(run, config))
     assert held_out is not None
-    config = dataclasses.replace(config, n=_count(config, held_out))
+    config = dataclasses.replace(config, n=count_of(config, held_out))
     aligned = has_targets(run.gan.task, run.example, aligned=held_out.aligned)
     outputs = Outputs(run, held_out, aligned=aligned)
     text = config.metrics
@@ -119,7 +119,7 @@ def _check(config: EvaluateConfig, run: Run) -> None:
     checkpoint.candidates(run.folder / "checkpoints", config.which)
 
 
-def _count(config: EvaluateConfig, held_out: data.Dataset) -> int:
+def count_of(config: EvaluateConfig, held_out: data.Dataset) -> int:
     """Returns the number of held-out examples to use."""
     if config.n > held_out.size:
         raise UsageError(

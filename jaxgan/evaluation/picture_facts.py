@@ -88,6 +88,11 @@ def find_facts(run: Run, *, reverse: bool) -> Facts:
             f"--workdir={run.folder}: --task={task} maps no pictures; draw samples "
             "with python -m jaxgan.sample, or train with --preset=pix2pix"
         )
+    if run.example[run.example.generated].kind == "waveform":
+        raise UsageError(
+            f"--workdir={run.folder}: --task={task} maps sounds, no pictures: use "
+            "python -m jaxgan.apply with WAV files"
+        )
     field, example = "image" if reverse else "source", run.example
     own = example[field] if field in example else example[example.generated]
     shapes = jax.eval_shape(run.gan.init, jax.random.key(0)).ema

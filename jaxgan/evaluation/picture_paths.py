@@ -25,49 +25,59 @@ class Found(NamedTuple):
     below: Path
 
 
-def find(text: str, outputs: Sequence[Path], name: str = "IN") -> Iterator[Found]:
-    """Yields the pictures of a file, a folder or a pattern.
+def find(
+    text: str,
+    outputs: Sequence[Path],
+    name: str = "IN",
+    of: tuple[tuple[str, ...], str] | None = None,
+) -> Iterator[Found]:
+    """Yields the pictures of a file, a folder or a pattern, or other files.
 
     Args:
       text: the path or the pattern.
       outputs: files and folders for results, which are no inputs if they are below the
         folder of the pictures.
       name: the argument to name in errors.
+      of: lower-case suffixes and the plural of files that are no pictures.
 
     Raises:
       UsageError: if there are none.
     """
     path, shown = local_path(name, text), f"{name}={printable(text)}"
+    ending, files_named = of or (read_suffixes(), "pictures")
     what = kind(path)
     if what == "a folder":
-        files = Walk(shown, path).files
+        files = Walk(shown, path, ending).files
         # Results below the folder, of an earlier call, are no inputs.
         for out in outputs:
             if out != path and out.is_relative_to(path):
                 files = [file for file in files if not file.is_relative_to(out)]
         if not files:
+            listed = ", ".join(ending if of else formats())
             raise UsageError(
-                f"{shown}: the folder has no pictures ({', '.join(formats())}); name "
-                "another"
+                f"{shown}: the folder has no {files_named} ({listed}); name another"
             )
         yield from (Found(file, file.relative_to(path)) for file in files)
     elif what:
         yield Found(path, Path(path.name))
     elif glob.has_magic(text):
-        yield from _of_pattern(shown, str(path))
+        yield from _of_pattern(shown, str(path), ending, files_named)
     else:
         raise UsageError(f"{shown}: there is no such file or folder")
 
 
-def _of_pattern(shown: str, pattern: str) -> Iterator[Found]:
+def _of_pattern(
+    shown: str, pattern: str, ending: tuple[str, ...], named: str
+) -> Iterator[Found]:
     matches = sorted(glob.glob(pattern, recursive=True))
     files = [
-        Path(x)
-        for x in matches
-        if x.lower().endswith(read_suffixes()) and os.path.isfile(x)
+        Path(x) for x in matches if x.lower().endswith(ending) and os.path.isfile(x)
     ]
     if not files:
-        raise UsageError(f"{shown}: no picture matches; use one such as 'photos/*.jpg'")
+        example = f"{named}/*{'.jpg' if named == 'pictures' else ending[0]}"
+        raise UsageError(
+            f"{shown}: no {named[:-1]} matches; use one such as '{example}'"
+        )
     # The structure below the folders without a pattern is kept.
     fixed = Path(*_before_magic(Path(pattern)))
     yield from (Found(file, file.relative_to(fixed)) for file in files)

@@ -79,8 +79,8 @@ def check_inputs(gan: builder.GAN, name: str) -> None:
     """Raises UsageError if samples depend on more than noise and labels."""
     if gan.task.transform is not None:
         raise UsageError(
-            f"--task={name} maps pictures, and draws no samples: use python -m "
-            "jaxgan.apply --workdir=RUN IN OUT with pictures of yours"
+            f"--task={name} maps its inputs, and draws no samples: use python -m "
+            "jaxgan.apply --workdir=RUN IN OUT with files of yours"
         )
     others = [field for field in gan.task.inputs if field != "label"]
     if others:

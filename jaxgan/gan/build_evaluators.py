@@ -71,7 +71,8 @@ def task_of(config: Config, dataset: data.Dataset | None) -> Task | None:
 def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> str:
     """Returns the metrics of `--eval_metrics=auto`.
 
-    That is L1 for tasks that map images to others which are known. For the other ones
+    That is L1 for tasks that map images to others which are known, of log-mel
+    spectrograms if they are waveforms. For the other ones
     it is the Frechet distance in the features of a classifier for images with labels,
     if there are at least 10,000 examples and 500 per class, as a classifier of fewer
     tells little, and of sounds if there are 1,000 and 50 per class, as their samples
@@ -83,7 +84,8 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     """
     if task is not None and dataset is not None:
         if has_targets(task, dataset.example, aligned=dataset.aligned):
-            return "l1"
+            first = dataset.example[dataset.example.generated]
+            return "mel_l1" if first.kind == "waveform" else "l1"
         # The two domains of a translation are no classes of one, nor is what is normal.
         if task.transform is not None or task.score is not None:
             return "sliced_wasserstein"

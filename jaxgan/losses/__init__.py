@@ -43,6 +43,7 @@ from jaxgan.losses.reconstruction import (
     l2,
     total_variation,
 )
+from jaxgan.losses.spectra import mel_l1, stft
 from jaxgan.losses.weights import orthogonal
 from jaxgan.terms import every
 from jaxgan.types import Term
@@ -72,6 +73,8 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         perceptual,
         total_variation,
         encoder,
+        mel_l1,
+        stft,
         every,
     )
 }
@@ -98,6 +101,7 @@ __all__ = [
     "l2",
     "least_squares",
     "lecam",
+    "mel_l1",
     "minimax",
     "mutual_information",
     "non_saturating",
@@ -110,6 +114,7 @@ __all__ = [
     "relativistic",
     "relativistic_average",
     "squared_gradient_norm",
+    "stft",
     "total_variation",
     "wasserstein",
 ]

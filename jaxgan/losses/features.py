@@ -10,27 +10,35 @@ from jaxgan.terms import batch_mean, stateless
 from jaxgan.types import DiscriminatorOutput, LossInputs, Term
 
 
-def feature_matching(weight: Weight = 1.0) -> Term:
+def feature_matching(weight: Weight = 1.0, of: str = "means") -> Term:
     """Feature matching, https://arxiv.org/abs/1606.03498: a term of the generator.
 
     weight |E f(x) - E f(G(z))|^2, summed over the axes of a feature and averaged over
-    leaves. The expectations are means over the batch of all devices.
+    leaves. The expectations are means over the batch of all devices. Of examples it is
+    weight E|f(x) - f(G(z))|, averaged over all axes and leaves, of samples that the
+    task pairs, https://arxiv.org/abs/1711.11585.
 
     Args:
       weight: factor of the term.
+      of: `means` of the batch, or `examples`.
 
     Raises:
-      UsageError: while tracing, if the discriminator returns no features.
+      UsageError: for another `of`. While tracing, if the discriminator returns no
+        features.
     """
+    if of not in ("means", "examples"):
+        raise UsageError(f"feature_matching(of={of!r}): choose of from means, examples")
 
     def term(s: LossInputs) -> jax.Array:
-        def squared_gap(real, fake):
+        def gap_of(real, fake):
+            if of == "examples":
+                return jnp.mean(jnp.abs(real - fake))
             # E f(x) - E f(G(z)), without the axis of examples.
             gap = batch_mean(real, s.axis) - batch_mean(fake, s.axis)
             return jnp.sum(gap**2)
 
         # The default features are an empty tree.
-        gaps = jax.tree.map(squared_gap, s.real.features, s.fake.features)
+        gaps = jax.tree.map(gap_of, s.real.features, s.fake.features)
         gaps = jax.tree.leaves(gaps)
         if not gaps:
             raise UsageError(

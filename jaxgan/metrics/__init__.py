@@ -8,6 +8,7 @@ from collections.abc import Callable
 from jaxgan.metrics.evaluators import SAMPLE_EVALUATORS, Evaluator, SampleFn
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
 from jaxgan.metrics.pair_evaluators import PAIR_EVALUATORS
+from jaxgan.metrics.spectral import SPECTRAL_EVALUATORS
 
 __all__ = ["EVALUATORS", "Evaluator", "SampleFn"]
 
@@ -15,6 +16,7 @@ EVALUATORS: dict[str, Callable[..., Evaluator]] = {
     **SAMPLE_EVALUATORS,
     **FEATURE_EVALUATORS,
     **PAIR_EVALUATORS,
+    **SPECTRAL_EVALUATORS,
 }
 """Factories of evaluators by name.
 

@@ -7,6 +7,7 @@ import flax.linen as nn
 from jaxgan.networks import (
     dcgan,
     encoders,
+    hifigan,
     mlp,
     r3gan,
     small,
@@ -38,5 +39,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "specgan": spectrograms.pair,
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
+    "hifigan": hifigan.pair,
 }
 """Factories of pairs by name."""

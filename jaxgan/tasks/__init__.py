@@ -19,6 +19,7 @@ from jaxgan.tasks.pool import pool
 from jaxgan.tasks.spectrograms import spectrogram
 from jaxgan.tasks.super_resolution import super_resolution
 from jaxgan.tasks.unpaired import unpaired
+from jaxgan.tasks.vocoder import vocoder
 from jaxgan.types import Task
 
 TASKS: dict[str, Callable[..., Task]] = {
@@ -33,6 +34,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         super_resolution,
         inpainting,
         anomaly,
+        vocoder,
         spectrogram,
     )
 }
@@ -54,4 +56,5 @@ __all__ = [
     "spectrogram",
     "super_resolution",
     "unpaired",
+    "vocoder",
 ]

@@ -24,14 +24,16 @@ class Fields(NamedTuple):
     """The features of a data set that are read, and their properties."""
 
     image: str
+    """The feature that is generated."""
     label: str | None
     mode: str
-    """Mode of the images: L, RGB, RGBA or `I;16`."""
+    """Mode of the images: L, RGB, RGBA or `I;16`; empty if waveforms are generated."""
     size: tuple[int, int] | None
     """Height and width, None if the data set does not fix them."""
     classes: tuple[str, ...]
     others: Mapping[str, Field] = {}
-    """Further features: images, and arrays that are read as they are."""
+    """Further features: images, and arrays that are read as they are, of which a
+    waveform that is generated is the first."""
 
 
 def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
@@ -85,9 +87,12 @@ def _declared(spec: ExampleSpec, choice: Choice) -> Fields:
     main = spec.generated
     labels = [k for k, field in spec.items() if field.kind == "label"]
     label = labels[0] if labels and choice.label != "none" else None
-    height, width, channels = spec.shape
-    others = {k: f for k, f in spec.items() if k != main and k not in labels}
     classes = spec[label].names if label else ()
+    others = {k: f for k, f in spec.items() if k not in (main, *labels[:1])}
+    if spec[main].kind == "waveform":
+        others = {main: spec[main], **others}
+        return Fields(main, label, "", (1, 1), classes, others)
+    height, width, channels = spec.shape
     return Fields(main, label, MODE_OF[channels], (height, width), classes, others)
 
 

@@ -29,7 +29,7 @@ from jaxgan.data.tfds.fields import (
 )
 from jaxgan.data.tfds.tfrecord import TFRecords
 from jaxgan.errors import UsageError, first_line, printable
-from jaxgan.types import ExampleSpec, image_example
+from jaxgan.types import ExampleSpec, Field, image_example
 
 
 class Picture(NamedTuple):
@@ -67,6 +67,7 @@ def tfds_set(
     split, builder = choice.split, open_builder(name, data_dir)
     # Before the preparation, which may take long.
     fields = find_fields(name, builder, choice)
+    _check_frame(name, fields, frame)
     if not prepare.is_prepared(builder):
         prepare.prepare(builder)
         builder = open_builder(name, data_dir)  # now with the prepared splits
@@ -102,8 +103,10 @@ def _pictures(fields: Fields, size: Size, frame: Frame) -> dict[str, Picture]:
     Images of other sizes than the first keep their ratio to it: with `--image_size=64`,
     the 32x32 source of a 128x128 image becomes 16x16.
     """
-    shape = example_shape(frame, size, fields.mode)
-    found = {"image": Picture(fields.image, fields.mode, frame, shape)}
+    found = {}
+    if fields.mode:
+        shape = example_shape(frame, size, fields.mode)
+        found["image"] = Picture(fields.image, fields.mode, frame, shape)
     for key, field in fields.others.items():
         if field.kind == "image":
             height, width, channels = field.shape
@@ -116,12 +119,23 @@ def _pictures(fields: Fields, size: Size, frame: Frame) -> dict[str, Picture]:
 
 def _example(fields: Fields, pictures: Mapping[str, Picture]) -> ExampleSpec:
     """Returns the fields of the examples, with the sizes of framed images."""
-    main = pictures["image"]
-    spec = image_example(main.shape, dtype_of(main.mode), fields.classes)
+    spec = ExampleSpec()
+    if main := pictures.get("image"):
+        spec = image_example(main.shape, dtype_of(main.mode), fields.classes)
     for key, field in fields.others.items():
         shape = pictures[key].shape if key in pictures else field.shape
         spec[key] = field._replace(shape=shape)
+    if fields.classes and "label" not in spec:
+        spec["label"] = Field((), np.dtype(np.int32), "label", fields.classes)
     return spec
+
+
+def _check_frame(name: str, fields: Fields, frame: Frame) -> None:
+    """Raises UsageError if waveforms would be resized."""
+    if not fields.mode and frame.size:
+        raise UsageError(
+            f"--image_size: --dataset={name} has no images to resize: leave it out"
+        )
 
 
 def _instructions(name: str, builder: Any, split: str) -> list[Any]:

@@ -249,7 +249,11 @@ def griffin_lim(
 
 
 def invert_log_mel(
-    spectrogram: jax.Array, settings: MelSettings, samples: int, iterations: int = 60
+    spectrogram: jax.Array,
+    settings: MelSettings,
+    samples: int,
+    iterations: int = 60,
+    momentum: float = 0.99,
 ) -> jax.Array:
     """Returns waveforms of log-mel spectrograms, by `griffin_lim`.
 
@@ -258,6 +262,7 @@ def invert_log_mel(
       settings: those of `log_mel`.
       samples: length of the result, which gives `frames` frames.
       iterations: of `griffin_lim`.
+      momentum: of `griffin_lim`.
 
     Returns:
       `[..., samples]` float32.
@@ -266,5 +271,10 @@ def invert_log_mel(
     linear = jnp.exp(at_least_float32(spectrogram)) @ _inverse_filters(settings)
     size, hop = settings.size, settings.hop
     return griffin_lim(
-        jnp.maximum(linear, 0), size, hop, samples, iterations=iterations
+        jnp.maximum(linear, 0),
+        size,
+        hop,
+        samples,
+        iterations=iterations,
+        momentum=momentum,
     )

@@ -1,4 +1,4 @@
-"""Data sets of pictures from packages of npm, PyPI and Debian, in TFDS's layout."""
+"""Data sets of pictures and sounds from npm, PyPI and Debian, in TFDS's layout."""
 
 from jaxgan.data.tfds.registry.drawings import DRAWINGS
 from jaxgan.data.tfds.registry.emoji import EMOJI
@@ -6,6 +6,14 @@ from jaxgan.data.tfds.registry.faces import FACES
 from jaxgan.data.tfds.registry.icons import ICONS
 from jaxgan.data.tfds.registry.photographs import PHOTOGRAPHS
 from jaxgan.data.tfds.registry.recipe import Recipe
+from jaxgan.data.tfds.registry.speech import SPEECH
 
-RECIPES: dict[str, Recipe] = {**EMOJI, **DRAWINGS, **FACES, **ICONS, **PHOTOGRAPHS}
+RECIPES: dict[str, Recipe] = {
+    **EMOJI,
+    **DRAWINGS,
+    **FACES,
+    **ICONS,
+    **PHOTOGRAPHS,
+    **SPEECH,
+}
 """Recipes of the data sets by name."""

@@ -142,8 +142,8 @@ def _check_modules(name: str, recipe: Recipe) -> None:
     missing = [module for module in recipe.modules if find_spec(module) is None]
     if missing:
         raise UsageError(
-            f"--dataset={name} is drawn with {' and '.join(missing)}, which is not "
-            "installed: pip install 'jaxgan[pictures]'"
+            f"--dataset={name} is made with {' and '.join(missing)}, which is not "
+            f"installed: pip install {recipe.install}"
         )
 
 

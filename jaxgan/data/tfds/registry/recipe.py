@@ -36,7 +36,9 @@ class Recipe(NamedTuple):
     """By name; the first one is the default, and a single one is named `""`."""
     version: str = "1.0.0"
     modules: tuple[str, ...] = ()
-    """Modules of the extra `pictures` that the preparation needs."""
+    """Modules that the preparation needs."""
+    install: str = "'jaxgan[pictures]'"
+    """The arguments with which pip installs them."""
 
     @property
     def origin(self) -> str:

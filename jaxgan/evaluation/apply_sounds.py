@@ -1,0 +1,197 @@
+"""Restores sounds of users with a vocoder: the program `jaxgan.apply`."""
+
+import logging
+import time
+from math import gcd
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import signal
+
+from jaxgan import workdir
+from jaxgan.config.applying import ApplyConfig
+from jaxgan.data.audio_files import SUFFIXES, BadSound, read_sound
+from jaxgan.errors import UsageError, printable
+from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.picture_paths import Found, check_folder, check_targets, find
+from jaxgan.evaluation.progress_bar import Progress
+from jaxgan.evaluation.sounds import Vocoder, restores_sounds
+from jaxgan.files import atomic_write, check_writable, kind, local_path, reason
+from jaxgan.reporting.sounds import wav
+
+log = logging.getLogger("jaxgan")
+
+EXAMPLE = "python -m jaxgan.apply --workdir=RUN speech.wav result.wav"
+
+
+def is_for_sounds(folder: Path) -> bool:
+    """Returns True if the first field of a run's data is a waveform."""
+    try:
+        fields = workdir.read_data(folder).get("fields", {})
+        return next(iter(fields.values()))["kind"] == "waveform"
+    except (UsageError, OSError, StopIteration, AttributeError, KeyError, TypeError):
+        return False  # what is wrong is said where the run is opened
+
+
+class Job(NamedTuple):
+    """A sound to restore, and the file for the result."""
+
+    source: Path
+    target: Path
+
+
+def apply(config: ApplyConfig) -> int:
+    """Restores sounds and writes the results. Returns the exit code.
+
+    A sound is resampled to the rate of the run, and its result back to its own. Each
+    channel is restored by itself. The length stays.
+
+    Returns:
+      0, or 1 if a sound could not be restored, which is logged.
+
+    Raises:
+      UsageError: if the run, the checkpoint, the sounds or the outputs do not fit the
+        flags. Nothing is written then.
+    """
+    check_flags(config)
+    jobs = find_jobs(config)
+    run = load_run(config.workdir, number=config.run)
+    if not restores_sounds(run):
+        raise UsageError(
+            f"--workdir={run.folder}: --task={run.config.task} restores no sounds; "
+            "draw samples with python -m jaxgan.sample, or train with --preset=vocoder"
+        )
+    vocoder = Vocoder(run, config.seed)
+    vocoder.restore(config.which, raw=config.raw)
+    log.info("%s", describe(vocoder))
+    failed, seconds, started = 0, 0.0, time.perf_counter()
+    with Progress("sounds", len(jobs)) as progress:
+        for job in jobs:
+            try:
+                seconds += restore_file(vocoder, job)
+            except UsageError as error:
+                if config.on_bad_example == "stop":
+                    raise
+                log.error("%s", error)
+                failed += 1
+            progress.advance(1)
+    where = jobs[0].target if len(jobs) == 1 else config.out
+    took = time.perf_counter() - started
+    log.info(
+        "%d sound(s), %.1f s, in %s: %.3f s per second of sound",
+        len(jobs) - failed,
+        seconds,
+        printable(str(where)),
+        took / max(seconds, 1e-9),
+    )
+    if failed:
+        log.error("%d of %d sounds could not be restored", failed, len(jobs))
+    return 1 if failed else 0
+
+
+def describe(vocoder: Vocoder) -> str:
+    """Returns the settings of a run in a line."""
+    s = vocoder.settings
+    return (
+        f"log-mel spectrograms of the run: {s.mels} bands of {s.low:g} to "
+        f"{s.high or s.rate / 2:g} Hz, window {s.size}, hop {s.hop}, {s.rate} Hz"
+    )
+
+
+def check_flags(config: ApplyConfig) -> None:
+    """Raises UsageError for flags of pictures."""
+    given = {
+        "tile": config.tile,
+        "overlap": config.overlap >= 0,
+        "mask": config.mask,
+        "label": config.label,
+        "attributes": config.attributes,
+        "reverse": config.reverse,
+    }
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--{name}: this run restores sounds; leave it out")
+
+
+def find_jobs(config: ApplyConfig) -> list[Job]:
+    """Finds all sounds, and checks the outputs.
+
+    Raises:
+      UsageError: if there are no sounds, or if an output cannot be written, exists, is
+        an input, or has several sounds.
+    """
+    out = local_path("OUT", config.out)
+    found = [
+        x
+        for text in config.pictures
+        for x in find(text, [out], of=(SUFFIXES, "sounds"))
+    ]
+    targets = _targets(config, out, found)
+    check_targets(targets, found, overwrite=config.overwrite)
+    return [Job(one.file, target) for one, target in zip(found, targets, strict=True)]
+
+
+def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
+    """Returns the file for each result; raises UsageError for an unfit OUT."""
+    suffix, shown = out.suffix.lower(), f"OUT={printable(config.out)}"
+    is_folder = config.out.endswith("/") or kind(out) == "a folder"
+    if suffix == ".wav" and not is_folder:
+        if len(found) > 1:
+            raise UsageError(
+                f"{shown}: the results of {len(found):,} sounds need a folder, such as "
+                f"{printable(str(out.with_suffix('')))}/"
+            )
+        check_writable("OUT", out)
+        return [out]
+    if suffix in SUFFIXES and not is_folder:
+        raise UsageError(f"{shown}: must end in .wav, or in / for a folder")
+    check_folder(shown, out)
+    return [out / one.below.with_suffix(".wav") for one in found]
+
+
+def restore_file(vocoder: Vocoder, job: Job) -> float:
+    """Restores a sound and writes the result; returns its seconds.
+
+    Raises:
+      UsageError: if the sound cannot be read, or the result not be written.
+    """
+    shown, rate = printable(str(job.source)), vocoder.settings.rate
+    try:
+        sound = read_sound(job.source)
+    except (BadSound, OSError, ValueError) as error:
+        raise UsageError(f"{shown} {_why(error)}") from error
+    samples = resampled(sound.samples, sound.rate, rate)
+    if sound.rate != rate:
+        log.info("%s: resampled from %d to %d Hz, and back", shown, sound.rate, rate)
+    result = resampled(vocoder(samples), rate, sound.rate)
+    # Rates without a common factor may give a sample more or less.
+    missing = max(len(sound.samples) - len(result), 0)
+    result = np.pad(result, [(0, missing), (0, 0)])[: len(sound.samples)]
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(job.target, wav(result, sound.rate))
+    except OSError as error:
+        target = printable(str(job.target))
+        raise UsageError(f"{target} cannot be written ({reason(error)})") from error
+    return len(result) / sound.rate
+
+
+def _why(error: Exception) -> str:
+    """Returns the end of a message: a bad sound says it itself."""
+    if isinstance(error, BadSound):
+        return str(error)
+    return f"cannot be read ({reason(error)}); fix it, or leave it out"
+
+
+def resampled(samples: np.ndarray, rate: int, other: int) -> np.ndarray:
+    """Returns samples `[n, channels]` at another rate, by a polyphase filter.
+
+    >>> resampled(np.ones((6, 1), np.float32), 3, 2).shape
+    (4, 1)
+    """
+    if rate == other:
+        return samples
+    common = gcd(rate, other)
+    up, down = other // common, rate // common
+    return np.asarray(signal.resample_poly(samples, up, down), np.float32)

@@ -1,0 +1,113 @@
+"""A trained vocoder as a function of waveforms of any length."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan import spec
+from jaxgan.errors import TrainingError
+from jaxgan.evaluation.load_run import Run
+from jaxgan.gan import objective
+from jaxgan.gan.objective import example_keys
+from jaxgan.networks.ops.spectra import MelSettings
+from jaxgan.parallel import multi_seed
+from jaxgan.ranges import ceil_div
+from jaxgan.tasks.vocoder import SETTINGS
+from jaxgan.types import Tree
+
+CHUNK = 1_024
+"""Frames of a chunk of longer waveforms."""
+OVERLAP = 64
+"""Frames that neighboring chunks share; each gives half of them to its neighbor."""
+GRID = 64
+"""Frames to whose multiples waveforms are padded, so that few shapes compile."""
+
+
+def restores_sounds(run: Run) -> bool:
+    """Returns True if the task of a run maps waveforms to waveforms."""
+    kind = run.example[run.example.generated].kind
+    return run.gan.task.transform is not None and kind == "waveform"
+
+
+def settings_of(run: Run) -> MelSettings:
+    """Returns the settings of the spectrograms of a run.
+
+    Raises:
+      UsageError: if its task has none.
+    """
+    return spec.build_one(run.config.task, SETTINGS, example=run.example)
+
+
+class Vocoder:
+    """Restores waveforms from their spectrograms, in chunks of a few compiled shapes.
+
+    Args:
+      run: a run that restores sounds.
+      seed: of networks with noise.
+    """
+
+    def __init__(self, run: Run, seed: int = 0) -> None:
+        self.settings = settings_of(run)
+        self._run, self._key = run, multi_seed.key_of(seed)
+        self._compiled = jax.jit(self.transform)
+        self._variables: Tree = None
+
+    def restore(self, which: Any = "last", *, raw: bool = False) -> int:
+        """Reads the variables of a checkpoint, see `Run.restore`; returns its step."""
+        step, variables = self._run.restore_step(which, raw=raw)
+        self._variables = jax.device_put(variables)
+        return step
+
+    def transform(self, variables: Tree, x: jax.Array) -> jax.Array:
+        """Returns the results of waveforms `[B, T, 1]`, all with the same noise."""
+        keys = jnp.broadcast_to(example_keys(self._key, 1), (len(x),))
+        task, networks = self._run.gan.task, self._run.gan.networks
+        generator, _ = objective.bind(networks.generator, variables, keys)
+        assert task.transform is not None  # checked by `restores_sounds`
+        return task.transform(generator, {"source": x}, keys)
+
+    def batch(self, x: np.ndarray) -> np.ndarray:
+        """Maps waveforms of the length in training, `[B, T, 1]`, to the same shape."""
+        return np.asarray(self._compiled(self._variables, x))
+
+    def __call__(self, sound: np.ndarray) -> np.ndarray:
+        """Maps a sound of the run's rate.
+
+        Args:
+          sound: `[n, channels]` float32, of which each channel is mapped by itself.
+
+        Returns:
+          `[n, channels]` float32 in [-1, 1].
+
+        Raises:
+          TrainingError: if the result is not finite.
+        """
+        channels = np.ascontiguousarray(sound.T)[..., None]
+        result = np.concatenate(
+            [self._chunk(channels, *x) for x in self.cuts(sound)], 1
+        )
+        if not np.isfinite(result).all():
+            raise TrainingError(
+                "the network's results are not finite: use an earlier checkpoint, such "
+                "as --checkpoint=best"
+            )
+        return result[..., 0].T.clip(-1, 1)
+
+    def cuts(self, sound: np.ndarray) -> list[tuple[int, int]]:
+        """Returns the first sample, and the one after the last, of parts of a sound."""
+        part = (CHUNK - OVERLAP) * self.settings.hop
+        count = max(ceil_div(len(sound), part), 1)
+        return [(i * part, min((i + 1) * part, len(sound))) for i in range(count)]
+
+    def _chunk(self, channels: np.ndarray, first: int, last: int) -> np.ndarray:
+        """Maps samples `first:last` of channels `[C, n, 1]`, with some around them."""
+        hop, around = self.settings.hop, OVERLAP // 2 * self.settings.hop
+        start = max(first - around, 0)
+        x = channels[:, start : last + around]
+        length = ceil_div(ceil_div(x.shape[1], hop), GRID) * GRID * hop
+        # The window must not be longer than what is reflected at the ends.
+        length = max(length, ceil_div(self.settings.size, hop) * hop)
+        x = np.pad(x, [(0, 0), (0, length - x.shape[1]), (0, 0)])
+        return self.batch(x)[:, first - start : last - start]

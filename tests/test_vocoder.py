@@ -1,0 +1,301 @@
+"""Vocoders: their task, networks, terms and runs."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import kinds
+import numpy as np
+import pytest
+from critics import inputs, value
+from games import same
+from kind_runs import close, final_state, run, train_flags
+from scipy.io import wavfile
+
+from jaxgan import apply, evaluate_run, load_run, losses, train
+from jaxgan.config.resolve import make_config
+from jaxgan.errors import FieldError, UsageError
+from jaxgan.evaluation import sounds as sounds_of
+from jaxgan.evaluation import vocoder_report
+from jaxgan.gan import builder
+from jaxgan.metrics.spectral import stft_distance
+from jaxgan.networks import hifigan
+from jaxgan.networks.layers_1d import conv_transpose_1d
+from jaxgan.networks.ops.spectra import MelSettings, mel_filters
+from jaxgan.tasks import vocoder
+from jaxgan.types import DiscriminatorOutput, ExampleSpec, Field, Samples, image_example
+
+EXAMPLE = ExampleSpec(
+    waveform=Field((64, 1), np.dtype(np.int16), "waveform", rate=8_000)
+)
+TINY = kinds.Kind(
+    "vocoder(32, 8, 5)",
+    "hifigan(4, 2, (8,), (3,), (1,), (3,), 0)",
+    EXAMPLE,
+)
+FLAGS = {
+    "loss": "least_squares",
+    "d_terms": "",
+    "g_terms": "mel_l1(15)|feature_matching(5, of='examples')",
+    "g_latents": "same",
+    "g_optimizer": "sgd(1e-4)",
+    "d_optimizer": "sgd(1e-4)",
+}
+
+
+def make_small(patch):
+    """Adds a data set `sounds` of noise, and makes discriminators quick to compile."""
+    patch.setitem(kinds.KINDS, "sounds", TINY)
+    patch.setitem(kinds.SOURCES, "sounds", kinds.source)
+    patch.setattr(hifigan, "PERIOD_LAYERS", ((5, 3), (5, 1)))
+
+
+@pytest.fixture
+def small(monkeypatch):
+    make_small(monkeypatch)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hasty():
+    """Makes XLA compile faster programs less eagerly."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
+
+
+def test_columns_of_a_period_are_that_far_apart():
+    x = jnp.arange(14.0).reshape(2, 7, 1)
+    folded = hifigan.fold(x, 3)
+    assert folded.shape == (2, 3, 3, 1)
+    # 7 samples are reflected to 9: 5 and 4 follow 6.
+    assert folded[0, :, :, 0].tolist() == [[0, 3, 6], [1, 4, 5], [2, 5, 4]]
+    assert folded[1, 0, :, 0].tolist() == [7, 10, 13]
+
+
+@pytest.mark.parametrize("stride", [2, 3])
+def test_transposed_convolutions_spread_inputs(stride):
+    x, kernel = noise(2, 5, 3), noise(2 * stride, 3, 4, seed=1)
+    expected = np.zeros((2, 5 * stride, 4))
+    for i in range(5):
+        for tap in range(2 * stride):
+            t = stride * i + tap - stride // 2
+            if 0 <= t < 5 * stride:
+                expected[:, t] += x[:, i] @ kernel[tap]
+    np.testing.assert_allclose(conv_transpose_1d(x, kernel), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "field"),
+    [
+        # From the last layer back: 3, 7, 3 * 6 + 5 = 23, 71, 215, 647.
+        (hifigan.PERIOD_LAYERS, 647),
+        # 3, 7, 4 * 6 + 11 = 35, 147, 595, 594 + 15 = 609.
+        (hifigan.SCALE_LAYERS, 609),
+    ],
+)
+def test_the_receptive_field_of_a_logit(layers, field):
+    assert hifigan.receptive_field([*layers, hifigan.LAST]) == field
+    judge = hifigan.Judge(1, layers)
+    x = noise(1, 1_600, 1)
+    shapes = jax.eval_shape(judge.init, jax.random.key(0), x)
+    variables = jax.tree.map(lambda leaf: jnp.ones(leaf.shape), shapes)
+
+    def logit(x):
+        logits = judge.apply(variables, x)[0]
+        return logits[0, logits.shape[1] // 2]
+
+    (seen,) = np.nonzero(jax.jit(jax.grad(logit))(np.ones_like(x))[0, :, 0])
+    assert seen[-1] - seen[0] + 1 == field
+
+
+def test_the_pair_has_shapes_of_the_paper():
+    nets = hifigan.pair(16, 2, example=EXAMPLE)
+    g, d = nets
+    mel, key = noise(2, 5, 80), jax.random.key(0)
+    made, variables = jax.eval_shape(
+        lambda x: g.init_with_output(key, x, train=True), mel
+    )
+    assert made.shape == (2, 4 * 256, 1)
+    # The first convolution, three transposed ones, and two in each of three blocks.
+    assert len(jax.tree.leaves(variables)) == 2 * (1 + 3 + 3 * 3 * 2 + 1)
+    output, _ = jax.eval_shape(lambda x: d.init_with_output(key, x, train=True), made)
+    periods = {f"period_{p}" for p in (2, 3, 5, 7, 11)}
+    assert set(output.logits) == periods | {f"scale_{i}" for i in range(3)}
+    # ceil(1024 / 11) = 94 samples of a column: 32, 11, 4, 2 after strides of 3.
+    assert output.logits["period_11"].shape == (2, 11 * 2)
+    assert output.features["period_11"][0].shape == (2, 11 * 32, 2)
+    # Half of the samples, then a fourth three times.
+    assert output.logits["scale_1"].shape == (2, 512 // 64)
+    assert len(output.features["scale_1"]) == 5
+    assert output.features["scale_1"][3].shape == (2, 8, 16)
+
+
+def numpy_log_mel(x, s):
+    """Log-mel spectrograms, frame by frame."""
+    x = np.pad(x, s.size // 2, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(s.size) / s.size)
+    starts = range(0, len(x) - s.size + 1, s.hop)
+    frames = np.array([x[i : i + s.size] * window for i in starts])
+    filters = mel_filters(s.rate, s.size, s.mels, s.low, s.high)
+    return np.log(np.maximum(np.abs(np.fft.rfft(frames)) @ filters, s.floor))
+
+
+def test_the_term_is_the_distance_of_spectrograms():
+    x, y = noise(2, 64, 1), noise(2, 64, 1, seed=1)
+    task = vocoder(32, 8, 5, example=EXAMPLE)
+    seen = []
+
+    def generator(mel):
+        seen.append(mel)
+        return jnp.asarray(y)
+
+    samples = task.play(generator, {"waveform": jnp.asarray(x)}, None, 0)
+    settings = MelSettings(8_000, 32, 8, 5)
+    real, fake = (
+        np.array([numpy_log_mel(one[:, 0], settings) for one in z]) for z in (x, y)
+    )
+    np.testing.assert_allclose(seen[0], real, atol=2e-4)
+    assert samples.condition is seen[0]
+    given = inputs(lambda x: None, samples.real, samples.fake, samples=samples)
+    got, _ = losses.mel_l1(3.0).apply(given, ())
+    np.testing.assert_allclose(got, 3 * np.abs(real - fake).mean(), rtol=1e-4)
+    with pytest.raises(UsageError, match="use the task vocoder"):
+        losses.mel_l1().apply(given._replace(samples=Samples(x, y)), ())
+
+
+def test_features_of_examples_by_hand():
+    real = jnp.array([[1.0, 0.0], [3.0, 0.0]])
+    fake = jnp.array([[0.0, 2.0], [0.0, 0.0]])
+
+    def critic(x):
+        return DiscriminatorOutput(x[:, 0], features={"a": x, "b": jnp.ones((2, 3))})
+
+    # |1| + |-2| + |3| over 4 entries, and 0 of the other leaf.
+    term = losses.feature_matching(2.0, of="examples")
+    assert value(term, critic, real, fake) == 2.0 * (6 / 4 + 0) / 2
+    with pytest.raises(UsageError, match="choose of from means, examples"):
+        losses.feature_matching(of="pairs")
+
+
+def test_twice_as_loud_has_a_known_distance():
+    # The spectral convergence is 1, and logarithms differ by log 2.
+    x = noise(2, 2_048, 1)
+    distance = jax.jit(stft_distance)
+    np.testing.assert_allclose(distance(x, 2 * x), 1 + np.log(2), rtol=1e-4)
+    np.testing.assert_allclose(distance(x, x), 0, atol=1e-6)
+    # Silence is no division by 0.
+    assert np.isfinite(jax.grad(lambda y: distance(0 * x, y).sum())(0 * x)).all()
+    term = losses.stft(0.5)
+    samples = Samples(x, 2 * x)
+    by_half = term.apply(inputs(lambda x: None, x, 2 * x, samples=samples), ())[0]
+    np.testing.assert_allclose(by_half, (1 + np.log(2)) / 2, rtol=1e-4)
+
+
+def test_what_does_not_fit_is_one_line(small):
+    def fails(error, match, *args, example=EXAMPLE):
+        with pytest.raises(error, match=match):
+            vocoder(*args, example=example)
+
+    fails(UsageError, "size must be even, and hop at most half", 33, 8)
+    fails(UsageError, "size must be even, and hop at most half", 32, 17)
+    fails(UsageError, "low must be below high", 32, 8, 5, 4_000)
+    fails(FieldError, "a multiple of 10 samples", 32, 10)
+    fails(FieldError, "more than 64, not 64", 128, 8)
+    fails(FieldError, "frequencies up to 4000 Hz", 32, 8, 5, 0, 5_000)
+    pictures = image_example((8, 8, 3))
+    fails(FieldError, "waveforms of one channel, not images", 32, 8, example=pictures)
+    with pytest.raises(FieldError, match="hifigan needs waveforms, not images"):
+        hifigan.pair(example=pictures)
+    with pytest.raises(UsageError, match="must be odd"):
+        hifigan.pair(kernels=(3, 4), example=EXAMPLE)
+    with pytest.raises(UsageError, match="leave no discriminator"):
+        hifigan.pair(periods=(), scales=0, example=EXAMPLE)
+    config = make_config(
+        **(kinds.flags("sounds", **FLAGS) | {"task": "vocoder(32, 4)"})
+    )
+    with pytest.raises(
+        UsageError, match=r"makes 8 samples per frame: use vocoder\(hop=8"
+    ):
+        builder.build_gan(config, EXAMPLE)
+
+
+def test_one_and_two_devices_compute_the_same(small):
+    one, two = run("sounds", steps=2, **FLAGS), run("sounds", 2, steps=2, **FLAGS)
+    assert all(np.isfinite(x).all() for x in one[1].values())
+    assert {"generator/mel_l1", "generator/feature_matching"} <= set(one[1])
+    close(one, two, atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run of four steps, and of one that was resumed after two."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch)
+        folder = tmp_path_factory.mktemp("runs")
+        for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+            flags = train_flags("sounds", folder / name, steps, **FLAGS)
+            assert train.main(flags) == 0
+    return folder
+
+
+def test_a_resumed_run_is_exact_and_is_scored_by_spectrograms(trained, small):
+    same(final_state(trained / "whole", 4), final_state(trained / "parts", 4))
+    rows = (trained / "whole/metrics.jsonl").read_text()
+    assert '"score"' in rows
+    facts = json.loads((trained / "whole/config.json").read_text())
+    assert facts["eval_metrics"] == "mel_l1"
+
+
+def write_wav(path, samples, rate):
+    path.parent.mkdir(exist_ok=True, parents=True)
+    wavfile.write(path, rate, samples)
+    return path
+
+
+def test_sounds_of_any_length_and_rate_are_restored(
+    trained, small, tmp_path, caplog, capsys
+):
+    loud = (20_000 * noise(3_001, 2)).astype(np.int16)
+    write_wav(tmp_path / "in/same.wav", loud, 8_000)
+    write_wav(tmp_path / "in/below/other.wav", loud[:, 0], 11_025)
+    command = [f"--workdir={trained / 'whole'}", str(tmp_path / "in")]
+    assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 0
+    for name, rate, shape in (
+        ("same.wav", 8_000, (3_001, 2)),
+        ("below/other.wav", 11_025, (3_001,)),
+    ):
+        read, samples = wavfile.read(tmp_path / "out" / name)
+        assert (read, samples.shape, samples.dtype) == (rate, shape, np.int16)
+        assert np.abs(samples).max() > 0
+    assert "resampled from 11025 to 8000 Hz, and back" in caplog.text
+    assert "5 bands of 0 to 4000 Hz, window 32, hop 8, 8000 Hz" in caplog.text
+    assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 2
+    assert "exists: use --overwrite" in capsys.readouterr().err
+
+
+def test_chunks_equal_the_whole(trained, small, monkeypatch):
+    vocoder = sounds_of.Vocoder(load_run(trained / "whole"))
+    vocoder.restore()
+    sound = noise(1_333, 1)
+    whole = vocoder(sound)
+    assert whole.shape == sound.shape
+    monkeypatch.setattr(sounds_of, "CHUNK", 96)
+    assert len(vocoder.cuts(sound)) == 6
+    np.testing.assert_allclose(vocoder(sound), whole, atol=1e-6)
+
+
+def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
+    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0)})
+    monkeypatch.setattr(vocoder_report, "stft_distance", lambda x, y: x.mean((1, 2)))
+    report = evaluate_run(trained / "whole")
+    assert list(report["rows"]) == ["generated", "griffin_lim(8)"]
+    assert report["metrics"].keys() == {"mel_l1", "stft", "real_time"}
+    # Phases that were searched for are better than four steps of training.
+    rows = report["rows"]
+    assert 0 < rows["griffin_lim(8)"]["mel_l1"] < rows["generated"]["mel_l1"]
+    with pytest.raises(UsageError, match="--n_real has no effect"):
+        evaluate_run(trained / "whole", n_real=5)
