@@ -64,10 +64,10 @@ class RecurrentGenerator(nn.Module):
     Otherwise it writes. Inputs are `temperature` `[B]`, which divides the logits of
     samples, and `relaxation` `[B]`, the temperature of the Gumbel-softmax. While it
     trains, it returns one-hot rows `[B, length, V]` of samples of temperature 1, with
-    the gradients of softmax((logits + noise) / relaxation): each row is one to the
-    discriminator, and the number of its token, without a gradient, is the next input,
-    https://openreview.net/forum?id=rJedV3R5tm. Else it returns the numbers `[B, length]`
-    int32. `prompt` `[B, length]`, -1 where the network writes, is optional.
+    the gradients of softmax((logits + noise) / relaxation). The next input is the
+    number of the token, without a gradient, https://openreview.net/forum?id=rJedV3R5tm.
+    Else it returns numbers of tokens, `[B, length]` int32. `prompt` `[B, length]`, -1
+    where the network writes, is optional.
     """
 
     length: int
