@@ -23,7 +23,7 @@ from jaxgan.networks.streams import keys_of_examples
 from jaxgan.networks.text import TextDiscriminator
 
 KEY = jax.random.key(0)
-LENGTH = 4
+LENGTH, COUNT = 4, 4000
 EXAMPLE = tokens_example(LENGTH, (END, "<unk>", "a", "b", "c"))
 GENERATOR = NETWORKS["text"](
     recurrent.recurrent_generator(6, 3), example=EXAMPLE
@@ -61,27 +61,33 @@ def variables():
     return {"params": {**made["params"], "outputs": 3 * made["params"]["outputs"]}}
 
 
-def repeated(count, **other):
-    inputs = {name: x.repeat(count) for name, x in ONE.items()}
-    return {**inputs, **{name: jnp.full(count, x) for name, x in other.items()}}
+@functools.cache
+def writer(train):
+    """Returns write(temperature), compiled: the texts of the generator, or its rows."""
+
+    def write(temperature):
+        keys, ones = example_keys(KEY, COUNT), jnp.ones(COUNT)
+        call, _ = bind(GENERATOR, variables(), keys, dropout=KEY if train else None)
+        return call({"temperature": temperature * ones, "relaxation": ones})
+
+    return jax.jit(write)
+
+
+def write(temperature=1.0, *, train=False):
+    return np.asarray(writer(train)(temperature))
 
 
 @functools.cache
-def write(count, train=False, **other):
-    """Texts of the generator."""
-
-    def call(keys):
-        key = KEY if train else None
-        return bind(GENERATOR, variables(), keys, dropout=key)[0](
-            repeated(count, **other)
-        )
-
-    return np.asarray(jax.jit(call)(example_keys(KEY, count)))
+def log_likelihoods():
+    """What the generator returns for all texts of five tokens, in their order."""
+    every = np.stack(np.unravel_index(range(5**LENGTH), (5,) * LENGTH), -1)
+    net, _ = bind(GENERATOR, variables(), example_keys(KEY, len(every)))
+    return every, jax.tree.map(np.asarray, jax.jit(net)({"tokens": jnp.asarray(every)}))
 
 
-def log_likelihoods(tokens):
-    net, _ = bind(GENERATOR, variables(), example_keys(KEY, len(tokens)))
-    return jax.tree.map(np.asarray, jax.jit(net)({"tokens": jnp.asarray(tokens)}))
+def places(texts):
+    """The places of texts in that order."""
+    return np.ravel_multi_index(np.transpose(texts), (5,) * LENGTH)
 
 
 def by_hand(tokens):
@@ -108,37 +114,34 @@ def by_hand(tokens):
 
 def test_likelihoods_are_those_of_a_loop():
     texts = [[2, 3, 4, 2], [3, 0, 0, 0], [0, 0, 0, 0]]
-    found = log_likelihoods(texts)
-    for text, row, counted in zip(
-        texts, found["log_likelihood"], found["is_token"], strict=True
-    ):
+    every, found = log_likelihoods()
+    for text, place in zip(texts, places(texts), strict=True):
         expected = by_hand(text)
         padded = expected + [0.0] * (LENGTH - len(expected))
-        np.testing.assert_allclose(row, padded, atol=1e-5)
-        assert counted.sum() == len(expected)
-    # All texts together have probability 1.
-    every = np.stack(np.unravel_index(range(5**LENGTH), (5,) * LENGTH), -1)
+        np.testing.assert_allclose(found["log_likelihood"][place], padded, atol=1e-5)
+        assert found["is_token"][place].sum() == len(expected)
+    # All texts that stay ended have probability 1 together.
     ended = np.cumsum(every == 0, 1) > 0
-    every = every[~(ended[:, :-1] & (every[:, 1:] != 0)).any(1)]
-    total = np.exp(log_likelihoods(every)["log_likelihood"].sum(1)).sum()
+    possible = ~(ended[:, :-1] & (every[:, 1:] != 0)).any(1)
+    total = np.exp(found["log_likelihood"][possible].sum(1)).sum()
     assert total == pytest.approx(1, abs=1e-4)
 
 
 def test_texts_follow_the_likelihoods_while_training_and_sampling():
-    count = 4000
-    for texts in (write(count), write(count, train=True).argmax(-1)):
+    by_text = log_likelihoods()[1]["log_likelihood"]
+    for texts in (write(), write(train=True).argmax(-1)):
         seen, counts = np.unique(texts, axis=0, return_counts=True)
-        chances = np.exp(np.float64(log_likelihoods(seen)["log_likelihood"]).sum(1))
+        chances = np.exp(np.float64(by_text[places(seen)]).sum(1))
         # Rare texts are one class.
-        often = chances * count > 5
-        observed = np.append(counts[often], count - counts[often].sum())
-        expected = np.append(chances[often], 1 - chances[often].sum()) * count
+        often = chances * COUNT > 5
+        observed = np.append(counts[often], COUNT - counts[often].sum())
+        expected = np.append(chances[often], 1 - chances[often].sum()) * COUNT
         assert often.sum() > 20
         assert scipy.stats.chisquare(observed, expected).pvalue > 0.01
 
 
 def test_rows_are_one_hot_and_have_no_gradient_after_the_end():
-    rows = write(4000, train=True)
+    rows = write(train=True)
     hot = np.broadcast_to(np.eye(5)[4], rows.shape)
     np.testing.assert_allclose(np.sort(rows, -1), hot, atol=1e-6)
     texts = rows.argmax(-1)
@@ -146,19 +149,19 @@ def test_rows_are_one_hot_and_have_no_gradient_after_the_end():
     assert (texts[:, 1:][ended] == 0).all()
     assert ended.any()
 
-    def last(params, ends):
+    def last(params, second):
         call, _ = bind(GENERATOR, {"params": params}, example_keys(KEY, 1), dropout=KEY)
-        prompt = jnp.array([[2, 0 if ends else 2, -1, -1]])
+        prompt = jnp.array([[2, second, -1, -1]])
         return call({**ONE, "prompt": prompt})[0, -1] @ jnp.arange(5.0)
 
     slope = jax.jit(jax.grad(last))
-    after, before = (slope(variables()["params"], ends) for ends in (True, False))
+    after, before = (slope(variables()["params"], token) for token in (0, 2))
     assert all((x == 0).all() for x in jax.tree.leaves(after))
     assert (before["outputs"] != 0).any()
 
 
 def test_a_temperature_of_0_is_the_likeliest_token_and_a_prompt_is_kept():
-    texts = write(64, temperature=0.0)
+    texts = write(0.0)
     assert (texts == texts[0]).all()
     greedy = []
     while len(greedy) < LENGTH:
@@ -168,7 +171,7 @@ def test_a_temperature_of_0_is_the_likeliest_token_and_a_prompt_is_kept():
             greedy += [0] * (LENGTH - len(greedy))
     assert texts[0].tolist() == greedy
     # A high temperature makes all tokens equally likely at first.
-    first = np.bincount(write(4000, temperature=100.0)[:, 0], minlength=5)
+    first = np.bincount(write(100.0)[:, 0], minlength=5)
     assert scipy.stats.chisquare(first).pvalue > 0.001
 
 
