@@ -413,7 +413,7 @@ TRAIN: list[Row] = [
     ("--task=text", "--task=text"),
     ("--networks", "--networks=text"),
     ("likelihood needs", "--g_terms=likelihood"),
-    ("--task", "--task=text(0)"),
+    ("--task", "--task=text(-1)"),
     ("--held_out", "--held_out=²"),
     ("--held_out", "--held_out=-5"),
     ("--held_out", "--held_out="),
