@@ -19,6 +19,7 @@ from jaxgan.data.pictures import Reading
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
+from jaxgan.data.text_set import TextReading, check_reading, text
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
 from jaxgan.data.unpaired import split_paths, unpaired
@@ -26,6 +27,9 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
+
+TEXTS = ("text",)
+"""Data sets of texts, by the part of a name before its first colon."""
 
 
 class Request(NamedTuple):
@@ -43,6 +47,7 @@ class Request(NamedTuple):
     skip_bad: bool = False
     listening: Listening = Listening()
     """The way in which sound files are read."""
+    text: TextReading = TextReading()
 
     @property
     def choice(self) -> Choice:
@@ -78,6 +83,7 @@ def load(
     rate: int = 0,
     seconds: float = 1.024,
     loudness: str = "rms",
+    text: TextReading | None = None,
 ) -> Dataset:
     """Loads a data set, and logs its origin.
 
@@ -99,6 +105,7 @@ def load(
       rate: samples per second to which sounds are resampled; 0 for that of the first.
       seconds: length to which sounds are cut or padded.
       loudness: the normalization of sounds: `rms`, `peak` or `none`.
+      text: the way in which `text:PATH` becomes examples.
 
     An empty string means None.
 
@@ -113,15 +120,17 @@ def load(
     fields = (image_field or "", label_field or "")
     if isinstance(name, str | Path):
         # A name or a path: its prefix selects the source.
-        text = _of_path(name) if isinstance(name, Path) else name
+        named = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
         listening = Listening(rate, seconds, loudness, skip_bad)
+        reading = text or TextReading()
         request = Request(
-            *(text, split, root, frame, *fields, alpha, skip_bad, listening)
+            *(named, split, root, frame, *fields, alpha, skip_bad, listening, reading)
         )
-        kind = text.partition(":")[0]
+        kind = named.partition(":")[0]
         _check_alpha(alpha, kind)
+        check_reading(reading, kind in TEXTS)
         # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
     else:
@@ -151,7 +160,8 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    if kind != other_kind or kind not in ("npz", *FOLDERS) or not (text and other_text):
+    kinds = ("npz", *TEXTS, *FOLDERS)
+    if kind != other_kind or kind not in kinds or not (text and other_text):
         return one == other
     try:
         here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
@@ -221,6 +231,17 @@ def _audio(request: Request) -> Dataset:
         )
     path = _named_path(request)
     return audio(request.name, path, request.listening, split=request.split)
+
+
+def _text(request: Request) -> Dataset:
+    _no_fields(request)
+    if request.frame != Frame():
+        raise UsageError(
+            f"{request.name} holds texts, not pictures; leave out --image_size and "
+            "--crop"
+        )
+    path = _named_path(request)
+    return text(request.name, path, request.text, split=request.split)
 
 
 def _paths(name: str) -> tuple[Path, ...]:
@@ -321,7 +342,8 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    near = difflib.get_close_matches(prefix.lower(), ("npz", *FOLDERS), 1, 0.76)
+    names = ("npz", *TEXTS, *FOLDERS)
+    near = difflib.get_close_matches(prefix.lower(), names, 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -369,5 +391,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "unpaired": _unpaired,
     "domains": _domains,
     "audio": _audio,
+    "text": _text,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

@@ -60,6 +60,9 @@ class Previews:
         ]
         # The examples of all seeds, for each column in its order.
         columns = {k: np.concatenate([x[k] for x in played]) for k in played[0]}
+        if self._field.kind == "tokens":
+            texts = data.decode(columns["fake"], self._field.names)
+            return reporting.Picture(reporting.draw_texts(texts), texts=tuple(texts))
         if not has_pictures(self._field):
             return reporting.picture_of_columns(columns, self._real)
         images = {name: as_images(x, self._field) for name, x in columns.items()}

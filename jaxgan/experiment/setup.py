@@ -179,6 +179,9 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             rate=config.rate,
             seconds=config.seconds,
             loudness=config.loudness,
+            text=data.TextReading(
+                config.text, config.tokens, config.length, config.vocabulary
+            ),
         )
         return data.keep_normal(dataset, config.normal)
 

@@ -33,6 +33,7 @@ from jaxgan.losses.gradient_penalties import (
     r2,
     squared_gradient_norm,
 )
+from jaxgan.losses.likelihood import likelihood
 from jaxgan.losses.logits import consistency, lecam
 from jaxgan.losses.perceptual import perceptual
 from jaxgan.losses.reconstruction import (
@@ -75,6 +76,7 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         encoder,
         mel_l1,
         stft,
+        likelihood,
         every,
     )
 }
@@ -101,6 +103,7 @@ __all__ = [
     "l2",
     "least_squares",
     "lecam",
+    "likelihood",
     "mel_l1",
     "minimax",
     "mutual_information",

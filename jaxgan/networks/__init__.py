@@ -14,18 +14,29 @@ from jaxgan.networks import (
     spectrograms,
     wavegan,
 )
+from jaxgan.networks import image_to_image as images
+from jaxgan.networks import text as texts
 from jaxgan.networks.image_to_image import (
-    DISCRIMINATORS as DISCRIMINATORS,
-)
-from jaxgan.networks.image_to_image import (
-    GENERATORS as GENERATORS,
-)
-from jaxgan.networks.image_to_image import (
+    Make,
     image_to_image,
     two_domains,
 )
+from jaxgan.networks.recurrent import recurrent_generator
 from jaxgan.networks.wrappers import WRAPPERS as WRAPPERS
 from jaxgan.types import Players
+
+GENERATORS: dict[str, Callable[..., Make]] = {
+    **images.GENERATORS,
+    "recurrent_generator": recurrent_generator,
+}
+"""Factories of generators by name."""
+
+DISCRIMINATORS: dict[str, Callable[..., Make]] = {
+    **images.DISCRIMINATORS,
+    "text_discriminator": texts.text_discriminator,
+    "no_discriminator": texts.no_discriminator,
+}
+"""Factories of discriminators by name."""
 
 NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "mlp": mlp.pair,
@@ -40,5 +51,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
     "hifigan": hifigan.pair,
+    "text": texts.text,
 }
 """Factories of pairs by name."""

@@ -43,6 +43,8 @@ class Picture(NamedTuple):
     """Names of the parts of a tile, from left to right, if there are several."""
     sound: bytes = b""
     """A WAV file of the samples, if they are sounds."""
+    texts: tuple[str, ...] = ()
+    """The texts that are drawn, if samples are texts."""
 
 
 ORDER = {"source": 0, "mask": 1, "fake": 2, "real": 3}

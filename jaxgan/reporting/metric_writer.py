@@ -21,6 +21,7 @@ from jaxgan.reporting.plots import losses_plot
 from jaxgan.reporting.progress import progress
 from jaxgan.reporting.statistics import run_statistics
 from jaxgan.reporting.tensorboard import EventWriter
+from jaxgan.reporting.texts import as_line
 from jaxgan.workdir import writable
 
 log = logging.getLogger("jaxgan")
@@ -88,7 +89,7 @@ class MetricWriter:
     def write_images(self, step: int, picture: Picture | np.ndarray) -> None:
         """Writes a picture of samples to samples/step_XXXXXXXX.png and TensorBoard.
 
-        The sound of a picture goes to a .wav beside it.
+        The sound of a picture goes to a .wav beside it, and texts to a .txt of lines.
 
         Args:
           step: the number of finished steps.
@@ -105,6 +106,13 @@ class MetricWriter:
         self._events.write_image(step, "samples", picture.pixels)
         if picture.sound:
             self._events.write_sound(step, "samples", picture.sound)
+        if picture.texts:
+            lines = "".join(f"{as_line(text)}\n" for text in picture.texts)
+            with writable(self._workdir):
+                atomic_write(path.with_suffix(".txt"), lines.encode(), sync=False)
+            # Four spaces make TensorBoard show lines as they are.
+            shown = "".join(f"    {line}\n" for line in lines.splitlines())
+            self._events.write_text(step, "samples", shown)
 
     def start_clock(self, step: int) -> None:
         """Starts the clock of steps per second; to be called after compilation."""

@@ -18,6 +18,7 @@ from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
 from jaxgan.tasks.spectrograms import spectrogram
 from jaxgan.tasks.super_resolution import super_resolution
+from jaxgan.tasks.text import text
 from jaxgan.tasks.unpaired import unpaired
 from jaxgan.tasks.vocoder import vocoder
 from jaxgan.types import Task
@@ -36,6 +37,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         anomaly,
         vocoder,
         spectrogram,
+        text,
     )
 }
 """Factories of tasks by name."""
@@ -55,6 +57,7 @@ __all__ = [
     "pool",
     "spectrogram",
     "super_resolution",
+    "text",
     "unpaired",
     "vocoder",
 ]
