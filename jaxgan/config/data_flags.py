@@ -14,7 +14,8 @@ class DataFlags:
         "data",
         "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
         "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
-        "npz:PATH, ring8, grid25 or stacked_mnist",
+        "npz:PATH, text:PATH (a file, or a folder of .txt files), ring8, grid25 or "
+        "stacked_mnist",
     )
     split: str = flag(
         "train",
@@ -44,6 +45,33 @@ class DataFlags:
         "data",
         "feature or array that holds the labels; none to train without labels; empty "
         "to detect it",
+    )
+    text: str = flag(
+        "lines",
+        "data",
+        "examples of text:PATH: its lines, or windows cut from running text",
+        choices=("lines", "windows"),
+    )
+    tokens: str = flag(
+        "characters",
+        "data",
+        "tokens of text:PATH: characters or words",
+        choices=("characters", "words"),
+    )
+    length: int = flag(
+        0,
+        "data",
+        "tokens of an example of text:PATH; longer lines are left out; 0 for a length "
+        "that 95 in 100 lines have at most, and windows of 64 characters or 20 words",
+        minimum=0,
+        maximum=2**16 - 1,
+    )
+    vocabulary: int = flag(
+        5_000,
+        "data",
+        "most different tokens of text:PATH; rarer ones become one unknown token",
+        minimum=3,
+        maximum=2**20 - 1,
     )
     normal: str = flag(
         "",

@@ -11,6 +11,8 @@ from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
 from jaxgan.data.sources import SOURCES, load, same_place
 from jaxgan.data.split import hold_out
+from jaxgan.data.text import decode, encode
+from jaxgan.data.text_set import TextReading
 from jaxgan.data.value_range import format_values, measure_values, range_warning
 
 __all__ = [
@@ -21,6 +23,9 @@ __all__ = [
     "Dataset",
     "Examples",
     "Modes",
+    "TextReading",
+    "decode",
+    "encode",
     "epoch_order",
     "fingerprint",
     "format_values",

@@ -18,6 +18,7 @@ from jaxgan.data.pictures import Reading
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
+from jaxgan.data.text_set import TextReading, check_reading, text
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
 from jaxgan.data.unpaired import split_paths, unpaired
@@ -25,6 +26,9 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
+
+TEXTS = ("text",)
+"""Data sets of texts, by the part of a name before its first colon."""
 
 
 class Request(NamedTuple):
@@ -40,6 +44,7 @@ class Request(NamedTuple):
     label_field: str = ""
     alpha: str = "auto"
     skip_bad: bool = False
+    text: TextReading = TextReading()
 
     @property
     def choice(self) -> Choice:
@@ -72,6 +77,7 @@ def load(
     label_field: str | None = None,
     alpha: str = "auto",
     on_bad_example: str = "stop",
+    text: TextReading | None = None,
 ) -> Dataset:
     """Loads a data set, and logs its origin.
 
@@ -90,6 +96,7 @@ def load(
         `white` or `black`.
       on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
         those raises `BadExample`, unless `skip_bad_examples` replaces them.
+      text: the way in which `text:PATH` becomes examples.
 
     An empty string means None.
 
@@ -104,12 +111,14 @@ def load(
     fields = (image_field or "", label_field or "")
     if isinstance(name, str | Path):
         # A name or a path: its prefix selects the source.
-        text = _of_path(name) if isinstance(name, Path) else name
+        named = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
-        request = Request(text, split, root, frame, *fields, alpha, skip_bad)
-        kind = text.partition(":")[0]
+        reading = text or TextReading()
+        request = Request(named, split, root, frame, *fields, alpha, skip_bad, reading)
+        kind = named.partition(":")[0]
         _check_alpha(alpha, kind)
+        check_reading(reading, kind in TEXTS)
         # Names without a known prefix are those of TFDS.
         dataset = SOURCES.get(kind, _tfds)(request)
     else:
@@ -141,7 +150,7 @@ def same_place(one: str, other: str) -> bool:
     # Only paths can be written in several ways.
     if (
         kind != other_kind
-        or kind not in ("npz", *PREFIXES)
+        or kind not in ("npz", *TEXTS, *PREFIXES)
         or not (text and other_text)
     ):
         return one == other
@@ -202,6 +211,17 @@ def _domains(request: Request) -> Dataset:
     _no_fields(request)
     path = _named_path(request)
     return domains(request.name, path, request.reading, split=request.split)
+
+
+def _text(request: Request) -> Dataset:
+    _no_fields(request)
+    if request.frame != Frame():
+        raise UsageError(
+            f"{request.name} holds texts, not pictures; leave out --image_size and "
+            "--crop"
+        )
+    path = _named_path(request)
+    return text(request.name, path, request.text, split=request.split)
 
 
 def _paths(name: str) -> tuple[Path, ...]:
@@ -302,7 +322,9 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    near = difflib.get_close_matches(prefix.lower(), ("npz", *PREFIXES), 1, 0.76)
+    near = difflib.get_close_matches(
+        prefix.lower(), ("npz", *TEXTS, *PREFIXES), 1, 0.76
+    )
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -349,5 +371,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "pairs": _pairs,
     "unpaired": _unpaired,
     "domains": _domains,
+    "text": _text,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

@@ -177,9 +177,29 @@ def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
     order = epoch_order(2**63, 0, dataset.size)
     # Sorted, so that the examples stay in the order of their storage.
     held, rest = np.sort(order[:count]), np.sort(order[count:])
+    if dataset.example[dataset.example.generated].kind == "tokens":
+        rest = _other_texts(dataset, rest, held)
     return part_of(dataset, rest, f"less{count}"), part_of(
         dataset, held, f"held{count}"
     )
+
+
+def _other_texts(dataset: Dataset, rest: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Returns the examples of `rest` without the texts of `held`, which may repeat.
+
+    Raises:
+      UsageError: if no examples remain.
+    """
+    name = dataset.example.generated
+    known = {row.tobytes() for row in dataset.read(held)[name]}
+    texts = dataset.read(rest)[name]
+    kept = rest[[row.tobytes() not in known for row in texts]]
+    if not len(kept):
+        raise UsageError(
+            "--held_out: all texts are equal to ones that are held out: use "
+            "--held_out=none"
+        )
+    return kept
 
 
 def _split_domains(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:

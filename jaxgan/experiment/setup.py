@@ -176,6 +176,9 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             label_field=config.label_field,
             alpha=config.alpha,
             on_bad_example=config.on_bad_example,
+            text=data.TextReading(
+                config.text, config.tokens, config.length, config.vocabulary
+            ),
         )
         return data.keep_normal(dataset, config.normal)
 
