@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.ranges import BELOW_ONE, NON_NEGATIVE, Number, Range, Steps
+from jaxgan.ranges import BELOW_ONE, NON_NEGATIVE, Number, Positive, Range, Steps
 
 Value = float | optax.Schedule
 Weight = Annotated[Value, NON_NEGATIVE]
@@ -63,13 +63,28 @@ def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
     return Ramp((start, end), schedule)
 
 
+def exponential(start: Positive, end: Positive, steps: Steps) -> Ramp:
+    """Goes from `start` to `end` in `steps` steps by equal factors, then stays.
+
+    The annealing of https://openreview.net/forum?id=rJedV3R5tm.
+
+    >>> round(float(exponential(1.0, 0.01, 200)(100)), 6)
+    0.1
+    """
+
+    def schedule(step):
+        return start * (end / start) ** jnp.clip(step / steps, 0.0, 1.0)
+
+    return Ramp((start, end), schedule)
+
+
 def warmup(end: Number, steps: Steps) -> Ramp:
     """Goes from 0 to `end` in `steps` steps on a straight line, then stays."""
     return Ramp((0.0, end), optax.linear_schedule(0.0, end, steps))
 
 
 SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
-    f.__name__: f for f in (linear, cosine, warmup)
+    f.__name__: f for f in (linear, cosine, exponential, warmup)
 }
 """Factories of schedules by name."""
 

@@ -275,6 +275,34 @@ PRESETS["f-anogan"] = {
 }
 # The same networks, with reconstructions in the loss, https://arxiv.org/abs/1709.01215.
 PRESETS["alice"] = {**_ENCODERS, "g_terms": "cycle_l2(100)"}
+# A recurrent language model, trained by likelihood alone: the baseline of text GANs.
+PRESETS["language_model"] = {
+    "task": "text",
+    "networks": "text(recurrent_generator(256), no_discriminator())",
+    "loss": "none",
+    "d_terms": "",
+    "g_terms": "likelihood",
+    "batch_size": 64,
+    "g_optimizer": "adam(cosine(3e-3, 1e-4, 4000))",
+    "ema_half_life": 4_000.0,
+    "steps": 4_000,
+    "samples": 24,
+}
+# The same generator against a discriminator of several embeddings, by the Gumbel-softmax
+# with a falling temperature, https://openreview.net/forum?id=rJedV3R5tm, with the
+# penalties of https://arxiv.org/abs/2501.05441.
+PRESETS["text_gan"] = {
+    "task": "text(exponential(1, 0.1, 4000))",
+    "networks": "text(recurrent_generator(256), text_discriminator())",
+    "g_latents": "same",
+    "d_terms": "r1(0.1)|r2(0.1)",
+    "batch_size": 64,
+    "g_optimizer": "adam(2e-4, b1=0.5)",
+    "d_optimizer": "adam(2e-4, b1=0.5)",
+    "ema_half_life": 4_000.0,
+    "steps": 4_000,
+    "samples": 24,
+}
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
 
@@ -295,6 +323,7 @@ DATASET_PRESETS = {
     "avataaars_open_peeps": "cyclegan",
     "oxygen_icons": "srgan",
     "photographs": "srgan",
+    "text": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan.config.flags import Parser, add_run_flags, parse_int, shorten
+from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.errors import UsageError
 from jaxgan.files import check_writable, local_path
@@ -15,6 +15,7 @@ MAX_SEEDS = 10_000
 MAX_IN_GRID = 65_536
 MAX_PER_CLASS = 10_000_000
 MAX_SEED = 2**63 - 1
+MAX_TEMPERATURE = 100.0
 USUAL_N = 64
 """The default of `--n`."""
 
@@ -45,6 +46,10 @@ class SampleConfig(NamedTuple):
     """One of `FORMATS`, of a labeled set."""
     overwrite: bool = False
     """True to replace an earlier labeled set."""
+    temperature: float = 1.0
+    """Divides the logits of tokens, for texts."""
+    prompt: str = ""
+    """The start of all texts."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -81,6 +86,11 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     most = MAX_IN_GRID if out.suffix == ".png" else 2**31 - 1
     if not 1 <= args.n <= most:
         raise UsageError(f"--n={args.n}: must be from 1 to {most:,}, such as --n=64")
+    if not 0 <= args.temperature <= MAX_TEMPERATURE:
+        raise UsageError(
+            f"--temperature={args.temperature:g}: must be from 0 to "
+            f"{MAX_TEMPERATURE:g}, such as --temperature=0.8"
+        )
     if args.interpolate and args.n < 5:
         raise UsageError(
             f"--interpolate with --n={args.n}: needs at least 5 samples, such as --n=9"
@@ -97,6 +107,8 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         run=args.run,
         label=args.label,
         single_files=single_files,
+        temperature=args.temperature,
+        prompt=args.prompt,
     )
 
 
@@ -108,6 +120,8 @@ def _labeled_set(
         ("n", args.n is not None),
         ("label", bool(args.label)),
         ("interpolate", args.interpolate),
+        ("temperature", args.temperature != 1),
+        ("prompt", bool(args.prompt)),
     ):
         if is_given:
             raise UsageError(
@@ -185,7 +199,8 @@ def _parser() -> Parser:
     add("--workdir", required=True, help="folder of the run")
     add(
         "--out",
-        help=".png (a grid), .npz, or FOLDER/ (one file per sample, with labels.csv) "
+        help=".png (a grid), .npz, .txt (texts, one a line), or FOLDER/ (one file per "
+        "sample, with labels.csv) "
         "(default: samples.png)",
     )
     add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")
@@ -217,6 +232,13 @@ def _parser() -> Parser:
     )
     add_run_flags(parser, 0, "0")
     add("--label", default="", help="name of the class to draw (default: all in turn)")
+    add(
+        "--temperature",
+        type=parse_float,
+        default=1.0,
+        help="of texts: below 1 likelier tokens, 0 always the likeliest (default: 1)",
+    )
+    add("--prompt", default="", help="the start of all texts")
     return parser
 
 
@@ -235,9 +257,10 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     # Path drops the final slash.
     if text.endswith("/") or (not out.suffix and out.is_dir()):
         return out, True
-    if out.suffix not in (".png", ".npz"):
+    if out.suffix not in (".png", ".npz", ".txt"):
         raise UsageError(
-            f"--out={text}: must end in .png or .npz, or in / for one file per sample"
+            f"--out={text}: must end in .png, .npz or .txt, or in / for one file per "
+            "sample"
         )
     if out.is_dir():
         raise UsageError(

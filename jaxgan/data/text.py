@@ -114,10 +114,9 @@ def decode(ids: np.ndarray, names: Sequence[str]) -> list[str]:
     joiner = "" if is_characters(names) else " "
     end = names.index(END) if END in names else -1
     texts = []
-    for row in np.asarray(ids):
-        stops = np.flatnonzero(row == end)
-        row = row[: stops[0]] if len(stops) else row
-        texts.append(joiner.join(names[i] for i in row))
+    for row in np.asarray(ids).tolist():
+        stop = row.index(end) if end in row else len(row)
+        texts.append(joiner.join([names[int(i)] for i in row[:stop]]))
     return texts
 
 

@@ -29,6 +29,7 @@ class Previews:
       generated: the field that is generated; points and curves are drawn before its
         examples.
       seeds: number of seeds in the variables of `picture`.
+      names: the vocabulary, if samples are texts.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class Previews:
         samples: int,
         generated: str = "image",
         seeds: int = 1,
+        names: tuple[str, ...] = (),
     ) -> None:
         self._seeds, self._samples = seeds, samples
         self._play, self._columns = jax.jit(gan.play), gan.task.preview
         self._examples, self._key = examples, key
-        self._real = examples[generated]
+        self._real, self._names = examples[generated], names
 
     def picture(self, variables: Tree) -> reporting.Picture:
         """Returns a picture of samples, with equally many of each seed."""
@@ -57,6 +59,9 @@ class Previews:
         ]
         # The examples of all seeds, for each column in its order.
         columns = {k: np.concatenate([x[k] for x in played]) for k in played[0]}
+        if self._names:
+            texts = data.decode(columns["fake"], self._names)
+            return reporting.Picture(reporting.draw_texts(texts), texts=tuple(texts))
         return reporting.picture_of_columns(columns, self._real)
 
 

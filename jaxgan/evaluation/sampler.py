@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import labeled_files, labeled_set, sample_files
+from jaxgan.evaluation import labeled_files, labeled_set, sample_files, text_samples
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.experiment import memory
@@ -48,6 +48,7 @@ def sample(config: SampleConfig) -> int:
             f"--task={run.config.task} reads no labels: remove --label, or train with "
             "--preset=projection"
         )
+    field, of_texts = example[example.generated], text_samples.check(config, example)
     # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
     variables = run.restore(config.which, raw=config.raw)
@@ -57,6 +58,8 @@ def sample(config: SampleConfig) -> int:
     change = _identity
     if config.interpolate:
         change = functools.partial(interpolate, columns=columns)
+    elif of_texts:
+        change = text_samples.change_of(config, field)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
     batch = conditioning_batch(config, example)
     labels = None
@@ -69,6 +72,10 @@ def sample(config: SampleConfig) -> int:
         drawn = generate_in_batches(generate, variables, batch, keys, at_once)
         # A task may generate more than one array, such as codes of the data.
         samples = drawn[example.generated] if isinstance(drawn, dict) else drawn
+        if of_texts:
+            path, note = text_samples.write(config, seed, samples, field)
+            log.info("%d texts in %s, %s", len(samples), path, note)
+            continue
         path = sample_files.write(
             config, seed, samples, example.dtype, labels, example.classes
         )

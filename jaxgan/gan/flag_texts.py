@@ -14,8 +14,12 @@ CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
 
 
 def build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any:
-    """Builds the only part that a text names."""
-    return build_from(name, config, lambda text: spec.build_one(text, table, **given))
+    """Builds the only part that a text names; its arguments may be schedules."""
+
+    def read(text):
+        return spec.build_one(text, table, SCHEDULES, **given)
+
+    return build_from(name, config, read)
 
 
 def build_value(name: str, config: Config, more: spec.Table | None = None) -> Any:

@@ -33,6 +33,7 @@ from jaxgan.losses.gradient_penalties import (
     r2,
     squared_gradient_norm,
 )
+from jaxgan.losses.likelihood import likelihood
 from jaxgan.losses.logits import consistency, lecam
 from jaxgan.losses.perceptual import perceptual
 from jaxgan.losses.reconstruction import (
@@ -72,6 +73,7 @@ REGULARIZERS: dict[str, Callable[..., Term]] = {
         perceptual,
         total_variation,
         encoder,
+        likelihood,
         every,
     )
 }
@@ -98,6 +100,7 @@ __all__ = [
     "l2",
     "least_squares",
     "lecam",
+    "likelihood",
     "minimax",
     "mutual_information",
     "non_saturating",

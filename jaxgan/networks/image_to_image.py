@@ -53,13 +53,19 @@ def image_to_image(
     """
     facts = {"example": example, "axis_name": axis_name}
     return Players(
-        _made("generator", generator or unet(), facts),
-        _made("discriminator", discriminator or patch(), facts),
+        made("generator", generator or unet(), facts),
+        made("discriminator", discriminator or patch(), facts),
     )
 
 
-def _made(player: str, make: Make, facts: dict[str, typing.Any]) -> nn.Module:
-    """Returns a network; raises UsageError if it is one of the other player."""
+def made(player: str, make: Make, facts: dict[str, typing.Any]) -> nn.Module:
+    """Returns a network; raises UsageError if it is one of the other player.
+
+    Args:
+      player: `generator` or `discriminator`.
+      make: the factory.
+      facts: its keyword arguments, the fields of an example and the device axis.
+    """
     net = make(**facts)
     returned = typing.get_type_hints(type(net).__call__).get("return")
     # Networks of users may have no annotations.

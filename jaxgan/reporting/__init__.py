@@ -25,3 +25,5 @@ from jaxgan.reporting.plots import save_figure as save_figure
 from jaxgan.reporting.progress import moments as moments
 from jaxgan.reporting.progress import progress as progress
 from jaxgan.reporting.statistics import seed_labels as seed_labels
+from jaxgan.reporting.texts import as_line as as_line
+from jaxgan.reporting.texts import draw_texts as draw_texts

@@ -41,6 +41,8 @@ class Picture(NamedTuple):
     step: int | None = None
     columns: tuple[str, ...] = ()
     """Names of the parts of a tile, from left to right, if there are several."""
+    texts: tuple[str, ...] = ()
+    """The texts that are drawn, if samples are texts."""
 
 
 ORDER = {"source": 0, "mask": 1, "fake": 2, "real": 3}

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.errors import printable
-from jaxgan.files import reason
+from jaxgan.files import atomic_write, reason
 from jaxgan.reporting.animation import save_animation
 from jaxgan.reporting.console import ConsoleLines, Pace, ProgressBar, update_pace
 from jaxgan.reporting.images import Picture, save_png
@@ -21,6 +21,7 @@ from jaxgan.reporting.plots import losses_plot
 from jaxgan.reporting.progress import progress
 from jaxgan.reporting.statistics import run_statistics
 from jaxgan.reporting.tensorboard import EventWriter
+from jaxgan.reporting.texts import as_line
 from jaxgan.workdir import writable
 
 log = logging.getLogger("jaxgan")
@@ -88,6 +89,8 @@ class MetricWriter:
     def write_images(self, step: int, picture: Picture | np.ndarray) -> None:
         """Writes a picture of samples to samples/step_XXXXXXXX.png and TensorBoard.
 
+        Texts are also in a file of lines, with the suffix .txt.
+
         Args:
           step: the number of finished steps.
           picture: a `Picture`, or its pixels, uint8 `[H, W]` or `[H, W, 3]`.
@@ -99,6 +102,13 @@ class MetricWriter:
             # The step is stored in the file too, apart from its name.
             save_png(path, picture._replace(step=step))
         self._events.write_image(step, "samples", picture.pixels)
+        if picture.texts:
+            lines = "".join(f"{as_line(text)}\n" for text in picture.texts)
+            with writable(self._workdir):
+                atomic_write(path.with_suffix(".txt"), lines.encode(), sync=False)
+            # Four spaces make TensorBoard show lines as they are.
+            shown = "".join(f"    {line}\n" for line in lines.splitlines())
+            self._events.write_text(step, "samples", shown)
 
     def start_clock(self, step: int) -> None:
         """Starts the clock of steps per second; to be called after compilation."""
@@ -184,7 +194,7 @@ def summarize(workdir: str | Path, score_name: str = "") -> None:
 def _drop_after(workdir: Path, step: int) -> None:
     """Drops the rows and samples of a workdir that come after `step`."""
     truncate_metrics(workdir / "metrics.jsonl", step)
-    for path in (workdir / "samples").glob("step_*.png"):
+    for path in (workdir / "samples").glob("step_*.*"):
         number = path.stem.removeprefix("step_")
         # Other names are not those of this writer.
         if number.isascii() and number.isdigit() and int(number) > step:

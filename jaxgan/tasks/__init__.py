@@ -17,6 +17,7 @@ from jaxgan.tasks.masks import MASKS
 from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
 from jaxgan.tasks.super_resolution import super_resolution
+from jaxgan.tasks.text import text
 from jaxgan.tasks.unpaired import unpaired
 from jaxgan.types import Task
 
@@ -32,6 +33,7 @@ TASKS: dict[str, Callable[..., Task]] = {
         super_resolution,
         inpainting,
         anomaly,
+        text,
     )
 }
 """Factories of tasks by name."""
@@ -50,5 +52,6 @@ __all__ = [
     "paired",
     "pool",
     "super_resolution",
+    "text",
     "unpaired",
 ]

@@ -55,13 +55,15 @@ class MainHooks:
         self._seeds = len(experiment.seeds)
         count = max(config.samples, config.score_samples)
         examples = fixed_examples(dataset, count, config.seed)
+        generated = dataset.example.generated
         self.previews = Previews(
             gan,
             examples,
             picture_key,
             samples=config.samples,
-            generated=dataset.example.generated,
+            generated=generated,
             seeds=self._seeds,
+            names=dataset.example[generated].names,
         )
         self.evaluation = Evaluation(
             gan,
