@@ -87,7 +87,9 @@ class SharedExtractor:
             fake = sample_fn(number, first).fake
             # Of several arrays the first field is compared.
             fake = next(iter(fake.values())) if isinstance(fake, dict) else fake
-            return np.clip(fake, -1, 1)
+            # Numbers of tokens have another range.
+            is_float = np.issubdtype(fake.dtype, np.floating)
+            return np.clip(fake, -1, 1) if is_float else fake
 
         features = self._continue(known, images, count)
         self._fake = weakref.ref(sample_fn), features
