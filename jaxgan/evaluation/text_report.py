@@ -31,6 +31,7 @@ from jaxgan.evaluation.text_methods import (
     plain_methods,
 )
 from jaxgan.experiment import checkpoint
+from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.metrics.features import minilm
 from jaxgan.metrics.text_comparisons import unit_of
@@ -67,6 +68,8 @@ class Texts(NamedTuple):
     """Number of samples."""
     real: list[str]
     """Held-out texts that others are compared with."""
+    real_rows: np.ndarray
+    """Their tokens, `[n_real, length]` int32."""
     others: list[str]
     """Other held-out texts, as many as there are samples, or none."""
     train: list[str]
@@ -164,13 +167,16 @@ def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -
         # Sorted numbers are read in sequence.
         return np.asarray(dataset.read(np.sort(numbers))[field], np.int32)
 
-    of_train = rows(train, chosen)
-    real = decode(rows(held_out, order[:n_real]), names)
+    of_train, of_real = rows(train, chosen), rows(held_out, order[:n_real])
     other = decode(rows(held_out, others), names) if len(others) else []
-    return Texts(names, count, real, other, decode(of_train, names), of_train)
+    texts = (decode(x, names) for x in (of_real, of_train))
+    real, in_training = texts
+    return Texts(names, count, real, of_real, other, in_training, of_train)
 
 
-def draw(run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int):
+def draw(
+    run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int
+) -> list[str]:
     """Draws texts of a run.
 
     Labels, if the run is conditional, are those of training examples in a fixed order.
@@ -201,6 +207,33 @@ def draw(run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: in
     return found[:count]
 
 
+def nll(run: Run, variables: Tree, field: str, rows: np.ndarray) -> Values:
+    """Returns the negative log-likelihood of texts, if the generator has one.
+
+    Args:
+      run: the run.
+      variables: the generator's.
+      field: the name of the tokens.
+      rows: tokens of the texts, `[n, length]` int32.
+
+    Returns:
+      `nll`, in nats per token, ends included; {} for generators without likelihoods.
+    """
+    batch = builder.example_batch(run.example, AT_ONCE)
+    keys = example_keys(multi_seed.key_of(0), AT_ONCE)
+    play, total, tokens = jax.jit(run.gan.play), 0.0, 0.0
+    for start in range(0, len(rows), AT_ONCE):
+        part = rows[start : start + AT_ONCE]
+        # All batches have one size.
+        batch[field] = np.resize(part, (AT_ONCE, rows.shape[1]))
+        found = play(variables, batch, keys).reconstruction
+        if not isinstance(found, dict) or "log_likelihood" not in found:
+            return {}
+        total -= float(np.sum(found["log_likelihood"][: len(part)]))
+        tokens += float(np.sum(found["is_token"][: len(part)]))
+    return {"nll": total / tokens}
+
+
 def _measure(
     config: EvaluateConfig,
     run: Run,
@@ -216,7 +249,9 @@ def _measure(
         step, variables = one.restore_step(config.which, raw=config.raw)
         for seed in range(config.seed, config.seed + config.draws):
             some = draw(one, variables, train, seed=seed, count=config.n)
-            values = judge.values(some, "samples")
+            values = judge.values(some, "samples") | nll(
+                one, variables, train.example.generated, texts.real_rows
+            )
             draws.append({"run": number, "seed": seed, **values})
     names = [x for x in draws[0] if x not in ("run", "seed")]
     mean = {x: float(np.mean([row[x] for row in draws])) for x in names}
@@ -227,7 +262,9 @@ def _plain(judge: Judge, texts: Texts, count: int) -> dict[str, Values]:
     """Returns the values of real texts and of plain methods."""
     rows = {HELD_OUT: texts.others} if texts.others else {}
     # Floors of fewer texts would be those of another protocol.
-    rows |= {TRAINING: texts.train[:count]} if len(texts.train) >= count else {}
+    if len(texts.train) >= count:
+        order = np.random.default_rng(0).permutation(len(texts.train))
+        rows[TRAINING] = [texts.train[i] for i in order[:count]]
     rows |= plain_methods(texts.rows, texts.names, count)
     return {name: judge.values(some, name) for name, some in rows.items()}
 

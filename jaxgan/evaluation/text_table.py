@@ -46,6 +46,7 @@ def _width(name: str) -> int:
 
 
 def _cell(name: str, method: str, report: dict[str, Any]) -> str:
-    """Returns a value of a method."""
-    value = report["rows"][method][name] * SCALES.get(name, 1)
-    return f" {value:>{_width(method)}.4g}"
+    """Returns a value of a method; only some generators know likelihoods."""
+    value = report["rows"][method].get(name)
+    text = "-" if value is None else f"{value * SCALES.get(name, 1):.4g}"
+    return f" {text:>{_width(method)}}"
