@@ -36,8 +36,10 @@ class NGrams:
         followers: dict[tuple, list[int]] = {}
         self._any: list[int] = []
         for row in rows.tolist():
-            # The first end is a token like others, and the rest fills.
-            row = row[: row.index(end) + 1] if end in row else row
+            # The first end is a token like others, and the rest fills. A text of full
+            # length has no room for it.
+            row = row[: row.index(end)] if end in row else row
+            row += [end] * (end >= 0)
             padded = self._start() + row
             self._any += row
             for i, token in enumerate(row):
@@ -62,6 +64,8 @@ class NGrams:
           seed: of the random numbers.
           accepts: returns True for texts to keep, such as those of a usual length.
 
+        Texts that do not end within the length are not accepted.
+
         Raises:
           UsageError: if hardly any text is accepted.
         """
@@ -71,7 +75,7 @@ class NGrams:
             if len(rows) == count:
                 break
             row = self._draw(chosen)
-            if accepts(row):
+            if row is not None and accepts(row):
                 rows.append(row)
         if len(rows) < count:
             raise UsageError(
@@ -80,19 +84,23 @@ class NGrams:
             )
         return np.array(rows, np.int32).reshape(count, self._length)
 
-    def _draw(self, chosen: random.Random) -> np.ndarray:
-        """Draws one text, `[length]` int32."""
+    def _draw(self, chosen: random.Random) -> np.ndarray | None:
+        """Draws one text, `[length]` int32, or None if it is longer than that."""
         row = self._start()
-        for _ in range(self._length):
+        ends = self._end >= 0
+        for _ in range(self._length + ends):
             context = tuple(row[len(row) - self._order + 1 :])
             # A context that only ends texts is followed by any token.
             token = chosen.choice(self._followers.get(context, self._any))
             row.append(token)
             if token == self._end:
                 break
+        else:
+            if ends:
+                return None
         text = row[self._order - 1 :]
         filled = text + [self._end] * (self._length - len(text))
-        return np.array(filled, np.int32)
+        return np.array(filled[: self._length], np.int32)
 
 
 def most_typical(texts: Sequence[Tokens], references: Sequence[Tokens]) -> int:
