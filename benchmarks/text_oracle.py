@@ -70,7 +70,7 @@ def make_oracle(vocabulary: int = VOCABULARY, width: int = WIDTH) -> Oracle:
       width: of the embedding and of the state.
     """
     d, v = width, vocabulary
-    shapes = Oracle((v, d), (d, 4 * d), (d, 4 * d), (4 * d,), (d, v), (v,))
+    shapes = [(v, d), (d, 4 * d), (d, 4 * d), (4 * d,), (d, v), (v,)]
     # NumPy's numbers do not depend on the version of JAX.
     draw = np.random.default_rng(KEYS["weights"]).standard_normal
     return Oracle(*(jnp.asarray(draw(shape), jnp.float32) for shape in shapes))

@@ -57,12 +57,15 @@ def bert(seed=0, positions=40):
         for name, shape in dense.items():
             whole = f"encoder.layer.{number}.{name}"
             shapes |= {f"{whole}.weight": shape, f"{whole}.bias": shape[:1]}
-    return {name: np.float32(draw(0, 0.7, shape)) for name, shape in shapes.items()}
+    return {
+        name: np.asarray(draw(0, 0.7, shape), np.float32)
+        for name, shape in shapes.items()
+    }
 
 
 def by_loops(arrays, ids):
     """The embedding of one text, `[T]` ids, head by head and place by place."""
-    arrays = {name: np.float64(array) for name, array in arrays.items()}
+    arrays = {name: array.astype(float) for name, array in arrays.items()}
 
     def norm(x, name):
         y = (x - x.mean()) / math.sqrt(x.var() + 1e-12)
@@ -154,7 +157,8 @@ def test_marks_and_ideographs_are_words():
 
 def safetensors_file(arrays):
     """The content of a file, by the description of the format."""
-    header, values = {"__metadata__": {"format": "pt"}}, b""
+    header: dict = {"__metadata__": {"format": "pt"}}
+    values = b""
     for name, array in arrays.items():
         place = [len(values), len(values) + array.nbytes]
         header[name] = {
@@ -168,7 +172,7 @@ def safetensors_file(arrays):
 
 
 def test_arrays_come_back_from_a_file(tmp_path):
-    arrays = {"x": np.float32([[1, 2], [3, 4]]), "y": np.arange(3), "z": np.float32(7)}
+    arrays = {"x": np.ones((2, 2), np.float32), "y": np.arange(3), "z": np.float32(7)}
     content = safetensors_file(arrays)
     file = tmp_path / "model.safetensors"
     file.write_bytes(content)
@@ -183,7 +187,7 @@ def test_arrays_come_back_from_a_file(tmp_path):
 
 
 def test_damaged_files_are_named(tmp_path):
-    content = safetensors_file({"x": np.float32([1, 2])})
+    content = safetensors_file({"x": np.ones(2, np.float32)})
     file = tmp_path / "model.safetensors"
     swapped = content.replace(b"[2]", b"[3]"), content.replace(b"F32", b"F99")
     for damaged in (b"", content[:20], content[:-4], *swapped):

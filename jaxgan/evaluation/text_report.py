@@ -225,8 +225,8 @@ def nll(run: Run, variables: Tree, field: str, rows: np.ndarray) -> Values:
     for start in range(0, len(rows), AT_ONCE):
         part = rows[start : start + AT_ONCE]
         # All batches have one size.
-        batch[field] = np.resize(part, (AT_ONCE, rows.shape[1]))
-        found = play(variables, batch, keys).reconstruction
+        filled = np.resize(part, (AT_ONCE, rows.shape[1]))
+        found = play(variables, {**batch, field: filled}, keys).reconstruction
         if not isinstance(found, dict) or "log_likelihood" not in found:
             return {}
         total -= float(np.sum(found["log_likelihood"][: len(part)]))
