@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxgan.ranges import BELOW_ONE, NON_NEGATIVE, Number, Positive, Range, Steps
+from jaxgan.ranges import BELOW_ONE, NON_NEGATIVE, NonNegative, Number, Range, Steps
 
 Value = float | optax.Schedule
 Weight = Annotated[Value, NON_NEGATIVE]
@@ -63,17 +63,19 @@ def cosine(start: Number, end: Number, steps: Steps) -> Ramp:
     return Ramp((start, end), schedule)
 
 
-def exponential(start: Positive, end: Positive, steps: Steps) -> Ramp:
+def exponential(start: NonNegative, end: NonNegative, steps: Steps) -> Ramp:
     """Goes from `start` to `end` in `steps` steps by equal factors, then stays.
 
-    The annealing of https://openreview.net/forum?id=rJedV3R5tm.
+    In place of 0 there is 1e-8, which factors can reach. The annealing of https://openreview.net/forum?id=rJedV3R5tm.
 
     >>> round(float(exponential(1.0, 0.01, 200)(100)), 6)
     0.1
     """
 
+    first, last = max(start, 1e-8), max(end, 1e-8)
+
     def schedule(step):
-        return start * (end / start) ** jnp.clip(step / steps, 0.0, 1.0)
+        return first * (last / first) ** jnp.clip(step / steps, 0.0, 1.0)
 
     return Ramp((start, end), schedule)
 

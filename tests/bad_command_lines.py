@@ -39,6 +39,7 @@ INTEGERS = (
     "devices",
     "eval_every",
     "keep",
+    "length",
     "log_every",
     "num_processes",
     "process_id",
@@ -52,6 +53,7 @@ INTEGERS = (
     "seed",
     "steps",
     "steps_per_call",
+    "vocabulary",
 )
 FLOATS = ("ema_ramp", "max_minutes", "meet_seconds")
 SCHEDULED = ("augment_p", "ema_half_life")
@@ -395,6 +397,23 @@ TRAIN: list[Row] = [
     ("no labels", "--dataset=npz:{data}/plain.npz", "--normal=0"),
     ("no class", "--normal=none"),
     ("names no class", "--normal=,"),
+    ("--text", "--text=paragraphs"),
+    ("--tokens", "--tokens=bytes"),
+    ("--length", "--length=65536", "--dataset=text:{data}/lines.txt"),
+    ("--vocabulary", "--vocabulary=2", "--dataset=text:{data}/lines.txt"),
+    *(
+        (f"{flag} is only for text:PATH", flag)
+        for flag in ("--text=windows", "--tokens=words", "--length=9", "--vocabulary=9")
+    ),
+    ("there is no file or folder", "--dataset=text:nowhere.txt"),
+    ("names no path", "--dataset=text:"),
+    ("holds no .txt files but", "--dataset=text:{data}"),
+    ("is no UTF-8 text", "--dataset=text:{data}/pictures.npz"),
+    ("did you mean text:", "--dataset=txt:{data}/pictures.npz"),
+    ("--task=text", "--task=text"),
+    ("--networks", "--networks=text"),
+    ("likelihood needs", "--g_terms=likelihood"),
+    ("--task", "--task=text(-1)"),
     ("--held_out", "--held_out=²"),
     ("--held_out", "--held_out=-5"),
     ("--held_out", "--held_out="),
@@ -443,6 +462,11 @@ SAMPLE: list[Row] = [
     ("--interpolate", "--interpolate=1"),
     ("--format is for labeled sets", "--format=npz"),
     ("--overwrite is for labeled sets", "--overwrite"),
+    ("--temperature=-1: must be", "--temperature=-1"),
+    *(("--temperature", f"--temperature={text}") for text in ("x", "", "nan", "101")),
+    ("--temperature=0.5 is for runs that write texts", "--temperature=0.5"),
+    ("--prompt='a' is for runs that write texts", "--prompt=a"),
+    ("new.txt is for runs that write texts", "--out=new.txt"),
     ("--checkpoint", "--checkpoint=first"),
     ("--checkpoint", "--checkpoint="),
     ("--out", "--out=new.jpg"),

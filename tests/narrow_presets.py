@@ -20,8 +20,20 @@ NARROW: dict[str, dict[str, Any]] = {
     "inpaint": {
         "networks": "image_to_image(gated_unet(8, depth=2), patch(8, layers=1))"
     },
+    "language_model": {
+        "networks": "text(recurrent_generator(8, 8), no_discriminator())",
+        "vocabulary": 20,
+    },
+    "text_gan": {
+        "networks": "text(recurrent_generator(8, 8), "
+        "text_discriminator(2, 4, (2,), filters=4, hidden=4))",
+        "vocabulary": 20,
+    },
 }
 """Flags of narrow networks by preset."""
+
+TEXTS = {"language_model": {"tokens": (6,)}, "text_gan": {"tokens": (6,)}}
+"""Fields of the presets that are for texts."""
 
 PICTURE = {"image": (32, 32, 3)}
 SOURCED = {**PICTURE, "source": (32, 32, 3)}

@@ -13,7 +13,7 @@ import os
 
 import jax
 import pytest
-from narrow_presets import SHAPES, flags_of
+from narrow_presets import SHAPES, TEXTS, flags_of
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
@@ -42,7 +42,7 @@ IMAGE_CASES = [*QUICK, *(SLOW if os.environ.get("JAXGAN_TEST_SLOW") else ())]
 def step_of(preset, name, way, precision="float32"):
     pytest.importorskip("libtpu", reason="takes pip install 'jaxgan[tpu]'")
     shape = (2,) if preset.startswith("toy") else (28, 28, 1)
-    fields = SHAPES.get(preset, {"image": shape})
+    fields = {**SHAPES, **TEXTS}.get(preset, {"image": shape})
     said = {"preset": preset, "parallel": way, "batch_per_device": 2}
     config = make_config(**said, precision=precision, **flags_of(preset))
     question = planning.PlanConfig(config, (name,), fields)

@@ -72,7 +72,7 @@ def test_a_grid_and_an_interpolation(finished, tmp_path):
     ("flags", "message"),
     [
         (["--n=0"], "--n=0: must be from 1 to 65,536, such as --n=64"),
-        (["--out=a.jpg"], "--out=a.jpg: must end in .png or .npz"),
+        (["--out=a.jpg"], "--out=a.jpg: must end in .png, .npz or .txt"),
         (["--step=11"], "there is no checkpoint 11"),
         (["--checkpoint=worst"], "--checkpoint=worst: choose last or best"),
         (["--seed=x"], "--seed=x: write seeds as 7 or 0,2,5-8"),
@@ -194,8 +194,11 @@ def test_a_label_that_would_not_be_read_is_refused(finished, tmp_path, capsys):
         ("a" * 248 + ".png", "a file name has at most 255 bytes"),
         ("gs://bucket/x.png", "--out=gs://bucket/x.png: only local paths"),
         ("~nobody-of-that-name/x.png", "there is no such home folder"),
-        ("x", "--out=x: must end in .png or .npz, or in / for one file per sample"),
-        ("/dev/null", "must end in .png or .npz"),
+        (
+            "x",
+            "--out=x: must end in .png, .npz or .txt, or in / for one file per sample",
+        ),
+        ("/dev/null", "must end in .png, .npz or .txt"),
     ],
 )
 def test_places_that_take_no_samples(

@@ -288,9 +288,9 @@ PRESETS["language_model"] = {
     "steps": 4_000,
     "samples": 24,
 }
-# The same generator against a discriminator of several embeddings, by the Gumbel-softmax
-# with a falling temperature, https://openreview.net/forum?id=rJedV3R5tm, with the
-# penalties of https://arxiv.org/abs/2501.05441.
+# The same generator against a discriminator of several embeddings, by a Gumbel-softmax
+# of falling temperature, https://openreview.net/forum?id=rJedV3R5tm, with the penalties
+# of https://arxiv.org/abs/2501.05441.
 PRESETS["text_gan"] = {
     "task": "text(exponential(1, 0.1, 4000))",
     "networks": "text(recurrent_generator(256), text_discriminator())",

@@ -31,7 +31,8 @@ class Config(DataFlags):
         "conditional(dim, latents), codes(dim, categories, continuous); from images: "
         "paired, unpaired, domains (labels or attributes), super_resolution(factor), "
         "inpainting(mask) with masks of center(size), boxes, strokes, any; "
-        "anomaly(dim, noise) with an encoder, to find unusual examples",
+        "anomaly(dim, noise) with an encoder, to find unusual examples; "
+        "text(relaxation) writes texts",
     )
     networks: str = flag(
         "small",
@@ -40,7 +41,8 @@ class Config(DataFlags):
         "encoder_mlp, encoder_small (with an encoder), "
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
-        "gated_unet, partial_unet; discriminators: patch",
+        "gated_unet, partial_unet; discriminators: patch; text(generator, "
+        "discriminator) of recurrent_generator, text_discriminator, no_discriminator",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"
@@ -72,8 +74,8 @@ class Config(DataFlags):
         "model",
         "terms added to the generator's loss: feature_matching, path_length, "
         "orthogonal, auxiliary_classifier, mutual_information, domain_classification, "
-        "encoder, every; of images: l1, l2, cycle, cycle_l2, identity, "
-        "total_variation, perceptual (takes jaxgan[features])",
+        "encoder, every; of texts: likelihood; of images: l1, l2, cycle, cycle_l2, "
+        "identity, total_variation, perceptual (takes jaxgan[features])",
     )
     augment: str = flag(
         "",
@@ -134,7 +136,7 @@ class Config(DataFlags):
         "optimization",
         "generator optimizer: adam, adamw, rmsprop, sgd or another optax optimizer, "
         "after clip_by_global_norm and the like, before clip_weights and freeze; "
-        "learning rates may be schedules (linear, cosine, warmup)",
+        "learning rates may be schedules (linear, cosine, exponential, warmup)",
     )
     d_optimizer: str = flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimization", "discriminator optimizer"

@@ -138,7 +138,7 @@ class RecurrentGenerator(nn.Module):
         words = jax.vmap(lambda key: jax.random.bits(key, (2,), jnp.uint32))(keys)
         prompt = inputs.get("prompt", jnp.full((count, self.length), -1, jnp.int32))
         heat = jnp.maximum(inputs["temperature"], COLDEST)[:, None]
-        relaxation = inputs["relaxation"][:, None]
+        relaxation = jnp.maximum(inputs["relaxation"], COLDEST)[:, None]
 
         def step(carry, x):
             h, ids, ended = carry

@@ -53,10 +53,10 @@ class TextDiscriminator(nn.Module):
 
 def text_discriminator(
     embeddings: Width = 8,
-    embedding: Width = 16,
+    embedding: Width = 8,
     spans: Widths = (2, 3, 4, 5),
-    filters: Width = 64,
-    hidden: Width = 128,
+    filters: Width = 32,
+    hidden: Width = 64,
 ) -> Make:
     """Returns a factory of `TextDiscriminator`.
 

@@ -1,18 +1,15 @@
 """Generation of texts."""
 
-from typing import Annotated
-
 import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import FieldError
-from jaxgan.ranges import Range
-from jaxgan.schedules import Value, at
+from jaxgan.schedules import Weight, at
 from jaxgan.types import ExampleSpec, Samples, Task
 
 
 def text(
-    relaxation: Annotated[Value, Range(0, ends="(]")] = 1.0,
+    relaxation: Weight = 1.0,
     *,
     example: ExampleSpec | None = None,
 ) -> Task:

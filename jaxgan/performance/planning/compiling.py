@@ -71,7 +71,8 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
     size = question.examples
     if not question.shapes:
         return setup.load_data(question.config)[0]
-    example = made_up_example(question.shapes, question.classes)
+    vocabulary = question.config.vocabulary
+    example = made_up_example(question.shapes, question.classes, vocabulary)
     # Broadcast zeros have the shape of the examples and the memory of one number.
     arrays: Any = {
         name: np.broadcast_to(np.zeros((), field.dtype), (size, *field.shape))
@@ -85,8 +86,12 @@ KINDS = {1: "vector", 2: "waveform", 3: "image"}
 """Kinds of made-up fields by their number of axes, unless the name is a kind."""
 
 
-def made_up_example(shapes: Mapping[str, tuple[int, ...]], classes: int) -> ExampleSpec:
+def made_up_example(
+    shapes: Mapping[str, tuple[int, ...]], classes: int, vocabulary: int = 1
+) -> ExampleSpec:
     """Returns fields of these shapes: images and masks are uint8, others float32.
+
+    A field called `tokens` has numbers of tokens, of a vocabulary of this size.
 
     >>> made_up_example({"image": (8, 8, 3), "mask": (8, 8, 1)}, 0)["mask"].kind
     'mask'
@@ -96,6 +101,9 @@ def made_up_example(shapes: Mapping[str, tuple[int, ...]], classes: int) -> Exam
         kind = name if name in ("mask", "attributes") else KINDS[len(shape)]
         dtype = np.uint8 if len(shape) == 3 else np.float32
         example[name] = Field(shape, np.dtype(dtype), kind)
+        if name == "tokens":
+            words = tuple(map(str, range(vocabulary)))
+            example[name] = Field(shape, np.dtype(np.int32), name, words)
     if classes:
         example["label"] = image_example((1,), classes=classes)["label"]
     return example
