@@ -617,6 +617,8 @@ EVALUATE: list[Row] = [
     ),
     ("--metrics", "--metrics=fd(inception('{data}/no.pth'))"),
     ("--metrics", "--metrics=kid(random, 0)"),
+    ("bleu compares texts", "--metrics=bleu"),
+    ("minilm needs text", "--metrics=fd(minilm)"),
     ("--checkpoint", "--checkpoint="),
     ("--checkpoint", "--checkpoint=-1"),
     ("there is no checkpoint 99", "--checkpoint=99"),

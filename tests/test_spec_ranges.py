@@ -18,6 +18,7 @@ from jaxgan.metrics import EVALUATORS
 from jaxgan.metrics.comparisons import COMPARISONS
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
+from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS
 from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.optimizers import OPTIMIZERS, RANGES, from_optax
 from jaxgan.ranges import ANY, LARGEST, Range, range_of
@@ -40,6 +41,7 @@ TABLES = {
     "evaluator": EVALUATORS,
     "comparison": COMPARISONS,
     "pair_comparison": PAIR_COMPARISONS,
+    "text_comparison": TEXT_COMPARISONS,
     # A classifier would be trained.
     "extractor": {k: x for k, x in EXTRACTORS.items() if k != "classifier"},
 }

@@ -199,8 +199,8 @@ def _parser() -> Parser:
     add("--workdir", required=True, help="folder of the run")
     add(
         "--out",
-        help=".png (a grid), .npz, .wav (sounds, one after the other), .txt (a text per "
-        "line), or FOLDER/ (one file per sample, with labels.csv) "
+        help=".png (a grid), .npz, .wav (sounds, one after the other), .txt (texts), "
+        "or FOLDER/ (one file per sample, with labels.csv) "
         "(default: samples.png)",
     )
     add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")

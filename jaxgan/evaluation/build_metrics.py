@@ -1,7 +1,7 @@
 """Builds the metrics of `--metrics` with their extractors."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jaxgan import data, spec
@@ -11,6 +11,7 @@ from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
 from jaxgan.metrics.features.shared import with_text_parameters
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, PairComparison
+from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextComparison
 from jaxgan.types import ExampleSpec
 
 
@@ -23,12 +24,14 @@ class Named(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """The metrics of an image-to-image run."""
+    """The metrics of an image-to-image run, or of texts."""
 
     sets: list[Comparison]
     """Of all outputs together, in features."""
     pairs: list[PairComparison]
     """Of each output and its target."""
+    texts: Sequence[TextComparison] = ()
+    """Of sets of texts."""
 
 
 def check_metrics(text: str) -> list[Comparison]:
@@ -45,6 +48,16 @@ def check_metrics(text: str) -> list[Comparison]:
 
 def check_pair_metrics(text: str) -> Metrics:
     """Does the same as `check_metrics` for an image-to-image run."""
+    return _without_texts(_planned(text))
+
+
+def check_text_metrics(text: str) -> Metrics:
+    """Does the same as `check_metrics` for texts."""
+    return _of_texts(_planned(text))
+
+
+def _planned(text: str) -> Metrics:
+    """Returns all metrics of a text, of extractors that cannot be called."""
     return _parse(text, lambda named: Extractor(named.name, "", {}, _no_images))
 
 
@@ -66,7 +79,29 @@ def build_pair_metrics(
     *,
     example: ExampleSpec | None = None,
 ) -> Metrics:
-    """Builds the metrics. Each extractor is opened once, which may train it.
+    """Builds the metrics without those of texts; see `build_all`."""
+    return _without_texts(build_all(text, train, held_out, example=example))
+
+
+def build_text_metrics(
+    text: str,
+    train: data.Dataset | None,
+    held_out: data.Dataset | None,
+    *,
+    example: ExampleSpec | None = None,
+) -> Metrics:
+    """Builds the metrics of sets of texts; see `build_all`."""
+    return _of_texts(build_all(text, train, held_out, example=example))
+
+
+def build_all(
+    text: str,
+    train: data.Dataset | None,
+    held_out: data.Dataset | None,
+    *,
+    example: ExampleSpec | None = None,
+) -> Metrics:
+    """Builds all metrics. Each extractor is opened once, which may train it.
 
     All processes call it. Process 0 trains, and the others get its weights.
 
@@ -103,6 +138,31 @@ def build_pair_metrics(
     return _parse(text, open_once)
 
 
+def _without_texts(metrics: Metrics) -> Metrics:
+    """Returns the metrics; raises UsageError if there are some of texts."""
+    if metrics.texts:
+        raise UsageError(
+            f"--metrics: {metrics.texts[0].name} compares texts, and the data are not "
+            "text: use fd or precision_recall"
+        )
+    return metrics
+
+
+def _of_texts(metrics: Metrics) -> Metrics:
+    """Returns the metrics; raises UsageError if texts cannot have them."""
+    if metrics.pairs:
+        raise UsageError(
+            f"--metrics: {metrics.pairs[0].name} compares images with their targets, "
+            "and the data are text: use bleu or fd(minilm)"
+        )
+    if any(x.images or x.labels for x in metrics.sets):
+        raise UsageError(
+            "--metrics has a metric of images or of classes, and the data are text: "
+            "use bleu or fd(minilm)"
+        )
+    return metrics
+
+
 def _of_sets(metrics: Metrics) -> list[Comparison]:
     """Returns the metrics of sets; raises UsageError if there are others."""
     if metrics.pairs:
@@ -127,12 +187,14 @@ def _parse(text: str, open_: Callable[[Named], Extractor]) -> Metrics:
     except UsageError as error:
         raise UsageError(f"--metrics: {error}") from error
     pairs = [x for x in metrics if isinstance(x, PairComparison)]
-    return Metrics([x for x in metrics if not isinstance(x, PairComparison)], pairs)
+    texts = [x for x in metrics if isinstance(x, TextComparison)]
+    others = (PairComparison, TextComparison)
+    return Metrics([x for x in metrics if not isinstance(x, others)], pairs, texts)
 
 
 def _table() -> dict[str, Callable[..., Any]]:
     """Returns all factories of metrics by name."""
-    return {**COMPARISONS, **PAIR_COMPARISONS}
+    return {**COMPARISONS, **PAIR_COMPARISONS, **TEXT_COMPARISONS}
 
 
 def _example(name: str) -> str:

@@ -27,6 +27,8 @@ from jaxgan.evaluation import (
     run_report,
     set_report,
     sounds,
+    text_report,
+    text_table,
     vocoder_report,
 )
 from jaxgan.evaluation.load_run import load_run
@@ -48,6 +50,8 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
         return anomaly_report.report_of(config, run)
     if sounds.restores_sounds(run):
         return vocoder_report.report_of(config, run)
+    if run.example[run.example.generated].kind == "tokens":
+        return text_report.report_of(config, run)
     # A task that maps images to images has an output for each held-out example.
     maps_images = run.gan.task.transform is not None
     return (pair_report if maps_images else run_report).report_of(config, run)
@@ -97,6 +101,8 @@ def _table(report: dict[str, Any]) -> list[str]:
     """Returns the lines of the table that fits a report."""
     if "n_anomalies" in report["protocol"]:
         return anomaly_table.table(report)
+    if "unit" in report["protocol"]:
+        return text_table.table(report)
     return pair_table.table(report) if "rows" in report else table(report)
 
 

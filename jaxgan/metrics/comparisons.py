@@ -72,7 +72,8 @@ def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comp
     """Measures the kernel distance, `kid_<extractor>`; less is better.
 
     https://arxiv.org/abs/1801.01401, see `kernel.kernel_distance`. Its standard error
-    is `kid_<extractor>_error`.
+    is `kid_<extractor>_error`. Features of length 1 have the kernel (x.y + 1)^3, as
+    x.y / d would be nearly 0 for all of them.
 
     Args:
       extractor: the features.
@@ -82,6 +83,8 @@ def kid(extractor: Extractor, subsets: Width = 100, size: Width = 1_000) -> Comp
 
     def compare(sets: Sets) -> dict[str, float]:
         real, fake = sets.real.features, sets.fake.features
+        if extractor.has_unit_length:
+            real, fake = (x * x.shape[1] ** 0.5 for x in (real, fake))
         most = min(size, len(real), len(fake))
         found = kernel_distance(real, fake, subsets=subsets, size=most)
         name = f"kid_{extractor.name}"

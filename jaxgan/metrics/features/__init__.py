@@ -1,4 +1,4 @@
-"""Feature extractors by name: networks in whose features images are compared."""
+"""Feature extractors by name: networks in whose features examples are compared."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ from jaxgan.metrics.features.base import Extractor, Features, Images, StoredImag
 from jaxgan.metrics.features.classifier import classifier as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
+from jaxgan.metrics.features.minilm import minilm as _minilm
 from jaxgan.metrics.features.random import random as _random
 
 # The names without an underscore are the modules.
@@ -15,6 +16,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "classifier": _classifier,
     "efficientnet": _efficientnet,
     "inception": _inception,
+    "minilm": _minilm,
     "random": _random,
 }
 """Factories of extractors by name.

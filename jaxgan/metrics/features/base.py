@@ -19,6 +19,8 @@ from jaxgan.types import ExampleSpec, Tree
 BATCH = 256
 """Images of a batch, unless the number of devices does not divide it."""
 
+FLOAT32 = np.dtype(np.float32)
+
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 """The seed of an extractor's weights."""
 
@@ -98,6 +100,8 @@ class Extractor(NamedTuple):
     """Other facts to report with a value, such as the layer and the resizing."""
     extract: Callable[[np.ndarray], Features]
     """Maps images `[n, H, W, C]` float32 in [-1, 1] to features, for any n."""
+    has_unit_length: bool = False
+    """True if all features have length 1, which the kernel of `kid` then scales."""
 
 
 def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
@@ -158,28 +162,53 @@ def in_batches(
       (images `[n, H, W, C]` float32 in [-1, 1]) to features. Raises UsageError for
       images of another shape or dtype.
     """
+    rows = rows_in_batches(forward, weights, shape, batch=batch)
+
+    def extract(images: np.ndarray) -> Features:
+        check_images(images, shape)
+        return rows(images)
+
+    return extract
+
+
+def rows_in_batches(
+    forward: Callable[[Tree, jax.Array], tuple[jax.Array, jax.Array | None]],
+    weights: Tree,
+    shape: tuple[int, ...],
+    *,
+    dtype: np.dtype = FLOAT32,
+    batch: int = BATCH,
+) -> Callable[[np.ndarray], Features]:
+    """Returns the function of `in_batches` for rows of any kind, without checks.
+
+    Args:
+      forward: maps (weights, rows `[B, *shape]`) to features and probabilities.
+      weights: a pytree of arrays.
+      shape: of a row.
+      dtype: of the rows.
+      batch: number of rows of a batch, rounded up to a multiple of the devices.
+    """
     mesh = Mesh(np.array(jax.local_devices()), ("batch",))
     size = ceil_div(batch, mesh.size) * mesh.size
     split = NamedSharding(mesh, PartitionSpec("batch"))
     weights = jax.device_put(weights, NamedSharding(mesh, PartitionSpec()))
 
     @jax.jit
-    def compiled(weights, images):
+    def compiled(weights, rows):
         # Accelerators would otherwise round the factors to bfloat16 or TF32.
         with jax.default_matmul_precision("highest"):
-            return forward(weights, images)
+            return forward(weights, rows)
 
     def one_batch(part: np.ndarray) -> Features:
-        padded = np.zeros((size, *shape), np.float32)
+        padded = np.zeros((size, *shape), dtype)
         padded[: len(part)] = part
         out = Features(*compiled(weights, jax.device_put(padded, split)))
         return jax.tree.map(lambda x: np.asarray(x)[: len(part)], out)
 
-    def extract(images: np.ndarray) -> Features:
-        check_images(images, shape)
-        # A set without images has one empty batch, so that d and k are known.
-        starts = range(0, max(len(images), 1), size)
-        parts = [one_batch(images[i : i + size]) for i in starts]
+    def extract(rows: np.ndarray) -> Features:
+        # A set without rows has one empty batch, so that d and k are known.
+        starts = range(0, max(len(rows), 1), size)
+        parts = [one_batch(rows[i : i + size]) for i in starts]
         return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
     return extract

@@ -13,6 +13,7 @@ from jaxgan.data import Dataset, epoch_order, normalize
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.base import BATCH, image_shape
 from jaxgan.metrics.features.classifier_training import check as check_labeled
+from jaxgan.metrics.features.minilm import check_text
 
 FACTS = ("example", "train", "held_out", "cache", "once")
 """Keyword parameters of extractors that are facts of the data, not in a text."""
@@ -21,6 +22,7 @@ CHECKS: dict[str, Callable[[Dataset], Any]] = {
     "classifier": check_labeled,
     "efficientnet": lambda train: image_shape(train.example, "efficientnet"),
     "inception": lambda train: image_shape(train.example, "inception"),
+    "minilm": lambda train: check_text(train.example),
     "random": lambda train: image_shape(train.example, "random"),
 }
 """Checks that the training set fits an extractor, which is not opened for that."""
@@ -85,7 +87,9 @@ class SharedExtractor:
             fake = sample_fn(number, first).fake
             # Of several arrays the first field is compared.
             fake = next(iter(fake.values())) if isinstance(fake, dict) else fake
-            return np.clip(fake, -1, 1)
+            # Numbers of tokens have another range.
+            is_float = np.issubdtype(fake.dtype, np.floating)
+            return np.clip(fake, -1, 1) if is_float else fake
 
         features = self._continue(known, images, count)
         self._fake = weakref.ref(sample_fn), features

@@ -1,0 +1,140 @@
+"""Metrics of texts as they are written in a command: `bleu|copies`.
+
+`TEXT_COMPARISONS` has factories by name. Metrics of features are in `comparisons`, and
+texts have those of the extractor `minilm`.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Annotated, NamedTuple
+
+from jaxgan.data.text import split_tokens
+from jaxgan.metrics import text
+from jaxgan.ranges import Range
+
+Values = dict[str, float]
+"""Values of metrics by name."""
+
+
+class TextSets(NamedTuple):
+    """Three sets of texts."""
+
+    real: Sequence[str]
+    """Held-out texts."""
+    fake: Sequence[str]
+    """The texts to judge."""
+    train: Sequence[str]
+    """All training texts."""
+    unit: str = "words"
+    """What BLEU counts, `words` or `characters`; see `unit_of`."""
+
+    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+        """Splits texts into the tokens that are counted."""
+        return [split_tokens(x, self.unit) for x in texts]
+
+
+class TextComparison(NamedTuple):
+    """A metric of texts."""
+
+    name: str
+    """As it is written in a command."""
+    compare: Callable[[TextSets], Values]
+    protocol: dict[str, str]
+    """The facts to report with the values."""
+
+
+def unit_of(texts: Sequence[str]) -> str:
+    """Returns what is counted in texts: words, or characters if texts are single words.
+
+    >>> unit_of(["Anna", "Bob"]), unit_of(["the cat", "sat on a mat"])
+    ('characters', 'words')
+    """
+    lengths = [len(split_tokens(x, "words")) for x in texts]
+    return "words" if lengths and statistics.median(lengths) > 1 else "characters"
+
+
+def bleu(n: Annotated[int, Range(2, 9)] = 5) -> TextComparison:
+    """Measures BLEU-2 to BLEU-n against held-out texts, and self-BLEU beside it.
+
+    A generator that repeats one good text has a high BLEU, and a self-BLEU of 1. So
+    BLEU (more is better) says nothing without self-BLEU (less is better): compare both
+    with those of held-out texts.
+
+    Args:
+      n: largest number of tokens.
+    """
+
+    def compare(sets: TextSets) -> Values:
+        fake, real = sets.tokens(sets.fake), sets.tokens(sets.real)
+        scores = text.bleu_scores(fake, text.References(real, n), n)
+        own = text.self_bleu(fake, n)
+        names = range(2, n + 1)
+        return {
+            **{f"bleu_{i}": float(x) for i, x in zip(names, scores, strict=True)},
+            **{f"self_bleu_{i}": float(x) for i, x in zip(names, own, strict=True)},
+        }
+
+    facts = {"mean over texts": "each against all references", "smoothing": "0.1 for 0"}
+    return TextComparison("bleu", compare, facts)
+
+
+def distinct(n: Annotated[int, Range(1, 9)] = 2) -> TextComparison:
+    """Measures the share of different n-grams, `distinct_n`.
+
+    Args:
+      n: number of tokens.
+    """
+
+    def compare(sets: TextSets) -> Values:
+        return {f"distinct_{n}": text.distinct(sets.tokens(sets.fake), n)}
+
+    return TextComparison("distinct", compare, {"of": "all n-grams"})
+
+
+def copies() -> TextComparison:
+    """Measures the share of texts that are in the training set, and that are repeated.
+
+    The values are `copied` and `repeated`; 1 - `copied` is also called novelty.
+    """
+
+    def compare(sets: TextSets) -> Values:
+        found = text.copied(sets.fake, frozenset(sets.train))
+        return {"copied": found, "repeated": text.repeated(sets.fake)}
+
+    facts = {
+        "copied": "equal to a training text",
+        "repeated": "equal to an earlier one",
+    }
+    return TextComparison("copies", compare, facts)
+
+
+def words() -> TextComparison:
+    """Measures the share of words that a training or held-out text has, `valid_words`.
+
+    Of generators of characters. Of lists of words, `valid_words` less `copied` is the
+    share of real words that were not in the training set.
+    """
+
+    def compare(sets: TextSets) -> Values:
+        both = [*sets.train, *sets.real]
+        lexicon = {word for x in both for word in split_tokens(x, "words")}
+        fake = [split_tokens(x, "words") for x in sets.fake]
+        return {"valid_words": text.valid_words(fake, lexicon)}
+
+    return TextComparison("words", compare, {"lexicon": "training and held-out texts"})
+
+
+def length() -> TextComparison:
+    """Measures the mean number of tokens of a text, `length`."""
+
+    def compare(sets: TextSets) -> Values:
+        counts = [len(x) for x in sets.tokens(sets.fake)]
+        return {"length": statistics.fmean(counts)}
+
+    return TextComparison("length", compare, {"compare with": "held-out texts"})
+
+
+TEXT_COMPARISONS: dict[str, Callable[..., TextComparison]] = {
+    f.__name__: f for f in (bleu, distinct, copies, words, length)
+}
+"""Factories of metrics of texts by name."""

@@ -1,0 +1,149 @@
+"""Measures of texts: by hand, and against nltk."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+
+from jaxgan import spec
+from jaxgan.errors import UsageError
+from jaxgan.metrics import text
+from jaxgan.metrics.text_baselines import NGrams, most_typical
+from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextSets
+
+
+def sentences(n, seed=0, words="abcde"):
+    """Random texts of 1 to 9 words."""
+    rng = random.Random(seed)
+    return [rng.choices(words, k=rng.randint(1, 9)) for _ in range(n)]
+
+
+def test_bleu_by_hand():
+    """Clipped counts, the closest length, the penalty and the smoothing."""
+    references = text.References([["the", "cat", "sat", "on", "the", "mat"]], 2)
+    # Both of two `the` match, of three only two: 2/3, and 0 of 2 bigrams.
+    got = text.bleu_scores([["the"] * 3], references, 2)
+    assert got == pytest.approx([np.exp(1 - 6 / 3) * (2 / 3 * 0.1 / 2) ** 0.5])
+    # No word matches.
+    assert text.bleu_scores([["dog"]], references, 2) == [0]
+    assert text.bleu_scores([[]], references, 2) == [0]
+    # Lengths 4 and 8 are equally near to 6, and the shorter one counts.
+    both = text.References(["abcd", "abcdefgh"], 2)
+    assert text.bleu_scores(["abcdef"], both, 2) == pytest.approx(1)
+    with pytest.raises(UsageError, match="BLEU has no reference texts"):
+        text.References([[]], 2)
+
+
+def test_self_bleu_leaves_out_the_text_itself():
+    texts = [list("aab"), list("aab"), list("ab"), list("c")]
+    expected = [
+        text.bleu_scores([x], text.References(texts[:i] + texts[i + 1 :], 3), 3)
+        for i, x in enumerate(texts)
+    ]
+    np.testing.assert_allclose(text.self_bleu(texts, 3), np.mean(expected, 0))
+    for seed in range(3):
+        some = sentences(12, seed, "ab")
+        expected = [
+            text.bleu_scores([x], text.References(some[:i] + some[i + 1 :], 4), 4)
+            for i, x in enumerate(some)
+        ]
+        np.testing.assert_allclose(text.self_bleu(some, 4), np.mean(expected, 0))
+    with pytest.raises(UsageError, match="self-BLEU of 1 text: use two or more"):
+        text.self_bleu(["a"], 2)
+    np.testing.assert_array_equal(text.self_bleu(["", ""], 3), [0, 0])
+
+
+def test_bleu_equals_that_of_nltk():
+    bleu = pytest.importorskip("nltk.translate.bleu_score")
+    smooth = bleu.SmoothingFunction().method1
+    texts, real = sentences(20, 1), sentences(15, 2)
+    for n in (2, 3, 5):
+        weights = tuple(1 / n for _ in range(n))
+        expected = [bleu.sentence_bleu(real, x, weights, smooth) for x in texts]
+        got = text.bleu_scores(texts, text.References(real, n), n)[-1]
+        assert got == pytest.approx(np.mean(expected), rel=1e-12)
+        own = [
+            bleu.sentence_bleu(texts[:i] + texts[i + 1 :], x, weights, smooth)
+            for i, x in enumerate(texts)
+        ]
+        assert text.self_bleu(texts, n)[-1] == pytest.approx(np.mean(own), rel=1e-12)
+
+
+def test_single_words_are_judged_by_characters():
+    sets = TextSets(["abc"], ["abd", "abd"], ["abd"], "characters")
+    found = spec.build_one("bleu(2)", TEXT_COMPARISONS).compare(sets)
+    assert found == {"bleu_2": pytest.approx(3**-0.5), "self_bleu_2": pytest.approx(1)}
+    copies = spec.build_one("copies", TEXT_COMPARISONS).compare(sets)
+    assert copies == {"copied": 1, "repeated": 0.5}
+
+
+def test_each_metric_has_its_values():
+    sets = TextSets(["the cat sat", "a dog"], ["the cat", "the kat"], ["the cat"])
+    found = {
+        name: spec.build_one(name, TEXT_COMPARISONS).compare(sets)
+        for name in TEXT_COMPARISONS
+    }
+    assert list(found["bleu"]) == [
+        f"{x}_{n}" for x in ("bleu", "self_bleu") for n in range(2, 6)
+    ]
+    assert found["distinct"] == {"distinct_2": 1}
+    assert found["copies"] == {"copied": 0.5, "repeated": 0}
+    assert found["words"] == {"valid_words": 0.75}
+    assert found["length"] == {"length": 2}
+
+
+ROWS = np.array([[1, 2, 3, 0], [1, 2, 0, 0], [2, 0, 0, 0], [3, 1, 2, 2]], np.int32)
+
+
+def frequencies(tokens):
+    numbers, counts = np.unique(tokens, return_counts=True)
+    return dict(zip(numbers.tolist(), (counts / counts.sum()).tolist(), strict=True))
+
+
+def about(counts):
+    """Shares of counts, within the error of thousands of draws."""
+    total = sum(counts.values())
+    return {k: pytest.approx(x / total, abs=0.03) for k, x in counts.items()}
+
+
+def test_ngrams_follow_the_training_texts():
+    """The first token, and the one after each token, have the frequencies there."""
+    drawn = NGrams(ROWS[:3], 2, end=0).sample(4_000, seed=1)
+    assert frequencies(drawn[:, 0]) == about({1: 2, 2: 1})
+    pairs = [(a, b) for row in drawn for a, b in itertools.pairwise(row.tolist())]
+    after = {x: frequencies([b for a, b in pairs if a == x]) for x in range(4)}
+    assert after == {0: {0: 1}, 1: {2: 1}, 2: about({0: 2, 3: 1}), 3: {0: 1}}
+
+
+def test_a_unigram_draws_each_end_once():
+    """Tokens that fill a text do not count, and too long texts are drawn again."""
+    drawn = NGrams(ROWS, 1, end=0).sample(6_000, seed=0)
+    # 4 ends of 14 tokens.
+    ended = 4 / 14 / (1 - (10 / 14) ** 5)
+    first = frequencies(drawn[:, 0])
+    assert first.pop(0) == pytest.approx(ended, abs=0.03)
+    assert {k: x / (1 - ended) for k, x in first.items()} == about({1: 3, 2: 5, 3: 2})
+
+
+def test_texts_that_are_not_accepted_are_drawn_again():
+    model = NGrams(ROWS, 1, end=0)
+    drawn = model.sample(200, seed=0, accepts=lambda row: (row != 0).sum() >= 3)
+    assert ((drawn != 0).sum(1) >= 3).all()
+    np.testing.assert_array_equal(
+        drawn, model.sample(200, seed=0, accepts=lambda row: (row != 0).sum() >= 3)
+    )
+    with pytest.raises(UsageError, match="1-gram texts are hardly ever as long"):
+        model.sample(2, seed=0, accepts=lambda row: False)
+
+
+def test_a_context_without_followers_does_not_stop_a_model():
+    """3 is always the last token of a text that has no end."""
+    drawn = NGrams(np.array([[3, 1, 3], [1, 1, 3]]), 2).sample(50, seed=0)
+    assert drawn.shape == (50, 3)
+    assert set(drawn.ravel()) <= {1, 3}
+
+
+def test_the_most_typical_text_has_the_best_bleu():
+    texts = [list("xyz"), list("abc"), list("abz")]
+    assert most_typical(texts, [list("abc"), list("abd")]) == 1
