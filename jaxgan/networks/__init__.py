@@ -14,27 +14,32 @@ from jaxgan.networks import (
     spectrograms,
     wavegan,
 )
-from jaxgan.networks import image_to_image as images
-from jaxgan.networks import text as texts
+from jaxgan.networks.image_to_image import (
+    DISCRIMINATORS as OF_IMAGES,
+)
+from jaxgan.networks.image_to_image import (
+    GENERATORS as FROM_IMAGES,
+)
 from jaxgan.networks.image_to_image import (
     Make,
     image_to_image,
     two_domains,
 )
 from jaxgan.networks.recurrent import recurrent_generator
+from jaxgan.networks.text import no_discriminator, text, text_discriminator
 from jaxgan.networks.wrappers import WRAPPERS as WRAPPERS
 from jaxgan.types import Players
 
 GENERATORS: dict[str, Callable[..., Make]] = {
-    **images.GENERATORS,
+    **FROM_IMAGES,
     "recurrent_generator": recurrent_generator,
 }
 """Factories of generators by name."""
 
 DISCRIMINATORS: dict[str, Callable[..., Make]] = {
-    **images.DISCRIMINATORS,
-    "text_discriminator": texts.text_discriminator,
-    "no_discriminator": texts.no_discriminator,
+    **OF_IMAGES,
+    "text_discriminator": text_discriminator,
+    "no_discriminator": no_discriminator,
 }
 """Factories of discriminators by name."""
 
@@ -51,6 +56,6 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
     "hifigan": hifigan.pair,
-    "text": texts.text,
+    "text": text,
 }
 """Factories of pairs by name."""

@@ -63,7 +63,8 @@ class Fusion(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        return sum(self._block(x, size) for size in self.kernels) / len(self.kernels)
+        blocks = [self._block(x, size) for size in self.kernels]
+        return sum(blocks[1:], blocks[0]) / len(blocks)
 
     def _block(self, x: jax.Array, size: int) -> jax.Array:
         for dilation in self.dilations:
@@ -157,7 +158,9 @@ class Discriminator(nn.Module):
     ) -> DiscriminatorOutput:
         outputs = {f"period_{p}": self._by_period(x, p) for p in self.periods}
         for scale in range(self.scales):
-            x = nn.avg_pool(x, (4,), (2,), ((1, 1),)) if scale else x
+            if scale:
+                padded = jnp.pad(x, [(0, 0), (1, 1), (0, 0)])
+                x = nn.avg_pool(padded, (4,), (2,))
             name = f"scale_{scale}"
             outputs[name] = Judge(self.width, SCALE_LAYERS, name=name)(x)
         return DiscriminatorOutput(
