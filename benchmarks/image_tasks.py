@@ -39,7 +39,7 @@ class Arm(NamedTuple):
 HOLES = "l1(region='holes')|psnr(region='holes')|psnr|ssim|perceptual|fd(efficientnet)"
 """Metrics of inpainting: pixels outside of holes are equal in all methods."""
 
-ALONE = {"loss": "none"}
+ALONE = {"loss": "none", "d_terms": ""}
 """Flags of the same generator without a discriminator."""
 
 
@@ -71,8 +71,6 @@ def _long(steps: int, rate: float, **flags: Any) -> dict[str, Any]:
 EMOJI = {"dataset": "emoji_pairs", "preset": "pix2pix"}
 ENLARGE = {"dataset": "emoji", "preset": "srgan"}
 FILL = {"dataset": "emoji", "preset": "inpaint"}
-BOTH_TERMS = "l1(100,region='holes')|perceptual(10)"
-CENTER = "inpainting(mask='center(32)')"
 
 ARMS: dict[str, Arm] = {
     **_pair("paired", _long(8_000, 5e-4, **EMOJI)),
@@ -107,19 +105,16 @@ ARMS: dict[str, Arm] = {
         g_terms="l1(100)|perceptual(1)",
     ),
     "inpainting, center 32": Arm(
-        _long(8_000, 1e-3, **FILL, task=CENTER, g_terms=BOTH_TERMS), HOLES
-    ),
-    "inpainting, center 32, with L2": Arm(
         _long(
             *(8_000, 1e-3),
-            **{**FILL, "task": CENTER},
+            **{**FILL, "task": "inpainting(mask='center(32)')"},
             g_terms="l2(100,region='holes')|l1(50,region='holes')|perceptual(10)",
         ),
         HOLES,
     ),
     "inpainting, center 32, short": Arm(
         {
-            **{**FILL, "steps": 4_400, "task": CENTER},
+            **{**FILL, "steps": 4_400, "task": "inpainting(mask='center(32)')"},
             **{"g_optimizer": _falling(1e-3, 4_400), "g_latents": "fresh"},
         },
         HOLES,
@@ -127,7 +122,8 @@ ARMS: dict[str, Arm] = {
     "inpainting, strokes": Arm(
         _long(
             *(8_000, 1e-3),
-            **{**FILL, "task": "inpainting(mask='strokes')", "g_terms": BOTH_TERMS},
+            **{**FILL, "task": "inpainting(mask='strokes')"},
+            g_terms="l1(100,region='holes')|perceptual(10)",
         ),
         HOLES,
     ),
