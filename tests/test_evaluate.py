@@ -1,12 +1,15 @@
 """The program that evaluates a run: its values, its protocol and its errors."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
 from test_train import run as train_run
 
+import jaxgan
 from jaxgan import evaluate
+from jaxgan.evaluation import protocol
 from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
 from jaxgan.evaluation.scores import summary
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
@@ -154,3 +157,13 @@ def test_an_extractor_is_opened_once_for_all_of_its_metrics(workdir, monkeypatch
     metrics = build_metrics(text, dataset, dataset)
     assert metrics[0].extractor is metrics[1].extractor
     assert metrics[0].extractor.digest != metrics[2].extractor.digest
+
+
+def test_versions_are_known_without_an_installed_package(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(protocol, "version", missing)
+    versions = protocol.environment()["versions"]
+    assert versions["jaxgan"] == jaxgan.__version__
+    assert versions["jax"] == "unknown"

@@ -1,10 +1,11 @@
 """The facts that every value depends on, and the table that shows them."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import jax
 
+from jaxgan import __version__
 from jaxgan.metrics.features import Extractor
 
 PACKAGES = ("jaxgan", "jax", "flax", "numpy")
@@ -19,10 +20,18 @@ def extractor_facts(extractors: dict[str, Extractor]) -> dict[str, Any]:
 def environment() -> dict[str, Any]:
     """Returns the versions of libraries, and the devices."""
     return {
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES},
         "platform": jax.default_backend(),
         "processes": jax.process_count(),
     }
+
+
+def _version(package: str) -> str:
+    """Returns the version of a package: also of a jaxgan that is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:  # run from a folder of PYTHONPATH
+        return __version__ if package == "jaxgan" else "unknown"
 
 
 def table(report: dict[str, Any]) -> list[str]:
