@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from test_train import run as train_run
 
-import jaxgan
 from jaxgan import evaluate
 from jaxgan.evaluation import protocol
 from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
@@ -159,11 +158,9 @@ def test_an_extractor_is_opened_once_for_all_of_its_metrics(workdir, monkeypatch
     assert metrics[0].extractor.digest != metrics[2].extractor.digest
 
 
-def test_versions_are_known_without_an_installed_package(monkeypatch):
+def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(protocol, "version", missing)
-    versions = protocol.environment()["versions"]
-    assert versions["jaxgan"] == jaxgan.__version__
-    assert versions["jax"] == "unknown"
+    assert protocol.environment()["versions"]["jaxgan"] == "not installed"

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 
-from jaxgan import __version__
 from jaxgan.metrics.features import Extractor
 
 PACKAGES = ("jaxgan", "jax", "flax", "numpy")
@@ -27,11 +26,11 @@ def environment() -> dict[str, Any]:
 
 
 def _version(package: str) -> str:
-    """Returns the version of a package: also of a jaxgan that is not installed."""
+    """Returns the version of a package, which a folder of PYTHONPATH may not have."""
     try:
         return version(package)
-    except PackageNotFoundError:  # run from a folder of PYTHONPATH
-        return __version__ if package == "jaxgan" else "unknown"
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def table(report: dict[str, Any]) -> list[str]:
