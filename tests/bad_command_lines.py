@@ -44,6 +44,7 @@ INTEGERS = (
     "num_processes",
     "process_id",
     "profile",
+    "rate",
     "rollbacks",
     "runs",
     "sample_every",
@@ -55,7 +56,7 @@ INTEGERS = (
     "steps_per_call",
     "vocabulary",
 )
-FLOATS = ("ema_ramp", "max_minutes", "meet_seconds")
+FLOATS = ("ema_ramp", "max_minutes", "meet_seconds", "seconds")
 SCHEDULED = ("augment_p", "ema_half_life")
 POSITIVE = {
     "accumulate",
@@ -108,6 +109,7 @@ def texts() -> list[Row]:
             generate(latents='x') generate(latents=1) conditional(0) codes(0)
             codes(categories=1) codes(categories=-1) codes(continuous=-1)
             codes(categories=0,continuous=0) generate(99999999999999999999)
+            spectrogram(0) spectrogram(4,iterations=0)
             generate(dim=4,dim=5) generate|codes generate(64
         """,
         "networks": """
@@ -118,7 +120,7 @@ def texts() -> list[Row]:
             mlp(g_activation='rellu') mlp(d_activation=2) dcgan(0) dcgan(dropout=1.5)
             dcgan(4,-1) residual(0) residual(-8) residual(20) residual(8,0)
             residual(8,101) residual(8,-2) residual(99999999999999999999)
-            small(remat=True)
+            small(remat=True) wavegan(0) wavegan(4,-1) wavegan(4,101) specgan(0)
         """,
         "d_terms": """
             r3 r1(-1) r1(1e400) r1(-1e400) r1(1e39) r1(1j) r1('x') r1(None) r1(True)
@@ -282,6 +284,18 @@ TRAIN: list[Row] = [
         ("write it like unpaired:photos,paintings", f"--dataset=unpaired:{x}")
         for x in ("", "a", "a,", ",b", ",", "a,b,c", r"a\,b")
     ),
+    ("names no path", "--dataset=audio:"),
+    ("there is no folder", "--dataset=audio:none"),
+    ("holds no sounds", "--dataset=audio:{data}/empty"),
+    ("not a folder", "--dataset=audio:{data}/pictures.npz"),
+    ("holds sounds, not pictures", "--dataset=audio:a", "--image_size=8"),
+    ("--label_field=x", "--dataset=audio:a", "--label_field=x"),
+    ("did you mean audio:a", "--dataset=Audio:a"),
+    ("--loudness", "--loudness=loud"),
+    ("--seconds=601", "--seconds=601"),
+    ("--rate=192001", "--rate=192001"),
+    ("needs waveforms", "--networks=wavegan(4)"),
+    ("needs waveforms", "--task=spectrogram(4)", "--networks=specgan(4)"),
     ("there is no folder none", "--dataset=unpaired:none,{data}/empty"),
     ("holds no pictures", "--dataset=unpaired:{data}/empty,none"),
     ("inside it", "--dataset=unpaired:{data},{data}/empty"),
@@ -446,6 +460,7 @@ TRAIN: list[Row] = [
 ]
 
 SAMPLE: list[Row] = [
+    ("are not sounds", "--out=new.wav"),
     *(("--n", f"--n={text}") for text in ("x", "0", "-1", "1.5", "", "nan", "²")),
     *(("--run", f"--run={text}") for text in ("x", "-1", "1", "99", "1.5", "")),
     *(("--step", f"--step={text}") for text in ("x", "1.5", "", "²", "nan")),

@@ -57,7 +57,7 @@ def test_other_formats_by_the_extra(tmp_path, suffix):
 
 def test_a_form_is_mono_resampled_and_padded_or_cut():
     x = np.stack([tone(100, 900, 3_000), 3 * tone(100, 900, 3_000)], 1)
-    sound = Sound(np.float32(x), 3_000)
+    sound = Sound(x.astype(np.float32), 3_000)
     got = bring_to_form(sound, Form(2_000, 1_000, "none"))[:, 0] / 2**15
     # 900 samples at 3 kHz are 600 at 2 kHz; the mean of the channels is twice the tone.
     np.testing.assert_array_equal(got[600:], 0)
@@ -69,7 +69,7 @@ def test_a_form_is_mono_resampled_and_padded_or_cut():
 
 
 def test_loudness():
-    quiet = Sound(np.float32(tone(100, level=0.01))[:, None], RATE)
+    quiet = Sound(tone(100, level=0.01)[:, None].astype(np.float32), RATE)
     rms = bring_to_form(quiet, Form(RATE, 600)) / 2**15
     np.testing.assert_allclose(np.sqrt(np.mean(rms**2)), 0.1, rtol=1e-3)
     peak = bring_to_form(quiet, Form(RATE, 600, "peak"))

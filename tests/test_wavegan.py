@@ -15,7 +15,9 @@ from sounds import RATE, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxgan import evaluate, sample, train
+from jaxgan.data import from_fields
 from jaxgan.errors import FieldError, UsageError
+from jaxgan.gan.build_evaluators import default_metrics
 from jaxgan.gan.gan import example_batch
 from jaxgan.metrics.features import classifier_training
 from jaxgan.networks import spectrograms, wavegan
@@ -83,10 +85,15 @@ def test_shapes_of_wavegan(samples):
 
 def test_one_device_or_two_shuffle_alike(monkeypatch):
     example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
-    kind = kinds.Kind("conditional(2)", "wavegan(2)", example)
+    kind = kinds.Kind("generate(2)", "wavegan(1)", example)
     monkeypatch.setitem(kinds.KINDS, "waveform", kind)
-    wraps = {"generator_wrap": "embed", "discriminator_wrap": "projection"}
-    one, two = (run("waveform", devices=n, steps=2, **wraps) for n in (1, 2))
+    one, two = (
+        run(
+            *("waveform", n, 2),
+            d_terms="",
+        )
+        for n in (1, 2)
+    )
     close(one, two)
     assert np.isfinite(one[1]["discriminator/loss"]).all()
 
@@ -133,6 +140,20 @@ def test_data_that_do_not_fit(example, words):
     for make in (spectrograms.pair, TASKS["spectrogram"]):
         with pytest.raises(FieldError, match=words):
             make(example=example)
+
+
+@pytest.mark.parametrize(
+    ("count", "metric"),
+    [(999, "sliced_wasserstein"), (1_000, "fd(classifier, 512)")],
+)
+def test_enough_sounds_with_labels_have_the_classifier(count, metric):
+    example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
+    arrays = {
+        "waveform": np.zeros((count, *SHORT.shape), np.int16),
+        "label": np.arange(count, dtype=np.int32) % 3,
+    }
+    dataset = from_fields("sounds", arrays, example=example, origin="zeros")
+    assert default_metrics(dataset) == metric
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +212,7 @@ def test_samples_are_wav_files_and_a_sheet(finished, tmp_path):
         np.asarray(Image.open(path))
         for path in (folder / "spectrograms.png", tmp_path / "x.png")
     ]
-    np.testing.assert_array_equal(*sheets)
+    np.testing.assert_array_equal(sheets[0], sheets[1])
 
 
 def test_a_wav_of_pictures_is_refused(finished, tmp_path):
@@ -208,6 +229,7 @@ def test_a_classifier_of_spectrograms_is_the_judge(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(classifier_training, "LEAST", 30)
+    monkeypatch.setattr(classifier_training, "BATCH", 16)
     metrics = "fd(classifier)|accuracy_as_asked(classifier)|memorization(classifier)"
     flags = [f"--workdir={finished}", f"--metrics={metrics}", "--n=16"]
     assert evaluate.main(flags) == 0
