@@ -1,6 +1,7 @@
 """Vocoders: their task, networks, terms and runs."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ TINY = kinds.Kind(
     "hifigan(4, 2, (8,), (3,), (1,), (3,), 0)",
     EXAMPLE,
 )
-FLAGS = {
+FLAGS: dict[str, Any] = {
     "loss": "least_squares",
     "d_terms": "",
     "g_terms": "mel_l1(15)|feature_matching(5, of='examples')",
@@ -63,6 +64,9 @@ def hasty():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+KEYS = jax.random.split(jax.random.key(0), 2)
+
+
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
 
@@ -85,7 +89,8 @@ def test_transposed_convolutions_spread_inputs(stride):
             t = stride * i + tap - stride // 2
             if 0 <= t < 5 * stride:
                 expected[:, t] += x[:, i] @ kernel[tap]
-    np.testing.assert_allclose(conv_transpose_1d(x, kernel), expected, atol=1e-5)
+    got = conv_transpose_1d(jnp.asarray(x), jnp.asarray(kernel))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def test_the_term_is_the_distance_of_spectrograms():
         seen.append(mel)
         return jnp.asarray(y)
 
-    samples = task.play(generator, {"waveform": jnp.asarray(x)}, None, 0)
+    samples = task.play(generator, {"waveform": jnp.asarray(x)}, KEYS, 0)
     settings = MelSettings(8_000, 32, 8, 5)
     real, fake = (
         np.array([numpy_log_mel(one[:, 0], settings) for one in z]) for z in (x, y)
