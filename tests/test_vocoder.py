@@ -205,8 +205,8 @@ def test_what_does_not_fit_is_one_line(small):
         with pytest.raises(error, match=match):
             vocoder(*args, example=example)
 
-    fails(UsageError, "size must be even, and hop at most half", 33, 8)
-    fails(UsageError, "size must be even, and hop at most half", 32, 17)
+    fails(UsageError, "needs an even size, and a hop of at most half", 33, 8)
+    fails(UsageError, "needs an even size, and a hop of at most half", 32, 17)
     fails(UsageError, "low must be below high", 32, 8, 5, 4_000)
     fails(FieldError, "a multiple of 10 samples", 32, 10)
     fails(FieldError, "more than 64, not 64", 128, 8)
