@@ -20,9 +20,15 @@ from jaxgan.evaluation import sounds as sounds_of
 from jaxgan.evaluation import vocoder_report
 from jaxgan.gan import builder
 from jaxgan.metrics.spectral import stft_distance
-from jaxgan.networks import hifigan
+from jaxgan.networks import griffin_lim, hifigan
+from jaxgan.networks.griffin_lim import fit_gains
 from jaxgan.networks.layers_1d import conv_transpose_1d
-from jaxgan.networks.ops.spectra import MelSettings, mel_filters
+from jaxgan.networks.ops.spectra import (
+    MelSettings,
+    invert_log_mel,
+    log_mel,
+    mel_filters,
+)
 from jaxgan.tasks import vocoder
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Field, Samples, image_example
 
@@ -294,7 +300,7 @@ def test_chunks_equal_the_whole(trained, small, monkeypatch):
 
 
 def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
-    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0)})
+    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0, 1)})
     monkeypatch.setattr(vocoder_report, "stft_distance", lambda x, y: x.mean((1, 2)))
     report = evaluate_run(trained / "whole")
     assert list(report["rows"]) == ["generated", "griffin_lim(8)"]
@@ -304,3 +310,31 @@ def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
     assert 0 < rows["griffin_lim(8)"]["mel_l1"] < rows["generated"]["mel_l1"]
     with pytest.raises(UsageError, match="--n_real has no effect"):
         evaluate_run(trained / "whole", n_real=5)
+
+
+def test_gains_fit_the_spectrogram_and_are_where_the_network_starts():
+    settings = MelSettings(16_000, 64, 16, 8)
+    real = jnp.asarray(noise(2, 320))
+    mel = log_mel(real, settings)
+    other = invert_log_mel(mel, settings, 320, 4)
+
+    def error(rounds):
+        fitted = fit_gains(other, mel, settings, rounds)
+        return float(abs(log_mel(fitted, settings) - mel).mean())
+
+    errors = [error(rounds) for rounds in (0, 1, 4)]
+    assert errors[0] > 1.1 * errors[1] > 1.1 * errors[2]
+    # A tone of half the level has the gain 2 in all bands that hold it.
+    tone = jnp.cos(2 * jnp.pi * jnp.arange(321) / 8)[None]
+    twice = fit_gains(0.5 * tone, log_mel(tone, settings), settings, 1)
+    np.testing.assert_allclose(twice, tone, atol=1e-3)
+    example = ExampleSpec(waveform=Field((320, 1), np.dtype(np.int16), "waveform"))
+    nets = griffin_lim.pair(8, 2, 1, 4, 4, 64, 16, 8, example=example)
+    made, variables = jax.jit(
+        lambda x: nets.generator.init_with_output(jax.random.key(0), x, train=True)
+    )(mel)
+    expected = fit_gains(other, mel, settings, 4)
+    np.testing.assert_allclose(made[..., 0], expected, atol=1e-4)
+    assert len(jax.tree.leaves(variables)) == 4 * 8
+    with pytest.raises(UsageError, match="have 9 bands: use mels=9"):
+        nets.generator.init(jax.random.key(0), jnp.zeros((1, 5, 9)), train=True)
