@@ -333,6 +333,7 @@ DATASET_PRESETS = {
     "oxygen_icons": "srgan",
     "photographs": "srgan",
     "asterisk": "vocoder",
+    "notes": "specgan",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 
