@@ -110,7 +110,9 @@ def texts() -> list[Row]:
             codes(categories=1) codes(categories=-1) codes(continuous=-1)
             codes(categories=0,continuous=0) generate(99999999999999999999)
             spectrogram(0) spectrogram(4,iterations=0)
-            generate(dim=4,dim=5) generate|codes generate(64
+            generate(dim=4,dim=5) generate|codes generate(64 vocoder(0) vocoder(33)
+            vocoder(64,33) vocoder(hop=0) vocoder(mels=0) vocoder(floor=0)
+            vocoder(low=-1)
         """,
         "networks": """
             smal small(0) small(-4) small(2.5) small('x') small(True) small(1e400)
@@ -121,6 +123,8 @@ def texts() -> list[Row]:
             dcgan(4,-1) residual(0) residual(-8) residual(20) residual(8,0)
             residual(8,101) residual(8,-2) residual(99999999999999999999)
             small(remat=True) wavegan(0) wavegan(4,-1) wavegan(4,101) specgan(0)
+            hifigan(0) hifigan(kernels=(2,)) hifigan(scales=-1)
+            hifigan(periods=(),scales=0) hifigan(strides=(0,))
         """,
         "d_terms": """
             r3 r1(-1) r1(1e400) r1(-1e400) r1(1e39) r1(1j) r1('x') r1(None) r1(True)
@@ -143,7 +147,8 @@ def texts() -> list[Row]:
         """,
         "g_terms": """
             feature_matching(-1) path_length(-1) path_length(decay=1) orthogonal('x')
-            feature_matching(1e400) mutual_information(-1) every(0,path_length)
+            feature_matching(1e400) feature_matching(of='x') mel_l1(-1) stft(-1)
+            mutual_information(-1) every(0,path_length)
         """,
         "augment": """
             blur translation(2) translation(-0.1) cutout(1.5) cutout(-1) noise(-1)

@@ -26,10 +26,7 @@ NARROW: dict[str, dict[str, Any]] = {
     "inpaint": {
         "networks": "image_to_image(gated_unet(8, depth=2), patch(8, layers=1))"
     },
-    "vocoder": {
-        "networks": "hifigan(8, 2, kernels=(3,), dilations=(1,), periods=(3,), "
-        "scales=1)"
-    },
+    "vocoder": {"networks": "griffin_lim(8, 2, 1, 1, 2, periods=(3,), scales=0)"},
     "language_model": {
         "networks": "text(recurrent_generator(8, 8), no_discriminator())",
         "vocabulary": 20,

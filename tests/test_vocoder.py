@@ -1,6 +1,7 @@
 """Vocoders: their task, networks, terms and runs."""
 
 import json
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +20,15 @@ from jaxgan.evaluation import sounds as sounds_of
 from jaxgan.evaluation import vocoder_report
 from jaxgan.gan import builder
 from jaxgan.metrics.spectral import stft_distance
-from jaxgan.networks import hifigan
+from jaxgan.networks import griffin_lim, hifigan
+from jaxgan.networks.griffin_lim import fit_gains
 from jaxgan.networks.layers_1d import conv_transpose_1d
-from jaxgan.networks.ops.spectra import MelSettings, mel_filters
+from jaxgan.networks.ops.spectra import (
+    MelSettings,
+    invert_log_mel,
+    log_mel,
+    mel_filters,
+)
 from jaxgan.tasks import vocoder
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Field, Samples, image_example
 
@@ -33,7 +40,7 @@ TINY = kinds.Kind(
     "hifigan(4, 2, (8,), (3,), (1,), (3,), 0)",
     EXAMPLE,
 )
-FLAGS = {
+FLAGS: dict[str, Any] = {
     "loss": "least_squares",
     "d_terms": "",
     "g_terms": "mel_l1(15)|feature_matching(5, of='examples')",
@@ -63,6 +70,9 @@ def hasty():
     jax.config.update("jax_disable_most_optimizations", False)
 
 
+KEYS = jax.random.split(jax.random.key(0), 2)
+
+
 def noise(*shape, seed=0):
     return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype(np.float32)
 
@@ -85,7 +95,8 @@ def test_transposed_convolutions_spread_inputs(stride):
             t = stride * i + tap - stride // 2
             if 0 <= t < 5 * stride:
                 expected[:, t] += x[:, i] @ kernel[tap]
-    np.testing.assert_allclose(conv_transpose_1d(x, kernel), expected, atol=1e-5)
+    got = conv_transpose_1d(jnp.asarray(x), jnp.asarray(kernel))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +164,7 @@ def test_the_term_is_the_distance_of_spectrograms():
         seen.append(mel)
         return jnp.asarray(y)
 
-    samples = task.play(generator, {"waveform": jnp.asarray(x)}, None, 0)
+    samples = task.play(generator, {"waveform": jnp.asarray(x)}, KEYS, 0)
     settings = MelSettings(8_000, 32, 8, 5)
     real, fake = (
         np.array([numpy_log_mel(one[:, 0], settings) for one in z]) for z in (x, y)
@@ -200,8 +211,8 @@ def test_what_does_not_fit_is_one_line(small):
         with pytest.raises(error, match=match):
             vocoder(*args, example=example)
 
-    fails(UsageError, "size must be even, and hop at most half", 33, 8)
-    fails(UsageError, "size must be even, and hop at most half", 32, 17)
+    fails(UsageError, "needs an even size, and a hop of at most half", 33, 8)
+    fails(UsageError, "needs an even size, and a hop of at most half", 32, 17)
     fails(UsageError, "low must be below high", 32, 8, 5, 4_000)
     fails(FieldError, "a multiple of 10 samples", 32, 10)
     fails(FieldError, "more than 64, not 64", 128, 8)
@@ -289,7 +300,7 @@ def test_chunks_equal_the_whole(trained, small, monkeypatch):
 
 
 def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
-    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0)})
+    monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0, 1)})
     monkeypatch.setattr(vocoder_report, "stft_distance", lambda x, y: x.mean((1, 2)))
     report = evaluate_run(trained / "whole")
     assert list(report["rows"]) == ["generated", "griffin_lim(8)"]
@@ -299,3 +310,31 @@ def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
     assert 0 < rows["griffin_lim(8)"]["mel_l1"] < rows["generated"]["mel_l1"]
     with pytest.raises(UsageError, match="--n_real has no effect"):
         evaluate_run(trained / "whole", n_real=5)
+
+
+def test_gains_fit_the_spectrogram_and_are_where_the_network_starts():
+    settings = MelSettings(16_000, 64, 16, 8)
+    real = jnp.asarray(noise(2, 320))
+    mel = log_mel(real, settings)
+    other = invert_log_mel(mel, settings, 320, 4)
+
+    def error(rounds):
+        fitted = fit_gains(other, mel, settings, rounds)
+        return float(abs(log_mel(fitted, settings) - mel).mean())
+
+    errors = [error(rounds) for rounds in (0, 1, 4)]
+    assert errors[0] > 1.1 * errors[1] > 1.1 * errors[2]
+    # A tone of half the level has the gain 2 in all bands that hold it.
+    tone = jnp.cos(2 * jnp.pi * jnp.arange(321) / 8)[None]
+    twice = fit_gains(0.5 * tone, log_mel(tone, settings), settings, 1)
+    np.testing.assert_allclose(twice, tone, atol=1e-3)
+    example = ExampleSpec(waveform=Field((320, 1), np.dtype(np.int16), "waveform"))
+    nets = griffin_lim.pair(8, 2, 1, 4, 4, 64, 16, 8, example=example)
+    made, variables = jax.jit(
+        lambda x: nets.generator.init_with_output(jax.random.key(0), x, train=True)
+    )(mel)
+    expected = fit_gains(other, mel, settings, 4)
+    np.testing.assert_allclose(made[..., 0], expected, atol=1e-4)
+    assert len(jax.tree.leaves(variables)) == 4 * 8
+    with pytest.raises(UsageError, match="have 9 bands: use mels=9"):
+        nets.generator.init(jax.random.key(0), jnp.zeros((1, 5, 9)), train=True)

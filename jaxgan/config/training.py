@@ -43,8 +43,9 @@ class Config(DataFlags):
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
         "gated_unet, partial_unet; discriminators: patch; for sounds: wavegan, specgan "
-        "(with the task spectrogram), hifigan (with the task vocoder); text(generator, "
-        "discriminator) of recurrent_generator, text_discriminator, no_discriminator",
+        "(with the task spectrogram), hifigan and griffin_lim (with the task vocoder); "
+        "text(generator, discriminator) of recurrent_generator, text_discriminator, "
+        "no_discriminator",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"

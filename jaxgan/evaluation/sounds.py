@@ -20,7 +20,7 @@ from jaxgan.types import Tree
 CHUNK = 1_024
 """Frames of a chunk of longer waveforms."""
 OVERLAP = 64
-"""Frames that neighboring chunks share; each gives half of them to its neighbor."""
+"""Frames that neighboring chunks share; they are blended in the middle half."""
 GRID = 64
 """Frames to whose multiples waveforms are padded, so that few shapes compile."""
 
@@ -85,9 +85,15 @@ class Vocoder:
           TrainingError: if the result is not finite.
         """
         channels = np.ascontiguousarray(sound.T)[..., None]
-        result = np.concatenate(
-            [self._chunk(channels, *x) for x in self.cuts(sound)], 1
-        )
+        result, fade = np.zeros_like(channels), OVERLAP // 4 * self.settings.hop
+        for first, last in self.cuts(sound):
+            start, stop = max(first - fade, 0), min(last + fade, len(sound))
+            # Neighbors are blended, as phases may differ; weights add up to 1.
+            place = np.arange(start, stop) + 0.5
+            up = (place - first + fade) / (2 * fade) if first else np.ones(1)
+            down = (last + fade - place) / (2 * fade) if stop > last else np.ones(1)
+            weights = np.float32(up.clip(0, 1) * down.clip(0, 1))[:, None]
+            result[:, start:stop] += weights * self._chunk(channels, start, stop)
         if not np.isfinite(result).all():
             raise TrainingError(
                 "the network's results are not finite: use an earlier checkpoint, such "
@@ -103,7 +109,7 @@ class Vocoder:
 
     def _chunk(self, channels: np.ndarray, first: int, last: int) -> np.ndarray:
         """Maps samples `first:last` of channels `[C, n, 1]`, with some around them."""
-        hop, around = self.settings.hop, OVERLAP // 2 * self.settings.hop
+        hop, around = self.settings.hop, OVERLAP // 4 * self.settings.hop
         start = max(first - around, 0)
         x = channels[:, start : last + around]
         length = ceil_div(ceil_div(x.shape[1], hop), GRID) * GRID * hop

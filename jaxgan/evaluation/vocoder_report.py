@@ -20,19 +20,22 @@ from jaxgan.evaluation.scores import summary
 from jaxgan.evaluation.sounds import Vocoder
 from jaxgan.experiment import checkpoint
 from jaxgan.metrics.spectral import RESOLUTIONS, stft_distance
+from jaxgan.networks.griffin_lim import fit_gains
 from jaxgan.networks.ops.spectra import MelSettings, invert_log_mel, log_mel
 
 AT_ONCE = 16
 """Sounds that are mapped and timed together."""
 
 GENERATED = "generated"
-BASELINES: dict[str, tuple[int, float]] = {
-    "griffin_lim(1)": (1, 0.0),
-    "griffin_lim(32)": (32, 0.0),
-    "griffin_lim(60)": (60, 0.0),
-    "fast griffin_lim(60)": (60, 0.99),
+BASELINES: dict[str, tuple[int, float, int]] = {
+    "griffin_lim(1)": (1, 0.0, 0),
+    "griffin_lim(32)": (32, 0.0, 0),
+    "griffin_lim(60)": (60, 0.0, 0),
+    "fast griffin_lim(60)": (60, 0.99, 0),
+    "fast (16), 4 gains": (16, 0.99, 4),
 }
-"""Iterations and momentum of inversions without a network."""
+"""Inversions without a network: iterations and momentum of Griffin-Lim, and the rounds
+of `fit_gains` that follow."""
 
 Map = Callable[[np.ndarray], np.ndarray]
 """Maps waveforms `[B, T]` to their restorations."""
@@ -133,11 +136,12 @@ def _measured(
         draws.append({"run": number, "seed": config.seed, **found})
     names = [x for x in draws[0] if x not in ("run", "seed")]
     rows[GENERATED] = {x: float(np.mean([row[x] for row in draws])) for x in names}
-    for name, (iterations, momentum) in BASELINES.items():
+    for name, baseline in BASELINES.items():
 
-        def invert(x, iterations=iterations, momentum=momentum):
-            mel = log_mel(x, settings)
-            return invert_log_mel(mel, settings, samples, iterations, momentum)
+        def invert(x, baseline=baseline):
+            (iterations, momentum, rounds), mel = baseline, log_mel(x, settings)
+            y = invert_log_mel(mel, settings, samples, iterations, momentum)
+            return fit_gains(y, mel, settings, rounds)
 
         rows[name] = measure(jax.jit(invert), real, settings)
     return step, draws, rows

@@ -7,6 +7,7 @@ import flax.linen as nn
 from jaxgan.networks import (
     dcgan,
     encoders,
+    griffin_lim,
     hifigan,
     mlp,
     r3gan,
@@ -56,6 +57,7 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "encoder_mlp": encoders.encoder_mlp,
     "encoder_small": encoders.encoder_small,
     "hifigan": hifigan.pair,
+    "griffin_lim": griffin_lim.pair,
     "text": text,
 }
 """Factories of pairs by name."""

@@ -63,8 +63,7 @@ class Fusion(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        blocks = [self._block(x, size) for size in self.kernels]
-        return sum(blocks[1:], blocks[0]) / len(blocks)
+        return jnp.stack([self._block(x, size) for size in self.kernels]).mean(0)
 
     def _block(self, x: jax.Array, size: int) -> jax.Array:
         for dilation in self.dilations:
@@ -210,16 +209,16 @@ def pair(
       UsageError: for even kernels, or without any discriminator.
     """
     del axis_name
+    if any(size % 2 == 0 for size in kernels):
+        raise UsageError(f"kernels={tuple(kernels)}: must be odd: use (3, 5, 7)")
+    if not periods and not scales:
+        raise UsageError("periods=() and scales=0 leave no discriminator: use scales=3")
     field = example[example.generated]
     if field.kind != "waveform":
         raise FieldError(
             f"hifigan needs waveforms, not {field.kind}s of shape {list(field.shape)}: "
             "use a data set of sounds, such as asterisk"
         )
-    if any(size % 2 == 0 for size in kernels):
-        raise UsageError(f"kernels={tuple(kernels)}: must be odd: use (3, 5, 7)")
-    if not periods and not scales:
-        raise UsageError("periods=() and scales=0 leave no discriminator: use scales=3")
     channels = field.shape[-1]
     return Players(
         Generator(channels, width, tuple(strides), tuple(kernels), tuple(dilations)),

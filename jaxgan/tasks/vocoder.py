@@ -88,8 +88,8 @@ def mel_settings(
     """
     if size % 2 or 2 * hop > size:
         raise UsageError(
-            f"vocoder(size={size}, hop={hop}): size must be even, and hop at most half "
-            "of it: use vocoder(size=1024, hop=256)"
+            f"vocoder(size={size}, hop={hop}) needs an even size, and a hop of at most "
+            "half of it: use vocoder(size=1024, hop=256)"
         )
     rate = check_waveform(example, size, hop, high)
     if (high or rate / 2) <= low:

@@ -4,6 +4,7 @@ from jaxgan.data.tfds.registry.drawings import DRAWINGS
 from jaxgan.data.tfds.registry.emoji import EMOJI
 from jaxgan.data.tfds.registry.faces import FACES
 from jaxgan.data.tfds.registry.icons import ICONS
+from jaxgan.data.tfds.registry.notes import NOTES
 from jaxgan.data.tfds.registry.photographs import PHOTOGRAPHS
 from jaxgan.data.tfds.registry.recipe import Recipe
 from jaxgan.data.tfds.registry.speech import SPEECH
@@ -15,5 +16,6 @@ RECIPES: dict[str, Recipe] = {
     **ICONS,
     **PHOTOGRAPHS,
     **SPEECH,
+    **NOTES,
 }
 """Recipes of the data sets by name."""
