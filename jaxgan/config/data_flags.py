@@ -15,7 +15,7 @@ class DataFlags:
         "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
         "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
         "audio:PATH (WAV and other sounds), text:PATH (a file, or a folder of .txt "
-        "files), npz:PATH, ring8, grid25 or stacked_mnist",
+        "files), npz:PATH, kjv_clauses, ring8, grid25 or stacked_mnist",
     )
     split: str = flag(
         "train",

@@ -365,6 +365,7 @@ DATASET_PRESETS = {
     "asterisk": "vocoder",
     "text": "language_model",
     "notes": "specgan",
+    "kjv_clauses": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.audio import Listening, audio
+from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
@@ -224,24 +225,33 @@ def _domains(request: Request) -> Dataset:
 
 def _audio(request: Request) -> Dataset:
     _no_fields(request)
-    if request.frame != Frame():
-        raise UsageError(
-            f"{request.name} holds sounds, not pictures; leave out --image_size and "
-            "--crop"
-        )
+    _no_frame(request, "sounds")
     path = _named_path(request)
     return audio(request.name, path, request.listening, split=request.split)
 
 
 def _text(request: Request) -> Dataset:
     _no_fields(request)
-    if request.frame != Frame():
-        raise UsageError(
-            f"{request.name} holds texts, not pictures; leave out --image_size and "
-            "--crop"
-        )
+    _no_frame(request, "texts")
     path = _named_path(request)
     return text(request.name, path, request.text, split=request.split)
+
+
+def _clauses(request: Request) -> Dataset:
+    _no_path(request)
+    _no_fields(request)
+    _no_frame(request, "texts")
+    root = _placed(request).data_dir or os.path.expanduser("~/tensorflow_datasets")
+    return kjv_clauses(request.split, Path(root, "downloads", "packages"))
+
+
+def _no_frame(request: Request, kind: str) -> None:
+    """Raises UsageError if sounds or texts are to be cropped or resized."""
+    if request.frame != Frame():
+        raise UsageError(
+            f"{request.name} holds {kind}, not pictures; leave out --image_size and "
+            "--crop"
+        )
 
 
 def _paths(name: str) -> tuple[Path, ...]:
@@ -392,5 +402,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "domains": _domains,
     "audio": _audio,
     "text": _text,
+    "kjv_clauses": _clauses,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
