@@ -108,7 +108,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     all_succeed(lambda: _check(config, run))
     train, held_out = all_succeed(lambda: load_real(run, config))
     assert held_out is not None
-    texts = all_succeed(lambda: _read(config, train, held_out))
+    texts = all_succeed(lambda: read_texts(config, train, held_out))
     metrics_text, missing = config.metrics, ""
     if metrics_text == AUTO:
         metrics_text, missing = default_metrics(texts.names)
@@ -118,7 +118,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     step, draws, rows = run_on_main(
         lambda: _measure(config, run, train, texts, metrics)
     )
-    floor = rows.get(HELD_OUT, rows[TRAINING])
+    floor = rows.get(HELD_OUT, rows.get(TRAINING, {}))
     return {
         "metrics": summary(draws, floor),
         "rows": rows,
@@ -146,7 +146,9 @@ def _check(config: EvaluateConfig, run: Run) -> None:
     checkpoint.candidates(run.folder / "checkpoints", config.which)
 
 
-def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -> Texts:
+def read_texts(
+    config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset
+) -> Texts:
     """Reads real texts, the same ones for all checkpoints.
 
     Raises:
@@ -175,7 +177,13 @@ def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -
 
 
 def draw(
-    run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int
+    run: Run,
+    variables: Tree,
+    train: data.Dataset,
+    *,
+    seed: int,
+    count: int,
+    temperature: float = 1.0,
 ) -> list[str]:
     """Draws texts of a run.
 
@@ -188,12 +196,20 @@ def draw(
       train: the training examples.
       seed: of the samples.
       count: number of texts.
+      temperature: a factor of the generator's own, if it has one.
 
     Returns:
       A list of texts.
     """
     field = train.example.generated
-    generate, key = jax.jit(run.gan.generate), multi_seed.key_of(seed)
+
+    def warm(inputs: Tree) -> Tree:
+        if not isinstance(inputs, dict) or "temperature" not in inputs:
+            return inputs
+        return {**inputs, "temperature": temperature * inputs["temperature"]}
+
+    generate = jax.jit(lambda *args: run.gan.generate(*args, warm))
+    key = multi_seed.key_of(seed)
     order, found = data.epoch_order(0, 1, train.size), []
     for start in range(0, count, AT_ONCE):
         # The last batch is full too, so that one program is compiled.
@@ -255,10 +271,10 @@ def _measure(
             draws.append({"run": number, "seed": seed, **values})
     names = [x for x in draws[0] if x not in ("run", "seed")]
     mean = {x: float(np.mean([row[x] for row in draws])) for x in names}
-    return step, draws, {GENERATED: mean, **_plain(judge, texts, config.n)}
+    return step, draws, {GENERATED: mean, **plain_rows(judge, texts, config.n)}
 
 
-def _plain(judge: Judge, texts: Texts, count: int) -> dict[str, Values]:
+def plain_rows(judge: Judge, texts: Texts, count: int) -> dict[str, Values]:
     """Returns the values of real texts and of plain methods."""
     rows = {HELD_OUT: texts.others} if texts.others else {}
     # Floors of fewer texts would be those of another protocol.
