@@ -410,7 +410,7 @@ TRAIN: list[Row] = [
     ("holds no .txt files but", "--dataset=text:{data}"),
     ("is no UTF-8 text", "--dataset=text:{data}/pictures.npz"),
     ("did you mean text:", "--dataset=txt:{data}/pictures.npz"),
-    ("--task=text", "--task=text"),
+    ("--task=text needs 'tokens'", "--task=text"),
     ("--networks", "--networks=text"),
     ("likelihood needs", "--g_terms=likelihood"),
     ("--task", "--task=text(-1)"),

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import FieldError
 from jaxgan.schedules import Weight, at
 from jaxgan.types import ExampleSpec, Samples, Task
 
@@ -24,16 +23,15 @@ def text(
       relaxation: temperature of the softmax that gradients go through, a number or a
         schedule: low ones have little bias and much variance. Samples do not depend on
         it.
-      example: the fields of an example, of which the first, of kind `tokens`, is
+      example: the fields of an example, of which the first one of kind `tokens` is
         generated.
 
-    Raises:
-      FieldError: if the first field is of another kind.
+    Examples of other kinds lack the required field, `tokens`.
     """
-    field = example[example.generated] if example else None
-    if example is None or field is None or field.kind != "tokens":
-        raise FieldError("text is for texts: use a data set such as text:PATH")
-    name, size = example.generated, len(field.names)
+    fields = example or {}
+    of_texts = [name for name, field in fields.items() if field.kind == "tokens"]
+    name = next(iter(of_texts), "tokens")
+    size = len(fields[name].names) if of_texts else 0
 
     def play(generator, batch, keys, step):
         ones = jnp.ones(len(keys))
