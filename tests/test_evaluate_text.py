@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan import evaluate, train
+from jaxgan import compare, evaluate, train
 from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.data.text import encode
 from jaxgan.errors import UsageError
@@ -147,6 +147,51 @@ def test_wrong_flags_are_one_line(workdir, capsys, flags, message):
     assert evaluate.main([f"--workdir={workdir}", *flags]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(message, error), error
+
+
+def test_two_files_of_text_are_compared(workdir, tmp_path, capsys):
+    """Lines of the real file that are no references are models and a floor."""
+    real, fake = tmp_path / "real.txt", tmp_path / "fake.txt"
+    lines = (workdir.parent / "data" / "train.txt").read_text().split("\n")
+    real.write_text("\n".join(lines))
+    fake.write_text("a cat!\n\n  a cat !\nthe dog, ran\n" + lines[0])
+    flags = ["--compare", f"text:{real}", f"text:{fake}", f"--out={tmp_path}/x.json"]
+    assert evaluate.main([*flags, "--metrics=bleu(2)|copies", "--n_real=40"]) == 0
+    report = json.loads((tmp_path / "x.json").read_text())
+    assert list(report["rows"]) == [
+        *("judged", "held-out text", "trigram", "bigram", "unigram"),
+        "one sentence repeated",
+    ]
+    # Both forms of the first line are equal.
+    judged = report["rows"]["judged"]
+    assert (judged["copied"], judged["repeated"]) == (0.25, 0.25)
+    assert report["rows"]["held-out text"]["copied"] == 1
+    shown = capsys.readouterr().out
+    assert f"4 lines of text:{fake} against 40 of {len(lines)} lines of" in shown
+    same = compare(f"text:{real}", f"text:{fake}", "bleu(2)|copies", n_real=40)
+    assert same["rows"] == report["rows"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["text:{0}/train.txt", "ring8"], "ring8 is no text:PATH like the other"),
+        (["text:{0}/train.txt", "text:{0}/no.txt"], "there is no file or folder"),
+        (["text:{0}/train.txt", "text:{0}/one.txt"], "has 1 lines: use two or more"),
+        (["text:{0}", "text:{0}/test.txt", "--n=51"], "has 50 lines: use --n=50"),
+        (["text:{0}", "text:{0}", "--image_size=8"], "--image_size is for images"),
+    ],
+)
+def test_files_that_cannot_be_compared(workdir, capsys, flags, message):
+    place = workdir.parent / "data"
+    (place / "one.txt").write_text("alone")
+    given = [x.format(place) for x in flags]
+    try:
+        assert evaluate.main(["--compare", *given]) == 2
+    finally:
+        (place / "one.txt").unlink()
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error, error
 
 
 def test_images_have_no_metrics_of_texts():

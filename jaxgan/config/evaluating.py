@@ -321,8 +321,8 @@ def _add_sets(parser: Parser) -> None:
         nargs="+",
         metavar="SET",
         help="the real set and the one to judge, instead of a run: folder:PATH, "
-        "npz:PATH, or a name of TFDS such as mnist:test; the real one may be "
-        "stats:FILE",
+        "npz:PATH, a name of TFDS such as mnist:test, or text:PATH for both; the real "
+        "one may be stats:FILE",
     )
     add(
         "--metrics",
