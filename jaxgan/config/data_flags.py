@@ -14,8 +14,8 @@ class DataFlags:
         "data",
         "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
         "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
-        "npz:PATH, text:PATH (a file, or a folder of .txt files), ring8, grid25 or "
-        "stacked_mnist",
+        "npz:PATH, text:PATH (a file, or a folder of .txt files), kjv_clauses, ring8, "
+        "grid25 or stacked_mnist",
     )
     split: str = flag(
         "train",

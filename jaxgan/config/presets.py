@@ -324,6 +324,7 @@ DATASET_PRESETS = {
     "oxygen_icons": "srgan",
     "photographs": "srgan",
     "text": "language_model",
+    "kjv_clauses": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
@@ -215,13 +216,26 @@ def _domains(request: Request) -> Dataset:
 
 def _text(request: Request) -> Dataset:
     _no_fields(request)
+    _no_frame(request)
+    path = _named_path(request)
+    return text(request.name, path, request.text, split=request.split)
+
+
+def _clauses(request: Request) -> Dataset:
+    _no_path(request)
+    _no_fields(request)
+    _no_frame(request)
+    root = _placed(request).data_dir or os.path.expanduser("~/tensorflow_datasets")
+    return kjv_clauses(request.split, Path(root, "downloads", "packages"))
+
+
+def _no_frame(request: Request) -> None:
+    """Raises UsageError if texts are to be cropped or resized."""
     if request.frame != Frame():
         raise UsageError(
             f"{request.name} holds texts, not pictures; leave out --image_size and "
             "--crop"
         )
-    path = _named_path(request)
-    return text(request.name, path, request.text, split=request.split)
 
 
 def _paths(name: str) -> tuple[Path, ...]:
@@ -372,5 +386,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "unpaired": _unpaired,
     "domains": _domains,
     "text": _text,
+    "kjv_clauses": _clauses,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
