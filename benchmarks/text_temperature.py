@@ -26,7 +26,8 @@ from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.protocol import environment
 from jaxgan.evaluation.run_report import load_real
 from jaxgan.evaluation.text_methods import make_judge
-from jaxgan.evaluation.text_report import draw, plain_rows, read_texts
+from jaxgan.evaluation.text_outputs import draw
+from jaxgan.evaluation.text_report import plain_rows, read_texts
 from jaxgan.metrics.text_comparisons import unit_of
 
 TEMPERATURES = (0.5, 0.7, 0.85, 1.0, 1.2)

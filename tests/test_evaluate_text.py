@@ -12,7 +12,7 @@ from jaxgan import compare, evaluate, train
 from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.data.text import encode
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import text_methods, text_report, text_table
+from jaxgan.evaluation import text_methods, text_outputs, text_report, text_table
 from jaxgan.evaluation.build_metrics import check_metrics, check_text_metrics
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.run_report import load_real
@@ -82,7 +82,8 @@ def test_a_text_does_not_depend_on_the_number_of_texts(workdir):
     run = load_run(workdir)
     dataset, _ = load_real(run, EvaluateConfig(workdir=workdir))
     few, many = (
-        text_report.draw(run, run.variables, dataset, seed=3, count=n) for n in (3, 130)
+        text_outputs.draw(run, run.variables, dataset, seed=3, count=n)
+        for n in (3, 130)
     )
     assert few == many[:3]
     assert len(many) == 130
@@ -95,7 +96,7 @@ def test_equal_logits_have_the_likelihood_of_chance(workdir):
     zeros = jax.tree.map(np.zeros_like, run.variables)
     for count in (3, 130):
         rows = encode([["cat"], ["the", "dog"], ["mat"] * 6] * 50, names, 6)[:count]
-        found = text_report.nll(run, zeros, "tokens", rows)
+        found = text_outputs.nll(run, zeros, "tokens", rows)
         assert found == {"nll": pytest.approx(np.log(len(names)), rel=1e-5)}
 
 
