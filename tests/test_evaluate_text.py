@@ -17,6 +17,9 @@ from jaxgan.evaluation.build_metrics import check_metrics, check_text_metrics
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.run_report import load_real
 from jaxgan.metrics.features import minilm
+from jaxgan.metrics.features.shared import shared_extractors
+from jaxgan.metrics.kernel import squared_mmd
+from jaxgan.types import Samples
 
 WORDS = ("a", "cat", "dog", "sat", "on", "the", "mat", "ran")
 
@@ -221,3 +224,50 @@ def test_the_table_scales_small_values():
         ["nll", "2.5", "-"],
         ["5", "samples", "against", "5", "others"],
     ]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Sentence features that are counts of words, `[n, 10]`, of length 1."""
+
+    def encode_texts(texts):
+        counts = [[1e-3, 1e-3] + [x.split().count(w) for w in WORDS] for x in texts]
+        return np.array(counts, np.float32) / np.linalg.norm(counts, axis=1)[:, None]
+
+    model = minilm.MiniLM(encode_texts, "0" * 64)
+    monkeypatch.setattr(minilm, "load", lambda: model)
+    return encode_texts
+
+
+def test_sets_of_texts_are_compared_in_features(workdir, counted, tmp_path):
+    flags = (f"--workdir={workdir}", "--n=20", f"--out={tmp_path}/x.json")
+    assert evaluate.main([*flags, "--metrics=kid(minilm, subsets=1)"]) == 0
+    report = json.loads((tmp_path / "x.json").read_text())
+    rows = {k: x["kid_minilm"] for k, x in report["rows"].items()}
+    config = EvaluateConfig(workdir=workdir, n=20)
+    train_set, held_out = load_real(load_run(workdir), config)
+    assert held_out is not None
+    texts = text_report.read_texts(config, train_set, held_out)
+    real, others = (counted(x) * 10**0.5 for x in (texts.real, texts.others))
+    assert rows["held-out text"] == pytest.approx(squared_mmd(real, others), abs=1e-6)
+    # Only one point: the largest distance.
+    assert max(rows, key=lambda x: rows[x]) == "one sentence repeated"
+    assert "minilm" in report["protocol"]["extractors"]
+
+
+def test_samples_of_training_are_texts_too(workdir, counted):
+    """Numbers of tokens are not clipped like pixels."""
+    run = load_run(workdir)
+    train_set, _ = load_real(run, EvaluateConfig(workdir=workdir))
+    shared = shared_extractors({"example": run.example, "train": train_set})
+    extractor = shared["minilm"]()
+    ids = encode([["cat", "dog"], ["mat"]], run.example["tokens"].names, 6)
+
+    def sample(count, first=0):
+        return Samples(None, ids[first : first + count])
+
+    found = extractor.of_samples(sample, 2).features
+    np.testing.assert_array_equal(found, counted(["cat dog", "mat"]))
+    of_train = extractor.of_dataset(train_set, 5).features
+    assert of_train.shape == (5, 10)
+    assert (of_train.max(1) > 0.2).all()
