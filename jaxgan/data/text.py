@@ -105,7 +105,8 @@ def decode(ids: np.ndarray, names: Sequence[str]) -> list[str]:
     Characters are joined as they are, and words by spaces.
 
     Args:
-      ids: numbers of tokens, `[n, length]`.
+      ids: numbers of tokens, `[n, length]`, or a row of probabilities for each, `[n,
+        length, V]`, of which the likeliest token is taken.
       names: the vocabulary.
 
     >>> decode(np.array([[3, 2, 0, 2], [2, 2, 3, 3]]), ("<end>", "<unk>", "a", "b"))
@@ -114,7 +115,8 @@ def decode(ids: np.ndarray, names: Sequence[str]) -> list[str]:
     joiner = "" if is_characters(names) else " "
     end = names.index(END) if END in names else -1
     texts = []
-    for row in np.asarray(ids).tolist():
+    ids = np.asarray(ids)
+    for row in (ids.argmax(-1) if ids.ndim == 3 else ids).tolist():
         stop = row.index(end) if end in row else len(row)
         texts.append(joiner.join([names[int(i)] for i in row[:stop]]))
     return texts

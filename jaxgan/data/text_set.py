@@ -126,12 +126,7 @@ def from_texts(
             "use one of them"
         )
     length = reading.length or _usual_length(parts["train"], reading)
-    if reading.cut == "lines":
-        fits = {
-            key: [x for x in part if len(x) <= length] for key, part in parts.items()
-        }
-    else:
-        fits = parts
+    fits = {key: [x for x in part if len(x) <= length] for key, part in parts.items()}
     for key in dict.fromkeys(("train", split)):
         if not fits[key]:
             raise UsageError(

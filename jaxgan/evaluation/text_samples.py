@@ -88,7 +88,7 @@ def write(
 
     Args:
       config: the output path. An .npz holds `samples`, the numbers of tokens `[n,
-        length]` int32, and `names`, the vocabulary.
+        length]` int32 (or rows), and `names`, the vocabulary.
       seed: of the samples.
       ids: numbers of tokens, `[n, length]`.
       field: with the vocabulary.
@@ -112,7 +112,7 @@ def write(
         else:
             content = io.BytesIO()
             names = np.array(field.names)
-            np.savez_compressed(content, samples=ids.astype(np.int32), names=names)
+            np.savez_compressed(content, samples=ids, names=names)
             atomic_write(path, content.getvalue())
     return path, repetition(texts)
 

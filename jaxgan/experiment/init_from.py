@@ -17,9 +17,10 @@ from jaxgan import workdir
 from jaxgan.distributed.consensus import all_succeed, is_main_process, run_on_main
 from jaxgan.errors import UsageError, printable, short_repr
 from jaxgan.experiment import checkpoint
+from jaxgan.experiment.data_facts import read_example
 from jaxgan.experiment.digests import leaf_types
 from jaxgan.files import local_path
-from jaxgan.types import TrainState, Tree
+from jaxgan.types import ExampleSpec, TrainState, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -228,6 +229,24 @@ def check_fits(
         )
     if report:
         _log(source, step, count, mismatches)
+
+
+def check_vocabulary(source: Source, example: ExampleSpec) -> None:
+    """Raises UsageError if tokens of the same numbers are other ones in the source.
+
+    Vocabularies of other sizes have arrays of other shapes, which are not copied.
+    """
+    here = example[example.generated]
+    theirs = read_example(source.folder)
+    there = theirs[theirs.generated]
+    if here.kind != "tokens" or there.kind != "tokens":
+        return
+    if len(here.names) == len(there.names) and here.names != there.names:
+        raise UsageError(
+            f"{_shown(source)}: its {len(there.names)} tokens are others than those of "
+            "this data set, or in another order; use the data set, --tokens and "
+            "--vocabulary of that run, or leave out --init_from"
+        )
 
 
 def start_from(state: TrainState, source: Source | None, runs: int) -> TrainState:

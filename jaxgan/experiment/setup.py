@@ -57,6 +57,7 @@ def setup(config: Config) -> Experiment:
         config, layout, dataset, gan, resident, count, held_out, evaluators
     )
     if source:
+        init_from.check_vocabulary(source, dataset.example)
         shapes = experiment.state_shapes()
         init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
     return experiment

@@ -104,7 +104,10 @@ class RecurrentGenerator(nn.Module):
             "outputs": (kernel, (h, v)),
             "outputs_bias": (zeros, (v,)),
         }
-        return Weights(**{name: self.param(name, *how) for name, how in made.items()})
+        # Restored parameters are NumPy arrays, which no traced number can index.
+        return Weights(
+            **{name: jnp.asarray(self.param(name, *how)) for name, how in made.items()}
+        )
 
     def _likelihoods(
         self, w: Weights, tokens: jax.Array, train: bool

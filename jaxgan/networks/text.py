@@ -33,9 +33,9 @@ class TextDiscriminator(nn.Module):
     ) -> DiscriminatorOutput:
         del condition, train
         s, e = self.embeddings, self.embedding
-        table = self.param("kernel", nn.initializers.lecun_normal(), (self.size, s * e))
-        # A table of V rows, scaled as if the inputs had a mean square of 1.
-        table = table * self.size**0.5
+        # Rows of variance 1 for any size of the vocabulary.
+        made = self.param("kernel", nn.initializers.normal(1.0), (self.size, s * e))
+        table = jnp.asarray(made)
         x = x @ table if x.ndim == 3 else table[x.astype(jnp.int32)]
         # Each embedding is an example of its own, `[B, S, T, E]`.
         x = jnp.swapaxes(x.reshape(*x.shape[:2], s, e), 1, 2)
