@@ -78,7 +78,9 @@ def about() -> dict[str, Any]:
 
 def command(flags: dict[str, Any]) -> list[str]:
     """Returns the arguments of `python` that train with these flags."""
-    return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in flags.items())]
+    # The field of --import is import_, as a word of Python cannot be one.
+    named = ((k.removesuffix("_"), v) for k, v in flags.items())
+    return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in named)]
 
 
 def folder_of(place: Path, *names: str) -> Path:

@@ -175,7 +175,7 @@ GENERATOR = "recurrent_generator(32, 32)"
 
 SHARED: dict[str, Any] = {
     "dataset": "oracle",
-    "import": "text_oracle",
+    "import_": "text_oracle",
     "held_out": "test",
     "batch_size": 64,
     "samples": 4,

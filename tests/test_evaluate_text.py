@@ -8,15 +8,18 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan import evaluate, train
+from jaxgan import compare, evaluate, train
 from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.data.text import encode
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import text_methods, text_report, text_table
+from jaxgan.evaluation import text_methods, text_outputs, text_report, text_table
 from jaxgan.evaluation.build_metrics import check_metrics, check_text_metrics
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.run_report import load_real
 from jaxgan.metrics.features import minilm
+from jaxgan.metrics.features.shared import shared_extractors
+from jaxgan.metrics.kernel import squared_mmd
+from jaxgan.types import Samples
 
 WORDS = ("a", "cat", "dog", "sat", "on", "the", "mat", "ran")
 
@@ -82,7 +85,8 @@ def test_a_text_does_not_depend_on_the_number_of_texts(workdir):
     run = load_run(workdir)
     dataset, _ = load_real(run, EvaluateConfig(workdir=workdir))
     few, many = (
-        text_report.draw(run, run.variables, dataset, seed=3, count=n) for n in (3, 130)
+        text_outputs.draw(run, run.variables, dataset, seed=3, count=n)
+        for n in (3, 130)
     )
     assert few == many[:3]
     assert len(many) == 130
@@ -95,7 +99,7 @@ def test_equal_logits_have_the_likelihood_of_chance(workdir):
     zeros = jax.tree.map(np.zeros_like, run.variables)
     for count in (3, 130):
         rows = encode([["cat"], ["the", "dog"], ["mat"] * 6] * 50, names, 6)[:count]
-        found = text_report.nll(run, zeros, "tokens", rows)
+        found = text_outputs.nll(run, zeros, "tokens", rows)
         assert found == {"nll": pytest.approx(np.log(len(names)), rel=1e-5)}
 
 
@@ -149,6 +153,51 @@ def test_wrong_flags_are_one_line(workdir, capsys, flags, message):
     assert re.search(message, error), error
 
 
+def test_two_files_of_text_are_compared(workdir, tmp_path, capsys):
+    """Lines of the real file that are no references are models and a floor."""
+    real, fake = tmp_path / "real.txt", tmp_path / "fake.txt"
+    lines = (workdir.parent / "data" / "train.txt").read_text().split("\n")
+    real.write_text("\n".join(lines))
+    fake.write_text("a cat!\n\n  a cat !\nthe dog, ran\n" + lines[0])
+    flags = ["--compare", f"text:{real}", f"text:{fake}", f"--out={tmp_path}/x.json"]
+    assert evaluate.main([*flags, "--metrics=bleu(2)|copies", "--n_real=40"]) == 0
+    report = json.loads((tmp_path / "x.json").read_text())
+    assert list(report["rows"]) == [
+        *("judged", "held-out text", "trigram", "bigram", "unigram"),
+        "one sentence repeated",
+    ]
+    # Both forms of the first line are equal.
+    judged = report["rows"]["judged"]
+    assert (judged["copied"], judged["repeated"]) == (0.25, 0.25)
+    assert report["rows"]["held-out text"]["copied"] == 1
+    shown = capsys.readouterr().out
+    assert f"4 lines of text:{fake} against 40 of {len(lines)} lines of" in shown
+    same = compare(f"text:{real}", f"text:{fake}", "bleu(2)|copies", n_real=40)
+    assert same["rows"] == report["rows"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["text:{0}/train.txt", "ring8"], "ring8 is no text:PATH like the other"),
+        (["text:{0}/train.txt", "text:{0}/no.txt"], "there is no file or folder"),
+        (["text:{0}/train.txt", "text:{0}/one.txt"], "has 1 lines: use two or more"),
+        (["text:{0}", "text:{0}/test.txt", "--n=51"], "has 50 lines: use --n=50"),
+        (["text:{0}", "text:{0}", "--image_size=8"], "--image_size is for images"),
+    ],
+)
+def test_files_that_cannot_be_compared(workdir, capsys, flags, message):
+    place = workdir.parent / "data"
+    (place / "one.txt").write_text("alone")
+    given = [x.format(place) for x in flags]
+    try:
+        assert evaluate.main(["--compare", *given]) == 2
+    finally:
+        (place / "one.txt").unlink()
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert message in error, error
+
+
 def test_images_have_no_metrics_of_texts():
     with pytest.raises(UsageError, match="bleu compares texts, and the data are not"):
         check_metrics("bleu")
@@ -175,3 +224,50 @@ def test_the_table_scales_small_values():
         ["nll", "2.5", "-"],
         ["5", "samples", "against", "5", "others"],
     ]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Sentence features that are counts of words, `[n, 10]`, of length 1."""
+
+    def encode_texts(texts):
+        counts = [[1e-3, 1e-3] + [x.split().count(w) for w in WORDS] for x in texts]
+        return np.array(counts, np.float32) / np.linalg.norm(counts, axis=1)[:, None]
+
+    model = minilm.MiniLM(encode_texts, "0" * 64)
+    monkeypatch.setattr(minilm, "load", lambda: model)
+    return encode_texts
+
+
+def test_sets_of_texts_are_compared_in_features(workdir, counted, tmp_path):
+    flags = (f"--workdir={workdir}", "--n=20", f"--out={tmp_path}/x.json")
+    assert evaluate.main([*flags, "--metrics=kid(minilm, subsets=1)"]) == 0
+    report = json.loads((tmp_path / "x.json").read_text())
+    rows = {k: x["kid_minilm"] for k, x in report["rows"].items()}
+    config = EvaluateConfig(workdir=workdir, n=20)
+    train_set, held_out = load_real(load_run(workdir), config)
+    assert held_out is not None
+    texts = text_report.read_texts(config, train_set, held_out)
+    real, others = (counted(x) * 10**0.5 for x in (texts.real, texts.others))
+    assert rows["held-out text"] == pytest.approx(squared_mmd(real, others), abs=1e-6)
+    # Only one point: the largest distance.
+    assert max(rows, key=lambda x: rows[x]) == "one sentence repeated"
+    assert "minilm" in report["protocol"]["extractors"]
+
+
+def test_samples_of_training_are_texts_too(workdir, counted):
+    """Numbers of tokens are not clipped like pixels."""
+    run = load_run(workdir)
+    train_set, _ = load_real(run, EvaluateConfig(workdir=workdir))
+    shared = shared_extractors({"example": run.example, "train": train_set})
+    extractor = shared["minilm"]()
+    ids = encode([["cat", "dog"], ["mat"]], run.example["tokens"].names, 6)
+
+    def sample(count, first=0):
+        return Samples(None, ids[first : first + count])
+
+    found = extractor.of_samples(sample, 2).features
+    np.testing.assert_array_equal(found, counted(["cat dog", "mat"]))
+    of_train = extractor.of_dataset(train_set, 5).features
+    assert of_train.shape == (5, 10)
+    assert (of_train.max(1) > 0.2).all()

@@ -321,17 +321,18 @@ def _add_sets(parser: Parser) -> None:
         nargs="+",
         metavar="SET",
         help="the real set and the one to judge, instead of a run: folder:PATH, "
-        "npz:PATH, or a name of TFDS such as mnist:test; the real one may be "
-        "stats:FILE",
+        "npz:PATH, a name of TFDS such as mnist:test, or text:PATH for both; the real "
+        "one may be stats:FILE",
     )
     add(
         "--metrics",
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
         "memorization of an extractor, or l1, psnr, ssim and perceptual of pairs; "
         f"--metrics= lists all (default: {METRICS}; for tasks that map images to "
-        "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods)",
+        "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for "
+        "text, fd(minilm)|kid(minilm)|bleu|distinct|copies|length beside n-grams)",
     )
-    add("--n", type=parse_int, help="samples to judge (default: 10000)")
+    add("--n", type=parse_int, help="samples to judge (default: 10000; of text, 2000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")
     add("--data_dir", help="where TFDS keeps the sets of --compare")
     add("--image_size", help="size of the images of --compare, such as 64 or 48x64")

@@ -272,8 +272,9 @@ class Config(DataFlags):
         AUTO,
         "logging",
         "metrics of the moving average, joined by |: sliced_wasserstein, "
-        "mode_coverage, diversity, and, in the features of classifier, efficientnet or "
-        "inception, fd(classifier), kid, precision_recall, memorization, classes; the "
+        "mode_coverage, diversity, and, in the features of classifier, efficientnet, "
+        "inception or (of texts) minilm, fd(classifier), kid, precision_recall, "
+        "memorization, classes; the "
         "score of the first selects the best checkpoint, so a resumed run may only "
         "change the others; auto is that of a run that is resumed, and else "
         "fd(classifier) for 10,000 or more labeled images, 500 per class, whose "

@@ -28,6 +28,7 @@ from jaxgan.evaluation import (
     set_report,
     sounds,
     text_report,
+    text_set_report,
     text_table,
     vocoder_report,
 )
@@ -57,9 +58,19 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
     return (pair_report if maps_images else run_report).report_of(config, run)
 
 
+def report_of_sets(config: CompareConfig) -> dict[str, Any]:
+    """Compares two sets of images or of texts. All processes call it.
+
+    Raises:
+      UsageError: if a set or a metric cannot be used.
+    """
+    of_text = text_set_report.is_text(config)
+    return (text_set_report if of_text else set_report).report_of(config)
+
+
 REPORTS: dict[type, Callable[[Any], dict[str, Any]]] = {
     EvaluateConfig: report_of_run,
-    CompareConfig: set_report.report_of,
+    CompareConfig: report_of_sets,
 }
 """The function that computes a report, by the type of its configuration."""
 
@@ -183,13 +194,14 @@ def compare(
     data_dir: str = "",
     cache: bool = True,
 ) -> dict[str, Any]:
-    """Compares a set of images with real ones.
+    """Compares a set of images, or of lines of text, with real ones.
 
     The same as `python -m jaxgan.evaluate --compare REAL FAKE`. Nothing is printed or
     written, but for the cache of features.
 
     Args:
-      real: the real images: `folder:PATH`, `npz:PATH`, a name of TFDS such as
+      real: the real images: `folder:PATH`, `npz:PATH`, `text:PATH` (whose `metrics`
+        are `auto`, or such as `bleu|fd(minilm)`), a name of TFDS such as
         `mnist:test`, `stats:FILE`, a `Dataset`, the Path of a folder or file, or an
         array `[n, H, W, C]`, uint8 or float32 in [-1, 1].
       fake: the images to judge, of the same shape.
@@ -224,4 +236,4 @@ def compare(
         data_dir=data_dir,
         cache=cache,
     )
-    return set_report.report_of(check(config))
+    return report_of_sets(check(config))

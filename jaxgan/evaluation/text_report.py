@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxgan import data
@@ -20,7 +19,6 @@ from jaxgan.evaluation.build_metrics import (
 )
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
-from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.run_report import load_real, numbers_of
 from jaxgan.evaluation.scores import Values, summary
@@ -30,13 +28,10 @@ from jaxgan.evaluation.text_methods import (
     make_judge,
     plain_methods,
 )
+from jaxgan.evaluation.text_outputs import draw, nll
 from jaxgan.experiment import checkpoint
-from jaxgan.gan import builder
-from jaxgan.gan.objective import example_keys
 from jaxgan.metrics.features import minilm
 from jaxgan.metrics.text_comparisons import unit_of
-from jaxgan.parallel import multi_seed
-from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -108,7 +103,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     all_succeed(lambda: _check(config, run))
     train, held_out = all_succeed(lambda: load_real(run, config))
     assert held_out is not None
-    texts = all_succeed(lambda: _read(config, train, held_out))
+    texts = all_succeed(lambda: read_texts(config, train, held_out))
     metrics_text, missing = config.metrics, ""
     if metrics_text == AUTO:
         metrics_text, missing = default_metrics(texts.names)
@@ -118,7 +113,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     step, draws, rows = run_on_main(
         lambda: _measure(config, run, train, texts, metrics)
     )
-    floor = rows.get(HELD_OUT, rows[TRAINING])
+    floor = rows.get(HELD_OUT, rows.get(TRAINING, {}))
     return {
         "metrics": summary(draws, floor),
         "rows": rows,
@@ -146,7 +141,9 @@ def _check(config: EvaluateConfig, run: Run) -> None:
     checkpoint.candidates(run.folder / "checkpoints", config.which)
 
 
-def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -> Texts:
+def read_texts(
+    config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset
+) -> Texts:
     """Reads real texts, the same ones for all checkpoints.
 
     Raises:
@@ -174,66 +171,6 @@ def _read(config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset) -
     return Texts(names, count, real, of_real, other, in_training, of_train)
 
 
-def draw(
-    run: Run, variables: Tree, train: data.Dataset, *, seed: int, count: int
-) -> list[str]:
-    """Draws texts of a run.
-
-    Labels, if the run is conditional, are those of training examples in a fixed order.
-    Each text has a PRNG key by its number.
-
-    Args:
-      run: the run.
-      variables: the generator's.
-      train: the training examples.
-      seed: of the samples.
-      count: number of texts.
-
-    Returns:
-      A list of texts.
-    """
-    field = train.example.generated
-    generate, key = jax.jit(run.gan.generate), multi_seed.key_of(seed)
-    order, found = data.epoch_order(0, 1, train.size), []
-    for start in range(0, count, AT_ONCE):
-        # The last batch is full too, so that one program is compiled.
-        places = np.arange(start, start + AT_ONCE)
-        batch = data.normalize(train.read(order[places % train.size]), train.example)
-        keys = example_keys(key, AT_ONCE, start)
-        drawn = generate(variables, batch, keys)
-        drawn = drawn[field] if isinstance(drawn, dict) else drawn
-        # Probabilities of many tokens are large, so that they become texts here.
-        found += minilm.texts_of(np.asarray(drawn), train.example[field].names)
-    return found[:count]
-
-
-def nll(run: Run, variables: Tree, field: str, rows: np.ndarray) -> Values:
-    """Returns the negative log-likelihood of texts, if the generator has one.
-
-    Args:
-      run: the run.
-      variables: the generator's.
-      field: the name of the tokens.
-      rows: tokens of the texts, `[n, length]` int32.
-
-    Returns:
-      `nll`, in nats per token, ends included; {} for generators without likelihoods.
-    """
-    batch = builder.example_batch(run.example, AT_ONCE)
-    keys = example_keys(multi_seed.key_of(0), AT_ONCE)
-    play, total, tokens = jax.jit(run.gan.play), 0.0, 0.0
-    for start in range(0, len(rows), AT_ONCE):
-        part = rows[start : start + AT_ONCE]
-        # All batches have one size.
-        filled = np.resize(part, (AT_ONCE, rows.shape[1]))
-        found = play(variables, {**batch, field: filled}, keys).reconstruction
-        if not isinstance(found, dict) or "log_likelihood" not in found:
-            return {}
-        total -= float(np.sum(found["log_likelihood"][: len(part)]))
-        tokens += float(np.sum(found["is_token"][: len(part)]))
-    return {"nll": total / tokens}
-
-
 def _measure(
     config: EvaluateConfig,
     run: Run,
@@ -255,10 +192,10 @@ def _measure(
             draws.append({"run": number, "seed": seed, **values})
     names = [x for x in draws[0] if x not in ("run", "seed")]
     mean = {x: float(np.mean([row[x] for row in draws])) for x in names}
-    return step, draws, {GENERATED: mean, **_plain(judge, texts, config.n)}
+    return step, draws, {GENERATED: mean, **plain_rows(judge, texts, config.n)}
 
 
-def _plain(judge: Judge, texts: Texts, count: int) -> dict[str, Values]:
+def plain_rows(judge: Judge, texts: Texts, count: int) -> dict[str, Values]:
     """Returns the values of real texts and of plain methods."""
     rows = {HELD_OUT: texts.others} if texts.others else {}
     # Floors of fewer texts would be those of another protocol.

@@ -263,6 +263,4 @@ def texts_of(examples: Any, names: Sequence[str]) -> list[str]:
     """
     if isinstance(examples, list | tuple):
         return list(examples)
-    array = np.asarray(examples)
-    ids = array.argmax(-1) if array.ndim == 3 else array
-    return decode(ids.astype(np.int32), tuple(names))
+    return decode(np.asarray(examples), names)
