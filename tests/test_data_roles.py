@@ -1,6 +1,7 @@
 """Arrays are found by the names that people give them, or by their forms."""
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,4 +148,5 @@ def test_labels_that_are_not_there(tmp_path, caplog):
 def test_sets_without_fields(name):
     for flag in ("image_field", "label_field"):
         with pytest.raises(UsageError, match=f"--{flag}=x: {name} has no named fields"):
-            data.load(name, **{flag: "x"})
+            given: dict[str, Any] = {flag: "x"}
+            data.load(name, **given)

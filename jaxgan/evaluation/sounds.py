@@ -92,7 +92,7 @@ class Vocoder:
             place = np.arange(start, stop) + 0.5
             up = (place - first + fade) / (2 * fade) if first else np.ones(1)
             down = (last + fade - place) / (2 * fade) if stop > last else np.ones(1)
-            weights = np.float32(up.clip(0, 1) * down.clip(0, 1))[:, None]
+            weights = (up.clip(0, 1) * down.clip(0, 1)).astype(np.float32)[:, None]
             result[:, start:stop] += weights * self._chunk(channels, start, stop)
         if not np.isfinite(result).all():
             raise TrainingError(
