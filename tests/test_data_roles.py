@@ -147,6 +147,6 @@ def test_labels_that_are_not_there(tmp_path, caplog):
 @pytest.mark.parametrize("name", ["ring8", "stacked_mnist", "folder:."])
 def test_sets_without_fields(name):
     for flag in ("image_field", "label_field"):
+        given: dict[str, Any] = {flag: "x"}
         with pytest.raises(UsageError, match=f"--{flag}=x: {name} has no named fields"):
-            given: dict[str, Any] = {flag: "x"}
             data.load(name, **given)
