@@ -1,6 +1,7 @@
 """Sound files that tests make: tones of one frequency per class."""
 
 import struct
+from typing import Any
 
 import numpy as np
 from scipy.io import wavfile
@@ -13,7 +14,7 @@ def tone(hertz, samples=600, rate=RATE, level=0.25):
     return level * np.sin(2 * np.pi * hertz * np.arange(samples) / rate)
 
 
-def write(path, samples, rate=RATE, dtype: type[np.generic] = np.int16):
+def write(path, samples, rate=RATE, dtype: Any = np.int16):
     """Writes a WAV file of integers or floats; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.asarray(samples)
