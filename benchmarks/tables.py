@@ -54,7 +54,6 @@ def sources() -> dict[str, Source]:
     return {
         "steps": Source("steps_cpu.json", steps),
         "steps-tutorials": Source("steps_tutorials.json", steps),
-        "steps-images": Source("steps_images.json", steps),
         "startup": Source("startup.json", startup.table_of),
         "trainer": Source(
             "overhead.json", lambda found: overhead.trainer_table(found["trainer"])
@@ -114,13 +113,18 @@ def image_sources() -> dict[str, Source]:
     import apply_speed
     import convolutions
     import image_tasks
+    import step_rows
     import super_resolution
+
+    def steps(found: Any) -> Iterable[str]:
+        return step_rows.overview(found["measured"])
 
     def seconds(found: Any) -> Iterable[str]:
         return apply_speed.speed_table(found["apply"])
 
     return {
         "apply": Source("apply.json", seconds),
+        "steps-images": Source("steps_images.json", steps),
         "convolutions": Source("convolutions.json", convolutions.table_of),
         "image-tasks": Source("image_tasks.json", image_tasks.table_of),
         "super-resolution": Source("super_resolution.json", super_resolution.table_of),
