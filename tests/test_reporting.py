@@ -255,7 +255,7 @@ def test_a_picture_is_saved_with_its_layout_and_step(tmp_path, shape):
     np.testing.assert_array_equal(found.pixels, pixels)
     assert found[1:] == picture[1:]
     reporting.save_png(tmp_path / "b.png", pixels)
-    assert reporting.load_png(tmp_path / "b.png")[1:] == (None, None, (), b"")
+    assert reporting.load_png(tmp_path / "b.png")[1:] == (None, None, (), b"", ())
     assert sorted(os.listdir(tmp_path)) == ["a.png", "b.png"]
 
 

@@ -32,7 +32,7 @@ def spread(settings: MelSettings) -> np.ndarray:
 
     They sum to 1 for each frequency, and to 0 for those in no band.
 
-    >>> spread(MelSettings(8_000, 64, 16, 4)).sum(0).round(6).max()
+    >>> float(spread(MelSettings(8_000, 64, 16, 4)).sum(0).round(6).max())
     1.0
     """
     rate, size, _, mels, low, high, _ = settings

@@ -201,6 +201,6 @@ def _drop_after(workdir: Path, step: int) -> None:
     for path in (workdir / "samples").glob("step_*.*"):
         number = path.stem.removeprefix("step_")
         # Other names are not those of this writer.
-        known = path.suffix in (".png", ".wav") and number.isascii()
+        known = path.suffix in (".png", ".wav", ".txt") and number.isascii()
         if known and number.isdigit() and int(number) > step:
             path.unlink()

@@ -16,7 +16,7 @@ from jaxgan.tasks.latents import LATENTS, latent_sampler
 from jaxgan.tasks.masks import MASKS
 from jaxgan.tasks.paired import paired
 from jaxgan.tasks.pool import pool
-from jaxgan.tasks.spectrograms import spectrogram
+from jaxgan.tasks.spectrogram import spectrogram
 from jaxgan.tasks.super_resolution import super_resolution
 from jaxgan.tasks.text import text
 from jaxgan.tasks.unpaired import unpaired
