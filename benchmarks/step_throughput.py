@@ -45,7 +45,7 @@ CEILINGS = {
         *("torch float32", "torch tf32", "torch bfloat16"),
     ),
 }
-FLAGS = {"residual": {"augment": ""}, "srgan": {"g_terms": "l1(1000)"}}
+FLAGS = {"residual": {"augment": ""}, "srgan": {"g_terms": "l1(1000)", "d_terms": ""}}
 """Flags of our own steps that disable parts that no peer has."""
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {
