@@ -78,13 +78,14 @@ def apply(config: ApplyConfig) -> int:
             progress.advance(1)
     where = jobs[0].target if len(jobs) == 1 else config.out
     took = time.perf_counter() - started
-    log.info(
-        "%d sound(s), %.1f s, in %s: %.3f s per second of sound",
-        len(jobs) - failed,
-        seconds,
-        printable(str(where)),
-        took / max(seconds, 1e-9),
-    )
+    if seconds:
+        log.info(
+            "%d sound(s), %.1f s, in %s: %.3f s per second of sound",
+            len(jobs) - failed,
+            seconds,
+            printable(str(where)),
+            took / seconds,
+        )
     if failed:
         log.error("%d of %d sounds could not be restored", failed, len(jobs))
     return 1 if failed else 0
