@@ -30,7 +30,7 @@ OTHER_SAMPLES = {
     *("cycle", "cycle_l2", "identity", "perceptual", "total_variation"),
     *("domain_classification", "encoder", "likelihood", "mel_l1", "stft"),
 }
-"""Those that want other samples; `test_losses_reconstruction`, `test_anomaly`,
+"""Terms that want other samples; `test_losses_reconstruction`, `test_anomaly`,
 `test_text_gan` and `test_vocoder` have them."""
 NAMES = [name for name in losses.REGULARIZERS if name not in OTHER_SAMPLES]
 

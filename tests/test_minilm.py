@@ -250,7 +250,7 @@ def test_examples_become_texts():
 
 @installed
 def test_known_cosines():
-    """Those of another implementation, in NumPy."""
+    """Features by another implementation, in NumPy."""
     example = ExampleSpec(
         tokens=Field((1,), np.dtype(np.int32), "tokens", ("<end>", "<unk>"))
     )

@@ -83,7 +83,7 @@ def write(temperature=1.0, *, train=False):
 
 @functools.cache
 def log_likelihoods():
-    """What the generator returns for all texts of five tokens, in their order."""
+    """The results of the generator for all texts of five tokens, in their order."""
     every = np.stack(np.unravel_index(range(5**LENGTH), (5,) * LENGTH), -1)
     net, _ = bind(GENERATOR, variables(), example_keys(KEY, len(every)))
     return every, jax.tree.map(np.asarray, jax.jit(net)({"tokens": jnp.asarray(every)}))

@@ -22,13 +22,13 @@ from jaxgan.gan import builder
 from jaxgan.metrics.spectral import stft_distance
 from jaxgan.networks import griffin_lim, hifigan
 from jaxgan.networks.griffin_lim import fit_gains
-from jaxgan.networks.layers_1d import conv_transpose_1d
 from jaxgan.networks.ops.spectra import (
     MelSettings,
     invert_log_mel,
     log_mel,
     mel_filters,
 )
+from jaxgan.networks.ops.waves import conv_transpose_blocks
 from jaxgan.tasks import vocoder
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Field, Samples, image_example
 
@@ -95,7 +95,7 @@ def test_transposed_convolutions_spread_inputs(stride):
             t = stride * i + tap - stride // 2
             if 0 <= t < 5 * stride:
                 expected[:, t] += x[:, i] @ kernel[tap]
-    got = conv_transpose_1d(jnp.asarray(x), jnp.asarray(kernel))
+    got = conv_transpose_blocks(jnp.asarray(x), jnp.asarray(kernel))
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 

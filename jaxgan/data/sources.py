@@ -93,14 +93,12 @@ def load(
         of TFDS such as `mnist`; or the Path of a folder or of an `.npz` or `.npy` file;
         or an array of images; or several arrays by name, as in an `.npz` file.
       split: the split, such as `test` or `train[:50%]`.
-      data_dir: the folder in which MNIST and other data sets of TFDS are prepared on
-        first use; TFDS's default if None.
+      data_dir: the folder in which sets of TFDS are prepared; its default if None.
       image_size: the size to which images are resized, `64` or `48x64`.
       crop: the crop before resizing, `center`, `none` or a size such as `108`.
       image_field: the array or feature that holds the images, if that is ambiguous.
       label_field: the array or feature that holds the labels; `none` for no labels.
-      alpha: the treatment of transparent pixels of `folder:PATH`: `auto`, `keep`,
-        `white` or `black`.
+      alpha: transparent pixels of `folder:PATH`: `auto`, `keep`, `white` or `black`.
       on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
         those raises `BadExample`, unless `skip_bad_examples` replaces them.
       rate: samples per second to which sounds are resampled; 0 for that of the first.
@@ -120,26 +118,29 @@ def load(
     # An empty name means that the field is detected.
     fields = (image_field or "", label_field or "")
     if isinstance(name, str | Path):
-        # A name or a path: its prefix selects the source.
         named = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
         root = str(local_path("--data_dir", data_dir)) if data_dir else None
-        listening = Listening(rate, seconds, loudness, skip_bad)
-        reading = text or TextReading()
+        readings = Listening(rate, seconds, loudness, skip_bad), text or TextReading()
         request = Request(
-            *(named, split, root, frame, *fields, alpha, skip_bad, listening, reading)
+            *(named, split, root, frame, *fields, alpha, skip_bad, *readings)
         )
-        kind = named.partition(":")[0]
-        _check_alpha(alpha, kind)
-        check_reading(reading, kind in TEXTS)
-        # Names without a known prefix are those of TFDS.
-        dataset = SOURCES.get(kind, _tfds)(request)
+        dataset = _opened(request)
     else:
         # Arrays in memory; a single one holds images.
         arrays = name if isinstance(name, Mapping) else {"images": name}
         dataset = of_mapping("arrays", arrays, frame, Choice(split, *fields))
     LOG.info("data: %s", printable(dataset.origin))
     return dataset
+
+
+def _opened(request: Request) -> Dataset:
+    """Returns the data set of a request, whose prefix selects the source."""
+    kind = request.name.partition(":")[0]
+    _check_alpha(request.alpha, kind)
+    check_reading(request.text, kind in TEXTS)
+    # Names without a known prefix are those of TFDS.
+    return SOURCES.get(kind, _tfds)(request)
 
 
 def _check_alpha(alpha: str, kind: str) -> None:

@@ -136,8 +136,7 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
 
-    Of a run that finds anomalies, scores are compared with labels. Does the same as
-    `python -m jaxgan.evaluate`, but writes only the cache of features.
+    Does the same as `python -m jaxgan.evaluate`, but writes the cache of features only.
 
     Args:
       workdir: folder of the run.
@@ -171,15 +170,12 @@ def evaluate_run(
         **{"metrics": metrics, "split": split, "raw": raw, "run": run, "cache": cache},
         **{"n": n, "n_real": n_real, "seed": seed, "draws": seeds},
     }
-    config = EvaluateConfig(
-        workdir=local_path("--workdir", workdir),
-        which=checkpoint_of(checkpoint),
-        against=None if against is None else statistics_of(against),
-        false_alarms=false_alarms,
-        weights=parse_weights(weights) if isinstance(weights, str) else dict(weights),
-        **chosen,
-    )
-    return report_of_run(check(config))
+    if against is not None:
+        chosen["against"] = statistics_of(against)
+    known = parse_weights(weights) if isinstance(weights, str) else dict(weights)
+    folder, which = local_path("--workdir", workdir), checkpoint_of(checkpoint)
+    chosen |= {"false_alarms": false_alarms, "weights": known}
+    return report_of_run(check(EvaluateConfig(workdir=folder, which=which, **chosen)))
 
 
 def compare(

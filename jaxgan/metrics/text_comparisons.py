@@ -26,7 +26,7 @@ class TextSets(NamedTuple):
     train: Sequence[str]
     """All training texts."""
     unit: str = "words"
-    """What BLEU counts, `words` or `characters`; see `unit_of`."""
+    """The unit that BLEU counts, `words` or `characters`; see `unit_of`."""
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Splits texts into the tokens that are counted."""

@@ -2,13 +2,10 @@
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from jaxgan.networks.layers import Initializer
 from jaxgan.networks.ops.arrays import add_bias
-
-AXES = ("NWC", "WIO", "NWC")
-"""Axes of the input, the kernel and the output."""
+from jaxgan.networks.ops.waves import LAYOUT, conv_transpose_blocks
 
 
 class Conv1D(nn.Module):
@@ -32,41 +29,14 @@ class Conv1D(nn.Module):
             (self.stride,),
             self.padding if isinstance(self.padding, str) else [self.padding],
             rhs_dilation=(self.dilation,),
-            dimension_numbers=AXES,
+            dimension_numbers=LAYOUT,
         )
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         return add_bias(y, bias)
 
 
-def conv_transpose_1d(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Computes a transposed convolution of twice as many taps as its stride.
-
-    Entry t of the result is the sum over i of `x[i] kernel[t + s // 2 - s i]`: input i
-    is spread over `2 s` entries around the middle of its own s. It is computed as one
-    convolution that returns the s entries as channels, as XLA for CPU is ten times
-    slower at gradients of transposed convolutions.
-
-    Args:
-      x: `[B, T, C]`.
-      kernel: `[2 * s, C, O]` for the stride s.
-
-    Returns:
-      `[B, s * T, O]`.
-    """
-    taps, channels, features = kernel.shape
-    stride = taps // 2
-    # Zeros around the taps make them three blocks of the stride.
-    around = (stride - stride // 2, stride // 2)
-    blocks = jnp.pad(kernel, [around, (0, 0), (0, 0)])
-    blocks = blocks.reshape(3, stride, channels, features)
-    # A later block reads an earlier input.
-    blocks = blocks[::-1].swapaxes(1, 2).reshape(3, channels, stride * features)
-    y = jax.lax.conv_general_dilated(x, blocks, (1,), "SAME", dimension_numbers=AXES)
-    return y.reshape(len(x), -1, features)
-
-
 class Upsample1D(nn.Module):
-    """A transposed convolution with `2 * stride` taps, see `conv_transpose_1d`."""
+    """A transposed convolution with `2 * stride` taps, see `conv_transpose_blocks`."""
 
     features: int
     stride: int
@@ -75,5 +45,5 @@ class Upsample1D(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (2 * self.stride, x.shape[-1], self.features)
-        y = conv_transpose_1d(x, self.param("kernel", self.kernel_init, shape))
+        y = conv_transpose_blocks(x, self.param("kernel", self.kernel_init, shape))
         return add_bias(y, self.param("bias", nn.initializers.zeros, y.shape[-1:]))

@@ -63,7 +63,7 @@ class Classifier(nn.Module):
 
     classes: int
     sound: Field | None = None
-    """That of waveforms, whose spectrograms are the images."""
+    """The field of waveforms, whose spectrograms are the images."""
 
     @nn.compact
     def __call__(

@@ -90,3 +90,30 @@ def conv_transpose_matmul(x: jax.Array, kernel: jax.Array, stride: int) -> jax.A
     kernel = kernel.reshape(taps, stride, channels, features)[:, ::-1].swapaxes(1, 2)
     y = windows(x, taps, first) @ kernel.reshape(taps * channels, -1)
     return y.reshape(len(x), -1, features)
+
+
+def conv_transpose_blocks(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Computes a transposed convolution of twice as many taps as its stride.
+
+    Entry t of the result is the sum over i of `x[i] kernel[t + s // 2 - s i]`: input i
+    is spread over `2 s` entries around the middle of its own s. It is computed as one
+    convolution that returns the s entries as channels, as XLA for CPU is ten times
+    slower at gradients of transposed convolutions.
+
+    Args:
+      x: `[B, T, C]`.
+      kernel: `[2 * s, C, O]` for the stride s.
+
+    Returns:
+      `[B, s * T, O]`.
+    """
+    taps, channels, features = kernel.shape
+    stride = taps // 2
+    # Zeros around the taps make them three blocks of the stride.
+    around = (stride - stride // 2, stride // 2)
+    blocks = jnp.pad(kernel, [around, (0, 0), (0, 0)])
+    blocks = blocks.reshape(3, stride, channels, features)
+    # A later block reads an earlier input.
+    blocks = blocks[::-1].swapaxes(1, 2).reshape(3, channels, stride * features)
+    y = conv(x, blocks, 1)
+    return y.reshape(len(x), -1, features)
