@@ -4,7 +4,6 @@ A file is the length of a header (8 bytes, little-endian), the header in JSON, w
 dtype, shape and place of each array by name, and the values of all arrays.
 """
 
-import hashlib
 import json
 import math
 import struct
@@ -13,11 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxgan.errors import UsageError, one_line
-from jaxgan.files import open_regular, reason
-
-LARGEST_FILE = 2**31
-"""Maximum number of bytes of a file, which is read into memory as a whole."""
+from jaxgan.metrics.features.weight_files import LARGEST_FILE, read_weights
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 """NumPy's names of the dtypes that are read, by those in a header."""
@@ -36,27 +31,14 @@ def read(path: Path, sha256: str | None = None) -> tuple[dict[str, np.ndarray], 
     Raises:
       UsageError: if the file cannot be read, has another SHA-256, or is damaged.
     """
-    shown = one_line(str(path))
-    try:
-        with open_regular(path) as file:
-            content = file.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{shown} cannot be read ({reason(error)}); use the path of a "
-            ".safetensors file"
-        ) from None
-    digest = hashlib.sha256(content).hexdigest()
-    if sha256 not in (None, digest):
-        raise UsageError(
-            f"{shown} has the SHA-256 {digest}, not {sha256}; install its package again"
-        )
-    try:
-        return tensors(content), digest
-    except ValueError as error:
-        raise UsageError(
-            f"{shown} is not a safetensors file: {one_line(str(error))}; install its "
-            "package again"
-        ) from None
+    return read_weights(
+        path,
+        sha256,
+        tensors,
+        suffix=".safetensors",
+        again="install its package again",
+        foreign="is not a safetensors file: {}; install its package again",
+    )
 
 
 def tensors(content: bytes) -> dict[str, np.ndarray]:

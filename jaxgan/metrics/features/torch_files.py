@@ -5,7 +5,6 @@ few opcodes of a dictionary of tensors, and calls nothing. Anything else in a fi
 an error.
 """
 
-import hashlib
 import io
 import math
 import pickletools
@@ -17,11 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.errors import UsageError, one_line
-from jaxgan.files import open_regular, reason
-
-LARGEST_FILE = 2**31
-"""Maximum number of bytes of a file, which is read into memory as a whole."""
+from jaxgan.metrics.features.weight_files import LARGEST_FILE, read_weights
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first pickle of a file of PyTorch before 1.6."""
@@ -88,26 +83,15 @@ def read(path: Path, sha256: str | None = None) -> tuple[dict[str, np.ndarray], 
       UsageError: if the file cannot be read, has another SHA-256, or contains anything
         but tensors.
     """
-    shown = one_line(str(path))
-    try:
-        with open_regular(path) as file:
-            data = file.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{shown} cannot be read ({reason(error)}); use the path of a .pth file"
-        ) from None
-    digest = hashlib.sha256(data).hexdigest()
-    if sha256 not in (None, digest):
-        raise UsageError(
-            f"{shown} has the SHA-256 {digest}, not {sha256}; download the file again"
-        )
-    try:
-        return tensors(data), digest
-    except ValueError as error:
-        raise UsageError(
-            f"{shown} is not a state dictionary of torch.save: {one_line(str(error))}; "
-            "use a .pth file such as pt_inception-2015-12-05-6726825d.pth"
-        ) from None
+    return read_weights(
+        path,
+        sha256,
+        tensors,
+        suffix=".pth",
+        again="download the file again",
+        foreign="is not a state dictionary of torch.save: {}; use a .pth file such as "
+        "pt_inception-2015-12-05-6726825d.pth",
+    )
 
 
 def tensors(data: bytes) -> dict[str, np.ndarray]:
