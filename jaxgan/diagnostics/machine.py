@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import jax
-import tensorflow_datasets as tfds
+from tensorflow_datasets.core import constants
 
 from jaxgan import environment, host_memory
 from jaxgan.data.tfds import builders, download, files, prepare
@@ -73,7 +73,7 @@ def find_folders(data_dir: str) -> list[Finding]:
       data_dir: the folder of prepared data sets; empty for the default of TFDS.
     """
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    data = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    data = Path(data_dir or constants.DATA_DIR).expanduser()
     findings = [
         _folder("run folder", Path("runs"), "--workdir"),
         _folder("data folder", data, "--data_dir"),
