@@ -113,13 +113,16 @@ def _flags(parser: argparse.ArgumentParser, group: argparse._ArgumentGroup) -> l
 
 
 def _plain(text: str) -> str:
-    """Escapes what Markdown would read as markup."""
-    return re.sub(r"([*_<>\[\]|$])", r"\\\1", text)
+    """Escapes what Markdown would read as markup, and links addresses."""
+    parts = re.split(r"(https?://[^\s,)]*[^\s,.)])", text)
+    # Every second part is an address.
+    parts[::2] = [re.sub(r"([*_<>\[\]|$])", r"\\\1", x) for x in parts[::2]]
+    parts[1::2] = [f"<{x}>" for x in parts[1::2]]
+    return "".join(parts)
 
 
 def api() -> str:
     """Returns the page of the public API."""
-    lines = ["# API", "", inspect.getdoc(jaxgan) or "", ""]
     lines = ["# API", "", "`import jaxgan` imports names when they are first used.", ""]
     for name in jaxgan.__all__:
         value = getattr(jaxgan, name)
