@@ -85,17 +85,19 @@ def train_vae(dataset, config, seed: int, seconds: float) -> tuple[Callable, int
     optimizer = optax.adam(1e-3)
 
     @jax.jit
-    def step(state, raw, key):
+    def step(state, raw, key, i):
         parts, average, moments = state
         images = raw.astype(jnp.float32) / 127.5 - 1
         gradient = jax.grad(bound)(parts, decoder, images, key)
         update, moments = optimizer.update(gradient, moments)
         parts = optax.apply_updates(parts, update)
-        average = optax.incremental_update(parts, average, 1 - DECAY)
+        # Short at first, or the average would contain the initial parameters.
+        decay = jnp.minimum(DECAY, (1 + i) / (10 + i))
+        average = optax.incremental_update(parts, average, 1 - decay)
         return parts, average, moments
 
     def advance(state, batch, i):
-        return step(state, batch["image"][0], jax.random.fold_in(key, i))
+        return step(state, batch["image"][0], jax.random.fold_in(key, i), i)
 
     state = (parts, parts, optimizer.init(parts))
     (_, average, _), steps = spend(advance, state, dataset, config, seconds)
