@@ -33,6 +33,12 @@ USUAL_N = 10_000
 STATISTICS = "stats:"
 """The prefix of a file of statistics."""
 
+WEIGHTS_HELP = (
+    "file of the FID's weights, for metrics of inception such as fd(inception): "
+    "pytorch-fid's pt_inception-2015-12-05-6726825d.pth, which is checked by its SHA-256"
+)
+"""Of `--inception_weights`."""
+
 NAME = re.compile(r"([^:]+(?::[\d.*]+)?)(?::(.+))?")
 """A name with its version, such as mnist:3.0.1, and a split, such as train[:50%]."""
 
@@ -56,6 +62,8 @@ class Request:
     """True to keep the features of real examples on disk."""
     out: Path | None = None
     """The file for the values, None for no file."""
+    inception_weights: str = ""
+    """The file of Inception's weights, for metrics that name none."""
     import_: str = ""
     """Modules that register extractors, metrics and data sources."""
     processes: Config = dataclasses.field(default_factory=Config)
@@ -138,6 +146,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
         **{name: flags[name] for name in COMMON if name in flags},
         "cache": "no_cache" not in flags,
         "import_": flags.get("import", ""),
+        "inception_weights": weights_path(flags.get("inception_weights")),
         "processes": Config(**{name: flags[name] for name in meeting if name in flags}),
     }
     # In the configuration, 0 stands for the default.
@@ -250,6 +259,15 @@ def statistics_of(text: str, flag: str = "--against") -> Path:
     return local_path(flag, path, prefix=STATISTICS)
 
 
+def weights_path(text: str | Path | None) -> str:
+    """Returns the path of `--inception_weights`; None and "" are no file.
+
+    Raises:
+      UsageError: for a path that is not a local one.
+    """
+    return str(local_path("--inception_weights", text)) if text else ""
+
+
 def split_name(
     text: str, with_path: Container[str] = ("folder", "npz")
 ) -> tuple[str, str]:
@@ -298,6 +316,7 @@ def _parser() -> Parser:
     _add_sets(parser)
     _add_samples(parser)
     add = parser.add_argument
+    add("--inception_weights", help=WEIGHTS_HELP)
     add("--import", help="modules that register metrics, extractors or data sources")
     add("--no_cache", action="store_true", help="do not keep features of real examples")
     add("--save_stats", help=".npz file for the statistics of the real examples")
@@ -327,7 +346,8 @@ def _add_sets(parser: Parser) -> None:
     add(
         "--metrics",
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
-        "memorization of an extractor, or l1, psnr, ssim and perceptual of pairs; "
+        "memorization of an extractor, modes(channels) of stacked_mnist, or l1, psnr, "
+        "ssim and perceptual of pairs; "
         f"--metrics= lists all (default: {METRICS}; for tasks that map images to "
         "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for "
         "text, fd(minilm)|kid(minilm)|bleu|distinct|copies|length beside n-grams)",

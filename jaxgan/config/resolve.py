@@ -56,6 +56,7 @@ def make_config(**fields: Any) -> Config:
         "workdir": config.workdir or _default_workdir(config),
         "data_dir": config.data_dir,
         "init_from": config.init_from,
+        "inception_weights": config.inception_weights,
     }
     # Empty paths stay empty.
     local = {

@@ -181,6 +181,31 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
     return plain._replace(init=init, score=score)
 
 
+def modes(extractor: SharedExtractor, samples: Count = 2500) -> Evaluator:
+    """Counts the modes that the extractor's classifier finds in samples.
+
+    The values are `modes_<extractor>` and `mode_kl_<extractor>` with its floor, see
+    `comparisons.modes`. The score is the divergence.
+
+    Args:
+      extractor: features with probabilities of classes, such as `channels`.
+      samples: number of samples; published counts of stacked_mnist have 26,000.
+    """
+
+    def init(dataset, examples, key):
+        state = plain.init(dataset, examples, key)
+        # Raises before training if there are no classes.
+        probabilities_of(state[1], "modes", extractor.name)
+        return state
+
+    kl = f"mode_kl_{extractor.name}"
+    values = (f"modes_{extractor.name}", kl, f"{kl}_floor")
+    # The real side is the uniform distribution, so that few examples are read.
+    plain = _evaluator("modes", values, extractor, samples, 2)
+    name = f"modes_{extractor.name}"
+    return plain._replace(init=init, score=lambda values: values[kl], name=name)
+
+
 def _first(values: Values) -> float:
     return next(iter(values.values()))
 
@@ -235,6 +260,6 @@ def _log_protocol(
 
 
 FEATURE_EVALUATORS: dict[str, Callable[..., Evaluator]] = {
-    f.__name__: f for f in (fd, kid, precision_recall, memorization, classes)
+    f.__name__: f for f in (fd, kid, precision_recall, memorization, classes, modes)
 }
 """Factories of evaluators by name. Each gets a `SharedExtractor`."""
