@@ -27,6 +27,9 @@ AUTO = "auto"
 
 MAX_N, MAX_DRAWS = 1_000_000, 100
 
+AUTOENCODER_STEPS = 2_000
+"""The default of `--autoencoder_steps`."""
+
 USUAL_N = 10_000
 """The default of `--n`."""
 
@@ -35,7 +38,7 @@ STATISTICS = "stats:"
 
 WEIGHTS_HELP = (
     "file of the FID's weights, for metrics of inception such as fd(inception): "
-    "pytorch-fid's pt_inception-2015-12-05-6726825d.pth, which is checked by its SHA-256"
+    "pytorch-fid's pt_inception-2015-12-05-6726825d.pth, known by its SHA-256"
 )
 """Of `--inception_weights`."""
 
@@ -91,7 +94,9 @@ class EvaluateConfig(Request):
     false_alarms: float = USUAL_RATE
     """Rate of the threshold of a run that finds anomalies."""
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Of the parts of its score; 1 for those that are not named."""
+    """Of the parts of its score; {} for those that it chooses or its task has."""
+    autoencoder_steps: int = AUTOENCODER_STEPS
+    """Updates of the autoencoder beside it, 0 for none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,7 +114,7 @@ class CompareConfig(Request):
 
 OF_RUNS = (
     *("split", "against", "seed", "seeds", "checkpoint", "raw", "run"),
-    *("false_alarms", "weights"),
+    *("false_alarms", "weights", "autoencoder_steps"),
 )
 """Flags that need `--workdir`."""
 OF_SETS = ("data_dir", "image_size", "crop")
@@ -163,7 +168,7 @@ def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
     out = workdir / "evaluation.json"
     if "out" in flags:
         out = _output("--out", flags["out"])
-    names = ("split", "seed", "raw", "run", "false_alarms")
+    names = ("split", "seed", "raw", "run", "false_alarms", "autoencoder_steps")
     own = {name: flags[name] for name in names if name in flags}
     return EvaluateConfig(
         workdir=workdir,
@@ -206,6 +211,8 @@ def check(config: Any) -> Any:
         check_range("seeds", config.draws, 1, MAX_DRAWS, 3)
         check_range("seed", config.seed, 0, MAX_SEED, 0)
         check_rate(config.false_alarms)
+        steps, usual = config.autoencoder_steps, AUTOENCODER_STEPS
+        check_range("autoencoder_steps", steps, 0, MAX_N, usual)
         if config.against and (config.n_real or config.save_stats):
             raise UsageError(
                 "--against=stats:FILE replaces the real examples: leave out --n_real "
@@ -376,3 +383,9 @@ def _add_samples(parser: Parser) -> None:
     add("--checkpoint", help="checkpoint: last, best or a step (default: last)")
     add_run_flags(parser, None, "all of them")
     add_anomaly_flags(parser)
+    add(
+        "--autoencoder_steps",
+        type=parse_int,
+        help="updates of the plain autoencoder that a run which finds anomalies is "
+        f"compared with; 0 for none (default: {AUTOENCODER_STEPS})",
+    )

@@ -289,6 +289,15 @@ class Config(DataFlags):
         "pytorch-fid's pt_inception-2015-12-05-6726825d.pth",
         resumable=True,
     )
+    score_weights: str = flag(
+        "normal",
+        "logging",
+        "weights of the parts of an anomaly score: normal (chosen by jaxgan.score and "
+        "evaluate on held-out normal pictures and on pieces of these, rearranged), or "
+        "task (those that the task states)",
+        resumable=True,
+        choices=("normal", "task"),
+    )
     eval_every: int = flag(
         0,
         "logging",

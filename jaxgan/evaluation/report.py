@@ -9,6 +9,7 @@ from typing import Any
 from jaxgan.config.anomalies import USUAL_RATE, parse_weights
 from jaxgan.config.evaluating import (
     AUTO,
+    AUTOENCODER_STEPS,
     METRICS,
     CompareConfig,
     EvaluateConfig,
@@ -141,6 +142,7 @@ def evaluate_run(
     cache: bool = True,
     false_alarms: float = USUAL_RATE,
     weights: Mapping[str, float] | str = "",
+    autoencoder_steps: int = AUTOENCODER_STEPS,
     inception_weights: str | Path = "",
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
@@ -162,6 +164,7 @@ def evaluate_run(
       cache: True to keep features of real examples on disk.
       false_alarms: rate of the threshold of a run that finds anomalies.
       weights: of the parts of its score, by name or like `pixels=1,features=0`.
+      autoencoder_steps: updates of the autoencoder beside it, 0 for none.
       inception_weights: the file of the FID's weights, for metrics of `inception`.
 
     Returns:
@@ -186,6 +189,7 @@ def evaluate_run(
     folder, which = local_path("--workdir", workdir), checkpoint_of(checkpoint)
     chosen |= {"false_alarms": false_alarms, "weights": known}
     chosen["inception_weights"] = weights_path(inception_weights)
+    chosen["autoencoder_steps"] = autoencoder_steps
     return report_of_run(check(EvaluateConfig(workdir=folder, which=which, **chosen)))
 
 

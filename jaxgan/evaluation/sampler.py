@@ -3,17 +3,33 @@
 import functools
 import logging
 import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.config.sampling import SampleConfig
+from jaxgan.config.sampling import (
+    USUAL_N,
+    RejectFlags,
+    SampleConfig,
+    check_n,
+    check_rejection,
+)
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import labeled_files, labeled_set, sample_files, text_samples
-from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.accepted_samples import (
+    NO_CLASS,
+    Acceptance,
+    in_order,
+    wanted_by,
+)
+from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.experiment import memory
+from jaxgan.files import local_path
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
@@ -22,6 +38,80 @@ from jaxgan.spec import unknown
 from jaxgan.types import Batch, ExampleSpec, Tree
 
 log = logging.getLogger("jaxgan")
+
+
+class Drawn(NamedTuple):
+    """Samples of a run."""
+
+    samples: np.ndarray
+    """`[n, *shape]` in the dtype of the data."""
+    labels: np.ndarray | None
+    """The class of each, `[n]` int32; None of an unconditional run."""
+    accepted: float
+    """Share of the proposals that were accepted; 1 without rejection."""
+
+
+def sample_run(
+    workdir: str | Path,
+    n: int = USUAL_N,
+    *,
+    seed: int = 0,
+    label: str = "",
+    reject: str = "none",
+    reject_share: float = RejectFlags().reject_share,
+    max_proposals: int = RejectFlags().max_proposals,
+    checkpoint: str | int = "last",
+    raw: bool = False,
+    run: int = 0,
+) -> Drawn:
+    """Draws samples of a run, like `python -m jaxgan.sample`, and writes nothing.
+
+    Args:
+      workdir: folder of the run.
+      n: number of samples.
+      seed: of the samples.
+      label: name of the class to draw; empty for all in turn.
+      reject: samples to leave out: `none`, `discriminator` (rather those that it judges
+        to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
+        a classifier of the training set sees in another class).
+      reject_share: share that the discriminator rejects on average.
+      max_proposals: largest number of proposals for one sample, on average.
+      checkpoint: `last`, `best` or a step.
+      raw: True for the newest parameters instead of their moving average.
+      run: number of the run, of several.
+
+    Raises:
+      UsageError: if the run or the checkpoint cannot be used, or too few samples are
+        accepted.
+    """
+    folder = local_path("--workdir", workdir)
+    config = SampleConfig(
+        *(folder, Path(), check_n(n), (seed,), checkpoint, False, raw),
+        run=run,
+        label=label,
+        rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
+    )
+    opened = load_run(folder, number=run)
+    check_inputs(opened.gan, opened.config.task)
+    check_label(config, opened)
+    if reject != "none":
+        [found] = _accepted(config, opened)
+        return found._replace(samples=_in_dtype(found.samples, opened))
+    example = opened.example
+    variables = opened.restore(checkpoint, raw=raw)
+    drawn = generate_in_batches(
+        jax.jit(opened.gan.generate),
+        variables,
+        conditioning_batch(config, example),
+        example_keys(multi_seed.key_of(seed), n),
+    )
+    drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
+    return Drawn(_in_dtype(drawn, opened), labels_of(config, opened), 1.0)
+
+
+def _in_dtype(samples: np.ndarray, run: Run) -> np.ndarray:
+    """Returns samples in the dtype of the data of a run."""
+    return sample_files.to_dtype(samples, run.example.dtype)
 
 
 @memory.explain_out_of_memory("use a smaller --n, and several seeds such as --seed=0-9")
@@ -41,13 +131,9 @@ def sample(config: SampleConfig) -> int:
     check_inputs(gan, run.config.task)
     if config.per_class:
         return labeled_set.export(config, run)
-    is_conditional = "label" in gan.task.inputs
-    if config.label and not is_conditional:
-        raise UsageError(
-            f"--label={config.label}: this run is unconditional, "
-            f"--task={run.config.task} reads no labels: remove --label, or train with "
-            "--preset=projection"
-        )
+    check_label(config, run)
+    if config.rejection.reject != "none":
+        return sample_accepted(config, run)
     field, of_texts = example[example.generated], text_samples.check(config, example)
     # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
@@ -63,10 +149,7 @@ def sample(config: SampleConfig) -> int:
         change = text_samples.change_of(config, field)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
     batch = conditioning_batch(config, example)
-    labels = None
-    if is_conditional:
-        # Labels repeat in the order of the batch, as its examples do.
-        labels = np.resize(np.asarray(batch["label"]), config.n)
+    labels = labels_of(config, run)
     at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
     for seed in config.seeds:
         keys = example_keys(multi_seed.key_of(seed), config.n)
@@ -80,6 +163,65 @@ def sample(config: SampleConfig) -> int:
         path = sample_files.write(config, seed, samples, field, labels, example.classes)
         log.info("%d samples in %s", len(samples), path)
     return 0
+
+
+def sample_accepted(config: SampleConfig, run: Run) -> int:
+    """Draws samples of which some are rejected, and writes them. Returns the exit code.
+
+    Raises:
+      UsageError: if the run does not fit the flags, or too few samples are accepted.
+    """
+    example, field = run.example, run.example[run.example.generated]
+    text_samples.check(config, example)
+    found = _accepted(config, run)
+    for seed, own in zip(config.seeds, found, strict=True):
+        sample_files.open_folder(config, field)
+        path = sample_files.write(
+            config, seed, own.samples, field, own.labels, example.classes
+        )
+        log.info("%d samples in %s", len(own.samples), path)
+    return 0
+
+
+def _accepted(config: SampleConfig, run: Run) -> Iterator[Drawn]:
+    """Yields accepted samples of each seed, float32 in [-1, 1].
+
+    Those of all seeds are found before any are drawn.
+
+    Raises:
+      UsageError: if the run does not fit the flags, or too few samples are accepted.
+    """
+    part = run.part() | run.part(raw=True)
+    memory.check_sampling(part, config.n, run.example.shape)
+    labels = labels_of(config, run)
+    asked = np.full(config.n, NO_CLASS) if labels is None else labels
+    acceptance = Acceptance(run, config.rejection, config.which, raw=config.raw)
+    wanted = wanted_by(asked)
+    for own in [acceptance.accept(seed, wanted) for seed in config.seeds]:
+        yield Drawn(in_order(acceptance.draw(own), asked), labels, own.rate)
+
+
+def check_label(config: SampleConfig, run: Run) -> None:
+    """Raises UsageError if a class is asked for of an unconditional run."""
+    if config.label and "label" not in run.gan.task.inputs:
+        raise UsageError(
+            f"--label={config.label}: this run is unconditional, "
+            f"--task={run.config.task} reads no labels: remove --label, or train with "
+            "--preset=projection"
+        )
+
+
+def labels_of(config: SampleConfig, run: Run) -> np.ndarray | None:
+    """Returns the labels of samples, `[n]`, or None of an unconditional run.
+
+    Raises:
+      UsageError: if there is no class of the name that is asked for.
+    """
+    if "label" not in run.gan.task.inputs:
+        return None
+    # Labels repeat in the order of the batch, as its examples do.
+    batch = conditioning_batch(config, run.example)
+    return np.resize(np.asarray(batch["label"]), config.n)
 
 
 def check_inputs(gan: builder.GAN, name: str) -> None:

@@ -112,9 +112,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
 
 def _check_metrics(config: CompareConfig) -> list[Comparison]:
     """Returns the planned metrics if they need nothing but two sets."""
-    planned = check_metrics(
-        config.metrics, inception_weights=config.inception_weights
-    )
+    planned = check_metrics(config.metrics, inception_weights=config.inception_weights)
     if any(x.whole_train for x in planned):
         raise UsageError(
             "memorization compares with a training set and with held-out examples, "

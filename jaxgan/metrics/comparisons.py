@@ -221,7 +221,8 @@ def modes(extractor: Extractor) -> Comparison:
     """
 
     def compare(sets: Sets) -> dict[str, float]:
-        fake, name = probabilities_of(sets.fake, "modes", extractor.name), extractor.name
+        name = extractor.name
+        fake = probabilities_of(sets.fake, "modes", name)
         count = fake.shape[1]
         found, divergence = category_coverage(fake.argmax(1), count)
         return {

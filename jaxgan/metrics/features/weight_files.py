@@ -66,6 +66,6 @@ def _read(path: Path, suffix: str) -> bytes:
             return file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{one_line(str(path))} cannot be read ({reason(error)}); use the path of a "
-            f"{suffix} file"
+            f"{one_line(str(path))} cannot be read ({reason(error)}); use the path of "
+            f"a {suffix} file"
         ) from None
