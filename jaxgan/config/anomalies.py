@@ -51,6 +51,6 @@ def add_anomaly_flags(parser: Parser) -> None:
     parser.add_argument(
         "--weights",
         help=f"weights of the parts of the score, such as {WEIGHTS} (default: chosen "
-        "on held-out normal examples, or those of the task for --score_weights=task and "
-        "runs of earlier versions)",
+        "on held-out normal examples, or those of the task for --score_weights=task "
+        "and runs of earlier versions)",
     )

@@ -52,7 +52,8 @@ class Autoencoder:
         state = run.gan.init(jax.random.key(SEED))
         # The discriminator is bound, as a task may call it, and is not trained.
         self._critic = variables(state, "discriminator")
-        self._weights: Tree = variables(state, "generator")
+        self._start: Tree = variables(state, "generator")
+        self._weights = self._start
         self._update = jax.jit(self._updated)
         self._score = jax.jit(self._distances)
 
@@ -67,7 +68,7 @@ class Autoencoder:
             self._weights = self._train(train)
             return
         file, key = folder / f"{NAME}-{self._steps}.msgpack", self._key(train)
-        found = _load(file, key, self._weights)
+        found = _load(file, key, self._start)
         if found is None:
             found = self._train(train)
             _save(file, key, found)
@@ -87,7 +88,7 @@ class Autoencoder:
         """Returns trained weights, as NumPy arrays."""
         size = min(BATCH, train.size)
         numbers = order(SEED, train.size, self._steps * size)
-        weights, field = self._weights, train.example.generated
+        weights, field = self._start, train.example.generated
         state = self._tx.init(weights["params"])
         with Progress(f"steps of the {NAME}", self._steps) as progress:
             for step in range(self._steps):

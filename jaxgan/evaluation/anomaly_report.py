@@ -183,7 +183,8 @@ class _Judge:
         else:
             reference = compute(scorer, *held_out)
             reference = weigh(run, reference, config.weights)
-        self.weights = dict(reference.weights)
+        known = reference.weights
+        self.weights = {name: known.get(name, 1.0) for name in reference.parts}
         self.weights_of = reference.weights_of
         parts = score_tests(scorer, examples)
         return by_part(reference, parts)
