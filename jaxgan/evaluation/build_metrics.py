@@ -9,7 +9,7 @@ from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
-from jaxgan.metrics.features.imagenet import weights_file
+from jaxgan.metrics.features.imagenet import NoWeights, weights_file
 from jaxgan.metrics.features.shared import with_text_parameters
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, PairComparison
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextComparison
@@ -71,7 +71,11 @@ def _planned(text: str, inception_weights: str = "") -> Metrics:
         if "inception_weights" in inspect.signature(EXTRACTORS[named.name]).parameters:
             readers.append(named.name)
             given = dict(named.kwargs)
-            weights_file(*named.args, **given, inception_weights=inception_weights)
+            given["inception_weights"] = inception_weights
+            try:
+                weights_file(*named.args, **given)
+            except NoWeights as error:
+                raise UsageError(f"{error}, or by --inception_weights=FILE") from error
         return Extractor(named.name, "", {}, _no_images)
 
     planned = _parse(text, plan)

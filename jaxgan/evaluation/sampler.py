@@ -41,7 +41,11 @@ log = logging.getLogger("jaxgan")
 
 
 class Drawn(NamedTuple):
-    """Samples of a run."""
+    """Samples of a run.
+
+    >>> Drawn(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]), 0.5).accepted
+    0.5
+    """
 
     samples: np.ndarray
     """`[n, *shape]` in the dtype of the data."""
@@ -83,6 +87,11 @@ def sample_run(
     Raises:
       UsageError: if the run or the checkpoint cannot be used, or too few samples are
         accepted.
+
+    >>> sample_run("no/run")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
     """
     folder = local_path("--workdir", workdir)
     config = SampleConfig(

@@ -10,6 +10,7 @@ from jaxgan.config.training import AUTO, Config
 from jaxgan.errors import FieldError, UsageError, short_repr
 from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from, build_one
 from jaxgan.metrics import EVALUATORS, Evaluator
+from jaxgan.metrics.features.imagenet import NoWeights
 from jaxgan.metrics.features.shared import shared_extractors
 from jaxgan.metrics.pair_evaluators import has_targets
 from jaxgan.tasks import TASKS
@@ -58,9 +59,11 @@ def build_evaluators(
         # Arguments are extractors, each of which is opened once.
         nested = shared_extractors(opened)
         _check_weights(text, config.inception_weights)
-        built = spec.build_list(
-            text, EVALUATORS, nested, **opened, task=task, aligned=aligned
-        )
+        facts_of_task = {"task": task, "aligned": aligned}
+        try:
+            built = spec.build_list(text, EVALUATORS, nested, **opened, **facts_of_task)
+        except NoWeights as error:
+            raise UsageError(f"{error}, or by --inception_weights=FILE") from error
         return _by_name(text, built)
 
     return build_from("eval_metrics", config, read)

@@ -100,6 +100,10 @@ def inception(
     return Extractor(name, digest, {**facts}, extract)
 
 
+class NoWeights(UsageError):
+    """Raised if there is no file of Inception's weights."""
+
+
 def weights_file(weights: str = "", *, inception_weights: str = "") -> Path:
     """Returns the path of Inception's weights, which is not read.
 
@@ -108,7 +112,7 @@ def weights_file(weights: str = "", *, inception_weights: str = "") -> Path:
       inception_weights: the path for all metrics.
 
     Raises:
-      UsageError: if there is no such file. The message names the file of the FID, its
+      NoWeights: if there is no such file. The message names the file of the FID, its
         SHA-256 and its place.
     """
     text = weights or inception_weights
@@ -116,10 +120,10 @@ def weights_file(weights: str = "", *, inception_weights: str = "") -> Path:
     if path.is_file():
         return path
     given = f" {printable(text)} does not exist;" if text else ""
-    raise UsageError(
+    raise NoWeights(
         f"inception needs the weights of the FID:{given} get {FID_FILE} (SHA-256 "
         f"{FID_SHA256}) from the releases of pytorch-fid, and name its path, as in "
-        f"--inception_weights={FID_FILE} or fd(inception('{FID_FILE}'))"
+        f"fd(inception('{FID_FILE}'))"
     )
 
 
