@@ -29,6 +29,7 @@ from jaxgan.evaluation.rejection import (
 from jaxgan.experiment import setup
 from jaxgan.gan import builder
 from jaxgan.metrics.features import EXTRACTORS
+from jaxgan.types import Batch, Players, Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -79,12 +80,14 @@ class Acceptance:
     ) -> None:
         check(run, flags)
         self._run, self._flags = run, flags
-        judge = None
-        if flags.reject == "classifier":
-            judge = _classifier(run)
-        self._judge: Callable[[np.ndarray], np.ndarray] | None = judge
+        # First, as a classifier may be trained.
         self.step, self._variables = run.restore_players(which, raw=raw)
-        self._play = scored_play(run.gan, run.example)
+        self._judge: Callable[[np.ndarray], np.ndarray] | None = None
+        if flags.reject == "classifier":
+            self._judge = _classifier(run)
+            self._play = _play_alone(run)
+        else:
+            self._play = scored_play(run.gan, run.example)
 
     def accept(self, seed: int, wanted: Wanted) -> Accepted:
         """Finds proposals to accept.
@@ -191,6 +194,20 @@ def check(run: Run, flags: RejectFlags) -> None:
             f"{shown}: this run is unconditional, --task={run.config.task} reads no "
             "labels that a classifier could confirm: use --reject=discriminator"
         )
+
+
+def _play_alone(run: Run) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Returns `scored_play` with logits of 0, for any discriminator."""
+    generate, field = jax.jit(run.gan.generate), run.example.generated
+
+    def call(
+        variables: Players[Tree], batch: Batch, keys: jax.Array
+    ) -> tuple[np.ndarray, np.ndarray]:
+        fake = generate(variables.generator, batch, keys)
+        fake = fake[field] if isinstance(fake, dict) else fake
+        return fake, np.zeros(len(keys))
+
+    return call
 
 
 def _classifier(run: Run) -> Callable[[np.ndarray], np.ndarray]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.sampling import (
     USUAL_N,
     RejectFlags,
@@ -95,7 +96,7 @@ def sample_run(
     """
     folder = local_path("--workdir", workdir)
     config = SampleConfig(
-        *(folder, Path(), check_n(n), (seed,), checkpoint, False, raw),
+        *(folder, Path(), check_n(n), (seed,), checkpoint_of(checkpoint), False, raw),
         run=run,
         label=label,
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
@@ -107,7 +108,7 @@ def sample_run(
         [found] = _accepted(config, opened)
         return found._replace(samples=_in_dtype(found.samples, opened))
     example = opened.example
-    variables = opened.restore(checkpoint, raw=raw)
+    variables = opened.restore(config.which, raw=raw)
     drawn = generate_in_batches(
         jax.jit(opened.gan.generate),
         variables,
