@@ -132,7 +132,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    flags = vars(_parser().parse_flags(argv))
+    flags = vars(make_parser().parse_flags(argv))
     # A flag that is not given has the default of its field.
     flags = {name: x for name, x in flags.items() if x is not None and x is not False}
     if ("workdir" in flags) == ("compare" in flags):
@@ -312,7 +312,7 @@ def _output(flag: str, text: str) -> Path:
     return path
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.evaluate",
         description="Compare samples of a checkpoint with held-out examples, or a set "

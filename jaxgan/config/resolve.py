@@ -27,6 +27,11 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     Raises:
       UsageError: for an unknown flag or preset, or an invalid value.
     """
+    return make_config(**vars(make_parser().parse_flags(argv)))
+
+
+def make_parser() -> Parser:
+    """Returns the parser of the program."""
     parser = Parser(
         "python -m jaxgan.train",
         description="Train a generative adversarial network.",
@@ -36,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
         foreign=TRAINING,
     )
     add_fields(parser, Config)
-    return make_config(**vars(parser.parse_flags(argv)))
+    return parser
 
 
 def make_config(**fields: Any) -> Config:

@@ -82,7 +82,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    args = _parser().parse_flags(argv)
+    args = make_parser().parse_flags(argv)
     if args.checkpoint is not None and args.step is not None:
         raise UsageError(
             f"--checkpoint={args.checkpoint} and --step={args.step} name two "
@@ -264,7 +264,7 @@ def set_path(text: str, form: str) -> tuple[Path, str]:
     return (out if is_file or form != "npz" else out / "samples.npz"), form
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.sample",
         description="Draw samples from a checkpoint.",
