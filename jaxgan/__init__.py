@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from jaxgan.data import load as load_dataset
     from jaxgan.errors import TrainingError, UsageError
     from jaxgan.evaluation.apply import apply_run
+    from jaxgan.evaluation.drawn import Drawn, sample_run
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
-    from jaxgan.evaluation.sampler import Drawn, sample_run
     from jaxgan.evaluation.score import Scores, score_run
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
@@ -66,7 +66,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Config": "config.training",
     "DiscriminatorOutput": "types",
-    "Drawn": "evaluation.sampler",
+    "Drawn": "evaluation.drawn",
     "ExampleSpec": "types",
     "Field": "types",
     "GAN": "gan.gan",
@@ -90,7 +90,7 @@ _MODULES = {
     "load_dataset": "data",
     "load_run": "evaluation.load_run",
     "make_config": "config.resolve",
-    "sample_run": "evaluation.sampler",
+    "sample_run": "evaluation.drawn",
     "score_run": "evaluation.score",
 }
 """The module of each public name."""

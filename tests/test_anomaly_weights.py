@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import anomaly_toys
 import numpy as np
@@ -119,7 +120,7 @@ def test_new_runs_choose_and_earlier_ones_do_not(made, tmp_path, monkeypatch):
 
 
 def test_rows_of_a_run_and_of_an_autoencoder(made, caplog, monkeypatch):
-    options = {"autoencoder_steps": 5, "n": 40}
+    options: dict[str, Any] = {"autoencoder_steps": 5, "n": 40}
     report = jaxgan.evaluate_run(made, **options)
     rows, facts = report["rows"], report["protocol"]
     assert list(rows)[:5] == ["all parts", "pixels", "features", "mean", NAME]

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.config.sampling import RejectFlags
+from jaxgan.config.rejecting import RejectFlags
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.class_samples import key_of_class
 from jaxgan.evaluation.load_run import Run

@@ -3,125 +3,28 @@
 import functools
 import logging
 import math
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from jaxgan.config.evaluating import checkpoint_of
-from jaxgan.config.sampling import (
-    USUAL_N,
-    RejectFlags,
-    SampleConfig,
-    check_n,
-    check_rejection,
-)
+from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import labeled_files, labeled_set, sample_files, text_samples
-from jaxgan.evaluation.accepted_samples import (
-    NO_CLASS,
-    Acceptance,
-    in_order,
-    wanted_by,
-)
+from jaxgan.evaluation.drawn import accepted_of
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
+from jaxgan.evaluation.sample_inputs import (
+    check_inputs,
+    check_label,
+    conditioning_batch,
+    labels_of,
+)
 from jaxgan.experiment import memory
-from jaxgan.files import local_path
-from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
-from jaxgan.ranges import ceil_div
-from jaxgan.spec import unknown
-from jaxgan.types import Batch, ExampleSpec, Tree
+from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
-
-
-class Drawn(NamedTuple):
-    """Samples of a run.
-
-    >>> Drawn(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]), 0.5).accepted
-    0.5
-    """
-
-    samples: np.ndarray
-    """`[n, *shape]` in the dtype of the data."""
-    labels: np.ndarray | None
-    """The class of each, `[n]` int32; None of an unconditional run."""
-    accepted: float
-    """Share of the proposals that were accepted; 1 without rejection."""
-
-
-def sample_run(
-    workdir: str | Path,
-    n: int = USUAL_N,
-    *,
-    seed: int = 0,
-    label: str = "",
-    reject: str = "none",
-    reject_share: float = RejectFlags().reject_share,
-    max_proposals: int = RejectFlags().max_proposals,
-    checkpoint: str | int = "last",
-    raw: bool = False,
-    run: int = 0,
-) -> Drawn:
-    """Draws samples of a run, like `python -m jaxgan.sample`, and writes nothing.
-
-    Args:
-      workdir: folder of the run.
-      n: number of samples.
-      seed: of the samples.
-      label: name of the class to draw; empty for all in turn.
-      reject: samples to leave out: `none`, `discriminator` (rather those that it judges
-        to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
-        a classifier of the training set sees in another class).
-      reject_share: share that the discriminator rejects on average.
-      max_proposals: largest number of proposals for one sample, on average.
-      checkpoint: `last`, `best` or a step.
-      raw: True for the newest parameters instead of their moving average.
-      run: number of the run, of several.
-
-    Raises:
-      UsageError: if the run or the checkpoint cannot be used, or too few samples are
-        accepted.
-
-    >>> sample_run("no/run")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-      ...
-    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
-    """
-    folder = local_path("--workdir", workdir)
-    config = SampleConfig(
-        *(folder, Path(), check_n(n), (seed,), checkpoint_of(checkpoint), False, raw),
-        run=run,
-        label=label,
-        rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
-    )
-    opened = load_run(folder, number=run)
-    check_inputs(opened.gan, opened.config.task)
-    check_label(config, opened)
-    if reject != "none":
-        [found] = _accepted(config, opened)
-        return found._replace(samples=_in_dtype(found.samples, opened))
-    example = opened.example
-    variables = opened.restore(config.which, raw=raw)
-    drawn = generate_in_batches(
-        jax.jit(opened.gan.generate),
-        variables,
-        conditioning_batch(config, example),
-        example_keys(multi_seed.key_of(seed), n),
-    )
-    drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
-    return Drawn(_in_dtype(drawn, opened), labels_of(config, opened), 1.0)
-
-
-def _in_dtype(samples: np.ndarray, run: Run) -> np.ndarray:
-    """Returns samples in the dtype of the data of a run."""
-    return sample_files.to_dtype(samples, run.example.dtype)
 
 
 @memory.explain_out_of_memory("use a smaller --n, and several seeds such as --seed=0-9")
@@ -183,7 +86,7 @@ def sample_accepted(config: SampleConfig, run: Run) -> int:
     """
     example, field = run.example, run.example[run.example.generated]
     text_samples.check(config, example)
-    found = _accepted(config, run)
+    found = accepted_of(config, run)
     for seed, own in zip(config.seeds, found, strict=True):
         sample_files.open_folder(config, field)
         path = sample_files.write(
@@ -191,79 +94,6 @@ def sample_accepted(config: SampleConfig, run: Run) -> int:
         )
         log.info("%d samples in %s", len(own.samples), path)
     return 0
-
-
-def _accepted(config: SampleConfig, run: Run) -> Iterator[Drawn]:
-    """Yields accepted samples of each seed, float32 in [-1, 1].
-
-    Those of all seeds are found before any are drawn.
-
-    Raises:
-      UsageError: if the run does not fit the flags, or too few samples are accepted.
-    """
-    part = run.part() | run.part(raw=True)
-    memory.check_sampling(part, config.n, run.example.shape)
-    labels = labels_of(config, run)
-    asked = np.full(config.n, NO_CLASS) if labels is None else labels
-    acceptance = Acceptance(run, config.rejection, config.which, raw=config.raw)
-    wanted = wanted_by(asked)
-    for own in [acceptance.accept(seed, wanted) for seed in config.seeds]:
-        yield Drawn(in_order(acceptance.draw(own), asked), labels, own.rate)
-
-
-def check_label(config: SampleConfig, run: Run) -> None:
-    """Raises UsageError if a class is asked for of an unconditional run."""
-    if config.label and "label" not in run.gan.task.inputs:
-        raise UsageError(
-            f"--label={config.label}: this run is unconditional, "
-            f"--task={run.config.task} reads no labels: remove --label, or train with "
-            "--preset=projection"
-        )
-
-
-def labels_of(config: SampleConfig, run: Run) -> np.ndarray | None:
-    """Returns the labels of samples, `[n]`, or None of an unconditional run.
-
-    Raises:
-      UsageError: if there is no class of the name that is asked for.
-    """
-    if "label" not in run.gan.task.inputs:
-        return None
-    # Labels repeat in the order of the batch, as its examples do.
-    batch = conditioning_batch(config, run.example)
-    return np.resize(np.asarray(batch["label"]), config.n)
-
-
-def check_inputs(gan: builder.GAN, name: str) -> None:
-    """Raises UsageError if samples depend on more than noise and labels."""
-    if gan.task.transform is not None:
-        raise UsageError(
-            f"--task={name} maps its inputs, and draws no samples: use python -m "
-            "jaxgan.apply --workdir=RUN IN OUT with files of yours"
-        )
-    others = [field for field in gan.task.inputs if field != "label"]
-    if others:
-        raise UsageError(
-            f"--task={name} needs {', '.join(others)} to sample from, which "
-            "this program cannot read: use jaxgan.load_run(...).gan.sample with a batch"
-        )
-
-
-def conditioning_batch(config: SampleConfig, example: ExampleSpec) -> Batch:
-    """Returns the examples to generate from: one class, or all of them in turn.
-
-    Raises:
-      UsageError: if there is no class of that name.
-    """
-    names = list(example.classes)
-    turn = max(len(names), 1)
-    count = ceil_div(min(config.n, AT_ONCE), turn) * turn  # each class equally often
-    batch = builder.example_batch(example, count)
-    if not config.label:
-        return batch
-    if config.label not in names:
-        raise UsageError(f"--label: {unknown(config.label, names, 'class')}")
-    return {**batch, "label": jnp.full(count, names.index(config.label), jnp.int32)}
 
 
 def interpolate(z: jax.Array, columns: int) -> jax.Array:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError, printable
-from jaxgan.metrics.comparison import probabilities_of
+from jaxgan.metrics.comparison import check_classes, probabilities_of
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
 from jaxgan.metrics.evaluators import Evaluator, Values
 from jaxgan.metrics.features.shared import SharedExtractor
@@ -163,6 +163,7 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
       extractor: features with probabilities of classes.
       samples: number of samples.
     """
+    check_classes("classes", extractor.name)
 
     def init(dataset, examples, key):
         state = plain.init(dataset, examples, key)
@@ -191,6 +192,7 @@ def modes(extractor: SharedExtractor, samples: Count = 2500) -> Evaluator:
       extractor: features with probabilities of classes, such as `channels`.
       samples: number of samples; published counts of stacked_mnist have 26,000.
     """
+    check_classes("modes", extractor.name)
 
     def init(dataset, examples, key):
         state = plain.init(dataset, examples, key)
