@@ -151,7 +151,7 @@ def evaluate_run(
 
     Args:
       workdir: folder of the run.
-      metrics: metrics, joined by |; `auto` for those that fit the task.
+      metrics: metrics, joined by `|`; `auto` for those that fit the task.
       n: number of samples or of held-out inputs, 0 for 10,000 or all of fewer inputs.
       n_real: number of held-out examples, 0 for at most `n`.
       split: one that the run was not trained on; `auto` finds it.
@@ -217,7 +217,7 @@ def compare(
         `mnist:test`, `stats:FILE`, a `Dataset`, the Path of a folder or file, or an
         array `[n, H, W, C]`, uint8 or float32 in [-1, 1].
       fake: the images to judge, of the same shape.
-      metrics: metrics of features, joined by |. Those of the classifier need labels.
+      metrics: metrics of features, joined by `|`. Those of the classifier need labels.
       n: number of images to judge, 0 for at most 10,000.
       n_real: number of real images, 0 for at most `n`.
       image_size: size to which images are resized, `64` or `48x64`.
