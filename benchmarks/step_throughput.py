@@ -45,8 +45,12 @@ CEILINGS = {
         *("torch float32", "torch tf32", "torch bfloat16"),
     ),
 }
-FLAGS = {"residual": {"augment": ""}, "srgan": {"g_terms": "l1(1000)", "d_terms": ""}}
-"""Flags of our own steps that disable parts that no peer has."""
+FLAGS = {
+    "residual": {"augment": ""},
+    "srgan": {"g_terms": "l1(1000)", "d_terms": ""},
+    "vocoder": {"networks": "hifigan"},
+}
+"""Flags of our own steps that replace parts that no peer has."""
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
@@ -119,7 +123,12 @@ def flags() -> argparse.Namespace:
         default=",".join((*PRESETS, "dcgan")),
         help="separated by commas; :same or :fresh sets the latents of G's update",
     )
-    add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
+    add(
+        "--shapes",
+        default="28x28x1",
+        help="such as 28x28x1,32x32x3; 2 for points, 8192x1 for sounds, 32x72 for "
+        "texts of 32 tokens of 72",
+    )
     add(
         "--batch_sizes", default="0", help="separated by commas; 0 for the preset's own"
     )
