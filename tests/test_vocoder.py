@@ -234,6 +234,16 @@ def test_what_does_not_fit_is_one_line(small):
         builder.build_gan(config, EXAMPLE)
 
 
+def test_a_generator_of_other_settings_is_refused(small):
+    networks = "griffin_lim(4, 2, 1, 1, 2, 32, 8, 6, 50, 3000, 1e-4, (3,), 0)"
+    flags = kinds.flags("sounds", **FLAGS) | {"networks": networks}
+    with pytest.raises(UsageError, match="use the same settings in both") as found:
+        builder.build_gan(make_config(**flags), EXAMPLE)
+    # Names and values of all that differ, of the network and of the task.
+    assert "has mels=6, low=50, high=3000, floor=0.0001, and" in str(found.value)
+    assert "mels=5, low=0, high=0, floor=1e-05: use" in str(found.value)
+
+
 def test_one_and_two_devices_compute_the_same(small):
     one, two = run("sounds", steps=2, **FLAGS), run("sounds", 2, steps=2, **FLAGS)
     assert all(np.isfinite(x).all() for x in one[1].values())
