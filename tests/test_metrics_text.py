@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxgan import spec
-from jaxgan.data import from_fields
+from jaxgan.data import from_fields, load
 from jaxgan.data.text import END, UNKNOWN_CHARACTER, tokens_example
 from jaxgan.errors import UsageError
 from jaxgan.gan.build_evaluators import default_metrics
@@ -16,7 +16,7 @@ from jaxgan.metrics import EVALUATORS, text
 from jaxgan.metrics.features import minilm
 from jaxgan.metrics.text_baselines import NGrams, most_typical
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextSets
-from jaxgan.types import Samples, image_example
+from jaxgan.types import Samples
 
 
 def sentences(n, seed=0, words="abcde"):
@@ -86,8 +86,8 @@ def test_single_words_are_judged_by_characters():
 
 def test_lists_of_words_have_shares_of_new_ones(tmp_path):
     sets = TextSets(
-        *(["Carl", "Dora"], ["Anna", "Carl", "Carl", "Xyz"], ["Anna", "Bob"]),
-        "characters",
+        *(["Dora"], ["Anna", "Carl", "Carl", "Xyz"], ["Anna", "Bob"]),
+        *("characters", ["Carl"]),
     )
     found = spec.build_one("words", TEXT_COMPARISONS).compare(sets)
     # Anna is copied, Xyz is no word.
@@ -121,9 +121,7 @@ def test_distances_of_ngrams_by_hand():
     assert distance([[1, 0, 0], [1, 0, 0]]) == pytest.approx((0.4 + 1) / 2)
     # Without a pair: <end> alone.
     assert distance([[0, 0, 0]]) == pytest.approx((0.6 + 1) / 2)
-    points = from_fields(
-        "x", {"image": np.zeros((4, 2))}, example=image_example((2,)), origin=""
-    )
+    points = load("ring8")
     with pytest.raises(UsageError, match="ngrams needs texts"):
         evaluator.init(points, {"image": np.zeros((4, 2))}, jax.random.key(0))
 

@@ -30,6 +30,8 @@ class TextSets(NamedTuple):
     """All training texts."""
     unit: str = "words"
     """The unit that BLEU counts, `words` or `characters`; see `unit_of`."""
+    known: Sequence[str] = ()
+    """Further real texts, which a lexicon has."""
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Splits texts into the tokens that are counted."""
@@ -130,8 +132,8 @@ def words(lexicon: str = "") -> TextComparison:
         more = frozenset(split_tokens(read_text("words", path), "words"))
 
     def compare(sets: TextSets) -> Values:
-        both = [*sets.train, *sets.real]
-        known = {word for x in both for word in split_tokens(x, "words")} | more
+        texts = [*sets.train, *sets.real, *sets.known]
+        known = {word for x in texts for word in split_tokens(x, "words")} | more
         fake = [split_tokens(x, "words") for x in sets.fake]
         values = {"valid_words": text.valid_words(fake, known)}
         if sets.unit == "characters":
