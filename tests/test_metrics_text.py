@@ -111,7 +111,7 @@ def test_distances_of_ngrams_by_hand():
     def distance(fake):
         state = evaluator.init(dataset, {"tokens": real}, jax.random.key(0))
         drawn = Samples(real, np.asarray(fake))
-        return evaluator.run(state, lambda count: drawn)["ngrams"]
+        return evaluator.run(state, lambda count, first=0: drawn)["ngrams"]
 
     assert distance(real[::-1]) == 0
     # Rows are read as their largest entries.

@@ -5,6 +5,7 @@ import doctest
 import functools
 import json
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -684,7 +685,9 @@ def test_networks_of_sounds_and_texts_with_the_same_weights(
     inputs = {"wavegan": (2, 64), "vocoder": (2, 33, 80)}
     if preset in inputs:
         z = rng.normal(size=inputs[preset]).astype(np.float32)
-        fake = nets.generator.apply({"params": params.generator}, z, *told, train=False)
+        fake: Any = nets.generator.apply(
+            {"params": params.generator}, z, *told, train=False
+        )
         seen = z if preset == "wavegan" else z.transpose(0, 2, 1)[..., None]
         got = theirs(pair[0], seen).numpy()[:, 0, ::flip, 0]
         np.testing.assert_allclose(got, fake[..., 0], atol=1e-4)
@@ -692,7 +695,7 @@ def test_networks_of_sounds_and_texts_with_the_same_weights(
         theirs_x = x.transpose(0, 2, 1)[:, :, ::flip, None]
     else:
         x = theirs_x = np.eye(shape[1], dtype=np.float32)[rng.integers(0, 20, (2, 12))]
-    judged = nets.discriminator.apply(
+    judged: Any = nets.discriminator.apply(
         {"params": params.discriminator}, x, *told, train=False
     )
     logits = [np.sort(np.ravel(y)) for y in jax.tree.leaves(judged.logits)]

@@ -193,7 +193,7 @@ def test_one_and_two_devices_take_the_same_finite_steps(monkeypatch):
     )
     kind = kinds.Kind("text(0.5)", networks, tokens)
     monkeypatch.setitem(kinds.KINDS, "tokens", kind)
-    flags = {"d_terms": "", "g_terms": "likelihood(1)"}
+    flags: dict[str, Any] = {"d_terms": "", "g_terms": "likelihood(1)"}
     one, two = (run("tokens", n, 2, **flags) for n in (1, 2))
     close(one, two)
     values = one[1]["generator/likelihood"]

@@ -292,10 +292,55 @@ def test_sounds_of_any_length_and_rate_are_restored(
         read, samples = wavfile.read(tmp_path / "out" / name)
         assert (read, samples.shape, samples.dtype) == (rate, shape, np.int16)
         assert np.abs(samples).max() > 0
-    assert "resampled from 11025 to 8000 Hz, and back" in caplog.text
+    assert "resampled from 11025 to 8000 Hz" in caplog.text
     assert "5 bands of 0 to 4000 Hz, window 32, hop 8, 8000 Hz" in caplog.text
     assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 2
     assert "exists: use --overwrite" in capsys.readouterr().err
+
+
+def test_spectrograms_travel_with_their_settings(trained, small, tmp_path, capsys):
+    sound, mel, back = (tmp_path / x for x in ("a.wav", "a.npz", "b.wav"))
+    samples = (20_000 * noise(640)).astype(np.int16)
+    write_wav(sound, samples, 8_000)
+
+    def call(*files):
+        code = apply.main([f"--workdir={trained / 'whole'}", *map(str, files)])
+        return code, capsys.readouterr().err
+
+    assert call(sound, mel)[0] == call(mel, back)[0] == 0
+    with np.load(mel) as file:
+        found = dict(file)
+    settings = MelSettings(8_000, 32, 8, 5)
+    expected = numpy_log_mel(samples / 2**15, settings)
+    np.testing.assert_allclose(found["mel"], expected, atol=1e-3)
+    # The same as from the sound itself, but for the last frames, where silence follows.
+    direct = tmp_path / "c.wav"
+    assert call(sound, direct)[0] == 0
+    (rate, one), (_, other) = (wavfile.read(x) for x in (back, direct))
+    assert (rate, len(one)) == (8_000, 640)
+    np.testing.assert_allclose(one[:320], other[:320], atol=2)
+    for change, message in (
+        ({"rate": 16_000}, "rate=16000, and this run rate=8000: make it with"),
+        ({"size": 64, "hop": 4}, "size=64, hop=4, and this run size=32, hop=8"),
+        ({"low": 50.0, "high": 3_000.0}, "low=50, high=3000, and this run low=0, "),
+        ({"floor": 1e-3}, "floor=0.001, and this run floor=1e-05"),
+        ({"mel": found["mel"][:, :4]}, "mels=4, and this run mels=5"),
+        ({"mel": found["mel"][0]}, "save [frames, mels] floats"),
+        ({"mel": found["mel"] * np.nan}, "NaN or infinite"),
+        ({"mel": found["mel"][:1]}, "has 1 frames: use 2 to"),
+    ):
+        np.savez(tmp_path / "x.npz", **(found | change))  # type: ignore[arg-type]
+        code, said = call(tmp_path / "x.npz", tmp_path / "x.wav")
+        assert code == 2, message
+        assert message in said
+        assert said.count("\n") == 1
+    np.savez(tmp_path / "x.npz", mel=found["mel"], rate=8_000)
+    message = "lacks size, hop, low, high, floor: save"
+    assert message in call(tmp_path / "x.npz", tmp_path / "x.wav")[1]
+    (tmp_path / "x.npz").write_bytes(b"no archive")
+    assert "x.npz cannot be read" in call(tmp_path / "x.npz", tmp_path / "x.wav")[1]
+    assert "is a spectrogram: its result" in call(mel, tmp_path / "y.npz")[1]
+    assert not (tmp_path / "x.wav").exists()
 
 
 def test_chunks_equal_the_whole(trained, small, monkeypatch):

@@ -250,7 +250,8 @@ def follow(game: Game, own: Sequence, numbers: Tensor) -> tuple[Tensor, Tensor]:
 
     def critic(samples: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         with autocast:
-            return tuple([x.float() for x in part] for part in d(samples, label))
+            logits, features = d(samples, label)
+        return [x.float() for x in logits], [x.float() for x in features]
 
     def mean(of: Callable[[Tensor, Tensor], Tensor], pairs: Any) -> Tensor:
         return torch.stack([of(*pair) for pair in zip(*pairs, strict=True)]).mean()

@@ -262,7 +262,7 @@ def next_logits(
         def call(q, k, v):
             both = jnp.stack([k, v])
             new.append(jax.lax.dynamic_update_slice_in_dim(own, both, number, 2))
-            return attention(q, *new[-1], seen, heads)
+            return attention(q, new[-1][0], new[-1][1], seen, heads)
 
         return call
 
