@@ -18,7 +18,11 @@ from jaxgan.evaluation.picture_paths import Found, check_folder, check_targets, 
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sounds import Vocoder, restores_sounds
 from jaxgan.evaluation.spectrogram_files import SUFFIX as SPECTROGRAM
-from jaxgan.evaluation.spectrogram_files import content_of, read_spectrogram
+from jaxgan.evaluation.spectrogram_files import (
+    OtherSettings,
+    content_of,
+    read_spectrogram,
+)
 from jaxgan.files import atomic_write, check_writable, kind, local_path, reason
 from jaxgan.reporting.sounds import wav
 
@@ -66,6 +70,7 @@ def apply(config: ApplyConfig) -> int:
             "draw samples with python -m jaxgan.sample, or train with --preset=vocoder"
         )
     vocoder = Vocoder(run, config.seed)
+    check_spectrograms(vocoder, jobs)
     vocoder.restore(config.which, raw=config.raw)
     log.info("%s", describe(vocoder))
     failed, seconds, started = 0, 0.0, time.perf_counter()
@@ -92,6 +97,24 @@ def apply(config: ApplyConfig) -> int:
     if failed:
         log.error("%d of %d sounds could not be restored", failed, len(jobs))
     return 1 if failed else 0
+
+
+def check_spectrograms(vocoder: Vocoder, jobs: list[Job]) -> None:
+    """Raises UsageError if a spectrogram has other settings than the run."""
+    for job in jobs:
+        if job.source.suffix.lower() != SPECTROGRAM:
+            continue
+        if job.target.suffix.lower() == SPECTROGRAM:
+            raise UsageError(
+                f"{printable(str(job.source))} is a spectrogram: its result is a "
+                "sound, so OUT must end in .wav"
+            )
+        try:
+            read_spectrogram(job.source, vocoder.settings)
+        except OtherSettings:
+            raise
+        except UsageError:
+            continue  # a bad file is an error of its own, where it is restored
 
 
 def describe(vocoder: Vocoder) -> str:
@@ -161,7 +184,8 @@ def restore_file(vocoder: Vocoder, job: Job) -> float:
       UsageError: if the sound cannot be read, or the result not be written.
     """
     if job.source.suffix.lower() == SPECTROGRAM:
-        result, rate = _inverted(vocoder, job), vocoder.settings.rate
+        settings, rate = vocoder.settings, vocoder.settings.rate
+        result = vocoder.invert(read_spectrogram(job.source, settings))
         _write(job.target, wav(result, rate))
         return len(result) / rate
     shown, own = printable(str(job.source)), vocoder.settings.rate
@@ -182,17 +206,6 @@ def restore_file(vocoder: Vocoder, job: Job) -> float:
         content = wav(result, rate)
     _write(job.target, content)
     return len(sound.samples) / rate
-
-
-def _inverted(vocoder: Vocoder, job: Job) -> np.ndarray:
-    """Returns the sound of a spectrogram, `[n, 1]`."""
-    mel = read_spectrogram(job.source, vocoder.settings)
-    if job.target.suffix.lower() == SPECTROGRAM:
-        raise UsageError(
-            f"{printable(str(job.source))} is a spectrogram: its result is a sound, so "
-            "OUT must end in .wav"
-        )
-    return vocoder.invert(mel)
 
 
 def _write(target: Path, content: bytes) -> None:

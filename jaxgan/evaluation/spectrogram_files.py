@@ -21,6 +21,10 @@ NUMBERS = tuple(x for x in MelSettings._fields if x != "mels")
 """Names of the numbers in a file."""
 
 
+class OtherSettings(UsageError):
+    """Raised for a spectrogram of other settings than those of the run."""
+
+
 def content_of(mel: np.ndarray, settings: MelSettings) -> bytes:
     """Returns the content of a file.
 
@@ -42,8 +46,8 @@ def read_spectrogram(path: Path, settings: MelSettings) -> np.ndarray:
       settings: those that the spectrogram must have.
 
     Raises:
-      UsageError: if the file cannot be read, has no spectrogram, or one of other
-        settings.
+      OtherSettings: for a spectrogram of other settings.
+      UsageError: if the file cannot be read, or has no spectrogram.
     """
     shown = printable(str(path))
     try:
@@ -74,14 +78,14 @@ def read_spectrogram(path: Path, settings: MelSettings) -> np.ndarray:
 
 
 def check_settings(name: str, own: MelSettings, run: MelSettings) -> None:
-    """Raises UsageError if a spectrogram has other settings than those of a run.
+    """Raises OtherSettings unless a spectrogram has the settings of a run.
 
     >>> check_settings("a.npz", MelSettings(8_000), MelSettings(8_000, high=4_000))
     >>> check_settings("a.npz", MelSettings(8_000, 512), MelSettings(16_000))
     Traceback (most recent call last):
       ...
-    jaxgan.errors.UsageError: a.npz has rate=8000, size=512, and this run \
-rate=16000, size=1024: make it with the settings of the run
+    jaxgan.evaluation.spectrogram_files.OtherSettings: a.npz has rate=8000, \
+size=512, and this run rate=16000, size=1024: make it with the settings of the run
     """
     # A highest frequency of 0 is half the rate.
     both = [x._replace(high=x.high or x.rate / 2) for x in (own, run)]
@@ -94,7 +98,7 @@ rate=16000, size=1024: make it with the settings of the run
         ours, theirs = (
             ", ".join(f"{x}={getattr(one, x):g}" for x in names) for one in both
         )
-        raise UsageError(
+        raise OtherSettings(
             f"{name} has {ours}, and this run {theirs}: make it with the settings of "
             "the run"
         )
