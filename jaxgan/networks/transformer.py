@@ -292,8 +292,8 @@ def transformer_generator(
     """
     if width % heads:
         raise UsageError(
-            f"transformer_generator(width={width}, heads={heads}): the width must be a "
-            f"multiple of heads: use width={-(-width // heads) * heads}"
+            f"transformer_generator(width={width}, heads={heads}): heads must divide "
+            f"the width: use width={-(-width // heads) * heads}"
         )
 
     def make(
