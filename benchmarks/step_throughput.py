@@ -103,6 +103,7 @@ def main() -> None:
         top = None
         for job in jobs(args):
             asked = {**job, "entries": entries, "seconds": args.seconds}
+            asked |= {} if args.clock == "wall" else {"clock": args.clock}
             asked = json.loads(json.dumps({**asked, "windows": args.windows}))
             if asked in [one["asked"] for one in report["measured"]]:
                 continue
@@ -138,6 +139,12 @@ def flags() -> argparse.Namespace:
     add("--seconds", type=float, default=2.0, help="length of a window")
     add("--windows", type=int, default=7, help="number of windows of each contestant")
     add("--examples", type=int, default=16_384, help="number of images on the device")
+    add(
+        "--clock",
+        default="wall",
+        choices=protocol.CLOCKS,
+        help="cpu measures the time of all threads, for a machine that is shared",
+    )
     add("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     for name in ("out", "markdown", "picture"):
         add(f"--{name}", help=f"file for the {name if name != 'out' else 'JSON'}")
@@ -204,7 +211,7 @@ def measure(
         both = Contest({**own.workers, **top.workers}, {}, args.patience)
         for name in both.workers:
             both.found[name] = {**own.found, **top.found}[name] | {"windows": []}
-        load = rounds(both, args.seconds, args.windows)
+        load = rounds(both, args.seconds, args.windows, args.clock)
         for name in list(own.workers):
             if name in both.workers:
                 both.found[name] |= both.ask(name, {"memory": True})
@@ -227,7 +234,9 @@ def flop(job: dict[str, Any], patience: float) -> float | None:
     return reply.get("flops_per_step")
 
 
-def rounds(contest: Contest, seconds: float, windows: int) -> dict[str, float]:
+def rounds(
+    contest: Contest, seconds: float, windows: int, clock: str = "wall"
+) -> dict[str, float]:
     """Runs windows of all contestants in turns and returns the other load in cores.
 
     Each round starts with the next contestant. The number of steps in a window follows
@@ -242,7 +251,7 @@ def rounds(contest: Contest, seconds: float, windows: int) -> dict[str, float]:
                 continue
             others = [w for other, w in contest.workers.items() if other != name]
             used = sum(map(protocol.cpu_seconds, others))
-            reply = contest.ask(name, {"run": steps[name]})
+            reply = contest.ask(name, {"run": steps[name], "clock": clock})
             idle += sum(map(protocol.cpu_seconds, others)) - used
             if "error" in reply:
                 continue
