@@ -45,8 +45,12 @@ CEILINGS = {
         *("torch float32", "torch tf32", "torch bfloat16"),
     ),
 }
-FLAGS = {"residual": {"augment": ""}, "srgan": {"g_terms": "l1(1000)", "d_terms": ""}}
-"""Flags of our own steps that disable parts that no peer has."""
+FLAGS = {
+    "residual": {"augment": ""},
+    "srgan": {"g_terms": "l1(1000)", "d_terms": ""},
+    "vocoder": {"networks": "hifigan"},
+}
+"""Flags of our own steps that replace parts that no peer has."""
 NAMES = {"ours": "jaxgan", "keras_tf": "keras"}
 ENVIRONMENT = {
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
@@ -99,6 +103,7 @@ def main() -> None:
         top = None
         for job in jobs(args):
             asked = {**job, "entries": entries, "seconds": args.seconds}
+            asked |= {} if args.clock == "wall" else {"clock": args.clock}
             asked = json.loads(json.dumps({**asked, "windows": args.windows}))
             if asked in [one["asked"] for one in report["measured"]]:
                 continue
@@ -119,7 +124,12 @@ def flags() -> argparse.Namespace:
         default=",".join((*PRESETS, "dcgan")),
         help="separated by commas; :same or :fresh sets the latents of G's update",
     )
-    add("--shapes", default="28x28x1", help="such as 28x28x1,32x32x3; 2 for points")
+    add(
+        "--shapes",
+        default="28x28x1",
+        help="such as 28x28x1,32x32x3; 2 for points, 8192x1 for sounds, 32x72 for "
+        "texts of 32 tokens of 72",
+    )
     add(
         "--batch_sizes", default="0", help="separated by commas; 0 for the preset's own"
     )
@@ -129,6 +139,12 @@ def flags() -> argparse.Namespace:
     add("--seconds", type=float, default=2.0, help="length of a window")
     add("--windows", type=int, default=7, help="number of windows of each contestant")
     add("--examples", type=int, default=16_384, help="number of images on the device")
+    add(
+        "--clock",
+        default="wall",
+        choices=protocol.CLOCKS,
+        help="cpu measures the time of all threads, for a machine that is shared",
+    )
     add("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     for name in ("out", "markdown", "picture"):
         add(f"--{name}", help=f"file for the {name if name != 'out' else 'JSON'}")
@@ -195,7 +211,7 @@ def measure(
         both = Contest({**own.workers, **top.workers}, {}, args.patience)
         for name in both.workers:
             both.found[name] = {**own.found, **top.found}[name] | {"windows": []}
-        load = rounds(both, args.seconds, args.windows)
+        load = rounds(both, args.seconds, args.windows, args.clock)
         for name in list(own.workers):
             if name in both.workers:
                 both.found[name] |= both.ask(name, {"memory": True})
@@ -218,7 +234,9 @@ def flop(job: dict[str, Any], patience: float) -> float | None:
     return reply.get("flops_per_step")
 
 
-def rounds(contest: Contest, seconds: float, windows: int) -> dict[str, float]:
+def rounds(
+    contest: Contest, seconds: float, windows: int, clock: str = "wall"
+) -> dict[str, float]:
     """Runs windows of all contestants in turns and returns the other load in cores.
 
     Each round starts with the next contestant. The number of steps in a window follows
@@ -233,7 +251,7 @@ def rounds(contest: Contest, seconds: float, windows: int) -> dict[str, float]:
                 continue
             others = [w for other, w in contest.workers.items() if other != name]
             used = sum(map(protocol.cpu_seconds, others))
-            reply = contest.ask(name, {"run": steps[name]})
+            reply = contest.ask(name, {"run": steps[name], "clock": clock})
             idle += sum(map(protocol.cpu_seconds, others)) - used
             if "error" in reply:
                 continue

@@ -125,6 +125,7 @@ def image_sources() -> dict[str, Source]:
     return {
         "apply": Source("apply.json", seconds),
         "steps-images": Source("steps_images.json", steps),
+        "steps-sounds": Source("steps_sounds.json", steps),
         "convolutions": Source("convolutions.json", convolutions.table_of),
         "image-tasks": Source("image_tasks.json", image_tasks.table_of),
         "super-resolution": Source("super_resolution.json", super_resolution.table_of),

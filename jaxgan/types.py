@@ -295,6 +295,9 @@ class Task(NamedTuple):
     networks are bound for sampling, without dropout."""
     weights: Mapping[str, float] = {}
     """Weights of the parts of a score by name; 1 for others, such as `pixels`."""
+    settings: Any = None
+    """A NamedTuple that a generator with a field of this name must share, such as the
+    settings of spectrograms."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -3,14 +3,20 @@
 import itertools
 import random
 
+import jax
 import numpy as np
 import pytest
 
 from jaxgan import spec
+from jaxgan.data import from_fields, load
+from jaxgan.data.text import END, UNKNOWN_CHARACTER, tokens_example
 from jaxgan.errors import UsageError
-from jaxgan.metrics import text
+from jaxgan.gan.build_evaluators import default_metrics
+from jaxgan.metrics import EVALUATORS, text
+from jaxgan.metrics.features import minilm
 from jaxgan.metrics.text_baselines import NGrams, most_typical
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextSets
+from jaxgan.types import Samples
 
 
 def sentences(n, seed=0, words="abcde"):
@@ -76,6 +82,69 @@ def test_single_words_are_judged_by_characters():
     assert found == {"bleu_2": pytest.approx(3**-0.5), "self_bleu_2": pytest.approx(1)}
     copies = spec.build_one("copies", TEXT_COMPARISONS).compare(sets)
     assert copies == {"copied": 1, "repeated": 0.5}
+
+
+def test_lists_of_words_have_shares_of_new_ones(tmp_path):
+    sets = TextSets(
+        *(["Dora"], ["Anna", "Carl", "Carl", "Xyz"], ["Anna", "Bob"]),
+        *("characters", ["Carl"]),
+    )
+    found = spec.build_one("words", TEXT_COMPARISONS).compare(sets)
+    # Anna is copied, Xyz is no word.
+    assert found == {"valid_words": 0.75, "novel": 0.75, "novel_words": 0.5}
+    (tmp_path / "more").write_text("Xyz\nother words\n")
+    more = spec.build_one(f"words('{tmp_path}/more')", TEXT_COMPARISONS)
+    found = more.compare(sets)
+    assert found == {"valid_words": 1, "novel": 0.75, "novel_words": 0.75}
+    assert "3 words of" in more.protocol["lexicon"]
+    with pytest.raises(UsageError, match="none cannot be read"):
+        spec.build_one(f"words('{tmp_path}/none')", TEXT_COMPARISONS)
+
+
+def test_distances_of_ngrams_by_hand():
+    # The texts a b and b, each with its end.
+    example = tokens_example(3, (END, "a", "b"))
+    real = np.array([[1, 2, 0], [2, 0, 0]], np.int32)
+    dataset = from_fields("texts", {"tokens": real}, example=example, origin="")
+    evaluator = EVALUATORS["ngrams"](2)
+
+    def distance(fake):
+        state = evaluator.init(dataset, {"tokens": real}, jax.random.key(0))
+        drawn = Samples(real, np.asarray(fake))
+        return evaluator.run(state, lambda count, first=0: drawn)["ngrams"]
+
+    assert distance(real[::-1]) == 0
+    # Rows are read as their largest entries.
+    assert distance(np.eye(3)[real]) == 0
+    # a <end> twice: a 1/2, <end> 1/2, not 1/5, 2/5, 2/5 for a, <end> and b. Of pairs
+    # none is in both.
+    assert distance([[1, 0, 0], [1, 0, 0]]) == pytest.approx((0.4 + 1) / 2)
+    # Without a pair: <end> alone.
+    assert distance([[0, 0, 0]]) == pytest.approx((0.6 + 1) / 2)
+    points = load("ring8")
+    with pytest.raises(UsageError, match="ngrams needs texts"):
+        evaluator.init(points, {"image": np.zeros((4, 2))}, jax.random.key(0))
+
+
+def test_texts_have_a_default_metric_that_reads_them(monkeypatch):
+    def of(names, count):
+        tokens = np.zeros((count, 2), np.int32)
+        example = tokens_example(2, names)
+        return default_metrics(
+            from_fields("x", {"tokens": tokens}, example=example, origin="")
+        )
+
+    words, lines, single = (
+        (END, "<unk>"),
+        (UNKNOWN_CHARACTER, " "),
+        (UNKNOWN_CHARACTER,),
+    )
+    kid = "kid(minilm, 256, 10, 256, 1024)"
+    monkeypatch.setattr(minilm, "is_installed", lambda: True)
+    assert [of(x, 1_024) for x in (words, lines, single)] == [kid, kid, "ngrams"]
+    assert of(words, 1_023) == "ngrams"
+    monkeypatch.setattr(minilm, "is_installed", lambda: False)
+    assert of(words, 1_024) == "ngrams"
 
 
 def test_each_metric_has_its_values():

@@ -5,6 +5,7 @@ import doctest
 import functools
 import json
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,8 @@ IMAGES = {
     ),
 }
 """Tasks without mirrored images and narrow networks, by preset."""
+SEQUENCES = {"wavegan": (8_192, 1), "vocoder": (8_192, 1), "text_gan": (12, 20)}
+"""Shapes of sounds and texts by preset."""
 KEYS = jax.random.split(jax.random.key(0), 5)
 TINY = {"residual": "residual(16, 1)"}
 
@@ -107,10 +110,10 @@ def test_parameters_in_torch(pytorch, torch, preset, shape):
 
 
 def test_every_recipe_is_here(pytorch):
-    assert set(pytorch.RECIPES) == {*PRESETS, *IMAGES}
+    assert set(pytorch.RECIPES) == {*PRESETS, *IMAGES, *SEQUENCES}
 
 
-@pytest.mark.parametrize("preset", [*PRESETS, *IMAGES])
+@pytest.mark.parametrize("preset", [*PRESETS, *IMAGES, *SEQUENCES])
 def test_recipes_in_torch(pytorch, torch, preset):
     own, config = pytorch.RECIPES[preset], config_of(preset)
     assert (own.updates, own.loss) == (config.d_updates, config.loss)
@@ -578,3 +581,157 @@ def test_overview():
 @pytest.mark.parametrize("module", [protocol, step_rows])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
+
+
+def sequence_players(preset, shape):
+    """Our networks of a preset for sounds or texts, and shapes of their variables."""
+    from peers import ours
+
+    flags = step_throughput.FLAGS.get(preset, {})
+    config = make_config(preset=preset, batch_size=4, **flags)
+    example = ours.example_of(config, shape)
+    layout = parallel.layout_of(parallel.choose_devices(1))
+    gan = setup.build_gan(config, example, layout)
+    return gan, jax.eval_shape(gan.init, jax.random.key(0))
+
+
+def weights(preset, shape):
+    """Our networks of a preset, and random parameters of both."""
+    gan, state = sequence_players(preset, shape)
+    rng = np.random.default_rng(1)
+
+    def draw(x):
+        return (0.1 * rng.normal(size=x.shape)).astype(np.float32)
+
+    return gan.networks, Players(*(jax.tree.map(draw, p) for p in state.params))
+
+
+def over_time(own, flip=1):
+    """Our kernel `[k, C, O]` and bias, for a convolution of `[B, C, T, 1]`."""
+    return [own["kernel"][::flip].transpose(2, 1, 0)[..., None], own["bias"]]
+
+
+def transposed(own, flip=1):
+    """The same for a transposed convolution."""
+    return [own["kernel"][::flip].transpose(1, 2, 0)[..., None], own["bias"]]
+
+
+def time_order(x, axis=-1, steps=8):
+    """Entries of flat sequences, ours `[T, C]` and theirs `[C, T]`, from the end."""
+    x = np.moveaxis(x, axis, -1)
+    x = x.reshape(*x.shape[:-1], steps, -1)[..., ::-1, :].swapaxes(-1, -2)
+    return np.moveaxis(x.reshape(*x.shape[:-2], -1), -1, axis)
+
+
+def of_wavegan(g, d):
+    """Backwards in time, as theirs pads the other end by one sample more."""
+    net, head = d["net"], d["Dense_0"] if "Dense_0" in d else d["net"]["Dense_0"]
+    kernel, bias = of_dense(g["net"]["Dense_0"])
+    got = [time_order(kernel, 0), time_order(bias)]
+    for own in numbered(g["net"], "ConvTranspose1D"):
+        got += transposed(own)
+    seen = [x for own in numbered(net, "Conv1D") for x in over_time(own, -1)]
+    kernel, bias = of_dense(head)
+    table = time_order(d["Embed_0"]["embedding"])
+    seen += [time_order(kernel), bias, table]
+    return [*got, g["Embed_0"]["embedding"]], seen
+
+
+def of_vocoder(g, d):
+    first, last = numbered(g, "Conv1D")
+    got = over_time(first)
+    fusions = zip(numbered(g, "Upsample1D"), numbered(g, "Fusion"), strict=True)
+    for up, fusion in fusions:
+        got += transposed(up)
+        got += [x for own in numbered(fusion, "Conv1D") for x in over_time(own)]
+    names = [f"period_{p}" for p in (2, 3, 5, 7, 11)] + [f"scale_{i}" for i in range(3)]
+    judges = [numbered(d[name], "Conv1D") for name in names]
+    seen = [x for judge in judges for own in judge for x in over_time(own)]
+    return [*got, *over_time(last)], seen
+
+
+def of_text(g, d):
+    dense = [x for own in numbered(d, "Dense") for x in of_dense(own)]
+    names = ("embedding", "inputs", "hidden", "bias", "hidden_bias")
+    rows, inputs, hidden, bias, hidden_bias = (g[name] for name in names)
+    got = [rows, hidden.T, hidden_bias, inputs.T, bias]
+    return [*got, g["outputs"].T, g["outputs_bias"]], [d["kernel"], *dense]
+
+
+@pytest.mark.parametrize(
+    ("preset", "order"),
+    [("wavegan", of_wavegan), ("vocoder", of_vocoder), ("text_gan", of_text)],
+)
+def test_networks_of_sounds_and_texts_with_the_same_weights(
+    pytorch, torch, preset, order
+):
+    shape, own = SEQUENCES[preset], pytorch.RECIPES[preset]
+    nets, params = weights(preset, shape)
+    pair = own.pair(
+        own.latent, shape, **({"shuffle": 0} if preset == "wavegan" else {})
+    )
+    with torch.no_grad():
+        for net, values in zip(pair, order(*params), strict=True):
+            for parameter, value in zip(net.parameters(), values, strict=True):
+                assert parameter.shape == value.shape
+                parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+    rng, label = np.random.default_rng(0), np.array([3, 7])
+    flip, told = (-1, (label,)) if preset == "wavegan" else (1, ())
+
+    def theirs(net, x):
+        with torch.no_grad():
+            return net(torch.tensor(np.ascontiguousarray(x)), torch.tensor(label))
+
+    inputs = {"wavegan": (2, 64), "vocoder": (2, 33, 80)}
+    if preset in inputs:
+        z = rng.normal(size=inputs[preset]).astype(np.float32)
+        fake: Any = nets.generator.apply(
+            {"params": params.generator}, z, *told, train=False
+        )
+        seen = z if preset == "wavegan" else z.transpose(0, 2, 1)[..., None]
+        got = theirs(pair[0], seen).numpy()[:, 0, ::flip, 0]
+        np.testing.assert_allclose(got, fake[..., 0], atol=1e-4)
+        x = rng.uniform(-1, 1, (2, *shape)).astype(np.float32)
+        theirs_x = x.transpose(0, 2, 1)[:, :, ::flip, None]
+    else:
+        x = theirs_x = np.eye(shape[1], dtype=np.float32)[rng.integers(0, 20, (2, 12))]
+    judged: Any = nets.discriminator.apply(
+        {"params": params.discriminator}, x, *told, train=False
+    )
+    logits = [np.sort(np.ravel(y)) for y in jax.tree.leaves(judged.logits)]
+    got = [np.sort(y.numpy().ravel()) for y in theirs(pair[1], theirs_x)[0]]
+    for one, other in zip(
+        sorted(got, key=lambda y: (len(y), y[0])),
+        sorted(logits, key=lambda y: (len(y), y[0])),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", ["eager", "channels_last+expert"])
+@pytest.mark.parametrize("preset", SEQUENCES)
+def test_steps_of_sounds_and_texts_in_torch(pytorch, torch, preset, variant):
+    shape, own = SEQUENCES[preset], pytorch.RECIPES[preset]
+    _, state = sequence_players(preset, shape)
+    job = job_of(preset, variant, shape, batch=2)
+    game = pytorch.game_of({**job, "examples": 4})
+    sizes = [sum(x.size for x in jax.tree.leaves(p)) for p in state.params]
+    assert list(pytorch.parameters(game).values()) == sizes
+    before = [p.detach().clone() for p in game.generator.parameters()]
+    for loss in pytorch.step(game, torch.arange(2).view(1, 2)):
+        assert torch.isfinite(loss)
+    after = game.generator.parameters()
+    assert any((a != b).any() for a, b in zip(after, before, strict=True))
+    assert own.average == bool(game.mean)
+
+
+def test_spectrograms_in_torch(pytorch, torch):
+    from peers import torch_sounds
+
+    from jaxgan.networks.ops.spectra import MelSettings, log_mel
+
+    x = np.random.default_rng(0).uniform(-1, 1, (2, 4_096)).astype(np.float32)
+    with torch.no_grad():
+        got = torch_sounds.LogMel()(torch.tensor(x)[:, None, :, None])[..., 0]
+    settings = MelSettings(torch_sounds.RATE)
+    np.testing.assert_allclose(got.mT, log_mel(jnp.asarray(x), settings), atol=1e-3)

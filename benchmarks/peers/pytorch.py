@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from peers import protocol
 from peers.protocol import Contestant
-from peers.torch_recipes import LOSSES, Recipe, recipe_of
+from peers.torch_recipes import LOSSES, Recipe, plain, recipe_of
 from peers.torch_recipes import RECIPES as RECIPES
+from peers.torch_sequences import Sequence, labels
 from peers.torch_tasks import Images, Played, Pool, Task, flipped
 
 MODES = {"reduce_overhead": "reduce-overhead", "max_autotune": "max-autotune"}
@@ -47,7 +48,12 @@ class Game(NamedTuple):
     mean: list[Tensor]
     """Moving average of the generator's parameters; empty for none."""
     pictures: Tensor
-    """uint8, `[N, C, H, W]`; all images of an example side by side in C."""
+    """uint8, `[N, C, H, W]`; all images of an example side by side in C. Of sounds
+    int16 `[N, C, T, 1]`, and of texts numbers `[N, T]`."""
+    labels: Tensor
+    """`[N]`, of sounds and texts."""
+    shape: tuple[int, ...]
+    """Of an example."""
     pools: list[Pool]
     """Of past fakes, one per domain; empty for none."""
 
@@ -90,8 +96,11 @@ def game_of(job: dict[str, Any]) -> Game:
     options: dict[str, Any] = {"fused": True} if "expert" in switches else {}
     options |= {"capturable": True} if "graphs" in switches else {}
     fields, past = (recipe.task.fields, recipe.task.past) if recipe.task else (1, 0)
-    size = (job["examples"], fields * shape[2], *shape[:2])
-    pictures = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
+    if recipe.sequence:
+        pictures = recipe.sequence.data(job["examples"], shape).to(device)
+    else:
+        size = (job["examples"], fields * shape[2], *shape[:2])
+        pictures = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
     return Game(
         recipe,
         switches,
@@ -102,7 +111,9 @@ def game_of(job: dict[str, Any]) -> Game:
         recipe.optimizer(g.parameters(), options),
         recipe.optimizer(d.parameters(), options),
         [p.detach().clone() for p in g.parameters()] if recipe.average else [],
-        pictures.contiguous(memory_format=lies),
+        pictures.contiguous(memory_format=lies) if pictures.ndim == 4 else pictures,
+        labels(job["examples"]).to(device),
+        shape,
         [Pool(past) for _ in range(fields if past else 0)],
     )
 
@@ -115,7 +126,7 @@ def set_precision(switches: set[str]) -> None:
     torch.backends.cudnn.benchmark = True
 
 
-def compiled(net: nn.Module, switches: set[str]) -> Callable[[Tensor], Tensor]:
+def compiled(net: nn.Module, switches: set[str]) -> Callable[..., Any]:
     """Compiles the network if a switch requests it."""
     if not switches & {"compile", *MODES}:
         return net
@@ -127,6 +138,8 @@ def step(game: Game, numbers: Tensor) -> tuple[Tensor, Tensor]:
     """Runs one step on examples with these indices, `[updates, B]`; returns losses."""
     if game.recipe.task:
         return translate(game, game.recipe.task, numbers[-1])
+    if game.recipe.sequence:
+        return follow(game, game.recipe.sequence, numbers[-1])
     recipe, (g, d) = game.recipe, game.compiled
     fast = "autocast" in game.switches
     frozen = "expert" in game.switches
@@ -209,6 +222,62 @@ def translate(game: Game, task: Task, numbers: Tensor) -> tuple[Tensor, Tensor]:
     of_real = critic(played, played.real) if loss.paired else of_real
     g_loss = mean(loss.generator, of_real, critic(played, played.fake))
     g_loss = g_loss + task.terms(generator, played)
+    g_loss.backward()
+    game.g_optimizer.step()
+    average(game)
+    return d_loss.detach(), g_loss.detach()
+
+
+def follow(game: Game, own: Sequence, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    """Runs one step of sounds or texts.
+
+    Args:
+      game: of a recipe with a sequence.
+      own: the sequence of the recipe.
+      numbers: indices of the examples, `[B]`.
+    """
+    recipe, frozen = game.recipe, "expert" in game.switches
+    loss, label = LOSSES[recipe.loss], game.labels[numbers]
+    fast = "autocast" in game.switches
+    autocast = torch.autocast(game.device.type, torch.bfloat16, enabled=fast)
+    real = own.real(game.pictures[numbers], game.shape)
+    g, d = game.compiled
+
+    def generated() -> Tensor:
+        inputs = own.inputs(real, recipe.latent)
+        with autocast:
+            return g(inputs, label).float()
+
+    def critic(samples: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        with autocast:
+            logits, features = d(samples, label)
+        return [x.float() for x in logits], [x.float() for x in features]
+
+    def mean(of: Callable[[Tensor, Tensor], Tensor], pairs: Any) -> Tensor:
+        return torch.stack([of(*pair) for pair in zip(*pairs, strict=True)]).mean()
+
+    with torch.set_grad_enabled(not recipe.again):
+        fake = generated()
+    game.d_optimizer.zero_grad()
+    if frozen:
+        game.discriminator.requires_grad_(True)
+    # Penalties are of discriminators with one tensor of logits.
+    one = recipe.judge is not plain
+    judged = recipe.judge(
+        lambda x: critic(x)[0][0] if one else critic(x)[0], real, fake.detach()
+    )
+    both = [[x] if one else x for x in (judged.real, judged.fake)]
+    d_loss = mean(loss.discriminator, both) + judged.penalty
+    d_loss.backward()
+    game.d_optimizer.step()
+    if frozen:
+        game.discriminator.requires_grad_(False)
+    game.g_optimizer.zero_grad()
+    fake = generated() if recipe.again else fake
+    (of_real, seen), (of_fake, known) = critic(real), critic(fake)
+    g_loss = mean(loss.generator, (of_real, of_fake))
+    if own.terms:
+        g_loss = g_loss + own.terms(real, fake, seen, known)
     g_loss.backward()
     game.g_optimizer.step()
     average(game)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from peers import protocol, torch_images
+from peers import protocol, torch_images, torch_sounds, torch_text
 from peers import torch_networks as nets
+from peers.torch_sequences import SOUNDS, TEXTS, VOCODER, Sequence
 from peers.torch_tasks import CYCLEGAN, PIX2PIX, SRGAN, Task
 
 Critic = Callable[[Tensor], Tensor]
@@ -85,7 +86,7 @@ Judge = Callable[[Critic, Tensor, Tensor], PenalizedLogits]
 def slope(logits: Tensor, samples: Tensor) -> Tensor:
     """Returns differentiable squared norms of the critic's gradient, `[B]`."""
     (grad,) = torch.autograd.grad(logits.sum(), samples, create_graph=True)
-    return grad.square().sum((1, 2, 3))
+    return grad.square().flatten(1).sum(1)
 
 
 def plain(critic: Critic, real: Tensor, fake: Tensor) -> PenalizedLogits:
@@ -158,6 +159,8 @@ class Recipe(NamedTuple):
     """True if G's update draws new samples instead of reusing those of D's."""
     task: Task | None = None
     """Of image to image, whose fakes depend on images instead of latents."""
+    sequence: Sequence | None = None
+    """Of sounds and texts."""
 
 
 MODERN = Recipe(
@@ -219,6 +222,23 @@ RECIPES = {
     ),
     "srgan": Recipe(
         torch_images.srgan, "relativistic_average", average=True, task=SRGAN
+    ),
+    "wavegan": MODERN._replace(
+        pair=torch_sounds.wavegan, optimizer=adam(1e-3, 0.0, 0.99), sequence=SOUNDS
+    ),
+    "vocoder": Recipe(
+        torch_sounds.vocoder,
+        "least_squares",
+        adam(1e-3, 0.8, 0.99),
+        average=True,
+        sequence=VOCODER,
+    ),
+    "text_gan": MODERN._replace(
+        pair=torch_text.text,
+        optimizer=adam(2e-4, 0.5),
+        judge=zero_centred(0.1),
+        again=False,
+        sequence=TEXTS,
     ),
 }
 

@@ -150,7 +150,8 @@ def make_parser() -> Parser:
         description="Map pictures with a checkpoint of an image-to-image run, or "
         "sounds with one of a vocoder. IN is a file, a folder or a pattern such as "
         "'photos/*.jpg'. OUT is a file (.png, .jpg or .webp; .wav for sounds) for one "
-        "input, or a folder, which gets .png or .wav files.",
+        "input, or a folder, which gets .png or .wav files. A vocoder also reads "
+        "spectrograms, in .npz files with their settings, and writes that of a sound.",
         allow_abbrev=False,
         foreign=APPLYING,
     )

@@ -365,7 +365,9 @@ DATASET_PRESETS = {
     "asterisk": "vocoder",
     "text": "language_model",
     "notes": "specgan",
+    "spoken_digit": "specgan",
     "kjv_clauses": "language_model",
+    "names": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

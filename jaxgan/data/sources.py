@@ -14,6 +14,7 @@ from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
 from jaxgan.data.listing import FOLDERS, PREFIXES
+from jaxgan.data.names import names
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
 from jaxgan.data.pictures import Reading
@@ -238,12 +239,17 @@ def _text(request: Request) -> Dataset:
     return text(request.name, path, request.text, split=request.split)
 
 
-def _clauses(request: Request) -> Dataset:
-    _no_path(request)
-    _no_fields(request)
-    _no_frame(request, "texts")
-    root = _placed(request).data_dir or os.path.expanduser("~/tensorflow_datasets")
-    return kjv_clauses(request.split, Path(root, "downloads", "packages"))
+def _of_package(load: Callable[[str, Path], Dataset]) -> Callable[[Request], Dataset]:
+    """Returns the source of texts in a package: load(split, folder of packages)."""
+
+    def source(request: Request) -> Dataset:
+        _no_path(request)
+        _no_fields(request)
+        _no_frame(request, "texts")
+        root = _placed(request).data_dir or os.path.expanduser("~/tensorflow_datasets")
+        return load(request.split, Path(root, "downloads", "packages"))
+
+    return source
 
 
 def _no_frame(request: Request, kind: str) -> None:
@@ -353,8 +359,8 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    names = ("npz", *TEXTS, *FOLDERS)
-    near = difflib.get_close_matches(prefix.lower(), names, 1, 0.76)
+    kinds = ("npz", *TEXTS, *FOLDERS)
+    near = difflib.get_close_matches(prefix.lower(), kinds, 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
     if colon and near:
@@ -403,6 +409,7 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "domains": _domains,
     "audio": _audio,
     "text": _text,
-    "kjv_clauses": _clauses,
+    "kjv_clauses": _of_package(kjv_clauses),
+    "names": _of_package(names),
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""

@@ -17,6 +17,12 @@ from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.picture_paths import Found, check_folder, check_targets, find
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sounds import Vocoder, restores_sounds
+from jaxgan.evaluation.spectrogram_files import SUFFIX as SPECTROGRAM
+from jaxgan.evaluation.spectrogram_files import (
+    OtherSettings,
+    content_of,
+    read_spectrogram,
+)
 from jaxgan.files import atomic_write, check_writable, kind, local_path, reason
 from jaxgan.reporting.sounds import wav
 
@@ -45,7 +51,8 @@ def apply(config: ApplyConfig) -> int:
     """Restores sounds and writes the results. Returns the exit code.
 
     A sound is resampled to the rate of the run, and its result back to its own. Each
-    channel is restored by itself. The length stays.
+    channel is restored by itself. The length stays. A spectrogram in an .npz file must
+    have the settings of the run; that of a sound is written if OUT is such a file.
 
     Returns:
       0, or 1 if a sound could not be restored, which is logged.
@@ -63,6 +70,7 @@ def apply(config: ApplyConfig) -> int:
             "draw samples with python -m jaxgan.sample, or train with --preset=vocoder"
         )
     vocoder = Vocoder(run, config.seed)
+    check_spectrograms(vocoder, jobs)
     vocoder.restore(config.which, raw=config.raw)
     log.info("%s", describe(vocoder))
     failed, seconds, started = 0, 0.0, time.perf_counter()
@@ -89,6 +97,24 @@ def apply(config: ApplyConfig) -> int:
     if failed:
         log.error("%d of %d sounds could not be restored", failed, len(jobs))
     return 1 if failed else 0
+
+
+def check_spectrograms(vocoder: Vocoder, jobs: list[Job]) -> None:
+    """Raises UsageError if a spectrogram has other settings than the run."""
+    for job in jobs:
+        if job.source.suffix.lower() != SPECTROGRAM:
+            continue
+        if job.target.suffix.lower() == SPECTROGRAM:
+            raise UsageError(
+                f"{printable(str(job.source))} is a spectrogram: its result is a "
+                "sound, so OUT must end in .wav"
+            )
+        try:
+            read_spectrogram(job.source, vocoder.settings)
+        except OtherSettings:
+            raise
+        except UsageError:
+            continue  # a bad file is an error of its own, where it is restored
 
 
 def describe(vocoder: Vocoder) -> str:
@@ -126,7 +152,7 @@ def find_jobs(config: ApplyConfig) -> list[Job]:
     found = [
         x
         for text in config.pictures
-        for x in find(text, [out], of=(SUFFIXES, "sounds"))
+        for x in find(text, [out], of=((*SUFFIXES, SPECTROGRAM), "sounds"))
     ]
     targets = _targets(config, out, found)
     check_targets(targets, found, overwrite=config.overwrite)
@@ -137,7 +163,7 @@ def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
     """Returns the file for each result; raises UsageError for an unfit OUT."""
     suffix, shown = out.suffix.lower(), f"OUT={printable(config.out)}"
     is_folder = config.out.endswith("/") or kind(out) == "a folder"
-    if suffix == ".wav" and not is_folder:
+    if suffix in (".wav", SPECTROGRAM) and not is_folder:
         if len(found) > 1:
             raise UsageError(
                 f"{shown}: the results of {len(found):,} sounds need a folder, such as "
@@ -146,7 +172,7 @@ def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
         check_writable("OUT", out)
         return [out]
     if suffix in SUFFIXES and not is_folder:
-        raise UsageError(f"{shown}: must end in .wav, or in / for a folder")
+        raise UsageError(f"{shown}: must end in .wav or .npz, or in / for a folder")
     check_folder(shown, out)
     return [out / one.below.with_suffix(".wav") for one in found]
 
@@ -157,25 +183,39 @@ def restore_file(vocoder: Vocoder, job: Job) -> float:
     Raises:
       UsageError: if the sound cannot be read, or the result not be written.
     """
-    shown, rate = printable(str(job.source)), vocoder.settings.rate
+    if job.source.suffix.lower() == SPECTROGRAM:
+        settings, rate = vocoder.settings, vocoder.settings.rate
+        result = vocoder.invert(read_spectrogram(job.source, settings))
+        _write(job.target, wav(result, rate))
+        return len(result) / rate
+    shown, own = printable(str(job.source)), vocoder.settings.rate
     try:
         sound = read_sound(job.source)
     except (BadSound, OSError, ValueError) as error:
         raise UsageError(f"{shown} {_why(error)}") from error
-    samples = resampled(sound.samples, sound.rate, rate)
-    if sound.rate != rate:
-        log.info("%s: resampled from %d to %d Hz, and back", shown, sound.rate, rate)
-    result = resampled(vocoder(samples), rate, sound.rate)
-    # Rates without a common factor may give a sample more or less.
-    missing = max(len(sound.samples) - len(result), 0)
-    result = np.pad(result, [(0, missing), (0, 0)])[: len(sound.samples)]
+    samples, rate = resampled(sound.samples, sound.rate, own), sound.rate
+    if rate != own:
+        log.info("%s: resampled from %d to %d Hz", shown, rate, own)
+    if job.target.suffix.lower() == SPECTROGRAM:
+        content = content_of(vocoder.spectrogram(samples), vocoder.settings)
+    else:
+        result = resampled(vocoder(samples), own, rate)
+        # Rates without a common factor may give a sample more or less.
+        missing = max(len(sound.samples) - len(result), 0)
+        result = np.pad(result, [(0, missing), (0, 0)])[: len(sound.samples)]
+        content = wav(result, rate)
+    _write(job.target, content)
+    return len(sound.samples) / rate
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Writes a file; raises UsageError if it cannot be written."""
     try:
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(job.target, wav(result, sound.rate))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(target, content)
     except OSError as error:
-        target = printable(str(job.target))
-        raise UsageError(f"{target} cannot be written ({reason(error)})") from error
-    return len(result) / sound.rate
+        shown = printable(str(target))
+        raise UsageError(f"{shown} cannot be written ({reason(error)})") from error
 
 
 def _why(error: Exception) -> str:

@@ -11,10 +11,10 @@ from jaxgan.errors import TrainingError
 from jaxgan.evaluation.load_run import Run
 from jaxgan.gan import objective
 from jaxgan.gan.objective import example_keys
-from jaxgan.networks.ops.spectra import MelSettings
+from jaxgan.networks.ops.spectra import MelSettings, log_mel
 from jaxgan.parallel import multi_seed
 from jaxgan.ranges import ceil_div
-from jaxgan.tasks.vocoder import SETTINGS
+from jaxgan.tasks.vocoder import SETTINGS, generate
 from jaxgan.types import Tree
 
 CHUNK = 1_024
@@ -40,6 +40,16 @@ def settings_of(run: Run) -> MelSettings:
     return spec.build_one(run.config.task, SETTINGS, example=run.example)
 
 
+def finite(result: np.ndarray) -> np.ndarray:
+    """Returns the result of a network; raises TrainingError if it is not finite."""
+    if not np.isfinite(result).all():
+        raise TrainingError(
+            "the network's results are not finite: use an earlier checkpoint, such "
+            "as --checkpoint=best"
+        )
+    return result
+
+
 class Vocoder:
     """Restores waveforms from their spectrograms, in chunks of a few compiled shapes.
 
@@ -52,6 +62,7 @@ class Vocoder:
         self.settings = settings_of(run)
         self._run, self._key = run, multi_seed.key_of(seed)
         self._compiled = jax.jit(self.transform)
+        self._inverse = jax.jit(self.inverse)
         self._variables: Tree = None
 
     def restore(self, which: Any = "last", *, raw: bool = False) -> int:
@@ -67,6 +78,35 @@ class Vocoder:
         generator, _ = objective.bind(networks.generator, variables, keys)
         assert task.transform is not None  # checked by `restores_sounds`
         return task.transform(generator, {"source": x}, keys)
+
+    def inverse(self, variables: Tree, mel: jax.Array) -> jax.Array:
+        """Returns the waveforms of log-mel spectrograms `[B, frames, mels]`."""
+        keys = jnp.broadcast_to(example_keys(self._key, 1), (len(mel),))
+        network = self._run.gan.networks.generator
+        generator, _ = objective.bind(network, variables, keys)
+        return generate(generator, mel, self.settings.hop)
+
+    def spectrogram(self, sound: np.ndarray) -> np.ndarray:
+        """Returns the spectrogram `[frames, mels]` of a sound `[n, channels]`.
+
+        Channels are averaged, and zeros fill the last hop.
+        """
+        hop, mono = self.settings.hop, sound.mean(1)
+        length = max(ceil_div(len(mono), hop) * hop, self.settings.size)
+        mono = np.pad(mono, (0, length - len(mono)))
+        return np.asarray(log_mel(jnp.asarray(mono), self.settings))
+
+    def invert(self, mel: np.ndarray) -> np.ndarray:
+        """Maps a spectrogram `[frames, mels]` to a sound `[hop * (frames - 1), 1]`.
+
+        Raises:
+          TrainingError: if the result is not finite.
+        """
+        frames = ceil_div(len(mel) - 1, GRID) * GRID + 1
+        silence = np.log(self.settings.floor)
+        padded = np.pad(mel, [(0, frames - len(mel)), (0, 0)], constant_values=silence)
+        result = np.asarray(self._inverse(self._variables, padded[None]))[0]
+        return finite(result[: self.settings.hop * (len(mel) - 1)]).clip(-1, 1)
 
     def batch(self, x: np.ndarray) -> np.ndarray:
         """Maps waveforms of the length in training, `[B, T, 1]`, to the same shape."""
@@ -94,12 +134,7 @@ class Vocoder:
             down = (last + fade - place) / (2 * fade) if stop > last else np.ones(1)
             weights = (up.clip(0, 1) * down.clip(0, 1)).astype(np.float32)[:, None]
             result[:, start:stop] += weights * self._chunk(channels, start, stop)
-        if not np.isfinite(result).all():
-            raise TrainingError(
-                "the network's results are not finite: use an earlier checkpoint, such "
-                "as --checkpoint=best"
-            )
-        return result[..., 0].T.clip(-1, 1)
+        return finite(result)[..., 0].T.clip(-1, 1)
 
     def cuts(self, sound: np.ndarray) -> list[tuple[int, int]]:
         """Returns the first sample, and the one after the last, of parts of a sound."""

@@ -85,7 +85,11 @@ class Judge(NamedTuple):
 
 
 def make_judge(
-    metrics: Metrics, real: Sequence[str], train: Sequence[str], unit: str
+    metrics: Metrics,
+    real: Sequence[str],
+    train: Sequence[str],
+    unit: str,
+    known: Sequence[str] = (),
 ) -> Judge:
     """Returns a judge of texts.
 
@@ -94,6 +98,7 @@ def make_judge(
       real: held-out texts.
       train: all training texts.
       unit: what BLEU counts.
+      known: all held-out texts, for lexicons.
     """
     extractors = unique(x.extractor for x in metrics.sets)
     of_real = features_of(real, extractors, "held-out texts")
@@ -102,7 +107,7 @@ def make_judge(
     of_train = of_real
     if needed:
         of_train = features_of(train, extractors, "training texts")
-    sets = TextSets(real, (), train, unit)
+    sets = TextSets(real, (), train, unit, known)
     return Judge(metrics, sets, Real(of_real, of_train))
 
 

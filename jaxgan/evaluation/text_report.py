@@ -67,6 +67,8 @@ class Texts(NamedTuple):
     """Their tokens, `[n_real, length]` int32."""
     others: list[str]
     """Other held-out texts, as many as there are samples, or none."""
+    known: list[str]
+    """All held-out texts."""
     train: list[str]
     rows: np.ndarray
     """Tokens of the training texts, `[n, length]` int32."""
@@ -166,9 +168,10 @@ def read_texts(
 
     of_train, of_real = rows(train, chosen), rows(held_out, order[:n_real])
     other = decode(rows(held_out, others), names) if len(others) else []
+    known = decode(rows(held_out, order[:MOST_TRAIN]), names)
     texts = (decode(x, names) for x in (of_real, of_train))
     real, in_training = texts
-    return Texts(names, count, real, of_real, other, in_training, of_train)
+    return Texts(names, count, real, of_real, other, known, in_training, of_train)
 
 
 def _measure(
@@ -179,7 +182,8 @@ def _measure(
     metrics: Metrics,
 ) -> tuple[int, list[dict[str, Any]], dict[str, Values]]:
     """Returns the step, the values of each draw, and those of each method."""
-    judge = make_judge(metrics, texts.real, texts.train, unit_of(texts.real))
+    unit = unit_of(texts.real)
+    judge = make_judge(metrics, texts.real, texts.train, unit, texts.known)
     step, draws = 0, []
     for number in numbers_of(run, config):
         one = dataclasses.replace(run, number=number)

@@ -7,9 +7,11 @@ import numpy as np
 
 from jaxgan import data, spec
 from jaxgan.config.training import AUTO, Config
+from jaxgan.data.text import is_characters
 from jaxgan.errors import FieldError, UsageError, short_repr
 from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from, build_one
 from jaxgan.metrics import EVALUATORS, Evaluator
+from jaxgan.metrics.features import minilm
 from jaxgan.metrics.features.imagenet import NoWeights
 from jaxgan.metrics.features.shared import shared_extractors
 from jaxgan.metrics.pair_evaluators import has_targets
@@ -18,6 +20,10 @@ from jaxgan.types import Task
 
 CHECKED_DATA = data.from_arrays(np.zeros((2, 8, 8, 1), np.uint8), name="nothing")
 """Held-out examples, to check flags before there are data."""
+
+
+SENTENCES = 1_024
+"""Training texts that sentence features are compared with, and their least number."""
 
 
 def build_evaluators(
@@ -85,7 +91,9 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     it is the Frechet distance in the features of a classifier for images with labels,
     if there are at least 10,000 examples and 500 per class, as a classifier of fewer
     tells little, and of sounds if there are 1,000 and 50 per class, as their samples
-    say little. Other data have the sliced Wasserstein distance.
+    say little. Texts have the kernel distance of sentence features, if these are
+    installed, texts are no single words and there are 1,024 of them, and else the
+    distance of their n-grams. Other data have the sliced Wasserstein distance.
 
     Args:
       dataset: the training examples, or None if they are not known yet.
@@ -98,9 +106,18 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
         # The two domains of a translation are no classes of one, nor is what is normal.
         if task.transform is not None or task.score is not None:
             return "sliced_wasserstein"
-    if dataset is None or len(dataset.classes) < 2:
+    if dataset is None:
         return "sliced_wasserstein"
     first = dataset.example[dataset.example.generated]
+    if first.kind == "tokens":
+        # Of 256 samples, as features take milliseconds each.
+        enough = dataset.size >= SENTENCES and minilm.is_installed()
+        kid = f"kid(minilm, 256, 10, 256, {SENTENCES})"
+        # Single words are no sentences: texts of characters then have no space.
+        of_words = not is_characters(first.names) or " " in first.names
+        return kid if enough and of_words else "ngrams"
+    if len(dataset.classes) < 2:
+        return "sliced_wasserstein"
     classes = len(dataset.classes)
     if first.kind == "waveform" and dataset.size >= max(1_000, 50 * classes):
         return "fd(classifier, 512)"

@@ -113,6 +113,7 @@ def build_gan(
     facts = {"example": example, "axis_name": axis}
     networks = build_networks(config, facts)
     task = build_task(config, example)
+    check_settings(config, task, networks.generator)
     augmentation = build_augment(config)
     terms = build_terms(config, augmentation, task.defaults, example)
     optimizers = build_optimizers(config)
@@ -144,6 +145,24 @@ def build_gan(
     train_step = make(wrap_gradient=wrap_gradient, example=example)
     sampling = make_generate(task, networks), make_play(task, networks)
     return GAN(task, networks, terms, optimizers, init, train_step, *sampling)
+
+
+def check_settings(config: Config, task: Task, net: nn.Module) -> None:
+    """Raises UsageError if the generator and the task have different settings."""
+    # The network inside of all wrappers.
+    while inside := getattr(net, "inside", getattr(net, "net", None)):
+        net = inside
+    own, given = getattr(net, "settings", None), task.settings
+    if own is None or given is None or own == given:
+        return
+    names = [x for x in given._fields if getattr(own, x) != getattr(given, x)]
+    ours, theirs = (
+        ", ".join(f"{x}={getattr(one, x):g}" for x in names) for one in (own, given)
+    )
+    raise UsageError(
+        f"--networks={config.networks} has {ours}, and --task={config.task} {theirs}: "
+        "use the same settings in both"
+    )
 
 
 def check_texts(config: Config) -> None:

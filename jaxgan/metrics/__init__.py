@@ -9,6 +9,7 @@ from jaxgan.metrics.evaluators import SAMPLE_EVALUATORS, Evaluator, SampleFn
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
 from jaxgan.metrics.pair_evaluators import PAIR_EVALUATORS
 from jaxgan.metrics.spectral import SPECTRAL_EVALUATORS
+from jaxgan.metrics.text_evaluators import TEXT_EVALUATORS
 
 __all__ = ["EVALUATORS", "Evaluator", "SampleFn"]
 
@@ -17,6 +18,7 @@ EVALUATORS: dict[str, Callable[..., Evaluator]] = {
     **FEATURE_EVALUATORS,
     **PAIR_EVALUATORS,
     **SPECTRAL_EVALUATORS,
+    **TEXT_EVALUATORS,
 }
 """Factories of evaluators by name.
 

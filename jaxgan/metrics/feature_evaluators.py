@@ -60,6 +60,7 @@ def kid(
     samples: Count = 2048,
     subsets: Width = 10,
     size: Count = 1000,
+    reals: Count = REALS,
 ) -> Evaluator:
     """Measures the kernel distance of samples to up to 10,000 training examples.
 
@@ -71,9 +72,10 @@ def kid(
       samples: number of samples.
       subsets: number of subsets; fewer than in offline evaluation, to save time.
       size: examples of a subset, at most `samples`.
+      reals: number of training examples, if there are as many.
     """
     plain = _evaluator(
-        *("kid", (f"kid_{extractor.name}",), extractor, samples),
+        *("kid", (f"kid_{extractor.name}",), extractor, samples, reals),
         subsets=subsets,
         size=size,
     )

@@ -9,6 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
 from jaxgan.data.text import split_tokens
+from jaxgan.data.text_files import read_text
+from jaxgan.errors import printable
+from jaxgan.files import local_path
 from jaxgan.metrics import text
 from jaxgan.ranges import Range
 
@@ -27,6 +30,8 @@ class TextSets(NamedTuple):
     """All training texts."""
     unit: str = "words"
     """The unit that BLEU counts, `words` or `characters`; see `unit_of`."""
+    known: Sequence[str] = ()
+    """Further real texts, which a lexicon has."""
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Splits texts into the tokens that are counted."""
@@ -108,20 +113,40 @@ def copies() -> TextComparison:
     return TextComparison("copies", compare, facts)
 
 
-def words() -> TextComparison:
+def words(lexicon: str = "") -> TextComparison:
     """Measures the share of words that a training or held-out text has, `valid_words`.
 
-    Of generators of characters. Of lists of words, `valid_words` less `copied` is the
-    share of real words that were not in the training set.
+    Of generators of characters. If texts are single words, as in lists of words or
+    names, two further values are the share of texts that are not in the training set,
+    `novel`, and of those that are words beside that, `novel_words`.
+
+    Args:
+      lexicon: a file with further words, such as /usr/share/dict/words.
+
+    Raises:
+      UsageError: if the file cannot be read.
     """
+    more: frozenset[str] = frozenset()
+    if lexicon:
+        path = local_path("words(lexicon)", lexicon)
+        more = frozenset(split_tokens(read_text("words", path), "words"))
 
     def compare(sets: TextSets) -> Values:
-        both = [*sets.train, *sets.real]
-        lexicon = {word for x in both for word in split_tokens(x, "words")}
+        texts = [*sets.train, *sets.real, *sets.known]
+        known = {word for x in texts for word in split_tokens(x, "words")} | more
         fake = [split_tokens(x, "words") for x in sets.fake]
-        return {"valid_words": text.valid_words(fake, lexicon)}
+        values = {"valid_words": text.valid_words(fake, known)}
+        if sets.unit == "characters":
+            train = frozenset(sets.train)
+            new = [x for x in sets.fake if x not in train]
+            count = max(len(sets.fake), 1)
+            values["novel"] = len(new) / count
+            values["novel_words"] = sum(x in known for x in new) / count
+        return values
 
-    return TextComparison("words", compare, {"lexicon": "training and held-out texts"})
+    of = "training and held-out texts"
+    of += f", and {len(more):,} words of {printable(lexicon)}" if more else ""
+    return TextComparison("words", compare, {"lexicon": of})
 
 
 def length() -> TextComparison:

@@ -26,21 +26,21 @@ from jaxgan.networks.image_to_image import (
     image_to_image,
     two_domains,
 )
-from jaxgan.networks.recurrent import recurrent_generator
-from jaxgan.networks.text import no_discriminator, text, text_discriminator
+from jaxgan.networks.text import DISCRIMINATORS as OF_TEXTS
+from jaxgan.networks.text import GENERATORS as FROM_TEXTS
+from jaxgan.networks.text import text
 from jaxgan.networks.wrappers import WRAPPERS as WRAPPERS
 from jaxgan.types import Players
 
 GENERATORS: dict[str, Callable[..., Make]] = {
     **FROM_IMAGES,
-    "recurrent_generator": recurrent_generator,
+    **FROM_TEXTS,
 }
 """Factories of generators by name."""
 
 DISCRIMINATORS: dict[str, Callable[..., Make]] = {
     **OF_IMAGES,
-    "text_discriminator": text_discriminator,
-    "no_discriminator": no_discriminator,
+    **OF_TEXTS,
 }
 """Factories of discriminators by name."""
 

@@ -5,7 +5,7 @@ an example) and `axis_name` (of the device axis), that returns a module.
 """
 
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import flax.linen as nn
 import jax
@@ -53,25 +53,27 @@ def image_to_image(
     """
     facts = {"example": example, "axis_name": axis_name}
     return Players(
-        made("generator", generator or unet(), facts),
-        made("discriminator", discriminator or patch(), facts),
+        made("generator", generator or unet(), facts, GENERATORS),
+        made("discriminator", discriminator or patch(), facts, DISCRIMINATORS),
     )
 
 
-def made(player: str, make: Make, facts: dict[str, typing.Any]) -> nn.Module:
+def made(
+    player: str, make: Make, facts: dict[str, typing.Any], table: Iterable[str]
+) -> nn.Module:
     """Returns a network; raises UsageError if it is one of the other player.
 
     Args:
       player: `generator` or `discriminator`.
       make: the factory.
       facts: its keyword arguments, the fields of an example and the device axis.
+      table: names of networks of the player, for the message.
     """
     net = make(**facts)
     returned = typing.get_type_hints(type(net).__call__).get("return")
     # Networks of users may have no annotations.
     judges = returned is DiscriminatorOutput
     if returned is not None and judges != (player == "discriminator"):
-        table = GENERATORS if player == "generator" else DISCRIMINATORS
         raise UsageError(
             f"{player}={type(net).__name__} is a network of the other player: choose "
             f"from {', '.join(sorted(table))}"

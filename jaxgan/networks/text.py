@@ -1,12 +1,16 @@
 """Pairs for texts, and their discriminator."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgan.networks.image_to_image import Make, made
 from jaxgan.networks.layers import Dense
-from jaxgan.networks.recurrent import recurrent_generator, tokens_field
+from jaxgan.networks.recurrent import recurrent_generator
+from jaxgan.networks.transformer import transformer_generator
+from jaxgan.networks.writing import tokens_field
 from jaxgan.ranges import Width, Widths
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
@@ -103,6 +107,17 @@ def no_discriminator() -> Make:
     return make
 
 
+GENERATORS: dict[str, Callable[..., Make]] = {
+    f.__name__: f for f in (recurrent_generator, transformer_generator)
+}
+"""Factories of generators of texts by name."""
+
+DISCRIMINATORS: dict[str, Callable[..., Make]] = {
+    f.__name__: f for f in (text_discriminator, no_discriminator)
+}
+"""Factories of discriminators of texts by name."""
+
+
 def text(
     generator: Make | None = None,
     discriminator: Make | None = None,
@@ -113,7 +128,8 @@ def text(
     """Returns a pair for texts.
 
     Args:
-      generator: a call such as `recurrent_generator(256)`, which is the default.
+      generator: a call such as `recurrent_generator(256)`, which is the default, or
+        `transformer_generator(128)`.
       discriminator: a call such as `text_discriminator(8)`, which is the default.
       example: the fields of an example, of which the first, `tokens`, is generated.
       axis_name: name of the device axis, if the step runs on several devices.
@@ -123,6 +139,9 @@ def text(
     """
     facts = {"example": example, "axis_name": axis_name}
     return Players(
-        made("generator", generator or recurrent_generator(), facts),
-        made("discriminator", discriminator or text_discriminator(), facts),
+        made("generator", generator or recurrent_generator(), facts, GENERATORS),
+        made(
+            *("discriminator", discriminator or text_discriminator(), facts),
+            DISCRIMINATORS,
+        ),
     )

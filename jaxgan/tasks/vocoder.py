@@ -68,6 +68,7 @@ def vocoder(
         preview=columns,
         defaults=Players("mel_l1(45)", ""),
         transform=transform,
+        settings=settings,
     )
 
 

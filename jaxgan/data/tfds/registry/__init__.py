@@ -1,5 +1,6 @@
 """Data sets of pictures and sounds from npm, PyPI and Debian, in TFDS's layout."""
 
+from jaxgan.data.tfds.registry.digits import DIGITS
 from jaxgan.data.tfds.registry.drawings import DRAWINGS
 from jaxgan.data.tfds.registry.emoji import EMOJI
 from jaxgan.data.tfds.registry.faces import FACES
@@ -17,5 +18,6 @@ RECIPES: dict[str, Recipe] = {
     **PHOTOGRAPHS,
     **SPEECH,
     **NOTES,
+    **DIGITS,
 }
 """Recipes of the data sets by name."""

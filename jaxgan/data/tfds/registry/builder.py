@@ -111,7 +111,7 @@ def prepare(builder: Any) -> str:
     _check_modules(builder.name, recipe)
     config = tfds.download.DownloadConfig(try_download_gcs=False)
     # All pictures are made before TFDS writes any.
-    builder.splits_made = _make(builder)
+    builder.splits_made, origin = _make(builder)
     try:
         with quiet_tfds():
             builder.download_and_prepare(
@@ -124,18 +124,29 @@ def prepare(builder: Any) -> str:
             f"--dataset={builder.name} cannot be prepared ({first_line(error)}); "
             "free some space, or use another --data_dir"
         ) from error
-    return recipe.origin
+    return origin
 
 
-def _make(builder: Any) -> dict[str, list[Row]]:
-    """Returns the examples of all splits, or raises UsageError."""
-    folder = Path(builder.data_dir_root, "downloads", "packages")
+def _make(builder: Any) -> tuple[dict[str, list[Row]], str]:
+    """Returns the examples of all splits and their origin, or raises UsageError."""
+    downloads, recipe = Path(builder.data_dir_root, "downloads"), builder.recipe
+    folder, origin = downloads / "packages", recipe.origin
     try:
-        files = {x.name: contents(x, folder) for x in builder.recipe.packages}
+        own = recipe.manual(_manual(builder)) if recipe.manual else {}
+        if own:
+            files = {recipe.packages[0].name: own}
+            origin = f"from {len(own):,} files in {_manual(builder)}"
+        else:
+            files = {x.name: contents(x, folder) for x in recipe.packages}
         splits = builder.chosen.make(files)
-        return {key: within_time(rows) for key, rows in splits.items()}
+        return {key: within_time(rows) for key, rows in splits.items()}, origin
     except Unavailable as reason:
         raise _unavailable(builder, reason) from reason
+
+
+def _manual(builder: Any) -> Path:
+    """Returns the folder for files that users put there."""
+    return Path(builder.data_dir_root, "downloads", "manual", builder.name)
 
 
 def _check_modules(name: str, recipe: Recipe) -> None:
@@ -152,6 +163,8 @@ def _unavailable(builder: Any, reason: Unavailable) -> UsageError:
     # Debian's archives are never kept.
     kept = [archive_name(package) for package in recipe.packages if package.sha256]
     remedy = f"put {' '.join(kept)} into {folder}" if kept else "repair that"
+    if recipe.manual:
+        remedy += f", or {recipe.manual_files} into {_manual(builder)},"
     return UsageError(
         f"--dataset={builder.name} cannot be fetched ({reason}): {remedy} and start "
         "again"

