@@ -16,7 +16,9 @@ A run in ten lines:
 left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
 `compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
 "photo.jpg")` maps pictures by an image-to-image run, and `score_run("runs/parts",
-"photo.jpg")` says how unusual they are. Names are imported when they are first used, so
+"photo.jpg")` says how unusual they are. `export_run("runs/mnist", "digits")` writes the
+generator for other programs, and `write_report("runs/mnist")` all that there is to see
+as one HTML file. Names are imported when they are first used, so
 `import jaxgan` imports no jax.
 """
 
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
     from jaxgan.gan.gan import GAN
+    from jaxgan.sharing.export.export import export_run
+    from jaxgan.sharing.export.loading import Exported, load_exported
+    from jaxgan.sharing.report.report import write_report
     from jaxgan.training.fit import fit
     from jaxgan.types import (
         DiscriminatorOutput,
@@ -66,6 +71,7 @@ _MODULES = {
     "Config": "config.training",
     "DiscriminatorOutput": "types",
     "ExampleSpec": "types",
+    "Exported": "sharing.export.loading",
     "Field": "types",
     "GAN": "gan.gan",
     "LossInputs": "types",
@@ -84,11 +90,14 @@ _MODULES = {
     "build": "gan.builder",
     "compare": "evaluation.report",
     "evaluate_run": "evaluation.report",
+    "export_run": "sharing.export.export",
     "fit": "training.fit",
     "load_dataset": "data",
+    "load_exported": "sharing.export.loading",
     "load_run": "evaluation.load_run",
     "make_config": "config.resolve",
     "score_run": "evaluation.score",
+    "write_report": "sharing.report.report",
 }
 """The module of each public name."""
 
@@ -106,6 +115,7 @@ __all__ = [
     "Config",
     "DiscriminatorOutput",
     "ExampleSpec",
+    "Exported",
     "Field",
     "LossInputs",
     "Players",
@@ -124,8 +134,10 @@ __all__ = [
     "compare",
     "data",
     "evaluate_run",
+    "export_run",
     "fit",
     "load_dataset",
+    "load_exported",
     "load_run",
     "losses",
     "make_config",
@@ -135,6 +147,7 @@ __all__ = [
     "schedules",
     "score_run",
     "tasks",
+    "write_report",
 ]
 
 

@@ -7,8 +7,12 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
+    (
+        *("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
+        *("export", "report"),
+    ),
     ("training",),
+    ("sharing",),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
     ("parallel",),
@@ -98,7 +102,10 @@ NAMES_FLAGS = {
         "evaluate",
         "plan",
         "augment/__main__",
+        "export",
+        "report",
         "training",
+        "sharing",
         "evaluation",
         "monitoring",
         "experiment",
