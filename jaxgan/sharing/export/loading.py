@@ -128,7 +128,8 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
         weights.check_library()
     try:
         if is_npz:
-            with np.load(file, allow_pickle=False) as arrays:
+            # NumPy leaves a damaged file open that it opens itself.
+            with file.open("rb") as content, np.load(content) as arrays:
                 return dict(arrays)
         from safetensors.numpy import load_file
 
