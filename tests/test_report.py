@@ -136,13 +136,13 @@ def test_a_page_has_everything_and_names_stay_text(tmp_path):
         "Time 0:24",
         "3.0 GiB",
         f"2 classes {EVIL}, b",
-        f"discriminator {EVIL}",
+        f"discriminator {EVIL}".replace("</", "< "),  # a label has no slash
         "--g_terms",
         "Samples beside their nearest training examples",
         "Columns: near | <script>",
     ):
         assert words in text, words
-    assert found.count("svg") >= 5
+    assert found.count("svg") == 4
     # The last samples, four moments, and the neighbors.
     assert found.count("img") == 6
     # The command trains the same.

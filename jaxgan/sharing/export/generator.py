@@ -29,16 +29,21 @@ class Generator(NamedTuple):
     inputs: dict[str, jax.ShapeDtypeStruct]
     """The shapes of one example's inputs: `latents`, `label`, `source`, ..."""
     apply: Callable[..., jax.Array]
-    """(variables, number of the example `[]`, *inputs) to a sample, float32."""
+    """(variables, keys `[B]`, *inputs `[B, ...]`) to samples `[B, ...]`, float32."""
     latents: Callable[[jax.Array, jax.Array], jax.Array] | None = None
     """(seed `[]` uint32, number `[]` int32) to the latents that `sample` draws. None if
     samples do not start from noise."""
 
     def batched(self, variables: Tree, *inputs: jax.Array) -> jax.Array:
         """Returns the samples of inputs `[B, ...]`. B may be symbolic."""
+
+        def one(number: jax.Array, *values: jax.Array) -> jax.Array:
+            # Networks read the length of a batch, which is 1 here, whatever B is.
+            alone = (x[None] for x in values)
+            return self.apply(variables, _key(SEED, number)[None], *alone)[0]
+
         numbers = jnp.arange(inputs[0].shape[0], dtype=jnp.int32)
-        # Networks read the length of a batch, which is 1 here, whatever B is.
-        return jax.vmap(functools.partial(self.apply, variables))(numbers, *inputs)
+        return jax.vmap(one)(numbers, *inputs)
 
 
 def generator_of(run: Run) -> Generator:
@@ -84,12 +89,11 @@ def _of_latents(run: Run) -> Generator:
     if latents is not None:
         inputs = {"latents": latents, **inputs}
 
-    def apply(variables, number, *values):
-        given = dict(zip(inputs, (x[None] for x in values), strict=True))
+    def apply(variables, keys, *values):
+        given = dict(zip(inputs, values, strict=True))
         change = functools.partial(_replaced, given.pop("latents", None))
-        keys = _key(SEED, number)[None]
         fake = gan.generate(variables, {**batch, **given}, keys, change)
-        return _generated(fake, example)[0]
+        return _generated(fake, example)
 
     return Generator(inputs, apply, draw if latents is not None else None)
 
@@ -120,7 +124,7 @@ def _replaced(latents: jax.Array | None, inputs: Tree) -> Tree:
         return inputs
     if isinstance(inputs, dict) and "z" in inputs:  # beside what an encoder reads
         return {**inputs, "z": latents}
-    if isinstance(inputs, jax.Array) and inputs.shape == latents.shape:
+    if isinstance(inputs, jax.Array) and inputs.shape[1:] == latents.shape[1:]:
         return latents
     raise UsageError(
         "the generator's input is no single array of latents: use "
@@ -132,20 +136,18 @@ def _of_spectrograms(run: Run) -> Generator:
     """Returns a function of the log-mel spectrograms of a vocoder."""
     gan, batch = run.gan, example_batch(run.example, 1)
 
-    def generate(variables, number, change):
-        return gan.generate(variables, batch, _key(SEED, number)[None], change)
-
     seen: list[Any] = []
 
     def look(inputs):
         seen.append(inputs)
         return inputs
 
-    jax.eval_shape(lambda x: generate(x, jnp.int32(0), look), shapes_of(run))
+    keys = jax.random.split(jax.random.key(0), 1)
+    jax.eval_shape(lambda x: gan.generate(x, batch, keys, look), shapes_of(run))
     inputs = {"spectrogram": _shape_in(seen[0])}
 
-    def apply(variables, number, spectrogram):
-        return generate(variables, number, lambda _: spectrogram[None])[0]
+    def apply(variables, keys, spectrogram):
+        return gan.generate(variables, batch, keys, lambda _: spectrogram)
 
     return Generator(inputs, apply)
 
@@ -163,9 +165,9 @@ def _of_pictures(run: Run) -> Generator:
         is_mask = name == "mask"
         inputs[name] = _float32(*facts.base, 1) if is_mask else _shape_in(batch[name])
 
-    def apply(variables, number, *values):
-        given = dict(zip(inputs, (x[None] for x in values), strict=True))
-        return transform(run, variables, given, _key(SEED, number)[None])[0]
+    def apply(variables, keys, *values):
+        given = dict(zip(inputs, values, strict=True))
+        return transform(run, variables, given, keys)
 
     return Generator(inputs, apply)
 

@@ -139,7 +139,8 @@ def progress(folder: Path, most: int, count: int = MOMENTS) -> list[Embedded]:
         return []
     share = most // len(loaded)
     return [
-        embed(cropped(picture), f"{step:,}", share, SIDE) for step, picture in loaded
+        embed(cropped(picture), f"Step {step:,}", share, SIDE)
+        for step, picture in loaded
     ]
 
 

@@ -227,6 +227,11 @@ def _with_spread(x: dict[str, Any]) -> str:
     return number(x.get("value")) + spread
 
 
+def _with_floor(x: dict[str, Any]) -> str:
+    floor = f" (floor {number(x['floor'])})" if "floor" in x else ""
+    return _with_spread(x) + floor
+
+
 def _of_methods(content: dict[str, Any]) -> Table:
     """Returns a table of a row per method: the generator, and plain ones."""
     names = list(content["metrics"])
@@ -277,7 +282,7 @@ def evaluations_beside(records: Sequence[Record], names: Sequence[str]) -> list[
         found = [x.get("metrics", {}) for x in contents]
         metrics = list(dict.fromkeys(name for x in found for name in x))
         rows = [
-            [name, *(_with_spread(x.get(name, {})) for x in found)] for name in metrics
+            [name, *(_with_floor(x.get(name, {})) for x in found)] for name in metrics
         ]
         against = [summary_of(x["protocol"]) if x else "-" for x in contents]
         tables.append(Table([file, *names], [*rows, ["compared", *against]]))
