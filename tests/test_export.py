@@ -81,6 +81,8 @@ def child(program, *args):
 
 
 WITHOUT_JAXGAN = """
+    import os
+    import runpy
     import sys
     from pathlib import Path
     import numpy as np
@@ -112,6 +114,12 @@ WITHOUT_JAXGAN = """
             found[name] = np.asarray(program.call(z, *labels))
             if name == "mlp":
                 latents = z
+    # The scripts beside them, as they stand.
+    os.chdir(root)
+    for name, args, file in (("mlp", ["3"], "samples"), ("norms", [], "outputs")):
+        sys.argv = ["run.py", *args]
+        runpy.run_path(str(Path(name, "run.py")), run_name="__main__")
+        found[f"{name}/script"] = np.load(f"{file}.npy")
     # The same network in NumPy, from arrays with names.
     with np.load(npz) as w:
         g = {k.removeprefix("generator/params/"): w[k] for k in w if "discr" not in k}
@@ -140,6 +148,8 @@ def test_programs_without_jaxgan_draw_the_samples_of_the_run(runs, programs, tmp
         # Labels matter, as do latents.
         assert np.abs(np.diff(found["labels"], axis=0)).max() > 1e-2
         made = found["norms/example"]
+        np.testing.assert_array_equal(found["norms/script"], made)
+        assert found["mlp/script"].shape == (16, 8, 8, 1)
     with np.load(programs / "norms/example.npz") as arrays:
         source = arrays["source"]
     # Dropout is off, and batch normalization has its running statistics.
@@ -154,11 +164,8 @@ def test_programs_without_jaxgan_draw_the_samples_of_the_run(runs, programs, tmp
     np.testing.assert_allclose(pixels / 127.5 - 1, made[0], atol=0.05)
 
 
-def test_the_runner_runs(programs, tmp_path):
-    for name, args, file in (("mlp", ["3"], "samples"), ("norms", [], "outputs")):
-        command = [sys.executable, str(programs / name / "run.py"), *args]
-        subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
-        assert np.load(tmp_path / f"{file}.npy").shape[1:3] == (8, 8)
+def test_the_runner_is_short(programs):
+    for name in ("mlp", "norms"):
         text = (programs / name / "run.py").read_text()
         code = text.rpartition('"""')[2].splitlines()
         assert "jaxgan" not in "".join(code)
@@ -167,7 +174,7 @@ def test_the_runner_runs(programs, tmp_path):
 
 @pytest.mark.parametrize(
     ("networks", "shape"),
-    [("r3gan(8, 1)", (8, 8, 1)), ("dcgan(2)", (8, 8, 1)), ("wavegan(2)", (1024, 1))],
+    [("r3gan(8, 1)", (8, 8, 1)), ("wavegan(2)", (1024, 1))],
 )
 def test_each_platform_has_its_form(networks, shape):
     """Convolutions in the form of each platform are in one program."""
