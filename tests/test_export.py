@@ -160,7 +160,8 @@ def test_programs_without_jaxgan_draw_the_samples_of_the_run(runs, programs, tmp
     np.testing.assert_allclose(made, mapped, atol=CLOSE, rtol=0)
     assert "batch_stats" in variables
     assert "dropout" in str(opened.gan.networks.generator).lower()
-    pixels = jaxgan.apply_run(runs["norms"], np.uint8(source[0] * 127.5 + 127.5))
+    picture = (source[0] * 127.5 + 127.5).astype(np.uint8)
+    pixels = jaxgan.apply_run(runs["norms"], picture)
     np.testing.assert_allclose(pixels / 127.5 - 1, made[0], atol=0.05)
 
 

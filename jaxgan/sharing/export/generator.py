@@ -80,7 +80,7 @@ def _of_latents(run: Run) -> Generator:
     batch = example_batch(example, 1)
     inputs = {name: _shape_in(batch[name]) for name in gan.task.inputs}
 
-    def draw(seed, number):
+    def draw(seed: Any, number: Any) -> Any:
         keys = _key(seed, number)[None]
         played = gan.task.play(_of_zeros(run), batch, keys, LAST_STEP)
         return None if played.latents is None else played.latents[0]

@@ -118,14 +118,16 @@ def example_inputs(generator: Generator, count: int) -> dict[str, np.ndarray]:
     for name, x in generator.inputs.items():
         if name == "latents" and generator.latents is not None:
             numbers = jnp.arange(count, dtype=jnp.int32)
-            drawn = jax.jit(jax.vmap(generator.latents, (None, 0)))
-            inputs[name] = np.asarray(drawn(jnp.uint32(0), numbers))
+            draw = jax.jit(jax.vmap(generator.latents, (None, 0)))
+            inputs[name] = np.asarray(draw(jnp.uint32(0), numbers))
         elif jnp.issubdtype(x.dtype, jnp.integer):  # labels
             inputs[name] = np.zeros((count, *x.shape), x.dtype)
         elif name in ("mask", "attributes"):
-            inputs[name] = np.float32(rng.uniform(size=(count, *x.shape)) < 0.5)
+            drawn = rng.uniform(size=(count, *x.shape)) < 0.5
+            inputs[name] = drawn.astype(np.float32)
         else:
-            inputs[name] = np.float32(rng.uniform(-1, 1, (count, *x.shape)))
+            drawn = rng.uniform(-1, 1, (count, *x.shape))
+            inputs[name] = drawn.astype(np.float32)
     return inputs
 
 

@@ -230,7 +230,7 @@ def as_svg(figure: Any) -> str:
     import matplotlib
 
     file = io.StringIO()
-    settings = {
+    settings: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "jaxgan",
         "font.family": ["sans-serif"],
