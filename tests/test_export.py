@@ -3,9 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import jax
@@ -15,16 +12,19 @@ import yaml
 from games import same
 from jax import export as jax_export
 from sharing_runs import make
+from test_api import child
 from test_init_from import WEIGHTS, begin, part
 from test_train import run, state_of
 
 import jaxgan
 from jaxgan import export
+from jaxgan.config import exporting
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.networks.ops import platform
+from jaxgan.sharing.export import export as exports
 from jaxgan.sharing.export import stablehlo, weights
 from jaxgan.sharing.export.generator import generator_of
 from jaxgan.types import ExampleSpec, Field, image_example
@@ -58,26 +58,6 @@ def samples_of(workdir, batch=None, **which):
     keys = example_keys(jax.random.key(SEED), COUNT)
     batch = {**builder.example_batch(opened.example, COUNT), **(batch or {})}
     return np.asarray(jax.jit(opened.gan.generate)(variables, batch, keys))
-
-
-def child(program, *args):
-    """Runs a program in a fresh process; returns what it prints."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-c",
-            textwrap.dedent(program),
-            *map(str, args),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 WITHOUT_JAXGAN = """
@@ -136,7 +116,8 @@ WITHOUT_JAXGAN = """
 
 def test_programs_without_jaxgan_draw_the_samples_of_the_run(runs, programs, tmp_path):
     jaxgan.export_run(runs["mlp"], tmp_path / "npz", "npz", parts=["discriminator"])
-    child(WITHOUT_JAXGAN, programs, tmp_path / "npz/model.npz", SEED, COUNT)
+    arguments = (programs, tmp_path / "npz/model.npz", SEED, COUNT)
+    child(WITHOUT_JAXGAN, *map(str, arguments))
     with np.load(programs / "found.npz") as found:
         for name in ("mlp", "npz"):
             np.testing.assert_allclose(
@@ -231,7 +212,8 @@ def test_a_folder_of_the_hub_is_read_back(runs, tmp_path):
     assert export.main([*flags, "--license=apache-2.0"]) == 0
     names = {x.name for x in folder.iterdir()}
     assert names == {"README.md", "config.json", "model.safetensors", "training_state"}
-    assert "['params'] 2" in child(WITH_JAXGAN, folder, out, SEED, COUNT)
+    arguments = (folder, out, SEED, COUNT)
+    assert "['params'] 2" in child(WITH_JAXGAN, *map(str, arguments))
     expected = samples_of(runs["mlp"], step=2)
     np.testing.assert_allclose(np.load(out), expected, atol=CLOSE, rtol=0)
     # No path of this machine is in what is shared.
@@ -324,6 +306,10 @@ def test_damaged_exports_are_one_line(runs, tmp_path):
     (folder / "config.json").write_text(json.dumps(facts))
     (folder / "model.npz").unlink()
     refused("has neither model.safetensors nor model.npz")
+
+
+def test_flags_and_formats_agree():
+    assert tuple(exports.FORMATS) == exporting.FORMATS
 
 
 def test_paths_of_data_sets_are_not_shared():

@@ -200,7 +200,7 @@ def test_large_pictures_and_sounds_fit(tmp_path):
     write_evaluation(folder)
     rng = np.random.default_rng(0)
     for step in (4, 8, 12):
-        wave = rng.uniform(-1, 1, (250_000, 1))
+        wave = rng.uniform(-1, 1, (150_000, 1))
         file = folder / f"samples/step_{step:08}.wav"
         file.write_bytes(sounds.wav(wave, 16_000))
     # A name that is no step, and a picture that is damaged.

@@ -152,6 +152,16 @@ def _evaluations(folder: Path):
             )
 
 
+def sample_files(folder: Path, suffix: str = ".png") -> dict[int, Path]:
+    """Returns the files of samples by their steps, in order."""
+    found = {}
+    for file in (folder / "samples").glob(f"step_*{suffix}"):
+        number = file.stem.removeprefix("step_")
+        if number.isascii() and number.isdigit() and kind(file) == "a file":
+            found[int(number)] = file
+    return dict(sorted(found.items()))
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """Returns the content of a JSON file, {} unless it is an object."""
     try:

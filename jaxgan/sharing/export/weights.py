@@ -13,11 +13,10 @@ import jaxgan
 from jaxgan import workdir
 from jaxgan.errors import UsageError
 from jaxgan.experiment import init_from
-from jaxgan.files import kind
 from jaxgan.sharing.export import model_card
 from jaxgan.sharing.export.bundle import Bundle
 from jaxgan.sharing.export.names import flat_arrays
-from jaxgan.sharing.record import HERE, read_record
+from jaxgan.sharing.record import HERE, read_record, sample_files
 
 CONFIG, SAFETENSORS, NPZ = "config.json", "model.safetensors", "model.npz"
 """Names of the files."""
@@ -125,12 +124,8 @@ def without_folders(dataset: str) -> str:
 
 def preview_of(folder: Path, step: int) -> Path | None:
     """Returns the newest picture of samples that is not after a step."""
-    found = {}
-    for file in (folder / "samples").glob("step_*.png"):
-        number = file.stem.removeprefix("step_")
-        if number.isascii() and number.isdigit() and kind(file) == "a file":
-            found[int(number)] = file
-    return max(((k, x) for k, x in found.items() if k <= step), default=(0, None))[1]
+    files = sample_files(folder)
+    return files.get(max((x for x in files if x <= step), default=-1))
 
 
 def copy_training_state(bundle: Bundle, folder: Path) -> None:

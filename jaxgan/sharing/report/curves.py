@@ -205,7 +205,7 @@ def _style(axis: Any) -> None:
     axis.tick_params(colors=INK, labelsize=8.5, length=0, which="both")
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.margins(x=0.02)
-    axis.locator_params(axis="x", nbins=6)
+    axis.locator_params(axis="x", nbins=6, integer=True)
     axis.xaxis.grid(False)
     if axis.get_yscale() == "linear":
         axis.locator_params(axis="y", nbins=5, min_n_ticks=4)

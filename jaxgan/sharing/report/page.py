@@ -15,8 +15,13 @@ from jaxgan.sharing.texts import finding_lines
 LARGEST = 5 * 2**20
 """Maximum number of bytes of a page."""
 
-SHARES = {"last": 0.16, "progress": 0.26, "neighbors": 0.06, "sounds": 0.2}
-"""Shares of `LARGEST` for pictures and sounds, before base64 adds a third to them."""
+SHARES = {"last": 0.12, "progress": 0.2, "neighbors": 0.03, "sounds": 0.14}
+"""Shares of `LARGEST` for pictures and sounds, before base64 adds a third to them.
+
+There are up to `NEIGHBORS` pictures of neighbors. A quarter is left for curves.
+"""
+
+NEIGHBORS = 4
 
 MARKER = '<meta name="generator" content="jaxgan'
 """In each page, by which a file of ours is known."""
@@ -61,7 +66,7 @@ def of_run(record: Record) -> str:
         progress=pictures.progress(folder, most["progress"]),
         neighbors=list(
             pictures.neighbors(folder, list(record.evaluations), most["neighbors"])
-        )[:4],
+        )[:NEIGHBORS],
         changed=tables.changed_flags(record),
         flags=tables.all_flags(record),
         data=tables.data_facts(record),

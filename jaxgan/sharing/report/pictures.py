@@ -14,6 +14,7 @@ from jaxgan.errors import printable
 from jaxgan.files import kind, reason
 from jaxgan.reporting.images import Picture, load_png
 from jaxgan.reporting.progress import moments
+from jaxgan.sharing.record import sample_files
 
 log = logging.getLogger("jaxgan")
 
@@ -89,16 +90,6 @@ def _encoded(image: Image.Image, most: int) -> tuple[bytes, str]:
             quality -= 10
         else:
             smaller = smaller.resize([max(x * 3 // 4, 1) for x in smaller.size])
-
-
-def sample_files(folder: Path, suffix: str = ".png") -> dict[int, Path]:
-    """Returns the files of samples by their steps, in order."""
-    found = {}
-    for file in (folder / "samples").glob(f"step_*{suffix}"):
-        number = file.stem.removeprefix("step_")
-        if number.isascii() and number.isdigit() and kind(file) == "a file":
-            found[int(number)] = file
-    return dict(sorted(found.items()))
 
 
 def load(file: Path) -> Picture | None:

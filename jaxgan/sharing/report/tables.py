@@ -184,7 +184,7 @@ def machines(record: Record) -> list[list[tuple[str, str]]]:
         facts = [(x, shown(session[k])) for k, x in names.items() if session.get(k)]
         if isinstance(session.get("memory"), int):
             facts.append(("memory", size(session["memory"])))
-        for key, label in (("peak_host", "peak"), ("peak_device", "peak of a device")):
+        for key, label in (("peak_host", "used"), ("peak_device", "used of a device")):
             if isinstance(session.get(key), int):
                 facts.append((label, size(session[key])))
         if isinstance(session.get("seconds"), int | float):
