@@ -309,7 +309,12 @@ def test_a_report_that_fails_does_not_end_a_run(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(sessions, "atomic_write", fail_to_write)
     with reports.recorded(tmp_path, steps=5, report=False):
         pass
-    assert "machine.json cannot be written (Is a directory)" in caplog.text
+    assert "machine.json could not be written: Is a directory" in caplog.text
+    monkeypatch.undo()
+    monkeypatch.setattr(sessions, "peaks", fail)
+    with reports.recorded(tmp_path, steps=5, report=False):
+        pass
+    assert "machine.json could not be written: no ink" in caplog.text
 
 
 def fail_to_write(*args, **kwargs):

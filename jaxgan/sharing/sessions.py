@@ -3,7 +3,6 @@
 import contextlib
 import importlib.metadata
 import json
-import logging
 import os
 import platform
 import shlex
@@ -12,9 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jaxgan.files import atomic_write, kind, reason
-
-log = logging.getLogger("jaxgan")
+from jaxgan.files import atomic_write, kind
 
 FILE = "machine.json"
 """Name of the file."""
@@ -28,8 +25,6 @@ PACKAGES = ("jaxgan", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "num
 
 class Session:
     """The entry of this start of a run.
-
-    No problem of the file stops a run: it is logged.
 
     Args:
       folder: of the run.
@@ -60,11 +55,8 @@ class Session:
         if len(entries) > KEPT:
             entries = [*entries[:1], *entries[1 - KEPT :]]
         text = json.dumps({"sessions": entries}, indent=2) + "\n"
-        try:
-            # Not synced, since no resumed run depends on it.
-            atomic_write(self._folder / FILE, text.encode(), sync=False)
-        except OSError as error:
-            log.warning("%s cannot be written (%s)", FILE, reason(error))
+        # Not synced, since no resumed run depends on it.
+        atomic_write(self._folder / FILE, text.encode(), sync=False)
 
 
 def newest_step(folder: Path) -> int:
@@ -163,7 +155,9 @@ def peaks() -> dict[str, int]:
         largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         # In bytes on macOS, in KiB elsewhere.
         found["peak_host"] = largest * (1 if sys.platform == "darwin" else 1024)
-    used = [(x.memory_stats() or {}).get("peak_bytes_in_use", 0) for x in jax.devices()]
+    # Those of other processes cannot be asked.
+    stats = [x.memory_stats() or {} for x in jax.local_devices()]
+    used = [x.get("peak_bytes_in_use", 0) for x in stats]
     if any(used):
         found["peak_device"] = max(used)
     return found

@@ -42,7 +42,7 @@ def of_run(record: Record) -> str:
     """Returns the page of a run."""
     folder, flags = record.folder, record.flags
     most = {name: int(share * LARGEST) for name, share in SHARES.items()}
-    findings = finding_lines(record.findings)
+    findings, texts = finding_lines(record.findings), pictures.texts(folder)
     return _render(
         "run.html",
         title=printable(record.name),
@@ -58,12 +58,13 @@ def of_run(record: Record) -> str:
         tiles=tables.tiles_of(record),
         last=pictures.last_picture(folder, most["last"]),
         sounds=pictures.sounds(folder, most["sounds"]),
-        texts=pictures.texts(folder),
+        texts=texts,
         findings=findings,
         has_findings=bool(record.findings),
         evaluations=list(tables.evaluations_of(record)),
         drawings=curves.drawings_of(record),
-        progress=pictures.progress(folder, most["progress"]),
+        # Texts of several steps are shown as such.
+        progress=[] if texts else pictures.progress(folder, most["progress"]),
         neighbors=list(
             pictures.neighbors(folder, list(record.evaluations), most["neighbors"])
         )[:NEIGHBORS],

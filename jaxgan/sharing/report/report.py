@@ -1,7 +1,7 @@
 """Writes reports: the program, the function of the API, and the end of training."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,18 +113,26 @@ def recorded(folder: Path, *, steps: int, report: bool) -> Iterator[None]:
     if session.first_step >= steps:
         yield
         return
-    session.begin()
+    _try(session.begin)
     try:
         yield
     finally:
-        session.end()
+        _try(session.end)
         if report:
             write_safely(folder)
+
+
+def _try(write: Callable[[], None]) -> None:
+    """Writes the record of a machine, and logs an error."""
+    try:
+        write()
+    except Exception as error:  # must not end the run
+        log.warning("machine.json could not be written: %s", reason(error))
 
 
 def write_safely(folder: Path) -> None:
     """Writes the report of a run, and logs an error."""
     try:
-        write_report(folder, overwrite=True)
+        log.info("report in %s", write_report(folder, overwrite=True))
     except Exception as error:  # the run itself is saved
         log.warning("the report could not be written: %s", reason(error))
