@@ -87,8 +87,7 @@ def write_report(
     >>> write_report("nothing")
     Traceback (most recent call last):
       ...
-    jaxgan.errors.UsageError: --workdir=nothing is not the folder of a run: it has no \
-config.json; use the folder of a run
+    jaxgan.errors.UsageError: --workdir=nothing is not a folder; use the folder of a run
     """
     return _write(
         make_report_config(
