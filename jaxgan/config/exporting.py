@@ -53,7 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ExportConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    args = vars(_parser().parse_flags(argv))
+    args = vars(make_parser().parse_flags(argv))
     parts = [x.strip() for x in args.pop("with").split(",") if x.strip()]
     args["import_"] = args.pop("import")
     return make_export_config(**args, parts=parts)
@@ -139,7 +139,8 @@ def _folder(text: str | Path, *, overwrite: bool) -> Path:
     return path
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Returns the parser of the program."""
     parser = Parser(
         "python -m jaxgan.export",
         usage="%(prog)s --workdir=RUN --format=FORMAT --out=FOLDER [--FLAG=VALUE ...]",

@@ -37,7 +37,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ReportConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    return make_report_config(**vars(_parser().parse_flags(argv)))
+    return make_report_config(**vars(make_parser().parse_flags(argv)))
 
 
 def make_report_config(
@@ -87,7 +87,8 @@ def make_report_config(
     )
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Returns the parser of the program."""
     parser = Parser(
         "python -m jaxgan.report",
         usage="%(prog)s --workdir=RUN [--compare RUN ...] [--out=FILE.html]",

@@ -105,11 +105,14 @@ def facts() -> dict[str, Any]:
 
 
 def command() -> str:
-    """Returns the command line of this process, with its program as a module."""
-    name = Path(sys.argv[0]).stem if sys.argv else ""
-    if Path(sys.argv[0]).parent.name != "jaxgan":
+    """Returns the command line of this process, "" if it is no program of jaxgan."""
+    program, *rest = sys.argv or [""]
+    path = Path(program)
+    if path.stem in ("jaxgan", "__main__") and path.parent.name != "augment":
+        return shlex.join(["jaxgan", *rest])
+    if path.parent.name != "jaxgan":
         return ""  # a notebook or a script
-    return shlex.join(["python", "-m", f"jaxgan.{name}", *sys.argv[1:]])
+    return shlex.join(["python", "-m", f"jaxgan.{path.stem}", *rest])
 
 
 def versions() -> dict[str, str]:
