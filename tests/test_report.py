@@ -317,6 +317,18 @@ def test_a_report_that_fails_does_not_end_a_run(tmp_path, monkeypatch, caplog):
     assert "machine.json could not be written: no ink" in caplog.text
 
 
+def test_commands_are_recorded(monkeypatch):
+    commands = {
+        "/x/jaxgan/train.py": "python -m jaxgan.train '--loss=x y'",
+        "/bin/jaxgan": "jaxgan '--loss=x y'",
+        "/x/jaxgan/__main__.py": "jaxgan '--loss=x y'",
+        "/x/pytest/__main__.py": "",
+    }
+    for program, expected in commands.items():
+        monkeypatch.setattr(sys, "argv", [program, "--loss=x y"])
+        assert sessions.command() == expected
+
+
 def fail_to_write(*args, **kwargs):
     raise IsADirectoryError(21, "Is a directory")
 

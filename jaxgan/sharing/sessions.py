@@ -108,9 +108,10 @@ def command() -> str:
     """Returns the command line of this process, "" if it is no program of jaxgan."""
     program, *rest = sys.argv or [""]
     path = Path(program)
-    if path.stem in ("jaxgan", "__main__") and path.parent.name != "augment":
+    is_ours = path.parent.name == "jaxgan"
+    if path.name == "jaxgan" or (is_ours and path.stem == "__main__"):
         return shlex.join(["jaxgan", *rest])
-    if path.parent.name != "jaxgan":
+    if not is_ours:
         return ""  # a notebook or a script
     return shlex.join(["python", "-m", f"jaxgan.{path.stem}", *rest])
 
