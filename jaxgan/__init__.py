@@ -16,7 +16,9 @@ A run in ten lines:
 left. `sample_run("runs/mnist", 64)` draws samples. `evaluate_run("runs/mnist")`
 compares them with held-out examples, and `compare("mnist:test", images)` any images
 with real ones. `apply_run("runs/maps", "photo.jpg")` maps pictures by an image-to-image
-run, and `score_run("runs/parts", "photo.jpg")` says how unusual they are. Names are
+run, and `score_run("runs/parts", "photo.jpg")` says how unusual they are.
+`export_run("runs/mnist", "digits")` writes the generator for other programs, and
+`write_report("runs/mnist")` all that there is to see as one HTML file. Names are
 imported when they are first used, so `import jaxgan` imports no jax.
 """
 
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
     from jaxgan.gan.gan import GAN
+    from jaxgan.sharing.export.export import export_run
+    from jaxgan.sharing.export.loading import Exported, load_exported
+    from jaxgan.sharing.report.report import write_report
     from jaxgan.training.fit import fit
     from jaxgan.types import (
         DiscriminatorOutput,
@@ -68,6 +73,7 @@ _MODULES = {
     "DiscriminatorOutput": "types",
     "Drawn": "evaluation.drawn",
     "ExampleSpec": "types",
+    "Exported": "sharing.export.loading",
     "Field": "types",
     "GAN": "gan.gan",
     "LossInputs": "types",
@@ -86,12 +92,15 @@ _MODULES = {
     "build": "gan.builder",
     "compare": "evaluation.report",
     "evaluate_run": "evaluation.report",
+    "export_run": "sharing.export.export",
     "fit": "training.fit",
     "load_dataset": "data",
+    "load_exported": "sharing.export.loading",
     "load_run": "evaluation.load_run",
     "make_config": "config.resolve",
     "sample_run": "evaluation.drawn",
     "score_run": "evaluation.score",
+    "write_report": "sharing.report.report",
 }
 """The module of each public name."""
 
@@ -110,6 +119,7 @@ __all__ = [
     "DiscriminatorOutput",
     "Drawn",
     "ExampleSpec",
+    "Exported",
     "Field",
     "LossInputs",
     "Players",
@@ -128,8 +138,10 @@ __all__ = [
     "compare",
     "data",
     "evaluate_run",
+    "export_run",
     "fit",
     "load_dataset",
+    "load_exported",
     "load_run",
     "losses",
     "make_config",
@@ -140,6 +152,7 @@ __all__ = [
     "schedules",
     "score_run",
     "tasks",
+    "write_report",
 ]
 
 

@@ -33,6 +33,7 @@ ACCEPTABLE = frozenset({"dataset", "dtype", "classes", "size", "fingerprint"})
 KINDS = {
     **dict.fromkeys((".lock", "config.json", "data.json", "metrics.jsonl"), "a file"),
     **dict.fromkeys(("progress.png", "losses.png", "translation.gif"), "a file"),
+    **dict.fromkeys(("machine.json", "report.html"), "a file"),
     **dict.fromkeys(("samples", "checkpoints", "profile"), "a folder"),
 }
 """The kind of each output of a run, as in `files.kind`."""

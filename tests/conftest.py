@@ -34,6 +34,16 @@ def bounded_memory():
         gc.collect()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_reports():
+    """Runs write no report at the end, which takes time; `test_report` tests that."""
+    from jaxgan.sharing.report import report  # imports jax, like `games` below
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "write_safely", lambda folder: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """An npz of 50 pictures of 8x8, with labels."""

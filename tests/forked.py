@@ -22,6 +22,7 @@ import numpy as np
 
 PROGRAMS = {
     **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
+    **{x: x for x in ("export", "report")},
     "augment": "augment.__main__",
 }
 """Modules of programs by name."""
@@ -31,6 +32,7 @@ LATE = (
     *("training.trainer", "training.augmentation"),
     *("evaluation.sampler", "evaluation.report"),
     *("evaluation.apply", "evaluation.score"),
+    *("sharing.export.export", "sharing.report.report"),
     *("performance.planning.planner", "performance.planning.settings"),
 )
 """Modules that programs import after their flags are read."""

@@ -135,6 +135,34 @@ _SCORING = {
         "the moving average is used; use --raw for the newest parameters"
     ),
 }
+_EXPORTING = {
+    "output outdir out_dir output_dir save_dir dir folder path dest": (
+        "use --out=FOLDER"
+    ),
+    "type fmt to target": "use --format=stablehlo, safetensors or npz",
+    "onnx": (
+        "use --format=safetensors, and scripts/to_onnx.py in an environment of its own"
+    ),
+    "batch batch_size dynamic dynamic_batch opset half fp16 simplify": (
+        "leave it out: the batch is symbolic, and arrays are float32"
+    ),
+    "ckpt model network model_path checkpoint_path load run_dir logdir resume step": (
+        "use --workdir=RUN, with --checkpoint=last, best or 1000"
+    ),
+    "ema use_ema no_ema": (
+        "the moving average is used; use --raw for the newest parameters"
+    ),
+    "push push_to_hub repo repo_id hub": (
+        "use --format=safetensors --out=FOLDER, and upload the folder with the tools "
+        "of the hub"
+    ),
+}
+_REPORTING = {
+    "output outfile html file o report": "use --out=report.html",
+    "run run_dir logdir log_dir dir path experiment": "use --workdir=RUN",
+    "diff against other others with runs": "use --compare RUN RUN",
+    "open browser show": "leave it out, and open the file in a browser",
+}
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -149,3 +177,7 @@ APPLYING = _by_name(_APPLYING)
 """Advice by the name of a flag that the program for pictures does not have."""
 SCORING = _by_name(_SCORING)
 """Advice by the name of a flag that the program for anomalies does not have."""
+EXPORTING = _by_name(_EXPORTING)
+"""Advice by the name of a flag that the exporting program does not have."""
+REPORTING = _by_name(_REPORTING)
+"""Advice by the name of a flag that the reporting program does not have."""

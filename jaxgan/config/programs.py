@@ -30,6 +30,10 @@ PROGRAMS = {
         "augmenting",
         "augment.__main__",
     ),
+    "report": Program(
+        "write a run, or several beside each other, as a page", "reports"
+    ),
+    "export": Program("export the generator of a run", "exporting"),
     "plan": Program("compile a run for a TPU slice without one", "planning"),
     "doctor": Program("check this installation", "diagnosing"),
 }

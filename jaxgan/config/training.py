@@ -212,7 +212,8 @@ class Config(DataFlags):
         "",
         "run",
         "WORKDIR or WORKDIR:STEP of another run (a step, best or last) from whose "
-        "weights a new run starts, as far as their shapes fit; ignored on resume",
+        "weights a new run starts, as far as their shapes fit, or hf:FOLDER of an "
+        "export with its training_state; ignored on resume",
         resumable=True,
     )
     init_optimizer: bool = flag(
@@ -307,6 +308,12 @@ class Config(DataFlags):
         "evaluated are never the best",
         resumable=True,
         minimum=0,
+    )
+    no_report: bool = flag(
+        False,
+        "logging",
+        "write no report.html at the end",
+        resumable=True,
     )
     profile: int = flag(
         0,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan import data, workdir
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec, Field, image_example
 
 
@@ -44,7 +44,19 @@ def read_example(folder: Path) -> ExampleSpec:
     Raises:
       UsageError: if the file is missing or damaged.
     """
-    facts = workdir.read_data(folder)
+    return example_from_json(workdir.read_data(folder), folder / "data.json")
+
+
+def example_from_json(facts: dict[str, Any], file: Path) -> ExampleSpec:
+    """Returns the fields of an example from their JSON values.
+
+    Args:
+      facts: as by `example_to_json`.
+      file: their place, for errors.
+
+    Raises:
+      UsageError: naming `file`, if a fact is missing or invalid.
+    """
     try:
         example = image_example(facts["shape"], facts["dtype"], facts["classes"])
         if "fields" in facts:
@@ -53,7 +65,7 @@ def read_example(folder: Path) -> ExampleSpec:
         return _known(example)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{folder / 'data.json'} is damaged: {error}; restore its backup"
+            f"{printable(str(file))} is damaged: {error}; restore its backup"
         ) from error
 
 

@@ -31,6 +31,13 @@ KINDS = (jnp.floating, jnp.signedinteger, jnp.unsignedinteger, jnp.complexfloati
 """Kinds of dtypes. A dtype is cast to another one of its kind."""
 
 
+HUB = "hf:"
+"""Before the folder of an export, in `--init_from`."""
+
+HUB_STATE = "training_state"
+"""The folder of an export that holds a workdir with one checkpoint."""
+
+
 class Source(NamedTuple):
     """The checkpoint to start from, as its flags name it."""
 
@@ -148,16 +155,21 @@ def source_of(text: str, optimizer: bool) -> Source | None:
     (PosixPath('runs/64'), 'best', False)
     >>> source_of("C:/runs/64", False)[1:]
     (PosixPath('C:/runs/64'), 'last', False)
+    >>> source_of("hf:digits", False).folder
+    PosixPath('digits/training_state')
     """
     if not text:
         if optimizer:
             raise UsageError("--init_optimizer needs a run, as in --init_from=runs/1")
         return None
+    prefix = HUB if text.startswith(HUB) else ""
+    rest = text.removeprefix(prefix)
     # A colon may be a part of the path.
-    match = re.fullmatch(r"(.+):([0-9]{1,18}|best|last)", text, re.DOTALL)
-    path, name = match.groups() if match else (text, "last")
+    match = re.fullmatch(r"(.+):([0-9]{1,18}|best|last)", rest, re.DOTALL)
+    path, name = match.groups() if match else (rest, "last")
     which: Any = int(name) if name.isdigit() else name
-    return Source(text, local_path("--init_from", path), which, optimizer)
+    folder = local_path("--init_from", path, prefix)
+    return Source(text, folder / HUB_STATE if prefix else folder, which, optimizer)
 
 
 def recorded_flags(folder: str | Path) -> dict[str, Any] | None:
@@ -196,6 +208,11 @@ def check_source(source: Source, runs: int) -> None:
     Raises:
       UsageError: naming the flag.
     """
+    if source.text.startswith(HUB) and not source.folder.is_dir():
+        raise UsageError(
+            f"{_shown(source)} has no folder {HUB_STATE}: export the run with "
+            "--format=safetensors --with=training_state, or download all files"
+        )
     with _errors_name_flag(source):
         _check_runs(source, runs)
         checkpoint.candidates(source.folder / "checkpoints", source.which)

@@ -77,7 +77,7 @@ class JointMLP(nn.Module):
     def __call__(
         self, x: dict[str, jax.Array], condition: Tree = None, *, train: bool
     ) -> DiscriminatorOutput:
-        rows = x[self.field].reshape(len(x["z"]), -1)
+        rows = x[self.field].reshape(x["z"].shape[0], -1)
         both = jnp.concatenate([rows, x["z"]], -1) if self.joint else rows
         return self.net(both, condition, train=train)
 

@@ -90,7 +90,7 @@ class Embed(nn.Module):
     ) -> Tree:
         if jnp.ndim(z) != 2:
             raise UsageError(OTHER_NETWORKS)
-        label = _require_labels(label, len(z), "embed")
+        label = _require_labels(label, z.shape[0], "embed")
         embedding = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
         # The network inside gets a longer latent, `[B, d + dim]`, and no label.
         out = self.net(jnp.concatenate([z, embedding], axis=-1), train=train)

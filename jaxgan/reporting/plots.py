@@ -164,6 +164,7 @@ def new_figure(**options: Any) -> Any:
     Args:
       **options: passed on to `matplotlib.figure.Figure`.
     """
+    options = {"layout": "constrained", **options}
     backend = os.environ.pop("MPLBACKEND", None)
     # Hides warnings, such as that of building the font cache.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -173,7 +174,7 @@ def new_figure(**options: Any) -> Any:
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
-    figure = Figure(layout="constrained", **options)
+    figure = Figure(**options)
     # The canvas attaches itself to the figure.
     FigureCanvasAgg(figure)
     return figure
@@ -193,7 +194,7 @@ def _draw(axis: Any, panel: Panel, curves: dict[str, Curve]) -> None:
         else:
             axis.plot(*curve, color=color, alpha=0.25, linewidth=0.7)
             axis.plot(*smoothed(curve), color=color, linewidth=1.5, label=label)
-    _set_scale(axis, [curves[name].values for name in panel.names], panel.title)
+    set_scale(axis, [curves[name].values for name in panel.names], panel.title)
     axis.set_ylabel(panel.title)
     axis.grid(alpha=0.3)
     # To the right of the axes, where it hides no curve.
@@ -208,8 +209,14 @@ def _mark_best(axis: Any, curve: Curve, color: str) -> None:
     axis.plot(*at, "o", color=color, markersize=9, fillstyle="none", label="best")
 
 
-def _set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
-    """Sets a log axis if values span decades, or else limits without outliers."""
+def set_scale(axis: Any, values: list[np.ndarray], title: str) -> None:
+    """Sets a log axis if values span decades, or else limits without outliers.
+
+    Args:
+      axis: matplotlib's axes.
+      values: of the curves, at least one.
+      title: of the panel.
+    """
     joined = np.concatenate(values)
     # Percentiles, so that outliers do not set the scale.
     low, high = np.percentile(joined, [1, 99])

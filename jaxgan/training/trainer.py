@@ -31,6 +31,7 @@ from jaxgan.experiment.state import restore_or_init
 from jaxgan.files import local_path
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
+from jaxgan.sharing.report.report import recorded
 from jaxgan.training.hooks import Collapse, open_hooks
 from jaxgan.training.loop import training_loop
 from jaxgan.training.shutdown import catch_signals, deadline
@@ -76,6 +77,12 @@ def train(config: Config) -> int:
         )
         # Process 0 opens and locks the folder for all.
         folder = run_on_main(lambda: stack.enter_context(opened))
+        if is_main_process():
+            config = experiment.config
+            recording = recorded(
+                folder, steps=config.steps, report=not config.no_report
+            )
+            stack.enter_context(recording)
         collapse: Collapse | None = None
         # Each turn trains until the end, or until a collapse.
         while True:
