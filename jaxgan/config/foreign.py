@@ -136,6 +136,19 @@ _SCORING = {
     ),
 }
 
+_VIEWING = {
+    "logdir log_dir run_dir run runs root dir path load resume ckpt model network": (
+        "use --workdir=RUN, or a folder of runs"
+    ),
+    "bind bind_all address ip server_name": (
+        "use --host, with --token; or a tunnel (ssh -L)"
+    ),
+    "password auth secret key": "use --token=SECRET",
+    "share public": "it is served to this machine only; use a tunnel (ssh -L)",
+    "browser launch inbrowser show": "use --open",
+    "allow_websocket_origin": "use --origin=HOST:PORT",
+}
+
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
     return {name: advice for names, advice in table.items() for name in names.split()}
@@ -149,3 +162,5 @@ APPLYING = _by_name(_APPLYING)
 """Advice by the name of a flag that the program for pictures does not have."""
 SCORING = _by_name(_SCORING)
 """Advice by the name of a flag that the program for anomalies does not have."""
+VIEWING = _by_name(_VIEWING)
+"""Advice by the name of a flag that the viewer does not have."""
