@@ -1,5 +1,6 @@
 """Data sets of points in the plane for the lab, also those drawn with the mouse."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -118,3 +119,9 @@ SETS: dict[str, Callable[[], PlaneSet]] = {
     "spiral": lambda: _as_set("spiral", spiral()),
 }
 """Sets by name; that of the mouse is `drawn`."""
+
+
+@functools.cache
+def plane_set(name: str) -> PlaneSet:
+    """Returns a set by name; that of eight Gaussians for a name that is none."""
+    return SETS.get(name, SETS["ring8"])()

@@ -49,7 +49,7 @@ class Settings:
     """The rules of a game. A change of rates takes effect without compiling."""
 
     loss: str = "relativistic"
-    d_terms: str = "r1(0.1)|r2(0.1)"
+    d_terms: str = "r1(0.02)|r2(0.02)"
     g_terms: str = ""
     d_updates: int = 1
     g_rate: float = 2e-3
@@ -58,7 +58,7 @@ class Settings:
     b1: float = 0.0
     width: int = 64
     depth: int = 2
-    activation: str = "swish"
+    activation: str = "leaky_relu"
     batch_size: int = 128
     latent: int = 2
     seed: int = 0
@@ -71,8 +71,8 @@ class Settings:
         return dataclasses.replace(self, seed=0)
 
 
-MINIMAX = Settings(loss="minimax", d_terms="", b1=0.5, g_rate=1e-3, d_rate=1e-3)
-"""The loss of the tutorials, as the value function has it."""
+MINIMAX = Settings(loss="minimax", d_terms="", b1=0.5, d_updates=5)
+"""The value function of the tutorials, with five steps of D for one of G."""
 
 RELATIVISTIC = Settings()
 """The library's default loss and penalties."""
