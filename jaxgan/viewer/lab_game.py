@@ -71,11 +71,15 @@ class Settings:
         return dataclasses.replace(self, seed=0)
 
 
-MINIMAX = Settings(loss="minimax", d_terms="", b1=0.5, d_updates=5)
-"""The value function of the tutorials, with five steps of D for one of G."""
+COMPARED = (
+    Settings(d_terms="r1(0.1)|r2(0.1)", d_updates=5, b1=0.5),
+    Settings(loss="minimax", d_terms="", d_updates=5, b1=0.5),
+)
+"""Two games that differ in loss and terms alone.
 
-RELATIVISTIC = Settings()
-"""The library's default loss and penalties."""
+The second one is the value function of the tutorials, with five steps of D for one of
+G: D becomes sure of itself, and the samples lose modes.
+"""
 
 
 class Programs(NamedTuple):

@@ -23,7 +23,7 @@ from bokeh.models import (
 
 from jaxgan.viewer import lab_data, page
 from jaxgan.viewer.lab_controls import Controls
-from jaxgan.viewer.lab_game import ARROWS, MINIMAX, RELATIVISTIC, SHOWN, Settings
+from jaxgan.viewer.lab_game import ARROWS, COMPARED, SHOWN, Settings
 from jaxgan.viewer.lab_worker import MOST_STEPS, View, Worker
 
 MOST_LABS = 4
@@ -211,11 +211,12 @@ class Lab:
         colors = page.colors(doc)
         self._views = [
             GameView("a", "Relativistic loss with R1 and R2", colors),
-            GameView("b", "The tutorials' minimax loss, k = 5", colors),
+            GameView("b", "The tutorials' minimax loss", colors),
         ]
-        self._rules = [RELATIVISTIC, MINIMAX]
         self._plane = lab_data.plane_set("ring8")
         self._alone = page.argument(doc, "games") == "1"
+        # Alone, the library's defaults, with one step of D for one of G.
+        self._rules = [Settings() if self._alone else COMPARED[0], COMPARED[1]]
         self._make_widgets()
         self._worker = Worker(self._shown_rules(), self._plane)
         for number, view in enumerate(self._views):

@@ -61,10 +61,11 @@ def view(config: ViewConfig) -> int:
 
 def close(server: Any) -> None:
     """Ends the sessions, and so their games, and closes the port."""
-    from jaxgan.viewer import lab_worker
+    from jaxgan.viewer import background, lab_worker
 
     server.unlisten()
     lab_worker.close_all(LAST_SECONDS)
+    background.close()
     server.stop()
 
 
@@ -167,9 +168,19 @@ def origins_of(config: ViewConfig, port: int) -> list[str]:
 
 def applications(config: ViewConfig) -> dict[str, Any]:
     """Returns the pages by path."""
-    from jaxgan.viewer.lab_page import lab_page
+    import functools
 
-    return {"/lab": lab_page}
+    from jaxgan.viewer.catalogue import find_runs
+    from jaxgan.viewer.lab_page import lab_page
+    from jaxgan.viewer.latents_page import LatentsPage
+    from jaxgan.viewer.runs_page import RunsPage
+
+    find = functools.partial(find_runs, config.workdirs)
+    return {
+        "/": lambda doc: None if RunsPage(doc, find, config) else None,
+        "/latents": lambda doc: None if LatentsPage(doc, find, config) else None,
+        "/lab": lab_page,
+    }
 
 
 def provider(config: ViewConfig, origins: list[str]) -> Any:

@@ -1,0 +1,298 @@
+"""Opens runs for sampling: their latents, principal directions and pictures."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxgan.errors import UsageError
+from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
+from jaxgan.experiment import checkpoint, memory
+from jaxgan.gan import objective
+from jaxgan.gan.gan import example_batch
+from jaxgan.parallel import multi_seed
+from jaxgan.reporting import picture
+from jaxgan.types import Players, Tree
+from jaxgan.viewer.catalogue import Listed
+
+SHOWN = 16
+"""Samples of a picture."""
+
+LEARNED = 1_024
+"""Latents from which directions are computed."""
+
+DIRECTIONS = 6
+"""Number of directions."""
+
+MOST_FEATURES = 16_384
+"""Maximum number of outputs of the first layer that are used."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opened:
+    """A run whose newest checkpoint has been read."""
+
+    name: str
+    run: Run
+    step: int
+    players: Players[Tree]
+
+    @functools.cached_property
+    def explorer(self) -> "Explorer":
+        """Draws samples from latents."""
+        return Explorer(self)
+
+
+def newest_step(listed: Listed) -> int:
+    """Returns the step of the newest checkpoint, -1 if there is none."""
+    folder = listed.path("checkpoints")
+    if folder is None:
+        return -1
+    return max(checkpoint.available(folder), default=-1)
+
+
+@functools.lru_cache(maxsize=3)
+def open_run(listed: Listed, step: int, imports: str = "") -> Opened:
+    """Opens a run and reads the checkpoint of a step.
+
+    Args:
+      listed: the run.
+      step: of the checkpoint.
+      imports: modules that the user allows it to import, separated by commas.
+
+    Raises:
+      UsageError: if the run cannot be opened, or imports other modules.
+    """
+    if step < 0:
+        raise UsageError(f"{listed.name} has no checkpoint yet")
+    modules = str(listed.config().get("import_") or "")
+    # Nothing that only a file names is run.
+    if modules and not set(modules.split(",")) <= set(imports.split(",")):
+        raise UsageError(
+            f"{listed.name} imports {modules}: if you trust it, restart the viewer with "
+            f"--import={modules}"
+        )
+    run = load_run(listed.folder)
+    shapes = run.part(raw=True) | run.part()
+    memory.check_sampling(shapes, SHOWN, run.example.shape)
+    found, players = run.restore_players(step)
+    return Opened(listed.name, run, found, players)
+
+
+class Explorer:
+    """Draws samples of a run from given latents.
+
+    Args:
+      opened: the run.
+
+    Raises:
+      UsageError: if its samples do not come from a latent.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        run = opened.run
+        self.run, self.step = run, opened.step
+        self.variables = jax.device_put(opened.players.generator)
+        self.classes = run.example.classes if "label" in run.gan.task.inputs else ()
+        others = [x for x in run.gan.task.inputs if x != "label"]
+        if others or run.gan.task.transform is not None:
+            raise UsageError(
+                f"{opened.name} maps inputs of yours, and has no latents to explore: "
+                "use python -m jaxgan.apply"
+            )
+        self._field = run.example[run.example.generated]
+        if self._field.kind == "tokens":
+            raise UsageError(f"{opened.name} makes texts: use python -m jaxgan.sample")
+        self._draw = jax.jit(self._generate)
+        self.dim = self._find_dim(opened.name)
+        self._directions: np.ndarray | None = None
+
+    def _find_dim(self, name: str) -> int:
+        """Returns the number of entries of a latent, without computing anything."""
+        keys = objective.example_keys(jax.random.key(0), 1)
+        batch, found = example_batch(self.run.example, 1), []
+
+        def note(inputs):
+            found.append(inputs)
+            return inputs
+
+        jax.eval_shape(
+            lambda *args: self.run.gan.generate(*args, note),
+            *(self.variables, batch, keys),
+        )
+        if len(found) != 1 or getattr(found[0], "ndim", 0) != 2:
+            raise UsageError(f"{name} does not start from one latent vector")
+        return found[0].shape[1]
+
+    def _generate(self, variables: Tree, batch: Tree, z: jax.Array) -> Tree:
+        # Noise of layers is the same at every move.
+        keys = objective.example_keys(jax.random.key(1), len(z))
+        drawn = self.run.gan.generate(variables, batch, keys, lambda _: z)
+        return drawn[self.run.example.generated] if isinstance(drawn, dict) else drawn
+
+    def latents(self, seeds: list[int]) -> np.ndarray:
+        """Returns one latent per seed, `[n, dim]`: the first of `sample --seed`."""
+        return np.stack([self._latent(seed) for seed in seeds])
+
+    @functools.lru_cache(maxsize=4_096)  # noqa: B019 - explorers are few
+    def _latent(self, seed: int) -> np.ndarray:
+        return np.asarray(self._sample_latent(multi_seed.key_of(seed)))
+
+    @functools.cached_property
+    def _sample_latent(self) -> Any:
+        """A compiled function from the key of a seed to its first latent."""
+        gan, batch = self.run.gan, example_batch(self.run.example, 1)
+
+        def first(key):
+            found = []
+            keys = objective.example_keys(key, 1)
+            gan.generate(self.variables, batch, keys, lambda z: (found.append(z), z)[1])
+            return found[0][0]
+
+        return jax.jit(first)
+
+    def images(self, z: np.ndarray, label: int = 0) -> np.ndarray:
+        """Draws samples: `[n, ...]`, as the data are normalized.
+
+        Args:
+          z: `[n, dim]`; n is one of few, as each is compiled.
+          label: of all of them, if the run has labels.
+        """
+        batch = dict(example_batch(self.run.example, len(z)))
+        if self.classes:
+            batch["label"] = jnp.full(len(z), label, jnp.int32)
+        return np.asarray(self._draw(self.variables, batch, jnp.float32(z)))
+
+    def picture(self, z: np.ndarray, label: int = 0) -> tuple[np.ndarray, Any, float]:
+        """Draws samples in one picture.
+
+        Returns:
+          (pixels uint8, their layout or None, seconds).
+        """
+        started = time.perf_counter()
+        samples = self.images(z, label)
+        if self._field.kind == "waveform" and has_pictures(self._field):
+            samples = as_images(samples, self._field)
+        made = picture(samples)
+        return made.pixels, made.layout, time.perf_counter() - started
+
+    @property
+    def directions(self) -> np.ndarray:
+        """Principal directions, `[DIRECTIONS, dim]`, computed when first used.
+
+        Each has the length of one standard deviation of its component.
+        """
+        if self._directions is None:
+            z = self.latents(list(range(10**6, 10**6 + LEARNED)))
+            self._directions = principal_directions(z, self._first_layer(z))
+        return self._directions
+
+    def _first_layer(self, z: np.ndarray) -> np.ndarray:
+        """Returns the output of the generator's first layer, `[n, features]`."""
+        outputs: list[jax.Array] = []
+
+        def record(call, args, kwargs, context):
+            made = call(*args, **kwargs)
+            is_first = not outputs and context.method_name == "__call__"
+            # The first call that ends is that of the innermost first module.
+            if is_first and isinstance(made, jax.Array) and len(made) == len(z):
+                outputs.append(made.reshape(len(z), -1)[:, :MOST_FEATURES])
+            return made
+
+        @jax.jit
+        def run(variables, batch, z):
+            outputs.clear()
+            with nn.intercept_methods(record):
+                self._generate(variables, batch, z)
+            return outputs[0] if outputs else z
+
+        batch = example_batch(self.run.example, len(z))
+        return np.asarray(run(self.variables, batch, jnp.float32(z)), np.float32)
+
+
+def principal_directions(z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Returns the directions of latents along the principal components of features.
+
+    GANSpace, https://arxiv.org/abs/2004.02546: components of the activations, and the
+    latents that fit their coordinates by least squares.
+
+    Args:
+      z: `[n, dim]`.
+      features: of the same latents, `[n, d]`.
+
+    Returns:
+      `[k, dim]`, at most DIRECTIONS, the largest component first. Signs are such that
+      the largest entry is positive.
+    """
+    centered = features - features.mean(0)
+    # Of the two Gram matrices, the smaller one.
+    if centered.shape[1] <= len(centered):
+        _, vectors = np.linalg.eigh(centered.T @ centered)
+        parts = centered @ vectors[:, ::-1][:, :DIRECTIONS]
+    else:
+        _, vectors = np.linalg.eigh(centered @ centered.T)
+        parts = vectors[:, ::-1][:, :DIRECTIONS]
+    scale = parts.std(0)
+    parts = parts[:, scale > 1e-6 * max(scale.max(), 1e-12)]
+    parts = parts / parts.std(0)
+    ways, *_ = np.linalg.lstsq(parts, z - z.mean(0), rcond=None)
+    signs = np.sign(ways[np.arange(len(ways)), np.abs(ways).argmax(1)])
+    return np.float32(ways * signs[:, None])
+
+
+def blend(corners: np.ndarray, across: float, down: float) -> np.ndarray:
+    """Interpolates between two or four latents, on great arcs.
+
+    Spherical interpolation, https://arxiv.org/abs/1609.04468.
+
+    Args:
+      corners: `[2, dim]` (left, right) or `[4, dim]` (the upper two, the lower two).
+      across: from 0 (left) to 1 (right).
+      down: from 0 (upper) to 1 (lower); has no effect on two.
+
+    Returns:
+      `[dim]`.
+    """
+    upper = slerp(corners[0], corners[1], across)
+    if len(corners) < 4:
+        return upper
+    return slerp(upper, slerp(corners[2], corners[3], across), down)
+
+
+def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+    """Returns the point between two vectors at `t` in [0, 1], on the arc.
+
+    >>> slerp(np.array([1.0, 0.0]), np.array([0.0, 1.0]), 0.5).round(4)
+    array([0.7071, 0.7071])
+    """
+    lengths = np.linalg.norm(a) * np.linalg.norm(b)
+    cosine = np.clip(np.dot(a, b) / max(lengths, 1e-12), -1, 1)
+    angle = np.arccos(cosine)
+    if np.sin(angle) < 1e-4:  # parallel vectors have no arc
+        return (1 - t) * a + t * b
+    return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
+
+
+def moved(
+    z: np.ndarray, truncation: float, steps: Mapping[int, float], ways: np.ndarray
+) -> np.ndarray:
+    """Returns latents after truncation, and steps along directions.
+
+    Args:
+      z: `[n, dim]`.
+      truncation: factor towards the mean latent, which is 0.
+      steps: standard deviations by the number of the direction.
+      ways: the directions, `[k, dim]`.
+    """
+    made = truncation * z
+    for number, length in steps.items():
+        if length and number < len(ways):
+            made = made + length * ways[number]
+    return np.float32(made)
