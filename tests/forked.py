@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 PROGRAMS = {
-    **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
+    **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan", "view")},
     "augment": "augment.__main__",
 }
 """Modules of programs by name."""

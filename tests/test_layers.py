@@ -7,8 +7,11 @@ import re
 import jaxgan
 
 FLOORS = (
-    ("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
-    ("training",),
+    (
+        *("train", "sample", "apply", "score", "evaluate", "plan", "view"),
+        "augment/__main__",
+    ),
+    ("training", "viewer"),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
     ("parallel",),
@@ -97,6 +100,8 @@ NAMES_FLAGS = {
         "score",
         "evaluate",
         "plan",
+        "view",
+        "viewer",
         "augment/__main__",
         "training",
         "evaluation",

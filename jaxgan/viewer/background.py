@@ -12,8 +12,8 @@ from jaxgan.errors import UsageError, first_line
 
 log = logging.getLogger("jaxgan")
 
-_pool = concurrent.futures.ThreadPoolExecutor(1, "viewer")
-"""One thread, as the machine is used for training too."""
+_pools: list[concurrent.futures.ThreadPoolExecutor] = []
+"""One thread once it is needed, as the machine is used for training too."""
 
 lock = threading.Lock()
 """Held while a model is opened or used, as caches are not made for several threads."""
@@ -53,9 +53,12 @@ def run(
         with lock:
             return work()
 
-    _pool.submit(locked).add_done_callback(finish)
+    if not _pools:
+        _pools.append(concurrent.futures.ThreadPoolExecutor(1, "viewer"))
+    _pools[0].submit(locked).add_done_callback(finish)
 
 
 def close() -> None:
     """Drops work that has not begun; what runs is waited for."""
-    _pool.shutdown(wait=True, cancel_futures=True)
+    while _pools:
+        _pools.pop().shutdown(wait=True, cancel_futures=True)

@@ -59,9 +59,9 @@ class Controls:
             title="Terms of D", options=[*TERMS, (OWN, "typed below")], **wide
         )
         self.own = TextInput(title="Typed terms, as --d_terms", **wide)
-        self.k = Slider(title="Updates of D per step, k", start=1, end=10, step=1)
-        self.g_rate = _rate_slider("Rate of G")
-        self.d_rate = _rate_slider("Rate of D")
+        self.k = Slider(title="k, steps of D", start=1, end=10, step=1)
+        self.g_rate = _rate_slider("Rate of G", f"g_rate_{name}")
+        self.d_rate = _rate_slider("Rate of D", f"d_rate_{name}")
         self.optimizer = Select(title="Optimizer", options=list(OPTIMIZERS), **wide)
         self.b1 = Select(title="Adam's b1", options=list(BETAS), **wide)
         self.width = Select(title="Width", options=list(WIDTHS), **wide)
@@ -69,9 +69,9 @@ class Controls:
         self.activation = Select(title="D's units", options=list(ACTIVATIONS), **wide)
         self.k.update(**wide)
         self.show(settings)
-        for widget in (self.g_rate, self.d_rate, self.k):
-            page.watch(widget, "value_throttled", self._read)
+        page.watch(self.k, "value_throttled", self._read)
         for widget in (
+            *(self.g_rate, self.d_rate),
             *(self.loss, self.terms, self.own, self.optimizer, self.b1),
             *(self.width, self.depth, self.activation),
         ):
@@ -130,10 +130,14 @@ class Controls:
             self._changed(new)
 
 
-def _rate_slider(title: str) -> CategoricalSlider:
+def _rate_slider(title: str, name: str) -> CategoricalSlider:
     """Returns a slider over rates."""
     return CategoricalSlider(
-        title=title, categories=list(RATES), value="1e-3", sizing_mode="stretch_width"
+        title=title,
+        name=name,
+        categories=list(RATES),
+        value="1e-3",
+        sizing_mode="stretch_width",
     )
 
 

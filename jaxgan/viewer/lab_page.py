@@ -57,8 +57,8 @@ class GameView:
     def __init__(self, name: str, title: str, colors: page.Colors) -> None:
         self.colors = colors
         self.title = Div(text=page.words(title, tag="h2"), sizing_mode="stretch_width")
-        self.say = Div(sizing_mode="stretch_width", css_classes=["sentence"])
-        self.facts = Div(sizing_mode="stretch_width")
+        self.say = Div(sizing_mode="stretch_width", name=f"say_{name}")
+        self.facts = Div(sizing_mode="stretch_width", name=f"facts_{name}")
         self._sources()
         axes = {"x_range": Range1d(-1.5, 1.5), "y_range": Range1d(-1.5, 1.5)}
         # The area is square, as distances must not look different in x and y.
@@ -88,13 +88,13 @@ class GameView:
 
     def _draw_plane(self) -> None:
         plane, colors = self.plane, self.colors
-        self.mapper = LinearColorMapper(
+        mapper = LinearColorMapper(
             palette=page.diverging(colors), low=-1.0, high=1.0
         )
         plane.image(
             *("image", "low", "low", "side", "side"),
             source=self.surface,
-            color_mapper=self.mapper,
+            color_mapper=mapper,
             level="image",
         )
         plane.grid.visible = False
@@ -104,7 +104,6 @@ class GameView:
         head = VeeHead(size=5, fill_color=colors.ink, line_color=colors.ink)
         plane.add_layout(
             Arrow(
-                *(),
                 end=head,
                 source=self.arrows,
                 **{f"{axis}_{end}": f"{axis}{i}" for axis in "xy" for i, end in ENDS},
@@ -150,9 +149,7 @@ class GameView:
         self.fake.data = {"x": fakes[:SHOWN, 0], "y": fakes[:SHOWN, 1]}
         self.arrows.data = arrows(fakes, seen, plane.extent)
         low, side = [-plane.extent], [2 * plane.extent]
-        surface, limit = centered(seen)
-        self.mapper.update(low=-limit, high=limit)
-        self.surface.data = {"image": [surface], "low": low, "side": side}
+        self.surface.data = {"image": [centered(seen)], "low": low, "side": side}
         if view.rows:
             self.rows.data = curve_columns(view.rows)
 
@@ -185,14 +182,20 @@ def arrows(
     return {"x0": start[:, 0], "y0": start[:, 1], "x1": end[:, 0], "y1": end[:, 1]}
 
 
-def centered(seen: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
-    """Returns D's surface around the middle of real and fake, and the limit of colors.
+def centered(seen: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns D's surface for colors from -1 (fake) over 0 to 1 (real).
 
-    The middle is where D is undecided, whatever the loss makes of the logits.
+    0 is the middle of the mean logits of data and samples, where D is undecided,
+    whatever the loss makes of logits. Each side has a scale of its own.
     """
     middle = (float(seen["real"]) + float(seen["fake"])) / 2
     surface = np.nan_to_num(seen["surface"] - middle).astype(np.float32)
-    return surface, max(float(np.percentile(np.abs(surface), 90)), 1e-3)
+    for sign in (1, -1):
+        side = sign * surface > 0
+        if side.any():
+            scale = np.percentile(np.abs(surface[side]), 90)
+            surface[side] /= max(float(scale), 1e-6)
+    return surface
 
 
 def curve_columns(rows: list[dict[str, float]]) -> dict[str, list[float]]:
@@ -255,12 +258,12 @@ class Lab:
         self.data = Select(title="Data", options=names, value="ring8", **wide)
         self.play = Toggle(label="Play", button_type="primary", name="play", **wide)
         self.speed = Slider(
-            title="Steps per picture", start=1, end=MOST_STEPS, value=10, **wide
+            title="Steps per picture", start=1, end=MOST_STEPS, value=10, name="speed", **wide
         )
         self.shown = CheckboxGroup(
             labels=["Compare two games", "Show G's moving average"], active=[1] if self._alone else [0, 1]
         )
-        self.status = Div(**wide)
+        self.status = Div(name="status", **wide)
         self.clear = Button(label="Clear the drawing", visible=False, **wide)
         page.watch(self.data, "value", self._choose_data)
         page.watch(self.play, "active", self._set_playing)
@@ -315,6 +318,8 @@ class Lab:
     def _set_playing(self) -> None:
         self._worker.playing = self.play.active
         self.play.label = "Pause" if self.play.active else "Play"
+        if not self.play.active:
+            self._worker.redraw()
 
     def _set_speed(self) -> None:
         self._worker.speed = int(self.speed.value)

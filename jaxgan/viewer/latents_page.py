@@ -38,6 +38,19 @@ if (link.href) link.click();
 """Downloads what the server put into the tags of a button."""
 
 
+MOVED = "window.jaxgan_moved = window.jaxgan_moved ?? performance.now();"
+SEEN = """
+const since = window.jaxgan_moved;
+if (since === undefined) return;
+window.jaxgan_moved = undefined;
+requestAnimationFrame(() => requestAnimationFrame(() => {
+  const wait = Math.round(performance.now() - since);
+  seen.text = `<p class="soft">on the screen ${wait} ms after the move</p>`;
+}));
+"""
+"""Measures in the browser how long a move takes."""
+
+
 class LatentsPage:
     """A page of latents in a browser.
 
@@ -62,7 +75,7 @@ class LatentsPage:
         self._make_widgets(doc)
         self._controls = self._controls_card()
         shown = page.card(
-            *(self.state, self.picture.plot, self.told, self.foot), name="picture"
+            *(self.state, self.picture.plot, self.told, self.foot, self.seen), name="picture"
         )
         foot = "Pictures are drawn on this machine from the newest checkpoint."
         page.finish(doc, "latents", "Latents", [self._controls, shown], foot)
@@ -107,8 +120,12 @@ class LatentsPage:
         self.saves = [self._save_button(x) for x in ("Save picture", "Save seed list")]
         page.watch(self.run, "value", self._open)
         moves = (self.mode, self.seed, self.label, self.truncation, self.picks)
+        self.seen = Div(text=page.words("", kind="soft"), name="seen", **wide)
         for widget in (*moves, self.across, self.down, *self.ways):
             page.watch(widget, "value", self._move)
+            widget.js_on_change("value", CustomJS(code=MOVED))
+        shown = CustomJS(args={"seen": self.seen}, code=SEEN)
+        self.picture.source.js_on_change("data", shown)
 
     def _save_button(self, text: str) -> Button:
         """Returns a button that downloads its tags: an address and a file's name."""
@@ -181,10 +198,8 @@ class LatentsPage:
         if self.mode.value == "blend":
             picked = self._corners() or seeds[:4]
             corners = explorer.latents(picked)
-            side = int(np.sqrt(models.SHOWN))
-            # The first tile is at the sliders; the others are a grid of the whole.
-            places = [(x / (side - 1), y / (side - 1)) for y in range(side) for x in range(side)]
-            places[0] = (float(self.across.value), float(self.down.value))
+            places = blend_places(len(corners))
+            places[0] = float(self.across.value), float(self.down.value)
             return np.stack([models.blend(corners, *p) for p in places]), picked
         if self.mode.value == "directions":
             one = explorer.latents(seeds[:1])[0]
@@ -216,6 +231,8 @@ class LatentsPage:
         with background.lock:
             pixels, layout, _ = explorer.picture(z, label % max(len(explorer.classes), 1))
         self.picture.show(pixels, layout)
+        # The first sample between others is that of the sliders.
+        self.picture.choose(0 if self.mode.value == "blend" else None)
         self._times.append(1e3 * (time.perf_counter() - started))
         self._show_notes(pixels, steps, truncation)
 
@@ -251,8 +268,8 @@ class LatentsPage:
         if self.mode.value != "seeds" or number >= len(self._seeds):
             return
         self._picked = [*self._picked, self._seeds[number]][-4:]
-        self.picture.choose(number)
         self.picks.value = ", ".join(map(str, self._picked))
+        self.picture.choose(number)
 
     def _reset(self) -> None:
         for slider in self.ways:
@@ -263,6 +280,19 @@ class LatentsPage:
 
     def _say(self, text: str, kind: str = "soft") -> None:
         self.state.text = page.words(text, kind=kind, live=True)
+
+
+def blend_places(corners: int) -> list[tuple[float, float]]:
+    """Returns where samples between two or four corners are, after the first one.
+
+    >>> blend_places(2)[1], blend_places(2)[-1], blend_places(4)[-1]
+    ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    """
+    if corners < 4:
+        line = np.linspace(0, 1, models.SHOWN - 1)
+        return [(0.0, 0.0), *((float(x), 0.0) for x in line)]
+    side = np.linspace(0, 1, int(np.sqrt(models.SHOWN)))
+    return [(float(x), float(y)) for y in side for x in side]
 
 
 def _address(kind: str, content: bytes) -> str:

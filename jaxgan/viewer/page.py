@@ -31,6 +31,7 @@ STYLE = """
 select:focus-visible, .bk-tab:focus-visible { outline:2px solid var(--focus);
   outline-offset:1px; }
 select.bk-input, input.bk-input, textarea.bk-input { color:var(--ink); }
+.noUi-connect { background:var(--soft); opacity:.55; }
 .noUi-target { background:var(--wash); border-color:var(--line); box-shadow:none; }
 .noUi-handle { background:var(--card); border-color:var(--soft); box-shadow:none; }
 .bk-tab { color:var(--soft); } .bk-tab.bk-active { color:var(--ink);
@@ -40,9 +41,10 @@ select.bk-input, input.bk-input, textarea.bk-input { color:var(--ink); }
 .bk-clearfix table { border-collapse:collapse; font-size:12.5px; }
 .bk-clearfix td, .bk-clearfix th { text-align:left; padding:2px 12px 2px 0;
   vertical-align:top; border-bottom:1px solid var(--line); overflow-wrap:anywhere; }
-.say { font-size:15px; line-height:1.45; min-height:66px; }
+.say { font-size:15px; line-height:1.45; min-height:88px; }
 .bad { color:#d1242f; }
-@media (prefers-color-scheme: dark) { .bad { color:#ff7b72; } }
+@media (prefers-color-scheme: dark) { .bad { color:#ff7b72; }
+  select.bk-input { appearance:auto; background-image:none; } }
 """
 """Colors of widgets: those of the page, also inside of shadow roots."""
 

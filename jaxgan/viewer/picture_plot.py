@@ -31,7 +31,7 @@ class PicturePlot:
         chosen: Callable[[int], None] | None = None,
     ) -> None:
         self._chosen, self.layout = chosen, None
-        self._source = ColumnDataSource({**NONE})
+        self.source = ColumnDataSource({**NONE})
         self._frame = ColumnDataSource({k: [] for k in ("x", "y", "w", "h")})
         self.plot = page.plot(
             tools="save",
@@ -46,7 +46,7 @@ class PicturePlot:
         self.plot.axis.visible = False
         self.plot.grid.visible = False
         self.plot.outline_line_color = None
-        self.plot.image_rgba("image", 0, 0, "width", "height", source=self._source)
+        self.plot.image_rgba("image", 0, 0, "width", "height", source=self.source)
         self.plot.rect(
             *("x", "y", "w", "h"),
             source=self._frame,
@@ -70,7 +70,7 @@ class PicturePlot:
             self.plot.x_range.update(start=0, end=width)
             self.plot.y_range.update(start=0, end=height)
             self.plot.aspect_ratio = width / height
-        self._source.data = {
+        self.source.data = {
             "image": [as_rgba(pixels)],
             "width": [width],
             "height": [height],

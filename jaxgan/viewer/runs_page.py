@@ -54,7 +54,7 @@ class RunsPage:
         self._files: list[Any] = []
         colors = page.colors(doc)
         self.curves = Curves(colors)
-        self.samples = PicturePlot(colors, "samples", self._choose)
+        self.samples = PicturePlot(colors, "sampled", self._choose)
         self.past = Strip("This sample through training", "history")
         self.close = Strip("Nearest training examples, and their distance", "nearest")
         self._make_widgets(doc)
@@ -79,12 +79,12 @@ class RunsPage:
             **wide,
         )
         self.again = Button(label="Look for new runs", width=150, align="end")
-        self.state, self.findings = Div(**wide), Div(**wide)
+        self.state, self.findings = Div(**wide), Div(name="findings", **wide)
         self.shown = Select(title="Samples of", options=few, value=(few or [""])[0])
         self.step = Slider(
             title="Picture", start=0, end=1, value=0, name="through", **wide
         )
-        self.place, self.said = Div(**wide), Div(**wide)
+        self.place, self.said = Div(**wide), Div(name="said", **wide)
         self.number = Spinner(title="Sample", low=0, value=0, width=90, name="number")
         self.space = Select(
             title="Distance in",

@@ -196,7 +196,7 @@ def provider(config: ViewConfig, origins: list[str]) -> Any:
 
     policy = POLICY.format(origins=" ".join(f"ws://{name}" for name in origins))
 
-    def check(handler: Any) -> str:
+    async def check(handler: Any) -> str:
         # A page of another site may have its own name point to this machine.
         if handler.request.host.lower() not in origins:
             raise HTTPError(403, reason="Unknown host: use the printed address")
@@ -213,8 +213,8 @@ def provider(config: ViewConfig, origins: list[str]) -> Any:
         """Refuses requests that `check` refuses."""
 
         @property
-        def get_user(self) -> Any:
-            return check
+        def get_user_async(self) -> Any:
+            return check  # called ahead of each request, also of sockets
 
         @property
         def login_url(self) -> str:
