@@ -237,10 +237,11 @@ def principal_directions(z: np.ndarray, features: np.ndarray) -> np.ndarray:
         _, vectors = np.linalg.eigh(centered.T @ centered)
         parts = centered @ vectors[:, ::-1][:, :DIRECTIONS]
     else:
-        _, vectors = np.linalg.eigh(centered @ centered.T)
-        parts = vectors[:, ::-1][:, :DIRECTIONS]
+        values, vectors = np.linalg.eigh(centered @ centered.T)
+        # Eigenvectors of this matrix have length 1, coordinates have that of values.
+        parts = (vectors * np.sqrt(np.maximum(values, 0)))[:, ::-1][:, :DIRECTIONS]
     scale = parts.std(0)
-    parts = parts[:, scale > 1e-6 * max(scale.max(), 1e-12)]
+    parts = parts[:, scale > 1e-4 * max(scale.max(), 1e-12)]
     parts = parts / parts.std(0)
     ways, *_ = np.linalg.lstsq(parts, z - z.mean(0), rcond=None)
     signs = np.sign(ways[np.arange(len(ways)), np.abs(ways).argmax(1)])

@@ -95,7 +95,7 @@ def make_server(config: ViewConfig) -> Any:
     settings.allowed_ws_origin = []  # type: ignore[assignment]
     for name in ("bokeh", "tornado"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    port = config.port or free_port(config.host)
+    port = usable_port(config)
     origins = origins_of(config, port)
     try:
         return bokeh.server.server.Server(
@@ -129,19 +129,22 @@ def listening_error(config: ViewConfig, error: OSError) -> str:
     )
 
 
-def free_port(host: str) -> int:
-    """Returns a free port of an address.
+def usable_port(config: ViewConfig) -> int:
+    """Returns the port to serve at, a free one for 0.
 
     Raises:
-      UsageError: if it is no address of this machine.
+      UsageError: if the port is in use, or the address is not this machine's.
     """
+    host, port = config.host, config.port
     try:
-        family, *_, place = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as made:
-            made.bind(place)
-            return made.getsockname()[1]
+        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # As servers do, or a port that was just left would count as in use.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            return probe.getsockname()[1]
     except OSError as error:
-        raise UsageError(listening_error(ViewConfig(host=host), error)) from error
+        raise UsageError(listening_error(config, error)) from error
 
 
 def origins_of(config: ViewConfig, port: int) -> list[str]:
