@@ -142,7 +142,9 @@ def test_a_run_imports_nothing_unasked(tmp_path):
 
 
 def test_curves_and_findings_are_read(tmp_path):
-    rows = [{"step": i, "discriminator/loss": i / 4, "score": None} for i in range(1000)]
+    rows = [
+        {"step": i, "discriminator/loss": i / 4, "score": None} for i in range(1000)
+    ]
     rows += [{"step": 5, "kind": "collapse", "finding": "<i>all equal</i>"}]
     text = "".join(json.dumps(row) + "\n" for row in rows) + '{"step": 9, "torn'
     written_run(tmp_path / "run", rows=text)
@@ -194,6 +196,13 @@ def test_latents_are_those_of_the_sampler_and_directions_are_known(finished):
     keys = example_keys(multi_seed.key_of(3), 1)
     expected = opened.run.gan.generate(opened.players.generator, {"image": keys}, keys)
     np.testing.assert_allclose(explorer.images(z), np.asarray(expected), atol=1e-5)
+    # Truncation to the mean of the first layer leaves one sample.
+    same = explorer.images(explorer.latents([1, 2, 3]), truncation=0.0)
+    np.testing.assert_allclose(same[1:], same[:-1], atol=1e-6)
+    assert (
+        np.abs(np.diff(explorer.images(explorer.latents([1, 2, 3])), axis=0)).max()
+        > 1e-3
+    )
     # No more directions than numbers in a latent.
     assert explorer.directions.shape == (4, 4)
     # Latents that D and G never see have no effect: PCA of features of two of them.
@@ -232,7 +241,7 @@ def test_blends_pass_through_their_corners():
     assert len(blend_places(2)) == len(blend_places(4)) == models.SHOWN
     ways = np.eye(4)[:2]
     np.testing.assert_allclose(
-        models.moved(corners[:1], 0.5, {1: 3.0, 5: 1.0}, ways), [[1, 3, 0, 0]]
+        models.moved(corners[:1], {1: 3.0, 5: 1.0}, ways), [[2, 3, 0, 0]]
     )
 
 

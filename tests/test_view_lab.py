@@ -67,7 +67,10 @@ def test_rates_take_effect_at_once_without_compiling(game):
 
 def test_one_update_moves_one_player_alone(game):
     game.restart()
-    for player, other in (("generator", "discriminator"), ("discriminator", "generator")):
+    for player, other in (
+        ("generator", "discriminator"),
+        ("discriminator", "generator"),
+    ):
         before = game.state
         game.update(player)
         assert not _equal(

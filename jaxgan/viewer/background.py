@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,6 @@ log = logging.getLogger("jaxgan")
 
 _pools: list[concurrent.futures.ThreadPoolExecutor] = []
 """One thread once it is needed, as the machine is used for training too."""
-
-lock = threading.Lock()
-"""Held while a model is opened or used, as caches are not made for several threads."""
 
 
 def run(
@@ -49,13 +45,9 @@ def run(
         if doc.session_context is not None:
             doc.add_next_tick_callback(call)
 
-    def locked() -> Any:
-        with lock:
-            return work()
-
     if not _pools:
         _pools.append(concurrent.futures.ThreadPoolExecutor(1, "viewer"))
-    _pools[0].submit(locked).add_done_callback(finish)
+    _pools[0].submit(work).add_done_callback(finish)
 
 
 def close() -> None:

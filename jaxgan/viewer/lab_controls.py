@@ -98,7 +98,9 @@ class Controls:
             (self.g_rate, settings.g_rate),
             (self.d_rate, settings.d_rate),
         ):
-            slider.value = min(RATES, key=lambda text, rate=rate: abs(float(text) - rate))
+            slider.value = min(
+                RATES, key=lambda text, rate=rate: abs(float(text) - rate)
+            )
         self.optimizer.value = settings.optimizer
         self.b1.value = f"{settings.b1:g}"
         self.width.value, self.depth.value = str(settings.width), str(settings.depth)

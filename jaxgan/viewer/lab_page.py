@@ -88,9 +88,7 @@ class GameView:
 
     def _draw_plane(self) -> None:
         plane, colors = self.plane, self.colors
-        mapper = LinearColorMapper(
-            palette=page.diverging(colors), low=-1.0, high=1.0
-        )
+        mapper = LinearColorMapper(palette=page.diverging(colors), low=-1.0, high=1.0)
         plane.image(
             *("image", "low", "low", "side", "side"),
             source=self.surface,
@@ -258,10 +256,16 @@ class Lab:
         self.data = Select(title="Data", options=names, value="ring8", **wide)
         self.play = Toggle(label="Play", button_type="primary", name="play", **wide)
         self.speed = Slider(
-            title="Steps per picture", start=1, end=MOST_STEPS, value=10, name="speed", **wide
+            title="Steps per picture",
+            start=1,
+            end=MOST_STEPS,
+            value=10,
+            name="speed",
+            **wide,
         )
         self.shown = CheckboxGroup(
-            labels=["Compare two games", "Show G's moving average"], active=[1] if self._alone else [0, 1]
+            labels=["Compare two games", "Show G's moving average"],
+            active=[1] if self._alone else [0, 1],
         )
         self.status = Div(name="status", **wide)
         self.clear = Button(label="Clear the drawing", visible=False, **wide)

@@ -75,7 +75,8 @@ class LatentsPage:
         self._make_widgets(doc)
         self._controls = self._controls_card()
         shown = page.card(
-            *(self.state, self.picture.plot, self.told, self.foot, self.seen), name="picture"
+            *(self.state, self.picture.plot, self.told, self.foot, self.seen),
+            name="picture",
         )
         foot = "Pictures are drawn on this machine from the newest checkpoint."
         page.finish(doc, "latents", "Latents", [self._controls, shown], foot)
@@ -148,8 +149,9 @@ class LatentsPage:
             *(*self.ways, reset),
             Row(*self.saves, sizing_mode="stretch_width"),
             page.note(
-                "Truncation moves latents towards their mean. Directions are principal "
-                "components of the generator's first layer, in standard deviations."
+                "Truncation moves the output of the generator's first layer towards "
+                "its mean: 0 is one sample for all. Directions are principal "
+                "components of that output, in standard deviations."
             ),
             name="controls",
         )
@@ -169,7 +171,7 @@ class LatentsPage:
             explorer = models.open_run(listed, step, self._imports).explorer
             # Compiled here, so that the first move is as fast as the others.
             z = explorer.latents(list(range(models.SHOWN)))
-            explorer.images(models.moved(z, 1.0, {}, explorer.directions))
+            explorer.images(z)
             return explorer
 
         def opened(explorer: models.Explorer) -> None:
@@ -227,9 +229,9 @@ class LatentsPage:
         steps = {i: float(x.value) for i, x in enumerate(self.ways)}
         label = int(self.label.value or 0) if explorer.classes else 0
         truncation = float(self.truncation.value)
-        z = models.moved(z, truncation, steps, explorer.directions)
-        with background.lock:
-            pixels, layout, _ = explorer.picture(z, label % max(len(explorer.classes), 1))
+        z = models.moved(z, steps, explorer.directions)
+        label %= max(len(explorer.classes), 1)
+        pixels, layout = explorer.picture(z, label, truncation)
         self.picture.show(pixels, layout)
         # The first sample between others is that of the sliders.
         self.picture.choose(0 if self.mode.value == "blend" else None)
@@ -247,7 +249,9 @@ class LatentsPage:
             kind="soft",
         )
         seeds = ", ".join(map(str, self._seeds))
-        self.told.text = page.words(f"{MODES[str(self.mode.value)]}: {seeds}", live=True)
+        self.told.text = page.words(
+            f"{MODES[str(self.mode.value)]}: {seeds}", live=True
+        )
         listed = {
             "run": str(self.run.value),
             "step": self._explorer.step if self._explorer else 0,

@@ -2,8 +2,7 @@
 
 import dataclasses
 import functools
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -110,9 +109,7 @@ class Explorer:
         self._field = run.example[run.example.generated]
         if self._field.kind == "tokens":
             raise UsageError(f"{opened.name} makes texts: use python -m jaxgan.sample")
-        self._draw = jax.jit(self._generate)
         self.dim = self._find_dim(opened.name)
-        self._directions: np.ndarray | None = None
 
     def _find_dim(self, name: str) -> int:
         """Returns the number of entries of a latent, without computing anything."""
@@ -131,10 +128,18 @@ class Explorer:
             raise UsageError(f"{name} does not start from one latent vector")
         return found[0].shape[1]
 
-    def _generate(self, variables: Tree, batch: Tree, z: jax.Array) -> Tree:
+    def _generate(
+        self,
+        variables: Tree,
+        batch: Tree,
+        z: jax.Array,
+        change: Callable[[jax.Array], jax.Array],
+    ) -> Tree:
+        """Draws samples, with a function of the first layer's output."""
         # Noise of layers is the same at every move.
         keys = objective.example_keys(jax.random.key(1), len(z))
-        drawn = self.run.gan.generate(variables, batch, keys, lambda _: z)
+        with nn.intercept_methods(_first_call(change)):
+            drawn = self.run.gan.generate(variables, batch, keys, lambda _: z)
         return drawn[self.run.example.generated] if isinstance(drawn, dict) else drawn
 
     def latents(self, seeds: list[int]) -> np.ndarray:
@@ -153,68 +158,106 @@ class Explorer:
         def first(key):
             found = []
             keys = objective.example_keys(key, 1)
-            gan.generate(self.variables, batch, keys, lambda z: (found.append(z), z)[1])
+            gan.generate(self.variables, batch, keys, lambda z: found.append(z) or z)
             return found[0][0]
 
         return jax.jit(first)
 
-    def images(self, z: np.ndarray, label: int = 0) -> np.ndarray:
+    @functools.cached_property
+    def _truncated(self) -> Any:
+        """A compiled function of (variables, batch, z, truncation, mean)."""
+
+        def draw(variables, batch, z, truncation, mean):
+            # Towards the mean output, as latents themselves may be normalized.
+            return self._generate(
+                variables, batch, z, lambda x: mean + truncation * (x - mean)
+            )
+
+        return jax.jit(draw)
+
+    def _batch(self, count: int, label: int) -> dict[str, jax.Array]:
+        batch = dict(example_batch(self.run.example, count))
+        if self.classes:
+            batch["label"] = jnp.full(count, label, jnp.int32)
+        return batch
+
+    def images(
+        self, z: np.ndarray, label: int = 0, truncation: float = 1.0
+    ) -> np.ndarray:
         """Draws samples: `[n, ...]`, as the data are normalized.
 
         Args:
           z: `[n, dim]`; n is one of few, as each is compiled.
           label: of all of them, if the run has labels.
+          truncation: factor of the first layer's output around its mean. At 0 all
+            samples of a label are equal.
         """
-        batch = dict(example_batch(self.run.example, len(z)))
-        if self.classes:
-            batch["label"] = jnp.full(len(z), label, jnp.int32)
-        return np.asarray(self._draw(self.variables, batch, jnp.float32(z)))
+        arrays = jnp.float32(z), jnp.float32(truncation), self._learned[0]
+        return np.asarray(
+            self._truncated(self.variables, self._batch(len(z), label), *arrays)
+        )
 
-    def picture(self, z: np.ndarray, label: int = 0) -> tuple[np.ndarray, Any, float]:
-        """Draws samples in one picture.
-
-        Returns:
-          (pixels uint8, their layout or None, seconds).
-        """
-        started = time.perf_counter()
-        samples = self.images(z, label)
+    def picture(
+        self, z: np.ndarray, label: int = 0, truncation: float = 1.0
+    ) -> tuple[np.ndarray, Any]:
+        """Draws samples in one picture: (pixels uint8, their layout or None)."""
+        samples = self.images(z, label, truncation)
         if self._field.kind == "waveform" and has_pictures(self._field):
             samples = as_images(samples, self._field)
         made = picture(samples)
-        return made.pixels, made.layout, time.perf_counter() - started
+        return made.pixels, made.layout
 
     @property
     def directions(self) -> np.ndarray:
-        """Principal directions, `[DIRECTIONS, dim]`, computed when first used.
+        """Principal directions, `[k, dim]`, computed when first used.
 
         Each has the length of one standard deviation of its component.
         """
-        if self._directions is None:
-            z = self.latents(list(range(10**6, 10**6 + LEARNED)))
-            self._directions = principal_directions(z, self._first_layer(z))
-        return self._directions
+        return self._learned[1]
 
-    def _first_layer(self, z: np.ndarray) -> np.ndarray:
-        """Returns the output of the generator's first layer, `[n, features]`."""
-        outputs: list[jax.Array] = []
-
-        def record(call, args, kwargs, context):
-            made = call(*args, **kwargs)
-            is_first = not outputs and context.method_name == "__call__"
-            # The first call that ends is that of the innermost first module.
-            if is_first and isinstance(made, jax.Array) and len(made) == len(z):
-                outputs.append(made.reshape(len(z), -1)[:, :MOST_FEATURES])
-            return made
+    @functools.cached_property
+    def _learned(self) -> tuple[jax.Array, np.ndarray]:
+        """The mean output of the first layer, and the principal directions."""
+        z = self.latents(list(range(10**6, 10**6 + LEARNED)))
 
         @jax.jit
-        def run(variables, batch, z):
-            outputs.clear()
-            with nn.intercept_methods(record):
-                self._generate(variables, batch, z)
-            return outputs[0] if outputs else z
+        def first_layer(variables, batch, z):
+            outputs: list[jax.Array] = []
 
-        batch = example_batch(self.run.example, len(z))
-        return np.asarray(run(self.variables, batch, jnp.float32(z)), np.float32)
+            def record(x):
+                outputs.append(x)
+                return x
+
+            self._generate(variables, batch, z, record)
+            # A generator without layers is truncated in its latents, around 0.
+            return outputs[0] if outputs else jnp.zeros_like(z)
+
+        batch = self._batch(LEARNED, 0)
+        outputs = first_layer(self.variables, batch, jnp.float32(z))
+        features = np.asarray(outputs, np.float32).reshape(LEARNED, -1)
+        ways = principal_directions(z, features[:, :MOST_FEATURES])
+        return outputs.mean(0), ways
+
+
+def _first_call(change: Callable[[jax.Array], jax.Array]) -> Any:
+    """Returns an interceptor that changes the output of a generator's first layer.
+
+    That is the innermost module whose call ends first, of those with vectors as input:
+    embeddings of labels have integers.
+    """
+    done: list[bool] = []
+
+    def intercept(call, args, kwargs, context):
+        made = call(*args, **kwargs)
+        is_vector = bool(args) and getattr(args[0], "ndim", 0) == 2
+        if done or context.method_name != "__call__" or not is_vector:
+            return made
+        if not isinstance(made, jax.Array):
+            return made
+        done.append(True)
+        return change(made)
+
+    return intercept
 
 
 def principal_directions(z: np.ndarray, features: np.ndarray) -> np.ndarray:
@@ -281,18 +324,15 @@ def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
     return (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
 
 
-def moved(
-    z: np.ndarray, truncation: float, steps: Mapping[int, float], ways: np.ndarray
-) -> np.ndarray:
-    """Returns latents after truncation, and steps along directions.
+def moved(z: np.ndarray, steps: Mapping[int, float], ways: np.ndarray) -> np.ndarray:
+    """Returns latents after steps along directions.
 
     Args:
       z: `[n, dim]`.
-      truncation: factor towards the mean latent, which is 0.
       steps: standard deviations by the number of the direction.
       ways: the directions, `[k, dim]`.
     """
-    made = truncation * z
+    made = np.asarray(z)
     for number, length in steps.items():
         if length and number < len(ways):
             made = made + length * ways[number]

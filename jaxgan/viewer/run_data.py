@@ -77,7 +77,7 @@ def panels_of(runs: Sequence[RunCurves]) -> list[Panel]:
     shares = [
         name
         for name, values in joined.items()
-        if all(0 <= x.min() and x.max() <= 1 for x in values)
+        if all(x.min() >= 0 and x.max() <= 1 for x in values)
     ]
     return panels(list(joined), shares=shares)
 
@@ -85,7 +85,9 @@ def panels_of(runs: Sequence[RunCurves]) -> list[Panel]:
 def thinned(curve: Curve) -> tuple[Curve, Curve]:
     """Returns a curve and its running median, each with at most POINTS points."""
     count = len(curve.values)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, POINTS)).round().astype(int))
+    chosen = np.unique(
+        np.linspace(0, count - 1, min(count, POINTS)).round().astype(int)
+    )
     pale = Curve(curve.steps[chosen], curve.values[chosen])
     return pale, pale if count <= FEW else smoothed(curve, most=POINTS)
 

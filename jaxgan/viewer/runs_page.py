@@ -59,7 +59,8 @@ class RunsPage:
         self.close = Strip("Nearest training examples, and their distance", "nearest")
         self._make_widgets(doc)
         self.parts = [self._choice_card(), self._samples_card(), self._curves_card()]
-        foot = f"{len(self._runs)} runs below {', '.join(map(str, config.workdirs))}"
+        places = ", ".join(map(str, config.workdirs))
+        foot = f"Runs that were found below {places or 'no folder'}: {len(self._runs)}"
         page.finish(doc, "runs", "Runs", self.parts, printable(foot))
         self._choose_runs()
         doc.add_periodic_callback(self._look, PERIOD)
@@ -74,7 +75,8 @@ class RunsPage:
             title="Runs (hold Ctrl or Shift to compare several)",
             options=names,
             value=few,
-            size=min(max(len(names), 2), 6),
+            size=4,
+            height=120,
             name="choice",
             **wide,
         )
@@ -268,11 +270,10 @@ class RunsPage:
         text, close = result
         self.search.disabled = False
         if close is not None:
-            labels = [
-                f"#{number:,}: {distance:.3f}"
-                for number, distance in zip(close.numbers, close.distances, strict=True)
-            ]
+            labels = [f"{distance:.3f}" for distance in close.distances]
             self.close.show(list(close.images), labels)
+            numbers = ", ".join(f"{number:,}" for number in close.numbers)
+            text += f" The nearest examples have the numbers {numbers}."
             if close.searched < close.size:
                 text += f" Of {close.size:,} examples, {close.searched:,} were compared"
                 text += ", spread evenly."
