@@ -1,6 +1,6 @@
 """Pictures of the viewer for the docs, and how long a move of a latent takes.
 
-    python benchmarks/view_pictures.py runs/mnist-default --out=benchmarks/results/view.json
+    python benchmarks/view_pictures.py runs/mnist-default --out=view.json
 
 A browser without a window (Debian's chromium, driven by selenium) opens the pages that
 `python -m jaxgan.view` serves. docs/viewer.png is the page of runs after a search for

@@ -13,7 +13,7 @@ from jaxgan.config.viewing import parse_args
 from jaxgan.errors import UsageError
 from jaxgan.reporting import Picture, save_png
 from jaxgan.reporting.images import grid, layout
-from jaxgan.viewer import catalogue, close_examples, models, run_data
+from jaxgan.viewer import catalogue, close_examples, directions, models, run_data
 
 pytest.importorskip("bokeh")
 
@@ -142,27 +142,26 @@ def test_a_run_imports_nothing_unasked(tmp_path):
 
 
 def test_curves_and_findings_are_read(tmp_path):
-    rows = [
-        {"step": i, "discriminator/loss": i / 4, "score": None} for i in range(1000)
-    ]
+    name = "discriminator/loss"
+    rows: list[dict] = [{"step": i, name: i / 4, "score": None} for i in range(1000)]
     rows += [{"step": 5, "kind": "collapse", "finding": "<i>all equal</i>"}]
     text = "".join(json.dumps(row) + "\n" for row in rows) + '{"step": 9, "torn'
     written_run(tmp_path / "run", rows=text)
     (listed,) = catalogue.find_runs([tmp_path]).values()
     read = run_data.read_run(listed)
     assert [x["finding"] for x in read.findings] == ["<i>all equal</i>"]
-    pale, line = run_data.thinned(read.curves["discriminator/loss"])
+    pale, line = run_data.thinned(read.curves[name])
     assert len(pale.steps) == len(line.steps) == run_data.POINTS
     assert (pale.steps[-1], pale.values[-1]) == (999, 999 / 4)
     (panel,) = run_data.panels_of([read])
-    assert panel.names == {"discriminator/loss": "discriminator"}
+    assert panel.names == {name: "discriminator"}
     assert "finished" in run_data.state_of(listed, read, 999)
     assert "training" in run_data.state_of(listed, read, 2000)
 
 
 def test_tiles_are_cut_where_they_are_clicked(tmp_path):
     images = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40
-    images = np.broadcast_to(images, (6, 28, 20, 3)) + np.uint8([0, 1, 2])
+    images = np.broadcast_to(images, (6, 28, 20, 3)) + np.array([0, 1, 2], np.uint8)
     place, tiles = tmp_path / "step_00000300.png", layout(images.shape)
     save_png(place, Picture(grid(images), tiles, 300, ("fake", "real")))
     made = run_data.load_picture(place)
@@ -209,13 +208,13 @@ def test_latents_are_those_of_the_sampler_and_directions_are_known(finished):
     random = np.random.default_rng(0)
     latents = random.standard_normal((2_000, 5))
     features = latents[:, [3, 1]] * (3.0, 1.0) @ random.standard_normal((2, 2))
-    ways = models.principal_directions(latents, features)
+    ways = directions.principal_directions(latents, features)
     assert ways.shape == (2, 5)
     np.testing.assert_allclose(ways[:, [0, 2, 4]], 0, atol=0.06)
     # A wide layer gives the same directions as a narrow one.
     wide = np.concatenate([features, np.zeros((2_000, 3_000))], axis=1)
     np.testing.assert_allclose(
-        models.principal_directions(latents, wide), ways, atol=1e-3
+        directions.principal_directions(latents, wide), ways, atol=1e-3
     )
     # Neighbors: a training example is its own nearest one, at distance 0.
     examples = close_examples.examples_of(opened)
@@ -233,15 +232,15 @@ def test_blends_pass_through_their_corners():
     corners = np.eye(4) * 2
     for place, number in (((0, 0), 0), ((1, 0), 1), ((0, 1), 2), ((1, 1), 3)):
         np.testing.assert_allclose(
-            models.blend(corners, *place), corners[number], atol=1e-6
+            directions.blend(corners, *place), corners[number], atol=1e-6
         )
     # Spherical: all points between have the corners' length.
-    middle = models.blend(corners, 0.3, 0.8)
+    middle = directions.blend(corners, 0.3, 0.8)
     assert np.linalg.norm(middle) == pytest.approx(2)
     assert len(blend_places(2)) == len(blend_places(4)) == models.SHOWN
     ways = np.eye(4)[:2]
     np.testing.assert_allclose(
-        models.moved(corners[:1], {1: 3.0, 5: 1.0}, ways), [[2, 3, 0, 0]]
+        directions.moved(corners[:1], {1: 3.0, 5: 1.0}, ways), [[2, 3, 0, 0]]
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("bokeh")
 webdriver = pytest.importorskip("selenium.webdriver")
 
-from viewers import served, written_run
+from viewers import served, written_run  # noqa: E402
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

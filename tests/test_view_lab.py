@@ -1,6 +1,7 @@
 """The lab without a browser: games, what is seen of them, and words."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from jaxgan.errors import UsageError
 from jaxgan.gan import objective
 from jaxgan.viewer import lab_data, lab_game, lab_words
-from jaxgan.viewer.lab_game import Game, Settings
+from jaxgan.viewer.lab_game import Game
+from jaxgan.viewer.lab_settings import Settings
 
 SMALL = Settings(
     loss="minimax", d_terms="", width=16, depth=1, batch_size=16, d_updates=2
@@ -106,7 +108,8 @@ def test_arrows_are_the_gradient_of_the_generators_loss(game, ring):
     variables = objective.variables(game.state, "discriminator")
 
     def logit(x):
-        return network.apply(variables, x[None], None, train=False).logits[0]
+        made: Any = network.apply(variables, x[None], None, train=False)
+        return made.logits[0]
 
     for number in (0, 50):
         x = seen["samples"][number]
@@ -115,7 +118,7 @@ def test_arrows_are_the_gradient_of_the_generators_loss(game, ring):
         np.testing.assert_allclose(seen["arrows"][number], pull, rtol=1e-4, atol=1e-7)
         assert seen["slopes"][number] == pytest.approx(np.linalg.norm(slope), rel=1e-4)
     # The surface is D at the corners: rows from the bottom, x fastest.
-    corner = np.float32([ring.extent, -ring.extent])
+    corner = np.array([ring.extent, -ring.extent], np.float32)
     assert seen["surface"][0, -1] == pytest.approx(float(logit(corner)), rel=1e-4)
 
 
@@ -132,7 +135,7 @@ def test_drawn_points_lie_on_the_strokes():
     assert np.abs(plane.points).max() < 1.5
     for strokes in ([], [[float("nan")]]):
         with pytest.raises(ValueError, match="draw"):
-            lab_data.drawn(strokes, strokes)
+            lab_data.drawn(strokes, strokes)  # type: ignore
     with pytest.raises(ValueError, match="too much"):
         lab_data.drawn([[0.0]] * 201, [[0.0]] * 201)
     assert lab_data.plane_set("spiral").near > 0
@@ -140,7 +143,7 @@ def test_drawn_points_lie_on_the_strokes():
 
 def test_numbers_and_words_tell_what_is_seen(ring):
     n, count = lab_game.COUNTED, lab_game.ARROWS
-    seen = {
+    seen: dict = {
         "samples": np.repeat(ring.centers[:2], n // 2, axis=0),
         "arrows": np.full((count, 2), 1e-4),
         "slopes": np.ones(count),

@@ -1,5 +1,6 @@
 """The runs that may be shown: those below the folders that were named."""
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -83,11 +84,8 @@ def _folders(root: Path) -> Iterator[Path]:
     if (root / "config.json").is_file():
         yield root
         return
-    seen = 0
-    for place, folders, files in os.walk(root, followlinks=False):
-        seen += 1
-        if seen > MOST_FOLDERS:
-            return
+    walk = os.walk(root, followlinks=False)
+    for place, folders, files in itertools.islice(walk, MOST_FOLDERS):
         path = Path(place)
         if "config.json" in files:
             yield path

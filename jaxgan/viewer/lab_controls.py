@@ -1,5 +1,9 @@
 """The rules of a game as widgets."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +12,7 @@ from bokeh.models import CategoricalSlider, Row, Select, Slider, TextInput
 from bokeh.models.layouts import Column
 
 from jaxgan.viewer import page
-from jaxgan.viewer.lab_game import Settings
+from jaxgan.viewer.lab_settings import Settings
 
 LOSSES = (
     *("minimax", "non_saturating", "least_squares", "wasserstein", "hinge"),
@@ -34,7 +38,7 @@ BETAS = ("0", "0.5", "0.9")
 WIDTHS = ("16", "32", "64", "128", "256")
 DEPTHS = ("1", "2", "3", "4")
 ACTIVATIONS = ("swish", "relu", "leaky_relu", "tanh", "elu")
-RATES = tuple(f"{n}e-{power}" for power in (5, 4, 3, 2) for n in (1, 2, 5)) + ("1e-1",)
+RATES = (*(f"{n}e-{power}" for power in (5, 4, 3, 2) for n in (1, 2, 5)), "1e-1")
 LONGEST = 200
 """Maximum number of characters of typed terms."""
 

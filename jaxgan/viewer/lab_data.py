@@ -53,7 +53,7 @@ def spiral(points: int = POINTS) -> np.ndarray:
     turn = np.sqrt(random.uniform(0.02, 1, points)) * TURNS * 2 * np.pi
     radius = turn / (TURNS * 2 * np.pi)
     arm = radius[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    return np.float32(arm + 0.02 * random.standard_normal((points, 2)))
+    return (arm + 0.02 * random.standard_normal((points, 2))).astype(np.float32)
 
 
 def drawn(xs: Sequence[Sequence[float]], ys: Sequence[Sequence[float]]) -> PlaneSet:
@@ -89,7 +89,7 @@ def drawn(xs: Sequence[Sequence[float]], ys: Sequence[Sequence[float]]) -> Plane
     piece = random.choice(len(start), POINTS, p=length / length.sum())
     points = start[piece] + random.uniform(size=(POINTS, 1)) * step[piece]
     points += 0.02 * random.standard_normal(points.shape)
-    return _as_set("drawn", np.float32(points), extent=1.5)
+    return _as_set("drawn", points.astype(np.float32), extent=1.5)
 
 
 def _as_set(

@@ -12,7 +12,8 @@ import numpy as np
 
 from jaxgan.errors import UsageError, first_line
 from jaxgan.viewer.lab_data import PlaneSet
-from jaxgan.viewer.lab_game import Game, Settings
+from jaxgan.viewer.lab_game import Game
+from jaxgan.viewer.lab_settings import Settings
 from jaxgan.viewer.lab_words import Numbers, explain, measure
 
 FRAME_SECONDS = 0.12

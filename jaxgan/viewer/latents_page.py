@@ -1,5 +1,9 @@
 """The page of latents: seeds, truncation, interpolation and directions."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 import base64
 import io
 import json
@@ -14,8 +18,7 @@ from bokeh.document import Document
 from bokeh.models import Button, CustomJS, Div, Row, Select, Slider, Spinner, TextInput
 from PIL import Image
 
-from jaxgan.config.viewing import ViewConfig
-from jaxgan.viewer import background, catalogue, models, page
+from jaxgan.viewer import background, catalogue, directions, models, page
 from jaxgan.viewer.picture_plot import PicturePlot
 
 MOST_SEED = 2**31 - 1
@@ -57,16 +60,16 @@ class LatentsPage:
     Args:
       doc: its document.
       find: returns the runs by name.
-      config: of the server.
+      imports: modules that runs may import, separated by commas.
     """
 
     def __init__(
         self,
         doc: Document,
         find: Callable[[], dict[str, catalogue.Listed]],
-        config: ViewConfig,
+        imports: str,
     ) -> None:
-        self._doc, self._runs, self._imports = doc, find(), config.import_
+        self._doc, self._runs, self._imports = doc, find(), imports
         self._explorer: models.Explorer | None = None
         self._times: deque[float] = deque(maxlen=KEPT)
         self._picked: list[int] = []
@@ -114,7 +117,7 @@ class LatentsPage:
                 name=f"direction{i + 1}",
                 **wide,
             )
-            for i in range(models.DIRECTIONS)
+            for i in range(directions.DIRECTIONS)
         ]
         self.state, self.told, self.foot = Div(**wide), Div(**wide), Div(**wide)
         self.foot.name = "foot"
@@ -202,7 +205,7 @@ class LatentsPage:
             corners = explorer.latents(picked)
             places = blend_places(len(corners))
             places[0] = float(self.across.value), float(self.down.value)
-            return np.stack([models.blend(corners, *p) for p in places]), picked
+            return np.stack([directions.blend(corners, *p) for p in places]), picked
         if self.mode.value == "directions":
             one = explorer.latents(seeds[:1])[0]
             rows = min(4, len(ways))
@@ -229,7 +232,7 @@ class LatentsPage:
         steps = {i: float(x.value) for i, x in enumerate(self.ways)}
         label = int(self.label.value or 0) if explorer.classes else 0
         truncation = float(self.truncation.value)
-        z = models.moved(z, steps, explorer.directions)
+        z = directions.moved(z, steps, explorer.directions)
         label %= max(len(explorer.classes), 1)
         pixels, layout = explorer.picture(z, label, truncation)
         self.picture.show(pixels, layout)
@@ -284,6 +287,13 @@ class LatentsPage:
 
     def _say(self, text: str, kind: str = "soft") -> None:
         self.state.text = page.words(text, kind=kind, live=True)
+
+
+def latents_page(
+    doc: Document, *, find: Callable[[], dict[str, catalogue.Listed]], imports: str
+) -> None:
+    """Makes the page of latents, see `LatentsPage`."""
+    LatentsPage(doc, find, imports)
 
 
 def blend_places(corners: int) -> list[tuple[float, float]]:

@@ -1,5 +1,9 @@
 """The frame of all pages: template, colors and a few elements."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 import functools
 import html
 import importlib.resources

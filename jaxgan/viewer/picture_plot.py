@@ -1,5 +1,9 @@
 """A picture of samples as a Bokeh plot, whose tiles can be chosen."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,7 +144,8 @@ def _gray(image: np.ndarray) -> np.ndarray:
     """Returns an image as `[H, W]` or `[H, W, 3]` uint8."""
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())
-        image = np.uint8(255 * (image - low) / max(high - low, 1e-9))
+        scaled = 255 * (image - low) / max(high - low, 1e-9)
+        image = np.asarray(scaled, np.uint8)
     if image.ndim == 3 and image.shape[-1] < 3:
         return image[..., 0]
     return image[..., :3] if image.ndim == 3 else image

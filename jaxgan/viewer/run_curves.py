@@ -1,5 +1,9 @@
 """The curves of runs as Bokeh plots."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,9 @@
 """The page of runs: curves, samples through training, one sample, and flags."""
 
+# Type checkers do not know the constructors of Bokeh's models.
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,7 +11,6 @@ from bokeh.document import Document
 from bokeh.models import Button, Div, MultiSelect, Row, Select, Slider, Spinner
 
 from jaxgan.config.resolve import make_config, to_dict
-from jaxgan.config.viewing import ViewConfig
 from jaxgan.errors import printable
 from jaxgan.viewer import background, catalogue, close_examples, models, page
 from jaxgan.viewer.picture_plot import PicturePlot, Strip
@@ -40,16 +43,16 @@ class RunsPage:
     Args:
       doc: its document.
       find: returns the runs by name.
-      config: of the server.
+      imports: modules that runs may import, separated by commas.
     """
 
     def __init__(
         self,
         doc: Document,
         find: Callable[[], dict[str, catalogue.Listed]],
-        config: ViewConfig,
+        imports: str,
     ) -> None:
-        self._doc, self._find, self._imports = doc, find, config.import_
+        self._doc, self._find, self._imports = doc, find, imports
         self._runs, self._stamps = find(), {}
         self._files: list[Any] = []
         colors = page.colors(doc)
@@ -59,9 +62,8 @@ class RunsPage:
         self.close = Strip("Nearest training examples, and their distance", "nearest")
         self._make_widgets(doc)
         self.parts = [self._choice_card(), self._samples_card(), self._curves_card()]
-        places = ", ".join(map(str, config.workdirs))
-        foot = f"Runs that were found below {places or 'no folder'}: {len(self._runs)}"
-        page.finish(doc, "runs", "Runs", self.parts, printable(foot))
+        foot = f"Runs that were found: {len(self._runs)}"
+        page.finish(doc, "runs", "Runs", self.parts, foot)
         self._choose_runs()
         doc.add_periodic_callback(self._look, PERIOD)
 
@@ -294,3 +296,10 @@ def describe(said: close_examples.Said, step: int) -> str:
         f"D of step {said.step:,} gives this sample of step {step:,} the logit "
         f"{said.logit:.2f}{label}; compare it with the curves of mean logits."
     )
+
+
+def runs_page(
+    doc: Document, *, find: Callable[[], dict[str, catalogue.Listed]], imports: str
+) -> None:
+    """Makes the page of runs, see `RunsPage`."""
+    RunsPage(doc, find, imports)

@@ -175,13 +175,14 @@ def applications(config: ViewConfig) -> dict[str, Any]:
 
     from jaxgan.viewer.catalogue import find_runs
     from jaxgan.viewer.lab_page import lab_page
-    from jaxgan.viewer.latents_page import LatentsPage
-    from jaxgan.viewer.runs_page import RunsPage
+    from jaxgan.viewer.latents_page import latents_page
+    from jaxgan.viewer.runs_page import runs_page
 
     find = functools.partial(find_runs, config.workdirs)
+    more = {"find": find, "imports": config.import_}
     return {
-        "/": lambda doc: None if RunsPage(doc, find, config) else None,
-        "/latents": lambda doc: None if LatentsPage(doc, find, config) else None,
+        "/": functools.partial(runs_page, **more),
+        "/latents": functools.partial(latents_page, **more),
         "/lab": lab_page,
     }
 
