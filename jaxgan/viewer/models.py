@@ -146,20 +146,24 @@ class Explorer:
 
     @functools.lru_cache(maxsize=4_096)  # noqa: B019 - explorers are few
     def _latent(self, seed: int) -> np.ndarray:
-        return np.asarray(self._sample_latent(multi_seed.key_of(seed)))
+        keys = objective.example_keys(multi_seed.key_of(seed), 1)
+        return np.asarray(self._sample_latents(keys))[0]
 
     @functools.cached_property
-    def _sample_latent(self) -> Any:
-        """A compiled function from the key of a seed to its first latent."""
-        gan, batch = self.run.gan, example_batch(self.run.example, 1)
+    def _sample_latents(self) -> Any:
+        """A compiled function from keys `[n]` to the latents that a task draws."""
 
-        def first(key):
-            found = []
-            keys = objective.example_keys(key, 1)
-            gan.generate(self.variables, batch, keys, lambda z: found.append(z) or z)
-            return found[0][0]
+        def draw(keys):
+            found, batch = [], self._batch(len(keys), 0)
 
-        return jax.jit(first)
+            def note(z):
+                found.append(z)
+                return z
+
+            self.run.gan.generate(self.variables, batch, keys, note)
+            return found[0]  # the rest of the generator is not compiled
+
+        return jax.jit(draw)
 
     @functools.cached_property
     def _truncated(self) -> Any:
@@ -216,7 +220,8 @@ class Explorer:
     @functools.cached_property
     def _learned(self) -> tuple[jax.Array, np.ndarray]:
         """The mean output of the first layer, and the principal directions."""
-        z = self.latents(list(range(10**6, 10**6 + LEARNED)))
+        keys = objective.example_keys(jax.random.key(2), LEARNED)
+        z = np.asarray(self._sample_latents(keys))
 
         @jax.jit
         def first_layer(variables, batch, z):
