@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -191,28 +192,28 @@ def test_latents_are_those_of_the_sampler_and_directions_are_known(finished):
     from jaxgan.gan.objective import example_keys
     from jaxgan.parallel import multi_seed
 
-    z = explorer.latents([3])
+    z = explorer.latents([3, 1, 2])
+    images = explorer.images(z)
     keys = example_keys(multi_seed.key_of(3), 1)
-    expected = opened.run.gan.generate(opened.players.generator, {"image": keys}, keys)
-    np.testing.assert_allclose(explorer.images(z), np.asarray(expected), atol=1e-5)
-    # Truncation to the mean of the first layer leaves one sample.
-    same = explorer.images(explorer.latents([1, 2, 3]), truncation=0.0)
-    np.testing.assert_allclose(same[1:], same[:-1], atol=1e-6)
-    assert (
-        np.abs(np.diff(explorer.images(explorer.latents([1, 2, 3])), axis=0)).max()
-        > 1e-3
+    generate, generator = jax.jit(opened.run.gan.generate), opened.players.generator
+    np.testing.assert_allclose(
+        images[:1], generate(generator, {"image": keys}, keys), atol=1e-5
     )
+    # Truncation to the mean of the first layer leaves one sample.
+    same = explorer.images(z, truncation=0.0)
+    np.testing.assert_allclose(same[1:], same[:-1], atol=1e-6)
+    assert np.abs(np.diff(images, axis=0)).max() > 1e-3
     # No more directions than numbers in a latent.
     assert explorer.directions.shape == (4, 4)
     # Latents that D and G never see have no effect: PCA of features of two of them.
     random = np.random.default_rng(0)
-    latents = random.standard_normal((2_000, 5))
+    latents = random.standard_normal((600, 5))
     features = latents[:, [3, 1]] * (3.0, 1.0) @ random.standard_normal((2, 2))
     ways = directions.principal_directions(latents, features)
     assert ways.shape == (2, 5)
-    np.testing.assert_allclose(ways[:, [0, 2, 4]], 0, atol=0.06)
+    np.testing.assert_allclose(ways[:, [0, 2, 4]], 0, atol=0.15)
     # A wide layer gives the same directions as a narrow one.
-    wide = np.concatenate([features, np.zeros((2_000, 3_000))], axis=1)
+    wide = np.concatenate([features, np.zeros((600, 700))], axis=1)
     np.testing.assert_allclose(
         directions.principal_directions(latents, wide), ways, atol=1e-3
     )
