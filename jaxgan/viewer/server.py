@@ -47,9 +47,14 @@ def view(config: ViewConfig) -> int:
     if config.open:
         webbrowser.open(address)
     loop = server.io_loop
-    # Ctrl-C and `kill` end the loop between two requests.
+
+    def end(number: int, _: Any) -> None:
+        # Between two requests; a second signal ends the program as it usually does.
+        signal.signal(number, signal.SIG_DFL)
+        loop.add_callback_from_signal(loop.stop)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: loop.add_callback_from_signal(loop.stop))
+        signal.signal(number, end)
     server.start()
     try:
         loop.start()
