@@ -13,11 +13,11 @@ A run in ten lines:
     images = gan.sample(state.ema, jax.random.key(2), 64)
 
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
-left. `evaluate_run("runs/mnist")` compares its samples with held-out examples, and
-`compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
-"photo.jpg")` maps pictures by an image-to-image run, and `score_run("runs/parts",
-"photo.jpg")` says how unusual they are. Names are imported when they are first used, so
-`import jaxgan` imports no jax.
+left. `sample_run("runs/mnist", 64)` draws samples. `evaluate_run("runs/mnist")`
+compares them with held-out examples, and `compare("mnist:test", images)` any images
+with real ones. `apply_run("runs/maps", "photo.jpg")` maps pictures by an image-to-image
+run, and `score_run("runs/parts", "photo.jpg")` says how unusual they are. Names are
+imported when they are first used, so `import jaxgan` imports no jax.
 """
 
 import importlib
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from jaxgan.data import load as load_dataset
     from jaxgan.errors import TrainingError, UsageError
     from jaxgan.evaluation.apply import apply_run
+    from jaxgan.evaluation.drawn import Drawn, sample_run
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
     from jaxgan.evaluation.score import Scores, score_run
@@ -65,6 +66,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Config": "config.training",
     "DiscriminatorOutput": "types",
+    "Drawn": "evaluation.drawn",
     "ExampleSpec": "types",
     "Field": "types",
     "GAN": "gan.gan",
@@ -88,6 +90,7 @@ _MODULES = {
     "load_dataset": "data",
     "load_run": "evaluation.load_run",
     "make_config": "config.resolve",
+    "sample_run": "evaluation.drawn",
     "score_run": "evaluation.score",
 }
 """The module of each public name."""
@@ -105,6 +108,7 @@ __all__ = [
     "PRESETS",
     "Config",
     "DiscriminatorOutput",
+    "Drawn",
     "ExampleSpec",
     "Field",
     "LossInputs",
@@ -132,6 +136,7 @@ __all__ = [
     "metrics",
     "networks",
     "optimizers",
+    "sample_run",
     "schedules",
     "score_run",
     "tasks",

@@ -63,6 +63,7 @@ def train(folder, *flags):
     own += ["--batch_size=2", "--steps=2", "--samples=2", "--score_samples=2"]
     own += ["--devices=1", f"--held_out={HELD}", f"--workdir={folder}"]
     own += ["--eval_metrics=sliced_wasserstein", "--import=anomaly_toys_registered"]
+    own += ["--score_weights=task"]
     assert programs.main([*own, *flags]) == 0
     return folder
 

@@ -188,6 +188,7 @@ def texts() -> list[Row]:
             diversity|diversity diversity| diversity(
             fd fd(4) fd('x') fd(clasifier) fd(random,1) fd(random,2.5) fd(fd(random))
             fd(random)|fd(random(8)) fd(random(0)) fd(inception) fd(classifier(-1))
+            modes(channels) modes(random) modes(channels(-1))
             kid(random,size=1) precision_recall(random,3) memorization auto|fd(random)
         """,
         "augment_p": """
@@ -251,6 +252,9 @@ TRAIN: list[Row] = [
     ("--on_collapse", "--on_collapse=explode"),
     ("--on_collapse", "--on_collapse="),
     ("--g_latents", "--g_latents=other"),
+    ("--score_weights", "--score_weights=mean"),
+    ("--inception_weights has no effect", "--inception_weights=x.pth"),
+    ("only local paths", "--inception_weights=gs://b/x.pth"),
     ("--precision", "--precision=float16"),
     ("--precision", "--precision=bfloat16"),
     ("--input", "--input=disk"),
@@ -465,7 +469,25 @@ TRAIN: list[Row] = [
     ("--coordinator", "--coordinator=\x1b[31m:1", "--num_processes=2"),
 ]
 
+REJECT: list[Row] = [
+    ("choose none, discriminator or classifier", "--reject=real"),
+    ("this run is unconditional", "--reject=classifier"),
+    ("has no effect with --reject=none", "--reject_share=0.5"),
+    ("has no effect with --reject=none", "--max_proposals=9"),
+    *(
+        ("--reject_share", "--reject=discriminator", f"--reject_share={text}")
+        for text in ("x", "0", "1", "-1", "nan", "")
+    ),
+    *(
+        ("--max_proposals", "--reject=discriminator", f"--max_proposals={text}")
+        for text in ("x", "0", "-1", "1.5", "", BIG)
+    ),
+]
+"""Rows of both forms of `sample`."""
+
 SAMPLE: list[Row] = [
+    *REJECT,
+    ("leave out --reject", "--interpolate", "--n=9", "--reject=discriminator"),
     ("are not sounds", "--out=new.wav"),
     *(("--n", f"--n={text}") for text in ("x", "0", "-1", "1.5", "", "nan", "²")),
     *(("--run", f"--run={text}") for text in ("x", "-1", "1", "99", "1.5", "")),
@@ -524,6 +546,7 @@ SAMPLE: list[Row] = [
 ]
 
 LABELED: list[Row] = [
+    *REJECT,
     *(("--per_class", f"--per_class={text}") for text in ("x", "0", "-1", "", BIG)),
     ("this run is unconditional", "--per_class=3"),
     ("leave out --n", "--n=4"),
@@ -668,6 +691,19 @@ EVALUATE: list[Row] = [
     ("--compare", "--compare", "ring8", "ring8"),
     ("--false_alarms", "--false_alarms=2"),
     ("--weights", "--weights=pixels"),
+    *(
+        ("--autoencoder_steps", f"--autoencoder_steps={text}")
+        for text in ("x", "-1", "1.5", "", BIG)
+    ),
+    ("--inception_weights has no effect", "--inception_weights=x.pth"),
+    ("only local paths", "--inception_weights=gs://b/x.pth"),
+    (
+        "no.pth does not exist",
+        "--metrics=fd(inception)",
+        "--inception_weights={data}/no.pth",
+    ),
+    ("channels needs images whose channels", "--metrics=modes(channels)"),
+    ("has no classes", "--metrics=modes(random)"),
 ]
 
 SCORE: list[Row] = [

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import hashlib
 import json
 import weakref
 
@@ -22,7 +23,13 @@ from jaxgan.gan.build_evaluators import build_evaluators, default_metrics
 from jaxgan.metrics.class_histogram import histogram_divergence
 from jaxgan.metrics.classifier_score import predicted_classes
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
-from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, classifier_training
+from jaxgan.metrics.features import (
+    EXTRACTORS,
+    Extractor,
+    Features,
+    classifier_training,
+    inception,
+)
 from jaxgan.metrics.features.shared import SharedExtractor, shared_extractors
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.kernel import kernel_distance
@@ -293,13 +300,22 @@ def built(text, dataset=TRAIN, held_out: data.Dataset | None = HELD_OUT):
     return build_evaluators(make_config(eval_metrics=text), dataset, held_out)
 
 
-def test_names_in_texts_and_logs():
-    text = "fd(random)|precision_recall(random, samples=9)|fd(inception('x'))|diversity"
-    evaluators = built(text)
-    names = ["fd_random", "precision_recall_random", "fid", "diversity"]
+def test_names_in_texts_and_logs(tmp_path, monkeypatch):
+    file = tmp_path / "x.pth"
+    file.write_bytes(b"weights")
+    # A distance is called FID only if the weights are those of the FID.
+    flags = {"eval_metrics": "fd(inception)", "inception_weights": file}
+    config = make_config(**flags)
+    assert list(build_evaluators(config, TRAIN)) == ["fd_unknown_inception"]
+    own = hashlib.sha256(b"weights").hexdigest()
+    monkeypatch.setitem(inception.KNOWN, own, "weights")
+    assert list(build_evaluators(config, TRAIN)) == ["fid"]
+    text = "fd(random)|precision_recall(random, samples=9)|diversity"
+    evaluators = built(f"{text}|fd(inception('{file}'))")
+    names = ["fd_random", "precision_recall_random", "diversity", "fid"]
     assert list(evaluators) == names
-    values = {"fd_random": 4.0}, {"precision_random": 0.5}, {"fid": 9.0}
-    given = dict(zip(names, [*values, {"diversity": 1.0}], strict=True))
+    values = {"fd_random": 4.0}, {"precision_random": 0.5}, {"diversity": 1.0}
+    given = dict(zip(names, [*values, {"fid": 9.0}], strict=True))
     assert names_in_log(evaluators, given) == {
         "score": 4.0,
         "eval/fd_random": 4.0,
@@ -325,6 +341,14 @@ def test_names_in_texts_and_logs():
 def test_a_wrong_recipe_is_found_without_data(text, message):
     with pytest.raises(UsageError, match=f"--eval_metrics: .*{message}"):
         builder.check_texts(make_config(eval_metrics=text))
+
+
+def test_weights_of_inception_are_named_and_needed():
+    with pytest.raises(UsageError, match=r"inception needs .*SHA-256 6726825d.*--inc"):
+        built("fd(inception)")
+    flags = {"eval_metrics": "fd(random)", "inception_weights": "x.pth"}
+    with pytest.raises(UsageError, match="--inception_weights has no effect without"):
+        builder.check_texts(make_config(**flags))
 
 
 def test_data_without_what_a_metric_needs():

@@ -1,5 +1,7 @@
 """InceptionV3 of the FID: its architecture, and answers that are known."""
 
+import hashlib
+import json
 import math
 import re
 from typing import Any
@@ -10,8 +12,11 @@ import numpy as np
 import pytest
 from torch_bytes import saved
 
+from jaxgan import evaluate
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import statistics_files
 from jaxgan.metrics.features import inception, pretrained
+from jaxgan.metrics.frechet import frechet_distance, moments
 
 NETWORK = inception.InceptionV3()
 LAYERS = pretrained.abstract_layers(NETWORK)
@@ -185,3 +190,93 @@ def test_unknown_weights_are_stamped(tmp_path, monkeypatch):
     assert inception.load(path)[1] == known
     # As in the name of the file.
     assert any(key.startswith("6726825d") for key in inception.KNOWN)
+
+
+def random_tensors():
+    """Random weights of the FID's layout under PyTorch's names."""
+    rng = np.random.default_rng(0)
+    tensors = {}
+    for name, shape in SHAPES.items():
+        fan = max(math.prod(shape[1:]), 1)
+        tensors[name] = rng.standard_normal(shape, np.float32) / np.float32(fan**0.5)
+        if name.endswith("running_var"):
+            tensors[name] = np.abs(tensors[name]) + 1
+    return tensors
+
+
+FIRST = ("conv.weight", *(f"bn.{name}" for name in pretrained.STATISTICS))
+"""The tensors of a layer."""
+
+
+def colors(variables, images):
+    """Features of mean colors by the first layer of a file, instead of the network."""
+    layer = variables["params"]["Conv2d_1a_3x3"]
+    features = jnp.mean(images, (1, 2)) @ layer["kernel"].sum((0, 1)) + layer["bias"]
+    return features, features
+
+
+def test_a_distance_by_the_flag(tmp_path, monkeypatch):
+    tensors, weights = random_tensors(), tmp_path / "random.pth"
+    weights.write_bytes(saved(tensors))
+    monkeypatch.setattr(inception, "apply", colors)
+    monkeypatch.setattr(inception, "SIZE", 8)
+    monkeypatch.setattr(statistics_files, "FID_FEATURES", 32)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rng = np.random.default_rng(1)
+    sets = rng.integers(0, 256, (2, 90, 8, 8, 3), np.uint8)
+    for name, images in zip("ab", sets, strict=True):
+        np.savez(tmp_path / f"{name}.npz", images=images)
+    real, fake = (f"npz:{tmp_path / name}.npz" for name in "ab")
+    out = tmp_path / "out.json"
+    flags = [f"--inception_weights={weights}", "--metrics=fd(inception)"]
+    command = [*flags, f"--out={out}", "--compare"]
+
+    def values(*more):
+        assert evaluate.main([*command, *more]) == 0
+        report = json.loads(out.read_text())
+        [found] = report["protocol"]["extractors"].items()
+        return {k: x["value"] for k, x in report["metrics"].items()}, found
+
+    # Weights of the same layout that are not those of the FID have another name.
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    found, (name, facts) = values(real, fake)
+    assert list(found) == ["fd_unknown_inception"]
+    assert (name, facts["digest"]) == ("unknown_inception", digest[:16])
+    assert facts["weights"] == "unknown"
+    # The distance of the features by the layer in the file, with its BatchNorm.
+    kernel, *norm = (tensors[f"Conv2d_1a_3x3.{x}"] for x in FIRST)
+    scale, shift, mean, var = norm
+    scale = scale / np.sqrt(var + 1e-3)
+    kernel, bias = kernel.sum((2, 3)).T * scale, shift - mean * scale
+    pixels = (sets / 127.5 - 1).mean((2, 3))
+    own = [moments(x @ kernel + bias) for x in pixels]
+    distance = frechet_distance(*own)
+    assert found["fd_unknown_inception"] == pytest.approx(distance, rel=1e-3)
+    # As pytorch-fid saves the statistics of the real images.
+    stats = tmp_path / "fid.npz"
+    np.savez(stats, mu=own[0].mean, sigma=own[0].scatter / 89)
+    monkeypatch.setitem(inception.KNOWN, digest, "weights")
+    found, (_, facts) = values(f"stats:{stats}", fake)
+    assert found == {"fid": pytest.approx(distance, rel=1e-3)}
+    assert facts["weights"] == "those of the FID"
+
+
+def test_bad_weights_get_one_line(tmp_path, capsys):
+    other = tmp_path / "other.pth"
+    other.write_bytes(saved({"conv1.weight": np.zeros((64, 3, 7, 7), np.float32)}))
+    images = np.zeros((4, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images)
+    command = ["--compare", *[f"npz:{tmp_path / 'a.npz'}"] * 2]
+    sha = next(iter(inception.KNOWN))
+    inceptions = "--metrics=fd(inception)"
+    for words, flags in (
+        (["weights of the FID: get", sha, "--inception_weights="], [inceptions]),
+        (["x.pth does not exist"], [inceptions, "--inception_weights=x.pth"]),
+        (["has no parameter"], [inceptions, f"--inception_weights={other}"]),
+        (["has no effect"], ["--metrics=fd(random)", "--inception_weights=x.pth"]),
+        (["only local"], [inceptions, "--inception_weights=https://a.b/x.pth"]),
+    ):
+        assert evaluate.main([*command, *flags]) == 2
+        said = capsys.readouterr().err
+        assert all(word in said for word in words)
+        assert said.count("\n") == 1

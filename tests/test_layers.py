@@ -1,17 +1,19 @@
 """Imports point down, as CONTRIBUTING.md draws the layers."""
 
 import ast
+import functools
 import pathlib
 import re
 
 import jaxgan
 
 FLOORS = (
+    ("__main__",),
     (
-        *("train", "sample", "apply", "score", "evaluate", "plan", "view"),
-        "augment/__main__",
+        *("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
+        *("doctor", "view"),
     ),
-    ("training", "viewer"),
+    ("training", "diagnostics", "viewer"),
     ("evaluation", "monitoring", "performance/planning"),
     ("experiment", "distributed"),
     ("parallel",),
@@ -40,13 +42,16 @@ def room_of(module):
     return f"{top}/{rest[0]}" if top == "performance" and rest else top
 
 
+@functools.cache
 def modules():
     """Every module below `jaxgan` with its syntax tree."""
+    found = []
     for file in sorted(ROOT.rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
         name = ".".join(parts).removesuffix(".__init__")
         if name not in ("__init__", "performance"):
-            yield name, ast.parse(file.read_text())
+            found.append((name, ast.parse(file.read_text())))
+    return found
 
 
 def imported(tree):
@@ -94,6 +99,8 @@ READS_CONFIG = {
 
 NAMES_FLAGS = {
     *(
+        "__main__",
+        "diagnostics",
         "train",
         "sample",
         "apply",

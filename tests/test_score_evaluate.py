@@ -41,7 +41,7 @@ def test_rows_are_the_values_of_scores(both, capsys, monkeypatch):
     wanted = {"mean distance": table["mean distance"], "PCA-16": table["PCA-16"]}
     lacking = anomaly_baselines.Detector(anomaly_baselines.one_class_svm, "no_module")
     monkeypatch.setattr(anomaly_report, "DETECTORS", {**wanted, "SVM": lacking})
-    flags = ["--false_alarms=0.2", "--weights=mean=0"]
+    flags = ["--false_alarms=0.2", "--weights=mean=0", "--autoencoder_steps=0"]
     assert evaluate.main([f"--workdir={both}", *flags]) == 0
     printed = capsys.readouterr().out
     report = json.loads((both / "evaluation.json").read_text())
@@ -132,7 +132,7 @@ def test_requests_that_do_not_fit(both, tmp_path):
         "use another --split": {"split": "other"},
     }.items():
         with pytest.raises(UsageError, match=word):
-            jaxgan.evaluate_run(both, **flags)
+            jaxgan.evaluate_run(both, autoencoder_steps=0, **flags)
     shutil.copytree(both, tmp_path / "run")
     file = tmp_path / "run" / "config.json"
     config = {**json.loads(file.read_text()), "normal": ""}
@@ -143,7 +143,9 @@ def test_requests_that_do_not_fit(both, tmp_path):
 
 def test_the_rate_on_few_tests_is_of_those_chosen(both, caplog):
     with caplog.at_level(logging.INFO, "jaxgan"):
-        report = jaxgan.evaluate_run(both, n=30, run=1, cache=False)
+        report = jaxgan.evaluate_run(
+            both, n=30, run=1, cache=False, autoencoder_steps=0
+        )
     assert report["protocol"]["n"] == 30
     assert 0 < report["protocol"]["n_anomalies"] < 20
     assert "std" not in report["metrics"]["auroc"]

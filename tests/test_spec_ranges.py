@@ -43,12 +43,14 @@ TABLES = {
     "pair_comparison": PAIR_COMPARISONS,
     "text_comparison": TEXT_COMPARISONS,
     # A classifier would be trained.
-    "extractor": {k: x for k, x in EXTRACTORS.items() if k != "classifier"},
+    "extractor": {
+        k: x for k, x in EXTRACTORS.items() if k not in ("classifier", "channels")
+    },
 }
 NESTED = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
 GIVEN = {"example": image_example((8, 8, 1), classes=2), "modes": ring8("test").modes}
 GIVEN |= {"axis_name": None, "remat": False, "train": None, "held_out": None}
-GIVEN |= {"task": None, "aligned": True}
+GIVEN |= {"task": None, "aligned": True, "inception_weights": ""}
 GIVEN |= {"cache": None, "extractor": Extractor("none", "", {}, Features)}
 NEEDED = {"term": "r1", "start": "0", "end": "1", "steps": "9", "n": "2"}
 """Arguments without a default; any other is in (0, 1)."""

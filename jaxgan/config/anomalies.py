@@ -50,6 +50,7 @@ def add_anomaly_flags(parser: Parser) -> None:
     )
     parser.add_argument(
         "--weights",
-        help=f"weights of the parts of the score, such as {WEIGHTS} (default: those of "
-        "the task, or 1 each)",
+        help=f"weights of the parts of the score, such as {WEIGHTS} (default: chosen "
+        "on held-out normal examples, or those of the task for --score_weights=task "
+        "and runs of earlier versions)",
     )

@@ -74,7 +74,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    parser = _parser()
+    parser = make_parser()
     # Not as positional arguments, which argparse cannot mix with flags.
     args, rest = parser.parse_known_args(argv)
     what = "the pictures and the output"
@@ -143,7 +143,7 @@ def parse_attributes(text: str) -> dict[str, float]:
     return parse_numbers("attributes", text, 1, "glasses=1,beard=0")
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.apply",
         usage="%(prog)s --workdir=RUN [--FLAG=VALUE ...] IN [IN ...] OUT",

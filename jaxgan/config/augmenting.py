@@ -107,6 +107,11 @@ def parse_args(argv: Sequence[str] | None = None) -> AugmentConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
+    return make_augment_config(**vars(make_parser().parse_flags(argv)))
+
+
+def make_parser() -> Parser:
+    """Returns the parser of the program."""
     parser = Parser(
         "python -m jaxgan.augment",
         description="Measure how much generated images help a classifier of few real "
@@ -116,7 +121,7 @@ def parse_args(argv: Sequence[str] | None = None) -> AugmentConfig:
         foreign=TRAINING,
     )
     add_fields(parser, AugmentConfig)
-    return make_augment_config(**vars(parser.parse_flags(argv)))
+    return parser
 
 
 def make_augment_config(**fields: Any) -> AugmentConfig:

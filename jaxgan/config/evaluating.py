@@ -27,11 +27,20 @@ AUTO = "auto"
 
 MAX_N, MAX_DRAWS = 1_000_000, 100
 
+AUTOENCODER_STEPS = 2_000
+"""The default of `--autoencoder_steps`."""
+
 USUAL_N = 10_000
 """The default of `--n`."""
 
 STATISTICS = "stats:"
 """The prefix of a file of statistics."""
+
+WEIGHTS_HELP = (
+    "file of the FID's weights, for metrics of inception such as fd(inception): "
+    "pytorch-fid's pt_inception-2015-12-05-6726825d.pth, known by its SHA-256"
+)
+"""Of `--inception_weights`."""
 
 NAME = re.compile(r"([^:]+(?::[\d.*]+)?)(?::(.+))?")
 """A name with its version, such as mnist:3.0.1, and a split, such as train[:50%]."""
@@ -56,6 +65,8 @@ class Request:
     """True to keep the features of real examples on disk."""
     out: Path | None = None
     """The file for the values, None for no file."""
+    inception_weights: str = ""
+    """The file of Inception's weights, for metrics that name none."""
     import_: str = ""
     """Modules that register extractors, metrics and data sources."""
     processes: Config = dataclasses.field(default_factory=Config)
@@ -83,7 +94,9 @@ class EvaluateConfig(Request):
     false_alarms: float = USUAL_RATE
     """Rate of the threshold of a run that finds anomalies."""
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    """Of the parts of its score; 1 for those that are not named."""
+    """Of the parts of its score; {} for those that it chooses or its task has."""
+    autoencoder_steps: int = AUTOENCODER_STEPS
+    """Updates of the autoencoder beside it, 0 for none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,7 +114,7 @@ class CompareConfig(Request):
 
 OF_RUNS = (
     *("split", "against", "seed", "seeds", "checkpoint", "raw", "run"),
-    *("false_alarms", "weights"),
+    *("false_alarms", "weights", "autoencoder_steps"),
 )
 """Flags that need `--workdir`."""
 OF_SETS = ("data_dir", "image_size", "crop")
@@ -119,7 +132,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    flags = vars(_parser().parse_flags(argv))
+    flags = vars(make_parser().parse_flags(argv))
     # A flag that is not given has the default of its field.
     flags = {name: x for name, x in flags.items() if x is not None and x is not False}
     if ("workdir" in flags) == ("compare" in flags):
@@ -138,6 +151,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
         **{name: flags[name] for name in COMMON if name in flags},
         "cache": "no_cache" not in flags,
         "import_": flags.get("import", ""),
+        "inception_weights": weights_path(flags.get("inception_weights")),
         "processes": Config(**{name: flags[name] for name in meeting if name in flags}),
     }
     # In the configuration, 0 stands for the default.
@@ -154,7 +168,7 @@ def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
     out = workdir / "evaluation.json"
     if "out" in flags:
         out = _output("--out", flags["out"])
-    names = ("split", "seed", "raw", "run", "false_alarms")
+    names = ("split", "seed", "raw", "run", "false_alarms", "autoencoder_steps")
     own = {name: flags[name] for name in names if name in flags}
     return EvaluateConfig(
         workdir=workdir,
@@ -197,6 +211,8 @@ def check(config: Any) -> Any:
         check_range("seeds", config.draws, 1, MAX_DRAWS, 3)
         check_range("seed", config.seed, 0, MAX_SEED, 0)
         check_rate(config.false_alarms)
+        steps, usual = config.autoencoder_steps, AUTOENCODER_STEPS
+        check_range("autoencoder_steps", steps, 0, MAX_N, usual)
         if config.against and (config.n_real or config.save_stats):
             raise UsageError(
                 "--against=stats:FILE replaces the real examples: leave out --n_real "
@@ -250,6 +266,15 @@ def statistics_of(text: str, flag: str = "--against") -> Path:
     return local_path(flag, path, prefix=STATISTICS)
 
 
+def weights_path(text: str | Path | None) -> str:
+    """Returns the path of `--inception_weights`; None and "" are no file.
+
+    Raises:
+      UsageError: for a path that is not a local one.
+    """
+    return str(local_path("--inception_weights", text)) if text else ""
+
+
 def split_name(
     text: str, with_path: Container[str] = ("folder", "npz")
 ) -> tuple[str, str]:
@@ -287,7 +312,7 @@ def _output(flag: str, text: str) -> Path:
     return path
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.evaluate",
         description="Compare samples of a checkpoint with held-out examples, or a set "
@@ -298,6 +323,7 @@ def _parser() -> Parser:
     _add_sets(parser)
     _add_samples(parser)
     add = parser.add_argument
+    add("--inception_weights", help=WEIGHTS_HELP)
     add("--import", help="modules that register metrics, extractors or data sources")
     add("--no_cache", action="store_true", help="do not keep features of real examples")
     add("--save_stats", help=".npz file for the statistics of the real examples")
@@ -327,7 +353,8 @@ def _add_sets(parser: Parser) -> None:
     add(
         "--metrics",
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
-        "memorization of an extractor, or l1, psnr, ssim and perceptual of pairs; "
+        "memorization of an extractor, modes(channels) of stacked_mnist, or l1, psnr, "
+        "ssim and perceptual of pairs; "
         f"--metrics= lists all (default: {METRICS}; for tasks that map images to "
         "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for "
         "text, fd(minilm)|kid(minilm)|bleu|distinct|copies|length beside n-grams)",
@@ -356,3 +383,9 @@ def _add_samples(parser: Parser) -> None:
     add("--checkpoint", help="checkpoint: last, best or a step (default: last)")
     add_run_flags(parser, None, "all of them")
     add_anomaly_flags(parser)
+    add(
+        "--autoencoder_steps",
+        type=parse_int,
+        help="updates of the plain autoencoder that a run which finds anomalies is "
+        f"compared with; 0 for none (default: {AUTOENCODER_STEPS})",
+    )

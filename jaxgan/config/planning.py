@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    parser = _parser()
+    parser = make_parser()
     # The flags that the parser does not know are those of training.
     args, rest = parser.parse_known_args(argv)
     check_known(rest, parser)
@@ -122,7 +122,7 @@ def _output_file(name: str, text: str | None, suffix: str = "") -> Path | None:
     return path
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.plan",
         description="Compile a training run for a TPU slice, without TPUs, and print "

@@ -14,6 +14,9 @@ from jaxgan.errors import UsageError
 from jaxgan.files import local_path
 from jaxgan.spec import unknown
 
+EARLIER = {"score_weights": "task"}
+"""Values of flags that earlier versions did not have, if they are no defaults."""
+
 
 def parse_args(argv: Sequence[str] | None = None) -> Config:
     """Returns the configuration of a command line.
@@ -24,6 +27,11 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
     Raises:
       UsageError: for an unknown flag or preset, or an invalid value.
     """
+    return make_config(**vars(make_parser().parse_flags(argv)))
+
+
+def make_parser() -> Parser:
+    """Returns the parser of the program."""
     parser = Parser(
         "python -m jaxgan.train",
         description="Train a generative adversarial network.",
@@ -33,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> Config:
         foreign=TRAINING,
     )
     add_fields(parser, Config)
-    return make_config(**vars(parser.parse_flags(argv)))
+    return parser
 
 
 def make_config(**fields: Any) -> Config:
@@ -56,6 +64,7 @@ def make_config(**fields: Any) -> Config:
         "workdir": config.workdir or _default_workdir(config),
         "data_dir": config.data_dir,
         "init_from": config.init_from,
+        "inception_weights": config.inception_weights,
     }
     # Empty paths stay empty.
     local = {
@@ -75,6 +84,7 @@ def config_from_json(fields: dict[str, Any], file: str = "config.json") -> Confi
     """
     known = {f.name for f in dataclasses.fields(Config)} - {"workdir", "data_dir"}
     kept = {name: value for name, value in fields.items() if name in known}
+    kept = {**EARLIER, **kept}
     try:
         return _with_preset(convert_fields(Config, kept))
     except UsageError as error:

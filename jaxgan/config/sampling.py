@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
+from jaxgan.config.rejecting import RejectFlags, add_rejection, rejection_of
 from jaxgan.errors import UsageError
 from jaxgan.files import check_writable, local_path
 
 MAX_SEEDS = 10_000
 """Maximum seeds of one call; each has its own file."""
 MAX_IN_GRID = 65_536
+MAX_N = 2**31 - 1
 MAX_PER_CLASS = 10_000_000
 MAX_SEED = 2**63 - 1
 MAX_TEMPERATURE = 100.0
@@ -50,6 +52,8 @@ class SampleConfig(NamedTuple):
     """Divides the logits of tokens, for texts."""
     prompt: str = ""
     """The start of all texts."""
+    rejection: RejectFlags = RejectFlags()
+    """The way in which samples are rejected."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -61,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    args = _parser().parse_flags(argv)
+    args = make_parser().parse_flags(argv)
     if args.checkpoint is not None and args.step is not None:
         raise UsageError(
             f"--checkpoint={args.checkpoint} and --step={args.step} name two "
@@ -83,9 +87,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         "samples.png" if args.out is None else args.out, seeds
     )
     # A grid is one picture, which limits the number of its tiles.
-    most = MAX_IN_GRID if out.suffix == ".png" else 2**31 - 1
-    if not 1 <= args.n <= most:
-        raise UsageError(f"--n={args.n}: must be from 1 to {most:,}, such as --n=64")
+    check_n(args.n, MAX_IN_GRID if out.suffix == ".png" else MAX_N)
     if not 0 <= args.temperature <= MAX_TEMPERATURE:
         raise UsageError(
             f"--temperature={args.temperature:g}: must be from 0 to "
@@ -109,6 +111,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         single_files=single_files,
         temperature=args.temperature,
         prompt=args.prompt,
+        rejection=rejection_of(args),
     )
 
 
@@ -150,7 +153,15 @@ def _labeled_set(
         per_class=args.per_class,
         format=form,
         overwrite=args.overwrite,
+        rejection=rejection_of(args),
     )
+
+
+def check_n(n: int, most: int = MAX_N) -> int:
+    """Returns a number of samples; raises UsageError if it is out of range."""
+    if not 1 <= n <= most:
+        raise UsageError(f"--n={n}: must be from 1 to {most:,}, such as --n=64")
+    return n
 
 
 def set_path(text: str, form: str) -> tuple[Path, str]:
@@ -188,7 +199,7 @@ def set_path(text: str, form: str) -> tuple[Path, str]:
     return (out if is_file or form != "npz" else out / "samples.npz"), form
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.sample",
         description="Draw samples from a checkpoint.",
@@ -239,6 +250,7 @@ def _parser() -> Parser:
         help="of texts: below 1 likelier tokens, 0 always the likeliest (default: 1)",
     )
     add("--prompt", default="", help="the start of all texts")
+    add_rejection(parser)
     return parser
 
 

@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ScoreConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    parser = _parser()
+    parser = make_parser()
     # Not as positional arguments, which argparse cannot mix with flags.
     args, rest = parser.parse_known_args(argv)
     what = "the pictures to score"
@@ -104,7 +104,7 @@ def _folder(text: str | None) -> Path | None:
     return local_path("--heatmaps", text)
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
     parser = Parser(
         "python -m jaxgan.score",
         usage="%(prog)s --workdir=RUN [--FLAG=VALUE ...] PATH [PATH ...]",

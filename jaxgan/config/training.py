@@ -274,13 +274,29 @@ class Config(DataFlags):
         "metrics of the moving average, joined by |: sliced_wasserstein, "
         "mode_coverage, diversity, and, in the features of classifier, efficientnet, "
         "inception or (of texts) minilm, fd(classifier), kid, precision_recall, "
-        "memorization, classes; the "
+        "memorization, classes, and modes(channels) for stacked_mnist; the "
         "score of the first selects the best checkpoint, so a resumed run may only "
         "change the others; auto is that of a run that is resumed, and else "
         "fd(classifier) for 10,000 or more labeled images, 500 per class, whose "
         "classifier is trained before step 0 and kept, and sliced_wasserstein for "
         "other data",
         resumable=True,
+    )
+    inception_weights: str = flag(
+        "",
+        "logging",
+        "file of the FID's weights, for metrics of inception such as fd(inception): "
+        "pytorch-fid's pt_inception-2015-12-05-6726825d.pth",
+        resumable=True,
+    )
+    score_weights: str = flag(
+        "normal",
+        "logging",
+        "weights of the parts of an anomaly score: normal (chosen by jaxgan.score and "
+        "evaluate on held-out normal pictures and on pieces of these, rearranged), or "
+        "task (those that the task states)",
+        resumable=True,
+        choices=("normal", "task"),
     )
     eval_every: int = flag(
         0,

@@ -67,7 +67,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ViewConfig:
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    parser = _parser()
+    parser = make_parser()
     args = parser.parse_flags(argv)
     workdirs = tuple(_workdir(text) for text in args.workdir or ())
     if not workdirs and not args.lab:
@@ -136,7 +136,8 @@ def _origin(text: str) -> str:
     return text.lower()
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Returns the parser of the flags."""
     parser = Parser(
         "python -m jaxgan.view",
         description="Show runs in a browser, also while they train: curves, samples, "

@@ -63,6 +63,9 @@ class Dataset(NamedTuple):
     """The sets that provide `image` and `source`, if examples combine them at will.
 
     Held-out examples are split off from each of them, so that no image is in both."""
+    channel: "Callable[[str], Dataset] | None" = None
+    """Loads a split of the set whose images are the channels of the images, as of
+    stacked_mnist; None for other sets."""
     labels: Callable[[np.ndarray], np.ndarray] | None = None
     """Maps example numbers to labels without decoding images, if there are labels."""
 

@@ -59,6 +59,7 @@ def stacked_mnist(split: str, data_dir: str | None, frame: Frame) -> Dataset:
         read=read,
         origin=f"{SIZES[split]:,} times three digits of {pool.origin}",
         ranges=(Range(f"stacked_mnist {split}", 0, SIZES[split]),),
+        channel=lambda split: tfds_set("mnist", Choice(split), data_dir, frame),
     )
 
 

@@ -2,8 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +11,8 @@ from jaxgan.config.evaluating import AUTO, EvaluateConfig
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import anomaly_data, anomaly_picture
-from jaxgan.evaluation.anomaly_data import LabeledTests
+from jaxgan.evaluation.anomaly_plain import Examples, Judged, detect, of_autoencoder
 from jaxgan.evaluation.load_run import Run
-from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.protocol import environment
 from jaxgan.evaluation.run_report import numbers_of
@@ -28,43 +26,14 @@ from jaxgan.evaluation.scorer import Scorer
 from jaxgan.evaluation.scores import summary
 from jaxgan.experiment import checkpoint
 from jaxgan.metrics import anomaly
-from jaxgan.metrics.anomaly_baselines import DETECTORS, MOST_SVM, Detector
+from jaxgan.metrics.anomaly_baselines import DETECTORS, MOST_SVM
 
 log = logging.getLogger("jaxgan")
 
 ALL = "all parts"
 """The row of the score: the weighted sum of its parts, which have rows of their own."""
 
-MOST_BYTES = 2**29
-"""Bytes of the training examples that plain detectors are fitted to, at most."""
-
 Values = dict[str, float]
-
-
-class Judged(NamedTuple):
-    """The scores of one method."""
-
-    normal: np.ndarray
-    """Of held-out normal examples, `[k]`, which set the threshold."""
-    test: np.ndarray
-    """Of test examples, `[n]`."""
-
-
-class Examples(NamedTuple):
-    """The examples of an evaluation."""
-
-    train: data.Dataset
-    held_out: data.Dataset
-    normal: np.ndarray
-    """Numbers of the normal held-out examples."""
-    tests: LabeledTests
-    numbers: np.ndarray
-    """Of the test examples, `[n]`."""
-
-    @property
-    def is_anomaly(self) -> np.ndarray:
-        """True for test examples that are anomalies, `[n]`."""
-        return self.tests.is_anomaly[self.numbers]
 
 
 def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
@@ -155,7 +124,7 @@ class _Judge:
 
     def __init__(self, config: EvaluateConfig, run: Run, examples: Examples) -> None:
         self._config, self._run, self._examples = config, run, examples
-        self.step, self.weights = 0, {}
+        self.step, self.weights, self.weights_of = 0, {}, ""
         names = [name for name, x in DETECTORS.items() if not x.is_installed]
         self.missing = names
 
@@ -169,7 +138,7 @@ class _Judge:
             shown = shown or judged
             for name, one in judged.items():
                 found.setdefault(name, []).append(self._values(one))
-        plain = detect(self._examples, DETECTORS)
+        plain = self._plain()
         if self._config.out:
             place = self._config.out
             file = place.with_name(f"{place.stem}-anomalies.png")
@@ -188,6 +157,15 @@ class _Judge:
         rows |= {name: self._values(one) for name, one in plain.items()}
         return draws, rows
 
+    def _plain(self) -> dict[str, Judged]:
+        """Returns the scores of the autoencoder, and of plain detectors."""
+        config, found = self._config, {}
+        if steps := config.autoencoder_steps:
+            found = of_autoencoder(
+                self._run, self._examples, steps=steps, cache=config.cache
+            )
+        return {**found, **detect(self._examples, DETECTORS)}
+
     def _values(self, judged: Judged) -> Values:
         return values_of(judged, self._examples.is_anomaly, self._config.false_alarms)
 
@@ -205,7 +183,9 @@ class _Judge:
         else:
             reference = compute(scorer, *held_out)
             reference = weigh(run, reference, config.weights)
-        self.weights = dict(reference.weights)
+        known = reference.weights
+        self.weights = {name: known.get(name, 1.0) for name in reference.parts}
+        self.weights_of = reference.weights_of
         parts = score_tests(scorer, examples)
         return by_part(reference, parts)
 
@@ -235,40 +215,6 @@ def score_tests(scorer: Scorer, examples: Examples) -> dict[str, np.ndarray]:
     return {name: np.concatenate([x[name] for x in found]) for name in found[0]}
 
 
-def detect(examples: Examples, detectors: Mapping[str, Detector]) -> dict[str, Judged]:
-    """Returns the scores of those plain detectors that are installed.
-
-    They are fitted to the training examples, of which at most `MOST_BYTES` are read.
-    """
-    train = examples.train
-    most = max(2, MOST_BYTES // (4 * int(np.prod(train.shape))))
-    numbers = np.sort(data.epoch_order(0, 0, train.size)[:most])
-    fitted = pixels_of(train, numbers)
-    normal = pixels_of(examples.held_out, examples.normal)
-    scores = {
-        name: detector.fit(fitted)
-        for name, detector in detectors.items()
-        if detector.is_installed
-    }
-    tests: dict[str, list[np.ndarray]] = {name: [] for name in scores}
-    for first in range(0, len(examples.numbers), AT_ONCE):
-        some = examples.numbers[first : first + AT_ONCE]
-        pixels = pixels_of(examples.tests.dataset, some)
-        for name, score in scores.items():
-            tests[name].append(score(pixels))
-    return {
-        name: Judged(score(normal), np.concatenate(tests[name]))
-        for name, score in scores.items()
-    }
-
-
-def pixels_of(dataset: data.Dataset, numbers: np.ndarray) -> np.ndarray:
-    """Returns images as rows, `[n, d]` float32 in [0, 1]."""
-    images = data.normalize(dataset.read(numbers), dataset.example)
-    rows = np.asarray(images[dataset.example.generated], np.float32)
-    return (rows.reshape(len(numbers), -1) + 1) / 2
-
-
 def _mean(values: list[Values]) -> Values:
     return {k: float(np.mean([x[k] for x in values])) for k in values[0]}
 
@@ -292,12 +238,14 @@ def protocol(
         "n_train": examples.train.size,
         "false_alarms": config.false_alarms,
         "weights": work.weights,
+        "weights_of": work.weights_of,
         "fingerprint": data.fingerprint(tests.dataset),
         "step": work.step,
         "parameters": "newest" if config.raw else "moving average",
         "batch_norm": "running statistics",
         "std_over": [f"{runs} training seeds"] * (runs > 1),
         "missing_baselines": work.missing,
+        "autoencoder_steps": config.autoencoder_steps,
         "one-class SVM": f"nu 0.1, at most {MOST_SVM:,} training examples",
         **environment(),
     }

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from jaxgan.evaluation.anomaly_autoencoder import BATCH
+
 FIRST = 20
 """Width of the column of methods, in characters."""
 
@@ -32,6 +34,11 @@ def table(report: dict[str, Any]) -> list[str]:
                 text += f" +- {100 * deviation:.2f}"
             cells.append(f" {text:>15}")
         lines.append(f"{method:{FIRST}}" + "".join(cells))
+    if steps := facts["autoencoder_steps"]:
+        lines.append(
+            f"autoencoder: the networks of the run, trained by L2 alone for {steps:,} "
+            f"steps of {BATCH} images"
+        )
     for name in facts["missing_baselines"]:
         lines.append(f"{name:{FIRST}} is not installed: pip install 'jaxgan[anomaly]'")
     spread = " and ".join(facts["std_over"])
@@ -41,6 +48,8 @@ def table(report: dict[str, Any]) -> list[str]:
         f"split {facts['split']}; normal: {_some(facts['normal'])}; step "
         f"{facts['step']} ({facts['parameters']})"
     )
+    weights = ", ".join(f"{name} {x:g}" for name, x in facts["weights"].items())
+    lines.append(f"weights of the parts: {weights}, {facts['weights_of']}")
     lines.append(
         f"the thresholds of the last two columns are set for "
         f"{100 * facts['false_alarms']:g} % false alarms on {facts['n_held_out']:,} "

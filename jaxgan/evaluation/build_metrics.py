@@ -9,6 +9,7 @@ from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
+from jaxgan.metrics.features.imagenet import NoWeights, weights_file
 from jaxgan.metrics.features.shared import with_text_parameters
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, PairComparison
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextComparison
@@ -34,8 +35,12 @@ class Metrics(NamedTuple):
     """Of sets of texts."""
 
 
-def check_metrics(text: str) -> list[Comparison]:
+def check_metrics(text: str, *, inception_weights: str = "") -> list[Comparison]:
     """Checks names and arguments, before data are loaded or an extractor is opened.
+
+    Args:
+      text: such as `fd(classifier)|kid(classifier)`.
+      inception_weights: the file of Inception's weights, for metrics that name none.
 
     Returns:
       The metrics, of extractors that cannot be called.
@@ -43,12 +48,13 @@ def check_metrics(text: str) -> list[Comparison]:
     Raises:
       UsageError: naming the flag, also for a metric of pairs.
     """
-    return _of_sets(check_pair_metrics(text))
+    planned = check_pair_metrics(text, inception_weights=inception_weights)
+    return _of_sets(planned)
 
 
-def check_pair_metrics(text: str) -> Metrics:
+def check_pair_metrics(text: str, *, inception_weights: str = "") -> Metrics:
     """Does the same as `check_metrics` for an image-to-image run."""
-    return _without_texts(_planned(text))
+    return _without_texts(_planned(text, inception_weights))
 
 
 def check_text_metrics(text: str) -> Metrics:
@@ -56,31 +62,55 @@ def check_text_metrics(text: str) -> Metrics:
     return _of_texts(_planned(text))
 
 
-def _planned(text: str) -> Metrics:
+def _planned(text: str, inception_weights: str = "") -> Metrics:
     """Returns all metrics of a text, of extractors that cannot be called."""
-    return _parse(text, lambda named: Extractor(named.name, "", {}, _no_images))
+    readers = []
+
+    def plan(named: Named) -> Extractor:
+        # Users may replace an extractor of the table by their own.
+        if "inception_weights" in inspect.signature(EXTRACTORS[named.name]).parameters:
+            readers.append(named.name)
+            given = dict(named.kwargs)
+            given["inception_weights"] = inception_weights
+            try:
+                weights_file(*named.args, **given)
+            except NoWeights as error:
+                raise UsageError(f"{error}, or by --inception_weights=FILE") from error
+        return Extractor(named.name, "", {}, _no_images)
+
+    planned = _parse(text, plan)
+    if not readers:
+        refuse_weights(inception_weights)
+    return planned
+
+
+def refuse_weights(inception_weights: str) -> None:
+    """Raises UsageError if weights are given that no metric needs."""
+    if inception_weights:
+        raise UsageError(
+            "--inception_weights has no effect without a metric of inception: add "
+            "--metrics='fd(inception)', which compares images, or leave it out"
+        )
 
 
 def build_metrics(
     text: str,
     train: data.Dataset | None,
     held_out: data.Dataset | None,
-    *,
-    example: ExampleSpec | None = None,
+    **facts: Any,
 ) -> list[Comparison]:
-    """Builds the metrics of `build_pair_metrics`, without any of pairs."""
-    return _of_sets(build_pair_metrics(text, train, held_out, example=example))
+    """Builds the metrics of `build_all`, without those of pairs and of texts."""
+    return _of_sets(build_pair_metrics(text, train, held_out, **facts))
 
 
 def build_pair_metrics(
     text: str,
     train: data.Dataset | None,
     held_out: data.Dataset | None,
-    *,
-    example: ExampleSpec | None = None,
+    **facts: Any,
 ) -> Metrics:
-    """Builds the metrics without those of texts; see `build_all`."""
-    return _without_texts(build_all(text, train, held_out, example=example))
+    """Builds the metrics of `build_all`, without those of texts."""
+    return _without_texts(build_all(text, train, held_out, **facts))
 
 
 def build_text_metrics(
@@ -100,6 +130,7 @@ def build_all(
     held_out: data.Dataset | None,
     *,
     example: ExampleSpec | None = None,
+    inception_weights: str = "",
 ) -> Metrics:
     """Builds all metrics. Each extractor is opened once, which may train it.
 
@@ -110,6 +141,7 @@ def build_all(
       train: the training examples, None if only their statistics are known.
       held_out: the other examples, None if there are none.
       example: the fields of the images; those of the training examples if None.
+      inception_weights: the file of Inception's weights, for metrics that name none.
 
     Raises:
       UsageError: naming the flag, for a wrong text, or for data that do not fit.
@@ -119,6 +151,7 @@ def build_all(
         "train": train,
         "held_out": held_out,
         "once": run_on_main,
+        "inception_weights": inception_weights,
     }
     opened: dict[Named, Extractor] = {}
 

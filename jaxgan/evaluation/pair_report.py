@@ -16,6 +16,7 @@ from jaxgan.evaluation.build_metrics import (
     Metrics,
     build_pair_metrics,
     check_pair_metrics,
+    refuse_weights,
 )
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
@@ -75,7 +76,8 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     text = config.metrics
     if text == AUTO:
         text = default_metrics(outputs, aligned)
-    metrics = build_pair_metrics(text, train, held_out)
+    weights = config.inception_weights
+    metrics = build_pair_metrics(text, train, held_out, inception_weights=weights)
     all_succeed(lambda: _check_columns(metrics, outputs, aligned))
     # Classifiers are trained now.
     fitted = [x.fit(train, held_out) if x.fit else x for x in metrics.pairs]
@@ -106,8 +108,12 @@ def _check(config: EvaluateConfig, run: Run) -> None:
                 f"--{flag} has no effect for --task={run.config.task}, whose outputs "
                 "are compared with their own targets: leave it out"
             )
-    if config.metrics != AUTO:
-        planned = check_pair_metrics(config.metrics)
+    if config.metrics == AUTO:
+        refuse_weights(config.inception_weights)
+    else:
+        planned = check_pair_metrics(
+            config.metrics, inception_weights=config.inception_weights
+        )
         if any(x.labels for x in planned.sets):
             raise UsageError(
                 "--metrics has a metric of classes, and --task="

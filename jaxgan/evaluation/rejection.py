@@ -3,13 +3,16 @@
 Discriminator rejection sampling, https://arxiv.org/abs/1810.06758.
 """
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
 
 from jaxgan.errors import UsageError
-from jaxgan.evaluation.labeled_set import by_class
+from jaxgan.evaluation.class_samples import by_class
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.gan import builder
+from jaxgan.gan.gan import make_play
 from jaxgan.gan.objective import bind
 from jaxgan.types import Batch, ExampleSpec, Players, Tree
 
@@ -37,10 +40,81 @@ def acceptance(logits: np.ndarray, share: float | None = SHARE) -> np.ndarray:
     >>> acceptance(np.log([1.0, 2.0, 4.0]), None).round(3).tolist()
     [0.25, 0.5, 1.0]
     """
-    below = np.asarray(logits, np.float64) - np.max(logits)
-    ratio = below - np.log1p(-np.exp(below - EPSILON))
-    gamma = 0.0 if share is None else np.quantile(ratio, share)
-    return 1 / (1 + np.exp(gamma - ratio))
+    largest = float(np.max(logits))
+    gamma = 0.0
+    if share is not None:
+        gamma = float(np.quantile(log_odds(logits, largest), share))
+    return acceptance_by(logits, largest, gamma)
+
+
+def log_odds(logits: np.ndarray, largest: float) -> np.ndarray:
+    """Returns F of `acceptance`, `[n]`; logits above the largest count as that one."""
+    below = np.minimum(np.asarray(logits, np.float64) - largest, 0.0)
+    return below - np.log1p(-np.exp(below - EPSILON))
+
+
+def acceptance_by(logits: np.ndarray, largest: float, gamma: float) -> np.ndarray:
+    """Returns `acceptance` for a largest logit and a gamma that are known, `[n]`."""
+    return 1 / (1 + np.exp(gamma - log_odds(logits, largest)))
+
+
+def gamma_for(odds: np.ndarray, share: float) -> float:
+    """Returns the gamma by which a share of samples is rejected on average.
+
+    Args:
+      odds: F of `acceptance`, `[n]`.
+      share: in (0, 1).
+
+    >>> odds = log_odds(np.log([1.0, 2.0, 4.0]), np.log(4.0))
+    >>> kept = acceptance_by(np.log([1.0, 2.0, 4.0]), np.log(4.0), gamma_for(odds, 0.5))
+    >>> round(float(kept.mean()), 6)
+    0.5
+    """
+    low, high = float(odds.min()) - 50, float(odds.max()) + 50
+    # The mean falls with gamma.
+    for _ in range(100):
+        gamma = (low + high) / 2
+        kept = np.mean(1 / (1 + np.exp(gamma - odds)))
+        low, high = (gamma, high) if kept > 1 - share else (low, gamma)
+    return (low + high) / 2
+
+
+def scored_play(
+    gan: builder.GAN, example: ExampleSpec
+) -> Callable[[Players[Tree], Batch, jax.Array], tuple[np.ndarray, np.ndarray]]:
+    """Returns a function that draws samples, and the discriminator's logits of them.
+
+    Args:
+      gan: the GAN.
+      example: the fields of its data.
+
+    Returns:
+      (variables of both networks, batch, keys `[n]`) to samples `[n, ...]` and logits
+      `[n]`. It raises UsageError if the discriminator judges several samples together.
+    """
+    task = gan.task
+    # The discriminator judges samples as the networks make them.
+    networks_play = make_play(task._replace(finish=None), gan.networks)
+
+    @jax.jit
+    def play(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:
+        samples = networks_play(variables.generator, batch, keys)
+        critic, _ = bind(gan.networks.discriminator, variables.discriminator, keys)
+        logits = critic(samples.fake, samples.condition).logits
+        return (task.finish(samples) if task.finish else samples).fake, logits
+
+    def call(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:
+        fake, logits = play(variables, batch, keys)
+        sizes = [x.size for x in jax.tree.leaves(logits)]
+        if sizes != [len(keys)]:
+            raise UsageError(
+                f"--reject=discriminator: the discriminator has {sum(sizes)} logits "
+                f"for {len(keys)} samples: use --reject=classifier, or none"
+            )
+        fake = fake[example.generated] if isinstance(fake, dict) else fake
+        return fake, jax.tree.leaves(logits)[0].reshape(-1)
+
+    return call
 
 
 def draw_scored(
@@ -70,21 +144,10 @@ def draw_scored(
       UsageError: if the discriminator judges several samples together.
     """
 
-    @jax.jit
-    def play(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:
-        samples = gan.play(variables.generator, batch, keys)
-        critic, _ = bind(gan.networks.discriminator, variables.discriminator, keys)
-        return samples.fake, critic(samples.fake, samples.condition).logits
+    play = scored_play(gan, example)
 
     def call(batch: Batch, keys: jax.Array) -> Tree:
-        fake, logits = play(variables, batch, keys)
-        if logits.size != len(keys):
-            raise UsageError(
-                f"--reject=discriminator: the discriminator has {logits.size} logits "
-                f"for {len(keys)} samples: use --reject=classifier"
-            )
-        fake = fake[example.generated] if isinstance(fake, dict) else fake
-        return fake, logits.reshape(-1)
+        return play(variables, batch, keys)
 
     parts, logits = [], []
     found = by_class(call, example, per_class=per_class, seed=seed)

@@ -9,6 +9,7 @@ from typing import Any
 from jaxgan.config.anomalies import USUAL_RATE, parse_weights
 from jaxgan.config.evaluating import (
     AUTO,
+    AUTOENCODER_STEPS,
     METRICS,
     CompareConfig,
     EvaluateConfig,
@@ -16,6 +17,7 @@ from jaxgan.config.evaluating import (
     check,
     checkpoint_of,
     statistics_of,
+    weights_path,
 )
 from jaxgan.config.extensions import import_extensions
 from jaxgan.distributed.consensus import all_succeed, check_same_flags, run_on_main
@@ -32,6 +34,7 @@ from jaxgan.evaluation import (
     text_table,
     vocoder_report,
 )
+from jaxgan.evaluation.build_metrics import refuse_weights
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.protocol import table
 from jaxgan.experiment import memory
@@ -47,12 +50,16 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
     """
     run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
+    special = None
     if run.gan.task.score is not None:
-        return anomaly_report.report_of(config, run)
-    if sounds.restores_sounds(run):
-        return vocoder_report.report_of(config, run)
-    if run.example[run.example.generated].kind == "tokens":
-        return text_report.report_of(config, run)
+        special = anomaly_report.report_of
+    elif sounds.restores_sounds(run):
+        special = vocoder_report.report_of
+    elif run.example[run.example.generated].kind == "tokens":
+        special = text_report.report_of
+    if special is not None:
+        all_succeed(lambda: refuse_weights(config.inception_weights))
+        return special(config, run)
     # A task that maps images to images has an output for each held-out example.
     maps_images = run.gan.task.transform is not None
     return (pair_report if maps_images else run_report).report_of(config, run)
@@ -65,6 +72,8 @@ def report_of_sets(config: CompareConfig) -> dict[str, Any]:
       UsageError: if a set or a metric cannot be used.
     """
     of_text = text_set_report.is_text(config)
+    if of_text:
+        all_succeed(lambda: refuse_weights(config.inception_weights))
     return (text_set_report if of_text else set_report).report_of(config)
 
 
@@ -133,6 +142,8 @@ def evaluate_run(
     cache: bool = True,
     false_alarms: float = USUAL_RATE,
     weights: Mapping[str, float] | str = "",
+    autoencoder_steps: int = AUTOENCODER_STEPS,
+    inception_weights: str | Path = "",
 ) -> dict[str, Any]:
     """Compares samples of a run with held-out examples, or outputs with targets.
 
@@ -140,7 +151,7 @@ def evaluate_run(
 
     Args:
       workdir: folder of the run.
-      metrics: metrics, joined by |; `auto` for those that fit the task.
+      metrics: metrics, joined by `|`; `auto` for those that fit the task.
       n: number of samples or of held-out inputs, 0 for 10,000 or all of fewer inputs.
       n_real: number of held-out examples, 0 for at most `n`.
       split: one that the run was not trained on; `auto` finds it.
@@ -153,6 +164,8 @@ def evaluate_run(
       cache: True to keep features of real examples on disk.
       false_alarms: rate of the threshold of a run that finds anomalies.
       weights: of the parts of its score, by name or like `pixels=1,features=0`.
+      autoencoder_steps: updates of the autoencoder beside it, 0 for none.
+      inception_weights: the file of the FID's weights, for metrics of `inception`.
 
     Returns:
       `metrics`, with `value`, `std` and `floor` by name, `draws` and `protocol`. Of an
@@ -175,6 +188,8 @@ def evaluate_run(
     known = parse_weights(weights) if isinstance(weights, str) else dict(weights)
     folder, which = local_path("--workdir", workdir), checkpoint_of(checkpoint)
     chosen |= {"false_alarms": false_alarms, "weights": known}
+    chosen["inception_weights"] = weights_path(inception_weights)
+    chosen["autoencoder_steps"] = autoencoder_steps
     return report_of_run(check(EvaluateConfig(workdir=folder, which=which, **chosen)))
 
 
@@ -189,6 +204,7 @@ def compare(
     crop: str = "center",
     data_dir: str = "",
     cache: bool = True,
+    inception_weights: str | Path = "",
 ) -> dict[str, Any]:
     """Compares a set of images, or of lines of text, with real ones.
 
@@ -201,13 +217,14 @@ def compare(
         `mnist:test`, `stats:FILE`, a `Dataset`, the Path of a folder or file, or an
         array `[n, H, W, C]`, uint8 or float32 in [-1, 1].
       fake: the images to judge, of the same shape.
-      metrics: metrics of features, joined by |. Those of the classifier need labels.
+      metrics: metrics of features, joined by `|`. Those of the classifier need labels.
       n: number of images to judge, 0 for at most 10,000.
       n_real: number of real images, 0 for at most `n`.
       image_size: size to which images are resized, `64` or `48x64`.
       crop: the crop before that.
       data_dir: where TFDS keeps its sets.
       cache: True to keep features of real images on disk.
+      inception_weights: the file of the FID's weights, for metrics of `inception`.
 
     Returns:
       `metrics`, with `value` and `floor` by name, `draws` and `protocol`.
@@ -231,5 +248,6 @@ def compare(
         crop=crop,
         data_dir=data_dir,
         cache=cache,
+        inception_weights=weights_path(inception_weights),
     )
     return report_of_sets(check(config))

@@ -67,14 +67,19 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     metrics = METRICS if config.metrics == AUTO else config.metrics
     config = dataclasses.replace(config, n=config.n or USUAL_N, metrics=metrics)
     # A wrong text or checkpoint is found before data are read.
-    planned = all_succeed(lambda: check_metrics(config.metrics))
+    weights = config.inception_weights
+    planned = all_succeed(
+        lambda: check_metrics(config.metrics, inception_weights=weights)
+    )
     given = all_succeed(lambda: _statistics(config, planned))
     all_succeed(lambda: _check_labels(run, planned))
     folder = run.folder / "checkpoints"
     all_succeed(lambda: checkpoint.candidates(folder, config.which))
     # Then the data are read, and extractors are opened, which may train them.
     train, held_out = all_succeed(lambda: load_real(run, config))
-    comparisons = build_metrics(config.metrics, train, held_out)
+    comparisons = build_metrics(
+        config.metrics, train, held_out, inception_weights=weights
+    )
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
     # The real side, once for all samples.

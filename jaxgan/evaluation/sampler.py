@@ -6,20 +6,23 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import labeled_files, labeled_set, sample_files, text_samples
-from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.drawn import accepted_of
+from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
+from jaxgan.evaluation.sample_inputs import (
+    check_inputs,
+    check_label,
+    conditioning_batch,
+    labels_of,
+)
 from jaxgan.experiment import memory
-from jaxgan.gan import builder
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
-from jaxgan.ranges import ceil_div
-from jaxgan.spec import unknown
-from jaxgan.types import Batch, ExampleSpec, Tree
+from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
 
@@ -41,13 +44,9 @@ def sample(config: SampleConfig) -> int:
     check_inputs(gan, run.config.task)
     if config.per_class:
         return labeled_set.export(config, run)
-    is_conditional = "label" in gan.task.inputs
-    if config.label and not is_conditional:
-        raise UsageError(
-            f"--label={config.label}: this run is unconditional, "
-            f"--task={run.config.task} reads no labels: remove --label, or train with "
-            "--preset=projection"
-        )
+    check_label(config, run)
+    if config.rejection.reject != "none":
+        return sample_accepted(config, run)
     field, of_texts = example[example.generated], text_samples.check(config, example)
     # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
@@ -63,10 +62,7 @@ def sample(config: SampleConfig) -> int:
         change = text_samples.change_of(config, field)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
     batch = conditioning_batch(config, example)
-    labels = None
-    if is_conditional:
-        # Labels repeat in the order of the batch, as its examples do.
-        labels = np.resize(np.asarray(batch["label"]), config.n)
+    labels = labels_of(config, run)
     at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
     for seed in config.seeds:
         keys = example_keys(multi_seed.key_of(seed), config.n)
@@ -82,36 +78,22 @@ def sample(config: SampleConfig) -> int:
     return 0
 
 
-def check_inputs(gan: builder.GAN, name: str) -> None:
-    """Raises UsageError if samples depend on more than noise and labels."""
-    if gan.task.transform is not None:
-        raise UsageError(
-            f"--task={name} maps its inputs, and draws no samples: use python -m "
-            "jaxgan.apply --workdir=RUN IN OUT with files of yours"
-        )
-    others = [field for field in gan.task.inputs if field != "label"]
-    if others:
-        raise UsageError(
-            f"--task={name} needs {', '.join(others)} to sample from, which "
-            "this program cannot read: use jaxgan.load_run(...).gan.sample with a batch"
-        )
-
-
-def conditioning_batch(config: SampleConfig, example: ExampleSpec) -> Batch:
-    """Returns the examples to generate from: one class, or all of them in turn.
+def sample_accepted(config: SampleConfig, run: Run) -> int:
+    """Draws samples of which some are rejected, and writes them. Returns the exit code.
 
     Raises:
-      UsageError: if there is no class of that name.
+      UsageError: if the run does not fit the flags, or too few samples are accepted.
     """
-    names = list(example.classes)
-    turn = max(len(names), 1)
-    count = ceil_div(min(config.n, AT_ONCE), turn) * turn  # each class equally often
-    batch = builder.example_batch(example, count)
-    if not config.label:
-        return batch
-    if config.label not in names:
-        raise UsageError(f"--label: {unknown(config.label, names, 'class')}")
-    return {**batch, "label": jnp.full(count, names.index(config.label), jnp.int32)}
+    example, field = run.example, run.example[run.example.generated]
+    text_samples.check(config, example)
+    found = accepted_of(config, run)
+    for seed, own in zip(config.seeds, found, strict=True):
+        sample_files.open_folder(config, field)
+        path = sample_files.write(
+            config, seed, own.samples, field, own.labels, example.classes
+        )
+        log.info("%d samples in %s", len(own.samples), path)
+    return 0
 
 
 def interpolate(z: jax.Array, columns: int) -> jax.Array:

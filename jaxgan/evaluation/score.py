@@ -223,8 +223,9 @@ def score_run(
         1]; or the path of a picture, a folder, a pattern or an .npz file, or a sequence
         of paths.
       false_alarms: share of normal images that may count as anomalies.
-      weights: of the parts of the score, by name or like `pixels=1,features=0`; 1 for
-        others. Parts are divided by their mean over held-out normal examples first.
+      weights: of the parts of the score, by name or like `pixels=1,features=0`; others
+        are 1 or those of the task. Without any, they are chosen on normal examples.
+        Parts are divided by their mean over held-out normal examples first.
       checkpoint: `last`, `best` or a step.
       raw: True for the newest parameters instead of their moving average.
       run: number of the run, of several that were trained side by side.

@@ -16,10 +16,11 @@ from jaxgan import data, workdir
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.anomaly_data import held_out_normals
 from jaxgan.evaluation.load_run import Run
+from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.scorer import Scorer
 from jaxgan.files import atomic_write, open_regular, reason, remedy
-from jaxgan.metrics import anomaly
+from jaxgan.metrics import anomaly, made_up_anomalies
 
 log = logging.getLogger("jaxgan")
 
@@ -36,6 +37,14 @@ COLOR_RANGE = 0.99
 """Share of held-out normal pictures whose heat maps stay within the colors."""
 
 
+TASK, CHOSEN, GIVEN = (
+    "those of the task",
+    "chosen on held-out normal examples and on pieces of these, rearranged",
+    "those of --weights",
+)
+"""Origins of weights."""
+
+
 class Reference(NamedTuple):
     """The parts of the scores of held-out normal examples."""
 
@@ -45,6 +54,8 @@ class Reference(NamedTuple):
     """The largest share of one pixel in the distance of all pixels, `[n]`."""
     weights: Mapping[str, float]
     """Weights of the parts; 1 for those that are not named."""
+    weights_of: str = TASK
+    """The origin of the weights, in a few words."""
 
     def shares(self, parts: anomaly.Parts) -> dict[str, np.ndarray]:
         """Returns the shares of parts in the score, whose sum it is."""
@@ -95,13 +106,21 @@ def reference_of(
 
 
 def weigh(run: Run, found: Reference, weights: Mapping[str, float]) -> Reference:
-    """Returns a reference with weights: those given, else those of the task.
+    """Returns a reference with weights.
+
+    They are those given, beside those of the task for other parts. If none are given,
+    they are the ones that were chosen, or those of the task.
 
     Raises:
       UsageError: for a weight of a part that does not exist, or if all are 0.
     """
     check_weights(weights, list(found.parts))
-    return found._replace(weights={**run.gan.task.weights, **weights})
+    own = run.gan.task.weights
+    if weights:
+        return found._replace(weights={**own, **weights}, weights_of=GIVEN)
+    if found.weights:
+        return found._replace(weights_of=CHOSEN)
+    return found._replace(weights=dict(own))
 
 
 def check_weights(weights: Mapping[str, float], names: list[str]) -> None:
@@ -118,12 +137,15 @@ def check_weights(weights: Mapping[str, float], names: list[str]) -> None:
 
 
 def compute(scorer: Scorer, held_out: data.Dataset, numbers: np.ndarray) -> Reference:
-    """Scores held-out normal examples.
+    """Scores held-out normal examples, and chooses weights if the run has no others.
 
     Args:
       scorer: with the variables of a checkpoint.
       held_out: the held-out examples.
       numbers: of those that are normal, `[n]`.
+
+    Returns:
+      The parts, with `weights` if they were chosen, else {}.
     """
     field, parts, peaks = held_out.example.generated, [], []
 
@@ -138,7 +160,36 @@ def compute(scorer: Scorer, held_out: data.Dataset, numbers: np.ndarray) -> Refe
             peaks.append(maps.reshape(len(maps), -1).max(-1))
             progress.advance(len(maps))
     joined = {name: np.concatenate([x[name] for x in parts]) for name in parts[0]}
-    return Reference(joined, np.concatenate(peaks), {})
+    weights: dict[str, float] = {}
+    if chooses_weights(run := scorer.run):
+        made_up = _made_up(scorer, held_out, numbers)
+        start = run.gan.task.weights
+        weights = made_up_anomalies.choose_weights(joined, made_up, start)
+    return Reference(joined, np.concatenate(peaks), weights)
+
+
+def chooses_weights(run: Run) -> bool:
+    """Returns True if the weights of a run are chosen on normal examples."""
+    fits = made_up_anomalies.fits(run.example.shape)
+    return fits and run.config.score_weights == "normal"
+
+
+def _made_up(
+    scorer: Scorer, held_out: data.Dataset, numbers: np.ndarray
+) -> list[dict[str, np.ndarray]]:
+    """Returns the parts of anomalies that are made of normal examples, by kind."""
+    field, parts = held_out.example.generated, []
+    count = len(made_up_anomalies.KINDS) * len(numbers)
+    with Progress("rearranged normal examples", count) as progress:
+        for change in made_up_anomalies.KINDS.values():
+            own = []
+            # Pieces come from the same batch, so that no other images are in memory.
+            for first in range(0, len(numbers), AT_ONCE):
+                some = held_out.read(numbers[first : first + AT_ONCE])[field]
+                own.append(scorer(change(some)).parts)
+                progress.advance(len(some))
+            parts.append({k: np.concatenate([x[k] for x in own]) for k in own[0]})
+    return parts
 
 
 def key_of(scorer: Scorer, *, raw: bool) -> dict[str, Any]:
@@ -155,6 +206,8 @@ def key_of(scorer: Scorer, *, raw: bool) -> dict[str, Any]:
         # Toy sets have no fingerprint, but a name.
         "data": [facts.get("fingerprint"), run.config.dataset, facts.get("size")],
         **{name: config[name] for name in DATA_FLAGS if name in config},
+        # Earlier versions chose no weights.
+        **({"weights": CHOSEN} if chooses_weights(run) else {}),
     }
 
 
@@ -178,7 +231,10 @@ def _load(file: Path, key: dict[str, Any]) -> Reference | None:
         valid = all(x.ndim == 1 and np.isfinite(x).all() for x in arrays)
         if not valid or not len(peaks) or len({len(x) for x in arrays}) != 1:
             raise ValueError("it has no valid scores")
-        return Reference(parts, peaks, {})
+        weights = {str(k): float(x) for k, x in content.get("weights", {}).items()}
+        if weights and set(weights) != set(parts):
+            raise ValueError("it has no valid weights")
+        return Reference(parts, peaks, weights)
     except (FileNotFoundError, NotADirectoryError):
         return None
     # Bytes that are no such file can raise anything.
@@ -191,6 +247,8 @@ def _save(file: Path, key: dict[str, Any], found: Reference) -> None:
     """Writes a file; logs a warning if it cannot be written."""
     parts = {name: x.tolist() for name, x in found.parts.items()}
     content = {"key": key, "parts": parts, "peaks": found.peaks.tolist()}
+    if found.weights:
+        content["weights"] = dict(found.weights)
     try:
         file.parent.mkdir(exist_ok=True)
         atomic_write(file, json.dumps(content).encode())

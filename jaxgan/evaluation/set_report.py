@@ -81,7 +81,11 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
         )
     # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
-    comparisons = build_metrics(config.metrics, real, None, example=fake.example)
+    comparisons = build_metrics(
+        *(config.metrics, real, None),
+        example=fake.example,
+        inception_weights=config.inception_weights,
+    )
     statistics_files.check_extractors(comparisons, given, config.save_stats)
     features, of_fake = _extract(chosen, comparisons, given, config)
     floor, name = run_on_main(lambda: _floor(comparisons, features, chosen))
@@ -108,7 +112,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
 
 def _check_metrics(config: CompareConfig) -> list[Comparison]:
     """Returns the planned metrics if they need nothing but two sets."""
-    planned = check_metrics(config.metrics)
+    planned = check_metrics(config.metrics, inception_weights=config.inception_weights)
     if any(x.whole_train for x in planned):
         raise UsageError(
             "memorization compares with a training set and with held-out examples, "

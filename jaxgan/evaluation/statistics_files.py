@@ -194,7 +194,7 @@ def check_extractor(found: Statistics, extractor: Extractor) -> None:
             raise UsageError(
                 f"stats:{shown} has {len(found.mean)} features, as pytorch-fid saves "
                 f"those of Inception, and --metrics has {extractor.name}: use "
-                "--metrics=\"fd(inception('WEIGHTS.pth'))\""
+                "--metrics='fd(inception)' --inception_weights=WEIGHTS.pth"
             )
         log.warning(
             "%s: pytorch-fid resizes without anti-aliasing, and its number of examples "

@@ -10,6 +10,7 @@ from jaxgan.config.training import AUTO, Config
 from jaxgan.errors import FieldError, UsageError, short_repr
 from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from, build_one
 from jaxgan.metrics import EVALUATORS, Evaluator
+from jaxgan.metrics.features.imagenet import NoWeights
 from jaxgan.metrics.features.shared import shared_extractors
 from jaxgan.metrics.pair_evaluators import has_targets
 from jaxgan.tasks import TASKS
@@ -42,7 +43,12 @@ def build_evaluators(
     opened = {**facts, "held_out": CHECKED_DATA}
     if dataset is not None:
         facts = {"example": dataset.example, "modes": dataset.modes}
-        opened = {**facts, "held_out": held_out, "train": dataset}
+        opened = {
+            **facts,
+            "held_out": held_out,
+            "train": dataset,
+            "inception_weights": config.inception_weights,
+        }
     task, aligned = task_of(config, dataset), True
     if task is not None and dataset is not None:
         aligned = has_targets(task, dataset.example, aligned=dataset.aligned)
@@ -52,9 +58,12 @@ def build_evaluators(
             text = default_metrics(dataset, task)
         # Arguments are extractors, each of which is opened once.
         nested = shared_extractors(opened)
-        built = spec.build_list(
-            text, EVALUATORS, nested, **opened, task=task, aligned=aligned
-        )
+        _check_weights(text, config.inception_weights)
+        facts_of_task = {"task": task, "aligned": aligned}
+        try:
+            built = spec.build_list(text, EVALUATORS, nested, **opened, **facts_of_task)
+        except NoWeights as error:
+            raise UsageError(f"{error}, or by --inception_weights=FILE") from error
         return _by_name(text, built)
 
     return build_from("eval_metrics", config, read)
@@ -98,6 +107,18 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     images = first.kind == "image" and len(first.shape) == 3
     enough = dataset.size >= max(10_000, 500 * classes)
     return "fd(classifier)" if images and enough else "sliced_wasserstein"
+
+
+def _check_weights(text: str, weights: str) -> None:
+    """Raises UsageError if Inception's weights are given, and no metric has them."""
+    called = spec.parse(text)
+    given = [x for call in called for x in (*call.args, *call.kwargs.values())]
+    names = {x.name for x in given if isinstance(x, spec.Call)}
+    if weights and "inception" not in names:
+        raise UsageError(
+            "--inception_weights has no effect without a metric of inception: add "
+            "fd(inception)"
+        )
 
 
 def _by_name(text: str, built: list[Evaluator]) -> dict[str, Evaluator]:

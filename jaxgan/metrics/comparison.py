@@ -96,8 +96,27 @@ def probabilities_of(features: Features, metric: str, extractor: str) -> np.ndar
       UsageError: if the extractor has none.
     """
     if features.probabilities is None:
-        raise UsageError(
-            f"{metric}({extractor}): this extractor has no classes; use "
-            f"{metric}(classifier)"
-        )
+        raise _no_classes(metric, extractor)
     return features.probabilities
+
+
+WITHOUT_CLASSES = ("minilm", "random")
+"""Names of extractors that are known to have no classes before they are opened."""
+
+
+def check_classes(metric: str, extractor: str) -> None:
+    """Raises UsageError if an extractor is known to have no classes.
+
+    Args:
+      metric: name of the metric that needs them.
+      extractor: name of the extractor.
+    """
+    if extractor in WITHOUT_CLASSES:
+        raise _no_classes(metric, extractor)
+
+
+def _no_classes(metric: str, extractor: str) -> UsageError:
+    return UsageError(
+        f"{metric}({extractor}): this extractor has no classes; use "
+        f"{metric}(classifier)"
+    )

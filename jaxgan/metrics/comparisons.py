@@ -10,9 +10,14 @@ from typing import Annotated
 import numpy as np
 
 from jaxgan.metrics.arrays import as_features
-from jaxgan.metrics.class_histogram import histogram_divergence, histogram_floor
-from jaxgan.metrics.classifier_score import classifier_score, predicted_classes
-from jaxgan.metrics.comparison import Comparison, Sets, probabilities_of
+from jaxgan.metrics.class_comparisons import classes, modes
+from jaxgan.metrics.classifier_score import classifier_score
+from jaxgan.metrics.comparison import (
+    Comparison,
+    Sets,
+    check_classes,
+    probabilities_of,
+)
 from jaxgan.metrics.conditional_comparisons import (
     accuracy_as_asked,
     classification_accuracy_of,
@@ -104,6 +109,7 @@ def score(extractor: Extractor) -> Comparison:
     Args:
       extractor: features with probabilities of classes.
     """
+    check_classes("score", extractor.name)
 
     def compare(sets: Sets) -> dict[str, float]:
         fake = probabilities_of(sets.fake, "score", extractor.name)
@@ -169,39 +175,6 @@ def sliced_wasserstein(
         found = sliced_distance(real, fake, directions=directions)
         name = f"sliced_wasserstein_{extractor.name}"
         return {name: found.mean, f"{name}_error": found.standard_error}
-
-    return Comparison(extractor, compare)
-
-
-def classes(extractor: Extractor) -> Comparison:
-    """Counts the classes that a classifier predicts for fakes, and how surely.
-
-    `confident_<extractor>` is the share of fakes with a class of more than 0.9, and
-    `classes_<extractor>` the number of classes that occur. `class_kl_<extractor>` is
-    the KL divergence of their histogram from that of the real examples in nats, and
-    `class_kl_<extractor>_floor` what as many perfect samples would get on average: see
-    `class_histogram`. Mode counts (https://arxiv.org/abs/1712.04086) are of this kind,
-    if modes are the classes.
-
-    Args:
-      extractor: features with probabilities of classes.
-    """
-
-    def compare(sets: Sets) -> dict[str, float]:
-        fake, real = (
-            probabilities_of(x, "classes", extractor.name)
-            for x in (sets.fake, sets.real)
-        )
-        found, name = predicted_classes(fake), extractor.name
-        counts, of_real = (
-            np.bincount(x.argmax(1), minlength=x.shape[1]) for x in (fake, real)
-        )
-        return {
-            f"confident_{name}": found.confident,
-            f"classes_{name}": float(found.classes),
-            f"class_kl_{name}": float(histogram_divergence(counts, of_real)),
-            f"class_kl_{name}_floor": histogram_floor(len(fake), of_real).simulated,
-        }
 
     return Comparison(extractor, compare)
 
@@ -286,6 +259,7 @@ COMPARISONS: dict[str, Callable[..., Comparison]] = {
     "density_coverage": density_coverage_of,
     "sliced_wasserstein": sliced_wasserstein,
     "classes": classes,
+    "modes": modes,
     "memorization": memorization,
     "ms_ssim": ms_ssim_of,
     "per_class_fd": per_class_fd,

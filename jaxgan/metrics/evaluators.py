@@ -119,7 +119,8 @@ def mode_coverage(samples: Width = 2500, *, modes: Modes | None) -> Evaluator:
     """
     if modes is None:
         raise UsageError(
-            "mode_coverage needs data whose modes are known: ring8 or grid25"
+            "mode_coverage needs data whose modes are known: ring8 or grid25; use "
+            "modes(channels) for stacked_mnist, and classes(classifier) for others"
         )
 
     def init(dataset, examples, key):

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxgan.data.dataset import Dataset
 from jaxgan.errors import UsageError, printable
-from jaxgan.metrics.comparison import probabilities_of
+from jaxgan.metrics.comparison import check_classes, probabilities_of
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
 from jaxgan.metrics.evaluators import Evaluator, Values
 from jaxgan.metrics.features.shared import SharedExtractor
@@ -163,6 +163,7 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
       extractor: features with probabilities of classes.
       samples: number of samples.
     """
+    check_classes("classes", extractor.name)
 
     def init(dataset, examples, key):
         state = plain.init(dataset, examples, key)
@@ -179,6 +180,32 @@ def classes(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
     values = (f"confident_{extractor.name}", name, kl, f"{kl}_floor")
     plain = _evaluator("classes", values, extractor, samples)
     return plain._replace(init=init, score=score)
+
+
+def modes(extractor: SharedExtractor, samples: Count = 2500) -> Evaluator:
+    """Counts the modes that the extractor's classifier finds in samples.
+
+    The values are `modes_<extractor>` and `mode_kl_<extractor>` with its floor, see
+    `comparisons.modes`. The score is the divergence.
+
+    Args:
+      extractor: features with probabilities of classes, such as `channels`.
+      samples: number of samples; published counts of stacked_mnist have 26,000.
+    """
+    check_classes("modes", extractor.name)
+
+    def init(dataset, examples, key):
+        state = plain.init(dataset, examples, key)
+        # Raises before training if there are no classes.
+        probabilities_of(state[1], "modes", extractor.name)
+        return state
+
+    kl = f"mode_kl_{extractor.name}"
+    values = (f"modes_{extractor.name}", kl, f"{kl}_floor")
+    # The real side is the uniform distribution, so that few examples are read.
+    plain = _evaluator("modes", values, extractor, samples, 2)
+    name = f"modes_{extractor.name}"
+    return plain._replace(init=init, score=lambda values: values[kl], name=name)
 
 
 def _first(values: Values) -> float:
@@ -235,6 +262,6 @@ def _log_protocol(
 
 
 FEATURE_EVALUATORS: dict[str, Callable[..., Evaluator]] = {
-    f.__name__: f for f in (fd, kid, precision_recall, memorization, classes)
+    f.__name__: f for f in (fd, kid, precision_recall, memorization, classes, modes)
 }
 """Factories of evaluators by name. Each gets a `SharedExtractor`."""

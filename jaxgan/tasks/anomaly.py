@@ -44,7 +44,8 @@ def anomaly(
         before they are squared, as edges are never at their place exactly; 0 for none.
       contrast: power of an example's variance that divides its squared differences, as
         those of faint examples are small; 0 for none.
-      features: weight of the distance of features in the score, beside 1 of pixels.
+      features: weight of the distance of features in the score, beside 1 of pixels,
+        unless weights are chosen on normal examples.
       latents: `normal` or `uniform` (in (-1, 1)).
       example: the fields of an example, of which the first is generated; `image` if
         None.

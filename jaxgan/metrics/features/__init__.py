@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from jaxgan.metrics.features.base import Extractor, Features, Images, StoredImages
+from jaxgan.metrics.features.channels import channels as _channels
 from jaxgan.metrics.features.classifier import classifier as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
@@ -13,6 +14,7 @@ from jaxgan.metrics.features.random import random as _random
 __all__ = ["EXTRACTORS", "Extractor", "Features", "Images", "StoredImages"]
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
+    "channels": _channels,
     "classifier": _classifier,
     "efficientnet": _efficientnet,
     "inception": _inception,
@@ -23,6 +25,6 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
 
 Each gets those facts that it has a keyword parameter for: `example`, an `ExampleSpec`;
 `train`, the training set; `held_out`, other real examples or None; `cache`, a folder
-for trained weights or None; and `once`, which runs a function in one of several
-processes and returns its result in all.
+for trained weights or None; `once`, which runs a function in one of several processes
+and returns its result in all; and `inception_weights`, the path of a file or "".
 """

@@ -12,16 +12,19 @@ import numpy as np
 from jaxgan.data import Dataset, epoch_order, normalize
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.base import BATCH, image_shape
+from jaxgan.metrics.features.channels import check as check_stacked
 from jaxgan.metrics.features.classifier_training import check as check_labeled
+from jaxgan.metrics.features.imagenet import color_shape, inception_name
 from jaxgan.metrics.features.minilm import check_text
 
-FACTS = ("example", "train", "held_out", "cache", "once")
-"""Keyword parameters of extractors that are facts of the data, not in a text."""
+FACTS = ("example", "train", "held_out", "cache", "once", "inception_weights")
+"""Keyword parameters of extractors that are known to the caller, not in a text."""
 
 CHECKS: dict[str, Callable[[Dataset], Any]] = {
+    "channels": check_stacked,
     "classifier": check_labeled,
     "efficientnet": lambda train: image_shape(train.example, "efficientnet"),
-    "inception": lambda train: image_shape(train.example, "inception"),
+    "inception": lambda train: color_shape(train.example, "inception"),
     "minilm": lambda train: check_text(train.example),
     "random": lambda train: image_shape(train.example, "random"),
 }
@@ -148,10 +151,16 @@ def _named(
     def make(*args: Any, **kwargs: Any) -> SharedExtractor:
         key = (name, args, tuple(sorted(kwargs.items())))
         if key not in opened:
-            if "train" in facts and name in CHECKS:
-                CHECKS[name](facts["train"])
+            own = name
+            if "train" in facts:
+                if name in CHECKS:
+                    CHECKS[name](facts["train"])
+                if "inception_weights" in given:
+                    own = inception_name(
+                        *args, **kwargs, inception_weights=given["inception_weights"]
+                    )
             opened[key] = SharedExtractor(
-                name, lambda: factory(*args, **kwargs, **given)
+                own, lambda: factory(*args, **kwargs, **given)
             )
         return opened[key]
 

@@ -39,14 +39,7 @@ def read_weights(
       UsageError: if the file cannot be read, has another SHA-256, or is damaged.
     """
     shown = one_line(str(path))
-    try:
-        with open_regular(path) as file:
-            # One byte too many tells `tensors` that the file is too large.
-            content = file.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{shown} cannot be read ({reason(error)}); use the path of a {suffix} file"
-        ) from None
+    content = _read(path, suffix)
     digest = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, digest):
         raise UsageError(f"{shown} has the SHA-256 {digest}, not {sha256}; {again}")
@@ -54,3 +47,25 @@ def read_weights(
         return tensors(content), digest
     except ValueError as error:
         raise UsageError(f"{shown} {foreign.format(one_line(str(error)))}") from None
+
+
+def file_sha256(path: Path, suffix: str = ".pth") -> str:
+    """Returns the SHA-256 of a file in hexadecimal digits.
+
+    Raises:
+      UsageError: if the file cannot be read.
+    """
+    return hashlib.sha256(_read(path, suffix)).hexdigest()
+
+
+def _read(path: Path, suffix: str) -> bytes:
+    """Returns the content of a file; raises UsageError if it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            # One byte too many says that the file is too large.
+            return file.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{one_line(str(path))} cannot be read ({reason(error)}); use the path of "
+            f"a {suffix} file"
+        ) from None

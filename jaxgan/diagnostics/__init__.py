@@ -1,0 +1,1 @@
+"""Checks of an installation: versions, devices, folders, servers, a short training."""

@@ -1,0 +1,132 @@
+"""Samples of a run as arrays, with and without rejection."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxgan.config.evaluating import checkpoint_of
+from jaxgan.config.rejecting import RejectFlags, check_rejection
+from jaxgan.config.sampling import USUAL_N, SampleConfig, check_n
+from jaxgan.evaluation import sample_files
+from jaxgan.evaluation.accepted_samples import (
+    NO_CLASS,
+    Acceptance,
+    in_order,
+    wanted_by,
+)
+from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.previews import generate_in_batches
+from jaxgan.evaluation.sample_inputs import (
+    check_inputs,
+    check_label,
+    conditioning_batch,
+    labels_of,
+)
+from jaxgan.experiment import memory
+from jaxgan.files import local_path
+from jaxgan.gan.objective import example_keys
+from jaxgan.parallel import multi_seed
+
+
+class Drawn(NamedTuple):
+    """Samples of a run.
+
+    >>> Drawn(np.zeros((2, 8, 8, 1), np.uint8), np.array([0, 1]), 0.5).accepted
+    0.5
+    """
+
+    samples: np.ndarray
+    """`[n, *shape]` in the dtype of the data."""
+    labels: np.ndarray | None
+    """The class of each, `[n]` int32; None of an unconditional run."""
+    accepted: float
+    """Share of the proposals that were accepted; 1 without rejection."""
+
+
+def sample_run(
+    workdir: str | Path,
+    n: int = USUAL_N,
+    *,
+    seed: int = 0,
+    label: str = "",
+    reject: str = "none",
+    reject_share: float = RejectFlags().reject_share,
+    max_proposals: int = RejectFlags().max_proposals,
+    checkpoint: str | int = "last",
+    raw: bool = False,
+    run: int = 0,
+) -> Drawn:
+    """Draws samples of a run, like `python -m jaxgan.sample`, and writes nothing.
+
+    Args:
+      workdir: folder of the run.
+      n: number of samples.
+      seed: of the samples.
+      label: name of the class to draw; empty for all in turn.
+      reject: samples to leave out: `none`, `discriminator` (rather those that it judges
+        to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
+        a classifier of the training set sees in another class).
+      reject_share: share that the discriminator rejects on average.
+      max_proposals: largest number of proposals for one sample, on average.
+      checkpoint: `last`, `best` or a step.
+      raw: True for the newest parameters instead of their moving average.
+      run: number of the run, of several.
+
+    Raises:
+      UsageError: if the run or the checkpoint cannot be used, or too few samples are
+        accepted.
+
+    >>> sample_run("no/run")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+      ...
+    jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
+    """
+    folder = local_path("--workdir", workdir)
+    config = SampleConfig(
+        *(folder, Path(), check_n(n), (seed,), checkpoint_of(checkpoint), False, raw),
+        run=run,
+        label=label,
+        rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
+    )
+    opened = load_run(folder, number=run)
+    check_inputs(opened.gan, opened.config.task)
+    check_label(config, opened)
+    if reject != "none":
+        [found] = accepted_of(config, opened)
+        return found._replace(samples=_in_dtype(found.samples, opened))
+    example = opened.example
+    variables = opened.restore(config.which, raw=raw)
+    drawn = generate_in_batches(
+        jax.jit(opened.gan.generate),
+        variables,
+        conditioning_batch(config, example),
+        example_keys(multi_seed.key_of(seed), n),
+    )
+    drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
+    return Drawn(_in_dtype(drawn, opened), labels_of(config, opened), 1.0)
+
+
+def _in_dtype(samples: np.ndarray, run: Run) -> np.ndarray:
+    """Returns samples in the dtype of the data of a run."""
+    return sample_files.to_dtype(samples, run.example.dtype)
+
+
+def accepted_of(config: SampleConfig, run: Run) -> Iterator[Drawn]:
+    """Yields accepted samples of each seed, float32 in [-1, 1].
+
+    Those of all seeds are found before any are drawn.
+
+    Raises:
+      UsageError: if the run does not fit the flags, or too few samples are accepted.
+    """
+    part = run.part() | run.part(raw=True)
+    memory.check_sampling(part, config.n, run.example.shape)
+    labels = labels_of(config, run)
+    asked = np.full(config.n, NO_CLASS) if labels is None else labels
+    acceptance = Acceptance(run, config.rejection, config.which, raw=config.raw)
+    wanted = wanted_by(asked)
+    for own in [acceptance.accept(seed, wanted) for seed in config.seeds]:
+        yield Drawn(in_order(acceptance.draw(own), asked), labels, own.rate)
