@@ -27,6 +27,7 @@ BASE = {
         *("--metrics=fd(random)", "--n=4"),
     ),
     "plan": ("--topology=local", "--shape=8x8x1", "--networks=small(4)"),
+    "view": ("--workdir={run}", "--port=0"),
     "plan --sweep": ("--sweep", "--shape=8x8x1", "--networks=small(4)"),
 }
 """Flags that work; those of a row come after them, and win."""
@@ -867,6 +868,24 @@ SWEEP: list[Row] = [
     ("--out", "--out=nowhere/x.png"),
 ]
 
+VIEW: list[Row] = [
+    *(("--workdir", f"--workdir={x}") for x in ("", "nowhere", "gs://b/runs")),
+    ("--workdir", "--workdir={data}/plain.npz"),
+    *(("--port", f"--port={x}") for x in ("-1", "65536", "x", "1.5", BIG, "")),
+    *(("--host", f"--host={x}") for x in ("", "a b", "http://x", "ü")),
+    ("--token", "--host=0.0.0.0"),
+    ("--token", "--host=203.0.113.9"),
+    ("--token", "--host=0.0.0.0", "--token=short"),
+    ("--token", "--token=with spaces in it, sixteen"),
+    # An address that is no machine's here.
+    ("--host", "--host=203.0.113.9", "--token=0123456789abcdef"),
+    *(("--origin", f"--origin={x}") for x in ("", "host", "host:x", "*:80", ":80")),
+    ("--workdir", "--logdir=x"),
+    ("--token", "--password=x"),
+    ("--open", "--inbrowser"),
+    ("--lab", "--laab"),
+]
+
 ROWS = [
     (program, row)
     for program, rows in (
@@ -881,6 +900,7 @@ ROWS = [
         ("report", REPORT),
         ("evaluate", EVALUATE),
         ("evaluate --compare", COMPARE),
+        ("view", VIEW),
         ("plan", PLAN),
         ("plan --sweep", SWEEP),
     )

@@ -22,7 +22,7 @@ import numpy as np
 
 PROGRAMS = {
     **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
-    **{x: x for x in ("export", "report")},
+    **{x: x for x in ("export", "report", "view")},
     "augment": "augment.__main__",
 }
 """Modules of programs by name."""

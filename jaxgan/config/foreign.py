@@ -163,6 +163,18 @@ _REPORTING = {
     "diff against other others with runs": "use --compare RUN RUN",
     "open browser show": "leave it out, and open the file in a browser",
 }
+_VIEWING = {
+    "logdir log_dir run_dir run runs root dir path load resume ckpt model network": (
+        "use --workdir=RUN, or a folder of runs"
+    ),
+    "bind bind_all address ip server_name": (
+        "use --host, with --token; or a tunnel (ssh -L)"
+    ),
+    "password auth secret key": "use --token=SECRET",
+    "share public": "it is served to this machine only; use a tunnel (ssh -L)",
+    "browser launch inbrowser show": "use --open",
+    "allow_websocket_origin": "use --origin=HOST:PORT",
+}
 
 
 def _by_name(table: dict[str, str]) -> dict[str, str]:
@@ -181,3 +193,5 @@ EXPORTING = _by_name(_EXPORTING)
 """Advice by the name of a flag that the exporting program does not have."""
 REPORTING = _by_name(_REPORTING)
 """Advice by the name of a flag that the reporting program does not have."""
+VIEWING = _by_name(_VIEWING)
+"""Advice by the name of a flag that the viewer does not have."""

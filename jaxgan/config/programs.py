@@ -35,6 +35,7 @@ PROGRAMS = {
     ),
     "export": Program("export the generator of a run", "exporting"),
     "plan": Program("compile a run for a TPU slice without one", "planning"),
+    "view": Program("show runs and the lab in a browser", "viewing"),
     "doctor": Program("check this installation", "diagnosing"),
 }
 
