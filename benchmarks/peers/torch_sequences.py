@@ -20,7 +20,7 @@ Terms = Callable[[Tensor, Tensor, list[Tensor], list[Tensor]], Tensor]
 
 
 class Sequence(NamedTuple):
-    """What a recipe of sounds or texts has beside its networks."""
+    """Parts of a recipe of sounds or texts beside its networks."""
 
     data: Callable[[int, Shape], Tensor]
     """Draws raw examples on the CPU."""

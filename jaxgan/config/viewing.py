@@ -21,7 +21,7 @@ MOST_PORT = 65_535
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ViewConfig:
-    """What is shown, and the address at which."""
+    """Runs to show, and the address of the server."""
 
     workdirs: tuple[Path, ...] = ()
     """Runs, or folders below which runs are looked for; none for the lab alone."""

@@ -25,7 +25,7 @@ class Settings:
 
     @property
     def rules(self) -> "Settings":
-        """What is compiled: all but rates and seed, unless rates need it."""
+        """Settings that are compiled: all but rates and seed, unless rates need it."""
         if self.optimizer == "adam":
             return dataclasses.replace(self, g_rate=1e-3, d_rate=1e-3, seed=0)
         return dataclasses.replace(self, seed=0)

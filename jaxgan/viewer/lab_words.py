@@ -16,7 +16,7 @@ FAINT = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Numbers:
-    """What is measured of a game at a step."""
+    """Measures of a game at a step."""
 
     step: int
     covered: int

@@ -31,7 +31,7 @@ OPEN: weakref.WeakSet["Worker"] = weakref.WeakSet()
 
 
 class View(NamedTuple):
-    """What a page shows of a game."""
+    """Contents of a page about a game."""
 
     seen: dict[str, np.ndarray]
     numbers: Numbers

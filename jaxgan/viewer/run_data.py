@@ -1,4 +1,4 @@
-"""What is drawn of a run: curves, findings and pictures, as plain data."""
+"""Contents of plots of a run: curves, findings and pictures, as plain data."""
 
 import time
 from collections.abc import Sequence

@@ -22,7 +22,7 @@ class _Fields(NamedTuple):
 
 
 class Bundle(_Fields):
-    """What an export writes."""
+    """Files of an export."""
 
     @functools.cached_property
     def generator(self) -> Generator:
