@@ -62,9 +62,10 @@ def bound(parts: Any, decoder: nn.Module, images: jax.Array, key: jax.Array):
 
     Pixels in [0, 1] are probabilities of a Bernoulli variable, as is usual for MNIST.
     """
-    mean, log_variance = Encoder().apply(parts["encoder"], images)
+    encoded: Any = Encoder().apply(parts["encoder"], images)
+    mean, log_variance = encoded
     z = mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape)
-    decoded = decoder.apply(parts["decoder"], z, None, train=True)
+    decoded: Any = decoder.apply(parts["decoder"], z, None, train=True)
     probability = jnp.clip((decoded + 1) / 2, 1e-4, 1 - 1e-4)
     target = (images + 1) / 2
     likelihood = target * jnp.log(probability)
@@ -194,7 +195,8 @@ def main() -> None:
             if seed == 0:
                 pictures.append(images)
     print("\n".join(table_of(found)))
-    if args.picture and pictures:
+    # Both are drawn if the first seeds were trained by this call.
+    if args.picture and len(pictures) == len(METHODS):
         rows = np.concatenate([x.reshape(2, 12, 28, 28) for x in pictures])
         sheet = rows.transpose(0, 2, 1, 3).reshape(len(rows) * 28, 12 * 28)
         image = Image.fromarray(sheet)

@@ -31,6 +31,7 @@ def sources() -> dict[str, Source]:
     import checkpointing
     import corruption_picture
     import evaluation_cost
+    import gan_or_vae
     import input_pipeline
     import mode_coverage
     import overhead
@@ -81,6 +82,7 @@ def sources() -> dict[str, Source]:
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "sweep": Source("sweep.json", sweep.table_of),
+        "gan-or-vae": Source("gan_or_vae.json", gan_or_vae.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
         **image_sources(),
         **anomaly_sources(),
