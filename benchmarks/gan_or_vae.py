@@ -1,7 +1,7 @@
 """A GAN and a variational autoencoder: same data, decoder, time and metrics.
 
     python benchmarks/gan_or_vae.py --seconds=120 --seeds=3 \
-        --out=benchmarks/results/gan_or_vae.json --picture=docs/gan_or_vae.png
+        --out=benchmarks/results/gan_or_vae.json --picture=gan_or_vae.png
 
 trains the default GAN and a VAE (https://arxiv.org/abs/1312.6114) on MNIST for as many
 CPU seconds each, without compilation. The VAE's decoder is the generator of the GAN,

@@ -44,6 +44,20 @@ def no_reports():
         yield
 
 
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Compiles without the optimizations that take most of a tiny program's time.
+
+    For modules that compare programs with each other or with known values, and whose
+    programs run for a few steps.
+    """
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """An npz of 50 pictures of 8x8, with labels."""
