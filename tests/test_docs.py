@@ -71,7 +71,7 @@ def test_it_builds_without_a_warning(tmp_path):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda x: x.stem)
-def test_notebooks_run(notebook, monkeypatch, tmp_path, capsys):
+def test_notebooks_run(notebook, monkeypatch, tmp_path, capsys, quick_compilation):
     """Runs the cells here, where programs are compiled once, with few steps."""
     monkeypatch.chdir(tmp_path)
     namespace: dict = {}

@@ -12,6 +12,8 @@ from jaxgan.errors import UsageError
 from jaxgan.schedules import linear
 from jaxgan.types import DiscriminatorOutput
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 def test_r1_and_r2_of_a_linear_critic():
     # 2/2 * |(3, 4)|^2

@@ -1,5 +1,7 @@
 """Runs side by side are the runs of their seeds."""
 
+import os
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,8 @@ from games import batches, config, game, images, same
 from jaxgan import parallel
 from jaxgan.networks.ops.platform import jit_once
 from jaxgan.parallel import multi_seed
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SIZE, RUNS = 50, 4
 
@@ -84,7 +88,11 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
         same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
 
 
-@pytest.mark.parametrize("name", ["k", "batch_norm"])
+# Grouped convolutions take half a minute to compile.
+SLOW = [] if os.environ.get("JAXGAN_TEST_SLOW") else ["batch_norm"]
+
+
+@pytest.mark.parametrize("name", sorted({"k", "batch_norm"} - {*SLOW}))
 def test_vmapped_runs_are_the_written_out_ones(name):
     # vmap groups matrix products and convolutions: sums in another order
     chosen = config(name)

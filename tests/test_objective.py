@@ -24,6 +24,8 @@ from jaxgan.types import (
     image_example,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 SHAPE = (8, 8, 1)
 

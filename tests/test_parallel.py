@@ -16,6 +16,8 @@ from jaxgan import parallel
 from jaxgan.errors import UsageError
 from jaxgan.parallel import devices
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 SIZE = 50
 

@@ -18,6 +18,8 @@ from jaxgan.gan.objective import bind, example_keys
 from jaxgan.networks import NETWORKS, transformer
 from jaxgan.networks.streams import keys_of_examples
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 KEY = jax.random.key(0)
 LENGTH, COUNT, HEADS = 4, 2_000, 2
 EXAMPLE = tokens_example(LENGTH, (END, "<unk>", "a", "b", "c"))
