@@ -52,7 +52,7 @@ def programs(runs, tmp_path_factory):
 
 
 def samples_of(workdir, batch=None, **which):
-    """What `sample` draws with a seed, before it is rounded to integers."""
+    """Samples of a seed as `sample` draws them, before they are rounded."""
     opened = load_run(workdir)
     variables = opened.restore(which.get("step", "last"))
     keys = example_keys(jax.random.key(SEED), COUNT)

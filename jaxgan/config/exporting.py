@@ -18,7 +18,7 @@ PARTS = {
     "discriminator": ("safetensors", "npz"),
     "training_state": ("safetensors",),
 }
-"""What can be added to an export, and the formats that have it."""
+"""Optional parts of an export, and the formats that have them."""
 
 UNKNOWN = "unknown"
 """The hub's name of a license that is not known."""

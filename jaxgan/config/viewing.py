@@ -31,7 +31,7 @@ class ViewConfig:
     port: int = 5006
     """0 for any free port."""
     token: str = ""
-    """What a browser must present; empty for none."""
+    """The secret that a browser must present; empty for none."""
     open: bool = False
     """True to open a browser."""
     origins: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 import importlib.metadata
 import platform
-import re
+
+from packaging.requirements import Requirement
 
 import jaxgan
 from jaxgan.diagnostics.finding import FAIL, OK, WARN, Finding
@@ -36,54 +37,45 @@ def version_of(package: str) -> str | None:
         return None
 
 
-def required(requirements: list[str]) -> dict[str, list[str]]:
-    """Returns the requirements of each extra; those of the key '' always apply.
+def required(package: str, extra: str = "") -> list[Requirement]:
+    """Returns the requirements that an extra of an installed package adds.
 
     Args:
-      requirements: lines of a package's metadata.
-
-    >>> required(["jax>=0.10", 'jax[tpu]>=0.10; extra == "tpu"'])
-    {'': ['jax'], 'tpu': ['jax[tpu]']}
+      package: its name.
+      extra: the name of the extra; empty for the requirements that always apply.
     """
-    found: dict[str, list[str]] = {}
-    for line in requirements:
-        name = re.match(r"[\w.-]+(\[[\w,-]+\])?", line)
-        extra = re.search(r"extra == [\"']([\w-]+)[\"']", line)
-        if name:
-            found.setdefault(extra[1] if extra else "", []).append(name[0])
-    return found
+
+    def holds(requirement: Requirement, name: str) -> bool:
+        marker = requirement.marker
+        return marker is None or marker.evaluate({"extra": name})
+
+    found = map(Requirement, importlib.metadata.requires(package) or [])
+    return [x for x in found if holds(x, extra) and not (extra and holds(x, ""))]
 
 
-def is_installed(requirement: str) -> bool:
-    """Returns True if a package, and what its extras need, is installed.
-
-    Args:
-      requirement: a name, with extras in brackets, such as `jax[tpu]`.
-    """
-    name, _, extras = requirement.rstrip("]").partition("[")
-    if version_of(name) is None:
+def is_installed(requirement: Requirement) -> bool:
+    """Returns True if a package, and what its extras need, is installed."""
+    if version_of(requirement.name) is None:
         return False
-    needed = required(importlib.metadata.requires(name) or [])
     return all(
         is_installed(other)
-        for extra in extras.split(",")
-        for other in (needed.get(extra, []) if extra else [])
+        for extra in requirement.extras
+        for other in required(requirement.name, extra)
     )
 
 
 def _requirements() -> list[Finding]:
     """Returns findings about required packages and extras."""
     try:
-        lines = importlib.metadata.requires("jaxgan") or []
+        needed = required("jaxgan")
     except importlib.metadata.PackageNotFoundError:
         hint = "not installed, but imported from a folder: pip install -e ."
         return [Finding(WARN, "package", hint)]
-    needed = required(lines)
-    missing = [name for name in needed.pop("", []) if not is_installed(name)]
+    missing = [x.name for x in needed if not is_installed(x)]
+    names = importlib.metadata.metadata("jaxgan").get_all("Provides-Extra") or []
     extras = {
-        extra: all(map(is_installed, names))
-        for extra, names in sorted(needed.items())
-        if extra not in NOT_OF_USERS
+        extra: all(map(is_installed, required("jaxgan", extra)))
+        for extra in sorted({*names} - {*NOT_OF_USERS})
     }
     findings = []
     if missing:

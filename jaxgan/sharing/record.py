@@ -40,7 +40,7 @@ class Record:
     rows: list[dict[str, Any]]
     """The rows of metrics, in the order of their steps."""
     findings: list[dict[str, Any]]
-    """Those of the monitor: `step`, `kind`, `finding`."""
+    """Findings of the monitor: `step`, `kind`, `finding`."""
     checkpoints: list[int]
     """Steps of the checkpoints, in order."""
     evaluations: dict[str, dict[str, Any]]

@@ -61,7 +61,7 @@ class Worker:
         self.average = True
         """True to show the generators' moving average."""
         self.status = "Building the networks ..."
-        """What the worker does, for the page."""
+        """The activity of the worker, for the page."""
         self.views: list[View] = []
         self.version = 0
         """Changes with each picture."""

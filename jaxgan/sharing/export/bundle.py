@@ -16,7 +16,7 @@ class _Fields(NamedTuple):
     """NumPy arrays. The generator's are the moving average, unless `raw`."""
     raw: bool
     parts: frozenset[str] = frozenset()
-    """What is written beside the generator: `discriminator`, `training_state`."""
+    """Parts to write beside the generator: `discriminator`, `training_state`."""
     license: str = "unknown"
     """Of the weights, as the Hugging Face hub names licenses."""
 

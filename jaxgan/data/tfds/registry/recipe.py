@@ -45,7 +45,7 @@ class Recipe(NamedTuple):
     manual: Manual | None = None
     """Reads files that take the place of those of the first package."""
     manual_files: str = ""
-    """Those files, in a few words."""
+    """The files, in a few words."""
 
     @property
     def origin(self) -> str:
