@@ -155,6 +155,7 @@ HloModule jit_call, is_scheduled=true
 FileNames
 1 "/lib/site-packages/optax/update.py"
 2 "/home/me/jaxgan/networks/small.py"
+3 "/home/me/jaxgan/networks/ops/convolutions.py"
 
 FunctionNames
 1 "f"
@@ -162,17 +163,20 @@ FunctionNames
 FileLocations
 1 {file_name_id=2 function_name_id=1 line=40 end_line=40 column=1 end_column=2}
 2 {file_name_id=1 function_name_id=1 line=7 end_line=7 column=1 end_column=2}
+3 {file_name_id=3 function_name_id=1 line=47 end_line=47 column=1 end_column=2}
 
 StackFrames
 1 {file_location_id=1 parent_frame_id=1}
-2 {file_location_id=2 parent_frame_id=2}
+2 {file_location_id=3 parent_frame_id=2}
+3 {file_location_id=2 parent_frame_id=3}
+4 {file_location_id=3 parent_frame_id=1}
 
 
 %fused (p: f32[8]) -> f32[8] {
   %p = f32[8]{0} parameter(0)
   %m = f32[8]{0} multiply(%p, %p)
   ROOT %c = f32[8]{0} convolution(%m, %p), metadata={op_name="jit(call)/G/Conv_0/c" \
-stack_frame_id=2}
+stack_frame_id=3}
 }
 
 %body (p.1: f32[8]) -> f32[8] {
@@ -183,6 +187,7 @@ stack_frame_id=2}
 ENTRY %main (x: f32[8]) -> f32[8] {
   %x = f32[8]{0} parameter(0)
   %g = f32[8]{0} custom-call(%x), custom_call_target="__cublas$gemm"
+  %h = f32[8]{0} negate(%x), metadata={op_name="jit(call)/neg" stack_frame_id=4}
   ROOT %while.2 = f32[8]{0} while(%g), condition=%cond, body=%body
 }
 """
@@ -191,7 +196,9 @@ ENTRY %main (x: f32[8]) -> f32[8] {
 def test_origins_are_read_from_the_program():
     found = origins(LOOP)
     fused = ("convolution", "G/Conv_0/c", "networks/small.py:40")
-    assert found["fusion.1"] == fused  # of what is within; not the library's line
+    # Of the instruction inside; neither the library's line nor that of all layers.
+    assert found["fusion.1"] == fused
+    assert found["h"] == ("negate", "neg", "ops/convolutions.py:47")  # no other
     assert found["g"] == ("__cublas$gemm", "", "")
     assert around(LOOP, ["while.2", "fusion.1"]) == {"while.2"}
     assert around(LOOP, ["while.2"]) == set()  # then its own time is all we know

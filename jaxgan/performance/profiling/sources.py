@@ -110,12 +110,18 @@ class Sources:
         self.shift = self.frames.get(1, ("", 0))[1]
 
     def of(self, metadata: str) -> str:
-        """Returns the innermost line of an instruction outside of site-packages."""
+        """Returns the innermost line that tells layers apart.
+
+        Lines of installed packages, and of the functions that all layers share, are
+        returned only if there are no others.
+        """
         match = re.search(r"stack_frame_id=(\d+)", metadata)
         stack = list(self.walk(int(match.group(1)))) if match else []
-        # Lines outside of installed packages come first, if there are any.
-        ours = [(file, line) for file, line in stack if "site-packages" not in file]
-        return next((f"{short(file)}:{line}" for file, line in ours or stack), "")
+        ours = [place for place in stack if "site-packages" not in place[0]]
+        layers = [place for place in ours if "networks/ops/" not in place[0]]
+        for file, line in layers or ours or stack:
+            return f"{short(file)}:{line}"
+        return ""
 
     def walk(self, number: int) -> Iterator[tuple[str, str]]:
         """Yields file and line of a frame and of its callers, the innermost first."""
