@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
+
 _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
 
 # Pictures of 64 pixels on two CPU cores: narrow networks, and a short moving average.
@@ -343,6 +345,7 @@ PRESETS["text_gan"] = {
 }
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
+PRESETS.update(NETWORK_PRESETS)
 
 DATASET_PRESETS = {
     "ring8": "toy",
