@@ -8,6 +8,7 @@ from critics import FAKE, REAL, linear_critic, value
 from games import images
 from narrow_presets import TEXTS, example_of, flags_of
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
@@ -20,8 +21,9 @@ KEY = jax.random.key(0)
 
 
 # `style` and `esrgan` differ from others in arguments alone, and take long to compile.
-# `test_text_gan` has the presets of texts.
-LEFT_OUT = {"style", "esrgan", *TEXTS}
+# `test_text_gan` has the presets of texts, and `test_resnet_pairs` those of residual
+# networks.
+LEFT_OUT = {"style", "esrgan", *TEXTS, *NETWORK_PRESETS}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

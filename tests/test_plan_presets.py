@@ -3,8 +3,8 @@
 A compile takes seconds: so each preset is under pmap on one of the slices and under
 `shard_map` on the other, in turns, and only the two of `BOTH` have all four. Those of
 `SHAPES`, for images and sounds, have many convolutions, and the compiler spends half a
-second on each: two are compiled here, with less effort. `SLOW` has the others, and
-`residual` takes half a minute:
+second on each: two are compiled here, with less effort. `SLOW` has the others.
+`residual` and those of `network_presets` take half a minute:
 
     JAXGAN_TEST_SLOW=1 python -m pytest tests/test_plan_presets.py
 """
@@ -16,6 +16,7 @@ import jax
 import pytest
 from narrow_presets import SHAPES, TEXTS, flags_of
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.performance.planning import settings
@@ -31,7 +32,8 @@ CASES = [
     for i, slice_ in enumerate(SLICES)
     for j, way in enumerate(WAYS)
     if preset in BOTH or (i + j + number) % 2 == 0
-    if preset != "residual" or os.environ.get("JAXGAN_TEST_SLOW")
+    if preset not in ("residual", *NETWORK_PRESETS)
+    or os.environ.get("JAXGAN_TEST_SLOW")
 ]
 QUICK, SLOW = (
     ("pix2pix", "specgan"),

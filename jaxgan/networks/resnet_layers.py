@@ -48,24 +48,25 @@ class ConditionalBatchNorm(BatchNorm):
     https://arxiv.org/abs/1707.00683. Maps x `[B, H, W, C]` and vectors `[B, n]`, such
     as one-hot labels, or embeddings beside a part of the latent, to `[B, H, W, C]`. The
     gain is 1 + v A and the bias v B: vectors of zeros give the BatchNorm of a layer
-    that is not trained yet. With `init=None`, A and B are tables of zeros with a row
-    per class, and every gain starts at exactly 1.
+    that is not trained yet. Without an initializer, A and B are tables of zeros with a
+    row per class, and every gain starts at exactly 1.
     """
 
-    init: Initializer | None = None
+    kernel_init: Initializer | None = None
     """Initializer of A and B, `[n, C]`; None for tables of zeros."""
 
     @nn.compact
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: jax.Array, vectors: jax.Array, *, train: bool
     ) -> jax.Array:
-        kind = "table" if self.init is None else "kernel"
-        init = self.init or nn.initializers.zeros
+        kind = "table" if self.kernel_init is None else "kernel"
+        init = self.kernel_init or nn.initializers.zeros
         shape = (vectors.shape[-1], x.shape[-1])
         # One row per example, for all of its pixels.
         gain, bias = (
-            at_least_float32(vectors @ self.param(f"{name}_{kind}", init, shape))
-            .reshape(-1, *[1] * (x.ndim - 2), x.shape[-1])
+            at_least_float32(
+                vectors @ self.param(f"{name}_{kind}", init, shape)
+            ).reshape(-1, *[1] * (x.ndim - 2), x.shape[-1])
             for name in ("gain", "bias")
         )
         return self._normalize(x, *self._statistics(x, train), 1 + gain, bias)

@@ -66,7 +66,9 @@ def fitting_size(size: Side) -> Side:
     multiple = 2 ** halvings_of((height, width))
     # Rounded up, the shorter side may need one more halving, but no second one.
     while height % multiple or width % multiple:
-        height, width = (ceil_div(side, multiple) * multiple for side in (height, width))
+        height, width = (
+            ceil_div(side, multiple) * multiple for side in (height, width)
+        )
         multiple = 2 ** halvings_of((height, width))
     return height, width
 
@@ -133,8 +135,10 @@ def discriminator_stages(size: Side, name: str) -> Stages:
         low = (size[0] >> count, size[1] >> count)
         count += min(low) == 6 and not (low[0] % 2 or low[1] % 2)
         blocks = count + 1
-        features = (1, 2, 4, 8, 8, 16, 16) if count == 6 else tuple(
-            min(2**level, 16) for level in range(blocks)
+        features = (
+            (1, 2, 4, 8, 8, 16, 16)
+            if count == 6
+            else tuple(min(2**level, 16) for level in range(blocks))
         )
     sides = tuple(
         (size[0] >> level, size[1] >> level)
