@@ -1,6 +1,7 @@
 """Residual pairs: resnet, sagan and biggan, their layers and their presets."""
 
 import doctest
+import functools
 import itertools
 import math
 from typing import Any
@@ -13,7 +14,6 @@ import pytest
 from games import differs, images, same
 from narrow_presets import flags_of
 
-from jaxgan import parallel
 from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import FieldError, ImageSizeError, UsageError
@@ -27,6 +27,7 @@ from jaxgan.networks import (
 from jaxgan.networks.attention import SelfAttention
 from jaxgan.networks.conditions import DROPPED
 from jaxgan.networks.layers import BatchNorm, Conv
+from jaxgan.networks.ops.platform import jit_once
 from jaxgan.networks.resnet_layers import (
     ORTHOGONAL,
     ConditionalBatchNorm,
@@ -333,38 +334,40 @@ SMALL = {
 }
 
 
-def game(preset, devices=1, **other):
-    """A tiny game of a preset with labels, its first state and one step's examples."""
-    config = make_config(
-        **{"preset": preset, "batch_size": 4, **SMALL[preset], **other}
-    )
-    layout = parallel.layout_of(parallel.choose_devices(devices), parallel="pmap")
-    axis = layout.axis if devices > 1 else None
+def game(preset, axis=None, devices=1, **other):
+    """A tiny game of a preset with labels, and the examples of one step."""
+    sgd = {"g_optimizer": "sgd(0.1)", "d_optimizer": "sgd(0.1)"}
+    said = {"preset": preset, "batch_size": 4, **sgd, **SMALL[preset], **other}
     shape = (8, 8, 1)
     example = image_example(shape, classes=3)
-    built = builder.build_gan(config, example, axis=axis, devices=devices, unroll=True)
-    batch = {
-        "image": jnp.asarray(images(4, shape=shape))[None],
-        "label": jnp.arange(4)[None] % 3,
-    }
-    return built, batch, layout
+    facts = {"axis": axis, "devices": devices, "unroll": True}
+    built = builder.build_gan(make_config(**said), example, **facts)
+    pictures = jnp.asarray(images(4, shape=shape))[None]
+    return built, {"image": pictures, "label": jnp.arange(4)[None] % 3}
+
+
+@functools.cache
+def stepped(preset):
+    """The first state, and the state and the metrics after a compiled step."""
+    built, batch = game(preset)
+    state = jit_once(built.init)(KEY)
+    return state, *jax.jit(built.train_step)(state, batch, KEY)
 
 
 @pytest.mark.parametrize("preset", SMALL)
 def test_a_small_preset_takes_a_finite_step(preset):
-    built, batch, _ = game(preset)
-    state = jax.jit(built.init)(KEY)
-    after, metrics = jax.jit(built.train_step)(state, batch, KEY)
+    state, after, metrics = stepped(preset)
     assert np.isfinite(list(metrics.values())).all()
     for player, new in zip(state.params, after.params, strict=True):
         # All parameters move, but the layers inside attention, whose gain is 0.
+        both = zip(
+            jax.tree_util.tree_leaves_with_path(player),
+            jax.tree.leaves(new),
+            strict=True,
+        )
         still = [
             jax.tree_util.keystr(path)
-            for (path, old), leaf in zip(
-                jax.tree_util.tree_leaves_with_path(player),
-                jax.tree.leaves(new),
-                strict=True,
-            )
+            for (path, old), leaf in both
             if not differs(old, leaf)
         ]
         assert all("attention" in path and "gain" not in path for path in still), still
@@ -372,30 +375,21 @@ def test_a_small_preset_takes_a_finite_step(preset):
 
 def test_two_devices_compute_the_same():
     """Statistics of BatchNorm are over both devices: so is every metric."""
-    seen = []
-    for devices in (1, 2):
-        built, batch, layout = game("sngan-resnet-small", devices, d_optimizer="sgd(1)")
-        state = jax.jit(built.init)(KEY)
-        if devices == 1:
-            state, metrics = jax.jit(built.train_step)(state, batch, KEY)
-        else:
-            own = jax.devices()[:2]
-            split = jax.tree.map(lambda x: x.reshape(1, 2, 2, *x.shape[2:]), batch)
-            step = jax.pmap(
-                built.train_step, layout.axis, in_axes=(None, 1, None), devices=own
-            )
-            both = step(state, split, KEY)
-            for device in (0, 1):
-                state, metrics = jax.tree.map(lambda x: x[device], both)
-        seen.append((metrics, state.stats, state.params))
-    for one, two in zip(*map(jax.tree.leaves, seen), strict=True):
-        np.testing.assert_allclose(one, two, rtol=2e-3, atol=2e-5)
+    state, *want = stepped("sngan-resnet-small")
+    built, batch = game("sngan-resnet-small", "batch", 2)
+    halves = jax.tree.map(lambda x: jnp.stack([x[:, :2], x[:, 2:]]), batch)
+    own = jax.devices()[:2]
+    step = jax.pmap(built.train_step, "batch", in_axes=(None, 0, None), devices=own)
+    got = step(state, halves, KEY)
+    for one, two in zip(jax.tree.leaves(want), jax.tree.leaves(got), strict=True):
+        for device in (0, 1):
+            np.testing.assert_allclose(one, two[device], rtol=2e-3, atol=2e-5)
 
 
 @pytest.mark.parametrize("preset", ["sagan-small", "biggan-small"])
 def test_mixed_precision_keeps_float32_masters(preset):
-    """Products are bfloat16, all variables and metrics float32, and so are long sums."""
-    built, batch, _ = game(preset, precision="mixed", discriminator_wrap="")
+    """Products are bfloat16; variables, metrics and long sums are float32."""
+    built, batch = game(preset, precision="mixed", discriminator_wrap="")
     state = jax.eval_shape(built.init, KEY)
     program, (after, metrics) = jax.make_jaxpr(built.train_step, return_shape=True)(
         state, batch, KEY

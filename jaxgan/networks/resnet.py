@@ -197,7 +197,7 @@ def residual_pair(
     example: ExampleSpec,
     axis_name: str | None,
     remat: bool,
-) -> Players[nn.Module]:
+) -> Players[Any]:
     """Returns the networks of `pair`, whose messages name another pair.
 
     Raises:

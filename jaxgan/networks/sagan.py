@@ -1,6 +1,6 @@
 """Residual networks with self-attention, https://arxiv.org/abs/1805.08318."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import flax.linen as nn
 
@@ -51,7 +51,7 @@ def pair(
 
 
 def with_attention(
-    nets: Players[nn.Module], example: ExampleSpec, chosen: int, most: int
+    nets: Players[Any], example: ExampleSpec, chosen: int, most: int
 ) -> Players[nn.Module]:
     """Returns residual networks with self-attention.
 
@@ -65,7 +65,6 @@ def with_attention(
       UsageError: if there are no features of the side `chosen`.
     """
     height, width, _ = example.shape
-    stages = tuple(net.stages for net in nets)  # pyright: ignore[reportAttributeAccessIssue]
-    called = nets.generator.called  # pyright: ignore[reportAttributeAccessIssue]
-    side = attention_side(stages, (height, width), chosen, most, called)
+    stages = tuple(net.stages for net in nets)
+    side = attention_side(stages, (height, width), chosen, most, nets.generator.called)
     return Players(*(net.clone(attention=side) for net in nets))
