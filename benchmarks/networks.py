@@ -181,7 +181,8 @@ def main() -> int:
     enable_compilation_cache()
     out, place = Path(args.out), Path(args.folder)
     budget = {"dataset": args.dataset, "images": args.images, "n": args.n}
-    found = json.loads(out.read_text()) if out.exists() else {"budget": budget}
+    found: dict[str, Any] = {"budget": budget}
+    found = json.loads(out.read_text()) if out.exists() else found
     if found["budget"] != budget:
         parser.error(f"--out={out} has results of {found['budget']}: use another --out")
     if not args.table_only:

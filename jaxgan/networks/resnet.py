@@ -121,9 +121,9 @@ class Generator(nn.Module):
                 f"{z.shape[-1]} entries: use {20 * (levels + 1)}"
             )
         first, *parts = jnp.array_split(z, levels + 1, axis=-1)
-        if vectors is None:
-            return first, parts
-        return first, [jnp.concatenate([vectors, part], -1) for part in parts]
+        if vectors is not None:
+            parts = [jnp.concatenate([vectors, part], -1) for part in parts]
+        return first, [*parts]
 
 
 class Discriminator(nn.Module):
