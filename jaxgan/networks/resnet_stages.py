@@ -134,12 +134,8 @@ def discriminator_stages(size: Side, name: str) -> Stages:
         # From 6 pixels there is one halving more.
         low = (size[0] >> count, size[1] >> count)
         count += min(low) == 6 and not (low[0] % 2 or low[1] % 2)
-        blocks = count + 1
-        features = (
-            (1, 2, 4, 8, 8, 16, 16)
-            if count == 6
-            else tuple(min(2**level, 16) for level in range(blocks))
-        )
+        features = large_widths(count)
+        blocks = len(features)
     sides = tuple(
         (size[0] >> level, size[1] >> level)
         for level in (min(block, count) for block in range(1, blocks + 1))
