@@ -445,6 +445,21 @@ def operations(jaxpr):
                 yield from operations(inner)
 
 
+def test_gradient_penalties_differentiate_twice():
+    net = NETWORKS["sagan"](2, example=image_example((8, 8, 1))).discriminator
+    x = jnp.asarray(images(2, shape=(8, 8, 1)))
+    params = jax.eval_shape(lambda: net.init(KEY, x, train=True))["params"]
+
+    def penalty(params):
+        def logits(x):
+            return output_of(net, {"params": params}, x, train=True).logits.sum()
+
+        return jnp.square(jax.grad(logits)(x)).mean()
+
+    gradient = jax.eval_shape(jax.grad(penalty), params)
+    assert jax.tree.map(jnp.shape, gradient) == jax.tree.map(jnp.shape, params)
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_remat_changes_no_variable(name):
     shape, labels = (8, 8, 1), CONDITIONS["labels"]
