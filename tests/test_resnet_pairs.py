@@ -315,6 +315,7 @@ def test_kernels_of_biggan_are_orthogonal():
     for net in nets:
         assert net.kernels is ORTHOGONAL
     for init in ORTHOGONAL:
+        assert init is not None
         kernel = init(KEY, (3, 3, 2, 8), jnp.float32).reshape(-1, 8)
         np.testing.assert_allclose(kernel.T @ kernel, np.eye(8), atol=1e-5)
 
