@@ -47,8 +47,8 @@ def add_conditions(parser: Parser) -> None:
     add(
         "--label",
         default="",
-        help="name or number of the class to draw; none for samples without a class, if "
-        "the task drops labels (default: all in turn)",
+        help="name or number of the class to draw; none for samples without a class, "
+        "if the task drops labels (default: all in turn)",
     )
     add(
         "--labels",

@@ -50,7 +50,7 @@ def folder(
     source = metadata.find_source(name, root, path)
     if source is None and label_field:
         raise UsageError(
-            f"--label_field={printable(label_field)}: {name} has no named fields, which "
+            f"--label_field={printable(label_field)}: {name} has no named fields, as "
             "only a metadata.csv or metadata.jsonl gives it; leave out --label_field"
         )
     used = source.path if source and source.folder == root else None
