@@ -73,8 +73,8 @@ def load(
     """Reads the attributes of pictures.
 
     A column of two values such as 0 and 1, or yes and no, is one attribute. Another
-    column of 2 to 64 values is one attribute per value, of which a picture has one. All
-    other columns are left out, with a log line.
+    column of 2 to 64 values, of two pictures each on average, is one attribute per
+    value, of which a picture has one. All other columns are left out, with a log line.
 
     Args:
       name: the name of the data set, for messages.
@@ -204,8 +204,9 @@ def _reason(column: Column, rows: int) -> str:
         return "one value" if count else "no values"
     if count > MOST_VALUES:
         return f"{count:,} values"
-    if count == rows and rows > 2:
-        return "another value in each row"
+    # A category has two pictures of each value on average, unlike captions.
+    if count > 2 and 2 * count > rows:
+        return f"{count:,} values in {rows:,} rows"
     return ""
 
 

@@ -132,7 +132,8 @@ def _add(where: str, rows: Rows, line: int, record: dict[str, Any]) -> None:
     known = len(rows.lines)
     rows.files[file] = known
     rows.lines.append(line)
-    for key in record.keys() - rows.columns.keys():
+    # In the order of the file, which is that of the attributes.
+    for key in [x for x in record if x not in rows.columns]:
         if len(rows.columns) >= MOST_COLUMNS:
             raise UsageError(f"{where} has more than {MOST_COLUMNS:,} columns")
         rows.columns[key] = Column(known)
