@@ -45,6 +45,9 @@ class Column:
         """Appends a value, unless the column is left out already."""
         if self.reason:
             return
+        # Most values are known texts, of which files may have millions.
+        if isinstance(value, str) and (code := self.values.get(value)) is not None:
+            return self.codes.append(code)
         text = _text(value)
         if text is None:
             return self.leave_out("lists or objects")

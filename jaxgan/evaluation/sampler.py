@@ -53,7 +53,7 @@ def sample(config: SampleConfig) -> int:
     field = example[example.generated]
     sample_files.open_folder(config, field)
     # One compiled program draws all seeds.
-    columns = inputs.columns or math.ceil(math.sqrt(inputs.count))
+    columns = math.ceil(math.sqrt(inputs.count))
     change = _identity
     if config.interpolate:
         change = functools.partial(interpolate, columns=columns)
