@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxgan.config.evaluating import checkpoint_of
+from jaxgan.config.latents import LatentFlags, check_truncation
 from jaxgan.config.rejecting import RejectFlags, check_rejection
 from jaxgan.config.sampling import USUAL_N, SampleConfig, check_n
 from jaxgan.evaluation import sample_files
@@ -25,6 +26,7 @@ from jaxgan.evaluation.sample_inputs import (
     conditioning_batch,
     labels_of,
 )
+from jaxgan.evaluation.truncation import truncated_run
 from jaxgan.experiment import memory
 from jaxgan.files import local_path
 from jaxgan.gan.objective import example_keys
@@ -52,6 +54,7 @@ def sample_run(
     *,
     seed: int = 0,
     label: str = "",
+    truncation: float | None = None,
     reject: str = "none",
     reject_share: float = RejectFlags().reject_share,
     max_proposals: int = RejectFlags().max_proposals,
@@ -66,6 +69,8 @@ def sample_run(
       n: number of samples.
       seed: of the samples.
       label: name of the class to draw; empty for all in turn.
+      truncation: numbers of normal latents beyond it are drawn again; of networks with
+        a mapping, the factor of w around its mean. None for neither.
       reject: samples to leave out: `none`, `discriminator` (rather those that it judges
         to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
         a classifier of the training set sees in another class).
@@ -90,10 +95,14 @@ def sample_run(
         run=run,
         label=label,
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
+        latents=LatentFlags(check_truncation(truncation)),
     )
     opened = load_run(folder, number=run)
     check_inputs(opened.gan, opened.config.task)
     check_label(config, opened)
+    if truncation is not None:
+        batch = conditioning_batch(config, opened.example)
+        opened = truncated_run(opened, truncation, batch, config.which, raw=raw)
     if reject != "none":
         [found] = accepted_of(config, opened)
         return found._replace(samples=_in_dtype(found.samples, opened))

@@ -21,10 +21,10 @@ from jaxgan.evaluation.latent_directions import Directions, principal_directions
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.gan import builder, objective
-from jaxgan.gan.gan import example_batch, make_generate
+from jaxgan.gan.gan import example_batch, make_generate, make_play
 from jaxgan.networks.wrappers import innermost
 from jaxgan.parallel import multi_seed
-from jaxgan.types import Batch, Field, Tree
+from jaxgan.types import Batch, Field, Samples, Tree
 
 LEARNED = 1_024
 """Latents from which means and directions are computed."""
@@ -141,15 +141,24 @@ class LatentSpace:
 
     def _run(self, draw: Any, arrays: dict[str, Any], keys: jax.Array) -> np.ndarray:
         """Calls a compiled function some at a time."""
-        rest = {
-            name: x
-            for name, x in example_batch(self.run.example, 1).items()
-            if name not in arrays
-        }
-        return generate_in_batches(draw, self.variables, {**rest, **arrays}, keys)
+        return generate_in_batches(draw, self.variables, self.example(arrays), keys)
+
+    def example(self, arrays: dict[str, Any]) -> dict[str, Any]:
+        """Returns arrays with one row of zeros for each field that they lack."""
+        return {**example_batch(self.run.example, 1), **arrays}
 
     def generate(self, variables: Tree, batch: Batch, keys: jax.Array) -> Tree:
         """Draws samples of the latents `Z` or `W` in a batch, to be compiled."""
+        return self.own(self.play(variables, batch, keys).fake)
+
+    def own(self, samples: Tree) -> jax.Array:
+        """Returns the generated field of samples."""
+        # A task may generate more than one array, such as codes of the data.
+        name = self.run.example.generated
+        return samples[name] if isinstance(samples, dict) else samples
+
+    def play(self, variables: Tree, batch: Batch, keys: jax.Array) -> Samples:
+        """Plays the task with the latents `Z` or `W` in a batch, to be compiled."""
         batch = dict(batch)
         z, w = batch.pop(Z, None), batch.pop(W, None)
         to, share = batch.pop(TO, None), batch.pop(SHARE, None)
@@ -159,9 +168,7 @@ class LatentSpace:
             if to is not None:
                 stack.enter_context(between_embeddings(to, share))
             change = _identity if z is None else lambda _: z
-            drawn = self.gan.generate(variables, batch, keys, change)
-        generated = self.run.example.generated
-        return drawn[generated] if isinstance(drawn, dict) else drawn
+            return self.gan.play(variables, batch, keys, change)
 
     @functools.cached_property
     def _draw(self) -> Any:
@@ -255,7 +262,11 @@ def _without_remat(run: Run) -> builder.GAN:
         return run.gan
     config = dataclasses.replace(run.config, remat=False)
     made, task = builder.build_gan(config, run.example), run.gan.task
-    return made._replace(task=task, generate=make_generate(task, made.networks))
+    return made._replace(
+        task=task,
+        generate=make_generate(task, made.networks),
+        play=make_play(task, made.networks),
+    )
 
 
 def _identity(x: Tree) -> Tree:

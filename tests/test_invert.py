@@ -1,0 +1,121 @@
+"""Inversion: latents of pictures."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from style_toys import styled
+from test_train import run
+
+from jaxgan import invert, sample
+from jaxgan.config.inverting import InversionOptions
+from jaxgan.errors import UsageError
+from jaxgan.evaluation.drawn import sample_run
+from jaxgan.evaluation.inversion import nearest, relative_error
+from jaxgan.evaluation.invert import invert_run
+from jaxgan.evaluation.latent_space import LatentSpace
+from jaxgan.evaluation.load_run import load_run
+from jaxgan.networks import NETWORKS
+from jaxgan.reporting import load_png
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@pytest.fixture(scope="module")
+def with_styles(pictures, tmp_path_factory):
+    """A conditional run whose generator has styles."""
+    NETWORKS["styled"] = styled
+    flags = {"networks": "styled", "task": "conditional(4)"}
+    yield run(pictures, tmp_path_factory.mktemp("invert") / "run", 2, **flags)
+    del NETWORKS["styled"]
+
+
+def error_of(capsys, *flags):
+    assert invert.main(list(flags)) == 2
+    [said] = [x for x in capsys.readouterr().err.splitlines() if x.startswith("error")]
+    return said
+
+
+def test_pictures_that_the_generator_made_are_recovered(finished, tmp_path, capsys):
+    sample.main(
+        [f"--workdir={finished}", f"--out={tmp_path}/own/", "--n=3", "--seed=7"]
+    )
+    out = tmp_path / "found.png"
+    flags = [f"--workdir={finished}", f"{tmp_path}/own", f"--out={out}", "--steps=150"]
+    assert invert.main(flags) == 0
+    said = capsys.readouterr().err
+    assert said.count("PSNR") == 3
+    with np.load(tmp_path / "found.npz") as file:
+        found = dict(file)
+    assert found["latents"].shape == (3, 4)
+    assert str(found["space"]) == "z"
+    assert (found["psnr"] > 30).all(), found["psnr"]
+    assert [x.rsplit("/")[-1] for x in found["names"]] == [
+        f"seed7_0000{i}.png" for i in range(3)
+    ]
+    # The latents make these pictures.
+    opened = load_run(finished)
+    space = LatentSpace(opened, opened.restore())
+    images = space.images(space.keys(0, 3), {}, z=found["latents"])
+    given = sample_run(finished, 3, seed=7).samples / 127.5 - 1
+    error = ((images - given) ** 2).mean((1, 2, 3))
+    np.testing.assert_allclose(10 * np.log10(4 / error), found["psnr"], atol=0.1)
+    # Side by side: given, recovered.
+    picture = load_png(out)
+    assert picture.columns == ("source", "fake")
+    assert error_of(capsys, *flags).endswith("use --overwrite, or another name")
+    assert invert.main([*flags, "--overwrite", "--steps=1"]) == 0
+
+
+def test_styles_are_recovered_of_a_class(with_styles, pictures, capsys):
+    images = sample_run(with_styles, 2, seed=3, label="2").samples
+    found = invert_run(with_styles, images, label="2", steps=150, restarts=2)
+    assert found.space == "w"
+    assert found.latents.shape == (2, 5)
+    assert (found.psnr > 30).all(), found.psnr
+    np.testing.assert_allclose(found.images.astype(int), images.astype(int), atol=20)
+    with pytest.raises(UsageError, match="name the class of the pictures, such as"):
+        invert_run(with_styles, images)
+    with pytest.raises(UsageError, match="no class '9'"):
+        invert_run(with_styles, images, label="9")
+
+
+def test_pictures_of_another_shape_are_refused(finished, tmp_path, capsys):
+    Image.new("RGB", (20, 10), "red").save(tmp_path / "a.png")
+    flags = [f"--workdir={finished}", f"{tmp_path}/a.png", f"--out={tmp_path}/b.png"]
+    said = error_of(capsys, *flags)
+    assert "a.png is 10x20, and the run was trained on 8x8: use --resize" in said
+    assert not (tmp_path / "b.png").exists()
+    assert invert.main([*flags, "--resize", "--steps=2", "--feature_weight=0"]) == 0
+    with pytest.raises(UsageError, match="the run was trained on"):
+        invert_run(finished, np.zeros((1, 8, 9, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--space=x", "--space=x: choose auto, z or w"),
+        ("--space=w", "has no mapping: use --space=z"),
+        ("--label=1", "this run is unconditional"),
+        ("--steps=0", "--steps=0: must be from 1 to 1,000,000, such as --steps=400"),
+        ("--restarts=65", "must be from 1 to 64, such as --restarts=4"),
+        ("--learning_rate=0", "must be above 0 and at most 10"),
+        ("--pixel_weight=-1", "must be from 0 to 1e+06, such as --pixel_weight=1"),
+        ("--feature_weight=nan", "must be from 0 to 1e+06"),
+        ("--out=x.jpg", "--out=x.jpg: must end in .png, such as --out=inverted.png"),
+        ("--image_size=9", "use --resize, which takes the size of training"),
+        ("nothing.png", "PATH=nothing.png: there is no such file or folder"),
+    ],
+)
+def test_bad_flags(finished, pictures, tmp_path, monkeypatch, capsys, flag, message):
+    monkeypatch.chdir(tmp_path)
+    flags = [f"--workdir={finished}", str(pictures), flag]
+    assert message in error_of(capsys, *flags)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(UsageError, match="leave nothing to compare"):
+        InversionOptions(pixel_weight=0.0, feature_weight=0.0)
+
+
+def test_errors_and_starts_are_known():
+    own, target = np.array([[1.0, 3.0], [2.0, 0.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
+    np.testing.assert_allclose(relative_error(own, target), [2, 0], atol=1e-6)
+    assert nearest(target, own, 1).tolist() == [[1], [1]]
