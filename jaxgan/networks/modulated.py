@@ -113,13 +113,19 @@ def modulated_conv(
       demodulate: if False, kernels are not divided by the root.
       convolve: the convolution, which must be linear in x.
     """
-    y = convolve(x * styles[:, None, None], kernel)
+    y = convolve(scale_channels(x, styles), kernel)
     if not demodulate:
         return y
     # Sums of squares over taps, then over input channels, which the styles weight.
     squares = jnp.sum(at_least_float32(kernel) ** 2, (0, 1)).astype(kernel.dtype)
-    sums = jnp.dot(styles**2, squares, preferred_element_type=jnp.float32)
-    return y * jax.lax.rsqrt(sums + EPSILON).astype(y.dtype)[:, None, None]
+    sums = at_least_float32(styles**2 @ squares)
+    return scale_channels(y, jax.lax.rsqrt(sums + EPSILON))
+
+
+def scale_channels(x: jax.Array, factors: jax.Array) -> jax.Array:
+    """Multiplies `[B, H, W, C]` by factors `[B, C]`, with float32 gradients of them."""
+    factors = at_least_float32(factors)[:, None, None]
+    return (at_least_float32(x) * factors).astype(x.dtype)
 
 
 class StyledConv(nn.Module):
@@ -141,9 +147,11 @@ class StyledConv(nn.Module):
         y = _modulated(self, x, w, demodulate=True)
         # The strength of the noise is learned, one for all channels.
         strength = self.param("noise", nn.initializers.zeros, ())
-        y = y + noise.astype(y.dtype) * strength
+        noise = noise * at_least_float32(strength)
         bias = self.param("bias", nn.initializers.zeros, y.shape[-1:])
-        return activate(add_bias(y, bias))
+        # Gradients of both are sums over all pixels, which are in float32.
+        wide = at_least_float32(y) + noise + at_least_float32(bias)
+        return activate(wide.astype(y.dtype))
 
 
 class StyledColors(nn.Module):

@@ -123,7 +123,9 @@ class Synthesis(nn.Module):
         channels = self.shape[-1]
         init = nn.initializers.normal(1.0)
         constant = self.param("constant", init, (height, width, self.features[0]))
-        x = jnp.broadcast_to(constant.astype(w.dtype), (len(w), *constant.shape))
+        # The gradient is a sum over examples, in float32.
+        shape = (len(w), *constant.shape)
+        x = jnp.broadcast_to(at_least_float32(constant), shape).astype(w.dtype)
         # The number of the convolution; colors have the style of the next one.
         number, colors = 0, jnp.zeros((), w.dtype)
         for level, here in enumerate(self.features):
@@ -196,8 +198,7 @@ class Generator(nn.Module):
 
     def synthesis(self, w: jax.Array, *, train: bool) -> jax.Array:
         """Maps w, `[B, d]` or `[B, layers, d]`, to images."""
-        if w.ndim == 2:
-            w = jnp.repeat(w[:, None], self.layers, 1)
+        w = self._per_layer(w) if w.ndim == 2 else w
         noise = self._words(len(w)) if train else jnp.zeros((1, 2), jnp.uint32)
         x = self.synthesis_network(w, noise)
         # Clipping has no gradient outside [-1, 1], so training is without it.
@@ -205,8 +206,7 @@ class Generator(nn.Module):
 
     def _styles(self, z: jax.Array, condition: Tree, train: bool) -> jax.Array:
         """Returns a style per layer, `[B, layers, d]`, mixed while training."""
-        w = self.mapping(z, condition, train=train)[:, None]
-        first = jnp.repeat(w, self.layers, 1)
+        first = self._per_layer(self.mapping(z, condition, train=train))
         if not train or not self.mix:
             return first
         # A second latent for each example, standard normal like the first.
@@ -218,7 +218,13 @@ class Generator(nn.Module):
         layer = 1 + layer % jnp.uint32(self.layers - 1)
         mixes = (chance >> jnp.uint32(8)) < jnp.uint32(self.mix * 2**24)
         crossing = jnp.where(mixes, layer, self.layers)[:, 0]
-        return mixed(first, second[:, None], crossing)
+        return mixed(first, self._per_layer(second), crossing)
+
+    def _per_layer(self, w: jax.Array) -> jax.Array:
+        """Returns `[B, d]` for each layer, `[B, layers, d]`."""
+        shape = (len(w), self.layers, w.shape[-1])
+        # The gradient is a sum over layers, in float32.
+        return jnp.broadcast_to(at_least_float32(w)[:, None], shape).astype(w.dtype)
 
     def _vectors(self, z: jax.Array, condition: Tree) -> jax.Array | None:
         """Returns the condition as vectors in the dtype of z, None if there is none."""
@@ -311,8 +317,9 @@ def with_deviation(x: jax.Array, group: int) -> jax.Array:
     groups = grouped(at_least_float32(x), group, "minibatch_std")
     # The epsilon keeps the gradient of equal examples finite.
     deviations = jnp.sqrt(jnp.var(groups, 1) + 1e-8).mean((1, 2, 3))
-    channel = jnp.repeat(deviations, group)[:, None, None, None].astype(x.dtype)
-    return jnp.concatenate([x, jnp.broadcast_to(channel, (*x.shape[:3], 1))], -1)
+    channel = jnp.repeat(deviations, group)[:, None, None, None]
+    channel = jnp.broadcast_to(channel, (*x.shape[:3], 1)).astype(x.dtype)
+    return jnp.concatenate([x, channel], -1)
 
 
 def pair(
@@ -329,6 +336,7 @@ def pair(
 ) -> Players[nn.Module]:
     """Returns StyleGAN2's pair, conditional if the task has labels or attributes.
 
+    For 256 x 256 x 3 and 512 latents it has 24,767,458 and 24,001,089 parameters.
     Images are halved until their shorter side has 7 pixels or fewer. A size that cannot
     be halved so often is cropped from the next larger one that can.
 

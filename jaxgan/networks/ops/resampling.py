@@ -48,7 +48,14 @@ def downsample(x: jax.Array) -> jax.Array:
 
 def extend(x: jax.Array, size: int) -> jax.Array:
     """Repeats the edge of `[B, H, W, C]` by `size` pixels on all sides."""
-    return jnp.pad(x, [(0, 0), (size, size), (size, size), (0, 0)], "edge")
+    for axis in (1, 2):
+        last = x.shape[axis] - 1
+        before, after = (
+            jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, last)
+        )
+        # Unlike in `jnp.pad`, gradients of a pixel are added one by one.
+        x = jnp.concatenate([*[before] * size, x, *[after] * size], axis)
+    return x
 
 
 def _filter(x: jax.Array, stride: int = 1) -> jax.Array:
