@@ -125,6 +125,7 @@ def texts() -> list[Row]:
             mlp(g_activation='rellu') mlp(d_activation=2) dcgan(0) dcgan(dropout=1.5)
             dcgan(4,-1) residual(0) residual(-8) residual(20) residual(8,0)
             residual(8,101) residual(8,-2) residual(99999999999999999999)
+            stylegan2(0) stylegan2(depth=0) stylegan2(mixing=2) stylegan2(group=-1)
             small(remat=True) wavegan(0) wavegan(4,-1) wavegan(4,101) specgan(0)
             hifigan(0) hifigan(kernels=(2,)) hifigan(scales=-1)
             hifigan(periods=(),scales=0) hifigan(strides=(0,))

@@ -10,6 +10,7 @@ from narrow_presets import TEXTS, example_of, flags_of
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
+from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
@@ -19,9 +20,10 @@ from jaxgan.types import Players, image_example
 KEY = jax.random.key(0)
 
 
-# `style` and `esrgan` differ from others in arguments alone, and take long to compile.
-# `test_text_gan` has the presets of texts.
-LEFT_OUT = {"style", "esrgan", *TEXTS}
+# `style`, `esrgan` and some of R3GAN and StyleGAN2 differ from others in arguments alone,
+# and take long to compile. `test_text_gan` has the presets of texts, and
+# `test_stylegan2` a run of its networks.
+LEFT_OUT = {"style", "esrgan", *TEXTS, *STYLE_PRESETS} - {"r3gan-64"}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

@@ -4,7 +4,7 @@ A compile takes seconds: so each preset is under pmap on one of the slices and u
 `shard_map` on the other, in turns, and only the two of `BOTH` have all four. Those of
 `SHAPES`, for images and sounds, have many convolutions, and the compiler spends half a
 second on each: two are compiled here, with less effort. `SLOW` has the others, and
-`residual` takes half a minute:
+`residual`, R3GAN's and StyleGAN2's take half a minute:
 
     JAXGAN_TEST_SLOW=1 python -m pytest tests/test_plan_presets.py
 """
@@ -18,6 +18,7 @@ from narrow_presets import SHAPES, TEXTS, flags_of
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
+from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.performance.planning import settings
 
 settings.set_environment(("v5e:2x2",))
@@ -31,7 +32,7 @@ CASES = [
     for i, slice_ in enumerate(SLICES)
     for j, way in enumerate(WAYS)
     if preset in BOTH or (i + j + number) % 2 == 0
-    if preset != "residual" or os.environ.get("JAXGAN_TEST_SLOW")
+    if preset not in ("residual", *STYLE_PRESETS) or os.environ.get("JAXGAN_TEST_SLOW")
 ]
 QUICK, SLOW = (
     ("pix2pix", "specgan"),

@@ -39,6 +39,7 @@ class Config(DataFlags):
         "small",
         "model",
         "generator and discriminator: small, mlp, dcgan, r3gan (also called residual), "
+        "stylegan2, "
         "encoder_mlp, encoder_small (with an encoder), "
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "

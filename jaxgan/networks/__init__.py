@@ -13,6 +13,7 @@ from jaxgan.networks import (
     r3gan,
     small,
     spectrograms,
+    stylegan2,
     wavegan,
 )
 from jaxgan.networks.image_to_image import (
@@ -50,6 +51,7 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "small": small.pair,
     "r3gan": r3gan.pair,
     "residual": r3gan.pair,  # its name in version 0.1.0
+    "stylegan2": stylegan2.pair,
     "image_to_image": image_to_image,
     "two_domains": two_domains,
     "wavegan": wavegan.pair,

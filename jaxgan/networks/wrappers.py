@@ -50,7 +50,7 @@ def join(x: jax.Array, size: int) -> jax.Array:
     >>> join(jnp.arange(6), 2).tolist()
     [[0, 1], [2, 3], [4, 5]]
     """
-    packs = _grouped(x, size, "pack")
+    packs = grouped(x, size, "pack")
     # Labels become `[B / size, size]`.
     if x.ndim == 1:
         return packs
@@ -139,7 +139,7 @@ def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
     return jnp.concatenate(rows, axis=-1)
 
 
-def _grouped(x: jax.Array, size: int, name: str) -> jax.Array:
+def grouped(x: jax.Array, size: int, name: str) -> jax.Array:
     """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`."""
     # Groups cannot reach across devices.
     if len(x) % size:
@@ -219,7 +219,7 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     def more(output, x, condition):
         features = _flat_features(output, "minibatch_std")
         # `[B / group, group, F]`, and one deviation per group.
-        groups = _grouped(features, group, "minibatch_std")
+        groups = grouped(features, group, "minibatch_std")
         # The epsilon keeps the gradient of equal examples finite.
         deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
         # The initial scale is that of a layer with all features as inputs.
