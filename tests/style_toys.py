@@ -1,11 +1,15 @@
-"""A pair of tiny networks whose generator has styles: a mapping and a synthesis."""
+"""A pair of tiny networks with styles, and workdirs of runs with latents."""
+
+import contextlib
 
 import flax.linen as nn
 import jax.numpy as jnp
+from sharing_runs import GRAY, written
 
-from jaxgan.networks import small
+from jaxgan.config.resolve import make_config
+from jaxgan.networks import NETWORKS, mlp
 from jaxgan.networks.conditions import condition_size, condition_vectors
-from jaxgan.types import Players
+from jaxgan.types import Players, image_example
 
 
 class Styled(nn.Module):
@@ -43,4 +47,25 @@ class Styled(nn.Module):
 def styled(*, example):
     """Returns the pair, which reads labels if there are any."""
     own = Styled(example.shape, condition_size(example))
-    return Players(own, small.pair(4, example=example).discriminator)
+    return Players(own, mlp.pair((8,), (8,), example=example).discriminator)
+
+
+MLP = {"networks": "mlp((16,), (16,))", "dataset": "mnist", "batch_size": 8}
+LABELS = {"task": "conditional(4)", "discriminator_wrap": "projection"}
+CASES = {
+    "plain": (image_example((8, 8, 1)), {**MLP, "task": "generate(4)"}),
+    "embed": (GRAY, {**MLP, **LABELS, "generator_wrap": "embed"}),
+    "styled": (GRAY, {**MLP, **LABELS, "networks": "styled", "remat": True}),
+}
+"""Fields of the data, and flags, by name of the run."""
+
+
+@contextlib.contextmanager
+def runs_in(folder):
+    """Writes a workdir of each case, which are not trained."""
+    NETWORKS["styled"] = styled
+    yield {
+        name: written(example, make_config(**flags), folder / name)
+        for name, (example, flags) in CASES.items()
+    }
+    del NETWORKS["styled"]

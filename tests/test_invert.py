@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from style_toys import styled
-from test_train import run
+from style_toys import runs_in
 
 from jaxgan import invert, sample
 from jaxgan.config.inverting import InversionOptions
@@ -14,19 +13,16 @@ from jaxgan.evaluation.inversion import nearest, relative_error
 from jaxgan.evaluation.invert import invert_run
 from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import load_run
-from jaxgan.networks import NETWORKS
 from jaxgan.reporting import load_png
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")
-def with_styles(pictures, tmp_path_factory):
-    """A conditional run whose generator has styles."""
-    NETWORKS["styled"] = styled
-    flags = {"networks": "styled", "task": "conditional(4)"}
-    yield run(pictures, tmp_path_factory.mktemp("invert") / "run", 2, **flags)
-    del NETWORKS["styled"]
+def runs(tmp_path_factory):
+    """Runs by kind, as in `test_latent_tools`."""
+    with runs_in(tmp_path_factory.mktemp("invert")) as found:
+        yield found
 
 
 def error_of(capsys, *flags):
@@ -35,7 +31,8 @@ def error_of(capsys, *flags):
     return said
 
 
-def test_pictures_that_the_generator_made_are_recovered(finished, tmp_path, capsys):
+def test_pictures_that_the_generator_made_are_recovered(runs, tmp_path, capsys):
+    finished = runs["plain"]
     sample.main(
         [f"--workdir={finished}", f"--out={tmp_path}/own/", "--n=3", "--seed=7"]
     )
@@ -66,7 +63,8 @@ def test_pictures_that_the_generator_made_are_recovered(finished, tmp_path, caps
     assert invert.main([*flags, "--overwrite", "--steps=1"]) == 0
 
 
-def test_styles_are_recovered_of_a_class(with_styles, pictures, capsys):
+def test_styles_are_recovered_of_a_class(runs):
+    with_styles = runs["styled"]
     images = sample_run(with_styles, 2, seed=3, label="2").samples
     found = invert_run(with_styles, images, label="2", steps=150, restarts=2)
     assert found.space == "w"
@@ -79,7 +77,8 @@ def test_styles_are_recovered_of_a_class(with_styles, pictures, capsys):
         invert_run(with_styles, images, label="9")
 
 
-def test_pictures_of_another_shape_are_refused(finished, tmp_path, capsys):
+def test_pictures_of_another_shape_are_refused(runs, tmp_path, capsys):
+    finished = runs["plain"]
     Image.new("RGB", (20, 10), "red").save(tmp_path / "a.png")
     flags = [f"--workdir={finished}", f"{tmp_path}/a.png", f"--out={tmp_path}/b.png"]
     said = error_of(capsys, *flags)
@@ -106,9 +105,9 @@ def test_pictures_of_another_shape_are_refused(finished, tmp_path, capsys):
         ("nothing.png", "PATH=nothing.png: there is no such file or folder"),
     ],
 )
-def test_bad_flags(finished, pictures, tmp_path, monkeypatch, capsys, flag, message):
+def test_bad_flags(runs, pictures, tmp_path, monkeypatch, capsys, flag, message):
     monkeypatch.chdir(tmp_path)
-    flags = [f"--workdir={finished}", str(pictures), flag]
+    flags = [f"--workdir={runs['plain']}", str(pictures), flag]
     assert message in error_of(capsys, *flags)
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="leave nothing to compare"):
