@@ -80,7 +80,7 @@ def test_styles_are_truncated_towards_the_mean_of_their_class(runs, tmp_path):
     np.testing.assert_allclose(two["samples"][:1], (wanted + 1) * 127.5, atol=0.6)
     # Each class has its own; a labeled set is truncated too.
     flags = ("--truncation=0", "--per_class=2")
-    every = draw(runs["styled"], tmp_path / "b.npz", *flags)["images"].astype(int)
+    every = draw(runs["styled"], tmp_path / "b.npz", *flags)["samples"].astype(int)
     same(every[0::2], every[1::2])
     assert (np.abs(np.diff(every[::2], axis=0)).max((1, 2, 3)) > 0).all()
     # Half of the way is half of the distance in w, and a factor of 1 changes nothing.
@@ -117,21 +117,30 @@ def test_paths_meet_their_points():
     np.testing.assert_allclose(interpolate(z, 3, "linear")[1], [0.5, 1.5])
 
 
+def firsts(workdir, seeds, labels=()):
+    """The first samples of seeds, of classes in turn, compiled once: `[n, 8, 8, 1]`."""
+    opened = load_run(workdir)
+    space = LatentSpace(opened, opened.restore())
+    keys = jnp.stack([space.keys(seed, 1)[0] for seed in seeds])
+    images = space.images(keys, {"label": np.int32(labels)} if labels else {})
+    return (images.clip(-1, 1) + 1) * 127.5
+
+
 def test_rows_between_seeds_end_at_their_samples(runs, tmp_path):
     flags = ("--between=3,17,5", "--n=4")
-    for name, way in (("plain", "spherical"), ("styled", "linear")):
-        label = {"label": "1"} if name == "styled" else {}
-        more = [*flags, *(f"--{k}={x}" for k, x in label.items())]
-        own = draw(runs[name], tmp_path / f"{name}.npz", *more)
+    for name, key, more in (("plain", "z", []), ("styled", "w", ["--label=1"])):
+        own = draw(runs[name], tmp_path / f"{name}.npz", *flags, *more)
         assert own["samples"].shape == (2, 4, 8, 8, 1)
-        assert str(own["space"]) == ("w" if name == "styled" else "z")
-        ends = [
-            sample_run(runs[name], 1, seed=x, **label).samples[0] for x in (3, 17, 5)
-        ]
+        assert str(own["space"]) == key
+        ends = firsts(runs[name], (3, 17, 5), [1] * 3 * bool(more))
         for place, end in (((0, 0), 0), ((0, 3), 1), ((1, 0), 1), ((1, 3), 2)):
             np.testing.assert_allclose(own["samples"][place], ends[end], atol=1)
-        named = draw(runs[name], tmp_path / "b.npz", *more, f"--interpolate={way}")
-        same(named["samples"], own["samples"])
+    # Straight in w, and on arcs in z, unless the way is named.
+    line = own["latents"][0]
+    np.testing.assert_allclose(line[1], line[0] + (line[3] - line[0]) / 3, atol=1e-5)
+    out, way = tmp_path / "line.npz", "--interpolate=linear"
+    line = draw(runs["plain"], out, *flags, way)["latents"][0]
+    np.testing.assert_allclose(line[1], line[0] + (line[3] - line[0]) / 3, atol=1e-5)
     draw(runs["plain"], tmp_path / "a.png", *flags)
     assert load_png(tmp_path / "a.png").layout[3:] == (4, 8)
 
@@ -141,11 +150,8 @@ def test_between_labels(runs, tmp_path):
         flags = ("--between_labels=2,0", "--n=3", "--seed=2")
         own = draw(runs[name], tmp_path / f"{name}.npz", *flags)["samples"]
         assert own.shape == (1, 3, 8, 8, 1)
-        last, none = (
-            sample_run(runs[name], 1, seed=2, label=x).samples for x in ("2", "0")
-        )
-        np.testing.assert_allclose(own[0, 0], last[0], atol=1)
-        np.testing.assert_allclose(own[0, 2], none[0], atol=1)
+        ends = firsts(runs[name], (2, 2), [2, 0])
+        np.testing.assert_allclose(own[0, [0, 2]], ends, atol=1)
         assert (own[0, 1] != own[0, 0]).any()
         assert (own[0, 1] != own[0, 2]).any()
 
@@ -180,7 +186,7 @@ def test_directions_are_principal_components(runs, tmp_path):
         assert own["samples"].shape == (3, 7, 8, 8, 1)
         assert str(own["space"]) == key
         # The middle is the sample itself, and steps are one deviation.
-        one = sample_run(runs[name], 1, seed=4).samples[0]
+        one = firsts(runs[name], [4], [0] * (name == "styled"))[0]
         np.testing.assert_allclose(own["samples"][:, 3].astype(int), [one] * 3, atol=1)
         steps = np.diff(own["latents"], axis=1)
         np.testing.assert_allclose(

@@ -26,7 +26,7 @@ from jaxgan.evaluation.sample_inputs import (
     conditioning_batch,
     labels_of,
 )
-from jaxgan.evaluation.truncation import truncated_run
+from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
 from jaxgan.files import local_path
 from jaxgan.gan.objective import example_keys
@@ -100,9 +100,7 @@ def sample_run(
     opened = load_run(folder, number=run)
     check_inputs(opened.gan, opened.config.task)
     check_label(config, opened)
-    if truncation is not None:
-        batch = conditioning_batch(config, opened.example)
-        opened = truncated_run(opened, truncation, batch, config.which, raw=raw)
+    opened = truncated_by(config, opened)
     if reject != "none":
         [found] = accepted_of(config, opened)
         return found._replace(samples=_in_dtype(found.samples, opened))

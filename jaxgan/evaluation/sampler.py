@@ -25,7 +25,7 @@ from jaxgan.evaluation.sample_inputs import (
     conditioning_batch,
     labels_of,
 )
-from jaxgan.evaluation.truncation import truncated_run
+from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
 from jaxgan.gan.objective import example_keys
 from jaxgan.parallel import multi_seed
@@ -49,14 +49,11 @@ def sample(config: SampleConfig) -> int:
     run = load_run(config.workdir, number=config.run)
     gan, example = run.gan, run.example
     check_inputs(gan, run.config.task)
-    if config.latents.truncation is not None:
-        batch = conditioning_batch(config, example)
-        own = config.latents.truncation, batch, config.which
-        run = truncated_run(run, *own, raw=config.raw)
-        gan = run.gan
     if config.per_class:
-        return labeled_set.export(config, run)
+        return labeled_set.export(config, truncated_by(config, run))
     check_label(config, run)
+    run = truncated_by(config, run)
+    gan = run.gan
     if config.latents.sheet:
         return latent_sheets.draw(config, run)
     if config.rejection.reject != "none":

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.latent_space import (
     LEARNED,
@@ -17,6 +18,7 @@ from jaxgan.evaluation.latent_space import (
     has_styles,
 )
 from jaxgan.evaluation.load_run import Run
+from jaxgan.evaluation.sample_inputs import conditioning_batch
 from jaxgan.experiment import memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import make_generate, make_play
@@ -30,6 +32,20 @@ AGAIN = 0x7472
 
 MOST_MAPPED = 16 * LEARNED
 """Latents of all conditions from which mean styles are computed."""
+
+
+def truncated_by(config: SampleConfig, run: Run) -> Run:
+    """Returns a run whose samples are truncated, if a flag says so.
+
+    Raises:
+      UsageError: as `truncated_run` does.
+    """
+    truncation = config.latents.truncation
+    if truncation is None:
+        return run
+    # A labeled set has no number of samples, but all classes.
+    batch = conditioning_batch(config._replace(n=max(config.n, 1)), run.example)
+    return truncated_run(run, truncation, batch, config.which, raw=config.raw)
 
 
 def truncated_run(
