@@ -122,7 +122,7 @@ def test_flags_of_the_user_are_kept_and_other_data_refused(monkeypatch, caplog):
 
 def test_a_run_is_trained_by_its_recipe_and_resumed(pictures, tmp_path, caplog):
     caplog.set_level("INFO")
-    flags = {"budget": "2s", "networks": "small(4)", "batch_size": 8}
+    flags = {"budget": "2s", "networks": "mlp((8,), (8,))", "batch_size": 8}
     given = [
         x for x in argv(pictures, tmp_path / "run", 0, **flags) if "steps" not in x
     ]
@@ -132,7 +132,7 @@ def test_a_run_is_trained_by_its_recipe_and_resumed(pictures, tmp_path, caplog):
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["budget"] == "2s"
     assert config["steps"] >= 1
-    assert config["networks"] == "small(4)"
+    assert config["networks"] == "mlp((8,), (8,))"
     assert config["augment_p"].startswith("ada(0.6, images=10000")
     assert f"--steps={config['steps']}: at " in caplog.text
     caplog.clear()

@@ -1,5 +1,6 @@
 """Inversion: latents of pictures."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -115,5 +116,7 @@ def test_bad_flags(runs, pictures, tmp_path, monkeypatch, capsys, flag, message)
 
 def test_errors_and_starts_are_known():
     own, target = np.array([[1.0, 3.0], [2.0, 0.0]]), np.array([[1.0, 1.0], [2.0, 0.0]])
-    np.testing.assert_allclose(relative_error(own, target), [2, 0], atol=1e-6)
+    np.testing.assert_allclose(
+        relative_error(jnp.asarray(own), jnp.asarray(target)), [2, 0], atol=1e-6
+    )
     assert nearest(target, own, 1).tolist() == [[1], [1]]

@@ -35,7 +35,7 @@ def runs(tmp_path_factory):
 def draw(workdir, out, *flags):
     assert sample.main([f"--workdir={workdir}", f"--out={out}", *flags]) == 0
     if out.suffix != ".npz":
-        return None
+        return {}
     with np.load(out) as file:
         return dict(file)
 
@@ -54,7 +54,7 @@ def test_normal_latents_are_drawn_again_beyond_the_threshold():
     assert truncation.normal_entries(codes).tolist() == [True] * 3 + [False] * 4
 
 
-def test_truncated_samples_are_those_of_truncated_latents(runs, tmp_path):
+def test_truncated_samples_are_those_of_truncated_latents(runs):
     plain = load_run(runs["plain"])
     z = []
     cut = truncation.truncated_run(plain, 0.5, {})
@@ -62,11 +62,9 @@ def test_truncated_samples_are_those_of_truncated_latents(runs, tmp_path):
         space = LatentSpace(one, plain.restore())
         z.append(space.latents(space.keys(0, 6), {}))
     assert np.abs(z[0]).max() > 0.5 >= np.abs(z[1]).max()
-    given = draw(runs["plain"], tmp_path / "a.npz", "--truncation=0.5", "--n=6")
+    given = sample_run(runs["plain"], 6, truncation=0.5).samples
     wanted = LatentSpace(plain, plain.restore()).images(space.keys(0, 6), {}, z=z[1])
-    np.testing.assert_allclose(given["samples"], (wanted + 1) * 127.5, atol=0.51)
-    # The library draws the same.
-    same(sample_run(runs["plain"], 6, truncation=0.5).samples, given["samples"])
+    np.testing.assert_allclose(given, (wanted + 1) * 127.5, atol=0.51)
 
 
 def test_styles_are_truncated_towards_the_mean_of_their_class(runs, tmp_path):
@@ -83,17 +81,13 @@ def test_styles_are_truncated_towards_the_mean_of_their_class(runs, tmp_path):
     every = draw(runs["styled"], tmp_path / "b.npz", *flags)["samples"].astype(int)
     same(every[0::2], every[1::2])
     assert (np.abs(np.diff(every[::2], axis=0)).max((1, 2, 3)) > 0).all()
-    # Half of the way is half of the distance in w, and a factor of 1 changes nothing.
+    # Half of the way is half of the distance in w.
     keys, batch = space.keys(0, 4), {"label": np.full(4, 2, np.int32)}
     z = space.latents(keys, batch)
     own = space.styles(z, keys, batch)
-    for factor in (0.5, 1.0):
-        half = LatentSpace(
-            truncation.truncated_run(opened, factor, labels), space.variables
-        )
-        np.testing.assert_allclose(
-            half.styles(z, keys, batch), mean + factor * (own - mean), atol=1e-5
-        )
+    half = LatentSpace(truncation.truncated_run(opened, 0.5, labels), space.variables)
+    found = half.styles(z, keys, batch)
+    np.testing.assert_allclose(found, (mean + own) / 2, atol=1e-5)
 
 
 def test_paths_meet_their_points():
@@ -142,7 +136,7 @@ def test_rows_between_seeds_end_at_their_samples(runs, tmp_path):
     line = draw(runs["plain"], out, *flags, way)["latents"][0]
     np.testing.assert_allclose(line[1], line[0] + (line[3] - line[0]) / 3, atol=1e-5)
     draw(runs["plain"], tmp_path / "a.png", *flags)
-    assert load_png(tmp_path / "a.png").layout[3:] == (4, 8)
+    assert tuple(load_png(tmp_path / "a.png").layout or ())[3:] == (4, 8)
 
 
 def test_between_labels(runs, tmp_path):
@@ -161,7 +155,7 @@ def test_a_walk_is_animated_and_closed(runs, tmp_path, suffix):
     out = tmp_path / f"walk.{suffix}"
     draw(runs["plain"], out, "--seed=1-3", "--frames=6", "--n=4")
     with Image.open(out) as walk:
-        assert walk.n_frames == 6
+        assert getattr(walk, "n_frames", 1) == 6
         assert walk.info["loop"] == 0
         first = np.asarray(walk.convert("L"), int)
         walk.seek(5)
@@ -214,7 +208,7 @@ def test_styles_are_mixed_by_layers(runs, tmp_path):
     np.testing.assert_allclose((equal + 1) * 127.5, sources[:1], atol=0.51)
     draw(runs["styled"], tmp_path / "a.png", *flags)
     picture = load_png(tmp_path / "a.png")
-    assert picture.layout[3:] == (3, 9)
+    assert tuple(picture.layout or ())[3:] == (3, 9)
     assert (picture.pixels[:34, :34] == 255).all()
 
 

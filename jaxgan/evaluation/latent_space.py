@@ -8,7 +8,7 @@ to w `[B, d]`, and `synthesis(w, *, train)` of w `[B, d]` or `[B, layers, d]`, w
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -100,7 +100,9 @@ class LatentSpace:
         """Returns the PRNG keys of the samples of a seed, `[n]`."""
         return objective.example_keys(multi_seed.key_of(seed), n)
 
-    def conditions(self, batch: Batch, numbers: np.ndarray) -> dict[str, np.ndarray]:
+    def conditions(
+        self, batch: Mapping[str, Any], numbers: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """Returns labels or attributes of samples by their numbers, `[n, ...]`.
 
         Args:
@@ -165,7 +167,7 @@ class LatentSpace:
         with contextlib.ExitStack() as stack:
             if w is not None:
                 stack.enter_context(at_styles(lambda own: jnp.asarray(w, own.dtype)))
-            if to is not None:
+            if to is not None and share is not None:
                 stack.enter_context(between_embeddings(to, share))
             change = _identity if z is None else lambda _: z
             return self.gan.play(variables, batch, keys, change)

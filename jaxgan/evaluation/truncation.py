@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -49,7 +49,12 @@ def truncated_by(config: SampleConfig, run: Run) -> Run:
 
 
 def truncated_run(
-    run: Run, truncation: float, batch: Batch, which: Any = "last", *, raw: bool = False
+    run: Run,
+    truncation: float,
+    batch: Mapping[str, Any],
+    which: Any = "last",
+    *,
+    raw: bool = False,
 ) -> Run:
     """Returns a run whose samples are truncated.
 
@@ -146,7 +151,9 @@ def truncate(z: jax.Array, keys: jax.Array, threshold: float) -> jax.Array:
     return jnp.where(jnp.abs(z) > threshold, jax.vmap(again)(keys), z)
 
 
-def _towards_means(task: Task, space: LatentSpace, factor: float, batch: Batch) -> Task:
+def _towards_means(
+    task: Task, space: LatentSpace, factor: float, batch: Mapping[str, Any]
+) -> Task:
     """Returns a task whose w are nearer to the mean w of their condition."""
     rows, means = mean_styles(space, batch)
 
@@ -166,7 +173,7 @@ def _towards_means(task: Task, space: LatentSpace, factor: float, batch: Batch) 
 
 
 def mean_styles(
-    space: LatentSpace, batch: Batch
+    space: LatentSpace, batch: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], jax.Array]:
     """Returns the mean w of each condition of a batch.
 
