@@ -16,7 +16,8 @@ from jaxgan.config.sampling import SampleConfig, seed_path
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import latent_paths
 from jaxgan.evaluation.latent_directions import moved
-from jaxgan.evaluation.latent_space import SHARE, TO, LatentSpace
+from jaxgan.evaluation.latent_labels import label_images
+from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.sample_files import sheet_of, to_dtype, written
 from jaxgan.evaluation.sample_inputs import conditioning_batch
@@ -86,8 +87,8 @@ def draw(config: SampleConfig, run: Run) -> int:
     """
     _check(config, run)
     batch = conditioning_batch(config, run.example)
-    rows = max(config.latents.frames, len(STEPS) * config.n)
-    memory.check_sampling(run.part(raw=config.raw), rows, run.example.shape)
+    shape = run.example.shape
+    memory.check_sampling(run.part(raw=config.raw), _count(config), shape)
     space = LatentSpace(run, run.restore(config.which, raw=config.raw))
     source = Source(space, config, batch)
     make = SHEETS[config.latents.sheet]
@@ -122,6 +123,17 @@ def _check(config: SampleConfig, run: Run) -> None:
         if name not in run.example.classes:
             known = list(run.example.classes)
             raise UsageError(f"--between_labels: {unknown(name, known, 'class')}")
+
+
+def _count(config: SampleConfig) -> int:
+    """Returns the number of samples of a sheet or a walk."""
+    flags, n = config.latents, config.n
+    ends = len(flags.between or flags.between_labels)
+    counts = {
+        "directions": flags.directions * len(STEPS),
+        "style_mixing": (n + 1) ** 2,
+    }
+    return counts.get(flags.sheet, n * max(flags.frames, ends - 1))
 
 
 def _places(config: SampleConfig, count: int) -> list[tuple[int, int, float]]:
@@ -174,50 +186,6 @@ def _between_labels(source: Source, seed: int) -> Sheet:
     arrays = {"latents": _in_rows(config, z), "space": np.array("z")}
     arrays["shares"] = _in_rows(config, share)
     return Sheet(_in_rows(config, samples), arrays)
-
-
-def label_images(
-    space: LatentSpace,
-    keys: jax.Array,
-    conditions: dict[str, Any],
-    z: np.ndarray,
-    ends: tuple[np.ndarray, np.ndarray],
-    share: np.ndarray,
-) -> np.ndarray:
-    """Returns samples between two labels: of w, of vectors of labels, or of embeddings.
-
-    Args:
-      space: of the run.
-      keys: of the samples, `[n]`.
-      conditions: by field, `[n, ...]`.
-      z: latents `[n, dim]`.
-      ends: both labels of each, `[n]` int32.
-      share: the part of the second label, `[n]` in [0, 1].
-
-    Raises:
-      UsageError: if the generator reads labels in another way.
-    """
-    first, second = ({**conditions, "label": x} for x in ends)
-    part = share[:, None]
-    if space.has_styles:
-        a, b = (space.styles(z, keys, x) for x in (first, second))
-        return space.images(keys, first, z=z, w=(1 - part) * a + part * b)
-    one_hot = np.eye(len(space.run.example.classes), dtype=np.float32)
-    soft = (1 - part) * one_hot[ends[0]] + part * one_hot[ends[1]]
-    try:
-        return space.images(keys, {**conditions, "label": soft}, z=z)
-    except (TypeError, ValueError):
-        pass  # the generator reads numbers of classes
-    ways = {**first, TO: ends[1], SHARE: share}
-    one = {name: x[:1] for name, x in ways.items()} | {SHARE: np.ones_like(share[:1])}
-    other = {name: x[:1] for name, x in second.items()}
-    at_end, actual = (space.images(keys[:1], x, z=z[:1]) for x in (one, other))
-    if not np.allclose(at_end, actual, atol=1e-3):
-        raise UsageError(
-            "--between_labels: the generator of this run reads labels in a way that "
-            "has nothing in between: use --between=3,17"
-        )
-    return space.images(keys, ways, z=z)
 
 
 def _directions(source: Source, seed: int) -> Sheet:
