@@ -4,12 +4,13 @@ import contextlib
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
 from sharing_runs import GRAY, written
 
 from jaxgan.config.resolve import make_config
 from jaxgan.networks import NETWORKS, mlp
 from jaxgan.networks.conditions import condition_size, condition_vectors
-from jaxgan.types import Players, image_example
+from jaxgan.types import ExampleSpec, Field, Players, image_example
 
 
 class Styled(nn.Module):
@@ -50,11 +51,16 @@ def styled(*, example):
     return Players(own, mlp.pair((8,), (8,), example=example).discriminator)
 
 
+TRAITS = ExampleSpec(
+    image=Field((8, 8, 1)),
+    attributes=Field((2,), np.dtype(bool), "attributes", ("beard", "hat")),
+)
 MLP = {"networks": "mlp((16,), (16,))", "dataset": "mnist", "batch_size": 8}
 LABELS = {"task": "conditional(4)", "discriminator_wrap": "projection"}
 CASES = {
     "plain": (image_example((8, 8, 1)), {**MLP, "task": "generate(4)"}),
     "embed": (GRAY, {**MLP, **LABELS, "generator_wrap": "embed"}),
+    "traits": (TRAITS, {**MLP, "task": "conditional(4)", "generator_wrap": "embed"}),
     "styled": (GRAY, {**MLP, **LABELS, "networks": "styled", "remat": True}),
 }
 """Fields of the data, and flags, by name of the run."""

@@ -7,7 +7,7 @@ from PIL import Image
 from style_toys import runs_in
 
 from jaxgan import invert, sample
-from jaxgan.config.inverting import InversionOptions
+from jaxgan.config.inverting import InversionOptions, parse_args
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.drawn import sample_run
 from jaxgan.evaluation.inversion import nearest, relative_error
@@ -60,7 +60,7 @@ def test_pictures_that_the_generator_made_are_recovered(runs, tmp_path, capsys, 
     picture = load_png(out)
     assert picture.columns == ("source", "fake")
     assert error_of(capsys, *flags).endswith("use --overwrite, or another name")
-    assert invert.main([*flags, "--overwrite", "--steps=1"]) == 0
+    assert parse_args([*flags, "--overwrite"]).overwrite
 
 
 def test_styles_are_recovered_of_a_class(runs):
@@ -71,10 +71,21 @@ def test_styles_are_recovered_of_a_class(runs):
     assert found.latents.shape == (2, 5)
     assert (found.psnr > 30).all(), found.psnr
     np.testing.assert_allclose(found.images.astype(int), images.astype(int), atol=20)
-    with pytest.raises(UsageError, match="name the class of the pictures, such as"):
+    with pytest.raises(
+        UsageError, match="the class of the pictures, such as --label=0"
+    ):
         invert_run(with_styles, images)
     with pytest.raises(UsageError, match="no class '9'"):
         invert_run(with_styles, images, label="9")
+
+
+def test_pictures_have_attributes(runs):
+    hats = sample_run(runs["traits"], 1, seed=3, attributes="hat=1,beard=0").samples
+    with pytest.raises(UsageError, match=r"such as --attributes=beard=1"):
+        invert_run(runs["traits"], hats)
+    few = {"steps": 60, "restarts": 2, "feature_weight": 0.0}
+    found = invert_run(runs["traits"], hats, attributes="hat=1,beard=0", **few)
+    assert found.psnr[0] > 30
 
 
 def test_pictures_of_another_shape_are_refused(runs, tmp_path, capsys):
@@ -84,7 +95,12 @@ def test_pictures_of_another_shape_are_refused(runs, tmp_path, capsys):
     said = error_of(capsys, *flags)
     assert "a.png is 10x20, and the run was trained on 8x8: use --resize" in said
     assert not (tmp_path / "b.png").exists()
-    assert invert.main([*flags, "--resize", "--steps=2", "--feature_weight=0"]) == 0
+    assert (
+        invert.main(
+            [*flags, "--resize", "--steps=2", "--restarts=1", "--feature_weight=0"]
+        )
+        == 0
+    )
     with pytest.raises(UsageError, match="the run was trained on"):
         invert_run(finished, np.zeros((1, 8, 9, 1), np.uint8))
 

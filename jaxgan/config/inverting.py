@@ -9,13 +9,13 @@ from typing import Any
 from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.flags import (
     Parser,
-    add_run_flags,
     parse_float,
     parse_int,
     positional,
     shorten,
 )
 from jaxgan.config.foreign import INVERTING
+from jaxgan.config.scoring import add_picture_options
 from jaxgan.config.seeds import MAX_SEED
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import check_writable, local_path
@@ -42,7 +42,9 @@ class InversionOptions:
     pixel_weight: float = 1.0
     feature_weight: float = 0.1
     label: str = ""
-    """Name of the class of all pictures."""
+    """Name or number of the class of all pictures."""
+    attributes: str = ""
+    """Attributes of all pictures, such as `smiling=1,hair=dark`."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -160,8 +162,11 @@ def make_parser() -> Parser:
         help="z, w (of networks with a mapping), or auto for w where there is one "
         "(default: auto)",
     )
+    add("--label", default="", help="class of the pictures, for a run with labels")
     add(
-        "--label", default="", help="name of the class of the pictures, for a run of it"
+        "--attributes",
+        default="",
+        help="of the pictures, such as smiling=1,hair=dark, for a run with attributes",
     )
     numbers = {
         "steps": (parse_int, "steps of Adam"),
@@ -182,23 +187,6 @@ def make_parser() -> Parser:
             default=value,
             help=f"{text} (default: {value})",
         )
-    _add_options(parser)
-    return parser
-
-
-def _add_options(parser: Parser) -> None:
-    """Adds the flags that are seldom needed."""
-    add = parser.add_argument
-    add(
-        "--checkpoint",
-        default="last",
-        help="checkpoint: last, best or a step (default: last)",
-    )
-    add_run_flags(parser, 0, "0")
-    add(
-        "--resize",
-        action="store_true",
-        help="resize and convert pictures that are not like those of training",
-    )
-    add("--overwrite", action="store_true", help="replace outputs that exist")
+    add_picture_options(parser)
     add("--import", default="", help="modules that register networks or tasks")
+    return parser

@@ -150,6 +150,8 @@ def _check_sheet(args: argparse.Namespace, flags: LatentFlags) -> None:
         "reject": args.reject not in (None, "none"),
         "seed": sheet == "between" and args.seed is not None,
         "label": sheet == "between_labels" and bool(args.label),
+        "labels": bool(args.labels),
+        "sheet": bool(args.sheet),
         "n": sheet == "directions" and args.n is not None,
         "interpolate": sheet in ("directions", "style_mixing", "between_labels")
         and bool(args.interpolate),

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.config.conditions import (
+    USUAL_COLUMNS,
+    ConditionFlags,
+    add_conditions,
+    conditions_of,
+)
 from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.config.latents import (
@@ -33,6 +39,9 @@ FORMATS = ("folder", "npz", "tfds")
 """Forms of a labeled set: a folder per class, one file, or a prepared TFDS set."""
 
 
+CONDITIONS = ("label", "labels", "attributes", "sheet")
+
+
 class SampleConfig(NamedTuple):
     """The samples to draw from a run, and their file."""
 
@@ -48,7 +57,7 @@ class SampleConfig(NamedTuple):
     run: int = 0
     """The number of the run, if several were trained side by side."""
     label: str = ""
-    """The name of the class to draw; empty for all classes in turn."""
+    """The name or number of the class to draw; empty for all classes in turn."""
     single_files: bool = False
     """True if `out` is a folder that gets one file per sample."""
     per_class: int = 0
@@ -65,6 +74,8 @@ class SampleConfig(NamedTuple):
     """The way in which samples are rejected."""
     latents: LatentFlags = LatentFlags()
     """Truncation, and sheets and walks through the space of latents."""
+    conditions: ConditionFlags = ConditionFlags()
+    """Other conditions; with rows of them, `n` is the number of samples in a row."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -96,7 +107,10 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
             raise UsageError(
                 f"--{name} is for labeled sets: add --per_class=1000, or leave it out"
             )
-    args.n = SHEETS_N.get(latents.sheet, USUAL_N) if args.n is None else args.n
+    conditions = conditions_of(args)
+    if args.n is None:
+        usual = USUAL_COLUMNS if conditions.rows else USUAL_N
+        args.n = SHEETS_N.get(latents.sheet, usual)
     out, single_files = output_path(
         "samples.png" if args.out is None else args.out, seeds
     )
@@ -127,6 +141,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         prompt=args.prompt,
         rejection=rejection_of(args),
         latents=latents,
+        conditions=conditions,
     )
 
 
@@ -136,7 +151,7 @@ def _labeled_set(
     """Returns the configuration of a labeled set."""
     for name, is_given in (
         ("n", args.n is not None),
-        ("label", bool(args.label)),
+        *((x, bool(getattr(args, x))) for x in CONDITIONS),
         ("interpolate", bool(args.interpolate)),
         ("temperature", args.temperature != 1),
         ("prompt", bool(args.prompt)),
@@ -253,7 +268,7 @@ def make_parser() -> Parser:
         "--step", type=parse_int, help="step of the checkpoint, instead of --checkpoint"
     )
     add_run_flags(parser, 0, "0")
-    add("--label", default="", help="name of the class to draw (default: all in turn)")
+    add_conditions(parser)
     add(
         "--temperature",
         type=parse_float,

@@ -185,9 +185,14 @@ def _npz(request: Request) -> Dataset:
 
 
 def _folder(request: Request) -> Dataset:
-    _no_fields(request)
-    path = _named_path(request)
-    return folder(request.name, path, request.reading, split=request.split)
+    _no_field(request, "image_field")
+    return folder(
+        request.name,
+        _named_path(request),
+        request.reading,
+        split=request.split,
+        label_field=request.label_field,
+    )
 
 
 def _pairs(request: Request) -> Dataset:

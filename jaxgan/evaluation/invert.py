@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxgan import data, reporting
+from jaxgan.config.conditions import ConditionFlags
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.inverting import InversionOptions, InvertConfig
+from jaxgan.config.sampling import SampleConfig
 from jaxgan.config.scoring import ScoreConfig
 from jaxgan.data.decode import MODE_OF
 from jaxgan.errors import UsageError, printable
@@ -21,10 +23,10 @@ from jaxgan.evaluation.inversion import Inverter
 from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.sample_files import to_dtype, written
+from jaxgan.evaluation.sample_inputs import check_label, inputs_of, names_of
 from jaxgan.experiment import memory
 from jaxgan.files import atomic_write, local_path
 from jaxgan.metrics.image_similarity import psnr
-from jaxgan.spec import unknown
 
 log = logging.getLogger("jaxgan")
 
@@ -33,7 +35,11 @@ MOST = 10_000
 
 
 class Inverted(NamedTuple):
-    """Latents of pictures, and the pictures that the generator makes of them."""
+    """Latents of pictures, and the pictures that the generator makes of them.
+
+    >>> Inverted(np.zeros((1, 4)), "z", np.zeros((1, 8, 8, 1)), np.array([31.5])).space
+    'z'
+    """
 
     latents: np.ndarray
     """`[n, dim]` float32."""
@@ -70,6 +76,7 @@ def invert(config: InvertConfig) -> int:
         psnr=found.psnr,
         names=np.array(names),
         label=np.array(config.options.label),
+        attributes=np.array(config.options.attributes),
     )
     columns = {"source": _shown(run, images), "fake": found.images}
     with written(config.out):
@@ -87,6 +94,7 @@ def invert_run(
     pictures: np.ndarray | str | Path | Sequence[str | Path],
     *,
     label: str = "",
+    attributes: str = "",
     space: str = "auto",
     steps: int = InversionOptions().steps,
     restarts: int = InversionOptions().restarts,
@@ -105,7 +113,8 @@ def invert_run(
       workdir: folder of the run.
       pictures: `[n, H, W, C]` or `[H, W, C]` in the dtype of the data, or names of
         files, folders or patterns.
-      label: name of the class of the pictures, of a conditional run.
+      label: name or number of the class of the pictures, of a run with labels.
+      attributes: of the pictures, such as `smiling=1,hair=dark`, of a run with them.
       space: `z`, `w`, or `auto` for w where the network has it.
       steps: steps of Adam.
       restarts: latents to start from for each picture.
@@ -135,6 +144,7 @@ def invert_run(
         pixel_weight=pixel_weight,
         feature_weight=feature_weight,
         label=label,
+        attributes=attributes,
         seed=seed,
     )
     which, folder = checkpoint_of(checkpoint), local_path("--workdir", workdir)
@@ -163,27 +173,33 @@ def check_run(run: Run, options: InversionOptions) -> dict[str, np.ndarray]:
     Raises:
       UsageError: if samples are no pictures, or the label does not fit the run.
     """
-    field, names = run.example[run.example.generated], list(run.example.classes)
+    field = run.example[run.example.generated]
     if field.kind != "image" or field.shape[-1] not in MODE_OF:
         raise UsageError(
             f"--workdir={run.folder}: samples of this run are {list(field.shape)} of "
             f"kind {field.kind}, not pictures: use the folder of another run"
         )
-    if "label" not in run.gan.task.inputs:
-        if options.label:
-            raise UsageError(
-                f"--label={options.label}: this run is unconditional, "
-                f"--task={run.config.task} reads no labels: leave it out"
-            )
+    given = SampleConfig(
+        *(run.folder, Path(), 1, (options.seed,), "last", "", False),
+        label=options.label,
+        conditions=ConditionFlags(attributes=options.attributes),
+    )
+    check_label(given, run)
+    inputs = inputs_of(given, run)
+    if inputs.conditions is None:
         return {}
-    if not options.label:
+    if not options.label and not options.attributes:
+        name = printable(names_of(run.example, inputs.field)[0])
+        if inputs.field == "label":
+            raise UsageError(
+                "this run has labels: name the class of the pictures, such as "
+                f"--label={name}"
+            )
         raise UsageError(
-            "this run has labels: name the class of the pictures, such as "
-            f"--label={names[0]}"
+            "this run has attributes: describe the pictures, such as "
+            f"--attributes={name if '=' in name else f'{name}=1'}"
         )
-    if options.label not in names:
-        raise UsageError(f"--label: {unknown(options.label, names, 'class')}")
-    return {"label": np.array([names.index(options.label)], np.int32)}
+    return {inputs.field: inputs.conditions[:1]}
 
 
 def _read(config: InvertConfig, run: Run) -> tuple[np.ndarray, list[str]]:

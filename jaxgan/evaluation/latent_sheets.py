@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import reporting
+from jaxgan.config.conditions import class_number
 from jaxgan.config.sampling import SampleConfig, seed_path
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import latent_paths
@@ -20,14 +21,13 @@ from jaxgan.evaluation.latent_labels import label_images
 from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.sample_files import sheet_of, to_dtype, written
-from jaxgan.evaluation.sample_inputs import conditioning_batch
+from jaxgan.evaluation.sample_inputs import inputs_of
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.experiment import memory
 from jaxgan.files import atomic_write
 from jaxgan.reporting import Picture
 from jaxgan.reporting.animation import encode_frames
 from jaxgan.reporting.images import grid, layout
-from jaxgan.spec import unknown
 from jaxgan.types import Batch
 
 log = logging.getLogger("jaxgan")
@@ -86,7 +86,7 @@ def draw(config: SampleConfig, run: Run) -> int:
       UsageError: if the run does not fit the flags.
     """
     _check(config, run)
-    batch = conditioning_batch(config, run.example)
+    batch = inputs_of(config, run).batch
     shape = run.example.shape
     memory.check_sampling(run.part(raw=config.raw), _count(config), shape)
     space = LatentSpace(run, run.restore(config.which, raw=config.raw))
@@ -119,10 +119,17 @@ def _check(config: SampleConfig, run: Run) -> None:
             f"--between_labels={','.join(names)}: this run is unconditional, "
             f"--task={run.config.task} reads no labels: use --between=3,17"
         )
-    for name in names:
-        if name not in run.example.classes:
-            known = list(run.example.classes)
-            raise UsageError(f"--between_labels: {unknown(name, known, 'class')}")
+    _classes(config, run)
+
+
+def _classes(config: SampleConfig, run: Run) -> list[int]:
+    """Returns the classes of a path, whose names or numbers are given.
+
+    Raises:
+      UsageError: if there is no such class.
+    """
+    known, flag = run.example.classes, "between_labels"
+    return [class_number(x, known, flag) for x in config.latents.between_labels]
 
 
 def _count(config: SampleConfig) -> int:
@@ -172,8 +179,7 @@ def _walk(source: Source, seed: int) -> Sheet:
 def _between_labels(source: Source, seed: int) -> Sheet:
     """Draws the pictures between classes, of the same latents."""
     space, config = source.space, source.config
-    known, names = list(space.run.example.classes), config.latents.between_labels
-    classes = np.array([known.index(name) for name in names], np.int32)
+    classes = np.array(_classes(config, space.run), np.int32)
     tiles = config.n if config.latents.frames else 1
     places = _places(config, len(classes))
     numbers = np.tile(np.arange(tiles), len(places))

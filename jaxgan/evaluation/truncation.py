@@ -18,7 +18,7 @@ from jaxgan.evaluation.latent_space import (
     has_styles,
 )
 from jaxgan.evaluation.load_run import Run
-from jaxgan.evaluation.sample_inputs import conditioning_batch
+from jaxgan.evaluation.sample_inputs import inputs_of
 from jaxgan.experiment import memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import make_generate, make_play
@@ -44,7 +44,7 @@ def truncated_by(config: SampleConfig, run: Run) -> Run:
     if truncation is None:
         return run
     # A labeled set has no number of samples, but all classes.
-    batch = conditioning_batch(config._replace(n=max(config.n, 1)), run.example)
+    batch = inputs_of(config._replace(n=max(config.n, 1)), run).batch
     return truncated_run(run, truncation, batch, config.which, raw=config.raw)
 
 

@@ -12,13 +12,18 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation.latent_directions import principal_directions
 from jaxgan.evaluation.latent_space import MOST_FEATURES, LatentSpace, Z
 from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.sample_inputs import attributes_in_turn
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import example_batch
+from jaxgan.networks.conditions import condition_field
 from jaxgan.reporting import picture
 from jaxgan.types import Players, Tree
 from jaxgan.viewer.catalogue import Listed
+
+MOST_COMBINATIONS = 64
+"""Largest number of combinations of attributes to choose from."""
 
 SHOWN = 16
 """Samples of a picture."""
@@ -75,6 +80,23 @@ def open_run(listed: Listed, step: int, imports: str = "") -> Opened:
     return Opened(listed.name, run, found, players)
 
 
+def conditions_of(run: Run) -> tuple[tuple[str, ...], jax.Array]:
+    """Returns the conditions to choose from: names, and labels or attributes by number.
+
+    Those of attributes are their different combinations in real examples.
+    """
+    inputs = run.gan.task.inputs
+    if "label" in inputs:
+        classes = run.example.classes
+        return classes, jnp.arange(len(classes), dtype=jnp.int32)
+    if "attributes" not in inputs:
+        return (), jnp.zeros(0)
+    rows = np.unique(attributes_in_turn(run), axis=0)[::-1][:MOST_COMBINATIONS]
+    names = run.example["attributes"].names
+    shown = [", ".join(names[i] for i in np.flatnonzero(row)) for row in rows]
+    return tuple(x or "no attribute" for x in shown), jnp.asarray(rows)
+
+
 class Explorer:
     """Draws samples of a run from given latents.
 
@@ -90,7 +112,7 @@ class Explorer:
         self.run, self.step = run, opened.step
         self.space = LatentSpace(run, opened.players.generator)
         self.variables, self.dim = self.space.variables, self.space.dim
-        self.classes = run.example.classes if "label" in run.gan.task.inputs else ()
+        self.classes, self._conditions = conditions_of(run)
         self._field = self.space.field
 
     def latents(self, seeds: list[int]) -> np.ndarray:
@@ -118,7 +140,8 @@ class Explorer:
     def _batch(self, count: int, label: int) -> dict[str, jax.Array]:
         batch = dict(example_batch(self.run.example, count))
         if self.classes:
-            batch["label"] = jnp.full(count, label, jnp.int32)
+            field = condition_field(self.run.example) or ""
+            batch[field] = jnp.repeat(self._conditions[label][None], count, 0)
         return batch
 
     def images(

@@ -87,12 +87,11 @@ def tfds_set(
         example=_example(fields, pictures),
         read=_reader(name, encoded, fields, pictures),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
-        cache=cache.place(
-            Path(builder.data_path), split, frame, (fields.image, fields.label)
-        ),
+        cache=cache.place(Path(builder.data_path), split, frame, _cached(fields)),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
         encoded=_stored(builder, records, encoded),
         labels=_labels(name, encoded, fields),
+        attributes=_attributes(encoded, fields),
         aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
 
@@ -127,7 +126,15 @@ def _example(fields: Fields, pictures: Mapping[str, Picture]) -> ExampleSpec:
         spec[key] = field._replace(shape=shape)
     if fields.classes and "label" not in spec:
         spec["label"] = Field((), np.dtype(np.int32), "label", fields.classes)
+    if fields.attributes:
+        spec["attributes"] = fields.attributes.field
     return spec
+
+
+def _cached(fields: Fields) -> tuple[str | None, ...]:
+    """Returns the features that identify a cache of decoded examples."""
+    usual = fields.image, fields.label
+    return (*usual, fields.attributes.key) if fields.attributes else usual
 
 
 def _check_frame(name: str, fields: Fields, frame: Frame) -> None:
@@ -262,6 +269,8 @@ def _reader(
             out["label"] = _checked_labels(name, fields.label, examples)
         for key in [key for key in fields.others if key not in pictures]:
             out[key] = np.array([e[key] for e in examples], fields.others[key].dtype)
+        if fields.attributes:
+            out["attributes"] = fields.attributes.read(examples)
         return out
 
     return read
@@ -277,6 +286,16 @@ def _labels(
     return lambda numbers: _checked_labels(
         name, key, encoded(np.asarray(numbers).tolist())
     )
+
+
+def _attributes(
+    encoded: Encoded, fields: Fields
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Returns a function from numbers to attributes, None if there are none."""
+    found = fields.attributes
+    if found is None:
+        return None
+    return lambda numbers: found.read(encoded(np.asarray(numbers).tolist()))
 
 
 def _checked_labels(name: str, key: str, examples: list[dict[str, Any]]) -> np.ndarray:
