@@ -301,7 +301,7 @@ def test_shares_of_attributes_by_hand(monkeypatch):
     monkeypatch.setattr(attribute_comparisons, "_read", read)
 
     def features(seen, asked):
-        images = np.float32(seen)[:, None, None, :]
+        images = np.array(seen, np.float32)[:, None, None, :]
         rows = np.zeros((len(seen), 0), np.float32)
         return Features(rows, images=images, attributes=np.array(asked, bool))
 

@@ -98,7 +98,8 @@ def load(
       image_size: the size to which images are resized, `64` or `48x64`.
       crop: the crop before resizing, `center`, `none` or a size such as `108`.
       image_field: the array or feature that holds the images, if that is ambiguous.
-      label_field: the array or feature that holds the labels; `none` for no labels.
+      label_field: the array, feature or column of `metadata.csv` that holds the labels;
+        `none` for no labels.
       alpha: transparent pixels of `folder:PATH`: `auto`, `keep`, `white` or `black`.
       on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
         those raises `BadExample`, unless `skip_bad_examples` replaces them.

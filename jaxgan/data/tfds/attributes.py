@@ -1,6 +1,6 @@
 """A feature of a TFDS set that is a dictionary of attributes, as that of `celeb_a`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,12 @@ class Attributes(NamedTuple):
             numbers = np.arange(len(part.classes)) if part.classes else True
             columns.append(values[:, None] == numbers)
         return np.concatenate(columns, 1)
+
+    def reader(
+        self, encoded: Callable[[Sequence[int]], list[dict[str, Any]]]
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Returns a function from numbers `[n]` to attributes, with one that reads."""
+        return lambda numbers: self.read(encoded(np.asarray(numbers).tolist()))
 
 
 def find_attributes(features: Mapping[str, Any]) -> Attributes | None:

@@ -38,6 +38,12 @@ class Fields(NamedTuple):
     attributes: Attributes | None = None
     """A feature that is a dictionary of attributes."""
 
+    @property
+    def stored(self) -> tuple[str | None, ...]:
+        """The features that identify a cache of decoded examples."""
+        usual = self.image, self.label
+        return (*usual, self.attributes.key) if self.attributes else usual
+
 
 def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     """Finds the features of the images and the labels.

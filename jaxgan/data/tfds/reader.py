@@ -87,11 +87,11 @@ def tfds_set(
         example=_example(fields, pictures),
         read=_reader(name, encoded, fields, pictures),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
-        cache=cache.place(Path(builder.data_path), split, frame, _cached(fields)),
+        cache=cache.place(Path(builder.data_path), split, frame, fields.stored),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
         encoded=_stored(builder, records, encoded),
         labels=_labels(name, encoded, fields),
-        attributes=_attributes(encoded, fields),
+        attributes=fields.attributes and fields.attributes.reader(encoded),
         aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
 
@@ -129,12 +129,6 @@ def _example(fields: Fields, pictures: Mapping[str, Picture]) -> ExampleSpec:
     if fields.attributes:
         spec["attributes"] = fields.attributes.field
     return spec
-
-
-def _cached(fields: Fields) -> tuple[str | None, ...]:
-    """Returns the features that identify a cache of decoded examples."""
-    usual = fields.image, fields.label
-    return (*usual, fields.attributes.key) if fields.attributes else usual
 
 
 def _check_frame(name: str, fields: Fields, frame: Frame) -> None:
@@ -286,16 +280,6 @@ def _labels(
     return lambda numbers: _checked_labels(
         name, key, encoded(np.asarray(numbers).tolist())
     )
-
-
-def _attributes(
-    encoded: Encoded, fields: Fields
-) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Returns a function from numbers to attributes, None if there are none."""
-    found = fields.attributes
-    if found is None:
-        return None
-    return lambda numbers: found.read(encoded(np.asarray(numbers).tolist()))
 
 
 def _checked_labels(name: str, key: str, examples: list[dict[str, Any]]) -> np.ndarray:
