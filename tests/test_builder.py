@@ -20,10 +20,9 @@ from jaxgan.types import Players, image_example
 KEY = jax.random.key(0)
 
 
-# `style`, `esrgan` and some of R3GAN and StyleGAN2 differ from others in arguments alone,
-# and take long to compile. `test_text_gan` has the presets of texts, and
-# `test_stylegan2` a run of its networks.
-LEFT_OUT = {"style", "esrgan", *TEXTS, *STYLE_PRESETS} - {"r3gan-64"}
+# `style`, `esrgan` and those of R3GAN differ from others in arguments alone, and take
+# long to compile. `test_text_gan` and `test_stylegan2` have the other presets.
+LEFT_OUT = {"style", "esrgan", *TEXTS, *STYLE_PRESETS}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

@@ -27,6 +27,7 @@ import pytest
 from games import same
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
+from slow import slow
 from test_train import argv, run, state_of, values
 
 from jaxgan import train
@@ -204,15 +205,23 @@ def test_nothing_is_printed_on_the_way(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("how", ["remove", "empty", "half"])
+FILES = (
+    "history/metadata",
+    "state/_METADATA",
+    "state/manifest.ocdbt",
+    "state/d/*",
+    "state/ocdbt.process_0/d/*",
+)
+WAYS = ("remove", "empty", "half")
+
+
+# Each file is damaged in one way, and in all of them by the slow tests.
 @pytest.mark.parametrize(
-    "file",
+    ("file", "how"),
     [
-        "history/metadata",
-        "state/_METADATA",
-        "state/manifest.ocdbt",
-        "state/d/*",
-        "state/ocdbt.process_0/d/*",
+        (file, way) if i % 3 == j else slow(file, way)
+        for i, file in enumerate(FILES)
+        for j, way in enumerate(WAYS)
     ],
 )
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, caplog, file, how):
@@ -250,16 +259,20 @@ def value_file(checkpoint: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "file",
+    ("file", "share"),
     [
-        "history/digests_0.json",
-        "history/metadata",
-        "state/_METADATA",
-        "state/manifest.ocdbt",
-        "state/d/*",
+        ("history/digests_0.json", 0.1),
+        ("history/metadata", 0.9),
+        ("state/_METADATA", 0.1),
+        ("state/manifest.ocdbt", 0.9),
+        ("state/d/*", 0.1),
+        slow("history/digests_0.json", 0.9),
+        slow("history/metadata", 0.1),
+        slow("state/_METADATA", 0.9),
+        slow("state/manifest.ocdbt", 0.1),
+        slow("state/d/*", 0.9),
     ],
 )
-@pytest.mark.parametrize("share", [0.1, 0.9])
 def test_a_flipped_bit_in_any_file_that_is_read_is_found(tmp_path, caplog, file, share):
     write(tmp_path, [1, 2])
     [path] = (tmp_path / "2").glob(file)

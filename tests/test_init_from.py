@@ -15,6 +15,7 @@ import pytest
 from earlier_workdirs import CASES, TINY, read_ema, write_pictures
 from games import same
 from jax.tree_util import keystr, tree_flatten_with_path
+from slow import slow
 from test_multi_seed_train import states_of
 from test_processes import ended, start
 from test_train import argv, run, state_of, values
@@ -231,7 +232,7 @@ def test_as_many_runs_are_copied_one_to_one(pictures, three, tmp_path):
     assert len(jax.tree.leaves(state.params)[0].sharding.device_set) == 3
 
 
-@pytest.mark.parametrize("flags", [{"parallel": "pmap"}, {"shard_state": True}])
+@pytest.mark.parametrize("flags", [slow({"parallel": "pmap"}), {"shard_state": True}])
 def test_devices_do_not_matter(pictures, finished, tmp_path, flags):
     there = {"init_from": finished, "init_optimizer": True}
     state, fresh = begin(pictures, tmp_path / "a", devices=2, **there, **flags)

@@ -16,6 +16,7 @@ import pytest
 from games import same
 from kind_runs import KEY, close, final_state, last_picture, run, train_flags
 from PIL import Image
+from slow import slow
 
 from jaxgan import plan, sample, train
 from jaxgan.errors import UsageError
@@ -40,7 +41,9 @@ def registered():
     sys.modules.pop("registered_kinds", None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [slow(x) if x in ("paired", "encoder", "noise") else x for x in NAMES]
+)
 def test_one_two_and_eight_devices_compute_the_same(name):
     one, mesh = run(name), run(name, 2, way="mesh")
     assert all(np.isfinite(x).all() for x in one[1].values())
@@ -54,7 +57,7 @@ def test_a_state_in_shards_trains_the_same(name):
     close(run(name), run(name, 4, split=True))
 
 
-@pytest.mark.parametrize("name", ["domains", "encoder", "noise"])
+@pytest.mark.parametrize("name", ["domains", slow("encoder"), slow("noise")])
 def test_micro_batches_draw_the_same_noise_and_fill_the_same_pool(name):
     # all terms are means over examples
     close(run(name), run(name, accumulate=2))
@@ -64,7 +67,7 @@ def test_micro_batches_draw_the_same_noise_and_fill_the_same_pool(name):
 @pytest.mark.parametrize(
     ("name", "other"),
     [
-        ("paired", {"runs": 3}),
+        slow("paired", {"runs": 3}),
         ("domains", {"runs": 3}),
         ("domains", {"devices": 2, "accumulate": 2}),
         ("encoder", {}),

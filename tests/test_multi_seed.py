@@ -1,13 +1,12 @@
 """Runs side by side are the runs of their seeds."""
 
-import os
-
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from games import batches, config, game, images, same
+from slow import slow
 
 from jaxgan import parallel
 from jaxgan.networks.ops.platform import jit_once
@@ -75,8 +74,10 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     return jax.device_get(state), jax.tree.map(lambda *x: np.concatenate(x), *seen)
 
 
-@pytest.mark.parametrize("kind", ["resident", "streamed"])
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize(
+    ("kind", "devices"),
+    [("resident", 1), ("streamed", 2), slow("resident", 2), slow("streamed", 1)],
+)
 def test_each_run_is_the_run_of_its_seed(kind, devices):
     # on the CPU they are written out: the same operations, so the same bits
     state, metrics = train("dropout", range(RUNS), kind, devices)
@@ -89,10 +90,7 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
 
 
 # Grouped convolutions take half a minute to compile.
-SLOW = [] if os.environ.get("JAXGAN_TEST_SLOW") else ["batch_norm"]
-
-
-@pytest.mark.parametrize("name", sorted({"k", "batch_norm"} - {*SLOW}))
+@pytest.mark.parametrize("name", ["k", slow("batch_norm")])
 def test_vmapped_runs_are_the_written_out_ones(name):
     # vmap groups matrix products and convolutions: sums in another order
     chosen = config(name)

@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from games import batches, config, game, images
+from slow import slow
 
 from jaxgan import augment, parallel
 from jaxgan.gan import builder, objective, train_step
@@ -179,16 +180,21 @@ def trained(parts, devices=1, **flags):
     return jax.device_get(program(2, *passed)(*passed))
 
 
+PENALTY = {"d_terms": "gradient_penalty(1)", "loss": "hinge"}
+AUGMENTED = {"augment": "translation|color", "augment_p": 0.7}
+
+
 @pytest.mark.parametrize(
-    "flags",
+    ("flags", "devices"),
     [
-        {},
-        {"d_terms": "gradient_penalty(1)", "loss": "hinge"},
-        {"augment": "translation|color", "augment_p": 0.7},
+        ({}, 1),
+        (AUGMENTED, 2),
+        (PENALTY, 1),
+        slow({}, 2),
+        slow(AUGMENTED, 1),
+        slow(PENALTY, 2),
     ],
-    ids=["relativistic", "penalty", "augmented"],
 )
-@pytest.mark.parametrize("devices", [1, 2])
 def test_four_parts_of_sixteen_are_sixty_four(flags, devices):
     # sums in another order, and Adam divides small gradients by small numbers
     whole, parts = trained(1, devices, **flags), trained(4, devices, **flags)

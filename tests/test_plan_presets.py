@@ -1,47 +1,53 @@
 """Every preset compiles for slices of 4 and of 64 chips, and is as it should be.
 
 A compile takes seconds: so each preset is under pmap on one of the slices and under
-`shard_map` on the other, in turns, and only the two of `BOTH` have all four. Those of
+`shard_map` on the other, in turns, and only `mlp-small` has all four. Those of `QUICK`
+are compiled here, once each: one of every kind of networks, losses and terms. Those of
 `SHAPES`, for images and sounds, have many convolutions, and the compiler spends half a
-second on each: two are compiled here, with less effort. `SLOW` has the others, and
-`residual`, R3GAN's and StyleGAN2's take half a minute:
+second on each: two of them are compiled here, with less effort. All others:
 
     JAXGAN_TEST_SLOW=1 python -m pytest tests/test_plan_presets.py
 """
 
 import functools
-import os
 
 import jax
 import pytest
 from narrow_presets import SHAPES, TEXTS, flags_of
+from slow import slow
 
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
-from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.performance.planning import settings
 
 settings.set_environment(("v5e:2x2",))
 from jaxgan.config import planning  # noqa: E402
 from jaxgan.performance.planning import checks, chips, compiling  # noqa: E402
 
-SLICES, WAYS, BOTH = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh"), ("mlp-small", "toy")
-CASES = [
-    (preset, slice_, way)
-    for number, preset in enumerate(x for x in PRESETS if x not in SHAPES)
-    for i, slice_ in enumerate(SLICES)
-    for j, way in enumerate(WAYS)
-    if preset in BOTH or (i + j + number) % 2 == 0
-    if preset not in ("residual", *STYLE_PRESETS) or os.environ.get("JAXGAN_TEST_SLOW")
-]
-QUICK, SLOW = (
+SLICES, WAYS = ("v5e:2x2", "v5e:8x8"), ("pmap", "mesh")
+QUICK = (
+    *("default", "dcgan", "wgan-gp", "projection", "infogan", "toy", "mlp-small"),
+    *("alice", "text_gan"),
+)
+QUICK_IMAGES, SLOW_IMAGES = (
     ("pix2pix", "specgan"),
     (
         *("inpaint", "cyclegan", "style", "stargan", "srgan", "esrgan"),
         *("wavegan", "vocoder"),
     ),
 )
-IMAGE_CASES = [*QUICK, *(SLOW if os.environ.get("JAXGAN_TEST_SLOW") else ())]
+
+
+def cases():
+    """Preset, slice and way of each compilation, marked unless it is a quick one."""
+    for number, preset in enumerate(x for x in PRESETS if x not in SHAPES):
+        four = [(slice_, way) for slice_ in SLICES for way in WAYS]
+        # pmap on one slice and shard_map on the other, in turns.
+        two = [four[0], four[3]] if number % 2 == 0 else [four[1], four[2]]
+        quick = [two[number // 2 % 2]] if preset in QUICK else []
+        quick = four if preset == "mlp-small" else quick
+        for one in [*quick, *(x for x in two if x not in quick)]:
+            yield (preset, *one) if one in quick else slow(preset, *one)
 
 
 @functools.cache
@@ -58,7 +64,7 @@ def step_of(preset, name, way, precision="float32"):
     ), slice_
 
 
-@pytest.mark.parametrize(("preset", "name", "way"), CASES)
+@pytest.mark.parametrize(("preset", "name", "way"), [*cases()])
 def test_a_preset_on_a_slice(preset, name, way):
     check(*step_of(preset, name, way), way)
 
@@ -71,15 +77,15 @@ def hasty():
     jax.config.update("jax_exec_time_optimization_effort", 0.0)
 
 
-@pytest.mark.parametrize("preset", IMAGE_CASES)
+@pytest.mark.parametrize("preset", [*QUICK_IMAGES, *map(slow, SLOW_IMAGES)])
 def test_a_preset_of_image_to_image_on_a_slice(preset, hasty):
-    number = [*QUICK, *SLOW].index(preset)
+    number = [*QUICK_IMAGES, *SLOW_IMAGES].index(preset)
     way = WAYS[number % 2]
     check(*step_of(preset, SLICES[number % 2], way), way)
 
 
 def test_every_preset_of_images_is_in_a_list():
-    assert {*QUICK, *SLOW} == set(SHAPES)
+    assert {*QUICK_IMAGES, *SLOW_IMAGES} == set(SHAPES)
 
 
 def check(step, slice_, way):
@@ -95,7 +101,7 @@ def check(step, slice_, way):
     assert step.work.messages["all-reduce"].nbytes >= nbytes
 
 
-@pytest.mark.parametrize("preset", ["default", "mlp", "dcgan"])
+@pytest.mark.parametrize("preset", ["default", slow("mlp"), slow("dcgan")])
 def test_mixed_precision_leaves_no_product_in_float32(preset):
     step, _ = step_of(preset, "v5e:2x2", "pmap", "mixed")
     assert checks.precision(step) == {}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax.profiler import ProfileData
+from slow import slow
 from test_train import TINY
 
 from jaxgan import train
@@ -104,7 +105,7 @@ def test_several_runs_are_traced_as_the_one_program_that_they_are(
     assert rows
 
 
-@pytest.mark.parametrize("parallel", ["pmap", "mesh"])
+@pytest.mark.parametrize("parallel", [slow("pmap"), "mesh"])
 def test_several_devices_are_traced_as_one(pictures, tmp_path, caplog, parallel):
     caplog.set_level(logging.INFO, "jaxgan")
     given = {"steps": 5, "devices": 2, "parallel": parallel}

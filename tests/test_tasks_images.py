@@ -10,6 +10,7 @@ from games import same
 from image_toys import ATTRIBUTES, IMAGE, LABEL, SMALL
 from kind_runs import KEY, close, final_state, run, train_flags
 from PIL import Image
+from slow import slow
 
 from jaxgan import data, tasks, train
 from jaxgan.errors import FieldError, UsageError
@@ -411,7 +412,12 @@ def test_both_players_see_the_same_changes_and_samples_none():
 # Tiny runs.
 
 
-@pytest.mark.parametrize("name", image_toys.TOYS)
+QUICK = ("toy_holes", "toy_attributes", "toy_large")
+
+
+@pytest.mark.parametrize(
+    "name", [x if x in QUICK else slow(x) for x in image_toys.TOYS]
+)
 def test_one_and_two_devices_compute_the_same(name):
     # a second derivative of convolutions is slow to compile
     one, two = (run(name, n, steps=2, way="mesh", d_terms="") for n in (1, 2))

@@ -65,8 +65,7 @@ STYLE_PRESETS: dict[str, dict[str, Any]] = {
     },
     "r3gan": _R3GAN,
     # For ImageNet at 64 pixels, with labels: a burn-in of 200 million images in batches
-    # of 4096, here a half of the run. Twice the channels have 103 million parameters in
-    # each network.
+    # of 4096, here a half of the run.
     "r3gan-64": {
         **_R3GAN,
         "task": "conditional(64)",

@@ -219,7 +219,7 @@ class Discriminator(nn.Module):
 
 
 def _vectors(condition: Tree, x: jax.Array, size: int) -> jax.Array:
-    """Returns conditions as vectors `[B, size]`, of a variance of about 1 in sum."""
+    """Returns conditions as vectors `[B, size]`, so that embeddings start near 1."""
     vectors = condition_vectors(condition, len(x), size, "r3gan") * size**0.5
     return vectors.astype(x.dtype)
 

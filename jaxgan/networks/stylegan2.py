@@ -28,6 +28,7 @@ from typing import Annotated
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxgan.networks.conditions import condition_size, condition_vectors
 from jaxgan.networks.layers import image_shape
@@ -61,8 +62,8 @@ SLOWER = 0.01
 DECAY = 0.995
 """The decay of the running mean of w at each update."""
 
-MIXING, CROSSING = 2**31, 2**31 + 1
-"""Numbers of the random arrays of style mixing; those of noise are numbered from 0."""
+NOISE, MIXING, CROSSING = range(3)
+"""Numbers of the random arrays of an example."""
 
 
 def stages(width: int, largest: int, levels: int) -> list[int]:
@@ -120,7 +121,18 @@ class Synthesis(nn.Module):
           words: from which noise is drawn, `[B, 2]`, or `[1, 2]` for equal noise.
         """
         height, width = lowest(self.shape)
-        channels = self.shape[-1]
+        channels, levels = self.shape[-1], len(self.features)
+        # The side of the image at each convolution, relative to that of the first.
+        sides = [1, *(1 << level for level in range(1, levels) for _ in range(2))]
+        counts = [height * width * side**2 for side in sides]
+        # Drawn at once, which compiles faster.
+        all_noise = normal(words, NOISE, (sum(counts),))
+        noise = [
+            x.reshape(-1, height * side, width * side, 1)
+            for x, side in zip(
+                jnp.split(all_noise, np.cumsum(counts)[:-1], 1), sides, strict=True
+            )
+        ]
         init = nn.initializers.normal(1.0)
         constant = self.param("constant", init, (height, width, self.features[0]))
         # The gradient is a sum over examples, in float32.
@@ -129,13 +141,12 @@ class Synthesis(nn.Module):
         # The number of the convolution; colors have the style of the next one.
         number, colors = 0, jnp.zeros((), w.dtype)
         for level, here in enumerate(self.features):
-            size = (height << level, width << level, 1)
             if level:
                 up = StyledConv(here, convolve=conv_upsampled, name=f"up_{level}")
-                x = up(x, w[:, number], normal(words, number, size))
+                x = up(x, w[:, number], noise[number])
                 number, colors = number + 1, upsample(colors)
             layer = StyledConv(here, name=f"conv_{level}")
-            x = layer(x, w[:, number], normal(words, number, size))
+            x = layer(x, w[:, number], noise[number])
             number += 1
             colors += StyledColors(channels, name=f"colors_{level}")(x, w[:, number])
         # Sizes that cannot be halved so often are cropped.

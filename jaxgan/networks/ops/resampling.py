@@ -63,8 +63,7 @@ def _filter(x: jax.Array, stride: int = 1) -> jax.Array:
     for axis in (1, 2):
         stop = x.shape[axis] - len(TAPS) + 1
         taps = [
-            jax.lax.slice_in_dim(x, i, i + stop, stride, axis)
-            for i in range(len(TAPS))
+            jax.lax.slice_in_dim(x, i, i + stop, stride, axis) for i in range(len(TAPS))
         ]
         x = (taps[0] + 3 * (taps[1] + taps[2]) + taps[3]) / sum(TAPS)
     return x

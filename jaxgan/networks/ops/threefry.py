@@ -15,7 +15,7 @@ PARITY = np.uint32(0x1BD11BDA)
 
 def threefry(
     key: jax.Array | tuple[jax.Array, jax.Array],
-    counters: tuple[jax.typing.ArrayLike, jax.Array],
+    counters: tuple[jax.Array, jax.Array],
     rounds: int = 13,
 ) -> tuple[jax.Array, jax.Array]:
     """Threefry-2x32, https://doi.org/10.1145/2063384.2063405 (Salmon et al. 2011).
@@ -85,7 +85,7 @@ def bits(words: jax.Array, number: int, count: int) -> jax.Array:
     """
     entries = jnp.arange((count + 1) // 2, dtype=jnp.uint32)
     key = words[:, :1], words[:, 1:]
-    return jnp.concatenate(threefry(key, (np.uint32(number), entries)), 1)[:, :count]
+    return jnp.concatenate(threefry(key, (jnp.uint32(number), entries)), 1)[:, :count]
 
 
 def normal(words: jax.Array, number: int, shape: tuple[int, ...]) -> jax.Array:
