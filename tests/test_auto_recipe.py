@@ -8,6 +8,7 @@ import pytest
 from test_train import argv
 
 from jaxgan import train
+from jaxgan.config import planning
 from jaxgan.config.budgets import parse_time
 from jaxgan.config.resolve import make_config, parse_args
 from jaxgan.data import from_fields
@@ -88,6 +89,8 @@ def test_times_in_text():
             make_config(budget=text)
     with pytest.raises(UsageError, match="leave out one of them"):
         make_config(budget="2h", preset="dcgan")
+    with pytest.raises(UsageError, match="--budget=2h times steps of training"):
+        planning.parse_args(["--topology=local", "--budget=2h"])
 
 
 def test_flags_of_the_user_are_kept_and_other_data_refused(monkeypatch, caplog):
