@@ -12,7 +12,7 @@ from style_toys import runs_in
 
 from jaxgan import sample
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import latent_paths, truncation
+from jaxgan.evaluation import latent_paths, latent_sheets, truncation
 from jaxgan.evaluation.drawn import sample_run
 from jaxgan.evaluation.latent_directions import principal_directions
 from jaxgan.evaluation.latent_space import LatentSpace
@@ -70,24 +70,22 @@ def test_truncated_samples_are_those_of_truncated_latents(runs):
 def test_styles_are_truncated_towards_the_mean_of_their_class(runs, tmp_path):
     opened = load_run(runs["styled"])
     space = LatentSpace(opened, opened.restore())
-    labels = {"label": np.array([2], np.int32)}
-    two = draw(runs["styled"], tmp_path / "a.npz", "--truncation=0", "--label=2")
-    assert (two["samples"] == two["samples"][0]).all()
-    mean = space.mean_style(labels)
-    wanted = space.images(space.keys(0, 1), labels, w=mean[None])
-    np.testing.assert_allclose(two["samples"][:1], (wanted + 1) * 127.5, atol=0.6)
-    # Each class has its own; a labeled set is truncated too.
+    means = np.stack([space.mean_style({"label": np.int32([x])}) for x in range(3)])
+    # At 0, samples are those of the mean; a labeled set is truncated too.
     flags = ("--truncation=0", "--per_class=2")
-    every = draw(runs["styled"], tmp_path / "b.npz", *flags)["samples"].astype(int)
-    same(every[0::2], every[1::2])
-    assert (np.abs(np.diff(every[::2], axis=0)).max((1, 2, 3)) > 0).all()
+    every = draw(runs["styled"], tmp_path / "b.npz", *flags)["samples"]
+    labels = {"label": np.arange(3, dtype=np.int32)}
+    wanted = (space.images(space.keys(0, 3), labels, w=means) + 1) * 127.5
+    np.testing.assert_allclose(every, wanted.repeat(2, 0), atol=0.6)
+    assert (np.abs(np.diff(wanted, axis=0)).max((1, 2, 3)) > 1).all()
     # Half of the way is half of the distance in w.
-    keys, batch = space.keys(0, 4), {"label": np.full(4, 2, np.int32)}
-    z = space.latents(keys, batch)
-    own = space.styles(z, keys, batch)
-    half = LatentSpace(truncation.truncated_run(opened, 0.5, labels), space.variables)
-    found = half.styles(z, keys, batch)
-    np.testing.assert_allclose(found, (mean + own) / 2, atol=1e-5)
+    cut = truncation.truncated_run(opened, 0.5, labels)
+    z = space.latents(space.keys(0, 3), labels)
+    own, half = (
+        x.styles(z, space.keys(0, 3), labels)
+        for x in (space, LatentSpace(cut, space.variables))
+    )
+    np.testing.assert_allclose(half, (means + own) / 2, atol=1e-5)
 
 
 def test_paths_meet_their_points():
@@ -122,21 +120,23 @@ def firsts(workdir, seeds, labels=()):
 
 def test_rows_between_seeds_end_at_their_samples(runs, tmp_path):
     flags = ("--between=3,17,5", "--n=4")
-    for name, key, more in (("plain", "z", []), ("styled", "w", ["--label=1"])):
+    for name, key, more in (
+        ("plain", "z", ["--interpolate=linear"]),
+        ("styled", "w", ["--label=1"]),
+    ):
         own = draw(runs[name], tmp_path / f"{name}.npz", *flags, *more)
         assert own["samples"].shape == (2, 4, 8, 8, 1)
         assert str(own["space"]) == key
-        ends = firsts(runs[name], (3, 17, 5), [1] * 3 * bool(more))
+        ends = firsts(runs[name], (3, 17, 5), [1] * 3 * (key == "w"))
         for place, end in (((0, 0), 0), ((0, 3), 1), ((1, 0), 1), ((1, 3), 2)):
             np.testing.assert_allclose(own["samples"][place], ends[end], atol=1)
-    # Straight in w, and on arcs in z, unless the way is named.
-    line = own["latents"][0]
-    np.testing.assert_allclose(line[1], line[0] + (line[3] - line[0]) / 3, atol=1e-5)
-    out, way = tmp_path / "line.npz", "--interpolate=linear"
-    line = draw(runs["plain"], out, *flags, way)["latents"][0]
-    np.testing.assert_allclose(line[1], line[0] + (line[3] - line[0]) / 3, atol=1e-5)
-    draw(runs["plain"], tmp_path / "a.png", *flags)
-    assert tuple(load_png(tmp_path / "a.png").layout or ())[3:] == (4, 8)
+        # Both are straight: w by default, z because it is asked for.
+        line = own["latents"][0]
+        np.testing.assert_allclose(line[1], (2 * line[0] + line[3]) / 3, atol=1e-5)
+    assert [latent_sheets.way_of("", x) for x in (True, False)] == [
+        "linear",
+        "spherical",
+    ]
 
 
 def test_between_labels(runs, tmp_path):

@@ -155,13 +155,17 @@ def _in_rows(config: SampleConfig, samples: np.ndarray) -> np.ndarray:
     return samples.reshape(-1, config.n, *samples.shape[1:])
 
 
+def way_of(asked: str | bool, has_styles: bool) -> str:
+    """Returns the way of interpolation: the one that is asked for, or the usual one."""
+    # Lines are straight in w, and arcs are those of normal latents.
+    return str(asked or ("linear" if has_styles else "spherical"))
+
+
 def _walk(source: Source, seed: int) -> Sheet:
     """Draws the pictures between samples of seeds."""
     space, config = source.space, source.config
     seeds = config.latents.between or config.seeds
-    # Lines are straight in w, and arcs are those of normal latents.
-    usual = "linear" if space.has_styles else "spherical"
-    way = str(config.interpolate or usual)
+    way = way_of(config.interpolate, space.has_styles)
     styles = space.has_styles and way == "linear"
     tiles = config.n if config.latents.frames else 1
     numbers = np.arange(tiles)

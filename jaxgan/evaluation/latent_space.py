@@ -120,7 +120,7 @@ class LatentSpace:
         self, z: np.ndarray, keys: jax.Array, conditions: dict[str, Any]
     ) -> np.ndarray:
         """Returns the w of latents, `[n, d]`, of a network that has styles."""
-        return self._run(self._draw_w, {**conditions, Z: z}, keys)
+        return self._run(self._draw_features, {**conditions, Z: z}, keys)
 
     def images(
         self,
@@ -193,25 +193,18 @@ class LatentSpace:
         return jax.jit(draw)
 
     @functools.cached_property
-    def _draw_w(self) -> Any:
-        """A compiled function of (variables, batch, keys) to the w of latents."""
-        return jax.jit(lambda *args: self._features(at_mapping, *args))
-
-    @functools.cached_property
     def _draw_features(self) -> Any:
         """A compiled function to the output of the first layer, or to w."""
-        return jax.jit(lambda *args: self._features(self.at_features, *args))
+        return jax.jit(self._features)
 
-    def _features(
-        self, at: Any, variables: Tree, batch: Batch, keys: jax.Array
-    ) -> Tree:
+    def _features(self, variables: Tree, batch: Batch, keys: jax.Array) -> Tree:
         outputs: list[jax.Array] = []
 
         def record(x):
             outputs.append(x.astype(jnp.float32))
             return x
 
-        with at(record):
+        with self.at_features(record):
             self.generate(variables, batch, keys)
         # A generator without layers has the features of its latents.
         return outputs[0] if outputs else batch[Z]
@@ -263,11 +256,12 @@ def _without_remat(run: Run) -> builder.GAN:
     if not run.config.remat:
         return run.gan
     config = dataclasses.replace(run.config, remat=False)
-    made, task = builder.build_gan(config, run.example), run.gan.task
-    return made._replace(
-        task=task,
-        generate=make_generate(task, made.networks),
-        play=make_play(task, made.networks),
+    facts = {"example": run.example, "axis_name": None}
+    networks, task = builder.build_networks(config, facts), run.gan.task
+    return run.gan._replace(
+        networks=networks,
+        generate=make_generate(task, networks),
+        play=make_play(task, networks),
     )
 
 
