@@ -160,6 +160,7 @@ def conditioned(traits, tmp_path_factory):
         traits,
         tmp_path_factory.mktemp("conditioned") / "run",
         4,
+        networks="mlp((8,), (8,))",
         task="conditional(4, drop=0.2)",
         generator_wrap="embed",
         discriminator_wrap="projection|classifier",
