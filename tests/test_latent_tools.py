@@ -70,7 +70,9 @@ def test_truncated_samples_are_those_of_truncated_latents(runs):
 def test_styles_are_truncated_towards_the_mean_of_their_class(runs, tmp_path):
     opened = load_run(runs["styled"])
     space = LatentSpace(opened, opened.restore())
-    means = np.stack([space.mean_style({"label": np.int32([x])}) for x in range(3)])
+    means = np.stack(
+        [space.mean_style({"label": np.array([x], np.int32)}) for x in range(3)]
+    )
     # At 0, samples are those of the mean; a labeled set is truncated too.
     flags = ("--truncation=0", "--per_class=2")
     every = draw(runs["styled"], tmp_path / "b.npz", *flags)["samples"]
