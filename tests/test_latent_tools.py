@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from games import same
 from PIL import Image
-from style_toys import runs_in
+from sharing_runs import GRAY
+from style_toys import runs_in, styled
 
 from jaxgan import sample
 from jaxgan.errors import UsageError
@@ -203,6 +204,12 @@ def test_styles_are_mixed_by_layers(runs, tmp_path):
     opened = load_run(runs["styled"])
     space = LatentSpace(opened, opened.restore())
     label = {"label": np.ones(1, np.int32)}
+    # A mixture is what the network itself makes of its styles.
+    net = styled(example=GRAY).generator
+    mixed = {"train": False, "method": "synthesis"}
+    direct = net.apply(space.variables, own["latents"][1], **mixed)
+    wanted = (np.asarray(direct) + 1) * 127.5
+    np.testing.assert_allclose(own["samples"][1, 1:], wanted, atol=0.6)
     # Equal styles in all layers mix nothing.
     equal = space.images(space.keys(0, 2), label, w=np.stack([w[:2]] * 3, axis=1))
     np.testing.assert_allclose((equal + 1) * 127.5, own["samples"][:, 0], atol=0.6)
