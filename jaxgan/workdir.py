@@ -27,7 +27,9 @@ from jaxgan.files import (
 OURS = ("metrics.jsonl", "samples", "checkpoints", "data.json")
 """Outputs of a run besides config.json. A folder with any of them is not new."""
 
-ACCEPTABLE = frozenset({"dataset", "dtype", "classes", "size", "fingerprint"})
+ACCEPTABLE = frozenset(
+    {"dataset", "dtype", "classes", "size", "fingerprint", "combinations"}
+)
 """Fields of config.json and data.json that may differ with `--data_changed=accept`."""
 
 KINDS = {

@@ -492,6 +492,14 @@ SAMPLE: list[Row] = [
     *REJECT,
     ("leave out --reject", "--interpolate", "--n=9", "--reject=discriminator"),
     ("are not sounds", "--out=new.wav"),
+    *(
+        ("this run is unconditional", f"--{name}={text}")
+        for name in ("labels", "attributes", "sheet")
+        for text in ("0", LONG, "\x1b[31m")
+    ),
+    ("both ask for rows", "--labels=0", "--sheet=a"),
+    ("both ask for rows", "--labels=0", "--interpolate"),
+    ("both name classes", "--label=0", "--labels=0"),
     *(("--n", f"--n={text}") for text in ("x", "0", "-1", "1.5", "", "nan", "²")),
     *(("--run", f"--run={text}") for text in ("x", "-1", "1", "99", "1.5", "")),
     *(("--step", f"--step={text}") for text in ("x", "1.5", "", "²", "nan")),
@@ -550,6 +558,10 @@ SAMPLE: list[Row] = [
 
 LABELED: list[Row] = [
     *REJECT,
+    *(
+        (f"leave out --{name}", f"--{name}=0")
+        for name in ("label", "labels", "attributes", "sheet")
+    ),
     *(("--per_class", f"--per_class={text}") for text in ("x", "0", "-1", "", BIG)),
     ("this run is unconditional", "--per_class=3"),
     ("leave out --n", "--n=4"),

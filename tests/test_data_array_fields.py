@@ -131,7 +131,7 @@ def test_smaller_sources(load):
         ({"mask": NUMBERS}, "'mask' is"),
         ({"mask": HOLES * 2}, "int64 from 0 to 2; use booleans, 0 and 1, 0 to 255"),
         ({"mask": HOLES * np.nan}, "float64 from nan to nan"),
-        ({"attributes": FACTS * 2 - 1}, "from -1 to 1; use booleans, 0 and 1, or"),
+        ({"attributes": FACTS * 2 - 2}, "from -2 to 0; use booleans, 0 and 1, or"),
         ({"attributes": NUMBERS}, r"'attributes' is \[6\]; attributes are \[n, k\]"),
         ({"attributes": np.array(["a"] * 6)[:, None]}, r"is <U1 \[6, 1\]; use boolea"),
         (

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import resource
+import sys
 import tarfile
 import zipfile
 from collections import Counter
@@ -188,6 +189,26 @@ def test_labels_are_categories_or_vendors(small_emoji, tmp_path):
     assert [x[2] for x in color(test["image"])] == test["label"].tolist()
     without, _ = all_of("emoji", "train", tmp_path, label_field="none")
     assert list(without.example) == ["image"]
+
+
+def test_tones_and_vendors_are_attributes(serve, monkeypatch, tmp_path):
+    tones = [x.lower() for x in emoji.TONES if x]
+    monkeypatch.setattr(sys.modules[__name__], "TONES", tones)
+    serve("emoji_tones", {f"emoji-datasource-{v}": emoji_files(v, 50) for v in PAIR})
+    dataset, train = all_of("emoji_tones", "train", tmp_path)
+    _, test = all_of("emoji_tones", "test", tmp_path)
+    assert dataset.example["attributes"].names == emoji.TONED
+    # 25 emoji have tones, of which one in ten is held out with all its forms
+    assert (len(train["image"]), len(test["image"])) == (23 * 12, 2 * 12)
+    for part in (train, test):
+        for (_, tone, vendor), own in zip(
+            color(part["image"]), part["attributes"], strict=True
+        ):
+            assert own[:6].argmax() == tone
+            assert own[6:8].argmax() == vendor
+            assert own[:8].sum() == 2
+    numbers = [{x[0] for x in color(part["image"])} for part in (train, test)]
+    assert numbers[0].isdisjoint(numbers[1])
 
 
 def test_a_field_can_be_chosen_and_all_are_framed(small_emoji, tmp_path):

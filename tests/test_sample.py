@@ -121,6 +121,32 @@ def test_classes_are_drawn_in_turn_or_the_one_asked_for(labelled, tmp_path):
     assert same == [i % 5 == 2 for i in range(12)]
 
 
+def test_a_row_per_class_has_the_same_latents(labelled, tmp_path):
+    draw(labelled, tmp_path / "rows.npz", "--labels=4,1-2", "--n=3", "--seed=9")
+    rows = arrays(tmp_path / "rows.npz").reshape(3, 3, 8, 8, 1)
+    with np.load(tmp_path / "rows.npz") as file:
+        assert file["labels"].tolist() == [4, 4, 4, 1, 1, 1, 2, 2, 2]
+    draw(labelled, tmp_path / "two.npz", "--label=2", "--n=3", "--seed=9")
+    np.testing.assert_array_equal(rows[2], arrays(tmp_path / "two.npz"))
+    assert (rows[0] != rows[1]).any()
+    draw(labelled, tmp_path / "rows.png", "--labels=all", "--n=2")
+    with Image.open(tmp_path / "rows.png") as picture:
+        assert picture.height > 2 * picture.width
+
+
+def test_conditions_that_a_labelled_run_does_not_have(labelled, tmp_path, capsys):
+    place = f"--workdir={labelled}", f"--out={tmp_path / 'a.png'}"
+    for flags, message in (
+        (["--labels=5"], "--labels: no class '5': choose from 0, 1, 2, 3, 4"),
+        (["--label=none"], "was not trained without a condition"),
+        (["--labels=1,none"], "was not trained without a condition"),
+        (["--sheet=hair"], "conditional on labels: use --label or --labels"),
+        (["--labels=1", "--reject=discriminator"], "does not work with --labels=1"),
+    ):
+        assert message in refused(capsys, *place, *flags)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_class_that_there_is_not(labelled, finished, tmp_path, capsys):
     assert draw(labelled, tmp_path / "a.npz", "--label=7") == 2
     assert "--label: no class '7': choose from 0, 1, 2, 3, 4" in capsys.readouterr().err

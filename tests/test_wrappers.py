@@ -380,10 +380,10 @@ def test_what_does_not_fit_is_named(net, text, args, message):
         ("minibatch_std(1)", r"group must be in \[2, 1048576\], not 1: use 4"),
         ("classifier(-1)", r"outputs must be in \[0, 1048576\], not -1"),
         ("embed(-1)", r"dim must be in \[0, 1048576\], not -1"),
-        ("embed", "embed needs labels: use a dataset"),
-        ("projection", "projection needs labels: use a dataset"),
+        ("embed", "embed needs labels or attributes: use a dataset"),
+        ("projection", "projection needs labels or attributes: use a dataset"),
         ("projection(4)", "too many positional arguments"),
-        ("classifier", "classifier needs labels: use a dataset"),
+        ("classifier", "classifier needs labels or attributes: use a dataset"),
     ],
 )
 def test_what_no_wrapper_takes(text, message):

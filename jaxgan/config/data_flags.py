@@ -64,8 +64,8 @@ class DataFlags:
     label_field: str = flag(
         "",
         "data",
-        "feature or array that holds the labels; none to train without labels; empty "
-        "to detect it",
+        "feature, array or column of metadata.csv that holds the labels; none to train "
+        "without labels; empty to detect it",
     )
     text: str = flag(
         "lines",

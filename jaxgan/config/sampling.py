@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan.config.conditions import (
+    USUAL_COLUMNS,
+    ConditionFlags,
+    add_conditions,
+    conditions_of,
+)
 from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
 from jaxgan.config.rejecting import RejectFlags, add_rejection, rejection_of
@@ -25,6 +31,9 @@ FORMATS = ("folder", "npz", "tfds")
 """Forms of a labeled set: a folder per class, one file, or a prepared TFDS set."""
 
 
+CONDITIONS = ("label", "labels", "attributes", "sheet")
+
+
 class SampleConfig(NamedTuple):
     """The samples to draw from a run, and their file."""
 
@@ -39,7 +48,7 @@ class SampleConfig(NamedTuple):
     run: int = 0
     """The number of the run, if several were trained side by side."""
     label: str = ""
-    """The name of the class to draw; empty for all classes in turn."""
+    """The name or number of the class to draw; empty for all classes in turn."""
     single_files: bool = False
     """True if `out` is a folder that gets one file per sample."""
     per_class: int = 0
@@ -54,6 +63,8 @@ class SampleConfig(NamedTuple):
     """The start of all texts."""
     rejection: RejectFlags = RejectFlags()
     """The way in which samples are rejected."""
+    conditions: ConditionFlags = ConditionFlags()
+    """Other conditions; with rows of them, `n` is the number of samples in a row."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -82,7 +93,9 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
             raise UsageError(
                 f"--{name} is for labeled sets: add --per_class=1000, or leave it out"
             )
-    args.n = USUAL_N if args.n is None else args.n
+    conditions = conditions_of(args)
+    if args.n is None:
+        args.n = USUAL_COLUMNS if conditions.rows else USUAL_N
     out, single_files = output_path(
         "samples.png" if args.out is None else args.out, seeds
     )
@@ -112,6 +125,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         temperature=args.temperature,
         prompt=args.prompt,
         rejection=rejection_of(args),
+        conditions=conditions,
     )
 
 
@@ -121,7 +135,7 @@ def _labeled_set(
     """Returns the configuration of a labeled set."""
     for name, is_given in (
         ("n", args.n is not None),
-        ("label", bool(args.label)),
+        *((x, bool(getattr(args, x))) for x in CONDITIONS),
         ("interpolate", args.interpolate),
         ("temperature", args.temperature != 1),
         ("prompt", bool(args.prompt)),
@@ -242,7 +256,7 @@ def make_parser() -> Parser:
         help="interpolate between two latents along each row of the grid",
     )
     add_run_flags(parser, 0, "0")
-    add("--label", default="", help="name of the class to draw (default: all in turn)")
+    add_conditions(parser)
     add(
         "--temperature",
         type=parse_float,

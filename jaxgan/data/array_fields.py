@@ -94,7 +94,7 @@ def load_fields(
     Args:
       arrays: `image`, `source` and `target` in the forms that `npz` reads; `mask`
         `[n, H, W]` or `[n, H, W, 1]` booleans, uint8, 0 and 1, or floats in [0, 1], 1
-        in holes; `attributes` `[n, k]` booleans, 0 and 1, or floats in [0, 1]; labels.
+        in holes; `attributes` `[n, k]`, see `as_attributes`; labels.
       fields: the keys by field that `find_fields` returns.
       frame: the crop and the size of all images and masks.
       origin: the source of the data, in one line.
@@ -118,8 +118,8 @@ def load_fields(
         elif field == "mask":
             examples[field] = fit_masks(frame, _masks(where, array))
         elif field != "label":
-            examples[field] = _attributes(where, array)
-            names[field] = _attribute_names(arrays, array.shape[1])
+            examples[field] = as_attributes(where, array)
+            names[field] = attribute_names(arrays, array.shape[1])
         elif labeled := present(where, array, len(array)):
             examples[field], names[field] = labeled
     kinds = {**dict.fromkeys(PICTURES, "image"), "target_attributes": "attributes"}
@@ -181,10 +181,21 @@ def _masks(where: str, array: np.ndarray) -> np.ndarray:
     return array[..., None] if array.ndim == 3 else array
 
 
-def _attributes(where: str, array: np.ndarray) -> np.ndarray:
-    """Returns attributes `[n, k]`: booleans or float32."""
+def as_attributes(where: str, array: np.ndarray) -> np.ndarray:
+    """Returns attributes `[n, k]`: booleans or float32.
+
+    Args:
+      where: the name of the array, for messages.
+      array: booleans, 0 and 1, -1 and 1, or floats in [0, 1].
+
+    Raises:
+      UsageError: for another form.
+    """
     if array.ndim != 2:
         raise UsageError(f"{where} is {list(array.shape)}; attributes are [n, k]")
+    # As CelebA has them.
+    if array.dtype.kind in "if" and np.isin(array, (-1, 1)).all():
+        return array > 0
     return _shares(where, array)
 
 
@@ -211,8 +222,12 @@ def _shares(where: str, array: np.ndarray, also: str = "") -> np.ndarray:
     )
 
 
-def _attribute_names(arrays: Arrays, count: int) -> tuple[str, ...]:
-    """Returns the names of attributes, their numbers if there are none."""
+def attribute_names(arrays: Arrays, count: int) -> tuple[str, ...]:
+    """Returns the names of attributes, their numbers if there are none.
+
+    Raises:
+      UsageError: if the array of names has another form.
+    """
     if NAMES not in arrays.forms:
         return tuple(map(str, range(count)))
     names = arrays.read(NAMES)

@@ -52,7 +52,7 @@ def read_all(dataset: Dataset) -> Examples:
 
 
 def place(
-    prepared: Path, split: str, frame: Frame, fields: tuple[str, str | None]
+    prepared: Path, split: str, frame: Frame, fields: tuple[str | None, ...]
 ) -> Path:
     """Returns the path prefix of the cache of a prepared data set.
 
@@ -63,7 +63,7 @@ def place(
       prepared: the folder of the prepared data set.
       split: the split, such as `train[:50%]`.
       frame: the crop and the size.
-      fields: the features that hold the image and the label.
+      fields: the features that hold the image, the label, and attributes if any.
     """
     # Sub-folders are left out, as one of them, jaxgan/, holds the caches.
     files = sorted(f for f in prepared.iterdir() if f.is_file())

@@ -68,6 +68,9 @@ class Dataset(NamedTuple):
     stacked_mnist; None for other sets."""
     labels: Callable[[np.ndarray], np.ndarray] | None = None
     """Maps example numbers to labels without decoding images, if there are labels."""
+    attributes: Callable[[np.ndarray], np.ndarray] | None = None
+    """Maps example numbers to attributes `[n, k]` without decoding images, if there are
+    some beside the images of a set on disk, which earlier versions did not read."""
 
     @property
     def shape(self) -> tuple[int, ...]:

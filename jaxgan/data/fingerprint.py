@@ -32,8 +32,10 @@ def fingerprint(dataset: Dataset) -> str | None:
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
     # The form is part of the digest, as equal bytes may have several shapes.
     form = (dataset.size, first[1].shape, str(first[1].dtype))
-    # A label was never part of the form.
-    form += tuple(x for x in others if x[1].kind != "label")
+    # A label was never part of the form, and neither are attributes that earlier
+    # versions did not read.
+    unread = ("label",) if dataset.attributes is None else ("label", "attributes")
+    form += tuple(x for x in others if x[1].kind not in unread)
     digest = hashlib.sha256(repr(form).encode())
     for part in _stored(dataset, numbers):
         # The length delimits the parts, so that no two lists hash alike.

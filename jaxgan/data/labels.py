@@ -79,6 +79,26 @@ def are_absent(labels: np.ndarray) -> bool:
     return labels.dtype.kind in "if" and bool((labels == -1).all())
 
 
+def are_several(splits: Sequence[np.ndarray]) -> bool:
+    """Returns True if examples have several labels at once: rows that are not one-hot.
+
+    Args:
+      splits: the labels of each split. Rows `[n, k]` of 0 and 1 (or -1 and 1) have
+        several labels, unless all rows of all splits are one-hot.
+
+    >>> are_several([np.eye(3)]), are_several([np.eye(3), np.ones((2, 3))])
+    (False, True)
+    """
+    for rows in splits:
+        if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind not in "biuf":
+            return False
+        if not (np.isin(rows, (0, 1)).all() or np.isin(rows, (-1, 1)).all()):
+            return False
+        if are_absent(rows):
+            return False
+    return not all((rows.sum(1) == 1).all() and (rows >= 0).all() for rows in splits)
+
+
 def _values(where: str, labels: np.ndarray, size: int) -> np.ndarray:
     """Returns one value per example, `[n]`: int64, bool or strings."""
     shape = list(labels.shape)

@@ -222,13 +222,21 @@ def subfolders(name: str, path: Path) -> list[Path]:
     return _data_folders(path, _listed(name, path))
 
 
-def pictures_below(name: str, root: Path) -> Walk:
+def pictures_below(name: str, root: Path, used: Path | None = None) -> Walk:
     """Walks a folder, and logs the files that are not part of the data.
+
+    Args:
+      name: the name of the data set, for errors.
+      root: the folder.
+      used: a file in it that is part of the data, though no picture.
 
     Raises:
       UsageError: if the folder holds no images, or cannot be read.
     """
     walk = Walk(name, root)
+    if used is not None:
+        walk.left_out[used.suffix] -= 1
+        walk.left_out = +walk.left_out  # without zeros
     log_left_out(walk)
     if not walk.files:
         # One suffix per format.

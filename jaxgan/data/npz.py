@@ -8,14 +8,21 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data import dataset as datasets
-from jaxgan.data.array_fields import Arrays, find_fields, load_fields
+from jaxgan.data.array_fields import (
+    Arrays,
+    as_attributes,
+    attribute_names,
+    find_fields,
+    load_fields,
+)
 from jaxgan.data.array_forms import as_examples, check_form, framed
 from jaxgan.data.dataset import Dataset, Examples, Range
-from jaxgan.data.labels import classify, present
+from jaxgan.data.labels import are_several, classify, present
 from jaxgan.data.npy_files import check_readable, read_array, read_headers
 from jaxgan.data.resize import Frame
 from jaxgan.data.roles import Choice, Form, Roles, assign, listed
 from jaxgan.errors import UsageError, printable
+from jaxgan.types import Field, image_example
 
 LOG = logging.getLogger("jaxgan")
 
@@ -27,7 +34,8 @@ def npz(name: str, path: Path, frame: Frame, choice: Choice) -> Dataset:
     `images` and `sources`, or `B` and `A`), `target`, `mask`, `attributes` and `label`,
     has these fields, see `load_fields`. In other files `roles.assign` chooses images
     and labels, and only these are read. Labels are integers, strings, bytes, booleans
-    or one-hot rows.
+    or one-hot rows. Rows `[n, k]` of 0 and 1 that are not one-hot are attributes, with
+    the names in `attribute_names` `[k]`, if there is such an array.
 
     Args:
       name: the name of the data set, `npz:PATH`.
@@ -177,11 +185,35 @@ def _build(
         # Labels of other splits take part, so that all splits number classes alike.
         others = [read(key) for key in roles.others]
         where = f"{name}: array '{printable(roles.labels)}'"
-        labeled = present(where, read(roles.labels), len(images), others)
+        labels = read(roles.labels)
+        if are_several([labels, *others]) and len(labels) == len(images):
+            arrays = Arrays(name, forms, read)
+            return _with_attributes(arrays, roles, examples, labels, origin)
+        labeled = present(where, labels, len(images), others)
         if labeled is not None:
             examples["label"], classes = labeled
     _log_roles(name, forms, roles, classes)
     return datasets.from_fields(name, examples, classes=classes, origin=origin)
+
+
+def _with_attributes(
+    arrays: Arrays, roles: Roles, examples: Examples, labels: np.ndarray, origin: str
+) -> Dataset:
+    """Returns a data set whose labels `[n, k]` are several at once: attributes."""
+    key = roles.labels or ""
+    values = as_attributes(arrays.where(key), labels)
+    names = attribute_names(arrays, values.shape[1])
+    LOG.info(
+        "%s: images are %s; attributes are %s",
+        arrays.name,
+        listed([roles.images], arrays.forms),
+        listed([key], arrays.forms),
+    )
+    images = examples["image"]
+    example = image_example(images.shape[1:], images.dtype)
+    example["attributes"] = Field(values.shape[1:], values.dtype, "attributes", names)
+    examples = {**examples, "attributes": values}
+    return datasets.from_fields(arrays.name, examples, example=example, origin=origin)
 
 
 def _log_roles(

@@ -98,7 +98,8 @@ def load(
       image_size: the size to which images are resized, `64` or `48x64`.
       crop: the crop before resizing, `center`, `none` or a size such as `108`.
       image_field: the array or feature that holds the images, if that is ambiguous.
-      label_field: the array or feature that holds the labels; `none` for no labels.
+      label_field: the array, feature or column of `metadata.csv` that holds the labels;
+        `none` for no labels.
       alpha: transparent pixels of `folder:PATH`: `auto`, `keep`, `white` or `black`.
       on_bad_example: `stop`, or `skip` to accept images with damaged headers. Reading
         those raises `BadExample`, unless `skip_bad_examples` replaces them.
@@ -185,9 +186,14 @@ def _npz(request: Request) -> Dataset:
 
 
 def _folder(request: Request) -> Dataset:
-    _no_fields(request)
-    path = _named_path(request)
-    return folder(request.name, path, request.reading, split=request.split)
+    _no_field(request, "image_field")
+    return folder(
+        request.name,
+        _named_path(request),
+        request.reading,
+        split=request.split,
+        label_field=request.label_field,
+    )
 
 
 def _pairs(request: Request) -> Dataset:

@@ -217,7 +217,7 @@ def _split_domains(dataset: Dataset, count: int) -> tuple[Dataset, Dataset]:
 def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
     """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
-    labels = dataset.labels
+    labels, attributes = dataset.labels, dataset.attributes
     # `part` counts within the new set, `numbers[part]` within the old one.
     return dataset._replace(
         size=len(numbers),
@@ -228,4 +228,5 @@ def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
         ranges=(),
         encoded=encoded and (lambda part: encoded(numbers[part])),
         labels=labels and (lambda part: labels(numbers[part])),
+        attributes=attributes and (lambda part: attributes(numbers[part])),
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgan.config.conditions import ConditionFlags
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.rejecting import RejectFlags, check_rejection
 from jaxgan.config.sampling import USUAL_N, SampleConfig, check_n
@@ -22,13 +23,11 @@ from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.evaluation.sample_inputs import (
     check_inputs,
     check_label,
-    conditioning_batch,
+    inputs_of,
     labels_of,
 )
 from jaxgan.experiment import memory
 from jaxgan.files import local_path
-from jaxgan.gan.objective import example_keys
-from jaxgan.parallel import multi_seed
 
 
 class Drawn(NamedTuple):
@@ -41,7 +40,8 @@ class Drawn(NamedTuple):
     samples: np.ndarray
     """`[n, *shape]` in the dtype of the data."""
     labels: np.ndarray | None
-    """The class of each, `[n]` int32; None of an unconditional run."""
+    """The class of each, `[n]` int32, or its attributes `[n, k]` float32; None of an
+    unconditional run."""
     accepted: float
     """Share of the proposals that were accepted; 1 without rejection."""
 
@@ -52,6 +52,7 @@ def sample_run(
     *,
     seed: int = 0,
     label: str = "",
+    attributes: str = "",
     reject: str = "none",
     reject_share: float = RejectFlags().reject_share,
     max_proposals: int = RejectFlags().max_proposals,
@@ -65,7 +66,9 @@ def sample_run(
       workdir: folder of the run.
       n: number of samples.
       seed: of the samples.
-      label: name of the class to draw; empty for all in turn.
+      label: name or number of the class to draw; empty for all in turn.
+      attributes: by name, such as `smiling=1,hair=dark`; the others are those of real
+        examples.
       reject: samples to leave out: `none`, `discriminator` (rather those that it judges
         to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
         a classifier of the training set sees in another class).
@@ -89,6 +92,7 @@ def sample_run(
         *(folder, Path(), check_n(n), (seed,), checkpoint_of(checkpoint), False, raw),
         run=run,
         label=label,
+        conditions=ConditionFlags(attributes=attributes),
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
     )
     opened = load_run(folder, number=run)
@@ -97,16 +101,13 @@ def sample_run(
     if reject != "none":
         [found] = accepted_of(config, opened)
         return found._replace(samples=_in_dtype(found.samples, opened))
-    example = opened.example
+    example, inputs = opened.example, inputs_of(config, opened)
     variables = opened.restore(config.which, raw=raw)
     drawn = generate_in_batches(
-        jax.jit(opened.gan.generate),
-        variables,
-        conditioning_batch(config, example),
-        example_keys(multi_seed.key_of(seed), n),
+        jax.jit(opened.gan.generate), variables, inputs.batch, inputs.keys(seed)
     )
     drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
-    return Drawn(_in_dtype(drawn, opened), labels_of(config, opened), 1.0)
+    return Drawn(_in_dtype(drawn, opened), inputs.conditions, 1.0)
 
 
 def _in_dtype(samples: np.ndarray, run: Run) -> np.ndarray:

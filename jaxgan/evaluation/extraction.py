@@ -105,7 +105,9 @@ def features_of(
     table = _extract(images, missing, keep_raw) if missing else {}
     for key in missing:
         parts = table.get(f"{key}/probabilities"), table.get("labels")
-        found[key] = Features(table[f"{key}/features"], *parts)
+        attributes = table.get("attributes")
+        rows = table[f"{key}/features"]
+        found[key] = Features(rows, *parts, attributes=attributes)
         if key in names and is_main_process():
             feature_cache.save(images.folders, names[key], found[key])
     if not keep:
@@ -188,6 +190,7 @@ def _rows(
                 table.put(f"{key}/features", at, found.features)
                 table.put(f"{key}/probabilities", at, found.probabilities)
             table.put("labels", at, some.labels)
+            table.put("attributes", at, some.attributes)
             table.put("raw", at, some.raw if keep_raw else None)
             progress.advance(len(some.images))
     return table.arrays

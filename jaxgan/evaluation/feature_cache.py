@@ -31,8 +31,8 @@ LARGEST = 2**30
 TOTAL = 4 * 2**30
 """Maximum bytes of all files in a folder. The oldest ones are deleted first."""
 
-FIELDS = ("features", "probabilities", "labels")
-"""The arrays of a file; the last two may be absent."""
+FIELDS = ("features", "probabilities", "labels", "attributes")
+"""The arrays of a file; all but the first may be absent."""
 
 
 def name_of(identity: str, extractor: Extractor) -> str:

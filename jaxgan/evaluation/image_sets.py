@@ -1,9 +1,9 @@
 """Sets of images to extract features of: examples of data, and samples of a run."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -32,6 +32,8 @@ class Part(NamedTuple):
     """`[n]` int32, None if there are none."""
     raw: np.ndarray | None = None
     """The images in the dtype of the data, if they cannot be read again by number."""
+    attributes: np.ndarray | None = None
+    """`[n, k]` bool, None if there are none."""
 
 
 class ImageSet(NamedTuple):
@@ -91,7 +93,14 @@ def read_images(dataset: data.Dataset, numbers: np.ndarray) -> Part:
     # The first field is the one that is generated.
     labels = examples.get("label")
     images = np.asarray(examples[dataset.example.generated], np.float32)
-    return Part(images, None if labels is None else np.asarray(labels, np.int32))
+    labels = None if labels is None else np.asarray(labels, np.int32)
+    return Part(images, labels, attributes=attributes_of(examples))
+
+
+def attributes_of(examples: Mapping[str, Any]) -> np.ndarray | None:
+    """Returns the attributes of normalized examples, `[n, k]` bool, or None."""
+    found = examples.get("attributes")
+    return None if found is None else np.asarray(found) > 0.5
 
 
 def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
@@ -102,11 +111,11 @@ def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
     those after a crop, a resize or a change of the decoder.
     """
     some = numbers[evenly(len(numbers), IDENTIFYING)]
-    images, labels, _ = read_images(dataset, some)
+    images, labels, _, attributes = read_images(dataset, some)
     # The form is hashed too, as equal bytes may have several shapes.
     form = (data.fingerprint(dataset), dataset.size, images.shape, dataset.classes)
     whole = hashlib.sha256(repr(form).encode())
-    for part in (numbers.astype(np.int64), images, labels):
+    for part in (numbers.astype(np.int64), images, labels, attributes):
         if part is not None:
             whole.update(np.ascontiguousarray(part).tobytes())
     return whole.hexdigest()
@@ -134,7 +143,7 @@ def of_samples(
     devices = devices[:1] if devices[0].platform == "cpu" else devices
     draw = over_devices(run.gan.generate, variables, devices)
     order = data.epoch_order(0, 1, train.size)
-    conditional = is_conditional(run)
+    conditional, by_attributes = is_conditional(run), has_attributes(run)
 
     def scale(raw: np.ndarray) -> np.ndarray:
         images = data.normalize({example.generated: raw}, example)[example.generated]
@@ -150,7 +159,8 @@ def of_samples(
         drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
         raw = to_dtype(drawn, example.dtype)
         labels = np.asarray(batch["label"], np.int32) if conditional else None
-        return Part(scale(raw), labels, raw)
+        attributes = attributes_of(batch) if by_attributes else None
+        return Part(scale(raw), labels, raw, attributes)
 
     name = f"samples of run {run.number}, seed {seed}"
     return ImageSet(name, count, example.shape, read, None, scale)
@@ -159,6 +169,11 @@ def of_samples(
 def is_conditional(run: Run) -> bool:
     """Returns True if samples of a run are those of a label."""
     return "label" in run.gan.task.inputs
+
+
+def has_attributes(run: Run) -> bool:
+    """Returns True if samples of a run are those of attributes."""
+    return "attributes" in run.gan.task.inputs
 
 
 def over_devices(

@@ -73,6 +73,11 @@ def export(config: SampleConfig, run: Run) -> int:
 
 def check_conditional(gan: builder.GAN, task: str, per_class: int) -> None:
     """Raises UsageError if samples do not depend on labels."""
+    if "attributes" in gan.task.inputs:
+        raise UsageError(
+            f"--per_class={per_class}: this run is conditional on attributes, and has "
+            "no classes: use --n=1000 --out=FOLDER/"
+        )
     if "label" not in gan.task.inputs:
         raise UsageError(
             f"--per_class={per_class}: this run is unconditional, --task={task} reads "

@@ -114,9 +114,9 @@ def _check(config: EvaluateConfig, run: Run) -> None:
         planned = check_pair_metrics(
             config.metrics, inception_weights=config.inception_weights
         )
-        if any(x.labels for x in planned.sets):
+        if any(x.labels or x.attributes for x in planned.sets):
             raise UsageError(
-                "--metrics has a metric of classes, and --task="
+                "--metrics has a metric of conditions, and --task="
                 f"{run.config.task} maps images to images: use fd or precision_recall"
             )
         joined([{x.name: 0.0} for x in planned.pairs])  # raises if one appears twice

@@ -107,7 +107,12 @@ def _statistics(config: EvaluateConfig, planned: list[Comparison]) -> Statistics
 
 
 def _check_labels(run: Run, planned: list[Comparison]) -> None:
-    """Raises UsageError if a metric needs labels of samples that have none."""
+    """Raises UsageError if a metric needs a condition that samples do not have."""
+    if any(x.attributes for x in planned) and not image_sets.has_attributes(run):
+        raise UsageError(
+            "--metrics has a metric of attributes, which samples of "
+            f"--task={run.config.task} do not depend on: use fd or precision_recall"
+        )
     if image_sets.is_conditional(run):
         return
     if any(x.labels for x in planned):

@@ -85,7 +85,8 @@ def write(
 
     A .png is a grid, of spectrograms if samples are sounds, which a .wav holds one
     after the other. An .npz holds `samples` in the dtype of the data and, for a
-    conditional run, `labels` `[n]` int32 and their names `classes`. A folder gets one
+    conditional run, `labels` `[n]` int32 and their names `classes`, or `attributes`
+    `[n, k]` bool and `attribute_names`. A folder gets one
     .png or .wav per sample, a picture of all sounds, and labels.csv.
 
     Args:
@@ -93,17 +94,15 @@ def write(
       seed: of the samples.
       samples: `[n, ...]` float32, images in [-1, 1].
       field: of the data. uint8 images are written as 0 to 255, uint16 as 0 to 65535.
-      labels: class of each sample, `[n]`; None for an unconditional run.
-      classes: names of the classes.
+      labels: class of each sample, `[n]`, -1 if it is hidden, or attributes `[n, k]`;
+        None for an unconditional run.
+      classes: names of the classes, or of the attributes.
 
     Returns:
       The path of the file or folder.
     """
     if config.single_files:
-        # The class of each sample, or empty texts.
-        names = [""] * len(samples)
-        if labels is not None:
-            names = [classes[label] for label in labels]
+        names = _names(labels, classes, len(samples))
         with written(config.out):
             _write_each(config.out, seed, samples, field, names)
             if has_pictures(field):
@@ -114,14 +113,18 @@ def write(
     path = seed_path(config.out, seed, config.seeds)
     with written(path):
         if path.suffix == ".png":
-            reporting.save_png(path, sheet_of(samples, field))
+            columns = config.n if config.conditions.rows else None
+            reporting.save_png(path, sheet_of(samples, field, columns))
             return path
         if path.suffix == ".wav":
             whole = sounds.in_sequence(samples, field.rate)
             atomic_write(path, sounds.wav(whole, field.rate))
             return path
         arrays = {"samples": to_dtype(samples, field.dtype)}
-        if labels is not None:
+        if labels is not None and labels.ndim == 2:
+            arrays["attributes"] = labels > 0.5
+            arrays["attribute_names"] = np.array(classes)
+        elif labels is not None:
             arrays["labels"] = labels.astype(np.int32)
             arrays["classes"] = np.array(classes)
         # Compress to memory first, as the file is replaced in one step.
@@ -131,15 +134,36 @@ def write(
     return path
 
 
-def sheet_of(samples: np.ndarray, field: Field) -> reporting.Picture:
+def sheet_of(
+    samples: np.ndarray, field: Field, columns: int | None = None
+) -> reporting.Picture:
     """Returns a picture of samples: of sounds, their spectrograms.
 
     Args:
       samples: `[n, ...]` float32, images and waveforms in [-1, 1].
       field: of the data.
+      columns: images in a row; by default the grid is nearly square.
     """
     shown = as_images(samples, field) if has_pictures(field) else samples
-    return reporting.picture(shown)
+    return reporting.picture(shown, columns=columns)
+
+
+def _names(
+    labels: np.ndarray | None, classes: tuple[str, ...], count: int
+) -> list[str]:
+    """Returns the class of each sample, or its attributes, or empty texts.
+
+    >>> _names(np.array([1, -1]), ("cat", "dog"), 2)
+    ['dog', '']
+    >>> _names(np.array([[1.0, 1.0]]), ("smiling", "hair=dark"), 1)
+    ['smiling,hair=dark']
+    """
+    if labels is None:
+        return [""] * count
+    if labels.ndim == 1:
+        return [classes[label] if label >= 0 else "" for label in labels]
+    on = labels > 0.5
+    return [",".join(classes[i] for i in np.flatnonzero(row)) for row in on]
 
 
 def to_dtype(samples: np.ndarray, dtype: np.dtype) -> np.ndarray:

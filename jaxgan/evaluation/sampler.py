@@ -16,12 +16,10 @@ from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.evaluation.sample_inputs import (
     check_inputs,
     check_label,
-    conditioning_batch,
-    labels_of,
+    inputs_of,
+    names_of,
 )
 from jaxgan.experiment import memory
-from jaxgan.gan.objective import example_keys
-from jaxgan.parallel import multi_seed
 from jaxgan.types import Tree
 
 log = logging.getLogger("jaxgan")
@@ -48,32 +46,32 @@ def sample(config: SampleConfig) -> int:
     if config.rejection.reject != "none":
         return sample_accepted(config, run)
     field, of_texts = example[example.generated], text_samples.check(config, example)
+    inputs = inputs_of(config, run)
     # Nothing is read unless checkpoint and samples fit into memory.
-    memory.check_sampling(run.part(raw=config.raw), config.n, example.shape)
+    memory.check_sampling(run.part(raw=config.raw), inputs.count, example.shape)
     variables = run.restore(config.which, raw=config.raw)
     field = example[example.generated]
     sample_files.open_folder(config, field)
     # One compiled program draws all seeds.
-    columns = math.ceil(math.sqrt(config.n))
+    columns = math.ceil(math.sqrt(inputs.count))
     change = _identity
     if config.interpolate:
         change = functools.partial(interpolate, columns=columns)
     elif of_texts:
         change = text_samples.change_of(config, field)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
-    batch = conditioning_batch(config, example)
-    labels = labels_of(config, run)
+    labels = inputs.conditions, names_of(example, inputs.field)
     at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
     for seed in config.seeds:
-        keys = example_keys(multi_seed.key_of(seed), config.n)
-        drawn = generate_in_batches(generate, variables, batch, keys, at_once)
+        keys = inputs.keys(seed)
+        drawn = generate_in_batches(generate, variables, inputs.batch, keys, at_once)
         # A task may generate more than one array, such as codes of the data.
         samples = drawn[example.generated] if isinstance(drawn, dict) else drawn
         if of_texts:
             path, note = text_samples.write(config, seed, samples, field)
             log.info("%d texts in %s, %s", len(samples), path, note)
             continue
-        path = sample_files.write(config, seed, samples, field, labels, example.classes)
+        path = sample_files.write(config, seed, samples, field, *labels)
         log.info("%d samples in %s", len(samples), path)
     return 0
 

@@ -79,6 +79,11 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
             "--metrics has a metric of classes, and the sets of --compare have not the "
             "same classes: use fd or precision_recall"
         )
+    if any(x.attributes for x in planned) and not have_attributes(real, fake):
+        raise UsageError(
+            "--metrics has a metric of attributes, and the sets of --compare have not "
+            "the same attributes: use fd or precision_recall"
+        )
     # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(
@@ -251,6 +256,12 @@ def have_labels(real: data.Dataset | None, fake: data.Dataset) -> bool:
     Numbers of classes mean the same only if their names are the same.
     """
     return real is not None and real.classes == fake.classes != ()
+
+
+def have_attributes(real: data.Dataset | None, fake: data.Dataset) -> bool:
+    """Returns True if both sets have attributes of the same names."""
+    fields = [x and x.example.get("attributes") for x in (real, fake)]
+    return all(fields) and fields[0].names == fields[1].names  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def _floor(

@@ -6,8 +6,15 @@ from typing import Any
 import numpy as np
 
 from jaxgan import data, workdir
+from jaxgan.data.shuffle import evenly
 from jaxgan.errors import UsageError, printable
+from jaxgan.networks.conditions import condition_field
 from jaxgan.types import ExampleSpec, Field, image_example
+
+KEY = "combinations"
+"""The name of the attributes of some examples."""
+COMBINATIONS = 256
+"""Largest number of examples whose attributes are kept."""
 
 
 def data_facts(dataset: data.Dataset) -> dict[str, Any]:
@@ -16,7 +23,50 @@ def data_facts(dataset: data.Dataset) -> dict[str, Any]:
         **example_to_json(dataset.example),
         "size": dataset.size,
         "fingerprint": data.fingerprint(dataset),
+        **_attributes(dataset),
     }
+
+
+def _attributes(dataset: data.Dataset) -> dict[str, list[str]]:
+    """Returns the attributes of some examples, as texts of 0 and 1, if there are any.
+
+    They are the combinations that samples are drawn for.
+    """
+    field = condition_field(dataset.example)
+    if field is None or dataset.example[field].kind != "attributes":
+        return {}
+    # In a random order, as data are often sorted.
+    order = np.random.default_rng(0).permutation(min(dataset.size, COMBINATIONS))
+    numbers = evenly(dataset.size, COMBINATIONS)[order]
+    read = dataset.attributes or (lambda some: dataset.read(some)[field])
+    values = np.asarray(read(numbers)) > 0.5
+    return {KEY: ["".join("01"[x] for x in row) for row in values.astype(int)]}
+
+
+def read_combinations(folder: Path, count: int) -> np.ndarray:
+    """Reads the attributes of some examples from data.json.
+
+    Args:
+      folder: of the run.
+      count: number of attributes.
+
+    Returns:
+      `[m, count]` float32 of 0 and 1; no rows of a run of an earlier version.
+
+    Raises:
+      UsageError: if the file is missing or damaged.
+    """
+    rows = workdir.read_data(folder).get(KEY, [])
+    whole = isinstance(rows, list) and all(
+        isinstance(x, str) and len(x) == count and set(x) <= {"0", "1"} for x in rows
+    )
+    if not whole:
+        raise UsageError(
+            f"{printable(str(folder / 'data.json'))} is damaged: {KEY} are not texts "
+            f"of {count} times 0 or 1; restore its backup"
+        )
+    table = np.array([list(row) for row in rows], np.float32)
+    return table.reshape(len(rows), count)
 
 
 def example_to_json(example: ExampleSpec) -> dict[str, Any]:

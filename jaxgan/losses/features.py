@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxgan.errors import UsageError
+from jaxgan.networks.conditions import DROPPED
 from jaxgan.schedules import Weight, at
 from jaxgan.terms import batch_mean, stateless
 from jaxgan.types import DiscriminatorOutput, LossInputs, Term
@@ -53,30 +54,34 @@ def feature_matching(weight: Weight = 1.0, of: str = "means") -> Term:
 def auxiliary_classifier(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
     """Classification of samples, https://arxiv.org/abs/1610.09585 (AC-GAN).
 
-    -real E[log P(c | x)] - fake E[log P(c | G(z, c))], the same for both players.
+    -real E[log P(c | x)] - fake E[log P(c | G(z, c))], the same for both players. For
+    attributes, which are independent, log P is the sum over them. Dropped labels count
+    as 0; dropped attributes cannot be told from absent ones, and are learned as these.
 
     Args:
       real: weight at real data; 0 leaves this half out.
       fake: weight at generated data; 0 leaves this half out.
 
     Raises:
-      UsageError: while tracing, if there are no labels or no class logits.
+      UsageError: while tracing, if there are no labels or attributes, or no class
+        logits, or if their number is not that of the attributes.
     """
     sides = {"real": real, "fake": fake}
     # A half of weight 0 needs no class logits.
     used = {name: weight for name, weight in sides.items() if weight != 0}
 
     def term(s: LossInputs) -> jax.Array:
-        labels = s.samples.condition
-        if labels is None:
+        condition = s.samples.condition
+        if getattr(condition, "ndim", 0) not in (1, 2):
             raise UsageError(
-                "auxiliary_classifier: there are no labels: use the task conditional"
+                "auxiliary_classifier: there are no labels or attributes: use the task "
+                "conditional"
             )
 
         def loss(name):
             logits = require_class_logits(getattr(s, name), "auxiliary_classifier")
             # -log P(c | x) of each example.
-            cross = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            cross = nll(logits, condition, "auxiliary_classifier")
             return at(used[name], s.step) * jnp.mean(cross)
 
         return sum((loss(name) for name in used), start=jnp.zeros(()))
@@ -120,19 +125,26 @@ def domain_classification(real: Weight = 1.0, fake: Weight = 1.0) -> Term:
     return stateless(term)
 
 
-def nll(logits: jax.Array, domain: jax.Array) -> jax.Array:
+def nll(
+    logits: jax.Array, domain: jax.Array, name: str = "domain_classification"
+) -> jax.Array:
     """Returns the negative log-likelihood of labels or attributes, `[B]`.
 
     Args:
       logits: class logits `[B, k]`.
-      domain: labels `[B]`, or attributes `[B, k]` of 0 and 1, which are independent.
+      domain: labels `[B]`, of which those that are `DROPPED` count as 0, or attributes
+        `[B, k]` of 0 and 1, which are independent.
+      name: of the term, for messages.
     """
     if domain.ndim == 1:
-        return optax.softmax_cross_entropy_with_integer_labels(logits, domain)
+        cross = optax.softmax_cross_entropy_with_integer_labels(
+            logits, jnp.maximum(domain, 0)
+        )
+        return jnp.where(domain == DROPPED, 0, cross)
     if logits.shape != domain.shape:
         count = domain.shape[1]
         raise UsageError(
-            f"domain_classification: {count} attributes, but {logits.shape[1]} class "
+            f"{name}: {count} attributes, but {logits.shape[1]} class "
             f"logits: wrap the discriminator in classifier({count})"
         )
     return jnp.sum(optax.sigmoid_binary_cross_entropy(logits, domain), 1)

@@ -51,6 +51,8 @@ class Comparison(NamedTuple):
 
     None if the metric needs more than moments.
     """
+    attributes: bool = False
+    """True if all sets must have attributes."""
 
 
 NO_FEATURES = Extractor(

@@ -10,6 +10,7 @@ from typing import Annotated
 import numpy as np
 
 from jaxgan.metrics.arrays import as_features
+from jaxgan.metrics.attribute_comparisons import attributes_as_asked
 from jaxgan.metrics.class_comparisons import classes, modes
 from jaxgan.metrics.classifier_score import classifier_score
 from jaxgan.metrics.comparison import (
@@ -265,5 +266,6 @@ COMPARISONS: dict[str, Callable[..., Comparison]] = {
     "per_class_fd": per_class_fd,
     "accuracy_as_asked": accuracy_as_asked,
     "classification_accuracy": classification_accuracy_of,
+    "attributes_as_asked": attributes_as_asked,
 }
 """Factories of metrics by name."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
@@ -20,6 +21,18 @@ def condition_size(example: ExampleSpec) -> int:
     if example.classes:
         return len(example.classes)
     return next((x.shape[0] for x in example.values() if x.kind == "attributes"), 0)
+
+
+def condition_field(example: ExampleSpec) -> str | None:
+    """Returns the name of the field that is the condition; None if there is none.
+
+    >>> condition_field(ExampleSpec()) is None
+    True
+    """
+    if example.classes:
+        return "label"
+    named = (name for name, x in example.items() if x.kind == "attributes")
+    return next(named, None)
 
 
 def condition_vectors(condition: Any, count: int, size: int, name: str) -> jax.Array:
@@ -49,3 +62,30 @@ def condition_vectors(condition: Any, count: int, size: int, name: str) -> jax.A
         f"{name} needs one label, or {size} attributes, for each of {count} rows, and "
         f"conditions are {list(shape)}: use the task conditional, and no pack"
     )
+
+
+def embed_condition(
+    condition: Any, count: int, size: int, features: int, name: str
+) -> jax.Array:
+    """Returns learned embeddings of conditions, `[count, features]`.
+
+    That of attributes is the sum over those that are present. Hidden conditions have
+    zeros. Call it in a compact method: it creates a layer `nn.Embed`.
+
+    Args:
+      condition: as for `condition_vectors`.
+      count: examples of the batch.
+      size: see `condition_size`.
+      features: entries of an embedding.
+      name: of the network, for messages.
+
+    Raises:
+      UsageError: if there is no condition, or one of another shape.
+    """
+    vectors = condition_vectors(condition, count, size, name)
+    table = nn.Embed(size, features)
+    if jnp.ndim(condition) == 2:
+        return vectors @ table.embedding
+    # Labels are looked up, which is exact. -1 would be the last class.
+    rows = table(jnp.maximum(condition, 0))
+    return jnp.where(condition[:, None] == DROPPED, 0, rows)

@@ -4,13 +4,14 @@ Wrappers of discriminators read the logits and features of the network inside.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import FieldError, UsageError
+from jaxgan.networks.conditions import condition_size, embed_condition
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.ranges import Range, Size, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
@@ -77,22 +78,26 @@ OTHER_NETWORKS = (
 
 
 class Embed(nn.Module):
-    """A conditional generator: `net` of the latent and an embedding of the label."""
+    """A conditional generator: `net` of the latent and an embedding of the condition.
+
+    The condition is a label, or attributes.
+    """
 
     net: nn.Module
-    classes: int
+    size: int
+    """Number of classes or of attributes."""
     dim: int
     """Entries of the embedding; 0 for those of the latent."""
 
     @nn.compact
     def __call__(
-        self, z: jax.Array, label: jax.Array | None = None, *, train: bool
+        self, z: jax.Array, condition: jax.Array | None = None, *, train: bool
     ) -> Tree:
         if jnp.ndim(z) != 2:
             raise UsageError(OTHER_NETWORKS)
-        label = _require_labels(label, z.shape[0], "embed")
-        embedding = nn.Embed(self.classes, self.dim or z.shape[-1])(label)
-        # The network inside gets a longer latent, `[B, d + dim]`, and no label.
+        dim = self.dim or z.shape[-1]
+        embedding = embed_condition(condition, len(z), self.size, dim, "embed")
+        # The network inside gets a longer latent, `[B, d + dim]`, and no condition.
         out = self.net(jnp.concatenate([z, embedding], axis=-1), train=train)
         # Only the output shows that a network of vectors is a discriminator.
         if isinstance(out, DiscriminatorOutput):
@@ -142,19 +147,6 @@ def grouped(x: jax.Array, size: int, name: str) -> jax.Array:
             f"such as {ceil_div(len(x), size) * size} on one device"
         )
     return x.reshape(-1, size, *x.shape[1:])
-
-
-def _require_labels(label: Any, count: int, name: str) -> jax.Array:
-    """Returns the labels; raises UsageError unless they are `[count]`."""
-    if label is None:
-        raise UsageError(f"{name} needs labels: use the task conditional")
-    # Inside a pack, labels are `[B / size, size]`.
-    if getattr(label, "shape", None) != (count,):
-        raise UsageError(
-            f"{name} needs one label for each of {count} rows: use the task "
-            "conditional, and no pack"
-        )
-    return label
 
 
 def _add_to_logits(
@@ -227,18 +219,19 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
 def projection(*, example: ExampleSpec) -> Wrap:
     """The projection discriminator, https://arxiv.org/abs/1802.05637, equation 4.
 
-    Adds <v_y, features> to the logits, with a learned v for each class y.
+    Adds <v_y, features> to the logits, with a learned v for each class y. That of
+    attributes is the sum of the v of those that are present.
 
     Args:
-      example: the fields of an example, with a label.
+      example: the fields of an example, with a label or attributes.
     """
-    classes = _require_classes(example, "projection")
+    size = _require_condition(example, "projection")
 
     def more(output, x, condition):
         features = _flat_features(output, "projection")
-        label = _require_labels(condition, len(features), "projection")
-        # v_y for the label of each example, `[B, F]`.
-        directions = nn.Embed(classes, features.shape[-1])(label)
+        count, width = features.shape
+        # v_y for the condition of each example, `[B, F]`.
+        directions = embed_condition(condition, count, size, width, "projection")
         return _add_to_logits(output, jnp.sum(directions * features, axis=-1))
 
     return lambda net: WithHead(net, "projection", more)
@@ -257,7 +250,7 @@ def classifier(outputs: Size = 0, *, example: ExampleSpec) -> Wrap:
     """
     _at_least(0, outputs, "outputs")
     # By default there is one output per class or attribute.
-    outputs = outputs or _attributes(example) or _require_classes(example, "classifier")
+    outputs = outputs or _require_condition(example, "classifier")
 
     def more(output, x, condition):
         features = _flat_features(output, "classifier")
@@ -273,28 +266,25 @@ def classifier(outputs: Size = 0, *, example: ExampleSpec) -> Wrap:
 def embed(dim: Size = 0, *, example: ExampleSpec) -> Wrap:
     """Makes any generator conditional, https://arxiv.org/abs/1411.1784.
 
-    Appends a learned embedding of the label to the latent.
+    Appends a learned embedding of the label, or of the attributes, to the latent.
 
     Args:
       dim: entries of the embedding; 0 for as many as the latent has.
-      example: the fields of an example, with a label.
+      example: the fields of an example, with a label or attributes.
     """
     _at_least(0, dim, "dim")
-    classes = _require_classes(example, "embed")
-    return lambda net: Embed(net, classes, dim)
+    size = _require_condition(example, "embed")
+    return lambda net: Embed(net, size, dim)
 
 
-def _require_classes(example: ExampleSpec, name: str) -> int:
-    """Returns the number of classes; raises FieldError if there are none."""
-    if not example.classes:
-        raise FieldError(f"{name} needs labels: use a dataset that has them")
-    return len(example.classes)
-
-
-def _attributes(example: ExampleSpec) -> int:
-    """Returns the number of attributes; 0 if there are none, or a label beside them."""
-    counts = [x.shape[0] for x in example.values() if x.kind == "attributes"]
-    return counts[0] if counts and not example.classes else 0
+def _require_condition(example: ExampleSpec, name: str) -> int:
+    """Returns the size of a condition; raises FieldError if there is none."""
+    size = condition_size(example)
+    if not size:
+        raise FieldError(
+            f"{name} needs labels or attributes: use a dataset that has them"
+        )
+    return size
 
 
 def _at_least(low: int, value: int, name: str) -> None:

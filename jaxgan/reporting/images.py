@@ -51,7 +51,9 @@ ORDER = {"source": 0, "mask": 1, "fake": 2, "real": 3}
 """Columns of a preview from left to right; others stand with the mask."""
 
 
-def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
+def picture(
+    samples: np.ndarray, real: np.ndarray | None = None, columns: int | None = None
+) -> Picture:
     """Draws samples in the form that fits their shape.
 
     Args:
@@ -59,10 +61,11 @@ def picture(samples: np.ndarray, real: np.ndarray | None = None) -> Picture:
         other shape as one curve per sample: `[B, d]` over d, the first channel of
         `[B, T, C]` over T, and `[B, 1]` sorted as a single curve.
       real: real examples of the same shape, drawn behind points and curves.
+      columns: images in a row; by default the grid is nearly square.
     """
     samples = np.asarray(samples)
     if samples.ndim == 4:
-        return Picture(grid(samples), layout(samples.shape))
+        return Picture(grid(samples, columns), layout(samples.shape, columns))
     if samples.ndim == 2 and samples.shape[1] == 2:
         # Follows the real points, so that the pictures of a run have the same axes.
         extent = 1.25 * float(np.abs(samples if real is None else real).max())

@@ -221,7 +221,7 @@ def run_once(
 
 def programs_for(task: Task) -> list[str]:
     """Returns the uses of a trained run, in words that end in a program."""
-    can_sample = set(task.inputs) <= {"label"}
+    can_sample = set(task.inputs) <= {"label", "attributes"}
     draw = ["draw more with python -m jaxgan.sample"] * can_sample
     score = ["score pictures with python -m jaxgan.score"] * (task.score is not None)
     return draw + score

@@ -10,11 +10,12 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.errors import UsageError
+from jaxgan.evaluation.sample_inputs import CONDITIONS
 from jaxgan.experiment.setup import load_data
 from jaxgan.gan import objective
 from jaxgan.monitoring.probe import mean_logits
 from jaxgan.types import Players, Tree
-from jaxgan.viewer.models import Opened
+from jaxgan.viewer.models import Opened, conditions_of
 
 MOST_EXAMPLES = 10_000
 """Maximum number of training examples that are looked at."""
@@ -146,13 +147,11 @@ def _judge(run: Opened):
 
 
 def _labels(run: Opened, label: int, count: int) -> Tree:
-    """Returns the condition of D: labels, or None."""
-    inputs = [x for x in run.run.gan.task.inputs if x != "label"]
-    if inputs:
+    """Returns the condition of D: labels or attributes, or None."""
+    if set(run.run.gan.task.inputs) - set(CONDITIONS):
         raise UsageError("D compares with an input here, not with the sample alone")
-    if "label" not in run.run.gan.task.inputs:
-        return None
-    return jnp.full(count, label, jnp.int32)
+    names, conditions = conditions_of(run.run)
+    return jnp.repeat(conditions[label][None], count, 0) if names else None
 
 
 def judge(run: Opened, sample: np.ndarray) -> Said:
@@ -166,7 +165,7 @@ def judge(run: Opened, sample: np.ndarray) -> Said:
       UsageError: if D needs more than the sample.
     """
     players: Players = run.players
-    names = run.run.example.classes if "label" in run.run.gan.task.inputs else ()
+    names, _ = conditions_of(run.run)
     shape = (-1, *sample.shape)
     image = _in_space(run, "pixels", sample[None]).reshape(shape)
     best = Said(-math.inf, "", run.step)

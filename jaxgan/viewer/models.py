@@ -12,15 +12,20 @@ import numpy as np
 
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import Run, load_run
+from jaxgan.evaluation.sample_inputs import CONDITIONS, attributes_in_turn
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import example_batch
+from jaxgan.networks.conditions import condition_field
 from jaxgan.parallel import multi_seed
 from jaxgan.reporting import picture
 from jaxgan.types import Players, Tree
 from jaxgan.viewer.catalogue import Listed
 from jaxgan.viewer.directions import principal_directions
+
+MOST_COMBINATIONS = 64
+"""Largest number of combinations of attributes to choose from."""
 
 SHOWN = 16
 """Samples of a picture."""
@@ -83,6 +88,23 @@ def open_run(listed: Listed, step: int, imports: str = "") -> Opened:
     return Opened(listed.name, run, found, players)
 
 
+def conditions_of(run: Run) -> tuple[tuple[str, ...], jax.Array]:
+    """Returns the conditions to choose from: names, and labels or attributes by number.
+
+    Those of attributes are their different combinations in real examples.
+    """
+    inputs = run.gan.task.inputs
+    if "label" in inputs:
+        classes = run.example.classes
+        return classes, jnp.arange(len(classes), dtype=jnp.int32)
+    if "attributes" not in inputs:
+        return (), jnp.zeros(0)
+    rows = np.unique(attributes_in_turn(run), axis=0)[::-1][:MOST_COMBINATIONS]
+    names = run.example["attributes"].names
+    shown = [", ".join(names[i] for i in np.flatnonzero(row)) for row in rows]
+    return tuple(x or "no attribute" for x in shown), jnp.asarray(rows)
+
+
 class Explorer:
     """Draws samples of a run from given latents.
 
@@ -97,8 +119,8 @@ class Explorer:
         run = opened.run
         self.run, self.step = run, opened.step
         self.variables = jax.device_put(opened.players.generator)
-        self.classes = run.example.classes if "label" in run.gan.task.inputs else ()
-        others = [x for x in run.gan.task.inputs if x != "label"]
+        self.classes, self._conditions = conditions_of(run)
+        others = set(run.gan.task.inputs) - set(CONDITIONS)
         if others or run.gan.task.transform is not None:
             raise UsageError(
                 f"{opened.name} maps inputs of yours, and has no latents to explore: "
@@ -180,7 +202,8 @@ class Explorer:
     def _batch(self, count: int, label: int) -> dict[str, jax.Array]:
         batch = dict(example_batch(self.run.example, count))
         if self.classes:
-            batch["label"] = jnp.full(count, label, jnp.int32)
+            field = condition_field(self.run.example) or ""
+            batch[field] = jnp.repeat(self._conditions[label][None], count, 0)
         return batch
 
     def images(

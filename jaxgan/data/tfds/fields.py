@@ -9,6 +9,7 @@ import numpy as np
 from jaxgan.data.decode import MODE_OF
 from jaxgan.data.roles import Choice
 from jaxgan.data.shuffle import evenly
+from jaxgan.data.tfds.attributes import Attributes, find_attributes
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec, Field
 
@@ -34,6 +35,14 @@ class Fields(NamedTuple):
     others: Mapping[str, Field] = {}
     """Further features: images, and arrays that are read as they are, of which a
     waveform that is generated is the first."""
+    attributes: Attributes | None = None
+    """A feature that is a dictionary of attributes."""
+
+    @property
+    def stored(self) -> tuple[str | None, ...]:
+        """The features that identify a cache of decoded examples."""
+        usual = self.image, self.label
+        return (*usual, self.attributes.key) if self.attributes else usual
 
 
 def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
@@ -79,7 +88,8 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     height, width, _ = features[image].shape
     size = (height, width) if height and width else None
     classes = tuple(features[label].names) if label else ()
-    return Fields(image, label, mode, size, classes)
+    attributes = find_attributes(features)
+    return Fields(image, label, mode, size, classes, attributes=attributes)
 
 
 def _declared(spec: ExampleSpec, choice: Choice) -> Fields:

@@ -87,12 +87,11 @@ def tfds_set(
         example=_example(fields, pictures),
         read=_reader(name, encoded, fields, pictures),
         origin=f"TFDS {builder.info.full_name} {split}{prepare.origin_note(builder)}",
-        cache=cache.place(
-            Path(builder.data_path), split, frame, (fields.image, fields.label)
-        ),
+        cache=cache.place(Path(builder.data_path), split, frame, fields.stored),
         ranges=tuple(Range(i.filename, i.skip, i.skip + i.take) for i in instructions),
         encoded=_stored(builder, records, encoded),
         labels=_labels(name, encoded, fields),
+        attributes=fields.attributes and fields.attributes.reader(encoded),
         aligned=not _splits(instructions) & set(getattr(builder, "unaligned", ())),
     )
 
@@ -127,6 +126,8 @@ def _example(fields: Fields, pictures: Mapping[str, Picture]) -> ExampleSpec:
         spec[key] = field._replace(shape=shape)
     if fields.classes and "label" not in spec:
         spec["label"] = Field((), np.dtype(np.int32), "label", fields.classes)
+    if fields.attributes:
+        spec["attributes"] = fields.attributes.field
     return spec
 
 
@@ -262,6 +263,8 @@ def _reader(
             out["label"] = _checked_labels(name, fields.label, examples)
         for key in [key for key in fields.others if key not in pictures]:
             out[key] = np.array([e[key] for e in examples], fields.others[key].dtype)
+        if fields.attributes:
+            out["attributes"] = fields.attributes.read(examples)
         return out
 
     return read

@@ -80,6 +80,8 @@ class Features(NamedTuple):
     """
     images: Images | None = None
     """`[n, H, W, C]` float32 in [-1, 1]; None unless a metric needs them."""
+    attributes: np.ndarray | None = None
+    """`[n, k]` bool, those that each image has or was generated for; None as labels."""
 
 
 class Extractor(NamedTuple):

@@ -113,6 +113,10 @@ def _use(bundle: Bundle) -> str:
     lines.append('model = jaxgan.load_exported("FOLDER")')
     inputs, classes = bundle.run.gan.task.inputs, bundle.run.example.classes
     values = {"label": f"jax.numpy.arange(64) % {len(classes)}"}
+    if "attributes" in inputs:
+        names = bundle.run.example["attributes"].names
+        values["attributes"] = f"jax.numpy.zeros((64, {len(names)})).at[:, 0].set(1)"
+        lines.append(f"# attributes: {_plain(', '.join(names))}")
     if inputs:
         batch = ", ".join(f'"{name}": {values.get(name, name)}' for name in inputs)
         lines.append(f"batch = {{{batch}}}")

@@ -1,16 +1,25 @@
-"""Emoji as two vendors draw them: pairs, unpaired domains, and classes.
+"""Emoji as two vendors draw them: pairs, unpaired domains, classes, and skin tones.
 
 Variants of one emoji in several skin tones look alike, so that the splits are made by
 emoji without skin tone.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from jaxgan.data.tfds.files import Unavailable
-from jaxgan.data.tfds.registry.items import Item, hold_out, on_white, pairs, unpaired
+from jaxgan.data.tfds.registry.items import (
+    Item,
+    hold_out,
+    on_white,
+    pairs,
+    rank,
+    unpaired,
+)
 from jaxgan.data.tfds.registry.packages import Package
 from jaxgan.data.tfds.registry.recipe import Config, Contents, Recipe, Row, Splits
 from jaxgan.types import ExampleSpec, Field
@@ -22,6 +31,19 @@ CATEGORIES = (
     *("Smileys & Emotion", "People & Body", "Component", "Animals & Nature"),
     *("Food & Drink", "Travel & Places", "Activities", "Objects", "Symbols", "Flags"),
 )
+TONES = {
+    "": "tone=yellow",
+    "1F3FB": "tone=light",
+    "1F3FC": "tone=medium-light",
+    "1F3FD": "tone=medium",
+    "1F3FE": "tone=medium-dark",
+    "1F3FF": "tone=dark",
+}
+"""Attributes of skin tones by their code point, from light to dark."""
+TONED = (*TONES.values(), *(f"vendor={x}" for x in VENDORS), "hand")
+"""Names of the attributes of `emoji_tones`."""
+TONED_SHARE = 10
+"""One of so many emoji is in the test split of `emoji_tones`."""
 PICTURE = Field((64, 64, 3))
 PAIR = ExampleSpec(image=PICTURE, source=PICTURE)
 CITATION = "Cal Henderson, emoji-data 16.0.0, https://github.com/iamcal/emoji-data"
@@ -62,21 +84,37 @@ def read_emoji(contents: Contents) -> list[Item]:
     try:
         listed = json.loads(files[0][1]["package/emoji.json"])
         forms = [
-            (form["image"], entry["unified"], entry["category"], form is entry)
+            (form["image"], entry, tone)
             for entry in listed
-            for form in (entry, *entry.get("skin_variations", {}).values())
+            for tone, form in {
+                "": entry,
+                **entry.get("skin_variations", {}),
+            }.items()
         ]
+        items = dict(_items(files, forms))
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise Unavailable("the package's emoji.json is damaged") from error
-    items = {}
-    for image, base, category, main in forms:
+    return list(items.values())
+
+
+def _items(
+    files: list[tuple[str, Mapping[str, bytes]]],
+    forms: list[tuple[str, dict[str, Any], str]],
+) -> Iterator[tuple[str, Item]]:
+    """Yields the emoji by name.
+
+    Args:
+      files: those of each vendor's package.
+      forms: file name, entry in the list of emoji, and skin tone.
+    """
+    for image, entry, tone in forms:
+        base, category = entry["unified"], entry["category"]
         drawn = {v: held.get(f"package/img/{v}/64/{image}") for v, held in files}
         pictures = {v: on_white(x, 64) for v, x in drawn.items() if x is not None}
         # Some emoji are drawn by one vendor only.
         if len(pictures) == len(VENDORS) and category in CATEGORIES:
-            name = image.removesuffix(".png")
-            items[name] = Item(name, pictures, base, main, category)
-    return list(items.values())
+            name, part = image.removesuffix(".png"), str(entry.get("subcategory", ""))
+            yield name, Item(name, pictures, base, not tone, category, tone, part)
 
 
 Maker = Callable[[list[Item]], Iterable[Row]]
@@ -98,6 +136,36 @@ def _paired(items: list[Item]) -> Iterator[Row]:
 
 def _unpaired(items: list[Item]) -> Iterator[Row]:
     return unpaired(items, image="twitter", source="google")
+
+
+def _is_hand(item: Item) -> bool:
+    """Returns True for hands and other parts of a body, which have no face."""
+    return item.part.startswith("hand") or item.part == "body-parts"
+
+
+def _with_tones(contents: Contents) -> Splits:
+    """Makes pictures of all emoji in six tones, with their attributes.
+
+    No emoji of the test split is in train in another tone.
+    """
+    tones = tuple(TONES)
+    forms = [x for x in read_emoji(contents) if x.tone.upper() in tones]
+    counts = Counter(x.group for x in forms)
+    whole = [x for x in forms if counts[x.group] == len(tones)]
+    order = sorted({x.group for x in whole}, key=rank)
+    test = set(order[: len(order) // TONED_SHARE])
+
+    def rows(held_out: bool) -> Iterator[Row]:
+        for x in whole:
+            if (x.group in test) != held_out:
+                continue
+            for vendor, picture in x.pictures.items():
+                own = {TONES[x.tone.upper()], f"vendor={vendor}"}
+                own |= {"hand"} if _is_hand(x) else set()
+                values = np.array([name in own for name in TONED], np.uint8)
+                yield f"{vendor} {x.name}", {"image": picture, "attributes": values}
+
+    return {"train": rows(False), "test": rows(True)}
 
 
 def _labeled(
@@ -147,6 +215,24 @@ EMOJI = {
         "Emoji, 64x64 pixels on white, by vendor.",
         VENDORS,
         lambda item, vendor: vendor,
+    ),
+    "emoji_tones": Recipe(
+        "Emoji of people and hands, 64x64 pixels on white, in six skin tones of two "
+        "vendors, with tone, vendor and hand as attributes.",
+        CITATION,
+        PACKAGES,
+        {
+            "": Config(
+                "All emoji that have six skin tones.",
+                ExampleSpec(
+                    image=PICTURE,
+                    attributes=Field(
+                        (len(TONED),), np.dtype(np.uint8), "attributes", TONED
+                    ),
+                ),
+                _with_tones,
+            )
+        },
     ),
 }
 """Recipes of emoji by name."""

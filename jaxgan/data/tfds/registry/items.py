@@ -33,6 +33,10 @@ class Item(NamedTuple):
     main: bool = True
     """False for variants, which are not tested."""
     label: str = ""
+    tone: str = ""
+    """The skin tone of a variant, as it is written in its source."""
+    part: str = ""
+    """A finer label, such as a subcategory."""
 
 
 def rank(text: str) -> str:
