@@ -14,6 +14,7 @@ from typing import Any
 
 from jaxgan.config.planning import parse_args
 from jaxgan.config.presets import PRESETS
+from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.performance.planning import compiling
 from jaxgan.performance.planning.chips import find
 from jaxgan.performance.planning.settings import set_environment
@@ -21,6 +22,8 @@ from jaxgan.performance.planning.summary import figures
 
 TOPOLOGIES = "v5e:2x2,v5p:2x2x1,v6e:2x2"
 SHAPES = {"toy": "2", "toy-grid": "2", "stacked": "28x28x3", "residual": "32x32x3"}
+LARGE = {"residual", *STYLE_PRESETS}
+"""Presets that are left out unless they are named."""
 HEADS = ("preset", "slice", "batch per chip", "GFLOP", "HBM MiB", "compute us")
 HEADS += ("memory us", "messages us", "bound", "compiler's cycles us")
 
@@ -67,7 +70,7 @@ def table_of(rows: list[dict[str, Any]]) -> list[str]:
 def main() -> None:
     """Compiles all presets and rewrites the files after each of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    every = ",".join(name for name in PRESETS if name != "residual")
+    every = ",".join(name for name in PRESETS if name not in LARGE)
     parser.add_argument(
         "--presets",
         default=every,

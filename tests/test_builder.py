@@ -11,6 +11,7 @@ from narrow_presets import TEXTS, example_of, flags_of
 from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
+from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
@@ -20,10 +21,10 @@ from jaxgan.types import Players, image_example
 KEY = jax.random.key(0)
 
 
-# `style` and `esrgan` differ from others in arguments alone, and take long to compile.
-# `test_text_gan` has the presets of texts, and `test_resnet_pairs` those of residual
-# networks.
-LEFT_OUT = {"style", "esrgan", *TEXTS, *NETWORK_PRESETS}
+# `style`, `esrgan` and those of R3GAN differ from others in arguments alone, and take
+# long to compile. `test_text_gan`, `test_resnet_pairs` and `test_stylegan2` have the
+# other presets.
+LEFT_OUT = {"style", "esrgan", *TEXTS, *NETWORK_PRESETS, *STYLE_PRESETS}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

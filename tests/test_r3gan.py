@@ -1,5 +1,6 @@
 """The wide residual pair: counts, shapes, how it starts, and its resampling."""
 
+import functools
 import math
 from typing import Any
 
@@ -180,3 +181,35 @@ def test_the_preset_has_the_papers_numbers_at_both_ends_of_the_burn_in():
     built = builder.build_gan(chosen, image_example((8, 8, 3)))
     state = jax.eval_shape(built.init, KEY)
     assert state.params.generator["start"]["basis"].shape == (4, 4, 8)
+
+
+def test_a_conditional_pair_has_the_papers_parameters():
+    nets = r3gan.pair(conditional=True, example=image_example((32, 32, 3), classes=10))
+    label = jnp.zeros(1, jnp.int32)
+    sizes = []
+    for net, x in zip(
+        nets, (jnp.zeros((1, 64)), jnp.zeros((1, 32, 32, 3))), strict=True
+    ):
+        init = jax.eval_shape(lambda n=net, x=x: n.init(KEY, x, label, train=False))
+        sizes.append(sum(counts(init["params"].items()).values()))
+    # 20.78 and 21.28 million in the paper.
+    assert sizes == [20_782_723, 21_282_048]
+    with pytest.raises(UsageError, match="needs labels or attributes"):
+        r3gan.pair(8, 1, True, example=image_example((8, 8, 1)))
+
+
+def test_a_conditional_pair_reads_labels():
+    nets = r3gan.pair(8, 1, True, example=image_example((4, 4, 1), classes=3))
+    z, x, label = jnp.ones((2, 5)), jnp.ones((2, 4, 4, 1)), jnp.array([0, 1])
+    rng = np.random.default_rng(0)
+    for net, inputs in zip(nets, (z, x), strict=True):
+        init = functools.partial(net.init, train=False)
+        variables = jax.tree.map(
+            lambda leaf: rng.normal(size=leaf.shape).astype(np.float32),
+            jax.eval_shape(init, KEY, inputs, label),
+        )
+        call = jax.jit(functools.partial(net.apply, train=True))
+        first, second = jax.tree.leaves(call(variables, inputs, label))[0]
+        assert float(jnp.abs(first - second).max()) > 1e-3
+        with pytest.raises(UsageError, match="r3gan needs labels"):
+            jax.eval_shape(init, KEY, inputs)

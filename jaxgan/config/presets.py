@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.config.network_presets import NETWORK_PRESETS
+from jaxgan.config.style_presets import STYLE_PRESETS
 
 _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
 
@@ -156,22 +157,8 @@ PRESETS["stacked"] = {
     "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
     "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
 }
-# Wide residual networks with the schedules of https://arxiv.org/abs/2501.05441 for
-# CIFAR-10: 250 million images in batches of 512, 20 million of them burn-in.
-PRESETS["residual"] = {
-    "networks": "residual",
-    "batch_size": 512,
-    "d_terms": "r1(cosine(0.05, 0.005, 39062))|r2(cosine(0.05, 0.005, 39062))",
-    "g_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
-    "b2=cosine(0.9, 0.99, 39062))",
-    "d_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
-    "b2=cosine(0.9, 0.99, 39062))",
-    "augment": "geometric|ada_color(0.5, 0.5, 0.5, 0.5, 0.5)|cutout",
-    "augment_p": "cosine(0, 0.55, 39062)",
-    "ema_half_life": "cosine(0, 5e6, 39062)",
-    "ema_ramp": 0.0,
-    "steps": 488_281,
-}
+# `r3gan` by the name that it had in version 0.1.0.
+PRESETS["residual"] = {**STYLE_PRESETS["r3gan"], "networks": "residual"}
 # Paired translation, https://arxiv.org/abs/1611.07004: cross-entropy, L1, patches. The
 # paper has batches of 1, rates of 2e-4, networks of twice the width and no moving
 # average.
@@ -345,7 +332,7 @@ PRESETS["text_gan"] = {
 }
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
-PRESETS.update(NETWORK_PRESETS)
+PRESETS |= NETWORK_PRESETS | STYLE_PRESETS
 
 DATASET_PRESETS = {
     "ring8": "toy",

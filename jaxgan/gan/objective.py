@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxgan.networks.streams import keys_of_examples
+from jaxgan.networks.styles import ToStyles, has_styles
 from jaxgan.types import (
     Augment,
     Batch,
@@ -190,6 +191,8 @@ def make_forward(
     arguments are those of `make_loss`.
     """
 
+    with_styles = has_styles(networks.generator)
+
     def forward(player, state, batch, key, part):
         keys = loss_keys(key, player)
         count = len(jax.tree.leaves(batch)[0])
@@ -218,6 +221,10 @@ def make_forward(
         # All that the discriminator sees is augmented with the same keys.
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = augment_images(see, samples.condition)
+
+        def generator(inputs):
+            return net("generator", keys.again)[0](inputs, samples.condition)
+
         inputs = LossInputs(
             samples=samples,
             real=d(see(samples.real), condition),
@@ -226,7 +233,8 @@ def make_forward(
             critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
             keys=per_example(keys.terms),
             step=state.step,
-            generator=lambda z: net("generator", keys.again)[0](z, samples.condition),
+            generator=generator,
+            styles=(lambda z: generator(ToStyles(z))) if with_styles else None,
             params=getattr(state.params, player),
             axis=axis,
             parts=parts,

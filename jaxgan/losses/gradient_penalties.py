@@ -201,6 +201,12 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
     y ~ N(0, I) / sqrt(H W), drawn for each example. If samples are vectors, y is not
     scaled down. `a` is the running mean of |J^T y| before this update, and starts at 0.
 
+    With a mapping network J is dG(w)/dw, for one style per layer, and |J^T y|^2 is the
+    mean over layers, not the sum. Then the weight 2 is the paper's at all resolutions:
+    ln 2 / (r^2 (ln r - ln 2)) for images of r x r pixels, y ~ N(0, I) and the sum over
+    2 log2(r) - 2 layers. The paper evaluates it at every eighth step:
+    `every(8, path_length(2))`.
+
     Args:
       weight: factor of the mean.
       decay: decay of the running mean at each update.
@@ -212,7 +218,7 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
 
     def apply(s: LossInputs, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
         # |J^T y| of each example, `[B]`.
-        lengths = norm(squared_norm(vjp_norm(s)))
+        lengths = norm(vjp_squares(s))
         # `mean` is from before this update, and constant to the gradient.
         value = at(weight, s.step) * jnp.mean((lengths - mean) ** 2)
         return value, average(mean, jnp.mean(lengths))
@@ -220,17 +226,22 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
     return Term(lambda: jnp.zeros(()), apply)
 
 
-def vjp_norm(s: LossInputs) -> Tree:
-    """Returns J^T y of the generator for each example, shaped like its latents."""
+def vjp_squares(s: LossInputs) -> jax.Array:
+    """Returns |J^T y|^2 of the generator for each example, `[B]`."""
     if s.samples.latents is None or s.generator is None:
         raise UsageError(
             "path_length needs latents: use a task with noise, such as generate"
         )
+    # The styles are a function of the parameters too.
+    latents = s.samples.latents if s.styles is None else s.styles(s.samples.latents)
     # J^T y is one pullback of the generator.
-    fake, pull = jax.vjp(s.generator, s.samples.latents)
+    fake, pull = jax.vjp(s.generator, latents)
 
     # y / sqrt(H W); the product of no axes is 1, which leaves vectors alone.
     def per_pixel(y):
         return y / jnp.sqrt(float(math.prod(y.shape[1:-1])))
 
-    return pull(jax.tree.map(per_pixel, normal_like(s.keys, fake)))[0]
+    squares = squared_norm(pull(jax.tree.map(per_pixel, normal_like(s.keys, fake)))[0])
+    if s.styles is None:
+        return squares
+    return squares / jax.tree.leaves(latents)[0].shape[1]

@@ -16,6 +16,7 @@ from jaxgan.networks import (
     sagan,
     small,
     spectrograms,
+    stylegan2,
     wavegan,
 )
 from jaxgan.networks.image_to_image import (
@@ -56,6 +57,7 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "resnet": resnet.pair,
     "sagan": sagan.pair,
     "biggan": biggan.pair,
+    "stylegan2": stylegan2.pair,
     "image_to_image": image_to_image,
     "two_domains": two_domains,
     "wavegan": wavegan.pair,

@@ -20,6 +20,13 @@ Wrap = Callable[[nn.Module], nn.Module]
 """A function of a network that returns the wrapped network."""
 
 
+def innermost(net: nn.Module) -> nn.Module:
+    """Returns the network inside of all wrappers."""
+    while inside := getattr(net, "inside", getattr(net, "net", None)):
+        net = inside
+    return net
+
+
 class Pack(nn.Module):
     """A discriminator that judges `size` examples as one."""
 
@@ -44,7 +51,7 @@ def join(x: jax.Array, size: int) -> jax.Array:
     >>> join(jnp.arange(6), 2).tolist()
     [[0, 1], [2, 3], [4, 5]]
     """
-    packs = _grouped(x, size, "pack")
+    packs = grouped(x, size, "pack")
     # Labels become `[B / size, size]`.
     if x.ndim == 1:
         return packs
@@ -137,7 +144,7 @@ def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
     return jnp.concatenate(rows, axis=-1)
 
 
-def _grouped(x: jax.Array, size: int, name: str) -> jax.Array:
+def grouped(x: jax.Array, size: int, name: str) -> jax.Array:
     """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`."""
     # Groups cannot reach across devices.
     if len(x) % size:
@@ -204,7 +211,7 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     def more(output, x, condition):
         features = _flat_features(output, "minibatch_std")
         # `[B / group, group, F]`, and one deviation per group.
-        groups = _grouped(features, group, "minibatch_std")
+        groups = grouped(features, group, "minibatch_std")
         # The epsilon keeps the gradient of equal examples finite.
         deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
         # The initial scale is that of a layer with all features as inputs.

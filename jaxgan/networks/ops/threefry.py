@@ -14,7 +14,9 @@ PARITY = np.uint32(0x1BD11BDA)
 
 
 def threefry(
-    key: jax.Array, counters: tuple[jax.Array, jax.Array], rounds: int = 13
+    key: jax.Array | tuple[jax.Array, jax.Array],
+    counters: tuple[jax.Array, jax.Array],
+    rounds: int = 13,
 ) -> tuple[jax.Array, jax.Array]:
     """Threefry-2x32, https://doi.org/10.1145/2063384.2063405 (Salmon et al. 2011).
 
@@ -23,7 +25,7 @@ def threefry(
     rounds pass all statistical tests; `jax.random` uses 20.
 
     Args:
-      key: two words, uint32 `[2]`.
+      key: two words, uint32, `[2]` or with shapes that broadcast.
       counters: two words, uint32, with shapes that broadcast.
       rounds: number of rounds.
 
@@ -66,3 +68,36 @@ def bernoulli(
     bits, _ = threefry(words, (numbers.astype(jnp.uint32)[:, None], entries))
     # 32 random bits are less than p * 2^32 with probability p.
     return (bits < np.uint32(p * 2**32)).reshape(len(numbers), *shape)
+
+
+def words_of(keys: jax.Array) -> jax.Array:
+    """Returns two words for each of the PRNG keys `[B]`: uint32 `[B, 2]`."""
+    return jax.vmap(lambda key: jax.random.bits(key, (2,), jnp.uint32))(keys)
+
+
+def bits(words: jax.Array, number: int, count: int) -> jax.Array:
+    """Returns random bits for each example, uint32 `[B, count]`.
+
+    Args:
+      words: two words per example, `[B, 2]`, from `words_of`.
+      number: of the array, as an example has several.
+      count: entries of an example.
+    """
+    entries = jnp.arange((count + 1) // 2, dtype=jnp.uint32)
+    key = words[:, :1], words[:, 1:]
+    return jnp.concatenate(threefry(key, (jnp.uint32(number), entries)), 1)[:, :count]
+
+
+def normal(words: jax.Array, number: int, shape: tuple[int, ...]) -> jax.Array:
+    """Returns standard normal samples for each example, float32 `[B, *shape]`.
+
+    Args:
+      words: two words per example, `[B, 2]`, from `words_of`.
+      number: of the array, as an example has several.
+      shape: shape of one example.
+    """
+    # Odd multiples of 2^-23 in (-1, 1), which float32 has exactly.
+    odd = 2 * (bits(words, number, math.prod(shape)) >> np.uint32(9)) + np.uint32(1)
+    uniform = odd.astype(jnp.float32) * 2**-23 - 1
+    samples = math.sqrt(2) * jax.lax.erf_inv(uniform)
+    return samples.reshape(len(words), *shape)
