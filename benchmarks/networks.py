@@ -45,6 +45,7 @@ PAIRS: dict[str, dict[str, Any]] = {
     "sagan": {"preset": "sagan-small", "task": "generate(128)"},
     "biggan": {"preset": "biggan-small", "task": "generate(80)"},
     "biggan, labels": {"preset": "biggan-small"},
+    "stylegan2": {"preset": "stylegan2-small"},
 }
 """Flags by pair. One line adds another."""
 
