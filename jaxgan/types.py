@@ -166,15 +166,15 @@ class LossInputs(NamedTuple):
     """The step at which schedules are evaluated, `[]`, int32."""
     generator: Callable[[Tree], Tree] | None = None
     """The generator as a function of latents, on the condition of this update."""
-    styles: Callable[[Tree], Tree] | None = None
-    """Latents to the styles that the generator takes in their place: one per layer, a
-    leaf `[B, layers, d]`. None for a generator without a mapping network."""
     params: Tree = None
     """The parameters of the player that this loss trains."""
     axis: str | None = None
     """The name of the device axis, for means over the batch of all devices."""
     parts: int = 1
     """The number of micro-batches of a device's batch; these inputs are one of them."""
+    styles: Callable[[Tree], Tree] | None = None
+    """Latents to the styles that the generator takes in their place: one per layer, a
+    leaf `[B, layers, d]`. None for a generator without a mapping network."""
 
 
 class Term(NamedTuple):
