@@ -17,6 +17,7 @@ left. `sample_run("runs/mnist", 64)` draws samples. `evaluate_run("runs/mnist")`
 compares them with held-out examples, and `compare("mnist:test", images)` any images
 with real ones. `apply_run("runs/maps", "photo.jpg")` maps pictures by an image-to-image
 run, and `score_run("runs/parts", "photo.jpg")` says how unusual they are.
+`invert_run("runs/mnist", "seven.png")` finds the latents of pictures.
 `export_run("runs/mnist", "digits")` writes the generator for other programs, and
 `write_report("runs/mnist")` all that there is to see as one HTML file. Names are
 imported when they are first used, so `import jaxgan` imports no jax.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from jaxgan.errors import TrainingError, UsageError
     from jaxgan.evaluation.apply import apply_run
     from jaxgan.evaluation.drawn import Drawn, sample_run
+    from jaxgan.evaluation.invert import Inverted, invert_run
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
     from jaxgan.evaluation.score import Scores, score_run
@@ -76,6 +78,7 @@ _MODULES = {
     "Exported": "sharing.export.loading",
     "Field": "types",
     "GAN": "gan.gan",
+    "Inverted": "evaluation.invert",
     "LossInputs": "types",
     "PRESETS": "config.presets",
     "Players": "types",
@@ -94,6 +97,7 @@ _MODULES = {
     "evaluate_run": "evaluation.report",
     "export_run": "sharing.export.export",
     "fit": "training.fit",
+    "invert_run": "evaluation.invert",
     "load_dataset": "data",
     "load_exported": "sharing.export.loading",
     "load_run": "evaluation.load_run",
@@ -121,6 +125,7 @@ __all__ = [
     "ExampleSpec",
     "Exported",
     "Field",
+    "Inverted",
     "LossInputs",
     "Players",
     "Samples",
@@ -140,6 +145,7 @@ __all__ = [
     "evaluate_run",
     "export_run",
     "fit",
+    "invert_run",
     "load_dataset",
     "load_exported",
     "load_run",

@@ -19,6 +19,10 @@ BASE = {
     "apply": ("--workdir={run}", "{data}/picture.png", "{data}/other.jpg", "new/"),
     "apply to one": ("--workdir={run}", "{data}/picture.png"),
     "score": ("--workdir={run}", "{data}/picture.png"),
+    "invert": (
+        *("--workdir={run}", "{data}/picture.png", "--out=new.png"),
+        *("--resize", "--steps=1"),
+    ),
     "export": ("--workdir={run}", "--format=npz", "--out=new"),
     "report": ("--workdir={run}", "--out=new.html"),
     "evaluate": ("--workdir={run}", "--metrics=fd(random)", "--n=4", "--split=10"),
@@ -226,6 +230,8 @@ def texts() -> list[Row]:
 TRAIN: list[Row] = [
     *numbers(),
     *texts(),
+    *(("--budget", f"--budget={x}") for x in ("x", "20", "0m", "nanh", "999d")),
+    ("leave out one of them", "--budget=1m", "--preset=dcgan"),
     # Flags that there are not.
     ("no flag --stepz: did you mean --steps?", "--stepz=5"),
     ("no flag --xyzzy", "--xyzzy"),
@@ -492,6 +498,18 @@ SAMPLE: list[Row] = [
     *REJECT,
     ("leave out --reject", "--interpolate", "--n=9", "--reject=discriminator"),
     ("are not sounds", "--out=new.wav"),
+    *(("--truncation", f"--truncation={x}") for x in ("x", "", "-1", "nan", "99")),
+    ("choose spherical or linear", "--interpolate=round"),
+    ("--between=3,17", "--between=3"),
+    ("--between", "--between="),
+    ("--between_labels=3,7", "--between_labels=,"),
+    *(("--directions", f"--directions={x}") for x in ("x", "0", "65", "1.5")),
+    *(("--style_mixing", f"--style_mixing={x}") for x in ("x", "0", "65")),
+    ("--style_mixing=1: the generator of this run has no styles", "--style_mixing=1"),
+    *(("--frames", f"--frames={x}", "--out=new.gif") for x in ("x", "1", "99999")),
+    ("is for walks", "--frames=9"),
+    ("--n=999", "--n=999", "--out=new.webp"),
+    ("--n", "--directions=2"),
     *(
         ("this run is unconditional", f"--{name}={text}")
         for name in ("labels", "attributes", "sheet")
@@ -756,6 +774,26 @@ SCORE: list[Row] = [
     ("name the pictures", ""),
 ]
 
+INVERT: list[Row] = [
+    *(("--steps", f"--steps={x}") for x in ("x", "0", "-1", "1.5", "")),
+    *(("--restarts", f"--restarts={x}") for x in ("x", "0", "65")),
+    *(("--learning_rate", f"--learning_rate={x}") for x in ("x", "0", "nan", "inf")),
+    *(("--pixel_weight", f"--pixel_weight={x}") for x in ("x", "-1", "nan")),
+    *(("--feature_weight", f"--feature_weight={x}") for x in ("x", "-1", "1e9")),
+    ("leave nothing to compare", "--pixel_weight=0", "--feature_weight=0"),
+    ("choose auto, z or w", "--space=y"),
+    ("has no mapping", "--space=w"),
+    ("this run is unconditional", "--label=1"),
+    ("must end in .png", "--out=new.gif"),
+    ("there is no folder", "--out=no/new.png"),
+    ("choose last, best or a step", "--checkpoint=newest"),
+    ("there is no checkpoint 99", "--checkpoint=99"),
+    ("not the folder of a run", "--workdir={data}/empty"),
+    ("there is no such file", "nothing.png"),
+    ("use --steps=400", "--iterations=5"),
+    ("no flag --xyzzy", "--xyzzy=1"),
+]
+
 EXPORT: list[Row] = [
     ("choose stablehlo, safetensors or npz", "--format=torch"),
     ("--format=", "--format="),
@@ -909,6 +947,7 @@ ROWS = [
         ("apply", APPLY),
         ("apply to one", APPLY_ONE),
         ("score", SCORE),
+        ("invert", INVERT),
         ("export", EXPORT),
         ("report", REPORT),
         ("evaluate", EVALUATE),

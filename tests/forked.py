@@ -22,7 +22,7 @@ import numpy as np
 
 PROGRAMS = {
     **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
-    **{x: x for x in ("export", "report", "view")},
+    **{x: x for x in ("export", "report", "view", "invert")},
     "augment": "augment.__main__",
 }
 """Modules of programs by name."""
@@ -31,7 +31,7 @@ MOST_MEMORY = 4 * 2**30
 LATE = (
     *("training.trainer", "training.augmentation"),
     *("evaluation.sampler", "evaluation.report"),
-    *("evaluation.apply", "evaluation.score"),
+    *("evaluation.apply", "evaluation.score", "evaluation.invert"),
     *("sharing.export.export", "sharing.report.report"),
     *("performance.planning.planner", "performance.planning.settings"),
 )

@@ -4,10 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.types import ExampleSpec, Field, image_example
 
 NARROW: dict[str, dict[str, Any]] = {
     "residual": {"networks": "residual(32, 1)"},
+    **{
+        name: {"networks": f"{flags['networks'].partition('(')[0]}(2)", "d_updates": 1}
+        for name, flags in NETWORK_PRESETS.items()
+    },
     "r3gan": {"networks": "r3gan(32, 1)"},
     "r3gan-64": {"networks": "r3gan(8, 1, conditional=True)"},
     "r3gan-small": {"networks": "r3gan(8, 1)"},

@@ -57,7 +57,11 @@ def filled(shapes, seed=0):
 
 def make(name, folder, steps=(2,)):
     """Writes the workdir of a case, with checkpoints of random numbers."""
-    example, config = config_of(name)
+    return written(*config_of(name), folder, steps)
+
+
+def written(example, config, folder, steps=(2,)):
+    """Writes the workdir of a configuration, with checkpoints of random numbers."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(to_dict(config)))
     facts = {**example_to_json(example), "size": 40, "fingerprint": "f"}

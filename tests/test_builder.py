@@ -8,6 +8,7 @@ from critics import FAKE, REAL, linear_critic, value
 from games import images
 from narrow_presets import TEXTS, example_of, flags_of
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.config.style_presets import STYLE_PRESETS
@@ -21,8 +22,9 @@ KEY = jax.random.key(0)
 
 
 # `style`, `esrgan` and those of R3GAN differ from others in arguments alone, and take
-# long to compile. `test_text_gan` and `test_stylegan2` have the other presets.
-LEFT_OUT = {"style", "esrgan", *TEXTS, *STYLE_PRESETS}
+# long to compile. `test_text_gan`, `test_resnet_pairs` and `test_stylegan2` have the
+# other presets.
+LEFT_OUT = {"style", "esrgan", *TEXTS, *NETWORK_PRESETS, *STYLE_PRESETS}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

@@ -11,7 +11,7 @@ FLOORS = (
     ("__main__",),
     (
         *("train", "sample", "apply", "score", "evaluate", "plan", "augment/__main__"),
-        *("doctor", "export", "report", "view"),
+        *("doctor", "export", "report", "view", "invert"),
     ),
     ("training", "diagnostics", "viewer"),
     ("sharing",),
@@ -106,6 +106,7 @@ NAMES_FLAGS = {
         "sample",
         "apply",
         "score",
+        "invert",
         "evaluate",
         "plan",
         "view",

@@ -256,7 +256,7 @@ def test_places_that_take_no_samples(
         (["--step=20", "--checkpoint=last"], "name two checkpoints: use one of them"),
         (["--checkpoint="], "--checkpoint=: choose last or best"),
         (["--run=1"], "--run=1: the run has 1 seed(s), starting at --run=0"),
-        (["--interpolate=3"], "--interpolate takes no value"),
+        (["--interpolate=3"], "--interpolate=3: choose spherical or linear"),
         (["--interpolate", "--n=4"], "--interpolate with --n=4: needs at least 5"),
         (["--num_samples=3"], "no flag --num_samples: use --n=64"),
         (["--outdir=x"], "no flag --outdir: use --out=samples.png"),

@@ -12,9 +12,10 @@ import pytest
 
 from jaxgan.config.viewing import parse_args
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import latent_directions, latent_paths
 from jaxgan.reporting import Picture, save_png
 from jaxgan.reporting.images import grid, layout
-from jaxgan.viewer import catalogue, close_examples, directions, models, run_data
+from jaxgan.viewer import catalogue, close_examples, models, run_data
 
 pytest.importorskip("bokeh")
 
@@ -209,13 +210,14 @@ def test_latents_are_those_of_the_sampler_and_directions_are_known(finished):
     random = np.random.default_rng(0)
     latents = random.standard_normal((600, 5))
     features = latents[:, [3, 1]] * (3.0, 1.0) @ random.standard_normal((2, 2))
-    ways = directions.principal_directions(latents, features)
+    ways, shares = latent_directions.principal_directions(latents, features)
+    assert shares.sum() == pytest.approx(1)
     assert ways.shape == (2, 5)
     np.testing.assert_allclose(ways[:, [0, 2, 4]], 0, atol=0.15)
     # A wide layer gives the same directions as a narrow one.
     wide = np.concatenate([features, np.zeros((600, 700))], axis=1)
     np.testing.assert_allclose(
-        directions.principal_directions(latents, wide), ways, atol=1e-3
+        latent_directions.principal_directions(latents, wide).ways, ways, atol=1e-3
     )
     # Neighbors: a training example is its own nearest one, at distance 0.
     examples = close_examples.examples_of(opened)
@@ -233,15 +235,15 @@ def test_blends_pass_through_their_corners():
     corners = np.eye(4) * 2
     for place, number in (((0, 0), 0), ((1, 0), 1), ((0, 1), 2), ((1, 1), 3)):
         np.testing.assert_allclose(
-            directions.blend(corners, *place), corners[number], atol=1e-6
+            latent_paths.blend_corners(corners, *place), corners[number], atol=1e-6
         )
     # Spherical: all points between have the corners' length.
-    middle = directions.blend(corners, 0.3, 0.8)
+    middle = latent_paths.blend_corners(corners, 0.3, 0.8)
     assert np.linalg.norm(middle) == pytest.approx(2)
     assert len(blend_places(2)) == len(blend_places(4)) == models.SHOWN
     ways = np.eye(4)[:2]
     np.testing.assert_allclose(
-        directions.moved(corners[:1], {1: 3.0, 5: 1.0}, ways), [[2, 3, 0, 0]]
+        latent_directions.moved(corners[:1], {1: 3.0, 5: 1.0}, ways), [[2, 3, 0, 0]]
     )
 
 

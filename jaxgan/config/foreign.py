@@ -135,6 +135,23 @@ _SCORING = {
         "the moving average is used; use --raw for the newest parameters"
     ),
 }
+_INVERTING = {
+    "input in in_dir input_dir input_path source src img image images target i": (
+        "name the pictures without a flag: python -m jaxgan.invert --workdir=RUN PATH"
+    ),
+    "outdir out_dir output output_dir output_path save_dir o": "use --out=inverted.png",
+    "num_steps n_steps iterations iters": "use --steps=400",
+    "lr learning_rate_init initial_learning_rate": "use --learning_rate=0.1",
+    "latent_space projection": "use --space=w or --space=z",
+    "image_size size imsize crop": "use --resize, which takes the size of training",
+    "class classes class_idx cls labels y": "use --label=NAME",
+    "ckpt model network model_path checkpoint_path load run_dir logdir resume step": (
+        "use --workdir=RUN, with --checkpoint=last, best or 1000"
+    ),
+    "ema use_ema no_ema": (
+        "the moving average is used; use --raw for the newest parameters"
+    ),
+}
 _EXPORTING = {
     "output outdir out_dir output_dir save_dir dir folder path dest": (
         "use --out=FOLDER"
@@ -189,6 +206,8 @@ APPLYING = _by_name(_APPLYING)
 """Advice by the name of a flag that the program for pictures does not have."""
 SCORING = _by_name(_SCORING)
 """Advice by the name of a flag that the program for anomalies does not have."""
+INVERTING = _by_name(_INVERTING)
+"""Advice by the name of a flag that the inverting program does not have."""
 EXPORTING = _by_name(_EXPORTING)
 """Advice by the name of a flag that the exporting program does not have."""
 REPORTING = _by_name(_REPORTING)

@@ -61,6 +61,11 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
     args, rest = parser.parse_known_args(argv)
     check_known(rest, parser)
     config = resolve.parse_args(rest)
+    if config.budget:
+        raise UsageError(
+            f"--budget={config.budget} times steps of training on this machine: leave "
+            "it out, and name the flags that training chose"
+        )
     if not args.sweep and not args.topology:
         raise UsageError(
             "--topology=KIND:AxB is missing, such as --topology=v5e:4x4; local is this "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from jaxgan.config.network_presets import NETWORK_PRESETS
 from jaxgan.config.style_presets import STYLE_PRESETS
 
 _PLAIN = {"d_terms": "", "ema_half_life": 0.0}
@@ -329,9 +330,9 @@ PRESETS["text_gan"] = {
     "steps": 4_000,
     "samples": 24,
 }
-PRESETS |= STYLE_PRESETS
 # `goodfellow` with the loss for G that the paper recommends in practice.
 PRESETS["goodfellow-ns"] = {**PRESETS["goodfellow"], "loss": "non_saturating"}
+PRESETS |= NETWORK_PRESETS | STYLE_PRESETS
 
 DATASET_PRESETS = {
     "ring8": "toy",

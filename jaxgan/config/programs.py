@@ -25,6 +25,7 @@ PROGRAMS = {
     "evaluate": Program("compare a run, or any images, with real ones", "evaluating"),
     "apply": Program("map your own pictures or sounds by a run", "applying"),
     "score": Program("score how unusual your own pictures are", "scoring"),
+    "invert": Program("find the latents of your own pictures", "inverting"),
     "augment": Program(
         "measure how much generated images help a classifier",
         "augmenting",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from jaxgan.config.budgets import parse_time
 from jaxgan.config.flags import Parser, add_fields, check_field, convert_fields
 from jaxgan.config.foreign import TRAINING
 from jaxgan.config.presets import PRESETS, dataset_preset
@@ -60,6 +61,7 @@ def make_config(**fields: Any) -> Config:
     'wasserstein'
     """
     config = _with_preset(convert_fields(Config, fields))
+    _check_budget(config, str(fields.get("preset", "auto")))
     paths = {
         "workdir": config.workdir or _default_workdir(config),
         "data_dir": config.data_dir,
@@ -115,6 +117,19 @@ def _with_preset(fields: dict[str, Any]) -> Config:
             f"{2**63 - 1}, such as --seed=0"
         )
     return config
+
+
+def _check_budget(config: Config, preset: str) -> None:
+    """Raises UsageError if a time is no time, or if a preset was named beside it."""
+    if not config.budget:
+        return
+    parse_time("--budget", config.budget)
+    # The fields of a run that is opened again name what was resolved.
+    if preset not in ("auto", "default"):
+        raise UsageError(
+            f"--budget={config.budget} chooses the recipe, and so does "
+            f"--preset={preset}: leave out one of them"
+        )
 
 
 def _default_workdir(config: Config) -> str:

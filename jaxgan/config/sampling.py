@@ -13,16 +13,24 @@ from jaxgan.config.conditions import (
 )
 from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
+from jaxgan.config.latents import (
+    ANIMATIONS,
+    USUAL_WALK,
+    LatentFlags,
+    add_latent_flags,
+    check_truncation,
+    latent_flags,
+)
+from jaxgan.config.latents import USUAL_N as SHEETS_N
 from jaxgan.config.rejecting import RejectFlags, add_rejection, rejection_of
+from jaxgan.config.seeds import MAX_SEED as MAX_SEED
+from jaxgan.config.seeds import parse_seeds as parse_seeds
 from jaxgan.errors import UsageError
 from jaxgan.files import check_writable, local_path
 
-MAX_SEEDS = 10_000
-"""Maximum seeds of one call; each has its own file."""
 MAX_IN_GRID = 65_536
 MAX_N = 2**31 - 1
 MAX_PER_CLASS = 10_000_000
-MAX_SEED = 2**63 - 1
 MAX_TEMPERATURE = 100.0
 USUAL_N = 64
 """The default of `--n`."""
@@ -43,7 +51,8 @@ class SampleConfig(NamedTuple):
     seeds: tuple[int, ...]
     which: Any
     """`last`, `best` or a step."""
-    interpolate: bool
+    interpolate: Any
+    """`spherical` or `linear` along rows; False or empty for neither."""
     raw: bool
     run: int = 0
     """The number of the run, if several were trained side by side."""
@@ -63,6 +72,8 @@ class SampleConfig(NamedTuple):
     """The start of all texts."""
     rejection: RejectFlags = RejectFlags()
     """The way in which samples are rejected."""
+    latents: LatentFlags = LatentFlags()
+    """Truncation, and sheets and walks through the space of latents."""
     conditions: ConditionFlags = ConditionFlags()
     """Other conditions; with rows of them, `n` is the number of samples in a row."""
 
@@ -85,6 +96,9 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     which = "last" if args.checkpoint is None else args.checkpoint
     if which not in ("last", "best"):
         raise UsageError(f"--checkpoint={which}: choose last or best")
+    latents = latent_flags(args)
+    if args.seed is None:
+        args.seed = USUAL_WALK if latents.sheet == "walk" else "0"
     seeds = parse_seeds(args.seed)
     if args.per_class is not None:
         return _labeled_set(args, which if args.step is None else args.step, seeds)
@@ -95,7 +109,8 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
             )
     conditions = conditions_of(args)
     if args.n is None:
-        args.n = USUAL_COLUMNS if conditions.rows else USUAL_N
+        usual = USUAL_COLUMNS if conditions.rows else USUAL_N
+        args.n = SHEETS_N.get(latents.sheet, usual)
     out, single_files = output_path(
         "samples.png" if args.out is None else args.out, seeds
     )
@@ -106,7 +121,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
             f"--temperature={args.temperature:g}: must be from 0 to "
             f"{MAX_TEMPERATURE:g}, such as --temperature=0.8"
         )
-    if args.interpolate and args.n < 5:
+    if args.interpolate and not latents.sheet and args.n < 5:
         raise UsageError(
             f"--interpolate with --n={args.n}: needs at least 5 samples, such as --n=9"
         )
@@ -125,6 +140,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         temperature=args.temperature,
         prompt=args.prompt,
         rejection=rejection_of(args),
+        latents=latents,
         conditions=conditions,
     )
 
@@ -136,7 +152,7 @@ def _labeled_set(
     for name, is_given in (
         ("n", args.n is not None),
         *((x, bool(getattr(args, x))) for x in CONDITIONS),
-        ("interpolate", args.interpolate),
+        ("interpolate", bool(args.interpolate)),
         ("temperature", args.temperature != 1),
         ("prompt", bool(args.prompt)),
     ):
@@ -168,6 +184,7 @@ def _labeled_set(
         format=form,
         overwrite=args.overwrite,
         rejection=rejection_of(args),
+        latents=LatentFlags(check_truncation(args.truncation)),
     )
 
 
@@ -225,8 +242,8 @@ def make_parser() -> Parser:
     add(
         "--out",
         help=".png (a grid), .npz, .wav (sounds, one after the other), .txt (texts), "
-        "or FOLDER/ (one file per sample, with labels.csv) "
-        "(default: samples.png)",
+        ".gif or .webp (a walk through latents), or FOLDER/ (one file per sample, with "
+        "labels.csv) (default: samples.png)",
     )
     add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")
     add(
@@ -243,17 +260,12 @@ def make_parser() -> Parser:
     add("--overwrite", action="store_true", help="replace an earlier labeled set")
     add(
         "--seed",
-        default="0",
-        help="seeds, such as 7 or 0,2,5-8; one file each (default: 0)",
+        help="seeds, such as 7 or 0,2,5-8; one file each (default: 0; of a walk: "
+        f"{USUAL_WALK})",
     )
     add("--checkpoint", help="checkpoint: last or best (default: last)")
     add(
         "--step", type=parse_int, help="step of the checkpoint, instead of --checkpoint"
-    )
-    add(
-        "--interpolate",
-        action="store_true",
-        help="interpolate between two latents along each row of the grid",
     )
     add_run_flags(parser, 0, "0")
     add_conditions(parser)
@@ -264,6 +276,7 @@ def make_parser() -> Parser:
         help="of texts: below 1 likelier tokens, 0 always the likeliest (default: 1)",
     )
     add("--prompt", default="", help="the start of all texts")
+    add_latent_flags(parser)
     add_rejection(parser)
     return parser
 
@@ -283,10 +296,10 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     # Path drops the final slash.
     if text.endswith("/") or (not out.suffix and out.is_dir()):
         return out, True
-    if out.suffix not in (".png", ".npz", ".wav", ".txt"):
+    if out.suffix not in (".png", ".npz", ".wav", ".txt", *ANIMATIONS):
         raise UsageError(
             f"--out={text}: must end in .png, .npz, .wav (for sounds) or .txt (for "
-            "texts), or in / for one file per sample"
+            "texts), .gif or .webp (for walks), or in / for one file per sample"
         )
     if out.is_dir():
         raise UsageError(
@@ -305,37 +318,3 @@ def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     'digits-seed3.png'
     """
     return out if len(seeds) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Parses seeds, without repetitions.
-
-    >>> parse_seeds("0,2,5-8")
-    (0, 2, 5, 6, 7, 8)
-    """
-    # A dict keeps the order and drops repetitions.
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        try:
-            # A single seed is a range of one.
-            found = range(parse_int(first), parse_int(last or first) + 1)
-        except Exception as error:
-            raise UsageError(
-                f"--seed={shorten(text)}: write seeds as 7 or 0,2,5-8"
-            ) from error
-        # An empty range, such as 8-5, adds no seeds.
-        if found and not 0 <= found[0] <= found[-1] <= MAX_SEED:
-            raise UsageError(
-                f"--seed={shorten(text)}: seeds must be from 0 to {MAX_SEED}, such as 7"
-            )
-        # Before the range is expanded; len(found) could overflow.
-        if len(seeds) + max(found.stop - found.start, 0) > MAX_SEEDS:
-            raise UsageError(
-                f"--seed={shorten(text)}: at most {MAX_SEEDS:,} seeds at once, such as "
-                "0-99"
-            )
-        seeds.update(dict.fromkeys(found))
-    if not seeds:
-        raise UsageError(f"--seed={text}: names no seed: write 7 or 0,2,5-8")
-    return tuple(seeds)

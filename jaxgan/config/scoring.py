@@ -125,6 +125,19 @@ def make_parser() -> Parser:
 
 def _add_options(parser: Parser) -> None:
     """Adds the flags that are seldom needed."""
+    add_picture_options(parser)
+    add = parser.add_argument
+    add(
+        "--on_bad_example",
+        default="skip",
+        help="what to do if a picture cannot be read: stop, or skip (score the others, "
+        "and exit with code 1) (default: skip)",
+    )
+    add("--import", default="", help="modules that register networks or tasks")
+
+
+def add_picture_options(parser: Parser) -> None:
+    """Adds the checkpoint, and what is done with pictures and files that exist."""
     add = parser.add_argument
     add(
         "--checkpoint",
@@ -138,10 +151,3 @@ def _add_options(parser: Parser) -> None:
         help="resize and convert pictures that are not like those of training",
     )
     add("--overwrite", action="store_true", help="replace outputs that exist")
-    add(
-        "--on_bad_example",
-        default="skip",
-        help="what to do if a picture cannot be read: stop, or skip (score the others, "
-        "and exit with code 1) (default: skip)",
-    )
-    add("--import", default="", help="modules that register networks or tasks")

@@ -24,6 +24,13 @@ class Config(DataFlags):
     preset: str = flag(
         "auto", "model", "recipe that sets other defaults: " + ", ".join(PRESETS)
     )
+    budget: str = flag(
+        "",
+        "model",
+        "time for the run, such as 20m or 2h, by which a recipe for images is chosen: "
+        "width, batch size, gamma, moving average, augmentation and steps, each logged "
+        "with its reason; empty for those of the preset",
+    )
     task: str = flag(
         "generate(64)",
         "model",
@@ -39,7 +46,7 @@ class Config(DataFlags):
         "small",
         "model",
         "generator and discriminator: small, mlp, dcgan, r3gan (also called residual), "
-        "stylegan2, "
+        "resnet, sagan, biggan, stylegan2, "
         "encoder_mlp, encoder_small (with an encoder), "
         "image_to_image(generator, discriminator), two_domains(generator, "
         "discriminator); generators of these: unet, resnet_generator, srresnet, rrdb, "

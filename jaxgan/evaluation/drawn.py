@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxgan.config.conditions import ConditionFlags
 from jaxgan.config.evaluating import checkpoint_of
+from jaxgan.config.latents import LatentFlags, check_truncation
 from jaxgan.config.rejecting import RejectFlags, check_rejection
 from jaxgan.config.sampling import USUAL_N, SampleConfig, check_n
 from jaxgan.evaluation import sample_files
@@ -26,6 +27,7 @@ from jaxgan.evaluation.sample_inputs import (
     inputs_of,
     labels_of,
 )
+from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
 from jaxgan.files import local_path
 
@@ -53,6 +55,7 @@ def sample_run(
     seed: int = 0,
     label: str = "",
     attributes: str = "",
+    truncation: float | None = None,
     reject: str = "none",
     reject_share: float = RejectFlags().reject_share,
     max_proposals: int = RejectFlags().max_proposals,
@@ -69,6 +72,8 @@ def sample_run(
       label: name or number of the class to draw; empty for all in turn.
       attributes: by name, such as `smiling=1,hair=dark`; the others are those of real
         examples.
+      truncation: numbers of normal latents beyond it are drawn again; of networks with
+        a mapping, the factor of w around its mean. None for neither.
       reject: samples to leave out: `none`, `discriminator` (rather those that it judges
         to be generated, https://arxiv.org/abs/1810.06758), or `classifier` (those that
         a classifier of the training set sees in another class).
@@ -94,10 +99,12 @@ def sample_run(
         label=label,
         conditions=ConditionFlags(attributes=attributes),
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
+        latents=LatentFlags(check_truncation(truncation)),
     )
     opened = load_run(folder, number=run)
     check_inputs(opened.gan, opened.config.task)
     check_label(config, opened)
+    opened = truncated_by(config, opened)
     if reject != "none":
         [found] = accepted_of(config, opened)
         return found._replace(samples=_in_dtype(found.samples, opened))

@@ -9,7 +9,13 @@ import jax.numpy as jnp
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import labeled_files, labeled_set, sample_files, text_samples
+from jaxgan.evaluation import (
+    labeled_files,
+    labeled_set,
+    latent_sheets,
+    sample_files,
+    text_samples,
+)
 from jaxgan.evaluation.drawn import accepted_of
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
@@ -19,6 +25,7 @@ from jaxgan.evaluation.sample_inputs import (
     inputs_of,
     names_of,
 )
+from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
 from jaxgan.types import Tree
 
@@ -41,8 +48,12 @@ def sample(config: SampleConfig) -> int:
     gan, example = run.gan, run.example
     check_inputs(gan, run.config.task)
     if config.per_class:
-        return labeled_set.export(config, run)
+        return labeled_set.export(config, truncated_by(config, run))
     check_label(config, run)
+    run = truncated_by(config, run)
+    gan = run.gan
+    if config.latents.sheet:
+        return latent_sheets.draw(config, run)
     if config.rejection.reject != "none":
         return sample_accepted(config, run)
     field, of_texts = example[example.generated], text_samples.check(config, example)
@@ -56,7 +67,9 @@ def sample(config: SampleConfig) -> int:
     columns = math.ceil(math.sqrt(inputs.count))
     change = _identity
     if config.interpolate:
-        change = functools.partial(interpolate, columns=columns)
+        change = functools.partial(
+            interpolate, columns=columns, way=str(config.interpolate)
+        )
     elif of_texts:
         change = text_samples.change_of(config, field)
     generate = jax.jit(lambda *args: gan.generate(*args, change))
@@ -94,7 +107,7 @@ def sample_accepted(config: SampleConfig, run: Run) -> int:
     return 0
 
 
-def interpolate(z: jax.Array, columns: int) -> jax.Array:
+def interpolate(z: jax.Array, columns: int, way: str = "spherical") -> jax.Array:
     """Interpolates latents along each row, from its first to its last.
 
     Spherical interpolation, https://arxiv.org/abs/1609.04468.
@@ -102,6 +115,7 @@ def interpolate(z: jax.Array, columns: int) -> jax.Array:
     Args:
       z: `[n, d]`, in rows of `columns`. The last row may be shorter.
       columns: latents in a row.
+      way: `spherical` or `linear`.
 
     Returns:
       `[n, d]`.
@@ -123,6 +137,8 @@ def interpolate(z: jax.Array, columns: int) -> jax.Array:
     a, b = z[first], z[jnp.minimum(first + columns - 1, len(z) - 1)]
     # The place in a full row, from 0 to 1: `[n, 1]`.
     t = ((place - first) / max(columns - 1, 1))[:, None]
+    if way == "linear":
+        return (1 - t) * a + t * b
     # The angle w between the ends of each row, at least 1e-4 as its sine divides.
     lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
     cosine = jnp.clip(jnp.sum(a * b, -1) / jnp.maximum(lengths, 1e-8), -1, 1)

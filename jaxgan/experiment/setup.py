@@ -12,6 +12,7 @@ from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
+from jaxgan.experiment.auto_recipe import choose_recipe
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
@@ -43,6 +44,13 @@ def setup(config: Config) -> Experiment:
     # Then the data are read, and the networks are built for their shape.
     dataset, held_out = load_data(config)
     log_values(dataset)
+    if config.budget and layout.processes > 1:
+        raise UsageError(
+            "--budget times steps on one machine, and there are "
+            f"{layout.processes} processes: use --steps"
+        )
+    config = choose_recipe(config, dataset)
+    check_batch_size(config, layout)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)

@@ -38,6 +38,7 @@ from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
 from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
+from jaxgan.networks.wrappers import innermost
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, ema_decay
@@ -149,10 +150,7 @@ def build_gan(
 
 def check_settings(config: Config, task: Task, net: nn.Module) -> None:
     """Raises UsageError if the generator and the task have different settings."""
-    # The network inside of all wrappers.
-    while inside := getattr(net, "inside", getattr(net, "net", None)):
-        net = inside
-    own, given = getattr(net, "settings", None), task.settings
+    own, given = getattr(innermost(net), "settings", None), task.settings
     if own is None or given is None or own == given:
         return
     names = [x for x in given._fields if getattr(own, x) != getattr(given, x)]

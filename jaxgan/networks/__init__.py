@@ -5,12 +5,15 @@ from collections.abc import Callable
 import flax.linen as nn
 
 from jaxgan.networks import (
+    biggan,
     dcgan,
     encoders,
     griffin_lim,
     hifigan,
     mlp,
     r3gan,
+    resnet,
+    sagan,
     small,
     spectrograms,
     stylegan2,
@@ -51,6 +54,9 @@ NETWORKS: dict[str, Callable[..., Players[nn.Module]]] = {
     "small": small.pair,
     "r3gan": r3gan.pair,
     "residual": r3gan.pair,  # its name in version 0.1.0
+    "resnet": resnet.pair,
+    "sagan": sagan.pair,
+    "biggan": biggan.pair,
     "stylegan2": stylegan2.pair,
     "image_to_image": image_to_image,
     "two_domains": two_domains,

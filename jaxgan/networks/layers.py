@@ -141,14 +141,17 @@ class BatchNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        # Parameters, then running statistics, `[C]` each.
         scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
         bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
+        return self._normalize(x, *self._statistics(x, train), scale, bias)
+
+    def _statistics(self, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+        """Returns the mean and the variance of channels, `[C]`, and updates both."""
         mean = self.variable("batch_stats", "mean", jnp.zeros, x.shape[-1:])
         var = self.variable("batch_stats", "var", jnp.ones, x.shape[-1:])
         # Sampling uses the running statistics.
         if not train:
-            return self._normalize(x, mean.value, var.value, scale, bias)
+            return mean.value, var.value
         # Two passes over x: E[x^2] - E[x]^2 would lose digits.
         batch_mean = self._mean(at_least_float32(x))
         batch_var = self._mean(jnp.square(at_least_float32(x) - batch_mean))
@@ -156,7 +159,7 @@ class BatchNorm(nn.Module):
         if not self.is_initializing():
             mean.value = self.momentum * mean.value + (1 - self.momentum) * batch_mean
             var.value = self.momentum * var.value + (1 - self.momentum) * batch_var
-        return self._normalize(x, batch_mean, batch_var, scale, bias)
+        return batch_mean, batch_var
 
     def _mean(self, x: jax.Array) -> jax.Array:
         """Returns the mean over all axes but the channels, and over all devices."""

@@ -9,6 +9,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxgan.types import Tree
 
+TABLE = "table"
+"""The last word in names of parameters that are no kernels, such as the scales of a
+normalization by class. Their size is not normalized."""
+
 
 def singular_value(
     kernel: jax.Array, u: jax.Array, steps: int
@@ -64,7 +68,11 @@ class SpectralNorm(nn.Module):
         out = self.net(*args, train=train, **kwargs) if self.is_initializing() else ()
         flat = _flat(self.net.variables["params"])
         # Biases and scales have one axis.
-        kernels = {path: value for path, value in flat.items() if value.ndim > 1}
+        kernels = {
+            path: value
+            for path, value in flat.items()
+            if value.ndim > 1 and not path[-1].endswith(TABLE)
+        }
         variable = self.variable("spectral", "u", self._initial_vectors, kernels)
         if self.is_initializing():
             return out

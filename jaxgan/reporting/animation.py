@@ -1,4 +1,4 @@
-"""Draws the same pictures over the course of training as an animated GIF."""
+"""Animated pictures: walks, and the same pictures over the course of training."""
 
 import io
 from collections.abc import Sequence
@@ -22,6 +22,9 @@ TITLE = 20
 
 EACH, LAST = 250, 2_000
 """Milliseconds that a frame is shown, and the last one."""
+
+WEBP_QUALITY = 90
+"""From 0 to 100, where 80 is Pillow's."""
 
 NEEDED = {"source", "fake"}
 """Columns of a picture that is worth an animation: an input and its output."""
@@ -49,19 +52,40 @@ def save_animation(paths: Sequence[str | Path], path: str | Path) -> bool:
     chosen = [by_step[step] for step in moments(list(by_step), FRAMES)]
     frames = [frame(picture) for picture in chosen]
     durations = [EACH] * (len(frames) - 1) + [LAST]
+    # Not synced, since no resumed run depends on it.
+    atomic_write(Path(path), encode_frames(frames, "GIF", durations), sync=False)
+    return True
+
+
+def encode_frames(
+    frames: Sequence[Image.Image], form: str, durations: int | Sequence[int]
+) -> bytes:
+    """Returns the content of an animated file, which repeats forever.
+
+    Args:
+      frames: pictures of the same size, at least one.
+      form: `GIF`, of 256 colors in each frame, or `WEBP`.
+      durations: milliseconds that all frames, or each, are shown.
+    """
+    if form == "GIF":
+        # Pillow's own palette has fewer colors.
+        frames = [
+            x if x.mode in ("L", "P") else x.quantize(256, dither=Image.Dither.NONE)
+            for x in frames
+        ]
+    more = {"quality": WEBP_QUALITY} if form == "WEBP" else {}
     file = io.BytesIO()
     first, *rest = frames
     first.save(
         file,
-        "GIF",
+        form,
         save_all=True,
         append_images=rest,
-        duration=durations,
+        duration=durations if isinstance(durations, int) else list(durations),
         loop=0,  # forever
+        **more,
     )
-    # Not synced, since no resumed run depends on it.
-    atomic_write(Path(path), file.getvalue(), sync=False)
-    return True
+    return file.getvalue()
 
 
 def frame(picture: Picture) -> Image.Image:

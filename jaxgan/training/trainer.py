@@ -23,6 +23,7 @@ from jaxgan.distributed.consensus import (
 )
 from jaxgan.errors import TrainingError, UsageError, printable, short_repr
 from jaxgan.experiment import checkpoint, memory
+from jaxgan.experiment.auto_recipe import recorded_recipe
 from jaxgan.experiment.data_facts import data_facts
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.memory_check import fit_memory
@@ -157,6 +158,9 @@ def with_recorded_flags(config: Config) -> Config:
     if earlier:
         shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
         log.info("preset %s as in version 0.1.0: %s", config.preset, shown)
+    # The recipe that was chosen, also on another machine.
+    if config.budget:
+        earlier |= recorded_recipe(config, workdir.read_config(folder))
     if config.eval_metrics == AUTO:
         earlier["eval_metrics"] = recorded_metrics(folder)
     return dataclasses.replace(config, **earlier)

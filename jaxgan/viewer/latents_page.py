@@ -18,7 +18,8 @@ from bokeh.document import Document
 from bokeh.models import Button, CustomJS, Div, Row, Select, Slider, Spinner, TextInput
 from PIL import Image
 
-from jaxgan.viewer import background, catalogue, directions, models, page
+from jaxgan.evaluation import latent_directions, latent_paths
+from jaxgan.viewer import background, catalogue, models, page
 from jaxgan.viewer.picture_plot import PicturePlot
 
 MOST_SEED = 2**31 - 1
@@ -117,7 +118,7 @@ class LatentsPage:
                 name=f"direction{i + 1}",
                 **wide,
             )
-            for i in range(directions.DIRECTIONS)
+            for i in range(latent_directions.DIRECTIONS)
         ]
         self.state, self.told, self.foot = Div(**wide), Div(**wide), Div(**wide)
         self.foot.name = "foot"
@@ -205,7 +206,9 @@ class LatentsPage:
             corners = explorer.latents(picked)
             places = blend_places(len(corners))
             places[0] = float(self.across.value), float(self.down.value)
-            return np.stack([directions.blend(corners, *p) for p in places]), picked
+            return np.stack(
+                [latent_paths.blend_corners(corners, *p) for p in places]
+            ), picked
         if self.mode.value == "directions":
             one = explorer.latents(seeds[:1])[0]
             rows = min(4, len(ways))
@@ -232,7 +235,7 @@ class LatentsPage:
         steps = {i: float(x.value) for i, x in enumerate(self.ways)}
         label = int(self.label.value or 0) if explorer.classes else 0
         truncation = float(self.truncation.value)
-        z = directions.moved(z, steps, explorer.directions)
+        z = latent_directions.moved(z, steps, explorer.directions)
         label %= max(len(explorer.classes), 1)
         pixels, layout = explorer.picture(z, label, truncation)
         self.picture.show(pixels, layout)

@@ -2,39 +2,31 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxgan.errors import UsageError
+from jaxgan.evaluation.latent_directions import principal_directions
+from jaxgan.evaluation.latent_space import MOST_FEATURES, LatentSpace, Z
 from jaxgan.evaluation.load_run import Run, load_run
-from jaxgan.evaluation.sample_inputs import CONDITIONS, attributes_in_turn
+from jaxgan.evaluation.sample_inputs import attributes_in_turn
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.experiment import checkpoint, memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import example_batch
 from jaxgan.networks.conditions import condition_field
-from jaxgan.parallel import multi_seed
 from jaxgan.reporting import picture
 from jaxgan.types import Players, Tree
 from jaxgan.viewer.catalogue import Listed
-from jaxgan.viewer.directions import principal_directions
 
 MOST_COMBINATIONS = 64
 """Largest number of combinations of attributes to choose from."""
 
 SHOWN = 16
 """Samples of a picture."""
-
-LEARNED = 1_024
-"""Latents from which directions are computed."""
-
-MOST_FEATURES = 16_384
-"""Maximum number of outputs of the first layer that are used."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,49 +110,10 @@ class Explorer:
     def __init__(self, opened: Opened) -> None:
         run = opened.run
         self.run, self.step = run, opened.step
-        self.variables = jax.device_put(opened.players.generator)
+        self.space = LatentSpace(run, opened.players.generator)
+        self.variables, self.dim = self.space.variables, self.space.dim
         self.classes, self._conditions = conditions_of(run)
-        others = set(run.gan.task.inputs) - set(CONDITIONS)
-        if others or run.gan.task.transform is not None:
-            raise UsageError(
-                f"{opened.name} maps inputs of yours, and has no latents to explore: "
-                "use python -m jaxgan.apply"
-            )
-        self._field = run.example[run.example.generated]
-        if self._field.kind == "tokens":
-            raise UsageError(f"{opened.name} makes texts: use python -m jaxgan.sample")
-        self.dim = self._find_dim(opened.name)
-
-    def _find_dim(self, name: str) -> int:
-        """Returns the number of entries of a latent, without computing anything."""
-        keys = objective.example_keys(jax.random.key(0), 1)
-        batch, found = example_batch(self.run.example, 1), []
-
-        def note(inputs):
-            found.append(inputs)
-            return inputs
-
-        jax.eval_shape(
-            lambda *args: self.run.gan.generate(*args, note),
-            *(self.variables, batch, keys),
-        )
-        if len(found) != 1 or getattr(found[0], "ndim", 0) != 2:
-            raise UsageError(f"{name} does not start from one latent vector")
-        return found[0].shape[1]
-
-    def _generate(
-        self,
-        variables: Tree,
-        batch: Tree,
-        z: jax.Array,
-        change: Callable[[jax.Array], jax.Array],
-    ) -> Tree:
-        """Draws samples, with a function of the first layer's output."""
-        # Noise of layers is the same at every move.
-        keys = objective.example_keys(jax.random.key(1), len(z))
-        with nn.intercept_methods(_first_call(change)):
-            drawn = self.run.gan.generate(variables, batch, keys, lambda _: z)
-        return drawn[self.run.example.generated] if isinstance(drawn, dict) else drawn
+        self._field = self.space.field
 
     def latents(self, seeds: list[int]) -> np.ndarray:
         """Returns one latent per seed, `[n, dim]`: the first of `sample --seed`."""
@@ -168,34 +121,19 @@ class Explorer:
 
     @functools.lru_cache(maxsize=4_096)  # noqa: B019 - explorers are few
     def _latent(self, seed: int) -> np.ndarray:
-        keys = objective.example_keys(multi_seed.key_of(seed), 1)
-        return np.asarray(self._sample_latents(keys))[0]
-
-    @functools.cached_property
-    def _sample_latents(self) -> Any:
-        """A compiled function from keys `[n]` to the latents that a task draws."""
-
-        def draw(keys):
-            found, batch = [], self._batch(len(keys), 0)
-
-            def note(z):
-                found.append(z)
-                return z
-
-            self.run.gan.generate(self.variables, batch, keys, note)
-            return found[0]  # the rest of the generator is not compiled
-
-        return jax.jit(draw)
+        return self.space.latents(self.space.keys(seed, 1), self._batch(1, 0))[0]
 
     @functools.cached_property
     def _truncated(self) -> Any:
-        """A compiled function of (variables, batch, z, truncation, mean)."""
+        """A compiled function of (variables, batch, keys, truncation, mean)."""
 
-        def draw(variables, batch, z, truncation, mean):
+        def draw(variables, batch, keys, truncation, mean):
             # Towards the mean output, as latents themselves may be normalized.
-            return self._generate(
-                variables, batch, z, lambda x: mean + truncation * (x - mean)
-            )
+            def towards_mean(x):
+                return mean + truncation * (x - mean)
+
+            with self.space.at_features(towards_mean):
+                return self.space.generate(variables, batch, keys)
 
         return jax.jit(draw)
 
@@ -217,10 +155,11 @@ class Explorer:
           truncation: factor of the first layer's output around its mean. At 0 all
             samples of a label are equal.
         """
-        arrays = jnp.float32(z), jnp.float32(truncation), self._learned[0]
-        return np.asarray(
-            self._truncated(self.variables, self._batch(len(z), label), *arrays)
-        )
+        batch = {**self._batch(len(z), label), Z: jnp.float32(z)}
+        # Noise of layers is the same at every move.
+        keys = objective.example_keys(jax.random.key(1), len(z))
+        factor, mean = jnp.float32(truncation), self._learned[0]
+        return np.asarray(self._truncated(self.variables, batch, keys, factor, mean))
 
     def picture(
         self, z: np.ndarray, label: int = 0, truncation: float = 1.0
@@ -242,45 +181,10 @@ class Explorer:
 
     @functools.cached_property
     def _learned(self) -> tuple[jax.Array, np.ndarray]:
-        """The mean output of the first layer, and the principal directions."""
-        keys = objective.example_keys(jax.random.key(2), LEARNED)
-        z = np.asarray(self._sample_latents(keys))
-
-        @jax.jit
-        def first_layer(variables, batch, z):
-            outputs: list[jax.Array] = []
-
-            def record(x):
-                outputs.append(x)
-                return x
-
-            self._generate(variables, batch, z, record)
-            # A generator without layers is truncated in its latents, around 0.
-            return outputs[0] if outputs else jnp.zeros_like(z)
-
-        batch = self._batch(LEARNED, 0)
-        outputs = first_layer(self.variables, batch, jnp.float32(z))
-        features = np.asarray(outputs, np.float32).reshape(LEARNED, -1)
-        ways = principal_directions(z, features[:, :MOST_FEATURES])
-        return outputs.mean(0), ways
-
-
-def _first_call(change: Callable[[jax.Array], jax.Array]) -> Any:
-    """Returns an interceptor that changes the output of a generator's first layer.
-
-    That is the innermost module whose call ends first, of those with vectors as input:
-    embeddings of labels have integers.
-    """
-    done: list[bool] = []
-
-    def intercept(call, args, kwargs, context):
-        made = call(*args, **kwargs)
-        is_vector = bool(args) and getattr(args[0], "ndim", 0) == 2
-        if done or context.method_name != "__call__" or not is_vector:
-            return made
-        if not isinstance(made, jax.Array):
-            return made
-        done.append(True)
-        return change(made)
-
-    return intercept
+        """The mean output of the first layer, or of w, and principal directions."""
+        z, features = self.space.learn(self._batch(1, 0))
+        flat = features.reshape(len(z), -1)[:, :MOST_FEATURES]
+        # A generator without layers is truncated in its latents, around 0.
+        has_layers = features.shape != z.shape or bool((features != z).any())
+        mean = jnp.asarray(features.mean(0) if has_layers else np.zeros_like(z[0]))
+        return mean, principal_directions(z, flat).ways

@@ -1,0 +1,149 @@
+"""Recipes by the data and by the time."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from test_train import argv
+
+from jaxgan import train
+from jaxgan.config import planning
+from jaxgan.config.budgets import parse_time
+from jaxgan.config.resolve import make_config, parse_args
+from jaxgan.data import from_fields
+from jaxgan.errors import UsageError
+from jaxgan.experiment import auto_recipe
+from jaxgan.experiment.auto_recipe import Facts
+from jaxgan.training import trainer
+from jaxgan.types import image_example
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+FACES = Facts((64, 64, 1), 400, 1_200.0)
+"""The Olivetti faces."""
+EMOJI = Facts((64, 64, 3), 1_900, 1_200.0)
+FASHION = Facts((28, 28, 1), 60_000, 1_200.0)
+
+
+def chosen(facts, batch_size, step_seconds):
+    found = auto_recipe.choose_rest(facts, batch_size, step_seconds)
+    return {choice.name: choice.value for choice in found}
+
+
+def test_batch_sizes():
+    sizes = [auto_recipe.choose_batch_size(x).value for x in (FACES, EMOJI, FASHION)]
+    assert sizes == [32, 32, 64]
+    tiny = Facts((8, 8, 1), 100, 60.0)
+    assert auto_recipe.choose_batch_size(tiny).value == 8
+    wide = Facts((128, 256, 3), 10_000, 60.0)
+    assert auto_recipe.choose_batch_size(wide).value == 16
+
+
+def test_widths_are_the_largest_for_which_there_is_time():
+    # 100 epochs, from 100,000 to 768,000 images.
+    wanted = [auto_recipe.images_wanted(x) for x in (FACES, EMOJI, FASHION)]
+    assert wanted == [100_000, 190_000, 768_000]
+    # 960 s of 40 ms steps of 64 are 1,536,000 images at 16; (24 / 16)^1.5 is 1.84.
+    assert auto_recipe.images_seen(FASHION, 64, 0.04) == 1_536_000
+    for seconds, width in ((0.04, 24), (0.02, 32), (0.1, 8), (1e-4, 64)):
+        found = auto_recipe.choose_width(FASHION, 64, seconds)
+        assert found.value == f"small({width})", seconds
+    # Few examples have narrow networks at any speed.
+    for facts, width in ((FACES, 16), (EMOJI, 32)):
+        found = auto_recipe.choose_width(facts, 32, 1e-4)
+        assert found.value == f"small({width})"
+        assert found.reason == f"the widest for {facts.examples:,} examples"
+    slow = auto_recipe.choose_width(EMOJI, 32, 10.0)
+    assert slow == (
+        "networks",
+        "small(8)",
+        "the narrowest, as there is time for few images",
+    )
+
+
+def test_the_rest_of_a_recipe():
+    assert chosen(FASHION, 64, 0.04) == {
+        "steps": 24_000,
+        "d_terms": "r1(auto)|r2(auto)",
+        "ema_half_life": 32_000.0,
+        "augment": "",
+    }
+    few = chosen(EMOJI, 32, 0.16)
+    assert few == {
+        "steps": 6_000,
+        "d_terms": "r1(auto)|r2(auto)",
+        "ema_half_life": 8_000.0,
+        "augment": "color|translation|cutout",
+        "augment_p": "ada(0.6, images=38400, relative=True)",
+    }
+    # 5,000 examples are enough.
+    more = chosen(EMOJI._replace(examples=5_000), 32, 0.16)
+    assert more["augment"] == ""
+
+
+def test_times_in_text():
+    assert [parse_time("--budget", x) for x in ("90s", "2h", "1d")] == [90, 7200, 86400]
+    for text in ("20", "m", "x2m", "0s", "101d", "nanm", "20 minutes"):
+        with pytest.raises(UsageError, match=r"^--budget=.*--budget=20m"):
+            make_config(budget=text)
+    with pytest.raises(UsageError, match="leave out one of them"):
+        make_config(budget="2h", preset="dcgan")
+    with pytest.raises(UsageError, match="--budget=2h times steps of training"):
+        planning.parse_args(["--topology=local", "--budget=2h"])
+
+
+def test_flags_of_the_user_are_kept_and_other_data_refused(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    timed = []
+
+    def time_step(config, example):
+        timed.append(config.networks)
+        return 0.25
+
+    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    arrays = {"image": np.zeros((300, 8, 8, 1), np.uint8)}
+    example = image_example((8, 8, 1))
+    dataset = from_fields("made-up", arrays, example=example, origin="made-up")
+    given = make_config(dataset="folder:x", budget="100s", d_terms="r1(2)")
+    config = auto_recipe.choose_recipe(given, dataset)
+    assert (config.d_terms, config.batch_size, config.steps) == ("r1(2)", 32, 320)
+    # The width that was chosen is timed too.
+    assert timed == ["small(16)", config.networks] == ["small(16)", "small(8)"]
+    assert config.augment == "color|translation|cutout"
+    assert "--d_terms=r1(2): as given" in caplog.text
+    assert "--batch_size=32: for 300 examples" in caplog.text
+    # Named values are not chosen again, and nothing is timed.
+    timed.clear()
+    assert auto_recipe.choose_recipe(config, dataset) == config
+    assert not timed
+    plain = make_config(dataset="folder:x")
+    assert auto_recipe.choose_recipe(plain, dataset) == plain
+    pairs = dataclasses.replace(given, preset="pix2pix")
+    with pytest.raises(UsageError, match="without a preset of their own"):
+        auto_recipe.choose_recipe(pairs, dataset)
+
+
+def test_a_run_has_its_recipe_and_keeps_it(pictures, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    flags = {"budget": "2s", "networks": "mlp((8,), (8,))", "batch_size": 8}
+    given = [
+        x for x in argv(pictures, tmp_path / "run", 0, **flags) if "steps" not in x
+    ]
+    # Training itself is that of the flags.
+    monkeypatch.setattr(trainer, "run_once", lambda *args: 0)
+    assert train.main(given) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["budget"] == "2s"
+    assert config["steps"] >= 1
+    assert config["networks"] == "mlp((8,), (8,))"
+    assert config["augment_p"].startswith("ada(0.6, images=10000")
+    assert f"--steps={config['steps']}: at " in caplog.text
+    # The same command has the recorded recipe, without timing anything.
+    again = trainer.with_recorded_flags(parse_args(given))
+    assert [getattr(again, x) for x in auto_recipe.CHOSEN] == [
+        config[x] for x in auto_recipe.CHOSEN
+    ]
+    # With another time, it is chosen anew.
+    other = trainer.with_recorded_flags(parse_args([*given, "--budget=3s"]))
+    assert other.steps == make_config().steps
