@@ -65,7 +65,7 @@ STYLE_PRESETS: dict[str, dict[str, Any]] = {
     },
     "r3gan": _R3GAN,
     # For ImageNet at 64 pixels, with labels: a burn-in of 200 million images in batches
-    # of 4096, here a half of the run.
+    # of 4096. The width, and a run of twice the burn-in, are not from the paper.
     "r3gan-64": {
         **_R3GAN,
         "task": "conditional(64)",
