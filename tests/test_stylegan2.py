@@ -19,7 +19,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.losses.gradient_penalties import normal_like
-from jaxgan.networks import modulated, stylegan2
+from jaxgan.networks import modulated, stylegan2, wrappers
 from jaxgan.networks.ops import resampling
 from jaxgan.networks.ops.threefry import normal, words_of
 from jaxgan.networks.precision import MixedPrecision
@@ -306,6 +306,21 @@ def test_wrappers_pass_styles_on():
     assert has_styles(net)
     assert has_styles(MixedPrecision(net, jnp.bfloat16, False))
     assert not has_styles(tiny().discriminator)
+    # An embedding of the label makes the latents longer, of which styles are made.
+    embedded = wrappers.embed(2, example=image_example((8, 8, 1), classes=3))(net)
+    z, label = jnp.ones((2, 4)), jnp.array([0, 2])
+    variables = variables_of(embedded, z, label)
+
+    @jax.jit
+    def both(variables):
+        call = functools.partial(embedded.apply, variables, train=False)
+        styles = call(ToStyles(z), label)
+        return call(z, label), call(styles), call(Truncated(z, 1.0), label)
+
+    images, of_styles, whole = both(variables)
+    assert np.abs(images[0] - images[1]).max() > 1e-3
+    close(images, of_styles)
+    close(images, whole)
 
 
 def test_two_devices_make_the_images_of_one():

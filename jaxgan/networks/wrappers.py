@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.conditions import condition_size, embed_condition
 from jaxgan.networks.spectral_norm import SpectralNorm
+from jaxgan.networks.styles import Styles, ToStyles, Truncated
 from jaxgan.ranges import Range, Size, Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
 
@@ -98,14 +99,24 @@ class Embed(nn.Module):
 
     @nn.compact
     def __call__(
-        self, z: jax.Array, condition: jax.Array | None = None, *, train: bool
+        self,
+        z: jax.Array | Styles | ToStyles | Truncated,
+        condition: jax.Array | None = None,
+        *,
+        train: bool,
     ) -> Tree:
-        if jnp.ndim(z) != 2:
+        # Styles are of latents and conditions already.
+        if isinstance(z, Styles):
+            return self.net(z, train=train)
+        latents = z.z if isinstance(z, ToStyles | Truncated) else z
+        if jnp.ndim(latents) != 2:
             raise UsageError(OTHER_NETWORKS)
-        dim = self.dim or z.shape[-1]
-        embedding = embed_condition(condition, len(z), self.size, dim, "embed")
+        dim = self.dim or latents.shape[-1]
+        embedding = embed_condition(condition, len(latents), self.size, dim, "embed")
         # The network inside gets a longer latent, `[B, d + dim]`, and no condition.
-        out = self.net(jnp.concatenate([z, embedding], axis=-1), train=train)
+        longer = jnp.concatenate([latents, embedding], axis=-1)
+        inputs = z._replace(z=longer) if isinstance(z, ToStyles | Truncated) else longer
+        out = self.net(inputs, train=train)
         # Only the output shows that a network of vectors is a discriminator.
         if isinstance(out, DiscriminatorOutput):
             raise UsageError(OTHER_NETWORKS)
