@@ -80,7 +80,7 @@ STYLE_PRESETS: dict[str, dict[str, Any]] = {
         "ema_half_life": "cosine(0, 5e7, 48828)",
         "steps": 97_656,
     },
-    # For two CPU cores: a narrow network with the losses and rates of `default`.
+    # For trials: a narrow network with the losses and rates of `default`.
     "r3gan-small": {
         "networks": "r3gan(32, 1)",
         "g_optimizer": "adam(1e-3, b1=0.0, b2=0.99)",
