@@ -239,7 +239,7 @@ class Generator(nn.Module):
 
     def _vectors(self, z: jax.Array, condition: Tree) -> jax.Array | None:
         """Returns the condition as vectors in the dtype of z, None if there is none."""
-        return _vectors(condition, len(z), self.conditions, z.dtype)
+        return _vectors(condition, z.shape[0], self.conditions, z.dtype)
 
     def _words(self, count: int) -> jax.Array:
         """Returns the random words of examples, `[B, 2]`."""

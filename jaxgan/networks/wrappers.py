@@ -112,7 +112,9 @@ class Embed(nn.Module):
         if jnp.ndim(latents) != 2:
             raise UsageError(OTHER_NETWORKS)
         dim = self.dim or latents.shape[-1]
-        embedding = embed_condition(condition, len(latents), self.size, dim, "embed")
+        embedding = embed_condition(
+            condition, latents.shape[0], self.size, dim, "embed"
+        )
         # The network inside gets a longer latent, `[B, d + dim]`, and no condition.
         longer = jnp.concatenate([latents, embedding], axis=-1)
         inputs = z._replace(z=longer) if isinstance(z, ToStyles | Truncated) else longer
