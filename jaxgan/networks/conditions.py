@@ -88,4 +88,4 @@ def embed_condition(
         return vectors @ table.embedding
     # Labels are looked up, which is exact. -1 would be the last class.
     rows = table(jnp.maximum(condition, 0))
-    return jnp.where(condition[:, None] == DROPPED, 0, rows)
+    return jnp.where(condition[:, None] == DROPPED, jnp.zeros_like(rows), rows)
