@@ -11,8 +11,8 @@ from jaxgan.config.flags import (
     Parser,
     add_run_flags,
     parse_int,
+    parse_names,
     parse_numbers,
-    positional,
 )
 from jaxgan.config.foreign import APPLYING
 from jaxgan.config.sampling import MAX_SEED
@@ -75,10 +75,9 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
       UsageError: naming the flag and a value that works.
     """
     parser = make_parser()
-    # Not as positional arguments, which argparse cannot mix with flags.
-    args, rest = parser.parse_known_args(argv)
     what = "the pictures and the output"
-    *pictures, out = positional(parser, rest, least=2, what=what, example=EXAMPLE)
+    args, names = parse_names(parser, argv, least=2, what=what, example=EXAMPLE)
+    *pictures, out = names
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     check_range("seed", args.seed, 0, MAX_SEED, 0)

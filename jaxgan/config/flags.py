@@ -277,14 +277,21 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
-def positional(
-    parser: Parser, rest: list[str], *, least: int, what: str, example: str
-) -> list[str]:
-    """Returns the arguments that are no flags.
+def parse_names(
+    parser: Parser,
+    argv: Sequence[str] | None,
+    *,
+    least: int,
+    what: str,
+    example: str,
+) -> tuple[argparse.Namespace, list[str]]:
+    """Returns the values of flags, and the arguments that are no flags.
+
+    Names are not positional arguments, which argparse cannot mix with flags.
 
     Args:
       parser: the parser.
-      rest: what it left.
+      argv: arguments; those of the program if None.
       least: minimum number of names.
       what: the names in words.
       example: a command line that works.
@@ -292,6 +299,7 @@ def positional(
     Raises:
       UsageError: for an unknown flag, an empty name, or too few names.
     """
+    args, rest = parser.parse_known_args(argv)
     flags, names = rest, []
     if "--" in rest:  # what follows are names
         place = rest.index("--")
@@ -303,7 +311,7 @@ def positional(
     if len(names) < least or not all(names):
         given = " ".join(map(repr, names)) or "nothing"
         raise UsageError(f"name {what}, not {given}: {example}")
-    return names
+    return args, names
 
 
 def no_flag(

@@ -11,7 +11,7 @@ from jaxgan.config.flags import (
     Parser,
     parse_float,
     parse_int,
-    positional,
+    parse_names,
     shorten,
 )
 from jaxgan.config.foreign import INVERTING
@@ -108,10 +108,8 @@ def parse_args(argv: Sequence[str] | None = None) -> InvertConfig:
       UsageError: naming the flag and a value that works.
     """
     parser = make_parser()
-    # Not as positional arguments, which argparse cannot mix with flags.
-    args, rest = parser.parse_known_args(argv)
     what = "the pictures to invert"
-    pictures = positional(parser, rest, least=1, what=what, example=EXAMPLE)
+    args, pictures = parse_names(parser, argv, least=1, what=what, example=EXAMPLE)
     names = [x.name for x in dataclasses.fields(InversionOptions)]
     same = ("raw", "run", "resize", "overwrite")
     config = InvertConfig(

@@ -38,8 +38,8 @@ USUAL_N = 64
 FORMATS = ("folder", "npz", "tfds")
 """Forms of a labeled set: a folder per class, one file, or a prepared TFDS set."""
 
-
-CONDITIONS = ("label", "labels", "attributes", "sheet")
+CONDITION_FLAGS = ("label", "labels", "attributes", "sheet")
+"""Flags that choose classes or attributes, which a labeled set has all of."""
 
 
 class SampleConfig(NamedTuple):
@@ -88,20 +88,13 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
       UsageError: naming the flag and a value that works.
     """
     args = make_parser().parse_flags(argv)
-    if args.checkpoint is not None and args.step is not None:
-        raise UsageError(
-            f"--checkpoint={args.checkpoint} and --step={args.step} name two "
-            "checkpoints: use one of them"
-        )
-    which = "last" if args.checkpoint is None else args.checkpoint
-    if which not in ("last", "best"):
-        raise UsageError(f"--checkpoint={which}: choose last or best")
+    which = _checkpoint(args)
     latents = latent_flags(args)
     if args.seed is None:
         args.seed = USUAL_WALK if latents.sheet == "walk" else "0"
     seeds = parse_seeds(args.seed)
     if args.per_class is not None:
-        return _labeled_set(args, which if args.step is None else args.step, seeds)
+        return _labeled_set(args, which, seeds)
     for name in ("format", "overwrite"):
         if getattr(args, name):
             raise UsageError(
@@ -130,8 +123,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         out=out,
         n=args.n,
         seeds=seeds,
-        # A step replaces the name of a checkpoint.
-        which=which if args.step is None else args.step,
+        which=which,
         interpolate=args.interpolate,
         raw=args.raw,
         run=args.run,
@@ -145,13 +137,26 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     )
 
 
+def _checkpoint(args: argparse.Namespace) -> Any:
+    """Returns `last`, `best` or the step of a checkpoint."""
+    if args.checkpoint is not None and args.step is not None:
+        raise UsageError(
+            f"--checkpoint={args.checkpoint} and --step={args.step} name two "
+            "checkpoints: use one of them"
+        )
+    which = "last" if args.checkpoint is None else args.checkpoint
+    if which not in ("last", "best"):
+        raise UsageError(f"--checkpoint={which}: choose last or best")
+    return which if args.step is None else args.step
+
+
 def _labeled_set(
     args: argparse.Namespace, which: Any, seeds: tuple[int, ...]
 ) -> SampleConfig:
     """Returns the configuration of a labeled set."""
     for name, is_given in (
         ("n", args.n is not None),
-        *((x, bool(getattr(args, x))) for x in CONDITIONS),
+        *((x, bool(getattr(args, x))) for x in CONDITION_FLAGS),
         ("interpolate", bool(args.interpolate)),
         ("temperature", args.temperature != 1),
         ("prompt", bool(args.prompt)),

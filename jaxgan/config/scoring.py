@@ -12,7 +12,7 @@ from jaxgan.config.anomalies import (
     parse_weights,
 )
 from jaxgan.config.evaluating import checkpoint_of
-from jaxgan.config.flags import Parser, add_run_flags, positional
+from jaxgan.config.flags import Parser, add_run_flags, parse_names
 from jaxgan.config.foreign import SCORING
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import check_writable, local_path
@@ -57,10 +57,8 @@ def parse_args(argv: Sequence[str] | None = None) -> ScoreConfig:
       UsageError: naming the flag and a value that works.
     """
     parser = make_parser()
-    # Not as positional arguments, which argparse cannot mix with flags.
-    args, rest = parser.parse_known_args(argv)
     what = "the pictures to score"
-    images = positional(parser, rest, least=1, what=what, example=EXAMPLE)
+    args, images = parse_names(parser, argv, least=1, what=what, example=EXAMPLE)
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     rate = args.false_alarms

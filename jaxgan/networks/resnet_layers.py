@@ -17,7 +17,7 @@ from jaxgan.networks.ops.cpu_convolutions import conv_cpu, conv_transpose_cpu
 from jaxgan.networks.ops.platform import per_platform
 
 MOMENTUM, EPSILON = 0.9, 1e-5
-"""Those of BatchNorm in PyTorch, with which the published networks were trained."""
+"""PyTorch's momentum and epsilon of BatchNorm, which the published networks have."""
 
 
 class Kernels(NamedTuple):
