@@ -22,7 +22,7 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.gan import builder, objective
 from jaxgan.gan.gan import example_batch, make_generate, make_play
-from jaxgan.networks.wrappers import innermost
+from jaxgan.networks.styles import has_styles, innermost
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Batch, Field, Samples, Tree
 
@@ -36,12 +36,6 @@ Z, W, TO, SHARE = "latent z", "latent w", "label to", "label share"
 """Names of latents in a batch, beside the fields of examples."""
 
 Change = Callable[[jax.Array], jax.Array]
-
-
-def has_styles(net: nn.Module) -> bool:
-    """Returns True if a generator has a mapping to w, and a synthesis from it."""
-    inside = innermost(net)
-    return all(callable(getattr(inside, x, None)) for x in ("mapping", "synthesis"))
 
 
 class LatentSpace:

@@ -11,17 +11,13 @@ import numpy as np
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
-from jaxgan.evaluation.latent_space import (
-    LEARNED,
-    LatentSpace,
-    at_mapping,
-    has_styles,
-)
+from jaxgan.evaluation.latent_space import LEARNED, LatentSpace, at_mapping
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.sample_inputs import inputs_of
 from jaxgan.experiment import memory
 from jaxgan.gan import objective
 from jaxgan.gan.gan import make_generate, make_play
+from jaxgan.networks.styles import has_styles
 from jaxgan.types import Batch, Task
 
 EXAMINED = 4_096

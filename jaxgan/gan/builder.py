@@ -38,7 +38,7 @@ from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
 from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
-from jaxgan.networks.wrappers import innermost
+from jaxgan.networks.styles import innermost
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, ema_decay

@@ -33,7 +33,17 @@ class Truncated(NamedTuple):
     """0 for the mean, 1 for the styles as they are."""
 
 
+def innermost(net: nn.Module) -> nn.Module:
+    """Returns the network inside of all wrappers."""
+    while inside := getattr(net, "inside", getattr(net, "net", None)):
+        net = inside
+    return net
+
+
 def has_styles(net: nn.Module) -> bool:
-    """Returns True if a generator, or the one inside of its wrappers, takes these."""
-    inside = getattr(net, "inside", getattr(net, "net", None))
-    return hasattr(net, "synthesis") or (inside is not None and has_styles(inside))
+    """Returns True if a generator has a mapping to w, and a synthesis from it.
+
+    Wrappers around it make no difference.
+    """
+    inside = innermost(net)
+    return all(callable(getattr(inside, x, None)) for x in ("mapping", "synthesis"))

@@ -21,13 +21,6 @@ Wrap = Callable[[nn.Module], nn.Module]
 """A function of a network that returns the wrapped network."""
 
 
-def innermost(net: nn.Module) -> nn.Module:
-    """Returns the network inside of all wrappers."""
-    while inside := getattr(net, "inside", getattr(net, "net", None)):
-        net = inside
-    return net
-
-
 class Pack(nn.Module):
     """A discriminator that judges `size` examples as one."""
 
