@@ -332,6 +332,15 @@ class Config(DataFlags):
         bare=10,
         minimum=0,
     )
+    profiler_port: int = flag(
+        0,
+        "logging",
+        "port at which xprof and TensorBoard capture profiles while the run goes on; "
+        "further processes on the same machine have the next ports; 0 for none",
+        resumable=True,
+        minimum=0,
+        maximum=65_535,
+    )
 
     # Devices and processes.
     devices: int = flag(

@@ -69,6 +69,11 @@ def all_succeed(work: Callable[[], T]) -> T:
     return local["value"]
 
 
+def gather(value: T) -> list[T]:
+    """Returns the values of all processes, in order of their number."""
+    return [value] if jax.process_count() == 1 else _all_gather(value)
+
+
 def check_same_flags(flags: dict[str, Any]) -> None:
     """Checks that all processes have the same flags, except those in `OWN`.
 

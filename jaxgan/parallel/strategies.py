@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,12 +20,18 @@ from jaxgan.parallel.placement import (
     sharded,
     split_by_seed,
 )
+from jaxgan.performance.profiling.utilization import step_flops
 from jaxgan.types import Device, Players, Tree
 
 log = logging.getLogger("jaxgan")
 
 
-def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
+def make_compiler(
+    step: Callable,
+    feed: Feed,
+    layout: Layout,
+    on_compiled: Callable[[float], None] = lambda flops: None,
+) -> Callable:
     """Returns get(count, *arguments) -> the compiled program of `count` steps.
 
     Each program is compiled when it is first needed, and then cached.
@@ -34,6 +40,7 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
       step: (state, batches, key) -> (state, metrics).
       feed: the source of the batches.
       layout: the devices and the strategy.
+      on_compiled: called with the FLOPs of a step on a device, see `step_flops`.
     """
     programs: dict[int, Any] = {}
 
@@ -42,12 +49,25 @@ def make_compiler(step: Callable, feed: Feed, layout: Layout) -> Callable:
             started = time.monotonic()
             state = arguments[0]
             jitted = layout.strategy.jit(step, feed, layout, count, state)
-            programs[count] = jitted.lower(*arguments).compile()
+            lowered, jaxpr = _lower(jitted, arguments, layout)
+            programs[count] = lowered.compile()
             seconds = time.monotonic() - started
             log.info("compiled %d step(s) per call in %.1f s", count, seconds)
+            on_compiled(step_flops(jaxpr, programs[count], count))
         return programs[count]
 
     return get
+
+
+def _lower(jitted: Any, arguments: Sequence[Any], layout: Layout) -> tuple[Any, Any]:
+    """Returns the lowered program and its jaxpr, None if that takes another trace."""
+    if hasattr(jitted, "trace"):
+        traced = jitted.trace(*arguments)
+        return traced.lower(), traced.jaxpr
+    # A `pmap`. The compilers of accelerators count no loops, and take much longer.
+    on_cpu = layout.devices[0].platform == "cpu"
+    jaxpr = None if on_cpu else jax.make_jaxpr(jitted)(*arguments)
+    return jitted.lower(*arguments), jaxpr
 
 
 def many_steps(step: Callable, feed: Feed, count: int) -> Callable:

@@ -13,6 +13,8 @@ SHORT = {"discriminator/loss": "D", "generator/loss": "G", "score": "score"}
 """Metrics with a short name in the line."""
 SILENT = ("grad_norm", "param_norm", "real", "fake", "train", "held_out", "spread")
 """Metrics that are plotted but not printed."""
+SILENT_GROUP = "performance"
+"""The group of metrics that are not printed, but summarized at the end."""
 
 
 class Pace(NamedTuple):
@@ -174,7 +176,8 @@ def _printed(metrics: dict[str, float], score_name: str = "") -> dict[str, str]:
     score = {shown: short.pop("score")} if "score" in short else {}
     for name in metrics:
         player, _, term = name.rpartition("/")
-        if player and name not in SHORT and term not in SILENT:
+        silent = term in SILENT or player == SILENT_GROUP
+        if player and name not in SHORT and not silent:
             known = term if term not in short else f"{player[0].upper()}.{term}"
             short[known] = name
     return {**short, **score}

@@ -1,5 +1,6 @@
 """Logging, previews, monitoring and checkpoints during training."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +22,10 @@ from jaxgan.monitoring.monitor import Monitor
 from jaxgan.monitoring.probe import Probe
 from jaxgan.parallel import multi_seed
 from jaxgan.performance import profiling
+from jaxgan.training.performance import Performance
 from jaxgan.types import TrainState, Tree
+
+log = logging.getLogger("jaxgan")
 
 Pending = list[tuple[int, Any]]
 """(first step, metrics) of calls whose metrics are not logged yet."""
@@ -113,6 +117,9 @@ class Hooks:
         self.main = main
         """The writers and monitors, None except on the main process."""
         self._started = time.monotonic()
+        self.clock = profiling.StepClock()
+        """Times the steps between the hooks."""
+        self._performance = Performance(experiment)
         # The last evaluation: its step, and the score that is the mean over the seeds.
         self._evaluated: tuple[int, float | None] = (-1, None)
 
@@ -145,6 +152,15 @@ class Hooks:
         if self.main:
             self.main.profile(program, count, state)
 
+    def set_step_flops(self, flops: float) -> None:
+        """Sets the FLOPs of a step on one device, once it is compiled."""
+        self._performance.set_step_flops(flops)
+
+    def log_performance(self) -> None:
+        """Logs the time of a step, its FLOPs and the use of memory, once at the end."""
+        if self.main and (line := self._performance.summary()):
+            log.info("%s", line)
+
     def log_rollback(self, step: int, collapse: Collapse) -> None:
         """Logs that the run has rolled back to `step`."""
         if self.main:
@@ -158,7 +174,11 @@ class Hooks:
           Collapse: if a metric is not finite. One of several seeds is frozen instead,
             and the monitor reports it.
         """
-        jax.block_until_ready([metrics for _, metrics in pending])  # raises errors here
+        step = pending[-1][0] if pending else 0
+        with profiling.phase("wait", step):
+            for _, metrics in pending:
+                jax.block_until_ready(metrics)  # raises errors here
+                self.clock.look()
         # Replace the arrays on the devices by copies on the host.
         seeds = len(self.experiment.seeds)
         pending[:] = [
@@ -198,17 +218,20 @@ class Hooks:
 
         def write(main: MainHooks) -> list[Finding]:
             measures = main.monitor.measure(local)
-            row = {**means, **measures, "seconds": self._seconds()}
+            performance = self._performance.row(self.clock.row())
+            row = {**means, **measures, "seconds": self._seconds(), **performance}
             main.writer.write_scalars(step, row)
             return main.log_findings(step, row)
 
-        self._raise_if_fatal(self._on_main(write))
+        with profiling.phase("log", step):
+            self._raise_if_fatal(self._on_main(write))
 
     def write_samples(self, step: int, state: TrainState) -> None:
         """Draws and writes the preview picture."""
-        ema = parallel.to_local(state.ema)
-        if self.main:
-            self.main.writer.write_images(step, self.main.previews.picture(ema))
+        with profiling.phase("sample", step):
+            ema = parallel.to_local(state.ema)
+            if self.main:
+                self.main.writer.write_images(step, self.main.previews.picture(ema))
 
     def evaluate(self, state: TrainState) -> None:
         """Evaluates the moving average between two checkpoints, and logs the values.
@@ -238,14 +261,15 @@ class Hooks:
         if due and not was_saved and self._evaluated[0] != step:
             findings = self._evaluate(state)
         evaluated, score = self._evaluated
-        checkpoint.save(
-            self._checkpoints,
-            state,
-            history={**self._history, "seconds": run_on_main(self._seconds)},
-            config=to_dict(config),
-            score=score if evaluated == step else None,
-            wait=wait,
-        )
+        with profiling.phase("save", step):
+            checkpoint.save(
+                self._checkpoints,
+                state,
+                history={**self._history, "seconds": run_on_main(self._seconds)},
+                config=to_dict(config),
+                score=score if evaluated == step else None,
+                wait=wait,
+            )
         # A checkpoint with a fault is there to be looked at.
         self._raise_if_fatal(findings)
 
@@ -260,7 +284,8 @@ class Hooks:
             return float(np.mean(values["score"])), main.log_findings(step, values)
 
         # The main process evaluates, and all processes save.
-        score, findings = self._on_main(evaluate)
+        with profiling.phase("evaluate", step):
+            score, findings = self._on_main(evaluate)
         self._evaluated = (step, score)
         return findings
 

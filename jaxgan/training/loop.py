@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 
 from jaxgan import parallel
+from jaxgan.performance.profiling import phase
 from jaxgan.training.hooks import Hooks, Pending
 from jaxgan.types import TrainState
 
@@ -35,29 +36,38 @@ def training_loop(
     experiment, first = hooks.experiment, int(state.step)
     steps = experiment.config.steps
     train_step, layout = experiment.train_step, experiment.layout
-    compiled = parallel.make_compiler(train_step, feed, layout)
+    compiled = parallel.make_compiler(train_step, feed, layout, hooks.set_step_flops)
+    clock = hooks.clock
     pending: Pending = []
     # Compile previews and the probe before the clock of steps starts.
     hooks.warm_up(first, state)
-    step, code = first, 0
+    step, code, counted = first, 0, 0
     while step < steps:
         # The last call may have fewer steps.
         count = min(experiment.steps_per_call, steps - step)
-        batches = feed.at(step, count)  # before stop(), which reports its failure
+        with clock.waiting(step):
+            batches = feed.at(step, count)  # before stop(), which reports its failure
         if code := stop():
             break
+        if count != counted:
+            clock.pause()  # the program is compiled now
         program = compiled(count, state, batches, key)
-        # The first program is compiled now.
         if step == first:
             hooks.start_clock(step)
         hooks.before_call(program, count, state)
+        counted = count
+        clock.resume()
         # This returns at once: the devices compute while the host goes on.
-        state, metrics = program(state, batches, key)
+        with phase("step", step):
+            state, metrics = program(state, batches, key)
         pending.append((step, metrics))
+        clock.started(metrics, count)
         step += count
         if len(pending) > CALLS_AHEAD:
             # Otherwise the host would run far ahead and queue batches in memory.
-            jax.block_until_ready(pending[-1 - CALLS_AHEAD])
+            with phase("wait", step):
+                jax.block_until_ready(pending[-1 - CALLS_AHEAD])
+        clock.look()
         marks = due_at(step, count, hooks)
         call_hooks(hooks, marks, step, state, pending)
     # The caller saves the last step. A stop may come between two rows of metrics.
@@ -81,8 +91,11 @@ def call_hooks(
     hooks: Hooks, marks: Due, step: int, state: TrainState, pending: Pending
 ) -> None:
     """Calls the hooks that are due. The caller saves the last step."""
+    if not any(marks):
+        return
     if marks.log or marks.save or marks.evaluate:
         hooks.fetch_metrics(pending)  # nothing that is not finite is ever saved
+    hooks.clock.pause()
     if marks.log:
         hooks.write_metrics(step, state, pending)
     if marks.sample:
@@ -92,6 +105,7 @@ def call_hooks(
         hooks.evaluate(state)
     if marks.save and not last:
         hooks.save_checkpoint(state)
+    hooks.clock.resume()
 
 
 def due_at(step: int, count: int, hooks: Hooks) -> Due:

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from jaxgan.distributed.consensus import (
     agree_to_stop,
     all_succeed,
     check_same_flags,
+    gather,
     is_main_process,
     run_on_main,
 )
@@ -32,6 +34,7 @@ from jaxgan.experiment.state import restore_or_init
 from jaxgan.files import local_path
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
+from jaxgan.performance import profiling
 from jaxgan.sharing.report.report import recorded
 from jaxgan.training.hooks import Collapse, open_hooks
 from jaxgan.training.loop import training_loop
@@ -39,6 +42,9 @@ from jaxgan.training.shutdown import catch_signals, deadline
 from jaxgan.types import Task
 
 log = logging.getLogger("jaxgan")
+
+SHOWN = 8
+"""Maximum number of addresses of profiler servers in the log."""
 
 EXIT_BAD_DATA = 2
 """Exit code of a run that saved and stopped at an example that cannot be read."""
@@ -56,6 +62,13 @@ def train(config: Config) -> int:
     # All processes must train the same, before any of them loads data.
     check_same_flags(to_dict(config))
     config = run_on_main(lambda: with_recorded_flags(config))
+    with ExitStack() as stack:
+        # A port that cannot be used is found before the data are read.
+        open_profiler(config, stack)
+        return _train(config, ends)
+
+
+def _train(config: Config, ends: float) -> int:
     # Each process checks its own machine, and all fail together.
     experiment = all_succeed(lambda: prepare(config))
     if config.dry_run:
@@ -93,6 +106,38 @@ def train(config: Config) -> int:
                 # Raises if the run may not roll back.
                 check_rollback(experiment, folder, error)
                 collapse = error
+
+
+def open_profiler(config: Config, stack: ExitStack) -> None:
+    """Starts the server of `--profiler_port` in each process, until `stack` closes.
+
+    Processes on one machine have ports in a row.
+
+    Raises:
+      UsageError: naming the flag, in all processes if one cannot start.
+    """
+    if not config.profiler_port or config.dry_run:
+        return
+    machines = gather(socket.gethostname())
+    # Processes of the same machine before each.
+    ports = [
+        config.profiler_port + machines[:number].count(name)
+        for number, name in enumerate(machines)
+    ]
+
+    def start() -> None:
+        try:
+            server = profiling.open_server(ports[jax.process_index()])
+            stack.enter_context(server)
+        except UsageError as error:
+            raise UsageError(
+                f"--profiler_port={config.profiler_port}: {error}"
+            ) from error
+
+    all_succeed(start)
+    addresses = [f"{name}:{port}" for name, port in zip(machines, ports, strict=True)]
+    more = f" and {len(addresses) - SHOWN} more" if len(addresses) > SHOWN else ""
+    log.info("capture profiles at %s%s", ", ".join(addresses[:SHOWN]), more)
 
 
 def prepare(config: Config) -> Experiment:
@@ -213,6 +258,7 @@ def run_once(
             lambda: ask() or EXIT_BAD_DATA * bool(feed.failure()), layout
         )
         state, code = training_loop(state, keys.run, feed, hooks, stop)
+        hooks.log_performance()
         # Save the last step, or the one at which the run stops.
         hooks.save_checkpoint(state, wait=True)
     if code == EXIT_BAD_DATA:
