@@ -147,7 +147,7 @@ def test_flops_of_known_products():
 
 
 def test_the_count_of_a_step_is_that_of_its_compiler():
-    flags = {"dataset": "ring8", "batch_size": 64, "d_updates": 2}
+    flags = {"dataset": "ring8", "batch_size": 64, "d_updates": 2, "d_terms": ""}
     config = make_config(**flags, networks="mlp((64, 64), (64, 64))")
     gan = builder.build_gan(config, load("ring8").example, unroll=True)
     state = jax.eval_shape(gan.init, jax.random.key(0))
@@ -155,7 +155,8 @@ def test_the_count_of_a_step_is_that_of_its_compiler():
     traced = jax.jit(gan.train_step).trace(state, batch, jax.random.key(1))
     found = traced_flops(traced.jaxpr)
     compiled = traced.lower().compile().cost_analysis()["flops"]
-    assert 0.85 * compiled < found < compiled  # which counts other operations too
+    # Which counts other operations too, and computes equal products once.
+    assert 0.9 * compiled < found < 1.1 * compiled
     # Loops, which the compiler counts once.
     gan = builder.build_gan(config, load("ring8").example, unroll=False)
     traced = jax.jit(gan.train_step).trace(state, batch, jax.random.key(1))
@@ -218,7 +219,7 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def capture(port, folder, milliseconds=200):
+def capture(port, folder, milliseconds=1_000):
     """What `xprof` sends to capture a profile."""
     # Version, host, device and HLO, and the duration.
     options = {5: 1, 2: 2, 3: 1, 7: 1, 9: milliseconds}
@@ -249,7 +250,7 @@ def free_port():
         return found.getsockname()[1]
 
 
-RUN = {"dataset": "ring8", "preset": "toy", "networks": "mlp((8,), (8,))"}
+RUN = {"dataset": "ring8", "d_terms": "", "networks": "mlp((8,), (8,))"}
 RUN |= {"batch_size": 8, "devices": 1, "samples": 4, "score_samples": 16}
 
 
@@ -291,7 +292,7 @@ def test_a_run_is_captured_while_it_goes_on(tmp_path, caplog, monkeypatch):
         started[0].result()
     assert found == set(PHASES)
     assert f"capture profiles at {socket.gethostname()}:{port}\n" in caplog.text
-    assert re.search(r"performance: .* per step .* FLOP/s .* GiB", caplog.text)
+    assert re.search(r"performance: .* per step .*FLOP/s .* GiB", caplog.text)
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     row = next(json.loads(line) for line in lines if "step_seconds" in line)
     names = [f"performance/{name}" for name in ("step_seconds_p50", "step_seconds_p90")]
