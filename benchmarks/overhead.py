@@ -2,7 +2,7 @@
 
     python benchmarks/overhead.py --presets=default,mlp-small --out=overhead.json
 
-There are four questions with one table each; `--questions` selects some of them:
+There are five questions with one table each; `--questions` selects some of them:
 
 * trainer: a step of the trainer compared with the bare compiled call, in blocks that
   alternate in one run. The table also has the share of the time that the trainer waits
@@ -14,6 +14,8 @@ There are four questions with one table each; `--questions` selects some of them
 * calls: steps per second by the number of steps in one compiled call.
 * runs: steps per second of `--runs=8`, summed over all runs, compared with one run,
   which equals eight runs one after the other.
+* clock: CPU time of the clock of steps and of the names of phases, per call and per log
+  line, and their share of the CPU time of a step. CPU time, as both are short.
 """
 
 import argparse
@@ -38,8 +40,10 @@ from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.setup import setup
+from jaxgan.performance.profiling import StepClock, phase
 from jaxgan.training import trainer
 from jaxgan.training.hooks import Hooks
+from jaxgan.training.performance import Performance
 
 NEVER = 10**9
 TOYS = ("toy", "toy-grid")
@@ -375,6 +379,75 @@ def ask_runs(args: argparse.Namespace) -> list[dict]:
     return rows
 
 
+def clock_table(rows: list[dict]) -> list[str]:
+    """Lines of Markdown."""
+    return table(
+        ["preset", "CPU ms/step", "clock, us per call", "us per log", "share"],
+        [
+            [
+                *(row["preset"], f"{row['cpu_ms_per_step']:.2f}"),
+                *(f"{row['us_per_call']:.1f}", f"{row['us_per_log']:.0f}"),
+                f"{row['share']:.2%}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def ask_clock(args: argparse.Namespace) -> list[dict]:
+    """Measures the clock of steps beside steps, in CPU time, and prints the table."""
+    rows = []
+    for preset in args.presets.split(","):
+        config = config_of(preset, args)
+        with program_of(config) as rate:
+            turns = [clock_costs(config) for _ in range(args.blocks)]
+            steps = []
+            for _ in range(args.blocks):
+                began, wall = time.process_time(), time.perf_counter()
+                speed = rate(args.seconds)
+                lasted = time.perf_counter() - wall
+                steps.append((time.process_time() - began) / (speed * lasted))
+        call, log_line = (statistics.median(x) for x in zip(*turns, strict=True))
+        step = statistics.median(steps)
+        share = (call + log_line / Config.log_every) / step
+        costs = {"us_per_call": 1e6 * call, "us_per_log": 1e6 * log_line}
+        costs |= {"cpu_ms_per_step": 1e3 * step, "share": share}
+        rows.append({"preset": preset, **costs})
+    show(clock_table(rows))
+    return rows
+
+
+def clock_costs(config: Config, turns: int = 20_000) -> tuple[float, float]:
+    """Returns the CPU seconds of the clock for a call, and for a log line."""
+    clock, metrics = StepClock(), {"loss": jax.block_until_ready(jnp.zeros(1))}
+    performance = Performance(setup(config))
+    performance.set_step_flops(1e9)
+    began = time.process_time()
+    for step in range(turns):  # as in training_loop
+        with clock.waiting(step):
+            pass
+        clock.resume()
+        with phase("step", step):
+            pass
+        clock.started(metrics, 1)
+        with phase("wait", step):
+            pass
+        clock.look()
+    call, logs = (time.process_time() - began) / turns, 200
+    began = time.process_time()
+    for _ in range(logs):
+        for _ in range(Config.log_every):
+            clock.started(metrics, 1)
+            clock.look()
+        performance.row(clock.row())
+    lasted = (time.process_time() - began) / logs
+    began = time.process_time()
+    for _ in range(logs * Config.log_every):
+        clock.started(metrics, 1)
+        clock.look()
+    return call, max(lasted - (time.process_time() - began) / logs, 0.0)
+
+
 def spread(values: list[float], form: str = ".1%") -> str:
     """Returns the smallest and the largest value as text."""
     return f"{min(values):{form}} to {max(values):{form}}"
@@ -390,6 +463,7 @@ QUESTIONS = {
     "marks": ask_marks,
     "calls": ask_calls,
     "runs": ask_runs,
+    "clock": ask_clock,
 }
 
 

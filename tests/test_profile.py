@@ -19,6 +19,7 @@ from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.performance import profiling
 from jaxgan.performance.profiling.events import Event, read
+from jaxgan.performance.profiling.phases import PHASES
 from jaxgan.performance.profiling.sources import around, origins
 from jaxgan.performance.profiling.table import summed
 
@@ -48,8 +49,13 @@ def traces(workdir):
 
 def test_a_run_is_traced_and_goes_on(pictures, tmp_path, caplog):
     caplog.set_level(logging.INFO, "jaxgan")
-    assert run(pictures, tmp_path / "run", steps=8, profile=3) == 0
+    often = dict.fromkeys(("log_every", "sample_every", "save_every"), 4)
+    assert run(pictures, tmp_path / "run", steps=8, profile=3, **often) == 0
     [folder] = traces(tmp_path / "run")
+    [file] = folder.glob("*.xplane.pb")
+    planes = ProfileData.from_file(str(file)).planes
+    lines = [line for plane in planes for line in plane.lines]
+    assert {event.name for line in lines for event in line.events} >= set(PHASES)
     for name in ("perfetto_trace.json.gz", "*.trace.json.gz"):
         [path] = folder.glob(name)
         with gzip.open(path) as file:
