@@ -32,7 +32,7 @@ from jaxgan.gan.flag_texts import (
     build_value,
 )
 from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
-from jaxgan.gan.train_step import init_state, make_step
+from jaxgan.gan.train_step import init_state, make_step, unwrapped, with_raw_batches
 from jaxgan.losses import LOSSES, REGULARIZERS
 from jaxgan.losses.gamma import AUTO, gamma_of, uses_auto
 from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
@@ -93,7 +93,7 @@ def build_gan(
     axis: str | None = None,
     devices: int = 1,
     unroll: bool = False,
-    wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
+    wrap_gradient: Callable[[Callable], Callable] = unwrapped,
 ) -> GAN:
     """Builds the GAN of a configuration; its functions are not compiled.
 
@@ -128,7 +128,7 @@ def build_gan(
     loss = objective.make_loss(
         task, networks, terms, augment=augmentation, axis=axis, parts=parts
     )
-    # Made twice: without the wrapper for the check, and with it for training.
+    # Made twice if the gradient is wrapped, for the check without the wrapper.
     make = functools.partial(
         make_step,
         loss,
@@ -141,9 +141,13 @@ def build_gan(
         stage=task.stage,
     )
     # Errors of shapes are found before anything is compiled or written.
+    # Training traces the same step, within its program: jit keeps the trace.
+    step = jax.jit(make(), inline=True)
     batches = example_batch(example, config.d_updates * local)
-    check_step(config, init, make(), batches, axis)
-    train_step = make(wrap_gradient=wrap_gradient, example=example)
+    check_step(config, init, step, batches, axis, devices)
+    if wrap_gradient is not unwrapped:
+        step = make(wrap_gradient=wrap_gradient)
+    train_step = with_raw_batches(step, example)
     sampling = make_generate(task, networks), make_play(task, networks)
     return GAN(task, networks, terms, optimizers, init, train_step, *sampling)
 
@@ -330,6 +334,7 @@ def check_step(
     train_step: Callable,
     examples: Batch,
     axis: str | None = None,
+    devices: int = 1,
 ) -> None:
     """Traces the first step without compiling it, to find shapes that do not fit.
 
@@ -339,6 +344,7 @@ def check_step(
       train_step: maps (state, batches, key) to (state, metrics).
       examples: of all updates of a step, one after the other.
       axis: name of the device axis, if the step runs on several devices.
+      devices: number of devices on that axis.
 
     Raises:
       UsageError: if shapes do not fit. Other errors of a network or a task are not
@@ -352,10 +358,11 @@ def check_step(
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
         if axis is None:
             return train_step(init(key), batches, key)
-        # A named axis of size 1 stands for the devices.
-        one = jax.tree.map(lambda x: x[None], batches)
-        mapped = jax.vmap(train_step, (None, 0, None), axis_name=axis)
-        return mapped(init(key), one, key)
+        # A named axis stands for the devices, which have equal batches here.
+        mapped = jax.vmap(
+            train_step, (None, None, None), axis_name=axis, axis_size=devices
+        )
+        return mapped(init(key), batches, key)
 
     try:
         jax.eval_shape(first_step, examples)

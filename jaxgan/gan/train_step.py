@@ -87,6 +87,11 @@ def _without_params(variables: dict) -> dict:
     return {name: value for name, value in variables.items() if name != "params"}
 
 
+def unwrapped(gradient: Callable) -> Callable:
+    """Returns a gradient function as it is."""
+    return gradient
+
+
 def make_step(
     loss: Callable,
     optimizers: Players[optax.GradientTransformation],
@@ -96,9 +101,8 @@ def make_step(
     unroll: bool = False,
     parts: int = 1,
     same_latents: bool = False,
-    wrap_gradient: Callable[[Callable], Callable] = lambda gradient: gradient,
+    wrap_gradient: Callable[[Callable], Callable] = unwrapped,
     stage: Stage | None = None,
-    example: ExampleSpec | None = None,
 ) -> Callable:
     """Returns step(state, batches, key) -> (state, metrics).
 
@@ -118,13 +122,11 @@ def make_step(
       wrap_gradient: wraps gradient(player, state, batch, key), which reads neither
         optimizer state nor moving average, if devices share the rest of the step.
       stage: of the task.
-      example: the fields of raw batches; None for batches that are normalized already.
     """
     gradient = wrap_gradient(accumulate(loss, parts, unroll, axis))
     update = make_update(gradient, optimizers, stage)
 
     def step(state, batches, key):
-        batches = batches if example is None else normalized(batches, example)
         k = len(jax.tree.leaves(batches)[0])
         # Keys depend on `key` and the step, so that a resumed run gets the same ones.
         keys = jax.random.split(jax.random.fold_in(key, state.step), k + 1)
@@ -180,6 +182,11 @@ def make_update(
         return _replace(state, player, own, stats, opt, term_state), values
 
     return update
+
+
+def with_raw_batches(step: Callable, example: ExampleSpec) -> Callable:
+    """Returns a step that normalizes its batches first."""
+    return lambda state, batches, key: step(state, normalized(batches, example), key)
 
 
 def normalized(batches: Batch, example: ExampleSpec) -> Batch:

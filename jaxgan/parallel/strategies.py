@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.errors import UsageError
+from jaxgan.gan.train_step import unwrapped
 from jaxgan.parallel.feed import Feed
 from jaxgan.parallel.layout import AXIS, Layout, Strategy, spec
 from jaxgan.parallel.multi_seed import AXES, freeze_if_not_finite, vmap_seeds
@@ -199,7 +200,7 @@ def shard_gradient(layout: Layout) -> Callable[[Callable], Callable]:
 def plain_gradient(layout: Layout) -> Callable[[Callable], Callable]:
     """Returns a wrapper that changes nothing."""
     del layout
-    return lambda gradient: gradient
+    return unwrapped
 
 
 def seed_parallel(

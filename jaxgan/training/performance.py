@@ -36,7 +36,7 @@ class Performance:
         """
         if times:
             row = {**times, **self._utilization.row(times[MEDIAN])}
-            self._last = row | peak_memory()
+            self._last = {**row, **peak_memory()}
         return self._last if times else {}
 
     def summary(self) -> str:
@@ -63,7 +63,7 @@ NAMES = {
 """Metrics of memory by their name in machine.json; the first that is known counts."""
 
 
-def peak_memory() -> dict[str, float]:
+def peak_memory() -> dict[str, int]:
     """Returns the largest use of memory so far: of a device, else of this process."""
     found = peaks()
     return next(
