@@ -28,10 +28,10 @@ def order_devices(devices: Sequence[Any]) -> list[Any]:
     Within a process they follow the links of their chips, in the order of
     `mesh_utils.create_device_mesh`.
 
-    Across hosts the order of the links would not help: a collective over all devices of
-    a slice compiles to the same program for any order of them. XLA for TPU splits one
-    over several slices by itself: it reduces within each slice, exchanges an equal share
-    of the sum per chip between slices, and gathers the shares within each slice.
+    Across hosts the order of the links would not help: a collective over all devices
+    of a slice compiles to the same program for any order of them. XLA for TPU splits
+    one over several slices by itself: it reduces within each slice, exchanges an equal
+    share of the sum per chip between slices, and gathers the shares within each slice.
 
     Args:
       devices: the devices of all processes.

@@ -22,7 +22,7 @@ TRANSFERS = ("send", "send-done", "recv", "recv-done")
 """Transfers of a device, to and from the host or another slice."""
 
 MEGASCALE = "xla_megascale_runtime"
-"""The handler of transfers between slices. XLA for TPU writes them as host transfers."""
+"""The handler of transfers between slices, which XLA writes as host transfers."""
 
 NETWORK_KINDS = {
     "ALL_REDUCE": "all-reduce",

@@ -1,9 +1,9 @@
 """The published peaks of TPU chips, and the slices that they form.
 
 Sources, read in November 2026: https://docs.cloud.google.com/tpu/docs/ followed by v4,
-v5e, v5p, v6e or tpu7x. Those of v5e and v6e have the network of the data center per
-host, and those of v5p and tpu7x per chip. `usable` is not published. It is the limit in the compiler's
-out-of-memory error (libtpu 0.0.42).
+v5e, v5p, v6e or tpu7x. The pages of v5e and v6e have the data-center network per host
+and per pod, those of v5p and tpu7x per chip, and that of v4 has none. `usable` is not
+published. It is the limit in the compiler's out-of-memory error (libtpu 0.0.42).
 """
 
 import math
