@@ -42,6 +42,9 @@ def order_devices(devices: Sequence[Any]) -> list[Any]:
     ordered = []
     for number in sorted({slice_of(device) for device in devices}):
         of_slice = [device for device in devices if slice_of(device) == number]
+        # JAX's tables of rings count the devices by their numbers.
+        of_slice.sort(key=lambda d: (d.process_index, d.id))
+        # Sorting is stable: the devices of a process stay in the order of the links.
         ordered += sorted(along_links(of_slice), key=lambda d: d.process_index)
     return ordered
 

@@ -44,6 +44,8 @@ class Work(NamedTuple):
     """Loops of unknown trip count, which are counted once."""
     network: Mapping[str, Message] = MappingProxyType({})
     """Messages between slices, over the network of the data center."""
+    hidden: int = 0
+    """The cycles of other work that is scheduled while such a message is under way."""
 
     @property
     def flops(self) -> float:
@@ -91,7 +93,28 @@ def work_of(module: Module, devices: int, slices: int = 1) -> Work:
         transfers=transfers(seen),
         unknown=sum(turns(module, v.within, v.instruction) is None for v in loops),
         network=between_slices(seen, slices),
+        hidden=hidden_cycles(steady),
     )
+
+
+def hidden_cycles(seen: Iterable[Visit]) -> int:
+    """Returns the cycles that are scheduled between a `recv` and its end.
+
+    Args:
+      seen: the instructions outside of fusions, in the order of the schedule.
+    """
+    # Names of the messages between slices that are under way.
+    pending: set[str] = set()
+    total = 0
+    for visit in seen:
+        line = visit.instruction
+        if is_between_slices(line) and line.opcode == "recv":
+            pending.add(line.name)
+        elif line.opcode == "recv-done":
+            pending.difference_update(line.operands)
+        elif pending:
+            total += visit.times * cycles(line)
+    return total
 
 
 def at_start(module: Module, visit: Visit) -> bool:

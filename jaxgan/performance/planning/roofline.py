@@ -16,6 +16,8 @@ class Estimate(NamedTuple):
     """The time of the compiler's cycle count; 0 if the clock is unknown."""
     network: float = 0.0
     """The time of messages between slices; 0 if their network is not published."""
+    hidden: float = 0.0
+    """The time of other work that is scheduled while they are under way."""
 
     @property
     def overlapped(self) -> float:
@@ -49,6 +51,7 @@ def estimate(step: Step, slice_: Slice) -> Estimate | None:
         communication=work.sent / out if work.sent else 0.0,
         guess=work.cycles / chip.clock if chip.clock else 0.0,
         network=work.sent_between_slices / (chip.dcn / share) if chip.dcn else 0.0,
+        hidden=work.hidden / chip.clock if chip.clock else 0.0,
     )
 
 

@@ -79,7 +79,13 @@ def times(step: Step, slice_: Slice) -> list[str]:
         return ["time: not estimated, as no peaks are known for this machine"]
     # Seconds are printed as microseconds.
     least, most = bounds.overlapped, bounds.serial
-    network = f", network {bounds.network * 1e6:,.1f} us" if step.work.network else ""
+    network, hidden = "", []
+    if step.work.network:
+        network = f", network {bounds.network * 1e6:,.1f} us"
+        hidden = [
+            f"overlap: {bounds.hidden * 1e6:,.1f} us of other work are scheduled while "
+            "messages between slices are under way"
+        ]
     rate = images_per_second(step, bounds.guess)
     guess = [
         f"by the compiler's cycle count: {bounds.guess * 1e6:,.1f} us, without "
@@ -94,6 +100,7 @@ def times(step: Step, slice_: Slice) -> list[str]:
         f"images/s: at most {images_per_second(step, least):,.0f} if everything "
         f"overlaps, {images_per_second(step, most):,.0f} if nothing does",
         *(guess if bounds.guess else []),
+        *(hidden if bounds.guess or bounds.hidden else []),
         *(f"assumed: {line}" for line in assumptions(slice_)),
     ]
 
