@@ -14,7 +14,7 @@ import pytest
 import jaxgan
 
 ROOT = Path(__file__).parent.parent
-KEPT = ("jaxgan", "pyproject.toml", "README.md", "LICENSE")
+KEPT = ("jaxgan", "scripts", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE")
 
 
 def run(*command, **more):
