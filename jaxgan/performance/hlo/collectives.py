@@ -73,13 +73,7 @@ def messages(seen: Iterable[Visit], devices: int) -> dict[str, Message]:
         nbytes = max(bytes_in, bytes_out)
         # Add this collective, once per iteration of the loops around it.
         group = members(line.text, devices)
-        total = totals.get(kind, Message(kind, 0, 0, 0.0))
-        totals[kind] = Message(
-            kind,
-            total.count + visit.times,
-            total.nbytes + visit.times * nbytes,
-            total.sent + visit.times * sent(kind, nbytes, group),
-        )
+        _add(totals, kind, visit.times, nbytes, group)
     return totals
 
 
@@ -101,14 +95,21 @@ def between_slices(seen: Iterable[Visit], slices: int) -> dict[str, Message]:
         # An all-gather is measured by its result.
         if kind == "all-gather":
             nbytes *= slices
-        total = totals.get(kind, Message(kind, 0, 0, 0.0))
-        totals[kind] = Message(
-            kind,
-            total.count + visit.times,
-            total.nbytes + visit.times * nbytes,
-            total.sent + visit.times * sent(kind, nbytes, slices),
-        )
+        _add(totals, kind, visit.times, nbytes, slices)
     return totals
+
+
+def _add(
+    totals: dict[str, Message], kind: str, times: int, nbytes: int, group: int
+) -> None:
+    """Adds a collective of a group, run several times, to the total of its kind."""
+    total = totals.get(kind, Message(kind, 0, 0, 0.0))
+    totals[kind] = Message(
+        kind,
+        total.count + times,
+        total.nbytes + times * nbytes,
+        total.sent + times * sent(kind, nbytes, group),
+    )
 
 
 def is_between_slices(line: Instruction) -> bool:
