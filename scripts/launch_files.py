@@ -25,31 +25,6 @@ def jobset(args, command: str) -> str:
     of them start again, except after the codes in `FINAL`.
     """
     hosts = hosts_of(args.topology, args.chips_per_host)
-    selector = {
-        "cloud.google.com/gke-tpu-accelerator": args.accelerator,
-        "cloud.google.com/gke-tpu-topology": args.topology,
-    }
-    if args.spot:
-        selector["cloud.google.com/gke-spot"] = "true"
-    container = {
-        "name": "train",
-        "image": args.image,
-        "command": ["/bin/sh", "-c", command],
-        # libtpu connects the hosts of a slice by the first, jax by the second port.
-        "ports": [{"containerPort": 8471}, {"containerPort": 8080}],
-        "resources": {"limits": {"google.com/tpu": args.chips_per_host}},
-    }
-    if args.compile_cache:
-        value = {"name": "JAX_COMPILATION_CACHE_DIR", "value": args.compile_cache}
-        container["env"] = [value]
-    pod = {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": 120,
-        "nodeSelector": selector,
-        "containers": [container],
-    }
-    if args.service_account:
-        pod["serviceAccountName"] = args.service_account
     final = {"containerName": "train", "operator": "In", "values": list(FINAL)}
     job = {
         "completionMode": "Indexed",
@@ -58,7 +33,7 @@ def jobset(args, command: str) -> str:
         # The first pod that fails ends its job, and so restarts the set.
         "backoffLimit": 0,
         "podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": final}]},
-        "template": {"spec": pod},
+        "template": {"spec": pod_of(args, command)},
     }
     annotation = "alpha.jobset.sigs.k8s.io/exclusive-topology"
     content = {
@@ -85,6 +60,36 @@ def jobset(args, command: str) -> str:
         },
     }
     return "\n".join(to_yaml(content)) + "\n"
+
+
+def pod_of(args, command: str) -> dict:
+    """Returns the pod of a host, which trains and holds its chips."""
+    selector = {
+        "cloud.google.com/gke-tpu-accelerator": args.accelerator,
+        "cloud.google.com/gke-tpu-topology": args.topology,
+    }
+    if args.spot:
+        selector["cloud.google.com/gke-spot"] = "true"
+    container = {
+        "name": "train",
+        "image": args.image,
+        "command": ["/bin/sh", "-c", command],
+        # libtpu connects the hosts of a slice by the first, jax by the second port.
+        "ports": [{"containerPort": 8471}, {"containerPort": 8080}],
+        "resources": {"limits": {"google.com/tpu": args.chips_per_host}},
+    }
+    if args.compile_cache:
+        value = {"name": "JAX_COMPILATION_CACHE_DIR", "value": args.compile_cache}
+        container["env"] = [value]
+    pod = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 120,
+        "nodeSelector": selector,
+        "containers": [container],
+    }
+    if args.service_account:
+        pod["serviceAccountName"] = args.service_account
+    return pod
 
 
 def to_yaml(value, indent: int = 0) -> list[str]:
