@@ -21,11 +21,8 @@ from jaxgan.parallel.placement import (
     sharded,
     split_by_seed,
 )
-<<<<<<< HEAD
-from jaxgan.performance.profiling.utilization import step_flops
-=======
 from jaxgan.parallel.topology import order_devices
->>>>>>> main
+from jaxgan.performance.profiling.utilization import step_flops
 from jaxgan.types import Device, Players, Tree
 
 log = logging.getLogger("jaxgan")
