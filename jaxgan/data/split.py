@@ -218,6 +218,13 @@ def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
     """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
     labels, attributes = dataset.labels, dataset.attributes
+    decoding = dataset.decoding
+    if decoding is not None:
+        locate, others = decoding.locate, decoding.others
+        decoding = decoding._replace(
+            locate=lambda part: locate(numbers[part]),
+            others=lambda part: others(numbers[part]),
+        )
     # `part` counts within the new set, `numbers[part]` within the old one.
     return dataset._replace(
         size=len(numbers),
@@ -229,4 +236,5 @@ def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
         encoded=encoded and (lambda part: encoded(numbers[part])),
         labels=labels and (lambda part: labels(numbers[part])),
         attributes=attributes and (lambda part: attributes(numbers[part])),
+        decoding=decoding,
     )
