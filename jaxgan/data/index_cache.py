@@ -53,7 +53,7 @@ def load(file: Path | None) -> Index | None:
     if file is None:
         return None
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open(file, "rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             found: Index = {name: arrays[name] for name in arrays.files}
         facts = json.loads(found.pop("facts").tobytes())
         os.utime(file)  # the ones that are in use are removed last
@@ -82,7 +82,7 @@ def save(file: Path | None, index: Mapping[str, Any]) -> bool:
         handle, name = tempfile.mkstemp(dir=file.parent, suffix=".incomplete")
         try:
             with os.fdopen(handle, "wb") as temporary:
-                np.savez(temporary, facts=text, **arrays)
+                np.savez(temporary, facts=text, **arrays)  # type: ignore[arg-type]
             os.replace(name, file)
         except BaseException:
             Path(name).unlink(missing_ok=True)

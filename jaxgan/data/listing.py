@@ -21,6 +21,9 @@ PREFIXES = ("folder", "pairs", "unpaired", "domains")
 FOLDERS = (*PREFIXES, "audio")
 """Prefixes of the names of all data sets that are read from folders."""
 
+SHARDED = ("array_record", "webdataset", "parquet")
+"""Prefixes of the names of data sets that are read from shards."""
+
 SPLITS = (
     ("train", "training"),
     ("val", "valid", "validation", "dev"),

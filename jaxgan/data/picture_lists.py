@@ -1,6 +1,7 @@
 """Paths and headers of millions of pictures in few bytes."""
 
 import os
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,6 @@ from typing import Any
 import numpy as np
 
 from jaxgan.data.decode import Header
-
-MOST_KNOWN = 1024
-"""Different headers that are packed once."""
 
 
 class PathList(Sequence[Path]):
@@ -77,7 +75,7 @@ class HeaderList(Sequence[Header | None]):
         """Returns the list of some headers."""
         if isinstance(headers, HeaderList):
             return headers
-        made = HeaderBuilder(len(headers))
+        made = HeaderBuilder()
         for one in headers:
             made.add(one)
         return made.build()
@@ -118,23 +116,22 @@ class HeaderList(Sequence[Header | None]):
 class HeaderBuilder:
     """Collects headers one by one."""
 
-    def __init__(self, count: int) -> None:
-        """Reserves room for `count` headers."""
-        self._table, self._known = np.zeros(count, _FIELDS), 0
-        self._codes: dict[Header, tuple[int, int, int]] = {}
+    def __init__(self) -> None:
+        self._sizes, self._kinds = array("i"), bytearray()
 
     def add(self, one: Header | None) -> None:
         """Appends a header, or None for a picture that cannot be read."""
         if one is None:
-            row = 0, 0, _BAD
-        elif (row := self._codes.get(one)) is None:
-            kind = _MODES.index(one.mode) | 4 * one.alpha | 8 * one.animated
-            row = *one.size, kind
-            if len(self._codes) < MOST_KNOWN:
-                self._codes[one] = row
-        self._table[self._known] = row
-        self._known += 1
+            self._sizes.extend((0, 0))
+            return self._kinds.append(_BAD)
+        self._sizes.extend(one.size)
+        kind = _MODES.index(one.mode) | 4 * one.alpha | 8 * one.animated
+        return self._kinds.append(kind)
 
     def build(self) -> HeaderList:
         """Returns the headers that were added."""
-        return HeaderList(self._table[: self._known])
+        table = np.zeros(len(self._kinds), _FIELDS)
+        sizes = np.array(self._sizes, np.int32).reshape(-1, 2)
+        table["height"], table["width"] = sizes[:, 0], sizes[:, 1]
+        table["kind"] = np.frombuffer(bytes(self._kinds), np.uint8)
+        return HeaderList(table)

@@ -111,7 +111,7 @@ class Pictures(NamedTuple):
 
     def _bad(self, number: int, error: Exception) -> BadExample:
         if not isinstance(error, Changed):
-            return _broken(self.form.name, self.files[number], error)
+            return cannot_be_read(self.form.name, self.files[number], error)
         shown = f"{self.form.name}: {printable(str(self.files[number]))}"
         return BadExample(f"{shown} {error}", "restore it")
 
@@ -220,10 +220,10 @@ def checked_headers(
       found: the header or the error of each.
       skip_bad: if True, an error becomes None.
     """
-    headers = HeaderBuilder(len(files))
+    headers = HeaderBuilder()
     for number, one in enumerate(found):
         if isinstance(one, Exception) and not skip_bad:
-            raise _broken(name, files[number], one) from one
+            raise cannot_be_read(name, files[number], one) from one
         headers.add(None if isinstance(one, Exception) else one)
     made = headers.build()
     if not len(made.numbers()):
@@ -255,7 +255,8 @@ def try_header(source: Path | str | bytes) -> Header | Exception:
         return error
 
 
-def _broken(name: str, file: Path | str, error: Exception) -> BadExample:
+def cannot_be_read(name: str, file: Path | str, error: Exception) -> BadExample:
+    """Returns the error for a picture that cannot be read."""
     # Pillow and the system may repeat the path, with any character in it.
     reason = getattr(error, "strerror", None) or printable(first_line(error))
     return BadExample(

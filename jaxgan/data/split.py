@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Range
-from jaxgan.data.listing import FOLDERS, NoSuchSplit
+from jaxgan.data.listing import FOLDERS, SHARDED, NoSuchSplit
 from jaxgan.data.shuffle import epoch_order
 from jaxgan.data.unpaired import combine
 from jaxgan.errors import UsageError, printable
@@ -140,7 +140,8 @@ def _both(one: Range, other: Range) -> range:
 
 
 def _is_folder(dataset: Dataset) -> bool:
-    return dataset.name.startswith(tuple(f"{prefix}:" for prefix in FOLDERS))
+    prefixes = (*FOLDERS, *SHARDED)
+    return dataset.name.startswith(tuple(f"{prefix}:" for prefix in prefixes))
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:

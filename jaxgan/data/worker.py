@@ -31,7 +31,7 @@ def serve(connection: Connection) -> None:
                 connection.send(str(error))
                 continue
             connection.send((pixels.dtype.str, pixels.shape))
-            connection.send_bytes(memoryview(pixels).cast("B"))
+            connection.send_bytes(pixels.data.cast("B"))
     except (EOFError, OSError):
         pass  # the other end was closed, or its process ended
 

@@ -133,7 +133,7 @@ def _decode(connection: Connection, places: Sequence[Place], out: np.ndarray) ->
         raise Undecodable(answer)
     if answer != (out.dtype.str, out.shape):
         raise Undecodable(f"pixels are {answer}")
-    connection.recv_bytes_into(memoryview(out).cast("B"))
+    connection.recv_bytes_into(out.data.cast("B"))
 
 
 def _start() -> _Worker:
