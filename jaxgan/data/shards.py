@@ -48,7 +48,9 @@ def find_shards(name: str, pattern: Path, split: str, known: str) -> Shards:
       UsageError: if there are no shards, or one of a sequence is missing.
     """
     base, files = _matching(name, pattern, known)
-    _check_sequences(name, files)
+    # Braces are explicit.
+    if not _BRACES.search(str(pattern)):
+        _check_sequences(name, files)
     splits = defaultdict(list)
     for file in files:
         splits[_split_of(base, file)].append(file)
@@ -105,7 +107,7 @@ def _matching(name: str, pattern: Path, known: str) -> tuple[Path, list[Path]]:
     if len(names) > MOST:
         raise UsageError(f"{name}: the braces name more than {MOST:,} shards")
     if len(names) == 1 and not pattern.exists():
-        names = sorted(glob.glob(glob.escape(text) if pattern.exists() else text))
+        names = sorted(glob.glob(text))
         if not names:
             raise UsageError(
                 f"{name}: there is no file {shown}; name shards like "
