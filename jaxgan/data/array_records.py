@@ -145,8 +145,8 @@ def _count(name: str, file: Path) -> int:
     except Exception:  # the library raises many types
         pass
     raise UsageError(
-        f"{name}: {printable(str(file))} is damaged, or no file of ArrayRecord; copy it "
-        "again"
+        f"{name}: {printable(str(file))} is damaged, or no file of ArrayRecord; copy "
+        "it again"
     )
 
 
