@@ -1,6 +1,8 @@
 """Data sets in shards: array_record, WebDataset and parquet."""
 
+import pathlib
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from jaxgan.data.listing import SHARDED
 from jaxgan.data.record_set import FORMATS
 from jaxgan.errors import UsageError
 
+ROOT = pathlib.Path(__file__).parent.parent
 COUNT = 20
 SHARDS = 2
 NAMES = ("cat", "dog", "eel")
@@ -317,3 +320,22 @@ def test_missing_libraries_are_named(tmp_path, monkeypatch):
             patch.setitem(sys.modules, module, None)
             with pytest.raises(UsageError, match=rf"pip install 'jaxgan\[{kind}\]'"):
                 data.load(name)
+
+
+def test_the_guide_converts_a_folder(tmp_path, monkeypatch):
+    images = pictures(6)
+    folder = tmp_path / "my" / "pictures"
+    for i, image in enumerate(images):
+        (folder / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        (folder / "ab"[i % 2] / f"{i}.jpg").write_bytes(encode(image))
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "docs" / "guides" / "large_data.md").read_text()
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(code, names)
+    first = data.load("folder:my/pictures").read(np.arange(6))
+    for kind in SHARDED:
+        found = data.load(f"{kind}:.").read(np.arange(6))
+        np.testing.assert_array_equal(found["image"], first["image"])
+        if kind != "array_record":
+            np.testing.assert_array_equal(found["label"], first["label"])
