@@ -113,7 +113,8 @@ def with_grain(name: str, workers: int, batch: int) -> Iterator[Any]:
     from absl import flags
 
     flags.FLAGS(["grain"])  # its processes read absl's flags
-    data = grain.MapDataset.source(GrainSource(name)).shuffle(seed=0).repeat()
+    source: Any = GrainSource(name)
+    data = grain.MapDataset.source(source).shuffle(seed=0).repeat()
     if not workers:
         return iter(data.to_iter_dataset().batch(batch))
     batches = data.batch(batch).to_iter_dataset()
@@ -122,7 +123,7 @@ def with_grain(name: str, workers: int, batch: int) -> Iterator[Any]:
 
 def with_torch(name: str, workers: int, batch: int) -> Iterator[Any]:
     """Yields batches of PyTorch's DataLoader over a folder, decoded by Pillow."""
-    import torch
+    import torch  # type: ignore[import-not-found]
     from PIL import Image
 
     class Files(torch.utils.data.Dataset):

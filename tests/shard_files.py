@@ -48,7 +48,7 @@ def tf_example(**values: Any) -> bytes:
     """A serialized `tf.train.Example`."""
     from tensorflow_datasets.proto import tf_example_pb2
 
-    example = tf_example_pb2.Example()
+    example = tf_example_pb2.Example()  # type: ignore[attr-defined]
     for name, value in values.items():
         feature = example.features.feature[name]
         if isinstance(value, bytes):

@@ -3,6 +3,7 @@
 import pathlib
 import pickle
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -256,7 +257,7 @@ def bad_set(what, folder):
         options = {"image_field": "label"} if what == "other feature" else {}
         return f"array_record:{folder}", options
     if "column" in what or "parquet" in what:
-        columns = {"label": [1, 2]}
+        columns: dict[str, Any] = {"label": [1, 2]}
         if what != "no column":
             columns["image"] = [{"bytes": x, "path": None} for x in images[:2]]
         write_parquet(folder / "a.parquet", columns)
@@ -287,7 +288,7 @@ def bad_set(what, folder):
         import gzip
 
         file.write_bytes(gzip.compress(file.read_bytes()))
-    options = {
+    options: dict[str, Any] = {
         "label": {"label_field": "nothing"},
         "image field of tar": {"image_field": "png"},
         "no split": {"split": "test"},

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+from typing import Any
 
 import numpy as np
 import psutil
@@ -14,7 +15,7 @@ from jaxgan.data import workers
 from jaxgan.errors import TrainingError, UsageError
 from jaxgan.experiment.input_pipeline import choose_workers
 
-STEP = {"seed": 3, "updates": 2, "batch": 24}
+STEP: dict[str, Any] = {"seed": 3, "updates": 2, "batch": 24}
 
 
 @pytest.fixture(scope="module")
