@@ -96,7 +96,11 @@ def test_closing_a_stream_ends_its_processes(folder):
     assert not set(psutil.Process().children()) - before
 
 
-def test_the_number_of_processes():
+@pytest.mark.parametrize(("cores", "expected"), [(1, 0), (2, 0), (4, 3), (64, 16)])
+def test_the_number_of_processes(monkeypatch, cores, expected):
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda _: set(range(cores)), raising=False
+    )
     assert choose_workers(0) == 0
     assert choose_workers(5) == 5
-    assert 1 <= choose_workers(-1) <= 16
+    assert choose_workers(-1) == expected

@@ -143,8 +143,8 @@ class DataFlags:
     input_workers: int = flag(
         -1,
         "data",
-        "processes that decode pictures with --input=host; 0 decodes in threads, -1 "
-        "uses one process for each core but one, up to 16",
+        "processes that decode pictures with --input=host; 0 decodes in threads; -1 "
+        "uses one process for each core but one, up to 16, and threads on two cores",
         resumable=True,
         minimum=-1,
         maximum=1024,

@@ -121,13 +121,14 @@ def choose_workers(workers: int) -> int:
     """Returns the number of processes that decode pictures.
 
     Args:
-      workers: the number; -1 leaves one core to the process that trains.
+      workers: the number; -1 leaves one core to the process that trains, and means
+        none for up to two cores, where threads are as fast and start sooner.
     """
     if workers >= 0:
         return workers
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, min(cores - 1, MOST_WORKERS))
+    return min(cores - 1, MOST_WORKERS) if cores > 2 else 0
 
 
 def join_streams(streams: list[Any], seeds: int) -> Iterator[Any]:
