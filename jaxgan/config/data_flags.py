@@ -14,6 +14,8 @@ class DataFlags:
         "data",
         "TFDS image data set, folder:PATH, pairs:PATH (folders A and B, or side by "
         "side), unpaired:PATH_A,PATH_B, domains:PATH (a sub-folder per domain), "
+        "array_record:, webdataset: or parquet:PATTERN (shards, such as "
+        "'webdataset:shards-{000..009}.tar'), "
         "audio:PATH (WAV and other sounds), text:PATH (a file, or a folder of .txt "
         "files), npz:PATH, kjv_clauses, ring8, grid25 or stacked_mnist",
     )
@@ -137,4 +139,13 @@ class DataFlags:
         "data",
         "where the data set is kept: device, host (decoded during training) or auto",
         resumable=True,
+    )
+    input_workers: int = flag(
+        -1,
+        "data",
+        "processes that decode pictures with --input=host; 0 decodes in threads; -1 "
+        "uses one process for each core but one, up to 16, and threads on two cores",
+        resumable=True,
+        minimum=-1,
+        maximum=1024,
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data.kinds import check_fields
+from jaxgan.data.picture_reader import PictureDecoder, Place
 from jaxgan.types import ExampleSpec, image_example
 
 Examples = dict[str, np.ndarray]
@@ -32,6 +33,20 @@ class Range(NamedTuple):
     """Number of the first example."""
     stop: int
     """Number of the last example, plus one."""
+
+
+class Decoding(NamedTuple):
+    """The reading of examples with one image, in parts that processes can share.
+
+    `read` is the same as `decoder(locate(numbers))` beside `others(numbers)`.
+    """
+
+    locate: Callable[[np.ndarray], list[Place]]
+    """Maps numbers `[n]` to the places of encoded images; fast."""
+    decoder: PictureDecoder
+    """Maps places to images `[n, H, W, C]`; can be pickled."""
+    others: Callable[[np.ndarray], Examples]
+    """Maps numbers to all fields but `image`; fast."""
 
 
 class Dataset(NamedTuple):
@@ -71,6 +86,8 @@ class Dataset(NamedTuple):
     attributes: Callable[[np.ndarray], np.ndarray] | None = None
     """Maps example numbers to attributes `[n, k]` without decoding images, if there are
     some beside the images of a set on disk, which earlier versions did not read."""
+    decoding: Decoding | None = None
+    """The way in which other processes can decode the images; None if they cannot."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxgan.data import metadata
-from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data import folder_index, metadata
+from jaxgan.data.dataset import Dataset, Decoding, Examples
 from jaxgan.data.listing import Walk, find_root, pictures_below
 from jaxgan.data.metadata import Metadata
+from jaxgan.data.picture_lists import HeaderList
 from jaxgan.data.pictures import Reading, open_pictures
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import image_example
@@ -54,7 +55,7 @@ def folder(
             "only a metadata.csv or metadata.jsonl gives it; leave out --label_field"
         )
     used = source.path if source and source.folder == root else None
-    walk = pictures_below(name, root, used)
+    walk = pictures_below(name, root, used, folder_index.load(root))
     if source is None:
         return labeled(walk, splits, reading)
     train = splits.get("train", splits.get("training"))
@@ -89,12 +90,16 @@ def labeled(
     classes, labels = _classes(walk, splits, found, with_folders)
     values = found.attributes if found and found.names else None
     # With skip_bad, unreadable files remain examples.
-    pictures = open_pictures(name, walk.files, reading)
+    pictures = open_pictures(name, walk.files, reading, walk.headers)
+    if walk.headers is None:
+        folder_index.save(walk, HeaderList.of(pictures.headers))
+
+    def others(numbers: np.ndarray) -> Examples:
+        examples = {"label": labels[numbers]} if classes else {}
+        return examples if values is None else {**examples, FIELD: values[numbers]}
 
     def read(numbers: np.ndarray) -> Examples:
-        examples = {"image": pictures.read(numbers)[:, 0]}
-        examples |= {"label": labels[numbers]} if classes else {}
-        return examples if values is None else {**examples, FIELD: values[numbers]}
+        return {"image": pictures.read(numbers)[:, 0], **others(numbers)}
 
     example = image_example(pictures.field.shape, pictures.field.dtype, classes)
     if found and found.names:
@@ -108,6 +113,7 @@ def labeled(
         encoded=pictures.encoded,
         labels=labels.__getitem__ if classes else None,
         attributes=None if values is None else values.__getitem__,
+        decoding=Decoding(pictures.locate, pictures.decoder, others),
     )
 
 
@@ -170,4 +176,4 @@ def classes_of(
         return (), np.zeros(len(walk.files), np.int32)
     # The class of a file is the first-level folder that holds it.
     number = {c: i for i, c in enumerate(classes)}
-    return classes, np.array([number[top] for top in walk.tops], np.int32)
+    return classes, np.array([number[x] for x in present], np.int32)[walk.class_numbers]

@@ -3,10 +3,14 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from jaxgan.data.decode import SUFFIXES, formats, suffixes
+from jaxgan.data.picture_lists import HeaderList, PathList
 from jaxgan.errors import UsageError, printable
 
 LOG = logging.getLogger("jaxgan")
@@ -16,6 +20,9 @@ PREFIXES = ("folder", "pairs", "unpaired", "domains")
 
 FOLDERS = (*PREFIXES, "audio")
 """Prefixes of the names of all data sets that are read from folders."""
+
+SHARDED = ("array_record", "webdataset", "parquet")
+"""Prefixes of the names of data sets that are read from shards."""
 
 SPLITS = (
     ("train", "training"),
@@ -48,6 +55,16 @@ class NoSuchSplit(UsageError):
     """Raised if a folder does not have the requested split."""
 
 
+class Visit(NamedTuple):
+    """A folder at the time of a walk."""
+
+    path: str
+    mtime: int
+    """Time of the last change of its entries, in nanoseconds."""
+    count: int
+    """Number of its entries, of all kinds."""
+
+
 class Walk:
     """The image files below a folder, or those of other suffixes.
 
@@ -55,57 +72,102 @@ class Walk:
     those of `CLUTTER` and `NOT_DATA`, are skipped.
     """
 
-    def __init__(self, name: str, root: Path, ending: Ending | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        ending: Ending | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> None:
         """Walks the folder.
 
         Args:
           name: the name of the data set, for errors.
           root: the folder.
           ending: lower-case suffixes of the files; those of images if None.
+          known: an index of the folder, see `folder_index`; it is walked if None.
 
         Raises:
           UsageError: if a folder or a link cannot be read, or if links lead to a
             folder twice.
         """
         self.name, self.root = name, root
-        self.files: list[Path] = []
         self.left_out: Counter[str] = Counter()
         """Number of skipped files by suffix or other reason."""
         self.ignored: set[str] = set()
         """Names of skipped folders, without hidden ones."""
         self.ending = ending or suffixes()
+        self.visits: list[Visit] = []
+        """The folders that were read."""
+        self.headers: HeaderList | None = None
+        """The headers of the files, if an earlier run has read them."""
         # Path of each folder by device and inode; True if links led to it.
         self._seen: dict[tuple[int, int], tuple[Path, bool]] = {}
-        self._walk()
-        # Sorting by components keeps the files of a folder together.
-        parted = sorted((file.relative_to(root).parts, file) for file in self.files)
-        self.files = [file for _, file in parted]
-        """The image files, sorted by name within each folder."""
-        self.tops = [parts[0] for parts, _ in parted]
-        """First component of each file's path below `root`: a folder or the file."""
-        nested = {parts[0] for parts, _ in parted if len(parts) > 1}
-        self.classes: tuple[str, ...] = tuple(sorted(nested))
-        """First-level folders that hold images."""
-        self.loose = next((parts[0] for parts, _ in parted if len(parts) == 1), None)
-        """An image directly in `root`, None if there is none."""
+        if known is None:
+            found = list(self._walk())
+            self.files = PathList.of(root, found)
+            self.classes, self.class_numbers = _first_folders(found)
+        else:
+            self.files = PathList(root, known["paths"].tobytes(), known["ends"])
+            self.classes = tuple(known["classes"])
+            self.class_numbers = known["class_numbers"]
+            self.left_out, self.ignored = (
+                Counter(known["left_out"]),
+                set(known["ignored"]),
+            )
+            self.headers = HeaderList(known["headers"])
 
-    def _walk(self) -> None:
-        # Each entry is a folder, the folders above it, and True if one is a link.
-        todo = [(self.root, frozenset[tuple[int, int]](), False)]
-        # An explicit stack, as deep trees would exceed the recursion limit.
+    files: PathList
+    """The image files, sorted by name within each folder."""
+    classes: tuple[str, ...]
+    """First-level folders that hold images, sorted."""
+    class_numbers: np.ndarray
+    """The first-level folder of each file as a number in `classes`, `[n]` int32; -1 for
+    a file directly in `root`."""
+
+    @property
+    def loose(self) -> str | None:
+        """An image directly in `root`, None if there is none."""
+        numbers = np.flatnonzero(self.class_numbers < 0)
+        return self.files.relative(int(numbers[0])) if len(numbers) else None
+
+    @property
+    def tops(self) -> list[str]:
+        """First component of each file's path below `root`: a folder or the file."""
+        return [
+            self.classes[number] if number >= 0 else self.files.relative(i)
+            for i, number in enumerate(self.class_numbers.tolist())
+        ]
+
+    def _walk(self) -> Iterator[str]:
+        """Yields the paths of files below `root`, sorted by their components."""
+        # Each entry is a file, or a folder with the folders above it, and True if one
+        # is a link. An explicit stack, as deep trees would exceed the recursion limit.
+        todo: list[Any] = [(str(self.root), frozenset(), False)]
+        skip = len(os.path.join(self.root, ""))
         while todo:
-            folder, above, linked = todo.pop()
+            entry = todo.pop()
+            if isinstance(entry, str):
+                yield entry[skip:]
+                continue
+            folder, above, linked = entry
             try:
                 # Follows links, so that `here` identifies the target.
                 status, entries = os.stat(folder), _entries(folder)
                 here = status.st_dev, status.st_ino
                 if linked and here in above:
                     continue  # a link to a folder that contains it
-                self._check_once(folder, here, linked)
-                for entry in entries:
-                    if self._enter(entry):
-                        by_link = linked or entry.is_symlink()
-                        todo.append((Path(entry.path), above | {here}, by_link))
+                self._check_once(Path(folder), here, linked)
+                self.visits.append(Visit(folder, status.st_mtime_ns, len(entries)))
+                inside = above | {here}
+                # The first entry comes on top.
+                for entry in reversed(entries):
+                    match self._use(entry):
+                        case "file":
+                            todo.append(entry.path)
+                        case "folder":
+                            by_link = linked or entry.is_symlink()
+                            todo.append((entry.path, inside, by_link))
             except OSError as error:
                 raise UsageError(
                     f"{self.name}: {printable(error.filename or str(folder))} cannot "
@@ -122,26 +184,37 @@ class Walk:
                 "are the same folder; remove the link"
             )
 
-    def _enter(self, entry: os.DirEntry[str]) -> bool:
-        """Returns True for a folder to walk; records a file."""
+    def _use(self, entry: os.DirEntry[str]) -> str:
+        """Returns `file` or `folder` for an entry that is used; counts the others."""
         lower = entry.name.lower()
         if entry.name.startswith(".") or lower in CLUTTER:
-            return False
+            return ""
         if entry.is_dir():
             if lower in NOT_DATA:
                 self.ignored.add(entry.name)
-            return lower not in NOT_DATA
+            return "" if lower in NOT_DATA else "folder"
         regular = entry.is_file()
         if not regular and entry.is_symlink():
             os.stat(entry.path)  # raises if the link is broken
         if not regular:
             self.left_out["FIFOs, sockets or devices"] += 1
         elif lower.endswith(self.ending):
-            self.files.append(Path(entry.path))
+            return "file"
         else:
             suffix = os.path.splitext(lower)[1]
             self.left_out[suffix or "without a suffix"] += 1
-        return False
+        return ""
+
+
+def _first_folders(paths: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the first folders of sorted relative paths, and the number of each."""
+    names: dict[str, int] = {}
+    numbers = np.full(len(paths), -1, np.int32)
+    for i, path in enumerate(paths):
+        top, separator, _ = path.partition(os.sep)
+        if separator:
+            numbers[i] = names.setdefault(top, len(names))
+    return tuple(names), numbers
 
 
 def find_root(
@@ -187,12 +260,10 @@ def find_root(
 def _split_folders(name: str, path: Path, ending: Ending) -> dict[str, Path]:
     """Returns the folders of splits by lower-case name, empty if there are none."""
     known = {alias for row in SPLITS for alias in row}
-    entries = _listed(name, path)
-    folders = _data_folders(path, entries)
+    folders = subfolders(name, path)
     splits = {f.name.lower(): f for f in folders if f.name.lower() in known}
     # Images directly in the folder rule out splits.
-    loose = any(e.name.lower().endswith(ending) and e.is_file() for e in entries)
-    if not splits or loose:
+    if not splits or _has_files(path, ending):
         return {}
     others = [f for f in folders if f.name.lower() not in known]
     # Folders without images, such as annotations/, may lie beside splits.
@@ -219,21 +290,33 @@ def subfolders(name: str, path: Path) -> list[Path]:
     Raises:
       UsageError: if `path` is not a folder, or cannot be read.
     """
-    return _data_folders(path, _listed(name, path))
+    return [Path(path, one) for one in _listed(name, path)]
 
 
-def pictures_below(name: str, root: Path, used: Path | None = None) -> Walk:
+def _has_files(path: Path, ending: Ending) -> bool:
+    """Returns True if a folder directly holds files with these suffixes."""
+    with os.scandir(path) as entries:
+        return any(e.name.lower().endswith(ending) and e.is_file() for e in entries)
+
+
+def pictures_below(
+    name: str,
+    root: Path,
+    used: Path | None = None,
+    known: Mapping[str, Any] | None = None,
+) -> Walk:
     """Walks a folder, and logs the files that are not part of the data.
 
     Args:
       name: the name of the data set, for errors.
       root: the folder.
       used: a file in it that is part of the data, though no picture.
+      known: an index of the folder, see `folder_index`; it is walked if None.
 
     Raises:
       UsageError: if the folder holds no images, or cannot be read.
     """
-    walk = Walk(name, root)
+    walk = Walk(name, root, known=known)
     if used is not None:
         walk.left_out[used.suffix] -= 1
         walk.left_out = +walk.left_out  # without zeros
@@ -248,11 +331,11 @@ def pictures_below(name: str, root: Path, used: Path | None = None) -> Walk:
     return walk
 
 
-def _listed(name: str, path: Path) -> list[os.DirEntry[str]]:
-    """Returns the entries of a folder; raises UsageError if it cannot be read."""
+def _listed(name: str, path: Path) -> list[str]:
+    """Returns the sub-folders of a folder; raises UsageError if it cannot be read."""
     shown = printable(str(path))
     try:
-        return _entries(path)
+        return _data_folders(path)
     except FileNotFoundError:
         raise UsageError(f"{name}: there is no folder {shown}") from None
     except NotADirectoryError:
@@ -265,11 +348,13 @@ def _listed(name: str, path: Path) -> list[os.DirEntry[str]]:
         ) from None
 
 
-def _data_folders(path: Path, entries: list[os.DirEntry[str]]) -> list[Path]:
-    return [Path(path, e.name) for e in entries if _is_data_folder(e)]
+def _data_folders(path: Path) -> list[str]:
+    """Returns the sorted names of sub-folders, without hidden ones and `NOT_DATA`."""
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if _is_data_folder(entry))
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     # Sorted, as the order of scandir depends on the file system.
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
@@ -293,8 +378,7 @@ def log_left_out(walk: Walk, files: str = "pictures") -> None:
         kinds[KINDS:] = [f"{len(kinds) - KINDS} more kinds of files"]
     kinds += [f"{_shown(sorted(walk.ignored))}"] if walk.ignored else []
     # First-level folders in which no image was found.
-    folders = {e.name for e in _entries(walk.root) if _is_data_folder(e)}
-    empty = sorted(folders - set(walk.classes))
+    empty = sorted(set(_data_folders(walk.root)) - set(walk.classes))
     kinds += [f"{_shown(empty)} without {files}"] if empty else []
     if kinds:
         LOG.info("%s: left out %s", printable(walk.name), "; ".join(kinds))

@@ -1,19 +1,24 @@
-"""Batch loading from disk, with threads that decode a few steps ahead."""
+"""Batch loading from disk, with threads or processes that decode a few steps ahead."""
 
+import contextlib
 import itertools
 import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset, Examples
+from jaxgan.data.dataset import Dataset, Decoding, Examples
 from jaxgan.data.shuffle import step_indices, steps_per_epoch
+from jaxgan.data.workers import Undecodable, Workers, supported
 from jaxgan.errors import UsageError
 from jaxgan.ranges import ceil_div
 
 THREADS = min(8, os.cpu_count() or 1)
+LEAST_PART = 16
+"""Examples of a step that a process reads at least, to keep the overhead small."""
 
 
 def stream(
@@ -27,10 +32,12 @@ def stream(
     shard: tuple[int, int] = (0, 1),
     threads: int = THREADS,
     ahead: int = 4,
+    workers: int = 0,
 ) -> Iterator[Examples]:
     """Yields the examples of train steps `first_step`, `first_step + 1`, ... in order.
 
-    The output does not depend on `threads` or `ahead`. `close()` ends the threads.
+    The output does not depend on `threads`, `ahead` or `workers`. `close()` ends the
+    threads and processes.
 
     Args:
       dataset: the data set to read.
@@ -42,7 +49,11 @@ def stream(
       shard: `(i, n)` reads the `i`-th of `n` contiguous parts of every global batch,
         the part of process `i` of `n`.
       threads: the number of decoding threads.
-      ahead: the largest number of decoded steps beside the one in use.
+      ahead: the largest number of decoded steps beside the one in use, which bounds
+        the memory.
+      workers: the number of processes that decode pictures in place of the threads; 0
+        for none. They start with the first step. Examples that are no pictures, and
+        those of sets without `decoding`, are read in threads.
 
     Yields:
       `[updates, batch / n, *shape]` for each field, in its dtype.
@@ -69,28 +80,96 @@ def stream(
         for s in step_numbers
     )
     # [updates, batch / parts] for this process.
-    return _decode_ahead(
-        dataset, (n[:, columns] for n in numbers), threads, max(ahead, 1)
-    )
+    own = (n[:, columns] for n in numbers)
+    if workers and dataset.decoding is not None and supported():
+        return _by_processes(dataset, dataset.decoding, own, workers, max(ahead, 1))
+    return _by_threads(dataset, own, threads, max(ahead, 1))
 
 
-def _decode_ahead(
+class _Part(NamedTuple):
+    """Examples of a step that are read together."""
+
+    numbers: np.ndarray
+    image: np.ndarray
+    """Where the images are written."""
+
+
+def _by_threads(
     dataset: Dataset, numbers: Iterator[np.ndarray], threads: int, ahead: int
 ) -> Iterator[Examples]:
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="jaxgan-data")
-    pending: deque[Future[Examples]] = deque()
+    """Yields steps that are read by threads, each by one of them."""
+    with ThreadPoolExecutor(threads, thread_name_prefix="jaxgan-data") as pool:
+        tasks = ([pool.submit(_read_step, dataset, n)] for n in numbers)
+        for (step,) in _in_order(pool, tasks, ahead):
+            yield step
+
+
+def _by_processes(
+    dataset: Dataset,
+    decoding: Decoding,
+    numbers: Iterator[np.ndarray],
+    count: int,
+    ahead: int,
+) -> Iterator[Examples]:
+    """Yields steps whose images are decoded by processes, which share each step."""
+    field, shape = dataset.example["image"], tuple(dataset.example["image"].shape)
+    # One thread waits for each process.
+    with (
+        contextlib.closing(Workers(decoding.decoder, count)) as workers,
+        ThreadPoolExecutor(count, thread_name_prefix="jaxgan-data") as pool,
+    ):
+
+        def read(part: _Part) -> Examples:
+            try:
+                workers(decoding.locate(part.numbers), part.image)
+            except Undecodable:
+                # Read here, so that the error is the same, or a substitute is found.
+                examples = dataset.read(part.numbers)
+                part.image[:] = examples.pop("image")
+                return examples
+            return decoding.others(part.numbers)
+
+        def submit(step: np.ndarray) -> list[Any]:
+            flat = step.ravel()
+            image = np.empty((len(flat), *shape), field.dtype)
+            pieces = min(count, ceil_div(len(flat), LEAST_PART))
+            both = np.array_split(flat, pieces), np.array_split(image, pieces)
+            futures = [pool.submit(read, _Part(*x)) for x in zip(*both, strict=True)]
+            return [*futures, _done((step.shape, image))]
+
+        try:
+            for *parts, (lead, image) in _in_order(pool, map(submit, numbers), ahead):
+                step = {k: np.concatenate([x[k] for x in parts]) for k in parts[0]}
+                step = {"image": image, **step}
+                yield {k: x.reshape(*lead, *x.shape[1:]) for k, x in step.items()}
+        finally:
+            # Ends the waits of the threads.
+            workers.close()
+
+
+def _done(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, tasks: Iterator[list[Future[Any]]], ahead: int
+) -> Iterator[list[Any]]:
+    """Yields the results of tasks of several parts, in the order of submission."""
+    pending: deque[list[Future[Any]]] = deque()
     try:
-        for step_numbers in numbers:
-            pending.append(pool.submit(_read_step, dataset, step_numbers))
+        for parts in tasks:
+            pending.append(parts)
             # Results are taken in the order of submission, so threads cannot reorder.
             if len(pending) > ahead:
-                yield pending.popleft().result()
+                yield [part.result() for part in pending.popleft()]
         # All steps are submitted; wait for the last ones.
         while pending:
-            yield pending.popleft().result()
+            yield [part.result() for part in pending.popleft()]
     finally:
         # Also when the consumer closes the generator early.
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_step(dataset: Dataset, numbers: np.ndarray) -> Examples:

@@ -95,6 +95,31 @@ def load(
     if train is not None and train.path != source.path:
         known = metadata_rows.read(name, train.path)
     where = f"{name}: {printable(rows.path.name)}"
+    return of_columns(where, known, rows, label, numbers)
+
+
+def of_columns(
+    where: str,
+    known: Rows,
+    rows: Rows,
+    label: str = "",
+    numbers: np.ndarray | slice = slice(None),
+) -> Metadata | None:
+    """Returns attributes and labels from the columns of rows.
+
+    Args:
+      where: the name of the rows, for messages.
+      known: the rows of the split `train`, whose columns and values all splits have.
+      rows: those of the split.
+      label: the column that is the class; `label` if empty, and `none` for no column.
+      numbers: the row of each picture, `[n]`.
+
+    Returns:
+      As `load` does.
+
+    Raises:
+      UsageError: for values that `known` does not have, and missing values.
+    """
     label_column = _label_column(where, known, label)
     used, left_out = [], []
     for key, column in known.columns.items():

@@ -18,6 +18,7 @@ from jaxgan.data.names import names
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
 from jaxgan.data.pictures import Reading
+from jaxgan.data.record_set import FORMATS, record_set
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
@@ -147,7 +148,7 @@ def _opened(request: Request) -> Dataset:
 
 def _check_alpha(alpha: str, kind: str) -> None:
     """Raises UsageError for a background of sources that are not folders."""
-    if alpha in ("white", "black") and kind not in PREFIXES:
+    if alpha in ("white", "black") and kind not in (*PREFIXES, *FORMATS):
         raise UsageError(
             f"--alpha={alpha} is only for folder:PATH and other folders "
             f"({', '.join(PREFIXES[1:])}); use --alpha=auto"
@@ -164,7 +165,7 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    kinds = ("npz", *TEXTS, *FOLDERS)
+    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
     if kind != other_kind or kind not in kinds or not (text and other_text):
         return one == other
     try:
@@ -194,6 +195,11 @@ def _folder(request: Request) -> Dataset:
         split=request.split,
         label_field=request.label_field,
     )
+
+
+def _records(request: Request) -> Dataset:
+    pattern = _named_path(request)
+    return record_set(request.name, pattern, request.reading, request.choice)
 
 
 def _pairs(request: Request) -> Dataset:
@@ -365,7 +371,7 @@ def _check_name(name: str) -> None:
     if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
         local_path("--dataset", name)  # raises
     # Misspelled prefixes, and those of other programs.
-    kinds = ("npz", *TEXTS, *FOLDERS)
+    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
     near = difflib.get_close_matches(prefix.lower(), kinds, 1, 0.76)
     if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
         near = ["folder"]
@@ -410,6 +416,7 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "stacked_mnist": _stacked,
     "npz": _npz,
     "folder": _folder,
+    **dict.fromkeys(FORMATS, _records),
     "pairs": _pairs,
     "unpaired": _unpaired,
     "domains": _domains,

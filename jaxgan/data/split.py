@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jaxgan.data.dataset import Dataset, Range
-from jaxgan.data.listing import FOLDERS, NoSuchSplit
+from jaxgan.data.listing import FOLDERS, SHARDED, NoSuchSplit
 from jaxgan.data.shuffle import epoch_order
 from jaxgan.data.unpaired import combine
 from jaxgan.errors import UsageError, printable
@@ -140,7 +140,8 @@ def _both(one: Range, other: Range) -> range:
 
 
 def _is_folder(dataset: Dataset) -> bool:
-    return dataset.name.startswith(tuple(f"{prefix}:" for prefix in FOLDERS))
+    prefixes = (*FOLDERS, *SHARDED)
+    return dataset.name.startswith(tuple(f"{prefix}:" for prefix in prefixes))
 
 
 def split_off(dataset: Dataset, count: int) -> tuple[Dataset, Dataset | None]:
@@ -218,6 +219,13 @@ def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
     """Returns the data set of the examples `numbers`; `name` marks its cache."""
     arrays, cache, encoded = dataset.arrays, dataset.cache, dataset.encoded
     labels, attributes = dataset.labels, dataset.attributes
+    decoding = dataset.decoding
+    if decoding is not None:
+        locate, others = decoding.locate, decoding.others
+        decoding = decoding._replace(
+            locate=lambda part: locate(numbers[part]),
+            others=lambda part: others(numbers[part]),
+        )
     # `part` counts within the new set, `numbers[part]` within the old one.
     return dataset._replace(
         size=len(numbers),
@@ -229,4 +237,5 @@ def part_of(dataset: Dataset, numbers: np.ndarray, name: str) -> Dataset:
         encoded=encoded and (lambda part: encoded(numbers[part])),
         labels=labels and (lambda part: labels(numbers[part])),
         attributes=attributes and (lambda part: attributes(numbers[part])),
+        decoding=decoding,
     )

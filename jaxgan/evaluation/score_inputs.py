@@ -11,7 +11,8 @@ from jaxgan import data
 from jaxgan.config.scoring import ScoreConfig
 from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.decode import CHANNELS, MODE_OF, Header
-from jaxgan.data.pictures import Form, Pictures
+from jaxgan.data.picture_reader import Form
+from jaxgan.data.pictures import Pictures
 from jaxgan.data.resize import Frame, framed_size, parse_frame
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.load_run import Run

@@ -1,5 +1,6 @@
 """The batches of a run, gathered on the devices or decoded on the host."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,11 @@ from jaxgan import data, parallel
 from jaxgan.config.training import Config
 from jaxgan.experiment.keys import seeds_of
 from jaxgan.parallel import multi_seed
+from jaxgan.ranges import ceil_div
 from jaxgan.types import Tree
+
+MOST_WORKERS = 16
+"""Largest number of processes that decode pictures unless a flag says otherwise."""
 
 
 def batches(dataset: data.Dataset, config: Config) -> Iterator[data.Examples]:
@@ -94,6 +99,10 @@ def open_streams(
     seeds = seeds_of(config)
     count = len(seeds) * sharing // layout.processes
     first = number // sharing * count
+    workers = 0
+    if dataset.decoding is not None:
+        # The streams of several seeds share the processes.
+        workers = ceil_div(choose_workers(config.input_workers), count)
     return [
         data.stream(
             dataset,
@@ -102,9 +111,24 @@ def open_streams(
             batch=config.batch_size,
             first_step=step,
             shard=(number % sharing, sharing),
+            workers=workers,
         )
         for seed in seeds[first : first + count]
     ]
+
+
+def choose_workers(workers: int) -> int:
+    """Returns the number of processes that decode pictures.
+
+    Args:
+      workers: the number; -1 leaves one core to the process that trains, and means
+        none for up to two cores, where threads are as fast and start sooner.
+    """
+    if workers >= 0:
+        return workers
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(cores - 1, MOST_WORKERS) if cores > 2 else 0
 
 
 def join_streams(streams: list[Any], seeds: int) -> Iterator[Any]:
