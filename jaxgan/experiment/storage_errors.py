@@ -82,7 +82,7 @@ def explain_save_errors(
         raise  # faults of programs, not of disks or buckets
     except Exception as error:
         code = system_errno(error)
-        if code is None and storage.is_remote(folder):
+        if storage.is_remote(folder):
             raise UsageError(
                 f"a checkpoint could not be saved in {folder} ({reason(error)}); "
                 "earlier ones are kept; check the network and the bucket, and the same "

@@ -187,7 +187,7 @@ def copy_of(path: Path) -> tuple[Copy, str] | None:
 def run_folder(flag: str, text: str | Path, prefix: str = "") -> Path:
     """Returns the local folder of a run, which for a URL is a copy of its small files.
 
-    They are fetched at the first call for a URL.
+    Each call fetches those that have changed.
 
     Args:
       flag: the flag to name in errors, such as `--workdir`.
@@ -201,20 +201,15 @@ def run_folder(flag: str, text: str | Path, prefix: str = "") -> Path:
         return local_path(flag, text, prefix)
     url = location(flag, text)
     folder = folder_for(url, "read")
-    copy = _COPIES.get(folder)
-    if copy is None:
-        copy = register(Copy(Remote(url, f"{flag}={url}"), folder))
-        try:
-            _pull_small(copy)
-        except BaseException:
-            del _COPIES[folder]
-            raise
+    copy = _COPIES.get(folder) or Copy(Remote(url, f"{flag}={url}"), folder)
+    _pull_small(copy)
+    register(copy)
     return folder
 
 
 def _pull_small(copy: Copy) -> None:
     """Fetches the small files of a run, or of several below a folder."""
-    files = copy.pull(lambda name: not HEAVY.fullmatch(name) and not is_hidden(name))
+    files = copy.pull(is_small)
     mark_checkpoints(copy.folder, files)
 
 
@@ -222,6 +217,11 @@ def mark_checkpoints(folder: Path, files: Iterable[str]) -> None:
     """Makes an empty folder of checkpoints if the bucket has one."""
     for name in {x.partition(f"{CHECKPOINTS}/")[0] for x in files if CHECKPOINTS in x}:
         (folder / name / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+
+
+def is_small(name: str) -> bool:
+    """Returns True for the files of a run that programs read from a copy."""
+    return not HEAVY.fullmatch(name) and not is_hidden(name)
 
 
 def is_hidden(name: str) -> bool:

@@ -81,11 +81,11 @@ class Lease:
         number = held[0] + 1 if held else 1
         name = _name(number)
         if not self._remote.create(name, self._content()):
-            raise self._refusal(self._read(number))
+            raise self._refusal(number, self._read(number))
         # Another run may have been as fast, or slow and with an older view.
         newest = self._newest()
         if newest and newest[0] != number:
-            raise self._refusal(newest[1])
+            raise self._refusal(*newest)
         if held:
             self._remote.remove([_name(held[0])])
         return number
@@ -125,7 +125,7 @@ class Lease:
             if newest is None or newest[1].get("released"):
                 return
             if newest != (number, first):
-                raise self._refusal(newest[1])
+                raise self._refusal(*newest)
 
     def _age(self, number: int) -> float:
         """Returns the seconds since a lease was renewed, by the server's clock."""
@@ -137,9 +137,11 @@ class Lease:
             return 0.0
         return max(0.0, now.updated - lease.updated)
 
-    def _refusal(self, holder: dict[str, Any]) -> UsageError:
+    def _refusal(self, number: int, holder: dict[str, Any]) -> UsageError:
         """Returns the error for a lease that another run holds."""
-        until = time.strftime("%H:%M:%S UTC", time.gmtime(time.time() + SECONDS))
+        entry = self._remote.entry(_name(number))
+        ends = (entry.updated if entry else 0) or time.time()
+        until = time.strftime("%H:%M:%S UTC", time.gmtime(ends + SECONDS))
         return UsageError(
             f"{self._remote.shown} is in use by {_holder(holder)}, until {until} or "
             "longer, as it renews its lease; wait until it ends, or use another "

@@ -12,10 +12,10 @@ from jaxgan.storage import mirror, places, uploads
 from jaxgan.storage.copies import (
     Copy,
     folder_for,
+    is_small,
     mark_checkpoints,
     register,
 )
-from jaxgan.storage.copies import is_hidden as hidden
 from jaxgan.storage.lease import Lease
 from jaxgan.storage.remote import Remote
 from jaxgan.storage.urls import location
@@ -49,7 +49,7 @@ def open_folder(flag: str, text: str | Path) -> Iterator[Path]:
         stack.callback(lease.release)
         # Nothing of an earlier run counts, only what is in the bucket.
         shutil.rmtree(copy.folder, ignore_errors=True)
-        files = copy.pull(lambda x: not uploads.is_checkpoint(x) and not hidden(x))
+        files = copy.pull(is_small)
         mark_checkpoints(copy.folder, files)
         direct = places.writes_directly(copy)
         if not direct:

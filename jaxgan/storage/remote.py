@@ -122,7 +122,7 @@ class Remote:
         def info() -> Entry | None:
             self._fs.invalidate_cache()
             try:
-                return _entry(self._fs.info(f"{self._root}/{name}"))
+                return _entry(self._fs.info(self._path(name)))
             except FileNotFoundError:
                 return None
 
@@ -133,7 +133,7 @@ class Remote:
 
         def cat() -> bytes | None:
             try:
-                return self._fs.cat_file(f"{self._root}/{name}")
+                return self._fs.cat_file(self._path(name))
             except FileNotFoundError:
                 return None
 
@@ -154,7 +154,7 @@ class Remote:
         try:
 
             def get() -> None:
-                self._fs.get_file(f"{self._root}/{name}", part)
+                self._fs.get_file(self._path(name), part)
                 _check_copy(Path(part), entry)
 
             self._do(f"cannot be read ({name})", get)
@@ -170,9 +170,9 @@ class Remote:
         Raises:
           UsageError: if it cannot be written.
         """
-        path = f"{self._root}/{name}"
 
         def put() -> None:
+            path = self._path(name)
             if isinstance(source, bytes):
                 self._fs.pipe_file(path, source)
             elif source.stat().st_size > LARGE:
@@ -188,9 +188,9 @@ class Remote:
         Buckets compare and create at once. Where a file system cannot, the file is
         written and read again after some time.
         """
-        path = f"{self._root}/{name}"
 
         def make() -> bool:
+            path = self._path(name)
             try:
                 self._fs.pipe_file(path, content, mode="create")
                 return True
@@ -216,12 +216,16 @@ class Remote:
         def delete(name: str) -> Callable[[], None]:
             def work() -> None:
                 with contextlib.suppress(FileNotFoundError):
-                    self._fs.rm_file(f"{self._root}/{name}")
+                    self._fs.rm_file(self._path(name))
 
             return work
 
         for name in names:
             self._do(f"cannot be written ({name})", delete(name))
+
+    def _path(self, name: str) -> str:
+        """Returns the path of a file for the file system, once that is open."""
+        return f"{self._root}/{name}"
 
     def _do(self, what: str, work: Callable[[], T]) -> T:
         """Does work with retries; raises UsageError if it fails in the end."""
