@@ -7,12 +7,17 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from buckets import NAME, emulated, environment
+from data_fixtures import png, prepare_own
 from games import same
+from slow import slow
+from test_processes import SGD, close, ended, killed_on_failure, start
 from test_train import argv, state_of, values
 
-from jaxgan import evaluate, report, sample, storage, train
-from jaxgan.storage import remote
+from jaxgan import data, evaluate, report, sample, storage, train
+from jaxgan.errors import UsageError
+from jaxgan.storage import lease, mirror, remote
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +92,7 @@ def test_a_run_that_is_killed_in_an_upload_resumes_exactly(
     same(state_of(folder, 20), state_of(finished, 20))
     names = objects(url)
     assert steps_of(names) == [10, 20]
-    assert not any("99" in x for x in names)
+    assert not any("step_00000099" in x for x in names)
     kept = {str(x.relative_to(finished)) for x in finished.rglob("*") if x.is_file()}
     small = {x for x in kept if storage.copies.is_small(x)}
     assert small - {".lock"} <= names, small - names
@@ -104,3 +109,92 @@ def test_a_run_that_is_killed_in_an_upload_resumes_exactly(
     flags = ["--n=16", "--metrics=sliced_wasserstein", "--checkpoint=best"]
     assert evaluate.main([f"--workdir={url}", *flags]) == 0
     assert {"report.html", "evaluation.json"} <= objects(url)
+
+
+def test_a_bucket_that_vanishes_loses_nothing_that_was_saved(
+    emulator, pictures, finished, caplog, monkeypatch
+):
+    monkeypatch.setattr(mirror, "INTERVAL", 0.1)
+    monkeypatch.setattr(lease, "SECONDS", 1.0)
+    monkeypatch.setattr(lease, "RENEW", 0.2)
+    monkeypatch.setattr(lease, "LOOK", 0.1)
+    url = f"gs://{NAME}/runs/vanished"
+    gone = False
+
+    def vanish(method, path):
+        nonlocal gone
+        # The last file of the first checkpoint, as it is asked for after it is there.
+        gone = gone or (method == "GET" and "checkpoints%2F20" in path)
+        return 404 * gone
+
+    emulator.fault = vanish
+    assert train.main(argv(pictures, url, 20)) == 2
+    emulator.fault = lambda method, path: 0
+    assert gone
+    assert "the lease could not be released" in caplog.text
+    assert steps_of(objects(url)) == [10]
+    caplog.clear()
+    assert train.main(argv(pictures, url, 20)) == 0
+    assert "resumed at step 10" in caplog.text
+    folder = storage.run_folder("--workdir", url)
+    assert values(folder) == values(finished)
+    same(state_of(folder, 20), state_of(finished, 20))
+
+
+@pytest.mark.filterwarnings("ignore")  # TFDS's own
+def test_prepared_sets_are_copied_once_and_compared(emulator, cache, tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    rows = [{"image": png(rng.integers(0, 255, (8, 8, 1), np.uint8))} for _ in range(9)]
+    features = {"image": tfds.features.Image(shape=(8, 8, 1))}
+    prepare_own(tmp_path / "tfds", "own_set", features, {"train": rows, "test": rows})
+    here = data.load("own_set", data_dir=str(tmp_path / "tfds"))
+    url = f"gs://{NAME}/sets"
+    store = remote.Remote(url)
+    for file in (tmp_path / "tfds").rglob("*"):
+        if file.is_file():
+            store.write(str(file.relative_to(tmp_path / "tfds")), file)
+    read = [data.load("own_set", data_dir=url) for _ in range(2)][1].read(np.arange(9))
+    np.testing.assert_array_equal(read["image"], here.read(np.arange(9))["image"])
+    asked = [x for x in emulator.requests if "alt=media" in x and "own_set-t" in x]
+    assert len(asked) == 1, asked  # one shard, once
+    assert "train" in asked[0]
+    # A damaged copy is fetched again, and a set that is not prepared is an error.
+    (copy,) = cache.rglob("own_set-train*")
+    copy.write_bytes(b"damaged")
+    data.load("own_set", data_dir=url)
+    assert len(copy.read_bytes()) > 100
+    with pytest.raises(UsageError, match=f"mnist is not prepared in {url}; prepare it"):
+        data.load("mnist", data_dir=url)
+
+
+@pytest.mark.parametrize("count", [slow(2)])
+def test_two_processes_share_a_run_in_a_bucket(
+    emulator, cache, pictures, tmp_path, count
+):
+    url, here = f"gs://{NAME}/runs/two", tmp_path / "here"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment(emulator, cache).items():
+            patch.setenv(name, value)
+        started = start(pictures, url, 1_000, count, save_every=10, **SGD)
+        with killed_on_failure(started):
+            until_saved(url, 20)
+            started[1].kill()
+            for process in started:
+                process.communicate(timeout=120)
+        last = max(steps_of(objects(url)))
+        codes, said = ended(start(pictures, url, last + 10, count, **SGD))
+    assert codes == [0, 0], said
+    assert f"resumed at step {last}" in said[0]
+    assert train.main(argv(pictures, here, last + 10, devices=2, **SGD)) == 0
+    folder = storage.run_folder("--workdir", url)
+    close(state_of(folder, last + 10), state_of(here, last + 10), 1e-5)
+    assert [x["step"] for x in values(folder)] == [x["step"] for x in values(here)]
+    assert sample.main([f"--workdir={url}", f"--out={tmp_path / 's.npz'}"]) == 0
+
+
+def until_saved(url, step):
+    """Waits until a run has a checkpoint."""
+    ends = time.monotonic() + 200
+    while step not in steps_of(objects(url)):
+        assert time.monotonic() < ends
+        time.sleep(0.2)
