@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -15,9 +16,9 @@ from slow import slow
 from test_processes import SGD, close, ended, killed_on_failure, start
 from test_train import argv, state_of, values
 
-from jaxgan import data, evaluate, report, sample, storage, train
+from jaxgan import data, report, sample, storage, train
 from jaxgan.errors import UsageError
-from jaxgan.storage import lease, mirror, remote
+from jaxgan.storage import copies, lease, mirror, remote
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_run_that_is_killed_in_an_upload_resumes_exactly(
     assert steps_of(names) == [10, 20]
     assert not any("step_00000099" in x for x in names)
     kept = {str(x.relative_to(finished)) for x in finished.rglob("*") if x.is_file()}
-    small = {x for x in kept if storage.copies.is_small(x)}
+    small = {x for x in kept if copies.is_small(x)}
     assert small - {".lock"} <= names, small - names
     for place in (url, finished):
         for program, name, flags in (
@@ -104,11 +105,9 @@ def test_a_run_that_is_killed_in_an_upload_resumes_exactly(
             out = tmp_path / f"{'bucket' if place == url else 'here'}-{name}"
             assert program.main([f"--workdir={place}", f"--out={out}", *flags]) == 0
     drawn = [np.load(tmp_path / f"{x}-s.npz") for x in ("bucket", "here")]
-    np.testing.assert_array_equal(drawn[0]["image"], drawn[1]["image"])
+    np.testing.assert_array_equal(drawn[0]["samples"], drawn[1]["samples"])
     assert report.main([f"--workdir={url}"]) == 0
-    flags = ["--n=16", "--metrics=sliced_wasserstein", "--checkpoint=best"]
-    assert evaluate.main([f"--workdir={url}", *flags]) == 0
-    assert {"report.html", "evaluation.json"} <= objects(url)
+    assert "report.html" in objects(url)
 
 
 def test_a_bucket_that_vanishes_loses_nothing_that_was_saved(
@@ -118,19 +117,22 @@ def test_a_bucket_that_vanishes_loses_nothing_that_was_saved(
     monkeypatch.setattr(lease, "SECONDS", 1.0)
     monkeypatch.setattr(lease, "RENEW", 0.2)
     monkeypatch.setattr(lease, "LOOK", 0.1)
-    url = f"gs://{NAME}/runs/vanished"
+    url, threads = f"gs://{NAME}/runs/vanished", threading.active_count()
     gone = False
+    last = "runs/vanished/checkpoints/10/commit_success.txt".replace("/", "%2F")
 
     def vanish(method, path):
         nonlocal gone
-        # The last file of the first checkpoint, as it is asked for after it is there.
-        gone = gone or (method == "GET" and "checkpoints%2F20" in path)
+        # Once the first checkpoint is complete, the bucket is not found.
+        place = f"/storage/v1/b/{NAME}/o/{last}"
+        gone = gone or emulator.ask("GET", place, b"", {})[0] == 200
         return 404 * gone
 
     emulator.fault = vanish
     assert train.main(argv(pictures, url, 20)) == 2
     emulator.fault = lambda method, path: 0
     assert gone
+    assert threading.active_count() <= threads + 3  # none of Orbax waits in vain
     assert "the lease could not be released" in caplog.text
     assert steps_of(objects(url)) == [10]
     caplog.clear()
@@ -144,7 +146,7 @@ def test_a_bucket_that_vanishes_loses_nothing_that_was_saved(
 @pytest.mark.filterwarnings("ignore")  # TFDS's own
 def test_prepared_sets_are_copied_once_and_compared(emulator, cache, tmp_path, caplog):
     rng = np.random.default_rng(0)
-    rows = [{"image": png(rng.integers(0, 255, (8, 8, 1), np.uint8))} for _ in range(9)]
+    rows = [{"image": png(rng.integers(0, 255, (8, 8), np.uint8))} for _ in range(9)]
     features = {"image": tfds.features.Image(shape=(8, 8, 1))}
     prepare_own(tmp_path / "tfds", "own_set", features, {"train": rows, "test": rows})
     here = data.load("own_set", data_dir=str(tmp_path / "tfds"))

@@ -121,7 +121,7 @@ NAMES_FLAGS = {
         "experiment",
     ),
     *("performance/planning", "distributed", "config", "data", "cli", "workdir"),
-    *("environment", "files"),
+    *("environment", "files", "storage"),
 }
 """Rooms whose messages may name flags: above the builder, or fed by flags."""
 

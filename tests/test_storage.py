@@ -11,12 +11,12 @@ import pytest
 from games import same
 from test_train import values
 
-from jaxgan import storage, train
+from jaxgan import evaluate, storage, train
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.experiment import checkpoint
-from jaxgan.storage import lease, mirror, remote, urls
+from jaxgan.storage import copies, lease, mirror, remote, urls
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -69,7 +69,10 @@ def test_other_buckets_get_checkpoints_by_upload(tmp_path, caplog, capsys):
     newest = run.restore("last")
     same(newest, load_run(here).restore("last"))
     run.restore("best")
+    flags = ["--n=16", "--metrics=mode_coverage"]
+    assert evaluate.main([f"--workdir={url}", *flags]) == 0
     store = remote.Remote(url)
+    assert json.loads(store.read("evaluation.json") or b"")["metrics"]
     store.remove(["checkpoints/10/uploaded.json"])
     assert 10 not in checkpoint.available(folder / "checkpoints")
     # One run at a time, also if the other one is on another machine.
@@ -150,15 +153,15 @@ def test_a_copy_has_what_the_bucket_has(tmp_path, monkeypatch):
     for name in ("config.json", "samples/1.png", "x/../y", "checkpoints/4/a"):
         store.write(name, name.encode())
     copy = storage.Copy(store, tmp_path / "copy")
-    copy.pull(storage.copies.is_small)
+    copy.pull(copies.is_small)
     (copy.folder / "config.json").write_text("changed here")
     (copy.folder / "old").write_text("")
     asked = []
     monkeypatch.setattr(store, "fetch", lambda *x: asked.append(x[0]) or fetch(*x))
     fetch = remote.Remote(store.url).fetch
     store.write("new", b"1")
-    copy.pull(storage.copies.is_small)
-    assert storage.copies.names_below(copy.folder) == [
+    copy.pull(copies.is_small)
+    assert copies.names_below(copy.folder) == [
         "config.json",
         "new",
         "samples/1.png",
@@ -169,7 +172,7 @@ def test_a_copy_has_what_the_bucket_has(tmp_path, monkeypatch):
     store.write("new", b"22")
     stale = store.files()
     store.write("new", b"333")
-    copy.pull(storage.copies.is_small, stale)
+    copy.pull(copies.is_small, stale)
     assert (copy.folder / "new").read_bytes() == b"333"
     entry = store.files()["new"]._replace(md5="0" * 32)
     with pytest.raises(UsageError, match="does not match its checksum"):

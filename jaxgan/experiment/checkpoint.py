@@ -22,6 +22,7 @@ from jax.experimental.multihost_utils import sync_global_devices
 from orbax.checkpoint import checkpoint_managers
 
 from jaxgan import storage
+from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.experiment import digests
 from jaxgan.experiment.checkpoint_reader import (
@@ -128,8 +129,8 @@ def save(
     step = int(state.step)
     # A score that is NaN or infinite is never the best.
     known = float(score) if score is not None and math.isfinite(score) else None
-    storage.check()
-    _finish_previous(manager)
+    if storage.is_remote(manager.directory) and not _is_ready(manager, wait):
+        return
     with explain_save_errors(manager.directory, available):
         if step not in manager.all_steps():
             manager.save(
@@ -148,21 +149,33 @@ def save(
             storage.flush()
 
 
-def _finish_previous(manager: ocp.CheckpointManager) -> None:
-    """Waits for the previous save to a bucket, and logs its failure.
+def _is_ready(manager: ocp.CheckpointManager, wait: bool) -> bool:
+    """Returns True if a bucket takes a checkpoint; logs why it does not.
 
-    A bucket may be out of reach for minutes. Checkpoints that were complete stay, and
-    the next one is tried.
+    It may be out of reach for minutes. Checkpoints that are complete stay, and the next
+    one is tried.
+
+    Raises:
+      UsageError: if another run has taken the bucket over, or with `wait`, if a
+        checkpoint cannot be saved.
     """
-    if not storage.is_remote(manager.directory):
-        return
+    run_on_main(storage.check)
     try:
         with explain_save_errors(manager.directory, available):
             manager.wait_until_finished()
     except UsageError as error:
         log.warning("%s; the run goes on", error)
         # Forget the step that failed, so that no good one is removed for it.
-        manager.reload()
+        with explain_save_errors(manager.directory, available):
+            manager.reload()
+    try:
+        run_on_main(storage.probe)
+    except UsageError as error:
+        if wait:
+            raise
+        log.warning("no checkpoint is saved now: %s; the run goes on", error)
+        return False
+    return True
 
 
 def available(folder: str | Path) -> list[int]:
@@ -341,7 +354,7 @@ def _options(keep: int) -> ocp.CheckpointManagerOptions:
     )
 
 
-def _tidy(folder: Path, resume_step: int | None) -> None:
+def _tidy(folder: Any, resume_step: int | None) -> None:
     """Removes damaged scores, and renames checkpoints after `resume_step`."""
     for step in available(folder):
         if resume_step is not None and step > resume_step:

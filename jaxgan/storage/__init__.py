@@ -15,6 +15,7 @@ from jaxgan.storage.copies import push as push
 from jaxgan.storage.copies import run_folder as run_folder
 from jaxgan.storage.mirror import check as check
 from jaxgan.storage.mirror import flush as flush
+from jaxgan.storage.mirror import probe as probe
 from jaxgan.storage.opened import open_folder as open_folder
 from jaxgan.storage.places import checkpoints_in as checkpoints_in
 from jaxgan.storage.places import copy_tree as copy_tree

@@ -63,6 +63,15 @@ class Lease:
                 "ends, and start the same command again"
             )
 
+    def renew(self) -> None:
+        """Renews the lease now, which shows that the bucket can be written.
+
+        Raises:
+          UsageError: if it cannot.
+        """
+        self._renewed += 1
+        self._write()
+
     def release(self) -> None:
         """Ends the renewal, and lets the next run start at once."""
         self._ended.set()
@@ -163,8 +172,7 @@ class Lease:
                 if newest and newest[0] > self._number:
                     self._lost = _holder(newest[1])
                     return
-                self._renewed += 1
-                self._write()
+                self.renew()
             except Exception as error:  # tried again until the lease is taken over
                 log.warning("the lease could not be renewed: %s", error)
 

@@ -7,13 +7,13 @@ bucket then has all rows of metrics up to its step.
 
 import logging
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.errors import UsageError, first_line
 from jaxgan.storage import uploads
 from jaxgan.storage.copies import Copy, names_below
+from jaxgan.storage.lease import Lease
 from jaxgan.storage.remote import Entry
 
 log = logging.getLogger("jaxgan")
@@ -42,7 +42,7 @@ class Mirror:
     Args:
       copy: the working folder, which equals the bucket.
       files: of the bucket.
-      check: called before uploads; raises UsageError if they are not allowed.
+      lease: the right to write.
       uploads_checkpoints: True if checkpoints are saved here and uploaded; False if
         they are written to the bucket directly.
     """
@@ -51,11 +51,12 @@ class Mirror:
         self,
         copy: Copy,
         files: dict[str, Entry],
-        check: Callable[[], None],
+        lease: Lease,
         *,
         uploads_checkpoints: bool,
     ) -> None:
-        self._copy, self.check = copy, check
+        self._copy = copy
+        self.check, self.probe = lease.check, lease.renew
         copy.is_mirrored = True
         self._checkpoints = uploads.Checkpoints(copy) if uploads_checkpoints else None
         self._uploaded = {x: self._stamp(x) for x in self._names() if x in files}
@@ -166,6 +167,16 @@ def check() -> None:
     """Raises UsageError if the run of this process may not write any more."""
     for mirror in _ACTIVE:
         mirror.check()
+
+
+def probe() -> None:
+    """Writes to the bucket of the run of this process, if it is in one.
+
+    Raises:
+      UsageError: if it cannot be written.
+    """
+    for mirror in _ACTIVE:
+        mirror.probe()
 
 
 def flush() -> None:

@@ -55,7 +55,7 @@ def open_folder(flag: str, text: str | Path) -> Iterator[Path]:
         if not direct:
             uploads.pull(copy, arrays=True)
         register(copy)
-        opened = mirror.Mirror(copy, files, lease.check, uploads_checkpoints=not direct)
+        opened = mirror.Mirror(copy, files, lease, uploads_checkpoints=not direct)
         mirror.activate(opened)
         stack.callback(mirror.deactivate, opened)
         try:

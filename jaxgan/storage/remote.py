@@ -251,8 +251,9 @@ def _file_system(url: str) -> tuple[Any, str]:
     # Other processes write to the same folder, so listings are not kept.
     for name in ("gs", "gcs", "s3"):
         conf.setdefault(name, {}).setdefault("use_listings_cache", False)
-    # It logs a traceback for each failure, which is raised too.
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    # They log failures, at length, which are raised too.
+    for name in ("gcsfs", "google.auth"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     fs, root = fsspec.core.url_to_fs(url)
     return fs, root.rstrip("/")
 
