@@ -158,7 +158,8 @@ class LossInputs(NamedTuple):
     """The discriminator as a function of samples, for terms that differentiate it.
 
     It applies the condition and the augmentation of this update, with the same dropout
-    mask at every call. Pass it samples that are not augmented yet.
+    mask at every call. Pass it samples that are not augmented yet: as many as there
+    are in the batch, or every n-th of them.
     """
     keys: jax.Array
     """One PRNG key per example, `[B]`, the same on any number of devices."""

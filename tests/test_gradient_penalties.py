@@ -28,6 +28,23 @@ def test_r1_reads_real_and_r2_reads_fake():
     assert value(losses.r2(1.0), square_critic, real, fake) == 0.5
 
 
+def test_penalties_may_read_every_nth_example():
+    # 1/2 * mean |x|^2 of the first and the third example alone
+    real = jnp.array([[3.0, 4.0], [9.0, 9.0], [0.0, 1.0], [9.0, 9.0]])
+    fake = real[::-1]
+    assert value(losses.r1(1.0, batch_shrink=2), square_critic, real, fake) == 6.5
+    assert value(losses.r2(1.0, batch_shrink=2), square_critic, real, fake) == 81.0
+    # halfway between x and x is x, with a norm of 5 and of 1: the mean of 16 and 0
+    between = losses.gradient_penalty(1.0, batch_shrink=2)
+    np.testing.assert_allclose(value(between, square_critic, real, real), 8.0, 1e-5)
+
+
+def test_the_batch_is_a_multiple_of_what_it_is_shrunk_by():
+    four = jnp.ones((4, 2))
+    with pytest.raises(UsageError, match=r"batch_shrink=6: .* 2 would do"):
+        value(losses.r1(1.0, batch_shrink=6), square_critic, four, four)
+
+
 def test_weights_may_be_schedules():
     term = losses.r1(linear(2.0, 0.0, 10))
     got = [value(term, linear_critic, REAL, FAKE, step) for step in (0, 5, 10, 99)]

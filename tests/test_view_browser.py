@@ -6,6 +6,7 @@ import shutil
 import time
 from urllib.parse import quote
 
+import numpy as np
 import pytest
 
 pytest.importorskip("bokeh")
@@ -89,6 +90,21 @@ class Page:
           && x.textContent.includes(arguments[1]))"""
         return self.driver.execute_script(script, tag, text)
 
+    def drag(self, name, start, end):
+        """Draws a line on a plot with the mouse, in fractions of its sides."""
+        script = FIND + "return Bokeh.index.find_one(found).el.getBoundingClientRect()"
+        box = self.driver.execute_script(script, name)
+        origin = np.array([box["left"], box["top"]])
+        sides = np.array([box["width"], box["height"]])
+        actions = webdriver.ActionChains(self.driver)
+        mouse = actions.w3c_actions.pointer_action
+        for i, at in enumerate(np.linspace(start, end, 12)):
+            mouse.move_to_location(*(origin + at * sides).astype(int).tolist())
+            if i == 0:
+                mouse.pointer_down()
+        mouse.pointer_up()
+        actions.perform()
+
     def picture(self, name):
         """A number that changes with the pixels of a plot's first picture."""
         return self.driver.execute_script(HASH, name)
@@ -170,4 +186,9 @@ def test_the_lab_reaches_all_modes(browser):
         browser.set("play", "active", False)
         browser.until(lambda: "Paused" in browser.get("status", "text"))
         assert steps(browser) >= step
+        # Points that are drawn with the mouse are data.
+        browser.set("data", "value", "drawn")
+        browser.until(lambda: "draw with the mouse" in browser.get("status", "text"))
+        browser.drag("plane_a", (0.3, 0.4), (0.5, 0.5))
+        browser.until(lambda: "places" in browser.get("facts_a", "text"))
         browser.check(address)

@@ -202,11 +202,11 @@ def make_forward(
         def per_example(key):
             return example_keys(key, count, first * count)
 
-        def net(player, key):
+        def net(player, key, every=1):
             # Each micro-batch has its own dropout masks.
             dropout = jax.random.fold_in(key, part) if parts > 1 else key
             network, own = getattr(networks, player), variables(state, player)
-            return bind(network, own, per_example(key), dropout=dropout)
+            return bind(network, own, per_example(key)[::every], dropout=dropout)
 
         g, g_stats = net("generator", keys.generator)
         d, d_stats = net("discriminator", keys.discriminator)
@@ -222,6 +222,15 @@ def make_forward(
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = augment_images(see, samples.condition)
 
+        def critic(x):
+            # Bound anew at each call, for the same dropout mask every time.
+            every = count // len(jax.tree.leaves(x)[0])
+            if every == 1:
+                return net("discriminator", keys.again)[0](see(x), condition)
+            some = augment_fn(augment, state, per_example(keys.augment)[::every])[0]
+            given = jax.tree.map(lambda c: c[::every], condition)
+            return net("discriminator", keys.again, every)[0](some(x), given)
+
         def generator(inputs):
             return net("generator", keys.again)[0](inputs, samples.condition)
 
@@ -229,8 +238,7 @@ def make_forward(
             samples=samples,
             real=d(see(samples.real), condition),
             fake=d(see(samples.fake), condition),
-            # Bound anew at each call, for the same dropout mask every time.
-            critic=lambda x: net("discriminator", keys.again)[0](see(x), condition),
+            critic=critic,
             keys=per_example(keys.terms),
             step=state.step,
             generator=generator,

@@ -89,7 +89,9 @@ class Lab:
     def _make_widgets(self) -> None:
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         names = [*lab_data.SETS, ("drawn", "drawn with the mouse")]
-        self.data = Select(title="Data", options=names, value="ring8", **wide)
+        self.data = Select(
+            title="Data", options=names, value="ring8", name="data", **wide
+        )
         self.play = Toggle(label="Play", button_type="primary", name="play", **wide)
         self.speed = Slider(
             title="Steps per picture",
