@@ -129,9 +129,10 @@ def save(
     step = int(state.step)
     # A score that is NaN or infinite is never the best.
     known = float(score) if score is not None and math.isfinite(score) else None
-    if storage.is_remote(manager.directory) and not _is_ready(manager, wait):
+    folder = storage.checkpoints_in(manager.directory)
+    if storage.is_remote(folder) and not _is_ready(manager, wait):
         return
-    with explain_save_errors(manager.directory, available):
+    with explain_save_errors(folder, available):
         if step not in manager.all_steps():
             manager.save(
                 step,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxgan.errors import UsageError
+from jaxgan.files import is_url
 from jaxgan.storage import uploads
 from jaxgan.storage.copies import Copy, copy_of
 
@@ -22,7 +23,7 @@ def writes_directly(copy: Copy) -> bool:
     return copy.remote.url.startswith(DIRECT)
 
 
-def checkpoints_in(folder: str | Path) -> Any:
+def checkpoints_in(folder: Any) -> Any:
     """Returns the folder of checkpoints that a local folder stands for.
 
     Args:
@@ -35,7 +36,7 @@ def checkpoints_in(folder: str | Path) -> Any:
     Raises:
       UsageError: if the bucket cannot be read.
     """
-    if not isinstance(folder, str | Path):
+    if is_url(folder):
         return folder  # a path in a bucket already
     path = Path(folder).absolute()
     found = copy_of(path)
@@ -73,7 +74,7 @@ def is_uploaded(folder: Any) -> bool:
 
 def is_remote(folder: Any) -> bool:
     """Returns True if a folder of `checkpoints_in` is in a bucket."""
-    return not isinstance(folder, Path)
+    return is_url(folder)
 
 
 def is_complete(checkpoint: Any) -> bool:
