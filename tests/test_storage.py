@@ -69,7 +69,7 @@ def test_other_buckets_get_checkpoints_by_upload(tmp_path, caplog, capsys):
     newest = run.restore("last")
     same(newest, load_run(here).restore("last"))
     run.restore("best")
-    flags = ["--n=16", "--metrics=auto"]
+    flags = ["--n=16", "--metrics=sliced_wasserstein"]
     assert evaluate.main([f"--workdir={url}", *flags]) == 0
     store = remote.Remote(url)
     assert json.loads(store.read("evaluation.json") or b"")["metrics"]
