@@ -881,6 +881,8 @@ PLAN: list[Row] = [
     ),
     *(("--classes", f"--classes={text}") for text in ("x", "-1", "1.5", "")),
     *(("--examples", f"--examples={text}") for text in ("x", "0", "-1", "1.5", "")),
+    *(("--slices", f"--slices={text}") for text in ("x", "0", "257", "1.5", "")),
+    ("leave out --slices", "--slices=2"),
     *(
         ("--topology", f"--topology={text}")
         for text in ("v9:4x4", "v5e", "v5e:4", "v5e:4x", "v5e:axb", "x", "v5e:4x4x4x4")

@@ -11,7 +11,7 @@ import pytest
 from games import same
 from test_train import values
 
-from jaxgan import evaluate, storage, train
+from jaxgan import storage, train
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import load_run
@@ -69,10 +69,7 @@ def test_other_buckets_get_checkpoints_by_upload(tmp_path, caplog, capsys):
     newest = run.restore("last")
     same(newest, load_run(here).restore("last"))
     run.restore("best")
-    flags = ["--n=16", "--metrics=sliced_wasserstein"]
-    assert evaluate.main([f"--workdir={url}", *flags]) == 0
     store = remote.Remote(url)
-    assert json.loads(store.read("evaluation.json") or b"")["metrics"]
     store.remove(["checkpoints/10/uploaded.json"])
     assert 10 not in checkpoint.available(folder / "checkpoints")
     # One run at a time, also if the other one is on another machine.

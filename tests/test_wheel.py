@@ -14,7 +14,7 @@ import pytest
 import jaxgan
 
 ROOT = Path(__file__).parent.parent
-KEPT = ("jaxgan", "pyproject.toml", "README.md", "LICENSE")
+KEPT = ("jaxgan", "scripts", "MANIFEST.in", "pyproject.toml", "README.md", "LICENSE")
 
 
 def run(*command, **more):
@@ -55,7 +55,7 @@ def test_distributions_have_the_package_and_its_types(built):
     assert {x.split("/")[0].split("-")[0] for x in names} == {"jaxgan"}
     with tarfile.open(sdist) as file:
         inside = {x.partition("/")[2] for x in file.getnames()}
-    assert {*modules, "README.md", "LICENSE"} <= inside
+    assert {*modules, "README.md", "LICENSE", "scripts/launch.py"} <= inside
 
 
 def test_the_command_runs_from_the_wheel(built, tmp_path):

@@ -16,7 +16,7 @@ from jaxgan.files import check_writable, local_path
 
 SWEEP = "v5e:2x2,v5e:4x4,v5e:8x8,v5e:16x16"
 SIZES = "4,16,64"
-MAXIMA = {"classes": 1_000_000, "examples": 2**31 - 1}
+MAXIMA = {"classes": 1_000_000, "examples": 2**31 - 1, "slices": 256}
 REQUIRES = {
     "classes": "--shape",
     "examples": "--shape",
@@ -43,6 +43,8 @@ class PlanConfig(NamedTuple):
     """The file for all figures."""
     out: Path | None = None
     """The file for the plot of a sweep."""
+    slices: int = 1
+    """Slices of each topology, connected by the network of the data center."""
     flags: tuple[str, ...] = ()
     """The flags of `python -m jaxgan.train`, as the user wrote them."""
 
@@ -84,15 +86,21 @@ def parse_args(argv: Sequence[str] | None = None) -> PlanConfig:
     _check_required(args)
     # The slices to compile for, separated by commas.
     chosen = _default(args.topologies, SWEEP) if args.sweep else args.topology
+    topologies = tuple(chosen.split(","))
+    if args.slices not in (None, 1) and "local" in topologies:
+        raise UsageError(
+            f"--slices={args.slices}: local has the slices of this machine; name a TPU "
+            "slice, such as --topology=v5e:4x4, or leave out --slices"
+        )
     # Only numbers that the user gave; the others keep their defaults.
     sizes = {
         name: _checked(name, getattr(args, name), low)
-        for name, low in (("classes", 0), ("examples", 1))
+        for name, low in (("classes", 0), ("examples", 1), ("slices", 1))
         if getattr(args, name) is not None
     }
     return PlanConfig(
         config,
-        topologies=tuple(chosen.split(",")),
+        topologies=topologies,
         shapes=parse_shapes(args.shape) if args.shape else {},
         sizes=parse_sizes(_default(args.batch_sizes, SIZES)) if args.sweep else (),
         json=_output_file("json", args.json),
@@ -136,6 +144,11 @@ def make_parser() -> Parser:
     )
     add = parser.add_argument
     add("--topology", default="", help="KIND:AxB[xC], such as v5e:4x4, or local")
+    add(
+        "--slices",
+        type=parse_int,
+        help="number of such slices, connected by the data-center network (default: 1)",
+    )
     add(
         "--shape",
         default="",

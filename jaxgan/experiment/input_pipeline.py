@@ -72,7 +72,7 @@ def streamed_feed(
     if step >= data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size):
         return feed
     # Each process checks a part of the examples.
-    check = data.BackgroundCheck(dataset, (jax.process_index(), layout.processes))
+    check = data.BackgroundCheck(dataset, (layout.place, layout.processes))
 
     def close():
         check.close()
@@ -89,7 +89,7 @@ def open_streams(
 
     Processes that share a batch train the same seeds, and read different parts of it.
     """
-    number, sharing = jax.process_index(), layout.sharing_processes
+    number, sharing = layout.place, layout.sharing_processes
     # Consecutive seeds, in the order of the processes.
     seeds = seeds_of(config)
     count = len(seeds) * sharing // layout.processes

@@ -49,7 +49,7 @@ class Layout(NamedTuple):
     """The devices of all processes, and the strategy by which they share a step."""
 
     devices: list[Device]
-    """The devices, in order of their processes."""
+    """The devices in the order of `topology.order_devices`: slices, then processes."""
     strategy: Strategy
     runs: int = 1
     """Number of runs that are trained at once, one per seed."""
@@ -73,6 +73,12 @@ class Layout(NamedTuple):
     def processes(self) -> int:
         """The number of processes of the devices."""
         return len({device.process_index for device in self.devices})
+
+    @property
+    def place(self) -> int:
+        """The place of this process among those of the devices, from 0."""
+        order = dict.fromkeys(device.process_index for device in self.devices)
+        return list(order).index(jax.process_index())
 
     @property
     def sharing_processes(self) -> int:

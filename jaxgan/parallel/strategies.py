@@ -20,6 +20,7 @@ from jaxgan.parallel.placement import (
     sharded,
     split_by_seed,
 )
+from jaxgan.parallel.topology import order_devices
 from jaxgan.types import Device, Players, Tree
 
 log = logging.getLogger("jaxgan")
@@ -302,7 +303,8 @@ def layout_of(
     """Chooses the strategy of a run, the only place that does.
 
     Args:
-      devices: from `choose_devices`. Their number divides `runs` if there are several.
+      devices: from `choose_devices`, in any order. Their number divides `runs` if there
+        are several.
       parallel: how several devices share a batch: `pmap`, `mesh` (`shard_map`, which
         also supports several processes) or `auto`.
       shard_state: if True, each device keeps only a part of the state.
@@ -334,7 +336,7 @@ def layout_of(
         name = "shards"
     else:
         name = "mesh" if several or parallel == "mesh" else "pmap"
-    return Layout(devices, STRATEGIES[name], runs)
+    return Layout(order_devices(devices), STRATEGIES[name], runs)
 
 
 def format_costs(program: Any) -> list[str]:

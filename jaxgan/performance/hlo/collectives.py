@@ -18,6 +18,22 @@ COLLECTIVES = (
 )
 
 
+TRANSFERS = ("send", "send-done", "recv", "recv-done")
+"""Transfers of a device, to and from the host or another slice."""
+
+MEGASCALE = "xla_megascale_runtime"
+"""The handler of transfers between slices, which XLA writes as host transfers."""
+
+NETWORK_KINDS = {
+    "ALL_REDUCE": "all-reduce",
+    "REDUCE_SCATTER": "reduce-scatter",
+    "ALL_GATHER": "all-gather",
+    "ALL_TO_ALL": "all-to-all",
+}
+"""Kinds of messages between slices by `_xla_megascale_transfer_type`. Others are sent
+once."""
+
+
 class Message(NamedTuple):
     """The collectives of one kind that a device runs per step."""
 
@@ -57,14 +73,48 @@ def messages(seen: Iterable[Visit], devices: int) -> dict[str, Message]:
         nbytes = max(bytes_in, bytes_out)
         # Add this collective, once per iteration of the loops around it.
         group = members(line.text, devices)
-        total = totals.get(kind, Message(kind, 0, 0, 0.0))
-        totals[kind] = Message(
-            kind,
-            total.count + visit.times,
-            total.nbytes + visit.times * nbytes,
-            total.sent + visit.times * sent(kind, nbytes, group),
-        )
+        _add(totals, kind, visit.times, nbytes, group)
     return totals
+
+
+def between_slices(seen: Iterable[Visit], slices: int) -> dict[str, Message]:
+    """Sums up the messages between slices by kind; each counts where it is sent.
+
+    XLA reduces within each slice first, so that each device sends only its share.
+    """
+    totals: dict[str, Message] = {}
+    for visit in seen:
+        line = visit.instruction
+        if not is_between_slices(line) or line.opcode != "send":
+            continue
+        found = re.search(r'_xla_megascale_transfer_type="(\w+)"', line.text)
+        name = found.group(1) if found else ""
+        kind = NETWORK_KINDS.get(name, "collective-permute")
+        # A send returns its operand, a number and a token.
+        nbytes = line.shapes[0].nbytes
+        # An all-gather is measured by its result.
+        if kind == "all-gather":
+            nbytes *= slices
+        _add(totals, kind, visit.times, nbytes, slices)
+    return totals
+
+
+def _add(
+    totals: dict[str, Message], kind: str, times: int, nbytes: int, group: int
+) -> None:
+    """Adds a collective of a group, run several times, to the total of its kind."""
+    total = totals.get(kind, Message(kind, 0, 0, 0.0))
+    totals[kind] = Message(
+        kind,
+        total.count + times,
+        total.nbytes + times * nbytes,
+        total.sent + times * sent(kind, nbytes, group),
+    )
+
+
+def is_between_slices(line: Instruction) -> bool:
+    """Returns True for a transfer to or from another slice."""
+    return line.opcode in TRANSFERS and MEGASCALE in line.text
 
 
 def results(line: Instruction, inputs: int) -> int:

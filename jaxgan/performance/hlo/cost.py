@@ -1,10 +1,17 @@
 """Computes the cost of a compiled step from its text."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from jaxgan.performance.hlo.collectives import COLLECTIVES, Message, messages
+from jaxgan.performance.hlo.collectives import (
+    COLLECTIVES,
+    Message,
+    between_slices,
+    is_between_slices,
+    messages,
+)
 from jaxgan.performance.hlo.matmuls import Product, is_product, product
 from jaxgan.performance.hlo.parser import Computation, Instruction, Module, Shape
 from jaxgan.performance.hlo.trip_counts import Visit, called, turns, visits
@@ -35,6 +42,10 @@ class Work(NamedTuple):
     """Instructions that exchange data with the host."""
     unknown: int
     """Loops of unknown trip count, which are counted once."""
+    network: Mapping[str, Message] = MappingProxyType({})
+    """Messages between slices, over the network of the data center."""
+    hidden: int = 0
+    """The cycles of other work that is scheduled while such a message is under way."""
 
     @property
     def flops(self) -> float:
@@ -49,16 +60,22 @@ class Work(NamedTuple):
 
     @property
     def sent(self) -> float:
-        """The bytes that each device sends to others."""
+        """The bytes that each device sends to others of its slice."""
         return sum(message.sent for message in self.messages.values())
 
+    @property
+    def sent_between_slices(self) -> float:
+        """The bytes that each device sends to other slices."""
+        return sum(message.sent for message in self.network.values())
 
-def work_of(module: Module, devices: int) -> Work:
+
+def work_of(module: Module, devices: int, slices: int = 1) -> Work:
     """Computes the work of a program.
 
     Args:
       module: a program that runs one step.
       devices: the number of devices that it runs on.
+      slices: the number of slices of the devices.
     """
     # All instructions that run, including those within fusions and loops.
     seen = list(visits(module))
@@ -75,7 +92,29 @@ def work_of(module: Module, devices: int) -> Work:
         cycles=sum(v.times * cycles(v.instruction) for v in steady),
         transfers=transfers(seen),
         unknown=sum(turns(module, v.within, v.instruction) is None for v in loops),
+        network=between_slices(seen, slices),
+        hidden=hidden_cycles(steady),
     )
+
+
+def hidden_cycles(seen: Iterable[Visit]) -> int:
+    """Returns the cycles that are scheduled between a `recv` and its end.
+
+    Args:
+      seen: the instructions outside of fusions, in the order of the schedule.
+    """
+    # Names of the messages between slices that are under way.
+    pending: set[str] = set()
+    total = 0
+    for visit in seen:
+        line = visit.instruction
+        if is_between_slices(line) and line.opcode == "recv":
+            pending.add(line.name)
+        elif line.opcode == "recv-done":
+            pending.difference_update(line.operands)
+        elif pending:
+            total += visit.times * cycles(line)
+    return total
 
 
 def at_start(module: Module, visit: Visit) -> bool:
@@ -100,6 +139,8 @@ def moved(module: Module, visit: Visit) -> int:
     kind = line.opcode
     # Collectives are counted as messages, asynchronous instructions at their start.
     if kind in FREE or kind.endswith("-done") or kind.startswith(COLLECTIVES):
+        return 0
+    if is_between_slices(line):
         return 0
     # A fusion's computation shows how much of each operand is read.
     inner = None
@@ -178,7 +219,7 @@ def transfers(seen: Iterable[Visit]) -> list[str]:
     """Returns the instructions that exchange data with the host.
 
     These are `infeed`, `outfeed`, sends, receives and calls back into Python. A step
-    should have none.
+    should have none. Messages between slices are not among them.
     """
     result = []
     for visit in seen:
@@ -187,7 +228,8 @@ def transfers(seen: Iterable[Visit]) -> list[str]:
         target = re.search(r'custom_call_target="([^"]*)"', line.text)
         name = target.group(1) if target and line.opcode == "custom-call" else ""
         back = "callback" in name.lower() or "hostexecute" in name.lower()
-        if line.opcode in TRANSFERS or back:
+        exchange = line.opcode in TRANSFERS and not is_between_slices(line)
+        if exchange or back:
             result.append(f"{line.opcode} {name} {line.op_name}".replace("  ", " "))
     return result
 

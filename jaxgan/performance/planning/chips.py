@@ -1,8 +1,9 @@
 """The published peaks of TPU chips, and the slices that they form.
 
 Sources, read in November 2026: https://docs.cloud.google.com/tpu/docs/ followed by v4,
-v5e, v5p, v6e or tpu7x. `usable` is not published. It is the limit in the compiler's
-out-of-memory error (libtpu 0.0.42).
+v5e, v5p, v6e or tpu7x. The pages of v5e and v6e have the data-center network per host
+and per pod, those of v5p and tpu7x per chip, and that of v4 has none. `usable` is not
+published. It is the limit in the compiler's out-of-memory error (libtpu 0.0.42).
 """
 
 import math
@@ -10,6 +11,7 @@ import re
 from typing import Any, NamedTuple
 
 from jaxgan.errors import UsageError
+from jaxgan.parallel.topology import slice_of, slices_of
 
 
 class Chip(NamedTuple):
@@ -34,9 +36,14 @@ class Chip(NamedTuple):
     """The side of a matrix unit."""
     clock: float = 0.0
     """Cycles per second; 0 if unknown."""
+    dcn: float = 0.0
+    """Bytes per second of a chip's share of its host's network, each way; 0 if it is
+    not published."""
+    per_host: int = 4
+    """The number of chips of a host."""
 
 
-GB, GIB, TERA = 1e9, 2.0**30, 1e12
+GB, GIB, GBIT, TERA = 1e9, 2.0**30, 1e9 / 8, 1e12
 CHIPS = {
     "v4": Chip(
         *("TPU v4", 275 * TERA, 32 * GIB, 15.25 * GIB, 1200 * GB),
@@ -44,19 +51,19 @@ CHIPS = {
     ),
     "v5e": Chip(
         *("TPU v5e", 197 * TERA, 16 * GIB, 15.75 * GIB, 819 * GB),
-        *(400 * GB, 4, 16, 128, 1.5e9),
+        *(400 * GB, 4, 16, 128, 1.5e9, 25 * GBIT, 8),
     ),
     "v5p": Chip(
         *("TPU v5p", 459 * TERA, 95 * GIB, 95.74 * GIB, 2765 * GB),
-        *(1200 * GB, 6, 4, 128, 1.75e9),
+        *(1200 * GB, 6, 4, 128, 1.75e9, 50 * GBIT),
     ),
     "v6e": Chip(
         *("TPU v6e", 918 * TERA, 32 * GIB, 31.25 * GIB, 1638 * GB),
-        *(800 * GB, 4, 16, 256),
+        *(800 * GB, 4, 16, 256, 0.0, 100 * GBIT, 8),
     ),
     "tpu7x": Chip(
         *("TPU7x", 2307 * TERA, 192 * GIB, 94.75 * GIB, 7380 * GB),
-        *(1200 * GB, 6, 4, 256),
+        *(1200 * GB, 6, 4, 256, 0.0, 100 * GBIT),
     ),
 }
 """Chips by the prefix of a topology's name.
@@ -76,14 +83,24 @@ EXAMPLES = {
 
 
 class Slice(NamedTuple):
-    """Connected chips and their JAX devices."""
+    """Connected chips and their JAX devices, or several slices of the same shape."""
 
     name: str
     chip: Chip | None
     """None if the peaks of the machine are not in the table."""
     shape: tuple[int, ...]
-    """The number of chips along each axis."""
+    """The number of chips along each axis of a slice."""
     devices: list[Any]
+
+    @property
+    def count(self) -> int:
+        """The number of slices."""
+        return max(slices_of(self.devices), 1)
+
+    @property
+    def title(self) -> str:
+        """The name, with the number of slices if there are several."""
+        return f"{self.count} x {self.name}" if self.count > 1 else self.name
 
     @property
     def per_chip(self) -> int:
@@ -94,7 +111,7 @@ class Slice(NamedTuple):
 
     @property
     def chips(self) -> int:
-        """The number of chips."""
+        """The number of chips of all slices."""
         return len(self.devices) // self.per_chip
 
     @property
@@ -107,7 +124,9 @@ def _place(device: Any) -> Any:
     """Returns a key of the device's chip: its coordinates, if it has any."""
     coords = getattr(device, "coords", None)
     # Without coordinates, each device counts as a chip.
-    return (device.process_index, device.id) if coords is None else tuple(coords)
+    if coords is None:
+        return device.process_index, device.id
+    return slice_of(device), *coords
 
 
 def links(chip: Chip, shape: tuple[int, ...]) -> int:
@@ -150,11 +169,12 @@ def names(name: str) -> str:
     return "choose from " + ", ".join(x.partition(", ")[0] for x in EXAMPLES.values())
 
 
-def find(name: str) -> Slice:
+def find(name: str, count: int = 1) -> Slice:
     """Returns the slice of a name; no such slice needs to be attached.
 
     Args:
       name: such as `v5e:4x4`, or `local` for the devices of this machine.
+      count: the number of such slices, connected by the network of the data center.
 
     Raises:
       UsageError: if there is no such slice, or if its compiler is not installed.
@@ -174,8 +194,9 @@ def find(name: str) -> Slice:
     from jax.experimental import topologies
 
     # Only a description of the slice: no TPU is opened.
+    several = {"num_slices": count} if count > 1 else {}
     try:
-        topology = topologies.get_topology_desc(topology_name=name, platform="tpu")
+        topology = topologies.get_topology_desc(name, "tpu", **several)
     except JaxRuntimeError as error:
         # The text behind the status code.
         reason = str(error).splitlines()[0].partition(": ")[2]

@@ -17,6 +17,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.networks.ops import platform
+from jaxgan.parallel import topology
 from jaxgan.performance.hlo import cost, parser
 from jaxgan.performance.hlo.cost import Work
 from jaxgan.performance.planning.chips import Slice
@@ -157,7 +158,7 @@ def layout_on(config: Config, slice_: Slice) -> parallel.Layout:
     count = len(slice_.devices)
     if config.devices > count:
         raise UsageError(
-            f"--devices={config.devices}: --topology={slice_.name} has {count}; "
+            f"--devices={config.devices}: --topology={slice_.title} has {count}; "
             "use that many or fewer"
         )
     # 0 stands for all devices. Several runs must divide over them.
@@ -264,7 +265,9 @@ def read(plan: Experiment, program: Any, state: Tree) -> Step:
         plan.layout,
         memory,
         dict(program.cost_analysis() or {}),
-        cost.work_of(module, len(plan.layout.devices)),
+        cost.work_of(
+            module, len(plan.layout.devices), topology.slices_of(plan.layout.devices)
+        ),
         (len(reused), len(leaves)),
         (counts[0] // runs_, counts[1] // runs_),
         text,

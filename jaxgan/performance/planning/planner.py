@@ -32,7 +32,7 @@ log = logging.getLogger("jaxgan")
 def plan(question: PlanConfig) -> int:
     """Prints the plan and returns the exit code, 1 if the run does not fit."""
     # Check all names before anything is compiled.
-    slices = [find(name) for name in question.topologies]
+    slices = [find(name, question.slices) for name in question.topologies]
     builder.check_texts(question.config)
     dataset = dataset_of(question)
     if question.sizes:
@@ -46,11 +46,12 @@ def one(
     config: Config, slice_: Slice, dataset: data.Dataset
 ) -> tuple[dict[str, Any], bool]:
     """Prints the plan for a slice; returns its figures, and True if it fits."""
-    answer: dict[str, Any] = {"topology": slice_.name, "fits": False}
+    answer: dict[str, Any] = {"topology": slice_.name, "slices": slice_.count}
+    answer["fits"] = False
     try:
         step = compile_step(config, dataset, slice_)
     except DoesNotFit as error:
-        print(f"{slice_.name}: the compiler ran out of memory")
+        print(f"{slice_.title}: the compiler ran out of memory")
         print(f"memory per device: DOES NOT FIT, {error}")
     else:
         for line in format_step(step, slice_):

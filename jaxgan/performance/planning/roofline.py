@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxgan.performance.planning.chips import Slice, links
+from jaxgan.performance.planning.chips import GBIT, Slice, links
 from jaxgan.performance.planning.compiling import Step
 
 
@@ -14,21 +14,25 @@ class Estimate(NamedTuple):
     communication: float
     guess: float
     """The time of the compiler's cycle count; 0 if the clock is unknown."""
+    network: float = 0.0
+    """The time of messages between slices; 0 if their network is not published."""
+    hidden: float = 0.0
+    """The time of other work that is scheduled while they are under way."""
 
     @property
     def overlapped(self) -> float:
         """The time if all parts overlap; a lower bound."""
-        return max(self.compute, self.memory, self.communication)
+        return max(self.compute, self.memory, self.communication, self.network)
 
     @property
     def serial(self) -> float:
         """The time if no parts overlap."""
-        return self.compute + self.memory + self.communication
+        return self.compute + self.memory + self.communication + self.network
 
     @property
     def bound(self) -> str:
         """The part that takes longest."""
-        parts = ("compute", "memory", "communication")
+        parts = ("compute", "memory", "communication", "network")
         return max(parts, key=lambda name: getattr(self, name))
 
 
@@ -46,6 +50,8 @@ def estimate(step: Step, slice_: Slice) -> Estimate | None:
         memory=work.hbm / (chip.bandwidth / share),
         communication=work.sent / out if work.sent else 0.0,
         guess=work.cycles / chip.clock if chip.clock else 0.0,
+        network=work.sent_between_slices / (chip.dcn / share) if chip.dcn else 0.0,
+        hidden=work.hidden / chip.clock if chip.clock else 0.0,
     )
 
 
@@ -63,9 +69,27 @@ def assumptions(slice_: Slice) -> list[str]:
         f"{chip.bandwidth / 1e9:,.0f} GB/s, {count} of {chip.ports} links at "
         f"{link:g} GB/s each way in a slice of {'x'.join(map(str, slice_.shape))} "
         f"(Google Cloud's figures){two}",
+        *network(slice_),
         "float32 products are counted at the same peak: at default precision the "
         "compiler rounds them to bfloat16 and computes one pass",
         "no latency, host or padding, and every peak reached: a bound, not a forecast",
+    ]
+
+
+def network(slice_: Slice) -> list[str]:
+    """States the network between slices, if there are several."""
+    chip = slice_.chip
+    if chip is None or slice_.count == 1:
+        return []
+    if not chip.dcn:
+        return [
+            f"{slice_.count} slices: the data-center network of {chip.name} is not "
+            "published, so its time is left out"
+        ]
+    return [
+        f"{slice_.count} slices, connected by {chip.dcn * chip.per_host / GBIT:,.0f} "
+        f"Gbit/s each way per host of {chip.per_host} chips, {chip.dcn / 1e9:g} GB/s "
+        "per chip (Google Cloud's figures)"
     ]
 
 

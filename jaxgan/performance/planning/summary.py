@@ -16,7 +16,7 @@ def format_step(step: Step, slice_: Slice) -> list[str]:
     """Formats the plan of a step, line by line."""
     config, strategy = step.config, step.layout.strategy
     return [
-        f"{slice_.name}: {slice_.chips} chips, {len(step.layout.devices)} devices by "
+        f"{slice_.title}: {slice_.chips} chips, {len(step.layout.devices)} devices by "
         f"{strategy.description}",
         f"step: {config.d_updates} x {config.batch_size} images in total; "
         f"{config.precision}; G {step.parameters[0]:,} and D {step.parameters[1]:,} "
@@ -49,15 +49,21 @@ def memory(step: Step, slice_: Slice) -> list[str]:
 def work(step: Step) -> list[str]:
     """Formats the computation, memory traffic and messages per device and step."""
     done = step.work
-    messages = [
-        f"{x.count} {x.kind} of {mib(x.nbytes)}" for x in done.messages.values()
-    ]
+    messages, network = (
+        [f"{x.count} {x.kind} of {mib(x.nbytes)}" for x in group.values()]
+        for group in (done.messages, done.network)
+    )
     lines = [
         f"compute per device and step: {done.flops / 1e9:,.3f} GFLOP in "
         f"{len(done.products)} products",
         f"HBM per device and step: {mib(done.hbm)} read and written",
         "messages per device and step: " + (", ".join(messages) or "none"),
     ]
+    if network:
+        lines.append(
+            f"between slices, per device and step: {', '.join(network)}; "
+            f"{mib(done.sent_between_slices)} sent"
+        )
     if done.once:
         lines.append(
             f"once per call: {mib(done.once)} are prefetched or copied to another "
@@ -73,6 +79,13 @@ def times(step: Step, slice_: Slice) -> list[str]:
         return ["time: not estimated, as no peaks are known for this machine"]
     # Seconds are printed as microseconds.
     least, most = bounds.overlapped, bounds.serial
+    network, hidden = "", []
+    if step.work.network:
+        network = f", network {bounds.network * 1e6:,.1f} us"
+        hidden = [
+            f"overlap: {bounds.hidden * 1e6:,.1f} us of other work are scheduled while "
+            "messages between slices are under way"
+        ]
     rate = images_per_second(step, bounds.guess)
     guess = [
         f"by the compiler's cycle count: {bounds.guess * 1e6:,.1f} us, without "
@@ -81,12 +94,13 @@ def times(step: Step, slice_: Slice) -> list[str]:
     return [
         f"time at the peaks: compute {bounds.compute * 1e6:,.1f} us, memory "
         f"{bounds.memory * 1e6:,.1f} us, communication "
-        f"{bounds.communication * 1e6:,.1f} us: {bounds.bound} bounds",
+        f"{bounds.communication * 1e6:,.1f} us{network}: {bounds.bound} bounds",
         f"step time: at least {least * 1e6:,.1f} us if everything overlaps, "
         f"{most * 1e6:,.1f} us if nothing does",
         f"images/s: at most {images_per_second(step, least):,.0f} if everything "
         f"overlaps, {images_per_second(step, most):,.0f} if nothing does",
         *(guess if bounds.guess else []),
+        *(hidden if bounds.guess or bounds.hidden else []),
         *(f"assumed: {line}" for line in assumptions(slice_)),
     ]
 
@@ -109,6 +123,7 @@ def figures(step: Step, slice_: Slice) -> dict[str, Any]:
     seconds = bounds.serial if bounds else None
     return {
         "topology": slice_.name,
+        "slices": slice_.count,
         "chips": slice_.chips,
         "devices": len(step.layout.devices),
         "devices_per_chip": slice_.per_chip,
@@ -125,6 +140,7 @@ def figures(step: Step, slice_: Slice) -> dict[str, Any]:
         "once_bytes": done.once,
         "padding": done.padding,
         "collectives": {k: m._asdict() for k, m in done.messages.items()},
+        "between_slices": {k: m._asdict() for k, m in done.network.items()},
         "cycles": done.cycles,
         # The compiler may lack some of its figures.
         "compiler": {

@@ -35,15 +35,16 @@ def rows(
                 step = compile_step(changed, dataset, slice_)
             except DoesNotFit as error:
                 # The row stays in the table, with the memory that would be needed.
-                row |= {"topology": slice_.name, "chips": slice_.chips}
+                row |= {"topology": slice_.name, "slices": slice_.count}
+                row |= {"chips": slice_.chips}
                 row |= {"fits": False, "needed": error.needed}
             except UsageError as error:
-                log.info("skipped %s with %d per chip: %s", slice_.name, size, error)
+                log.info("skipped %s with %d per chip: %s", slice_.title, size, error)
                 continue
             else:
                 row |= figures(step, slice_)
             result.append(row)
-            log.info("compiled for %s, batch %d", slice_.name, batch)
+            log.info("compiled for %s, batch %d", slice_.title, batch)
     return with_scaling(result)
 
 
@@ -75,8 +76,9 @@ def table(found: list[dict[str, Any]]) -> list[str]:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """Formats the cells of a row. Times and rates assume no overlap."""
+    slices = row.get("slices", 1)
     first = [
-        row["topology"],
+        f"{slices} x {row['topology']}" if slices > 1 else row["topology"],
         str(row["chips"]),
         str(row["batch_per_chip"]),
         f"{row['batch_size']:,}",
@@ -84,7 +86,11 @@ def cells(row: dict[str, Any]) -> list[str]:
     # A step that did not compile has no figures.
     if "memory" not in row:
         return [*first, *[""] * 3, f"does not fit: {mib(row['needed'])}", *[""] * 3]
-    sent = sum(x["nbytes"] for x in row["collectives"].values())
+    sent = sum(
+        message["nbytes"]
+        for key in ("collectives", "between_slices")
+        for message in row.get(key, {}).values()
+    )
     seconds = row["seconds"]
     # Empty if the peaks of the chip are unknown.
     timed = ["", "", ""]
