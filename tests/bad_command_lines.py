@@ -841,7 +841,7 @@ REPORT: list[Row] = [
     ("is damaged", "--workdir={data}/null"),
     ("is damaged", "--workdir={data}/wrong"),
     ("data.json is damaged", "--workdir={data}/no_keys"),
-    ("only local paths", "--workdir=gs://b/x"),
+    ("name a folder in a bucket", "--workdir=gs://b"),
     ("--compare", "--compare"),
     ("--compare=nothing is not a folder", "--compare", "nothing"),
     ("--compare=", "--compare", "{data}/empty"),
