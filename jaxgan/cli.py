@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
+from jaxgan import storage
 from jaxgan.environment import (
     cache_folder,
     enable_compilation_cache,
@@ -141,7 +142,7 @@ def print_error(message: str) -> None:
     Args:
       message: the error message.
     """
-    line = one_line(message)
+    line = one_line(storage.as_urls(message))
     if len(line) > LONGEST:
         # Keep both ends, as the remedy is often the last part.
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
@@ -204,7 +205,8 @@ class PrintableFormatter(logging.Formatter):
             # Change a copy, as other handlers receive the same record.
             args = tuple(_escaped(value) for value in record.args)
             record = logging.makeLogRecord({**record.__dict__, "args": args})
-        return "\n".join(map(printable, super().format(record).split("\n")))
+        text = storage.as_urls(super().format(record))
+        return "\n".join(map(printable, text.split("\n")))
 
 
 def _escaped(value: object) -> object:

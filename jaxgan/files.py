@@ -40,8 +40,7 @@ supported; use one such as runs/1
     shown = f"{flag}={prefix}{printable(text)}"
     example = f"{prefix}some/path" if prefix else "runs/1"
     # Path would read gs://bucket as the local folder `gs:`.
-    scheme, separator, _ = text.partition("://")
-    if separator and scheme and "/" not in scheme:
+    if is_url(text):
         raise UsageError(
             f"{shown}: only local paths are supported; use one such as {example}"
         )
@@ -67,6 +66,16 @@ supported; use one such as runs/1
             f"{shown}: the working directory no longer exists; change to another, or "
             "use an absolute path"
         ) from None
+
+
+def is_url(text: str | Path) -> bool:
+    """Returns True for a URL such as `gs://bucket/run`.
+
+    >>> is_url("gs://bucket/run"), is_url("runs/gs://x")
+    (True, False)
+    """
+    scheme, separator, _ = os.fspath(text).partition("://")
+    return bool(separator and scheme and "/" not in scheme)
 
 
 def _of_cwd(path: Path) -> Path:

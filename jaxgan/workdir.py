@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxgan import storage
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import (
     atomic_write,
     kind,
-    local_path,
     locked,
     reason,
     remedy,
@@ -57,30 +57,30 @@ def open_workdir(
     only one side has is from another version, and does not count as a difference.
 
     Args:
-      path: the folder, which is created if it does not exist.
+      path: the folder, which is created if it does not exist, or a URL.
       config: the flags, as JSON values.
       may_change: fields of `config` that may differ when a run is resumed.
       data: facts of the data, as JSON values.
       alike: alike(old config, old data) returns more fields of both that may differ.
 
     Yields:
-      The absolute path of the folder.
+      The absolute path of the folder; for a URL, that of a copy that is mirrored.
 
     Raises:
       UsageError: before anything is written, if the folder cannot be used, is in use,
         or holds a run with a different config or different data.
     """
-    path = local_path("--workdir", path).absolute()
-    # The folder comes first, as the lock is a file in it.
-    _make(path)
-    with _locked(path):
-        with writable(path):
-            if (path / "config.json").exists():
-                _resume(path, config, may_change, data, alike)
-            else:
-                _start(path, config, data)
-        # Outside of `writable`, which would misreport errors of the caller.
-        yield path
+    with storage.open_folder("--workdir", path) as folder:
+        # The folder comes first, as the lock is a file in it.
+        _make(folder)
+        with _locked(folder):
+            with writable(folder):
+                if (folder / "config.json").exists():
+                    _resume(folder, config, may_change, data, alike)
+                else:
+                    _start(folder, config, data)
+            # Outside of `writable`, which would misreport errors of the caller.
+            yield folder
 
 
 def differences(

@@ -136,7 +136,7 @@ def texts() -> list[Row]:
         """,
         "d_terms": """
             r3 r1(-1) r1(1e400) r1(-1e400) r1(1e39) r1(1j) r1('x') r1(None) r1(True)
-            r1(1,2) r1(gamma=1,gamma=2) r1(weight=1) r1(nan) r1(inf) r1(**{})
+            r1(1,2,3) r1(gamma=1,gamma=2) r1(weight=1) r1(nan) r1(inf) r1(**{})
             r1(*(1,)) r1|r1(2) r1| |r1 r1||r2 r1(1)# r1(1 r1('a r1(²) r1(f'{1}')
             r1((x:=1)) r1.x r1(lambda:1) r1(a.b) r1[0] r1(1)(2) r1(flip) r1(r2)
             r1(cosine(1,2,0)) r1(cosine(1,2)) r1(linear(1,-1,9)) r1(linear(-1,1,9))
@@ -371,7 +371,7 @@ TRAIN: list[Row] = [
     ("is the --workdir of this run", "--workdir={run}", "--init_from={run}:20"),
     ("--init_optimizer needs a run, as in --init_from", "--init_optimizer"),
     ("takes no value", "--init_from={run}", "--init_optimizer=1"),
-    *(("--init_from", f"--init_from={x}") for x in ("gs://b/run", "a\0b", LONG)),
+    *(("--init_from", f"--init_from={x}") for x in ("gs://b", "a\0b", LONG)),
     *(("--init_from", f"--init_from={x}") for x in ("~nobody_here/x", "\x1b[31m")),
     # Batches, devices, runs and processes.
     ("--batch_size=17", "--batch_size=17"),
@@ -405,9 +405,9 @@ TRAIN: list[Row] = [
         "--num_processes=2",
         "--process_id=2",
     ),
-    *(("--workdir", f"--workdir={x}") for x in ("gs://b/run", "s3://b", "a\0b")),
+    *(("--workdir", f"--workdir={x}") for x in ("gs://b", "s3://b", "a\0b")),
     *(("--workdir", f"--workdir={x}") for x in ("~nobody_here/x", LONG)),
-    *(("--data_dir", f"--data_dir={x}") for x in ("gs://b/x", "~nobody_here/x")),
+    *(("--data_dir", f"--data_dir={x}") for x in ("gs://b", "~nobody_here/x")),
     *(
         ("gs://", f"--dataset={x}:gs://b/x")
         for x in ("npz", "folder", "pairs", "domains")
@@ -566,7 +566,7 @@ SAMPLE: list[Row] = [
     ("--out", f"--out={LONG}.png"),
     ("--out", "--out=gs://b/x.png"),
     ("--out", "--out=~nobody_here/x.png"),
-    ("--workdir", "--workdir=gs://b/x"),
+    ("--workdir", "--workdir=gs://b"),
     ("--workdir", "--workdir=~nobody_here/x"),
     ("config.json", "--workdir={data}/null"),
     ("config.json", "--workdir={data}/wrong"),
@@ -677,7 +677,7 @@ APPLY_ONE: list[Row] = [
     ("not the folder of a run", "--workdir=nothing", "new.png"),
     ("not the folder of a run", "--workdir={data}/empty", "new.png"),
     ("config.json", "--workdir={data}/wrong", "new.png"),
-    ("--workdir", "--workdir=gs://b/x", "new.png"),
+    ("--workdir", "--workdir=gs://b", "new.png"),
     ("--run=1", "--run=1", "new.png"),
     ("--import=nowhere", "--import=nowhere", "new.png"),
 ]
@@ -841,7 +841,7 @@ REPORT: list[Row] = [
     ("is damaged", "--workdir={data}/null"),
     ("is damaged", "--workdir={data}/wrong"),
     ("data.json is damaged", "--workdir={data}/no_keys"),
-    ("only local paths", "--workdir=gs://b/x"),
+    ("name a folder in a bucket", "--workdir=gs://b"),
     ("--compare", "--compare"),
     ("--compare=nothing is not a folder", "--compare", "nothing"),
     ("--compare=", "--compare", "{data}/empty"),
@@ -922,7 +922,7 @@ SWEEP: list[Row] = [
 ]
 
 VIEW: list[Row] = [
-    *(("--workdir", f"--workdir={x}") for x in ("", "nowhere", "gs://b/runs")),
+    *(("--workdir", f"--workdir={x}") for x in ("", "nowhere", "gs://b")),
     ("--workdir", "--workdir={data}/plain.npz"),
     *(("--port", f"--port={x}") for x in ("-1", "65536", "x", "1.5", BIG, "")),
     *(("--host", f"--host={x}") for x in ("", "a b", "http://x", "ü")),

@@ -152,8 +152,8 @@ def test_only_what_extends_or_reports_a_run_may_change():
         (["--batch-size=3"], "did you mean --batch_size?"),
         (["--gpu=0"], "no flag --gpu: use --devices=1"),
         (["--resume"], "repeat the same command with the same --workdir to resume"),
-        (["--workdir=gs://bucket/run"], "--workdir=gs://bucket/run: only local paths"),
-        (["--data_dir=s3://bucket"], "--data_dir=s3://bucket: only local paths"),
+        (["--workdir=gs://bucket"], "--workdir=gs://bucket: name a folder"),
+        (["--data_dir=s3://bucket"], "--data_dir=s3://bucket: name a folder"),
         (["--workdir=" + "a" * 300], "a file name has at most 255 bytes"),
     ],
 )

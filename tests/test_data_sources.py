@@ -57,7 +57,7 @@ def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):
     assert asked == [str(Path(tmp_path, "sets"))]
     for place, words in (
         ("~nobody-of-that-name/x", "TFDS_DATA_DIR=~nobody-of-that-name/x: there is no"),
-        ("gs://bucket", "TFDS_DATA_DIR=gs://bucket: only local paths"),
+        ("gs://bucket", "TFDS_DATA_DIR=gs://bucket: name a folder"),
     ):
         monkeypatch.setenv("TFDS_DATA_DIR", place)
         for name in ("mnist", "stacked_mnist"):

@@ -23,7 +23,7 @@ FLOORS = (
         *("losses", "augment", "terms", "tasks", "optimizers", "metrics", "networks"),
         *("config", "performance/profiling"),
     ),
-    ("reporting", "cli", "data", "workdir", "spec", "arguments", "types"),
+    ("reporting", "cli", "data", "workdir", "storage", "spec", "arguments", "types"),
     (
         *("schedules", "environment", "files", "host_memory", "errors"),
         *("performance/hlo", "ranges"),
@@ -121,7 +121,7 @@ NAMES_FLAGS = {
         "experiment",
     ),
     *("performance/planning", "distributed", "config", "data", "cli", "workdir"),
-    *("environment", "files"),
+    *("environment", "files", "storage"),
 }
 """Rooms whose messages may name flags: above the builder, or fed by flags."""
 

@@ -158,7 +158,7 @@ def test_without_the_compiler(monkeypatch):
         (["--topology=local", "--json=/"], "--json=/ is not a file"),
         (["--topology=local", "--json=" + "a" * 300], "at most 255 bytes"),
         (["--topology=local", "--lr=3"], "no flag --lr: set learning rates in --g_o"),
-        (["--topology=local", "--workdir=gs://x"], "--workdir=gs://x: only local"),
+        (["--topology=local", "--workdir=gs://x"], "--workdir=gs://x: name a folder"),
     ],
 )
 def test_flags_that_are_wrong(argv, match):

@@ -260,7 +260,7 @@ def test_places_that_take_no_samples(
         (["--interpolate", "--n=4"], "--interpolate with --n=4: needs at least 5"),
         (["--num_samples=3"], "no flag --num_samples: use --n=64"),
         (["--outdir=x"], "no flag --outdir: use --out=samples.png"),
-        (["--workdir=gs://x"], "--workdir=gs://x: only local paths"),
+        (["--workdir=gs://x"], "--workdir=gs://x: name a folder"),
         (["--workdir=" + "a" * 5_000], "a file name has at most 255 bytes"),
     ],
 )

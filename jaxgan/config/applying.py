@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.flags import (
     Parser,
@@ -82,7 +83,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     check_range("seed", args.seed, 0, MAX_SEED, 0)
     return ApplyConfig(
-        workdir=local_path("--workdir", args.workdir),
+        workdir=storage.run_folder("--workdir", args.workdir),
         pictures=tuple(pictures),
         out=out,
         which=checkpoint_of(args.checkpoint),

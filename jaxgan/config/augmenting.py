@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.data_flags import DataFlags
 from jaxgan.config.flags import (
     Parser,
@@ -144,7 +145,7 @@ def make_augment_config(**fields: Any) -> AugmentConfig:
     out = config.out
     if out:
         out = str(output_path(out, overwrite=config.overwrite))
-    data_dir = config.data_dir and str(local_path("--data_dir", config.data_dir))
+    data_dir = config.data_dir and storage.location("--data_dir", config.data_dir)
     return dataclasses.replace(config, workdir=str(folder), out=out, data_dir=data_dir)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.anomalies import (
     USUAL_RATE,
     add_anomaly_flags,
@@ -164,7 +165,7 @@ def parse_args(argv: Sequence[str] | None = None) -> EvaluateConfig | CompareCon
 
 def _of_run(flags: dict[str, Any], common: dict[str, Any]) -> EvaluateConfig:
     """Returns the configuration for a run."""
-    workdir = local_path("--workdir", flags["workdir"])
+    workdir = storage.run_folder("--workdir", flags["workdir"])
     out = workdir / "evaluation.json"
     if "out" in flags:
         out = _output("--out", flags["out"])

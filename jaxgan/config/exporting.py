@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.flags import Parser, add_run_flags, shorten
 from jaxgan.config.foreign import EXPORTING
@@ -98,7 +99,7 @@ def make_export_config(
             "such as --license=apache-2.0"
         )
     return ExportConfig(
-        workdir=local_path("--workdir", workdir),
+        workdir=storage.run_folder("--workdir", workdir),
         out=_folder(out, overwrite=overwrite),
         format=format,
         which=checkpoint_of(checkpoint),

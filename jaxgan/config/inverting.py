@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.flags import (
     Parser,
@@ -113,7 +114,7 @@ def parse_args(argv: Sequence[str] | None = None) -> InvertConfig:
     names = [x.name for x in dataclasses.fields(InversionOptions)]
     same = ("raw", "run", "resize", "overwrite")
     config = InvertConfig(
-        workdir=local_path("--workdir", args.workdir),
+        workdir=storage.run_folder("--workdir", args.workdir),
         pictures=tuple(pictures),
         out=local_path("--out", args.out),
         options=InversionOptions(**{name: getattr(args, name) for name in names}),

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxgan import storage
 from jaxgan.config.flags import Parser
 from jaxgan.config.foreign import REPORTING
 from jaxgan.errors import UsageError, printable
@@ -52,8 +53,8 @@ def make_report_config(
     Raises:
       UsageError: naming the flag and a value that works.
     """
-    first = [] if workdir is None else [local_path("--workdir", workdir)]
-    folders = [*first, *(local_path("--compare", x) for x in compare)]
+    first = [] if workdir is None else [storage.run_folder("--workdir", workdir)]
+    folders = [*first, *(storage.run_folder("--compare", x) for x in compare)]
     if not folders:
         raise UsageError("name a run: --workdir=runs/1, or --compare runs/1 runs/2")
     if compare and not 2 <= len(folders) <= MOST:

@@ -3,9 +3,11 @@
 import argparse
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.budgets import parse_time
 from jaxgan.config.flags import Parser, add_fields, check_field, convert_fields
 from jaxgan.config.foreign import TRAINING
@@ -69,10 +71,18 @@ def make_config(**fields: Any) -> Config:
         "inception_weights": config.inception_weights,
     }
     # Empty paths stay empty.
-    local = {
-        name: str(local_path(f"--{name}", path)) for name, path in paths.items() if path
-    }
-    return dataclasses.replace(config, **local)
+    places = {name: _place(name, path) for name, path in paths.items() if path}
+    return dataclasses.replace(config, **places)
+
+
+def _place(name: str, path: str) -> str:
+    """Returns a path or a URL in its usual form, with `~` expanded."""
+    if name == "inception_weights":
+        return str(local_path(f"--{name}", path))
+    # The URL of --init_from may end in the name of a checkpoint.
+    match = re.fullmatch(r"(\w+://.*?)(:\w+)?", path) if name == "init_from" else None
+    url, which = match.groups("") if match else (path, "")
+    return storage.location(f"--{name}", url) + which
 
 
 def config_from_json(fields: dict[str, Any], file: str = "config.json") -> Config:

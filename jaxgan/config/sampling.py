@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan import storage
 from jaxgan.config.conditions import (
     USUAL_COLUMNS,
     ConditionFlags,
@@ -119,7 +120,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
             f"--interpolate with --n={args.n}: needs at least 5 samples, such as --n=9"
         )
     return SampleConfig(
-        workdir=local_path("--workdir", args.workdir),
+        workdir=storage.run_folder("--workdir", args.workdir),
         out=out,
         n=args.n,
         seeds=seeds,
@@ -177,7 +178,7 @@ def _labeled_set(
         )
     out, form = set_path(args.out or "", args.format or "")
     return SampleConfig(
-        workdir=local_path("--workdir", args.workdir),
+        workdir=storage.run_folder("--workdir", args.workdir),
         out=out,
         n=0,
         seeds=seeds,

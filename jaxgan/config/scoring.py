@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.anomalies import (
     USUAL_RATE,
     add_anomaly_flags,
@@ -64,7 +65,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ScoreConfig:
     rate = args.false_alarms
     same = ("raw", "run", "resize", "overwrite", "on_bad_example")
     return ScoreConfig(
-        workdir=local_path("--workdir", args.workdir),
+        workdir=storage.run_folder("--workdir", args.workdir),
         images=tuple(images),
         out=_table(args.out, overwrite=args.overwrite),
         heatmaps=_folder(args.heatmaps),

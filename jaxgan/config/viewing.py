@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from jaxgan import storage
 from jaxgan.config.flags import Parser, parse_int
 from jaxgan.config.foreign import VIEWING
 from jaxgan.errors import UsageError, printable
-from jaxgan.files import kind, local_path
+from jaxgan.files import kind
 
 EXAMPLE = "python -m jaxgan.view --workdir=runs"
 
@@ -99,7 +100,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ViewConfig:
 
 def _workdir(text: str) -> Path:
     """Returns the folder of a run, or of runs."""
-    path = local_path("--workdir", text)
+    path = storage.run_folder("--workdir", text)
     if not text or kind(path) != "a folder":
         raise UsageError(
             f"--workdir={printable(text)} is no folder; name a run, or a folder of "

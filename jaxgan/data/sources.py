@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxgan import storage
 from jaxgan.data.audio import Listening, audio
 from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
@@ -123,7 +124,7 @@ def load(
     if isinstance(name, str | Path):
         named = _of_path(name) if isinstance(name, Path) else name
         skip_bad = on_bad_example == "skip"
-        root = str(local_path("--data_dir", data_dir)) if data_dir else None
+        root = storage.location("--data_dir", data_dir) if data_dir else None
         readings = Listening(rate, seconds, loudness, skip_bad), text or TextReading()
         request = Request(
             *(named, split, root, frame, *fields, alpha, skip_bad, *readings)
@@ -259,7 +260,8 @@ def _of_package(load: Callable[[str, Path], Dataset]) -> Callable[[Request], Dat
         _no_fields(request)
         _no_frame(request, "texts")
         root = _placed(request).data_dir or os.path.expanduser("~/tensorflow_datasets")
-        return load(request.split, Path(root, "downloads", "packages"))
+        folder = local_path("--data_dir", root)  # packages are downloaded to it
+        return load(request.split, folder / "downloads" / "packages")
 
     return source
 
@@ -400,7 +402,7 @@ def _placed(request: Request) -> Request:
     """
     named = os.environ.get("TFDS_DATA_DIR")  # TFDS does not expand `~` in it
     if named and not request.data_dir:
-        return request._replace(data_dir=str(local_path("TFDS_DATA_DIR", named)))
+        return request._replace(data_dir=storage.location("TFDS_DATA_DIR", named))
     # expanduser returns its argument if it finds no home folder.
     if not request.data_dir and os.path.expanduser("~") == "~":
         raise UsageError(

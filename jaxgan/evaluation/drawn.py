@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxgan import storage
 from jaxgan.config.conditions import ConditionFlags
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.latents import LatentFlags, check_truncation
@@ -29,7 +30,6 @@ from jaxgan.evaluation.sample_inputs import (
 )
 from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
-from jaxgan.files import local_path
 
 
 class Drawn(NamedTuple):
@@ -92,7 +92,7 @@ def sample_run(
       ...
     jaxgan.errors.UsageError: --workdir=no/run is not the folder of a run...
     """
-    folder = local_path("--workdir", workdir)
+    folder = storage.run_folder("--workdir", workdir)
     config = SampleConfig(
         *(folder, Path(), check_n(n), (seed,), checkpoint_of(checkpoint), False, raw),
         run=run,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan import data, reporting
+from jaxgan import data, reporting, storage
 from jaxgan.config.conditions import ConditionFlags
 from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.extensions import import_extensions
@@ -25,7 +25,7 @@ from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.sample_files import to_dtype, written
 from jaxgan.evaluation.sample_inputs import check_label, inputs_of, names_of
 from jaxgan.experiment import memory
-from jaxgan.files import atomic_write, local_path
+from jaxgan.files import atomic_write
 from jaxgan.metrics.image_similarity import psnr
 
 log = logging.getLogger("jaxgan")
@@ -147,7 +147,7 @@ def invert_run(
         attributes=attributes,
         seed=seed,
     )
-    which, folder = checkpoint_of(checkpoint), local_path("--workdir", workdir)
+    which, folder = checkpoint_of(checkpoint), storage.run_folder("--workdir", workdir)
     opened = load_run(folder, number=run)
     conditions = check_run(opened, options)
     if isinstance(pictures, np.ndarray):

@@ -8,13 +8,12 @@ from typing import Any
 
 import jax
 
-from jaxgan import reporting, workdir
+from jaxgan import reporting, storage, workdir
 from jaxgan.config.resolve import config_from_json
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.data_facts import read_example
-from jaxgan.files import local_path
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
 from jaxgan.types import ExampleSpec, Players, TrainState, Tree
@@ -136,7 +135,7 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
     ...     load_run(f"{folder}/run").config.steps
     2
     """
-    folder = local_path("--workdir", path)
+    folder = storage.run_folder("--workdir", path)
     file = folder / "config.json"
     config = config_from_json(workdir.read_config(folder), str(file))
     example = read_example(folder)

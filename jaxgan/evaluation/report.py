@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.anomalies import USUAL_RATE, parse_weights
 from jaxgan.config.evaluating import (
     AUTO,
@@ -38,7 +39,7 @@ from jaxgan.evaluation.build_metrics import refuse_weights
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.protocol import table
 from jaxgan.experiment import memory
-from jaxgan.files import atomic_write, local_path
+from jaxgan.files import atomic_write
 
 log = logging.getLogger("jaxgan")
 
@@ -114,6 +115,7 @@ def _show(report: dict[str, Any], out: Path | None) -> None:
     if out is not None:
         replaced = ", which replaces an earlier one" if out.exists() else ""
         atomic_write(out, json.dumps(report, indent=2).encode())
+        storage.push(out)
         log.info("written to %s%s", out, replaced)
 
 
@@ -186,7 +188,7 @@ def evaluate_run(
     if against is not None:
         chosen["against"] = statistics_of(against)
     known = parse_weights(weights) if isinstance(weights, str) else dict(weights)
-    folder, which = local_path("--workdir", workdir), checkpoint_of(checkpoint)
+    folder, which = storage.run_folder("--workdir", workdir), checkpoint_of(checkpoint)
     chosen |= {"false_alarms": false_alarms, "weights": known}
     chosen["inception_weights"] = weights_path(inception_weights)
     chosen["autoencoder_steps"] = autoencoder_steps

@@ -7,6 +7,7 @@ end. A folder named after a step is therefore complete, even if the program was 
 import gc
 import logging
 import math
+import os
 import re
 import shutil
 import warnings
@@ -20,6 +21,8 @@ import orbax.checkpoint as ocp
 from jax.experimental.multihost_utils import sync_global_devices
 from orbax.checkpoint import checkpoint_managers
 
+from jaxgan import storage
+from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.experiment import digests
 from jaxgan.experiment.checkpoint_reader import (
@@ -71,7 +74,12 @@ def open_checkpoints(
     """
     if keep < 1:
         raise UsageError(f"--keep={keep} keeps no checkpoint; use --keep=3")
-    folder = Path(folder).absolute()
+    folder = storage.checkpoints_in(folder)
+    if storage.is_uploaded(folder) and jax.process_count() > 1:
+        raise UsageError(
+            "--workdir: several processes save to a folder that all of them see, or to "
+            "a bucket that TensorStore writes, such as --workdir=gs://bucket/run"
+        )
     with explain_save_errors(folder, available):
         # Process 0 tidies the folder, and the others wait for it.
         if jax.process_index() == 0:
@@ -121,7 +129,10 @@ def save(
     step = int(state.step)
     # A score that is NaN or infinite is never the best.
     known = float(score) if score is not None and math.isfinite(score) else None
-    with explain_save_errors(Path(manager.directory), available):
+    folder = storage.checkpoints_in(manager.directory)
+    if storage.is_remote(folder) and not _is_ready(manager, wait):
+        return
+    with explain_save_errors(folder, available):
         if step not in manager.all_steps():
             manager.save(
                 step,
@@ -136,6 +147,36 @@ def save(
             )
         if wait:
             manager.wait_until_finished()
+            storage.flush()
+
+
+def _is_ready(manager: ocp.CheckpointManager, wait: bool) -> bool:
+    """Returns True if a bucket takes a checkpoint; logs why it does not.
+
+    It may be out of reach for minutes. Checkpoints that are complete stay, and the next
+    one is tried.
+
+    Raises:
+      UsageError: if another run has taken the bucket over, or with `wait`, if a
+        checkpoint cannot be saved.
+    """
+    run_on_main(storage.check)
+    try:
+        with explain_save_errors(manager.directory, available):
+            manager.wait_until_finished()
+    except UsageError as error:
+        log.warning("%s; the run goes on", error)
+        # Forget the step that failed, so that no good one is removed for it.
+        with explain_save_errors(manager.directory, available):
+            manager.reload()
+    try:
+        run_on_main(storage.probe)
+    except UsageError as error:
+        if wait:
+            raise
+        log.warning("no checkpoint is saved now: %s; the run goes on", error)
+        return False
+    return True
 
 
 def available(folder: str | Path) -> list[int]:
@@ -147,16 +188,16 @@ def available(folder: str | Path) -> list[int]:
     Raises:
       UsageError: if `folder` is not a folder, or cannot be read.
     """
-    folder = Path(folder)
+    place = storage.checkpoints_in(folder)
     try:
         # A missing folder is empty, but a dangling link is an error.
-        if not folder.is_dir() and (folder.exists() or folder.is_symlink()):
+        if not place.is_dir() and (place.exists() or os.path.islink(place)):
             raise UsageError(
-                f"{folder} is not a folder; remove it, or use another --workdir"
+                f"{place} is not a folder; remove it, or use another --workdir"
             )
-        paths = ocp.path.step.checkpoint_steps_paths(folder)
+        paths = ocp.path.step.checkpoint_steps_paths(place)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be read ({error.strerror})") from error
+        raise UsageError(f"{place} cannot be read ({error.strerror})") from error
     # Names as Orbax writes them, without leading zeros.
     return sorted(int(path.name) for path in paths if _STEP.fullmatch(path.name))
 
@@ -229,14 +270,14 @@ def _read_intact(
     before: float = math.inf,
 ) -> T:
     """Returns what `read_one` reads from the first checkpoint that is not damaged."""
-    folder, damaged = Path(folder).absolute(), set()
+    place, damaged = storage.checkpoints_in(folder), set()
     # A running program may save and remove checkpoints meanwhile: list them again.
     # Each turn reads the best candidate that is left.
-    while steps := [x for x in candidates(folder, which, before) if x not in damaged]:
-        path = folder / str(steps[0])
+    while steps := [x for x in candidates(place, which, before) if x not in damaged]:
+        path = place / str(steps[0])
         try:
             with quiet_orbax():
-                return read_one(path)
+                return read_one(storage.fetched(path))
         except UsageError:
             raise
         except Exception as error:  # a damaged file may raise anything
@@ -250,13 +291,13 @@ def _read_intact(
             warnings.filterwarnings("ignore", "coroutine .* was never awaited")
             gc.collect()  # frees the reads that Orbax has not awaited
     if which in ("last", "best"):
-        raise UsageError(f"no checkpoint in {folder} is intact; use another --workdir")
+        raise UsageError(f"no checkpoint in {place} is intact; use another --workdir")
     # A certain step was requested, so name the others.
-    others = [step for step in available(folder) if step != which]
-    raise UsageError(f"checkpoint {which} is damaged; {folder} also has {others}")
+    others = [step for step in available(place) if step != which]
+    raise UsageError(f"checkpoint {which} is damaged; {place} also has {others}")
 
 
-def candidates(folder: Path, which: Which, before: float = math.inf) -> list[int]:
+def candidates(folder: str | Path, which: Which, before: float = math.inf) -> list[int]:
     """Returns the steps of the checkpoints that `restore` tries, in order.
 
     Args:
@@ -267,22 +308,23 @@ def candidates(folder: Path, which: Which, before: float = math.inf) -> list[int
     Raises:
       UsageError: if there are none.
     """
-    steps = [step for step in available(folder) if step < before]
+    place = storage.checkpoints_in(folder)
+    steps = [step for step in available(place) if step < before]
     if not steps:
         raise UsageError(
-            f"there is no checkpoint in {folder}; use the --workdir of another run"
+            f"there is no checkpoint in {place}; use the --workdir of another run"
         )
     if which == "last":
         return steps[::-1]
     if which == "best":
-        scores = {step: score_of(folder / str(step)) for step in steps}
+        scores = {step: score_of(place / str(step)) for step in steps}
         if all(math.isinf(score) for score in scores.values()):
             log.warning("no checkpoint has a score: using the last one as the best")
         # Of equal scores the newest is the best.
         return sorted(steps, key=lambda step: (scores[step], -step))
     if which not in steps:
         raise UsageError(
-            f"there is no checkpoint {which} in {folder}; choose from {steps}"
+            f"there is no checkpoint {which} in {place}; choose from {steps}"
         )
     return [which]
 
@@ -313,14 +355,14 @@ def _options(keep: int) -> ocp.CheckpointManagerOptions:
     )
 
 
-def _tidy(folder: Path, resume_step: int | None) -> None:
+def _tidy(folder: Any, resume_step: int | None) -> None:
     """Removes damaged scores, and renames checkpoints after `resume_step`."""
     for step in available(folder):
         if resume_step is not None and step > resume_step:
             aside = folder / f"set-aside-{step}"
             # An earlier rollback may have left a folder of this name.
-            shutil.rmtree(aside, ignore_errors=True)
-            (folder / str(step)).rename(aside)
+            storage.remove_tree(aside)
+            storage.move(folder / str(step), aside)
             log.warning("renamed checkpoint %d to %s", step, aside.name)
         elif math.isinf(score_of(folder / str(step))):
             # A damaged score must neither stop Orbax nor be the best.

@@ -86,7 +86,8 @@ class _Stored(NamedTuple):
 
 def _read_history(path: Path) -> tuple[digests.Digests | None, dict[str, Any]]:
     """Returns the digests, None in older checkpoints, and the checked history."""
-    for file in path.rglob("*"):
+    # A path in a bucket is no `Path`, and has only files.
+    for file in path.rglob("*") if isinstance(path, Path) else ():
         if not (file.is_file() or file.is_dir()):  # reading a pipe would never end
             raise ValueError(f"{file.relative_to(path)} is not a regular file")
     recorded = digests.read(path)

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxgan import spec, workdir
+from jaxgan import spec, storage, workdir
 from jaxgan.config.training import Config
 from jaxgan.distributed.initialize import scheduled
 from jaxgan.environment import has_tpu
 from jaxgan.errors import UsageError
-from jaxgan.files import local_path
 
 VARIABLE = "JAX_NUM_CPU_DEVICES"
 """The variable from which jax reads the number of CPU devices."""
@@ -144,7 +143,7 @@ def chosen(config: Config) -> Choice:
 def _recorded(config: Config) -> int | None:
     """Returns `devices` of the run to resume, or None if there is none to read."""
     try:
-        folder = local_path("--workdir", config.workdir)
+        folder = storage.run_folder("--workdir", config.workdir)
         if not config.workdir or not (folder / "config.json").is_file():
             return None
         devices: Any = workdir.read_config(folder).get("devices", 0)

@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from jax.tree_util import keystr, tree_flatten_with_path
 from orbax.checkpoint import future
 
+from jaxgan import storage
 from jaxgan.types import Tree
 
 FOLDER = "history"
@@ -154,6 +155,8 @@ async def _record(
         content |= {"types": types, "history": history, "score": args.score}
     text = json.dumps({"crc32": crc32_of_json(content), "content": content})
     (directory / f"digests_{jax.process_index()}.json").write_text(text)
+    # The bucket of a run has all rows of metrics before a checkpoint is complete.
+    storage.flush()
 
 
 # Orbax requires arguments for restoring too, although `checkpoint_reader` uses none.

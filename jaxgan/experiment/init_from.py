@@ -13,13 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from jaxgan import workdir
+from jaxgan import storage, workdir
 from jaxgan.distributed.consensus import all_succeed, is_main_process, run_on_main
 from jaxgan.errors import UsageError, printable, short_repr
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.data_facts import read_example
 from jaxgan.experiment.digests import leaf_types
-from jaxgan.files import local_path
 from jaxgan.types import ExampleSpec, TrainState, Tree
 
 log = logging.getLogger("jaxgan")
@@ -168,7 +167,7 @@ def source_of(text: str, optimizer: bool) -> Source | None:
     match = re.fullmatch(r"(.+):([0-9]{1,18}|best|last)", rest, re.DOTALL)
     path, name = match.groups() if match else (rest, "last")
     which: Any = int(name) if name.isdigit() else name
-    folder = local_path("--init_from", path, prefix)
+    folder = storage.run_folder("--init_from", path, prefix)
     return Source(text, folder / HUB_STATE if prefix else folder, which, optimizer)
 
 
@@ -178,7 +177,7 @@ def recorded_flags(folder: str | Path) -> dict[str, Any] | None:
     Raises:
       UsageError: if the workdir cannot be read.
     """
-    folder = local_path("--workdir", folder)
+    folder = storage.run_folder("--workdir", folder)
     if not checkpoint.available(folder / "checkpoints"):
         return None
     config = workdir.read_config(folder)

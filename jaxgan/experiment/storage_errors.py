@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.errors import UsageError
 from jaxgan.files import remedy
 
@@ -62,7 +63,7 @@ def _is_retrieved(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def explain_save_errors(
-    folder: Path, available: Callable[[Path], list[int]]
+    folder: Any, available: Callable[[Any], list[int]]
 ) -> Iterator[None]:
     """Turns an error of a save into one line with the last checkpoint and a remedy.
 
@@ -77,8 +78,16 @@ def explain_save_errors(
         yield
     except UsageError:
         raise
-    except (OSError, ValueError) as error:
+    except (TypeError, AttributeError, LookupError, AssertionError):
+        raise  # faults of programs, not of disks or buckets
+    except Exception as error:
         code = system_errno(error)
+        if storage.is_remote(folder):
+            raise UsageError(
+                f"a checkpoint could not be saved in {folder} ({reason(error)}); "
+                "earlier ones are kept; check the network and the bucket, and the same "
+                "command resumes"
+            ) from error
         if code is None:
             # Not an error of the system, so there is no remedy.
             raise

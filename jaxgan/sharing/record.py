@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jaxgan import workdir
+from jaxgan import storage, workdir
 from jaxgan.config.resolve import config_from_json, to_dict
 from jaxgan.errors import UsageError, printable
-from jaxgan.files import kind, local_path
+from jaxgan.files import kind
 from jaxgan.reporting.metrics_file import read_metrics
 from jaxgan.sharing import sessions
 
@@ -107,7 +107,7 @@ def read_record(path: str | Path, flag: str = "--workdir") -> Record:
       UsageError: if it is not the folder of a run, or if config.json or data.json is
         damaged. Other files that are damaged are left out, and logged.
     """
-    folder = local_path(flag, path)
+    folder = storage.run_folder(flag, path)
     try:
         stored = workdir.read_config(folder)
         flags = to_dict(config_from_json(stored, str(folder / "config.json")))

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jaxgan import storage
+from jaxgan.errors import UsageError
 from jaxgan.files import atomic_write, kind
 
 FILE = "machine.json"
@@ -67,8 +69,9 @@ def newest_step(folder: Path) -> int:
 def checkpoint_steps(folder: Path) -> list[int]:
     """Returns the steps of the checkpoints, by the names of their folders."""
     try:
-        names = [x.name for x in (folder / "checkpoints").iterdir() if x.is_dir()]
-    except OSError:  # there are none
+        checkpoints = storage.checkpoints_in(folder / "checkpoints")
+        names = [x.name for x in checkpoints.iterdir() if storage.is_complete(x)]
+    except (OSError, UsageError):  # there are none
         return []
     return sorted(int(x) for x in names if x.isascii() and x.isdigit())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from jaxgan import parallel, spec, workdir
+from jaxgan import parallel, spec, storage, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
 from jaxgan.config.presets import earlier_flags
 from jaxgan.config.resolve import to_dict
@@ -31,7 +31,6 @@ from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.memory_check import fit_memory
 from jaxgan.experiment.setup import allowed_differences, setup
 from jaxgan.experiment.state import restore_or_init
-from jaxgan.files import local_path
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
 from jaxgan.performance import profiling
@@ -75,7 +74,7 @@ def _train(config: Config, ends: float) -> int:
         dry_run(experiment)
         return 0
     facts = data_facts(experiment.dataset)
-    checkpoints = local_path("--workdir", config.workdir) / "checkpoints"
+    checkpoints = storage.run_folder("--workdir", config.workdir) / "checkpoints"
     # Checks the folder before anything is written to it.
     run_on_main(lambda: checkpoint.available(checkpoints))
     run_on_main(lambda: check_score(config))
@@ -156,7 +155,7 @@ def open_evaluators(experiment: Experiment) -> None:
       UsageError: naming the flag, if one lacks its weights.
     """
     # A run that is done evaluates nothing.
-    folder = local_path("--workdir", experiment.config.workdir) / "checkpoints"
+    folder = storage.run_folder("--workdir", experiment.config.workdir) / "checkpoints"
     if max(checkpoint.available(folder), default=0) >= experiment.config.steps:
         return
     try:
@@ -172,7 +171,7 @@ def check_score(config: Config) -> None:
     Raises:
       UsageError: if the first evaluator is another one, or has other arguments.
     """
-    folder = local_path("--workdir", config.workdir)
+    folder = storage.run_folder("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return
     old = recorded_metrics(folder)
@@ -196,7 +195,7 @@ def with_recorded_flags(config: Config) -> Config:
 
     These are its metrics in place of `auto`, and the flags of a preset of 0.1.0.
     """
-    folder = local_path("--workdir", config.workdir)
+    folder = storage.run_folder("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return config
     earlier = earlier_flags(to_dict(config), workdir.read_config(folder))

@@ -8,6 +8,7 @@ import socket
 import webbrowser
 from typing import Any
 
+from jaxgan import storage
 from jaxgan.config.viewing import ViewConfig
 from jaxgan.errors import UsageError, first_line
 
@@ -57,7 +58,8 @@ def view(config: ViewConfig) -> int:
         signal.signal(number, end)
     server.start()
     try:
-        loop.start()
+        with storage.followed(config.workdirs):
+            loop.start()
     finally:
         close(server)
     log.info("ended")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from jaxgan import storage
 from jaxgan.data.tfds import mnist
 from jaxgan.data.tfds.download import unreachable
 from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
@@ -31,10 +32,10 @@ def prepare(builder: Any) -> None:
     """
     root = str(builder.data_dir_root)
     # The lock and the downloads need a local folder.
-    if "://" in root:
+    if storage.is_copy(root):
         raise UsageError(
-            f"--dataset={builder.name} is not prepared in {root}; prepare it in a "
-            "local --data_dir, then copy it"
+            f"--dataset={builder.name} is not prepared in {storage.as_urls(root)}; "
+            "prepare it in a local --data_dir, then copy it"
         )
     LOG.info("preparing %s in %s ...", builder.info.full_name, root)
     try:

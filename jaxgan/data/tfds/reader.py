@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxgan import storage
 from jaxgan.data import cache
 from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.dataset import Dataset, Examples, Range
@@ -55,7 +56,7 @@ def tfds_set(
     Args:
       name: `name[/config][:version]`, such as `mnist` or `emnist/balanced`.
       choice: the split, and the features that the user chose.
-      data_dir: the folder of TFDS, None for its default.
+      data_dir: the folder of TFDS or its URL, None for its default.
       frame: the crop and the size.
       skip_bad: keeps images with damaged headers if True, so that `BadExample` is
         raised when they are read, and not now.
@@ -64,6 +65,8 @@ def tfds_set(
       UsageError: if there is no such data set, config, version or split, if it has no
         images, if several features could be meant, or if it cannot be prepared.
     """
+    if data_dir is not None:
+        data_dir = storage.data_folder("--data_dir", data_dir, name)
     split, builder = choice.split, open_builder(name, data_dir)
     # Before the preparation, which may take long.
     fields = find_fields(name, builder, choice)
@@ -157,6 +160,7 @@ def _instructions(name: str, builder: Any, split: str) -> list[Any]:
     instructions = [i for i in instructions if i.take > 0]
     if not instructions:
         raise UsageError(f"{flag}: holds no examples; use {splits[0]}")
+    storage.fetch([shard.filename for shard in instructions])
     # A partly copied or removed set lacks files.
     for shard in instructions:
         if not epath.Path(shard.filename).exists():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import jaxgan
-from jaxgan import workdir
+from jaxgan import storage, workdir
 from jaxgan.errors import UsageError
 from jaxgan.experiment import init_from
 from jaxgan.sharing.export import model_card
@@ -135,5 +135,5 @@ def copy_training_state(bundle: Bundle, folder: Path) -> None:
     for name in ("config.json", "data.json"):
         shutil.copyfile(run.folder / name, folder / name)
     step = str(bundle.step)
-    source = run.folder / "checkpoints" / step
-    shutil.copytree(source, folder / "checkpoints" / step)
+    source = storage.checkpoints_in(run.folder / "checkpoints") / step
+    storage.copy_tree(source, folder / "checkpoints" / step)

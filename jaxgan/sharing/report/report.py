@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from jaxgan import storage
 from jaxgan.config.reports import ReportConfig, make_report_config
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import SHORT, atomic_write, kind, reason, remedy
@@ -39,6 +40,7 @@ def _write(config: ReportConfig) -> Path:
         log.warning("the report has %d bytes, more than usual", len(content))
     try:
         atomic_write(config.out, content, sync=False)
+        storage.push(config.out)
     except OSError as error:
         advice = remedy(error) if error.errno in SHORT else "use a writable folder"
         raise UsageError(
