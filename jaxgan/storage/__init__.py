@@ -13,6 +13,7 @@ from jaxgan.storage.copies import followed as followed
 from jaxgan.storage.copies import is_copy as is_copy
 from jaxgan.storage.copies import push as push
 from jaxgan.storage.copies import run_folder as run_folder
+from jaxgan.storage.copies import shared_folder as shared_folder
 from jaxgan.storage.mirror import check as check
 from jaxgan.storage.mirror import flush as flush
 from jaxgan.storage.mirror import probe as probe

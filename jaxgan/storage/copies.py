@@ -207,6 +207,20 @@ def run_folder(flag: str, text: str | Path, prefix: str = "") -> Path:
     return folder
 
 
+def shared_folder(flag: str, text: str | Path, opened: Path) -> Path:
+    """Returns the folder of a run that process 0 has opened, for another process.
+
+    The working copy of a URL is process 0's own, so that others read from copies of
+    theirs; any other folder is seen by all.
+
+    Args:
+      flag: the flag to name in errors.
+      text: a path or a URL.
+      opened: the folder that process 0 works in.
+    """
+    return run_folder(flag, text) if is_url(text) else opened
+
+
 def _pull_small(copy: Copy) -> None:
     """Fetches the small files of a run, or of several below a folder."""
     files = copy.pull(is_small)

@@ -90,7 +90,9 @@ def _train(config: Config, ends: float) -> int:
         )
         # Process 0 opens and locks the folder for all.
         folder = run_on_main(lambda: stack.enter_context(opened))
-        if is_main_process():
+        if not is_main_process():
+            folder = storage.shared_folder("--workdir", config.workdir, folder)
+        else:
             config = experiment.config
             recording = recorded(
                 folder, steps=config.steps, report=not config.no_report
