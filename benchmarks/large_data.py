@@ -13,6 +13,7 @@ these arms are left out, as is Grain if it is not installed.
 """
 
 import argparse
+import importlib.util
 import io
 import itertools
 import json
@@ -109,7 +110,7 @@ class GrainSource:
 
 def with_grain(name: str, workers: int, batch: int) -> Iterator[Any]:
     """Yields batches of Grain."""
-    import grain
+    import grain  # type: ignore[import-not-found]
     from absl import flags
 
     flags.FLAGS(["grain"])  # its processes read absl's flags
@@ -219,12 +220,8 @@ def arms_of(args: argparse.Namespace) -> list[tuple[str, str, str, int]]:
     here = sys.executable
     found = [(here, "ours", x, w) for x in SOURCES[:-1] for w in (0, 2)]
     found += [(here, "ours", "folder", 1), (here, "ours", "npz", 0)]
-    try:
-        import grain  # noqa: F401
-
+    if importlib.util.find_spec("grain"):
         found += [(here, "grain", "folder", w) for w in (0, 1, 2)]
-    except ImportError:
-        pass
     if args.torch:
         found += [(args.torch, "torch", "folder", w) for w in (0, 1, 2)]
     return [*found, (args.tf, "tf", "folder", 0)] if args.tf else found
