@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 import warnings
@@ -43,6 +44,12 @@ supported; use one such as runs/1
     if is_url(text):
         raise UsageError(
             f"{shown}: only local paths are supported; use one such as {example}"
+        )
+    if odd := re.match(r"([A-Za-z][\w+.-]+):/", text):
+        url = printable(text.replace(":/", "://", 1))
+        raise UsageError(
+            f"{shown}: a URL has two slashes, as in {url}, and a local path does not "
+            f"start with {odd[0]}; use one such as {example}"
         )
     if "\0" in text:
         raise UsageError(f"{shown}: a path cannot contain a NUL character")

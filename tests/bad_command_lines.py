@@ -406,6 +406,7 @@ TRAIN: list[Row] = [
         "--process_id=2",
     ),
     *(("--workdir", f"--workdir={x}") for x in ("gs://b", "s3://b", "a\0b")),
+    ("two slashes, as in gs://b/run", "--workdir=gs:/b/run"),
     *(("--workdir", f"--workdir={x}") for x in ("~nobody_here/x", LONG)),
     *(("--data_dir", f"--data_dir={x}") for x in ("gs://b", "~nobody_here/x")),
     *(
