@@ -79,7 +79,7 @@ def test_the_default_recipe_is_r3gans():
         ({"d_terms": "r1(gamma='a')"}, "--d_terms"),
         (
             {"d_terms": "r1(r2(1))"},
-            "--d_terms: r1(gamma=10.0): gamma must be a number or",
+            "--d_terms: r1(gamma=10.0, batch_shrink=1): gamma must be a number or",
         ),
         ({"d_terms": "every(0, r1(1))"}, "--d_terms: every"),
         ({"discriminator_wrap": "pack(3)"}, "use a batch size that gives each device"),
