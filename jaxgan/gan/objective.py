@@ -13,6 +13,7 @@ from jaxgan.networks.styles import ToStyles, has_styles
 from jaxgan.types import (
     Augment,
     Batch,
+    DiscriminatorOutput,
     LossInputs,
     Players,
     Samples,
@@ -222,15 +223,6 @@ def make_forward(
         see, p = augment_fn(augment, state, per_example(keys.augment))
         condition = augment_images(see, samples.condition)
 
-        def critic(x):
-            # Bound anew at each call, for the same dropout mask every time.
-            every = count // len(jax.tree.leaves(x)[0])
-            if every == 1:
-                return net("discriminator", keys.again)[0](see(x), condition)
-            some = augment_fn(augment, state, per_example(keys.augment)[::every])[0]
-            given = jax.tree.map(lambda c: c[::every], condition)
-            return net("discriminator", keys.again, every)[0](some(x), given)
-
         def generator(inputs):
             return net("generator", keys.again)[0](inputs, samples.condition)
 
@@ -238,7 +230,13 @@ def make_forward(
             samples=samples,
             real=d(see(samples.real), condition),
             fake=d(see(samples.fake), condition),
-            critic=critic,
+            # Bound anew at each call, for the same dropout mask every time.
+            critic=critic_of(
+                lambda n: net("discriminator", keys.again, n)[0],
+                lambda n: augment_fn(augment, state, per_example(keys.augment)[::n])[0],
+                condition,
+                count,
+            ),
             keys=per_example(keys.terms),
             step=state.step,
             generator=generator,
@@ -252,6 +250,29 @@ def make_forward(
         return inputs, stats, p, played
 
     return forward
+
+
+def critic_of(
+    network: Callable[[int], Callable],
+    see: Callable[[int], Callable[[Tree], Tree]],
+    condition: Tree,
+    count: int,
+) -> Callable[[Tree], DiscriminatorOutput]:
+    """Returns the discriminator as a function of all samples, or of every n-th one.
+
+    Args:
+      network: n to the discriminator with the keys of every n-th example.
+      see: n to the augmentation with the keys of every n-th example.
+      condition: of all examples, augmented.
+      count: number of all examples.
+    """
+
+    def critic(samples: Tree) -> DiscriminatorOutput:
+        n = count // len(jax.tree.leaves(samples)[0])
+        given = jax.tree.map(lambda x: x[::n], condition)
+        return network(n)(see(n)(samples), given)
+
+    return critic
 
 
 def training_batch(task: Task, batch: Batch, keys: jax.Array) -> Batch:

@@ -30,7 +30,7 @@ FIRST = ("config.json", "data.json", "metrics.jsonl")
 
 
 class Stamp(NamedTuple):
-    """What changes when a file does."""
+    """The size and the time of a file, which a change of it changes."""
 
     size: int
     time: int
