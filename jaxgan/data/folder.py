@@ -1,5 +1,6 @@
 """Image folders: `folder:PATH`, with or without class sub-folders."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -94,9 +95,7 @@ def labeled(
     if walk.headers is None:
         folder_index.save(walk, HeaderList.of(pictures.headers))
 
-    def others(numbers: np.ndarray) -> Examples:
-        examples = {"label": labels[numbers]} if classes else {}
-        return examples if values is None else {**examples, FIELD: values[numbers]}
+    others = fields_beside(labels if classes else None, values)
 
     def read(numbers: np.ndarray) -> Examples:
         return {"image": pictures.read(numbers)[:, 0], **others(numbers)}
@@ -139,6 +138,20 @@ def _check_layout(walk: Walk, files: str) -> None:
             f"inside ({printable(walk.classes[0])}/) class folders; move them all into "
             "folders, or all out of them"
         )
+
+
+def fields_beside(
+    labels: np.ndarray | None, attributes: np.ndarray | None
+) -> Callable[[np.ndarray], Examples]:
+    """Returns a function from example numbers to all fields but the image.
+
+    Args:
+      labels: `[n]`, None for examples without one.
+      attributes: `[n, k]`, None for examples without them.
+    """
+    fields = {"label": labels, FIELD: attributes}
+    known = {k: x for k, x in fields.items() if x is not None}
+    return lambda numbers: {k: x[numbers] for k, x in known.items()}
 
 
 def classes_of(

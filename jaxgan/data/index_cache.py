@@ -1,10 +1,10 @@
 """Indexes of large data sets, kept between runs in the user's cache folder."""
 
 import hashlib
+import io
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxgan.environment import cache_folder
+from jaxgan.files import atomic_write
 
 LOG = logging.getLogger("jaxgan")
 
@@ -79,14 +80,9 @@ def save(file: Path | None, index: Mapping[str, Any]) -> bool:
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=file.parent, suffix=".incomplete")
-        try:
-            with os.fdopen(handle, "wb") as temporary:
-                np.savez(temporary, facts=text, **arrays)  # type: ignore[arg-type]
-            os.replace(name, file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        content = io.BytesIO()
+        np.savez(content, facts=text, **arrays)  # type: ignore[arg-type]
+        atomic_write(file, content.getvalue(), sync=False)
         _remove_oldest(file.parent)
     except OSError as error:
         LOG.info("the index is not kept for the next run: %s", error)

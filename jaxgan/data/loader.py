@@ -71,9 +71,7 @@ def stream(
     steps_per_epoch(dataset.size, updates, batch)  # raises if no step fits
     # Consecutive processes read consecutive parts of each batch.
     columns = slice(part * batch // parts, (part + 1) * batch // parts)
-    step_numbers = itertools.count(first_step)
-    if steps is not None:
-        step_numbers = range(first_step, first_step + steps)
+    step_numbers = itertools.islice(itertools.count(first_step), steps)
     # Each step has the example numbers [updates, batch], computed on demand.
     numbers = (
         step_indices(s, seed=seed, size=dataset.size, updates=updates, batch=batch)
@@ -86,12 +84,16 @@ def stream(
     return _by_threads(dataset, own, threads, max(ahead, 1))
 
 
+_Task = tuple[Any, list[Future[Any]]]
+"""A step: what is known of it already, and its parts, which are being read."""
+
+
 class _Part(NamedTuple):
     """Examples of a step that are read together."""
 
     numbers: np.ndarray
     image: np.ndarray
-    """Where the images are written."""
+    """The array that the images are written to."""
 
 
 def _by_threads(
@@ -99,8 +101,8 @@ def _by_threads(
 ) -> Iterator[Examples]:
     """Yields steps that are read by threads, each by one of them."""
     with ThreadPoolExecutor(threads, thread_name_prefix="jaxgan-data") as pool:
-        tasks = ([pool.submit(_read_step, dataset, n)] for n in numbers)
-        for (step,) in _in_order(pool, tasks, ahead):
+        tasks = ((None, [pool.submit(_read_step, dataset, n)]) for n in numbers)
+        for _, (step,) in _in_order(pool, tasks, ahead):
             yield step
 
 
@@ -129,16 +131,16 @@ def _by_processes(
                 return examples
             return decoding.others(part.numbers)
 
-        def submit(step: np.ndarray) -> list[Any]:
+        def submit(step: np.ndarray) -> _Task:
             flat = step.ravel()
             image = np.empty((len(flat), *shape), field.dtype)
             pieces = min(count, ceil_div(len(flat), LEAST_PART))
             both = np.array_split(flat, pieces), np.array_split(image, pieces)
             futures = [pool.submit(read, _Part(*x)) for x in zip(*both, strict=True)]
-            return [*futures, _done((step.shape, image))]
+            return (step.shape, image), futures
 
         try:
-            for *parts, (lead, image) in _in_order(pool, map(submit, numbers), ahead):
+            for (lead, image), parts in _in_order(pool, map(submit, numbers), ahead):
                 step = {k: np.concatenate([x[k] for x in parts]) for k in parts[0]}
                 step = {"image": image, **step}
                 yield {k: x.reshape(*lead, *x.shape[1:]) for k, x in step.items()}
@@ -147,26 +149,25 @@ def _by_processes(
             workers.close()
 
 
-def _done(result: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(result)
-    return future
-
-
 def _in_order(
-    pool: ThreadPoolExecutor, tasks: Iterator[list[Future[Any]]], ahead: int
-) -> Iterator[list[Any]]:
-    """Yields the results of tasks of several parts, in the order of submission."""
-    pending: deque[list[Future[Any]]] = deque()
+    pool: ThreadPoolExecutor, tasks: Iterator[_Task], ahead: int
+) -> Iterator[tuple[Any, list[Any]]]:
+    """Yields what is known of each task and the results of its parts, in order."""
+    pending: deque[_Task] = deque()
+
+    def first() -> tuple[Any, list[Any]]:
+        known, parts = pending.popleft()
+        return known, [part.result() for part in parts]
+
     try:
-        for parts in tasks:
-            pending.append(parts)
+        for task in tasks:
+            pending.append(task)
             # Results are taken in the order of submission, so threads cannot reorder.
             if len(pending) > ahead:
-                yield [part.result() for part in pending.popleft()]
+                yield first()
         # All steps are submitted; wait for the last ones.
         while pending:
-            yield [part.result() for part in pending.popleft()]
+            yield first()
     finally:
         # Also when the consumer closes the generator early.
         pool.shutdown(wait=False, cancel_futures=True)

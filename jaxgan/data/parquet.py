@@ -13,6 +13,7 @@ from typing import Any
 
 from jaxgan.data.record_index import Record, Scan
 from jaxgan.errors import UsageError, printable
+from jaxgan.files import reason
 
 SHARDS = r"\.parquet$"
 """Names of shards in a folder."""
@@ -168,7 +169,7 @@ def _file(name: str, file: Path) -> Any:
     try:
         return _opened(file)
     except Exception as error:  # truncated and foreign files
-        why = printable(str(error).partition("\n")[0])
+        why = printable(reason(error))
         raise UsageError(
             f"{name}: {printable(str(file))} is damaged, or no parquet file ({why}); "
             "copy it again"

@@ -11,11 +11,11 @@ import numpy as np
 import PIL
 
 from jaxgan.data import index_cache
-from jaxgan.data.bad_examples import BadExample
 from jaxgan.data.metadata_rows import MOST_COLUMNS, Column, Rows
 from jaxgan.data.picture_lists import HeaderBuilder, HeaderList, PathList
 from jaxgan.data.pictures import cannot_be_read, try_header
 from jaxgan.errors import UsageError, printable
+from jaxgan.files import reason
 
 LOG = logging.getLogger("jaxgan")
 
@@ -147,7 +147,7 @@ def _made(
                     raise cannot_be_read(name, names[-1], header)
                 headers.add(None if isinstance(header, Exception) else header)
                 _add(name, rows, one)
-        except (UsageError, BadExample):
+        except UsageError:
             raise
         except Exception as error:  # damaged shards raise many types
             raise _unreadable(name, file, error) from error
@@ -201,11 +201,11 @@ def _stored(index: RecordIndex) -> dict[str, Any]:
 def _restored(files: tuple[Path, ...], found: dict[str, Any]) -> RecordIndex:
     """Returns the index from what `_stored` returned."""
     columns = {}
-    for i, (key, values, reason) in enumerate(found["columns"]):
+    for i, (key, values, why) in enumerate(found["columns"]):
         column = columns[key] = Column(0)
         column.codes = array("i", found[f"codes{i}"].tobytes())
         column.values = {value: code for code, value in enumerate(values)}
-        column.reason = reason
+        column.reason = why
     size = len(found["shards"])
     return RecordIndex(
         files,
@@ -219,8 +219,7 @@ def _restored(files: tuple[Path, ...], found: dict[str, Any]) -> RecordIndex:
 
 
 def _unreadable(name: str, file: Path, error: Exception) -> UsageError:
-    why = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return UsageError(
-        f"{name}: {printable(str(file))} cannot be read ({printable(why)}); copy it "
-        "again, or leave it out"
+        f"{name}: {printable(str(file))} cannot be read ({printable(reason(error))}); "
+        "copy it again, or leave it out"
     )

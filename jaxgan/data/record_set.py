@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxgan.data import array_records, metadata, parquet, tars
-from jaxgan.data.dataset import Dataset, Decoding, Examples, Range
+from jaxgan.data.dataset import Dataset, Decoding, Range
+from jaxgan.data.folder import FIELD, fields_beside
 from jaxgan.data.metadata import LABEL, Metadata
 from jaxgan.data.metadata_rows import Rows
 from jaxgan.data.picture_reader import Fetch
@@ -26,7 +27,6 @@ CLASSES = (LABEL, "labels", "cls", "class", "image/class/label", "fine_label", "
 """Names of columns that are the class, the most usual first."""
 LARGE_GROUP = 2**24
 """Bytes of a row group above which pictures are read slowly."""
-FIELD = "attributes"
 
 
 class Format(NamedTuple):
@@ -35,7 +35,7 @@ class Format(NamedTuple):
     scan: Callable[[Path], Scan]
     fetch: Fetch
     key: tuple[str, ...]
-    """What an index depends on beside the shards; the first one is the format."""
+    """The format, and all else that an index depends on beside the shards."""
 
 
 def _webdataset(name: str, files: tuple[Path, ...], image_field: str) -> Format:
@@ -129,10 +129,7 @@ def _dataset(
     )
     labels = found.labels
     values = found.attributes if found.names else None
-
-    def others(numbers: np.ndarray) -> Examples:
-        examples = {} if labels is None else {"label": labels[numbers]}
-        return examples if values is None else {**examples, FIELD: values[numbers]}
+    others = fields_beside(labels, values)
 
     def encoded(numbers: np.ndarray) -> list[bytes]:
         # A label that is corrected makes another data set, unlike in folders, whose

@@ -219,8 +219,13 @@ def make_forward(
         if task.stage and player == "discriminator":
             played, kept = samples, state.term_state.discriminator[STAGE]
             samples = task.stage.apply(per_example(keys.stage), samples, kept)
+
         # All that the discriminator sees is augmented with the same keys.
-        see, p = augment_fn(augment, state, per_example(keys.augment))
+        def see_every(n):
+            own = per_example(keys.augment)[::n]
+            return augment_fn(augment, state, own)
+
+        see, p = see_every(1)
         condition = augment_images(see, samples.condition)
 
         def generator(inputs):
@@ -232,8 +237,7 @@ def make_forward(
             fake=d(see(samples.fake), condition),
             # Bound anew at each call, for the same dropout mask every time.
             critic=critic_of(
-                lambda n: net("discriminator", keys.again, n)[0],
-                lambda n: augment_fn(augment, state, per_example(keys.augment)[::n])[0],
+                lambda n: (net("discriminator", keys.again, n)[0], see_every(n)[0]),
                 condition,
                 count,
             ),
@@ -253,24 +257,23 @@ def make_forward(
 
 
 def critic_of(
-    network: Callable[[int], Callable],
-    see: Callable[[int], Callable[[Tree], Tree]],
+    every: Callable[[int], tuple[Callable, Callable[[Tree], Tree]]],
     condition: Tree,
     count: int,
 ) -> Callable[[Tree], DiscriminatorOutput]:
     """Returns the discriminator as a function of all samples, or of every n-th one.
 
     Args:
-      network: n to the discriminator with the keys of every n-th example.
-      see: n to the augmentation with the keys of every n-th example.
+      every: n to the discriminator and the augmentation, with the keys of every n-th
+        example.
       condition: of all examples, augmented.
       count: number of all examples.
     """
 
     def critic(samples: Tree) -> DiscriminatorOutput:
         n = count // len(jax.tree.leaves(samples)[0])
-        given = jax.tree.map(lambda x: x[::n], condition)
-        return network(n)(see(n)(samples), given)
+        network, see = every(n)
+        return network(see(samples), jax.tree.map(lambda x: x[::n], condition))
 
     return critic
 

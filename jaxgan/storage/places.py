@@ -1,4 +1,4 @@
-"""Where the checkpoints of a run are, and operations on their folders."""
+"""The places of a run's checkpoints, and operations on their folders."""
 
 import logging
 import os

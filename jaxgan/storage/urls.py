@@ -10,7 +10,7 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.files import LONGEST_NAME, is_url, local_path
 
 EXTRAS = {"gs": "'jaxgan[gcs]'"}
-"""What pip installs, by scheme; for others it is the package that fsspec names."""
+"""Packages for pip by scheme; for others it is the one that fsspec names."""
 
 SAME = {"gcs": "gs"}
 """Other names of schemes."""

@@ -37,7 +37,6 @@ def training_loop(
     steps = experiment.config.steps
     train_step, layout = experiment.train_step, experiment.layout
     compiled = parallel.make_compiler(train_step, feed, layout, hooks.set_step_flops)
-    clock = hooks.clock
     pending: Pending = []
     # Compile previews and the probe before the clock of steps starts.
     hooks.warm_up(first, state)
@@ -45,29 +44,29 @@ def training_loop(
     while step < steps:
         # The last call may have fewer steps.
         count = min(experiment.steps_per_call, steps - step)
-        with clock.waiting(step):
+        with hooks.clock.waiting(step):
             batches = feed.at(step, count)  # before stop(), which reports its failure
         if code := stop():
             break
         if count != counted:
-            clock.pause()  # the program is compiled now
+            hooks.clock.pause()  # the program is compiled now
         program = compiled(count, state, batches, key)
         if step == first:
             hooks.start_clock(step)
         hooks.before_call(program, count, state)
         counted = count
-        clock.resume()
+        hooks.clock.resume()
         # This returns at once: the devices compute while the host goes on.
         with phase("step", step):
             state, metrics = program(state, batches, key)
         pending.append((step, metrics))
-        clock.started(metrics, count)
+        hooks.clock.started(metrics, count)
         step += count
         if len(pending) > CALLS_AHEAD:
             # Otherwise the host would run far ahead and queue batches in memory.
             with phase("wait", step):
                 jax.block_until_ready(pending[-1 - CALLS_AHEAD])
-        clock.look()
+        hooks.clock.look()
         marks = due_at(step, count, hooks)
         call_hooks(hooks, marks, step, state, pending)
     # The caller saves the last step. A stop may come between two rows of metrics.
