@@ -160,6 +160,18 @@ def test_the_critic_has_one_dropout_mask():
     assert float(value) == 0.0
 
 
+def state_of_terms(named):
+    """A state of `Shift` and a scale of 1, with terms by player."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=Players({"b": jnp.zeros(())}, {"a": jnp.ones(())}),
+        stats=Players({}, {}),
+        opt_state=Players({}, {}),
+        term_state=Players(*({n: t.init() for n, t in x.items()} for x in named)),
+        ema={},
+    )
+
+
 def test_the_critic_judges_every_nth_example_like_all():
     # noise by key and labels by example: a wrong key or label changes the sums
     def play(generator, batch, keys, step):
@@ -188,14 +200,7 @@ def test_the_critic_judges_every_nth_example_like_all():
     nets: Players[nn.Module] = Players(Shift(), Labeled())
     loss = objective.make_loss(Task(play), nets, named, augment=noisy)
     batch = {"image": jnp.asarray(images(16)), "label": jnp.arange(16) % 10}
-    state = TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=Players({"b": jnp.zeros(())}, {"a": jnp.ones(())}),
-        stats=Players({}, {}),
-        opt_state=Players({}, {}),
-        term_state=Players(*({n: t.init() for n, t in x.items()} for x in named)),
-        ema={},
-    )
+    state = state_of_terms(named)
     value, _ = loss(state.params.discriminator, "discriminator", state, batch, KEY)
     assert float(value) == 0.0
 
@@ -339,14 +344,7 @@ def test_images_of_a_condition_are_augmented_like_the_samples():
     named.discriminator["augment"] = objective.augment_term(augmentation)
     nets: Players[nn.Module] = Players(Shift(), Difference())
     loss = objective.make_loss(Task(play), nets, named, augment=augmentation)
-    state = TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=Players({"b": jnp.zeros(())}, {"a": jnp.ones(())}),
-        stats=Players({}, {}),
-        opt_state=Players({}, {}),
-        term_state=Players(*({n: t.init() for n, t in x.items()} for x in named)),
-        ema={},
-    )
+    state = state_of_terms(named)
     batch = {"image": jnp.asarray(images(64))}
     (value, _) = loss(state.params.discriminator, "discriminator", state, batch, KEY)
     assert float(value) == 0

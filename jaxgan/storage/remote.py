@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -347,8 +348,6 @@ def _md5(info: dict[str, Any]) -> str:
 
 def _updated(info: dict[str, Any]) -> float:
     """Returns the time of the last change, by the clock of the server."""
-    from datetime import datetime
-
     for name in ("updated", "mtime", "LastModified", "created"):
         value = info.get(name)
         if isinstance(value, int | float):

@@ -6,6 +6,7 @@ is a marker with the sizes of the others: without it a checkpoint does not count
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
@@ -137,8 +138,6 @@ def pull_one(copy: Copy, step: str) -> None:
 
 def _remove_others(folder: Path, names: set[str]) -> None:
     """Removes folders of checkpoints that the bucket does not have."""
-    import shutil
-
     steps = {x.split("/")[1] for x in names}
     for place in folder.iterdir() if folder.is_dir() else ():
         if place.is_dir() and place.name not in steps:
