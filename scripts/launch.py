@@ -158,27 +158,39 @@ def on_cloud_tpu(args: argparse.Namespace, shell: Shell) -> int:
     exit code of training.
     """
     machine = (Queued if args.kind == "queued" else TpuVm)(args)
-    exists, code = False, 1
+    exists, code, trained, copied = False, 1, False, False
     try:
         for attempt in range(args.restarts + 1):
             # Fails for a name that is taken, so that no other machine is deleted.
             shell.check(machine.create())
             exists = True
             wait_until_ready(machine, shell)
-            result = train(machine, shell) if prepare(machine, shell) else None
+            trained = prepare(machine, shell)
+            result = train(machine, shell) if trained else None
             if result is not None:
                 code = result
                 break
             print(f"{args.name} was lost ({attempt + 1} of {args.restarts + 1})")
             shell.run(machine.delete())
-            exists = False
-        fetch(args, shell, code, machine.fetch())
+            exists = trained = False
+        copied = fetch(args, shell, machine.fetch())
     finally:
-        if exists and not args.keep:
+        # The only copy of a run may be on the machine.
+        only = trained and not (copied or is_shared(args.workdir))
+        if exists and not (args.keep or only):
             shell.run(machine.delete())
         elif exists:
+            if only:
+                print(f"not copied; copy it by: {shlex.join(machine.fetch())}")
             print(f"kept; delete it by: {shlex.join(machine.delete())}")
+    if not (code or copied):
+        raise LaunchError(f"{args.workdir} could not be copied to {args.out}")
     return code
+
+
+def is_shared(workdir: str) -> bool:
+    """Returns True for a run that is not on the created machine."""
+    return workdir.startswith(("gs://", "/"))
 
 
 def wait_until_ready(machine: TpuVm, shell: Shell) -> None:
@@ -264,12 +276,11 @@ def train_command(args: argparse.Namespace) -> str:
     return shlex.join(["-m", "jaxgan.train", *flags])
 
 
-def fetch(
-    args: argparse.Namespace, shell: Shell, code: int, otherwise: list[str] | None
-) -> None:
+def fetch(args: argparse.Namespace, shell: Shell, otherwise: list[str] | None) -> bool:
     """Copies the run to `--out`, unless it is in a folder that hosts share.
 
-    After another exit code than 0 there may be nothing to copy.
+    Returns:
+      False if it could not be copied.
     """
     command = otherwise
     if args.workdir.startswith("gs://"):
@@ -277,9 +288,8 @@ def fetch(
         command = ["gcloud", "storage", "cp", "--recursive", source, args.out]
     elif args.workdir.startswith("/"):
         command = None
-    if command:
-        for part in (["mkdir", "-p", args.out], command):
-            shell.run(part) if code else shell.check(part)
+    parts = [["mkdir", "-p", args.out], command] if command else []
+    return not any(shell.run(part) for part in parts)
 
 
 def on_gke(args: argparse.Namespace, shell: Shell) -> int:
@@ -305,10 +315,12 @@ def on_gke(args: argparse.Namespace, shell: Shell) -> int:
                 )
             shell.sleep(PAUSE)
         code = int("Completed" not in state)
-        fetch(args, shell, code, None)
+        copied = fetch(args, shell, None)
     finally:
         if not args.keep:
             shell.run(["kubectl", "delete", "jobset", args.name])
+    if not (code or copied):
+        raise LaunchError(f"{args.workdir} could not be copied to {args.out}")
     return code
 
 

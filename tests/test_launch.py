@@ -312,21 +312,40 @@ esac
 """Asks for a restart, loses its machine, then ends."""
 
 
-@pytest.mark.parametrize("last", [0, 2])
-def test_a_lost_machine_is_created_again_and_all_are_deleted(
-    tmp_path, monkeypatch, last
-):
+@pytest.fixture
+def cloud(tmp_path, monkeypatch):
+    """The command line of a machine on the false Google Cloud."""
     for name, value in (("ROOT", tmp_path), ("HOME", tmp_path / "home")):
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setenv("LAST", str(last))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "train").write_text(TRAIN)
     (tmp_path / "train").chmod(0o755)
     fakes(tmp_path, monkeypatch, "gcloud", GCLOUD)
     monkeypatch.setattr(launch, "RESTART", "python3 restart.py --backoff=0")
     install = "mkdir -p $HOME/jaxgan/bin && cp $ROOT/train $HOME/jaxgan/bin/python"
-    line = ["tpu-vm", "one", *VM[:2], "--spot", "--workdir=gs://b/run", "--out=out"]
-    assert launch.main([*line, f"--install={install}"]) == last
+    return ["tpu-vm", "one", *VM[:2], "--out=out", f"--install={install}"]
+
+
+def test_a_machine_with_the_only_copy_of_a_run_is_kept(
+    cloud, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.setenv("LAST", "0")
+    # The false scp copies no folders.
+    assert launch.main([*cloud, "--workdir=run"]) != 0
+    said = capfd.readouterr()
+    assert "run could not be copied to out" in said.err
+    assert (
+        "not copied; copy it by: gcloud compute tpus tpu-vm scp --recurse" in said.out
+    )
+    assert (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("last", [0, 2])
+def test_a_lost_machine_is_created_again_and_all_are_deleted(
+    cloud, tmp_path, monkeypatch, last
+):
+    monkeypatch.setenv("LAST", str(last))
+    assert launch.main([*cloud, "--spot", "--workdir=gs://b/run"]) == last
     said = (tmp_path / "said").read_text().split()
     once = ["create", "describe", "scp", "ssh", "ssh", "ssh"]
     ends = ["describe"] if last else []
