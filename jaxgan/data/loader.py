@@ -49,8 +49,7 @@ def stream(
       shard: `(i, n)` reads the `i`-th of `n` contiguous parts of every global batch,
         the part of process `i` of `n`.
       threads: the number of decoding threads.
-      ahead: the largest number of decoded steps beside the one in use, which bounds
-        the memory.
+      ahead: most decoded steps beside the one in use, which bounds the memory.
       workers: the number of processes that decode pictures in place of the threads; 0
         for none. They start with the first step. Examples that are no pictures, and
         those of sets without `decoding`, are read in threads.
