@@ -13,6 +13,9 @@ from typing import BinaryIO
 
 from jaxgan.errors import UsageError, first_line, printable
 
+URL_SCHEMES = ("gs", "gcs", "s3", "az", "abfs", "hdfs", "http", "https", "file")
+"""Schemes of the URLs in which people forget one of the two slashes."""
+
 LONGEST_NAME = 255
 """Maximum number of bytes in a component of a path on common file systems."""
 
@@ -45,7 +48,7 @@ supported; use one such as runs/1
         raise UsageError(
             f"{shown}: only local paths are supported; use one such as {example}"
         )
-    if odd := re.match(r"([A-Za-z][\w+.-]+):/", text):
+    if odd := re.match(f"({'|'.join(URL_SCHEMES)}):/", text):
         url = printable(text.replace(":/", "://", 1))
         raise UsageError(
             f"{shown}: a URL has two slashes, as in {url}, and a local path does not "
