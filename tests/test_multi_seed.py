@@ -11,6 +11,7 @@ from slow import slow
 from jaxgan import parallel
 from jaxgan.networks.ops.platform import jit_once
 from jaxgan.parallel import multi_seed
+from jaxgan.performance.profiling.flops import contains
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -79,7 +80,7 @@ def train(name, seeds, kind="resident", devices=1, count=2, steps=8):
     [("resident", 1), ("streamed", 2), slow("resident", 2), slow("streamed", 1)],
 )
 def test_each_run_is_the_run_of_its_seed(kind, devices):
-    # on the CPU they are written out: the same operations, so the same bits
+    # on the CPU they follow each other: the same operations, so the same bits
     state, metrics = train("dropout", range(RUNS), kind, devices)
     assert state.step.shape == ()
     assert metrics["generator/loss"].shape == (8, RUNS)
@@ -87,6 +88,24 @@ def test_each_run_is_the_run_of_its_seed(kind, devices):
         alone, told = train("dropout", [seed], kind)
         same(multi_seed.split_states(state, RUNS)[seed], alone)
         same(jax.tree.map(lambda x, i=seed: x[:, i], metrics), told)
+
+
+@pytest.mark.parametrize(("name", "loops"), [("dropout", True), ("small", False)])
+def test_runs_without_convolutions_are_a_loop_on_a_cpu(name, loops):
+    # written out, the temporary memory of all runs is allocated at once
+    built, state = game(config(name))
+    given = batches(config(name)), jax.random.split(jax.random.key(0), 3)
+
+    def call(state, passed, key):
+        state, metrics = built.train_step(state, passed, key)
+        return state, jax.tree.map(lambda x: x[None], metrics)
+
+    several = multi_seed.vmap_seeds(call, (multi_seed.AXES, None, 0), True)
+    program = jax.make_jaxpr(several)(multi_seed.stack_runs([state] * 3), *given)
+    alone = jax.make_jaxpr(call)(state, given[0], given[1][0])
+    assert contains(program, "scan") is loops
+    products = [str(x).count("dot_general") for x in (program, alone)]
+    assert products[0] == products[1] * (1 if loops else 3)
 
 
 # Grouped convolutions take half a minute to compile.

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxgan.performance.profiling.flops import contains
 from jaxgan.types import TrainState, Tree
 
 AXES: Any = TrainState(
@@ -100,7 +101,7 @@ def take_run(tree: Tree, axes: Tree, number: int) -> Tree:
     Args:
       tree: arrays, with the runs as axis 0 where `axes` is 0.
       axes: a tree prefix of `tree`, 0 for arrays per run and None for shared ones.
-      number: the index of the run.
+      number: the index of the run, which may be traced.
     """
 
     def part(axis, subtree):
@@ -110,27 +111,67 @@ def take_run(tree: Tree, axes: Tree, number: int) -> Tree:
     return jax.tree.map(part, axes, tree, is_leaf=lambda axis: axis is None)
 
 
-def vmap_seeds(call: Callable, axes: tuple, unroll: bool) -> Callable:
+def put_run(states: TrainState, state: TrainState, number: jax.Array) -> TrainState:
+    """Returns the state of all runs with that of run `number` replaced.
+
+    Args:
+      states: of all runs, with the runs as axis 0 where `AXES` is 0.
+      state: the new state of one run, whose step becomes that of all.
+      number: the index of the run.
+    """
+
+    def put(axis, subtree, new):
+        if axis is None:
+            return new
+        return jax.tree.map(lambda x, y: x.at[number].set(y), subtree, new)
+
+    return jax.tree.map(put, AXES, states, state, is_leaf=lambda axis: axis is None)
+
+
+def vmap_seeds(call: Callable, axes: tuple, on_cpu: bool) -> Callable:
     """Returns call(state, passed, keys) -> (state, metrics `[count, runs]`).
+
+    With `jax.vmap`, convolutions become grouped ones, which XLA for CPU runs slowly,
+    and all runs have their temporary memory at once. So the runs follow each other on a
+    CPU: in a loop, or written out if there are convolutions, which are slow in loops.
 
     Args:
       call: the same function for a single run, with metrics `[count]`.
       axes: for each argument, 0 where the runs are stacked and None where shared.
-      unroll: if True, calls the runs one after the other instead of with `jax.vmap`,
-        which turns convolutions into grouped ones: XLA for CPU runs those slowly.
+      on_cpu: if True, the runs follow each other, each with the bits of a single run.
     """
-    if not unroll:
+    if not on_cpu:
         return jax.vmap(call, in_axes=axes, out_axes=(AXES, 1))
 
-    def unrolled(state, passed, keys):
-        arguments = (state, passed, keys)
-        # The part of run i, with what the runs share.
-        results = [call(*take_run(arguments, axes, i)) for i in range(len(keys))]
-        states, metrics = zip(*results, strict=True)
-        # Metrics of a run are `[count]`, and those of all runs `[count, runs]`.
-        return stack_runs(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
+    def one_by_one(state, passed, keys):
+        first = take_run((state, passed, keys), axes, 0)
+        convolves = contains(jax.make_jaxpr(call)(*first), "conv_general_dilated")
+        form = _write_out if convolves else _loop
+        return form(call, axes, state, passed, keys)
 
-    return unrolled
+    return one_by_one
+
+
+def _write_out(call, axes, state, passed, keys):
+    arguments = (state, passed, keys)
+    # The part of run i, with what the runs share.
+    results = [call(*take_run(arguments, axes, i)) for i in range(len(keys))]
+    states, metrics = zip(*results, strict=True)
+    # Metrics of a run are `[count]`, and those of all runs `[count, runs]`.
+    return stack_runs(states), jax.tree.map(lambda *x: jnp.stack(x, 1), *metrics)
+
+
+def _loop(call, axes, state, passed, keys):
+    def body(carry, i):
+        # All runs start at the step that they share.
+        own = take_run((carry.replace(step=state.step), passed, keys), axes, i)
+        new, metrics = call(*own)
+        # XLA writes the new state of the run over its old one.
+        return put_run(carry, new, i), metrics
+
+    state, metrics = jax.lax.scan(body, state, jnp.arange(len(keys)))
+    # `[runs, count]` to `[count, runs]`.
+    return state, jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), metrics)
 
 
 def freeze_if_not_finite(step: Callable) -> Callable:

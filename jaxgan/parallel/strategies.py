@@ -215,7 +215,7 @@ def seed_parallel(
     step = freeze_if_not_finite(step)
     # Each run has its own state and key, and may have its own order of the data.
     axes = (AXES, feed.runs, 0)
-    call = vmap_seeds(many_steps(step, feed, count), axes, unroll=layout.unroll)
+    call = vmap_seeds(many_steps(step, feed, count), axes, on_cpu=layout.unroll)
     if len(layout.devices) == 1:
         return jax.jit(call, donate_argnums=0)
     # Each device receives some of the runs.

@@ -24,6 +24,29 @@ def traced_flops(jaxpr: Any) -> float:
     return _count(alive)
 
 
+def contains(jaxpr: Any, primitive: str) -> bool:
+    """Returns True if a traced program has an operation, also within another one.
+
+    Args:
+      jaxpr: a `ClosedJaxpr`, as from `jax.make_jaxpr`.
+      primitive: the name of the operation, such as `conv_general_dilated`.
+
+    >>> import jax
+    >>> product = jax.make_jaxpr(jax.jit(lambda x: x @ x))(np.eye(2))
+    >>> contains(product, "dot_general"), contains(product, "sort")
+    (True, False)
+    """
+
+    def within(program):
+        return any(
+            equation.primitive.name == primitive
+            or any(map(within, _inner(equation.params)))
+            for equation in program.eqns
+        )
+
+    return within(jaxpr.jaxpr)
+
+
 def _count(jaxpr: Any) -> float:
     return sum(map(_of_equation, jaxpr.eqns))
 
