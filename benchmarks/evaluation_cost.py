@@ -67,9 +67,9 @@ def measure(config: Config, args: argparse.Namespace) -> dict:
     start = time.perf_counter() - began
     evaluation.evaluate(variables)  # compiles
     seconds, steps = [], []
-    with program_of(dataclasses.replace(config, eval_metrics="diversity")) as rate:
+    with program_of(dataclasses.replace(config, eval_metrics="diversity")) as run:
         for _ in range(args.blocks):
-            steps.append(1 / rate(args.seconds))
+            steps.append(1 / run(args.seconds).rate)
             began = time.perf_counter()
             evaluation.evaluate(variables)
             seconds.append(time.perf_counter() - began)

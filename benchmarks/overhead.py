@@ -13,7 +13,8 @@ There are five questions with one table each; `--questions` selects some of them
   that the time is theirs alone. For a checkpoint it is the stall.
 * calls: steps per second by the number of steps in one compiled call.
 * runs: steps per second of `--runs=8`, summed over all runs, compared with one run,
-  which equals eight runs one after the other.
+  which equals eight runs one after the other; and the same in CPU time, which other
+  programs disturb less, with the page faults of a step.
 * clock: CPU time of the clock of steps and of the names of phases, per call and per log
   line, and their share of the CPU time of a step. CPU time, as both are short.
 """
@@ -21,6 +22,7 @@ There are five questions with one table each; `--questions` selects some of them
 import argparse
 import json
 import logging
+import resource
 import statistics
 import tempfile
 import time
@@ -28,6 +30,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import jax
@@ -40,6 +43,7 @@ from jaxgan.config.training import Config
 from jaxgan.environment import enable_compilation_cache
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.experiment.setup import setup
+from jaxgan.parallel import multi_seed
 from jaxgan.performance.profiling import StepClock, phase
 from jaxgan.training import trainer
 from jaxgan.training.hooks import Hooks
@@ -232,9 +236,20 @@ def marks(config: Config, args: argparse.Namespace) -> dict:
     return {"preset": config.preset, "ms_per_step": 1e3 * step, "costs": costs}
 
 
+class Block(NamedTuple):
+    """A block of compiled calls."""
+
+    rate: float
+    """Steps per second."""
+    cpu: float
+    """CPU seconds of the process per step."""
+    faults: float
+    """Page faults per step."""
+
+
 @contextmanager
-def program_of(config: Config) -> Iterator[Callable[[float], float]]:
-    """Yields rate(seconds), which returns the steps per second of compiled calls."""
+def program_of(config: Config) -> Iterator[Callable[[float], Block]]:
+    """Yields run(seconds), which runs compiled calls and returns their costs."""
     plan = setup(config)
     count, step = plan.steps_per_call, 0
     with plan.open_feed(0) as feed:
@@ -242,24 +257,29 @@ def program_of(config: Config) -> Iterator[Callable[[float], float]]:
         get = parallel.make_compiler(plan.train_step, feed, plan.layout)
         program = get(count, state, feed.at(0, count), keys)
 
-        def rate(seconds):
+        def run(seconds):
             nonlocal state, step
+            before = resource.getrusage(resource.RUSAGE_SELF)
             began, first = time.perf_counter(), step
             while step - first < 2 * count or time.perf_counter() - began < seconds:
                 state, metrics = program(state, feed.at(step, count), keys)
                 step += count
                 jax.block_until_ready(metrics)
-            return (step - first) / (time.perf_counter() - began)
+            lasted, steps = time.perf_counter() - began, step - first
+            after = resource.getrusage(resource.RUSAGE_SELF)
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            faults = after.ru_minflt - before.ru_minflt
+            return Block(steps / lasted, cpu / steps, faults / steps)
 
-        rate(0)
-        yield rate
+        run(0)
+        yield run
 
 
-def rates(configs: list[Config], args: argparse.Namespace) -> list[list[float]]:
-    """Returns the steps per second of several programs, measured in turns."""
+def blocks(configs: list[Config], args: argparse.Namespace) -> list[list[Block]]:
+    """Returns the blocks of several programs, measured in turns."""
     with ExitStack() as stack:
         each = [stack.enter_context(program_of(config)) for config in configs]
-        turns = [[rate(args.seconds) for rate in each] for _ in range(args.blocks)]
+        turns = [[run(args.seconds) for run in each] for _ in range(args.blocks)]
     return [list(windows) for windows in zip(*turns, strict=True)]
 
 
@@ -335,9 +355,10 @@ def ask_calls(args: argparse.Namespace) -> list[dict]:
     rows, counts = [], [int(count) for count in args.counts.split(",")]
     for preset in args.presets.split(","):
         configs = [config_of(preset, args, steps_per_call=n) for n in counts]
-        for count, windows in zip(counts, rates(configs, args), strict=True):
-            found = {"preset": preset, "steps_per_call": count, "rates": windows}
-            rows.append({**found, "steps_per_second": statistics.median(windows)})
+        for count, windows in zip(counts, blocks(configs, args), strict=True):
+            rates = [block.rate for block in windows]
+            found = {"preset": preset, "steps_per_call": count, "rates": rates}
+            rows.append({**found, "steps_per_second": statistics.median(rates)})
     show(calls_table(rows))
     return rows
 
@@ -345,12 +366,18 @@ def ask_calls(args: argparse.Namespace) -> list[dict]:
 def runs_table(rows: list[dict]) -> list[str]:
     """Lines of Markdown."""
     return table(
-        ["preset", "runs", "one by one, steps/s", "together, steps/s", "gain (range)"],
+        [
+            *("preset", "runs", "one by one, steps/s", "together, steps/s", "gain"),
+            *("one by one, CPU ms", "together, CPU ms", "gain in CPU time (range)"),
+            "page faults",
+        ],
         [
             [
                 *(row["preset"], str(row["runs"])),
-                *(f"{row['one']:.1f}", f"{row['all']:.1f}"),
-                f"{row['gain']:.2f} ({spread(row['gains'], '.2f')})",
+                *(f"{row['one']:.1f}", f"{row['all']:.1f}", f"{row['gain']:.2f}"),
+                *(f"{row['cpu_ms_one']:.2f}", f"{row['cpu_ms_all']:.2f}"),
+                f"{row['cpu_gain']:.2f} ({spread(row['cpu_gains'], '.2f')})",
+                f"{row['faults_one']:.0f} / {row['faults_all']:.0f}",
             ]
             for row in rows
         ],
@@ -360,21 +387,26 @@ def runs_table(rows: list[dict]) -> list[str]:
 def ask_runs(args: argparse.Namespace) -> list[dict]:
     """Measures several runs in one program, and prints the table."""
     rows = []
+    if args.written_out:
+        multi_seed.contains = lambda *_: True
     for preset in args.together.split(","):
         configs = [config_of(preset, args, runs=n) for n in (1, args.runs)]
-        one, several = rates(configs, args)
-        all_of = [args.runs * rate for rate in several]
-        gains = [a / b for a, b in zip(all_of, one, strict=True)]
-        rows.append(
-            {
-                "preset": preset,
-                "runs": args.runs,
-                "one": statistics.median(one),
-                "all": statistics.median(all_of),
-                "gain": statistics.median(gains),
-                "gains": gains,
-            }
-        )
+        one, several = blocks(configs, args)
+        # A step of all runs is one step of each.
+        several = [
+            Block(x.rate * args.runs, x.cpu / args.runs, x.faults / args.runs)
+            for x in several
+        ]
+        pairs = list(zip(one, several, strict=True))
+        gains = [b.rate / a.rate for a, b in pairs]
+        cpu_gains = [a.cpu / b.cpu for a, b in pairs]
+        row = {"preset": preset, "runs": args.runs}
+        for name, each in (("one", one), ("all", several)):
+            rate, cpu, faults = map(statistics.median, zip(*each, strict=True))
+            row |= {name: rate, f"cpu_ms_{name}": 1e3 * cpu, f"faults_{name}": faults}
+        row |= {"gain": statistics.median(gains), "gains": gains}
+        row |= {"cpu_gain": statistics.median(cpu_gains), "cpu_gains": cpu_gains}
+        rows.append(row)
     show(runs_table(rows))
     return rows
 
@@ -399,14 +431,9 @@ def ask_clock(args: argparse.Namespace) -> list[dict]:
     rows = []
     for preset in args.presets.split(","):
         config = config_of(preset, args)
-        with program_of(config) as rate:
+        with program_of(config) as run:
             turns = [clock_costs(config) for _ in range(args.blocks)]
-            steps = []
-            for _ in range(args.blocks):
-                began, wall = time.process_time(), time.perf_counter()
-                speed = rate(args.seconds)
-                lasted = time.perf_counter() - wall
-                steps.append((time.process_time() - began) / (speed * lasted))
+            steps = [run(args.seconds).cpu for _ in range(args.blocks)]
         call, log_line = (statistics.median(x) for x in zip(*turns, strict=True))
         step = statistics.median(steps)
         share = (call + log_line / Config.log_every) / step
@@ -479,10 +506,15 @@ def main() -> None:
         "--presets", default="default,mlp-small", help="separated by commas"
     )
     parser.add_argument(
-        "--together", default="toy,mlp-small", help="presets of the question runs"
+        "--together", default="toy,toy-grid,mlp-small", help="presets of question runs"
     )
     parser.add_argument(
         "--runs", type=int, default=8, help="number of runs in one program"
+    )
+    parser.add_argument(
+        "--written_out",
+        action="store_true",
+        help="write several runs out one after the other, as with convolutions",
     )
     parser.add_argument(
         "--counts", default="1,5,25", help="steps per call, separated by commas"

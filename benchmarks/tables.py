@@ -66,7 +66,7 @@ def sources() -> dict[str, Source]:
             "overhead.json", lambda found: overhead.calls_table(found["calls"])
         ),
         "runs": Source(
-            "overhead.json", lambda found: overhead.runs_table(found["runs"])
+            "overhead_runs.json", lambda found: overhead.runs_table(found["runs"])
         ),
         "input": Source("input_pipeline.json", input_pipeline.table_of),
         "checkpointing": Source("checkpointing.json", checkpointing.table_of),
