@@ -157,6 +157,16 @@ def images_seen(
     return TRAINING * facts.seconds / (step_seconds * longer) * batch_size
 
 
+def round_down(steps: float) -> int:
+    """Returns a number of at least 1 with two digits that are not zero.
+
+    >>> round_down(12_345.6), round_down(98.7), round_down(0.4)
+    (12000, 98, 1)
+    """
+    zeros = max(len(str(int(steps))) - 2, 0)
+    return max(int(steps) // 10**zeros * 10**zeros, 1)
+
+
 def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choice]:
     """Returns steps, gamma, moving average and augmentation.
 
@@ -165,7 +175,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
       batch_size: examples per step.
       step_seconds: of a step of the chosen networks.
     """
-    steps = max(int(TRAINING * facts.seconds / step_seconds), 1)
+    steps = round_down(TRAINING * facts.seconds / step_seconds)
     seen = steps * batch_size
     rate = f"at {1 / step_seconds:,.3g} steps/s, {seen:,} images"
     gamma = gamma_of(facts.shape, batch_size)
