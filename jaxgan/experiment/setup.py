@@ -12,7 +12,7 @@ from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
-from jaxgan.experiment.auto_recipe import choose_recipe
+from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
@@ -50,6 +50,7 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = choose_recipe(config, dataset)
+    log_hints(config, dataset)
     check_batch_size(config, layout)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
@@ -69,6 +70,24 @@ def setup(config: Config) -> Experiment:
         shapes = experiment.state_shapes()
         init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
     return experiment
+
+
+def log_hints(config: Config, dataset: data.Dataset) -> None:
+    """Logs flags that suit the data better than those of a new run's preset."""
+    if init_from.recorded_flags(config.workdir) is not None:
+        return
+    if config.preset == "default" and config.task == Config().task and dataset.classes:
+        log.info(
+            "the labels of %s are not used; --preset=conditional uses them",
+            config.dataset,
+        )
+    recipes = ("default", "conditional")
+    if config.preset in recipes and not config.augment and dataset.size < FEW:
+        log.info(
+            "a discriminator learns %s examples by heart: --augment='%s' delays it",
+            f"{dataset.size:,}",
+            AUGMENTATIONS,
+        )
 
 
 def choose_source(config: Config) -> tuple[Config, init_from.Source | None]:
