@@ -25,6 +25,8 @@ from jaxgan.networks import layers, r3gan
 from jaxgan.networks.ops import platform
 from jaxgan.networks.ops.convolutions import conv_same
 from jaxgan.performance.hlo import cost, parser
+from jaxgan.performance.hlo.matmuls import is_product
+from jaxgan.performance.hlo.trip_counts import called, visits
 from jaxgan.performance.planning.chips import find
 from jaxgan.performance.planning.settings import set_environment
 
@@ -146,7 +148,7 @@ def block_program(side: int, batch: int, remat: bool) -> Iterator[tuple]:
         params = jax.tree.unflatten(tree, [a.astype(jnp.bfloat16) for a in leaves])
 
         def total(x):
-            logits = critic.apply(params, x.astype(jnp.bfloat16))
+            logits: Any = critic.apply(params, x.astype(jnp.bfloat16))
             return logits.astype(jnp.float32).sum(), logits.astype(jnp.float32)
 
         slopes, logits = jax.grad(total, has_aux=True)(x)
@@ -165,16 +167,32 @@ def figures(program: Callable, shapes: tuple) -> dict[str, float]:
     there = jax.sharding.SingleDeviceSharding(chip.devices[0])
     args = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=there) for x in shapes]
     started = time.process_time()
-    text = jax.jit(program).lower(*args).compile().as_text()
+    text: Any = jax.jit(program).lower(*args).compile().as_text()
     seconds = time.process_time() - started
-    work, peaks = cost.work_of(parser.parse(text), 1, 1), chip.chip
+    module, peaks = parser.parse(text), chip.chip
     assert peaks is not None
+    work = cost.work_of(module, 1, 1)
     return {
         "cycles_us": 1e6 * work.cycles / peaks.clock,
+        "products_us": 1e6 * product_cycles(module) / peaks.clock,
         "compute_us": 1e6 * work.flops / peaks.flops,
         "memory_us": 1e6 * work.hbm / peaks.bandwidth,
         "compile_cpu_seconds": seconds,
     }
+
+
+def product_cycles(module: parser.Module) -> int:
+    """Returns the cycles of convolutions, and of fusions that contain one."""
+    holds = {
+        name
+        for name, computation in module.computations.items()
+        if any(map(is_product, computation.instructions.values()))
+    }
+    return sum(
+        visit.times * cost.cycles(visit.instruction)
+        for visit in visits(module)
+        if is_product(visit.instruction) or holds & set(called(visit.instruction))
+    )
 
 
 def main() -> None:
