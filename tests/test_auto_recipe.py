@@ -139,22 +139,34 @@ def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
             assert getattr(config, name) == getattr(kept, name), flags
 
 
-def test_unused_labels_are_named(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("flags", "classes", "said"),
+    [
+        ({}, 3, ["labels", "few"]),
+        ({}, 0, ["few"]),
+        ({"augment": "flip"}, 3, ["labels"]),
+        ({"augment": "flip"}, 0, []),
+        ({"task": "conditional(8)"}, 3, ["few"]),
+        ({"preset": "conditional"}, 3, ["few"]),
+        ({"preset": "dcgan"}, 3, []),
+    ],
+)
+def test_flags_that_suit_the_data_are_named(tmp_path, caplog, flags, classes, said):
     caplog.set_level("INFO")
-    plain = make_config(dataset="folder:x", workdir=str(tmp_path / "run"))
-    hint = "the labels of folder:x are not used; --preset=conditional"
-    without = from_fields(
-        "made-up", {"image": np.zeros((9, 8, 8, 1), np.uint8)}, origin="made-up"
-    )
-    for config, dataset in (
-        (make_config(dataset="folder:x", preset="conditional"), labeled(9, 3)),
-        (make_config(dataset="folder:x", preset="dcgan"), labeled(9, 3)),
-        (plain, without),
-    ):
-        setup.log_labels(config, dataset)
-    assert hint not in caplog.text
-    setup.log_labels(plain, labeled(9, 3))
-    assert hint in caplog.text
+    lines = {
+        "labels": "the labels of folder:x are not used; --preset=conditional uses them",
+        "few": "a discriminator learns 9 examples by heart: "
+        "--augment='color|translation|cutout' delays it",
+    }
+    images = {"image": np.zeros((9, 8, 8, 1), np.uint8)}
+    dataset = labeled(9, classes) if classes else from_fields("x", images, origin="x")
+    config = make_config(dataset="folder:x", workdir=str(tmp_path / "run"), **flags)
+    setup.log_hints(config, dataset)
+    assert caplog.messages == [lines[name] for name in said]
+    # Of 5,000 examples there are enough.
+    caplog.clear()
+    setup.log_hints(config, dataset._replace(size=5_000))
+    assert caplog.messages == [lines[name] for name in said if name != "few"]
 
 
 def test_times_in_text():

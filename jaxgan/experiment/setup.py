@@ -12,7 +12,7 @@ from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
-from jaxgan.experiment.auto_recipe import choose_recipe
+from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
@@ -50,7 +50,7 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = choose_recipe(config, dataset)
-    log_labels(config, dataset)
+    log_hints(config, dataset)
     check_batch_size(config, layout)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
@@ -72,14 +72,21 @@ def setup(config: Config) -> Experiment:
     return experiment
 
 
-def log_labels(config: Config, dataset: data.Dataset) -> None:
-    """Logs that labels are not used, and a preset that uses them, for a new run."""
-    unused = config.preset == "default" and config.task == Config().task
-    if unused and dataset.classes and init_from.recorded_flags(config.workdir) is None:
+def log_hints(config: Config, dataset: data.Dataset) -> None:
+    """Logs flags that suit the data better than those of a new run's preset."""
+    if init_from.recorded_flags(config.workdir) is not None:
+        return
+    if config.preset == "default" and config.task == Config().task and dataset.classes:
         log.info(
-            "the labels of %s are not used; --preset=conditional uses them, and has "
-            "clearer samples",
+            "the labels of %s are not used; --preset=conditional uses them",
             config.dataset,
+        )
+    recipes = ("default", "conditional")
+    if config.preset in recipes and not config.augment and dataset.size < FEW:
+        log.info(
+            "a discriminator learns %s examples by heart: --augment='%s' delays it",
+            f"{dataset.size:,}",
+            AUGMENTATIONS,
         )
 
 
