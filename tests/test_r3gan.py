@@ -13,6 +13,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import r3gan
+from jaxgan.networks.ops import convolutions
 from jaxgan.networks.ops.convolutions import grouped_conv_matmul, grouped_conv_tpu
 from jaxgan.types import image_example
 
@@ -101,7 +102,10 @@ def test_a_block_begins_as_the_identity_and_its_kernels_by_fixups_rule():
 
 
 @pytest.mark.parametrize("lanes", [0, 16, 32, 128])
-def test_grouped_convolutions_are_xlas_gradients_included(lanes):
+@pytest.mark.parametrize("few", [0, 60])
+def test_grouped_convolutions_are_xlas_gradients_included(lanes, few, monkeypatch):
+    # 60 pixels: one convolution for each block, or one for all
+    monkeypatch.setattr(convolutions, "FEW_POSITIONS", few)
     x = jax.random.normal(KEY, (2, 5, 6, 96))
     kernel = jax.random.normal(KEY, (3, 3, 16, 96))
 
@@ -124,6 +128,19 @@ def test_grouped_convolutions_are_xlas_gradients_included(lanes):
 
     want, got = gradients(plain), gradients(ours)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), got, want)
+
+
+@pytest.mark.parametrize(("side", "count"), [(8, 1), (9, 6)])
+def test_few_pixels_have_one_grouped_convolution_on_a_tpu(side, count):
+    x = jax.ShapeDtypeStruct((16, side, side, 768), jnp.bfloat16)
+    kernel = jax.ShapeDtypeStruct((3, 3, 16, 768), jnp.bfloat16)
+    equations = jax.make_jaxpr(grouped_conv_tpu)(x, kernel).eqns
+    found = [e for e in equations if e.primitive.name == "conv_general_dilated"]
+    assert [e.params["feature_group_count"] for e in found] == (
+        [6] if count == 1 else [1] * count
+    )
+    # both multiply blocks of 128 channels
+    assert {e.invars[1].aval.shape[2] for e in found} == {128}
 
 
 def test_resampling_keeps_constants_and_lines():

@@ -24,6 +24,9 @@ from jaxgan.ranges import ceil_div
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 """Axes of the input, the kernel and the output."""
 
+FEW_POSITIONS = 1_024
+"""Pixels of a batch up to which a TPU is faster with one grouped convolution."""
+
 Padding = Sequence[tuple[int, int]]
 """Zeros before and after an image, in both directions."""
 
@@ -327,8 +330,10 @@ def grouped_conv_tpu(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.A
     """Computes `grouped_conv` with convolutions as wide as a TPU's registers.
 
     A TPU multiplies `lanes` channels at a time, and stores them in this width. It pads
-    narrower groups, which costs more than products with zeros. Here each convolution
-    has several groups, and a kernel that is zero between different groups.
+    narrower groups, which costs more than products with zeros. Here a block has several
+    groups, and a kernel that is zero between different groups. Few pixels have one
+    convolution, whose groups are the blocks. More pixels have one for each block, which
+    XLA fuses better with the operations around it (docs/plan.md has the cycles).
 
     Args:
       x: `[B, H, W, C]`.
@@ -337,16 +342,19 @@ def grouped_conv_tpu(x: jax.Array, kernel: jax.Array, lanes: int = 128) -> jax.A
     """
     _, _, size, channels = kernel.shape
     groups, limit = channels // size, max(lanes // size, 1)
-    # The largest number of groups per convolution that divides all of them.
+    # The largest number of groups per block that divides all of them.
     merged = max(n for n in range(1, limit + 1) if groups % n == 0)
     row, column = jnp.arange(merged * size)[:, None], jnp.arange(channels)
     # An output channel reads the inputs of its own group only.
     same_group = row // size == column // size % merged
     kernel = jnp.where(same_group, jnp.tile(kernel, (1, 1, merged, 1)), 0)
-    # One convolution for each `merged` groups.
+    blocks = groups // merged
+    if math.prod(x.shape[:3]) <= FEW_POSITIONS:
+        return conv_same(x, kernel, groups=blocks)
+    # One convolution for each block.
     parts = zip(
-        jnp.split(x, groups // merged, -1),
-        jnp.split(kernel, groups // merged, -1),
+        jnp.split(x, blocks, -1),
+        jnp.split(kernel, blocks, -1),
         strict=True,
     )
     return jnp.concatenate([conv_same(x, kernel) for x, kernel in parts], -1)
