@@ -121,31 +121,6 @@ class Pictures(NamedTuple):
         return [x if isinstance(x, bytes) else Path(x).read_bytes() for x in sources]
 
 
-def open_pictures(
-    name: str,
-    files: Sequence[Path],
-    reading: Reading,
-    headers: Sequence[Header | None] | None = None,
-) -> Pictures:
-    """Reads the headers of picture files, and finds their common form.
-
-    Args:
-      name: the name of the data set, for messages.
-      files: the pictures.
-      reading: the frame, and the treatment of transparency and of damage.
-      headers: those of the files, if they are known.
-
-    Raises:
-      UsageError: if a file cannot be read, if 16-bit pictures are mixed with others, or
-        if sizes differ and the frame does not equalize them.
-    """
-    known = None if headers is None else HeaderList.of(headers)
-    # Pictures that could not be read may have been fixed since.
-    if known is None or (known.bad() and not reading.skip_bad):
-        known = read_headers(name, files, reading.skip_bad)
-    return examine(name, files, known, reading)
-
-
 def examine(
     name: str,
     files: Sequence[Path | str],

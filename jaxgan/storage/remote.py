@@ -5,6 +5,7 @@ import binascii
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import random
 import tempfile
@@ -27,8 +28,8 @@ ATTEMPTS = 4
 FIRST_DELAY = 0.5
 """Seconds before the second try; each later delay is twice the one before."""
 
-RETRY_SECONDS = 120.0
-"""A request that fails later than that is not tried again."""
+RETRY_SECONDS = 60.0
+"""A request that fails later than that is not tried again, nor is any for this time."""
 
 CONNECT_SECONDS = 90.0
 """Longest wait for the first answer, which includes the search for credentials."""
@@ -73,6 +74,7 @@ class Remote:
         self._checks = {"consistency": "md5"} if url.startswith("gs://") else {}
         self._root = ""
         self._failed: UsageError | None = None
+        self._silent_until = -math.inf
 
     def connect(self) -> None:
         """Opens the file system and lists the folder once, in bounded time.
@@ -242,14 +244,20 @@ class Remote:
     def _do(self, what: str, work: Callable[[], T]) -> T:
         """Does work with retries; raises UsageError if it fails in the end."""
         self.connect()
+        # A run that ends without its bucket asks for many things in vain.
+        is_silent = time.monotonic() < self._silent_until
         try:
-            return retried(work)
+            result = retried(work, 1 if is_silent else ATTEMPTS)
         except (UsageError, KeyboardInterrupt):
             raise
         except Exception as error:  # libraries raise errors of many types
+            if is_transient(error):
+                self._silent_until = time.monotonic() + RETRY_SECONDS
             if isinstance(error, OSError) and error.filename is not None:
                 raise  # of a file of this machine
             raise self._error(what, error) from error
+        self._silent_until = -math.inf
+        return result
 
     def _error(self, what: str, error: BaseException) -> UsageError:
         return UsageError(f"{self.shown} {what}: {explain(error)}")
@@ -300,14 +308,14 @@ def bounded(work: Callable[[], T], seconds: float) -> T:
     return result
 
 
-def retried(work: Callable[[], T]) -> T:
-    """Does work again if it fails, a few times and with growing delays."""
+def retried(work: Callable[[], T], attempts: int) -> T:
+    """Does work again if it fails, up to `attempts` times, with growing delays."""
     ends = time.monotonic() + RETRY_SECONDS
-    for attempt in range(ATTEMPTS):
+    for attempt in range(attempts):
         try:
             return work()
         except Exception as error:
-            late = attempt == ATTEMPTS - 1 or time.monotonic() > ends
+            late = attempt == attempts - 1 or time.monotonic() > ends
             if late or not is_transient(error):
                 raise
             log.debug("a request is tried again: %s", error)
