@@ -48,7 +48,7 @@ def make_folder(root: Path, count: int, folders: int, size: int, layout: str) ->
     domains = [root] if layout == "folder" else [root / "A", root / "B"]
     for domain in domains:
         for number in range(folders):
-            own = domain / f"{number:05}"
+            own = domain / f"{domain.name}{number:05}"
             own.mkdir(parents=True)
             for i in range(number, count // len(domains), folders):
                 os.link(originals / f"{i % needed}.png", own / f"{i:08}.png")
@@ -60,13 +60,14 @@ def start(name: str) -> None:
     from jaxgan import data
 
     dataset = data.load(name)
-    loaded = time.monotonic() - began
+    loaded, used = time.monotonic() - began, time.process_time()
     digest = data.fingerprint(dataset)
     batches = data.stream(dataset, seed=0, updates=1, batch=64)
     next(iter(batches))
     row = {
         "examples": dataset.size,
         "load_seconds": loaded,
+        "cpu_seconds": used,
         "first_batch_seconds": time.monotonic() - began,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "fingerprint": digest,

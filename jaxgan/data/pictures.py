@@ -1,8 +1,9 @@
 """Pictures with one common form: headers are read at once, pixels on demand."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -178,7 +179,9 @@ def read_headers(
     Raises:
       UsageError: if a file cannot be read, or none of them.
     """
-    return checked_headers(name, files, try_headers(files), skip_bad)
+    # Closed here after an error, as its own threads cannot end it.
+    with closing(try_headers(files)) as found:
+        return checked_headers(name, files, found, skip_bad)
 
 
 def checked_headers(
@@ -206,7 +209,7 @@ def checked_headers(
     return made
 
 
-def try_headers(files: Sequence[Any]) -> Iterator[Header | Exception]:
+def try_headers(files: Sequence[Any]) -> Generator[Header | Exception, None, None]:
     """Yields the header of each file, or the error of one that cannot be read.
 
     Args:
