@@ -47,8 +47,10 @@ def make_folder(root: Path, count: int, folders: int, size: int, layout: str) ->
         Image.fromarray(pixels).save(originals / f"{i}.png")
     domains = [root] if layout == "folder" else [root / "A", root / "B"]
     for domain in domains:
+        # Equal names would be splits or pairs.
+        start = domain.name if layout == "domains" else ""
         for number in range(folders):
-            own = domain / f"{domain.name}{number:05}"
+            own = domain / f"{start}{number:05}"
             own.mkdir(parents=True)
             for i in range(number, count // len(domains), folders):
                 os.link(originals / f"{i % needed}.png", own / f"{i:08}.png")
