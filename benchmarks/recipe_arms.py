@@ -24,7 +24,8 @@ from jaxgan import reporting
 
 PRESETS = (
     *("default", "mlp", "mlp-small", "goodfellow", "goodfellow-ns", "dcgan", "lsgan"),
-    *("wgan", "wgan-gp", "sngan", "projection", "acgan", "infogan"),
+    *("wgan", "wgan-gp", "sngan", "projection", "conditional", "acgan"),
+    "infogan",
 )
 ARMS: dict[str, dict[str, Any]] = {name: {"preset": name} for name in PRESETS}
 """Flags by arm."""

@@ -189,8 +189,11 @@ def on_cloud_tpu(args: argparse.Namespace, shell: Shell) -> int:
 
 
 def is_shared(workdir: str) -> bool:
-    """Returns True for a run that is not on the created machine."""
-    return workdir.startswith(("gs://", "/"))
+    """Returns True for a run that is certainly not on the created machine.
+
+    An absolute path may be a mounted folder, or one of the machine.
+    """
+    return workdir.startswith("gs://")
 
 
 def wait_until_ready(machine: TpuVm, shell: Shell) -> None:
@@ -276,20 +279,21 @@ def train_command(args: argparse.Namespace) -> str:
     return shlex.join(["-m", "jaxgan.train", *flags])
 
 
-def fetch(args: argparse.Namespace, shell: Shell, otherwise: list[str] | None) -> bool:
-    """Copies the run to `--out`, unless it is in a folder that hosts share.
+def fetch(args: argparse.Namespace, shell: Shell, command: list[str]) -> bool:
+    """Copies the run to `--out`, from a bucket or by `command`.
 
     Returns:
       False if it could not be copied.
     """
-    command = otherwise
-    if args.workdir.startswith("gs://"):
-        source = args.workdir.rstrip("/")
-        command = ["gcloud", "storage", "cp", "--recursive", source, args.out]
-    elif args.workdir.startswith("/"):
-        command = None
-    parts = [["mkdir", "-p", args.out], command] if command else []
-    return not any(shell.run(part) for part in parts)
+    if is_shared(args.workdir):
+        command = from_bucket(args)
+    return not any(shell.run(x) for x in (["mkdir", "-p", args.out], command))
+
+
+def from_bucket(args: argparse.Namespace) -> list[str]:
+    """Returns the command that copies a run from its bucket."""
+    source = args.workdir.rstrip("/")
+    return ["gcloud", "storage", "cp", "--recursive", source, args.out]
 
 
 def on_gke(args: argparse.Namespace, shell: Shell) -> int:
@@ -315,7 +319,7 @@ def on_gke(args: argparse.Namespace, shell: Shell) -> int:
                 )
             shell.sleep(PAUSE)
         code = int("Completed" not in state)
-        copied = fetch(args, shell, None)
+        copied = fetch(args, shell, from_bucket(args))
     finally:
         if not args.keep:
             shell.run(["kubectl", "delete", "jobset", args.name])

@@ -109,16 +109,17 @@ def check_names(args: argparse.Namespace) -> None:
 
 def check_workdir(args: argparse.Namespace) -> None:
     """Raises LaunchError for a workdir that not all hosts have, or that is lost."""
-    local = not args.workdir.startswith(("gs://", "/"))
+    bucket = args.workdir.startswith("gs://")
+    shown = f"--workdir={args.workdir}"
     advice = "use a bucket, such as --workdir=gs://my-bucket/run"
-    if local and args.kind in ("pod", "queued", "gke"):
+    if args.kind == "gke" and not bucket:
+        raise LaunchError(f"{shown} would be lost with the pod: {advice}")
+    if args.kind == "tpu-vm" and args.spot and not bucket:
+        raise LaunchError(f"{shown} would be lost with a spot machine: {advice}")
+    if args.kind in ("pod", "queued") and not (bucket or args.workdir.startswith("/")):
         raise LaunchError(
-            f"--workdir={args.workdir} would be on one host only: {advice}, or a "
-            "mounted folder, such as /mnt/shared/run"
-        )
-    if local and args.kind == "tpu-vm" and args.spot:
-        raise LaunchError(
-            f"--workdir={args.workdir} would be lost with a spot machine: {advice}"
+            f"{shown} would be on one host only: {advice}, or a mounted folder, such "
+            "as /mnt/shared/run"
         )
 
 

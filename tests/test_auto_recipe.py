@@ -10,10 +10,11 @@ from test_train import argv
 from jaxgan import train
 from jaxgan.config import planning
 from jaxgan.config.budgets import parse_time
+from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config, parse_args
 from jaxgan.data import from_fields
 from jaxgan.errors import UsageError
-from jaxgan.experiment import auto_recipe
+from jaxgan.experiment import auto_recipe, setup
 from jaxgan.experiment.auto_recipe import Facts
 from jaxgan.training import trainer
 from jaxgan.types import image_example
@@ -80,6 +81,80 @@ def test_the_rest_of_a_recipe():
     # 5,000 examples are enough.
     more = chosen(EMOJI._replace(examples=5_000), 32, 0.16)
     assert more["augment"] == ""
+
+
+def test_labels_and_rates_that_fall():
+    labels = auto_recipe.choose_labels(FASHION._replace(classes=10))
+    preset = PRESETS["conditional"]
+    assert {x.name: x.value for x in labels} == {
+        "task": "conditional(64)",
+        "generator_wrap": "embed",
+        "discriminator_wrap": "projection",
+    }
+    # The preset has the rates of its own number of steps.
+    rates = auto_recipe.choose_rates(make_config(preset="conditional").steps)
+    assert {x.name: x.value for x in [*labels, *rates]} == preset
+    # 50 examples of each class are enough, and one class is none.
+    for examples, classes, found in ((500, 10, 3), (499, 10, 0), (500, 1, 0)):
+        facts = EMOJI._replace(examples=examples, classes=classes)
+        assert len(auto_recipe.choose_labels(facts)) == found
+
+
+def labeled(examples, classes):
+    arrays = {
+        "image": np.zeros((examples, 8, 8, 1), np.uint8),
+        "label": np.arange(examples, dtype=np.int32) % classes,
+    }
+    names = tuple(map(str, range(classes)))
+    return from_fields("made-up", arrays, classes=names, origin="made-up")
+
+
+def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    timed = []
+
+    def time_step(config, example):
+        timed.append(config.task)
+        return 0.25
+
+    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    given = make_config(dataset="folder:x", budget="100s")
+    config = auto_recipe.choose_recipe(given, labeled(300, 3))
+    rates = "adam(cosine(2e-3, 1e-5, 320), b1=0.0, b2=0.99)"
+    assert (config.task, config.steps) == ("conditional(64)", 320)
+    assert config.g_optimizer == config.d_optimizer == rates
+    # The steps that are timed have labels.
+    assert set(timed) == {"conditional(64)"}
+    assert "--task=conditional(64): as examples have labels of 3 classes" in caplog.text
+    # A network, a task or a wrapper of the user's may use labels in another way.
+    for flags in (
+        {"networks": "mlp((8,), (8,))"},
+        {"task": "generate(8)"},
+        {"discriminator_wrap": "spectral_norm"},
+    ):
+        kept = dataclasses.replace(given, **flags)
+        config = auto_recipe.choose_recipe(kept, labeled(300, 3))
+        assert config.g_optimizer == given.g_optimizer, flags
+        for name in auto_recipe.CONDITIONAL:
+            assert getattr(config, name) == getattr(kept, name), flags
+
+
+def test_unused_labels_are_named(tmp_path, caplog):
+    caplog.set_level("INFO")
+    plain = make_config(dataset="folder:x", workdir=str(tmp_path / "run"))
+    hint = "the labels of folder:x are not used; --preset=conditional"
+    without = from_fields(
+        "made-up", {"image": np.zeros((9, 8, 8, 1), np.uint8)}, origin="made-up"
+    )
+    for config, dataset in (
+        (make_config(dataset="folder:x", preset="conditional"), labeled(9, 3)),
+        (make_config(dataset="folder:x", preset="dcgan"), labeled(9, 3)),
+        (plain, without),
+    ):
+        setup.log_labels(config, dataset)
+    assert hint not in caplog.text
+    setup.log_labels(plain, labeled(9, 3))
+    assert hint in caplog.text
 
 
 def test_times_in_text():

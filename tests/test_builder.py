@@ -23,8 +23,8 @@ KEY = jax.random.key(0)
 
 # `style`, `esrgan` and those of R3GAN differ from others in arguments alone, and take
 # long to compile. `test_text_gan`, `test_resnet_pairs` and `test_stylegan2` have the
-# other presets.
-LEFT_OUT = {"style", "esrgan", *TEXTS, *NETWORK_PRESETS, *STYLE_PRESETS}
+# other presets. `conditional` is `projection` with other rates.
+LEFT_OUT = {"style", "esrgan", "conditional", *TEXTS, *NETWORK_PRESETS, *STYLE_PRESETS}
 
 
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])

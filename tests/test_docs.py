@@ -62,7 +62,7 @@ def test_it_builds_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "out/index.html").read_text()
-    assert "Digits generated" in page
+    assert "A row of samples" in page
     # Nothing is fetched from elsewhere.
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', page)
     programs = (tmp_path / "out/generated/programs.html").read_text()

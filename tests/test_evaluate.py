@@ -2,13 +2,18 @@
 
 import json
 from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from test_train import run as train_run
 
 from jaxgan import evaluate
-from jaxgan.evaluation import protocol
+from jaxgan.config.evaluating import EvaluateConfig
+from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
+from jaxgan.evaluation import protocol, real_examples
 from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
 from jaxgan.evaluation.scores import summary
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
@@ -50,10 +55,50 @@ def test_values_floor_and_protocol(workdir, capsys):
     assert len(facts["extractors"]["random"]["digest"]) == 16
     assert all(name in out for name in names)
     assert "150 samples of step 2 (moving average) against 100 of" in out
+    assert facts["trained_on"] == 0
+    assert "trained on" not in out
     # the same again, and other values of the newest parameters
     assert values(workdir, *flags, "--split=100")["metrics"] == metrics
     raw = values(workdir, *flags, "--split=100", "--raw")["metrics"]
     assert raw["fd_random"] != metrics["fd_random"]
+
+
+def real(folder, held_out, split):
+    """The sizes of both parts, and the number of real examples trained on."""
+    config = make_config(dataset=f"npz:{folder / 'data.npz'}", held_out=held_out)
+    run: Any = SimpleNamespace(config=config)
+    asked = EvaluateConfig(workdir=folder / "run", split=split)
+    train, held = real_examples.load_real(run, asked)
+    assert held is not None
+    return train.size, held.size, real_examples.count_trained_on(run, asked, held)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "split", "sizes"),
+    [
+        # By default those of the run itself; 1 in 20 if it does not say.
+        ("100", "auto", (300, 100, 0)),
+        ("auto", "auto", (380, 20, 0)),
+        ("100", "100", (300, 100, 0)),
+        # The first 20 of the 40 are those that the run held out.
+        ("20", "part", (360, 40, 20)),
+        ("auto", "part", (360, 40, 20)),
+        ("none", "part", (360, 40, 40)),
+        ("none", "200", (200, 200, 200)),
+        ("100", "30", (370, 30, 0)),
+    ],
+)
+def test_real_examples_that_were_trained_on_are_named(
+    workdir, caplog, held_out, split, sizes
+):
+    assert real(workdir.parent, held_out, split) == sizes
+    warned = "real examples were trained on, as the run held out"
+    assert (warned in caplog.text) == bool(sizes[2])
+
+
+def test_examples_trained_on_are_never_taken_by_default(workdir):
+    with pytest.raises(UsageError, match="use --split=part to compare with"):
+        real(workdir.parent, "none", "auto")
 
 
 def test_several_sets_of_samples_have_a_spread(workdir, capsys):

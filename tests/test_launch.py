@@ -201,10 +201,16 @@ def test_queued_spot_slices_word_by_word(capsys):
     ]
 
 
-def test_a_shared_folder_is_not_fetched_and_a_pod_is_one_node(capsys):
-    lines = dry(capsys, "pod", "p", *VM, "--workdir=/mnt/nfs/run")
+@pytest.mark.parametrize("kind", ["pod", "tpu-vm"])
+def test_an_absolute_path_may_be_on_the_machine_and_is_fetched(capsys, kind):
+    lines = dry(capsys, kind, "p", *VM, "--workdir=/mnt/nfs/run")
     assert "--version=v2-alpha-tpuv5-lite" in lines[0]
-    assert not any(line.startswith("mkdir") for line in lines)
+    copy = "scp --recurse p:/mnt/nfs/run results --worker=0 --zone=us-west4-a"
+    assert lines[-3:-1] == ["mkdir -p results", f"gcloud compute tpus tpu-vm {copy}"]
+    assert " delete p " in lines[-1]
+
+
+def test_a_queued_resource_of_one_slice_has_a_node(capsys):
     lines = dry(capsys, "queued", "q", *VM, "--workdir=gs://b/r")
     assert "--node-id=q" in lines[0]
 
@@ -326,14 +332,15 @@ def cloud(tmp_path, monkeypatch):
     return ["tpu-vm", "one", *VM[:2], "--out=out", f"--install={install}"]
 
 
+@pytest.mark.parametrize("workdir", ["run", "/no/run"])
 def test_a_machine_with_the_only_copy_of_a_run_is_kept(
-    cloud, tmp_path, monkeypatch, capfd
+    cloud, tmp_path, monkeypatch, capfd, workdir
 ):
     monkeypatch.setenv("LAST", "0")
     # The false scp copies no folders.
-    assert launch.main([*cloud, "--workdir=run"]) != 0
+    assert launch.main([*cloud, f"--workdir={workdir}"]) != 0
     said = capfd.readouterr()
-    assert "run could not be copied to out" in said.err
+    assert f"{workdir} could not be copied to out" in said.err
     assert (
         "not copied; copy it by: gcloud compute tpus tpu-vm scp --recurse" in said.out
     )
@@ -361,6 +368,8 @@ def test_a_lost_machine_is_created_again_and_all_are_deleted(
     [
         (["pod", "p", *VM, "--workdir=runs/1"], "on one host only: use a bucket"),
         (["tpu-vm", "p", *VM, "--spot", "--workdir=r"], "lost with a spot machine"),
+        (["tpu-vm", "p", *VM, "--spot", "--workdir=/r"], "lost with a spot machine"),
+        (["gke", "p", "--topology=2x2", "--workdir=/r"], "lost with the pod"),
         (["tpu-vm", "My_Run", *VM, "--workdir=r"], "name 'My_Run': use up to 40 small"),
         (["tpu-vm", "p", *VM, "--zone=us-west4", "--workdir=r"], "such as us-west4-a"),
         (["tpu-vm", "p", *VM, "--accelerator=tpu7x-8", "--workdir=r"], "use gke"),

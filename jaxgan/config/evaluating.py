@@ -372,7 +372,9 @@ def _add_samples(parser: Parser) -> None:
     add = parser.add_argument
     add(
         "--split",
-        help="split that the run was not trained on; auto finds one (default: auto)",
+        help="examples to compare with: a split that the run was not trained on, a "
+        "number of training examples or part (1 in 10 of them); auto is what the run "
+        "held out, else the split test (default: auto)",
     )
     add("--against", help="stats:FILE: statistics in place of held-out examples")
     add("--seed", type=parse_int, help="seed of the samples (default: 0)")

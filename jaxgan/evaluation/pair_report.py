@@ -23,11 +23,11 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_methods import GENERATED, Method, measure, methods_of
 from jaxgan.evaluation.pair_outputs import Outputs
 from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.real_examples import count_trained_on, load_real
 from jaxgan.evaluation.run_report import (
     Data,
     choose_examples,
     extract_real,
-    load_real,
     numbers_of,
 )
 from jaxgan.evaluation.scores import (
@@ -269,6 +269,7 @@ def protocol(
         "task": run.config.task,
         "held_out": held_out.origin,
         "split": config.split,
+        "trained_on": count_trained_on(run, config, held_out),
         "n": len(chosen.numbers),
         "fingerprint": data.fingerprint(held_out),
         "n_floor": len(chosen.floor),

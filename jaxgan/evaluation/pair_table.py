@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from jaxgan.evaluation.protocol import trained_note
+
 FIRST = 20
 """Width of the column of methods, in characters."""
 
@@ -27,6 +29,7 @@ def table(report: dict[str, Any]) -> list[str]:
     lines.append(
         f"{facts['n']:,} outputs of step {facts['step']} ({facts['parameters']}), one "
         f"for each of {facts['held_out']}, split {facts['split']}"
+        f"{trained_note(facts)}"
     )
     for name, x in facts["metrics"].items():
         settings = {k: v for k, v in x.items() if k != "better"}

@@ -65,4 +65,17 @@ def _real(facts: dict[str, Any]) -> str:
     # Statistics name their count themselves, if it is known.
     if facts["statistics"]:
         return f"the statistics of {real}"
-    return f"{facts['n_real']:,} of {real}"
+    return f"{facts['n_real']:,} of {real}{trained_note(facts)}"
+
+
+def trained_note(facts: dict[str, Any]) -> str:
+    """Returns a note of real examples that the run was trained on, or an empty text.
+
+    Args:
+      facts: a protocol, whose `trained_on` is the number of them.
+
+    >>> trained_note({"trained_on": 90}), trained_note({})
+    (' (90 of the real examples were trained on)', '')
+    """
+    count = facts.get("trained_on")
+    return f" ({count:,} of the real examples were trained on)" if count else ""

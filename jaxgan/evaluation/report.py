@@ -156,7 +156,8 @@ def evaluate_run(
       metrics: metrics, joined by `|`; `auto` for those that fit the task.
       n: number of samples or of held-out inputs, 0 for 10,000 or all of fewer inputs.
       n_real: number of held-out examples, 0 for at most `n`.
-      split: one that the run was not trained on; `auto` finds it.
+      split: one that the run was not trained on, a number of training examples, or
+        `part`, 1 in 10 of them; `auto` is what the run held out, else the split `test`.
       checkpoint: `last`, `best` or a step.
       against: `stats:FILE`, statistics in place of held-out examples.
       seed: of the first of `seeds` sets of samples.

@@ -16,6 +16,7 @@ from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.real_examples import count_trained_on, load_real
 from jaxgan.evaluation.scores import (
     Real,
     Values,
@@ -29,7 +30,7 @@ from jaxgan.evaluation.scores import (
     without_labels,
 )
 from jaxgan.evaluation.statistics_files import Statistics
-from jaxgan.experiment import checkpoint, setup
+from jaxgan.experiment import checkpoint
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
 
@@ -128,34 +129,6 @@ def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
     return range(run.config.runs) if config.run is None else [config.run]
 
 
-def load_real(
-    run: Run, config: EvaluateConfig
-) -> tuple[data.Dataset, data.Dataset | None]:
-    """Loads the training examples of a run, and those that are held out.
-
-    Raises:
-      UsageError: if there are no held-out examples, or fewer than asked for.
-    """
-    train, held_out = setup.load_data(
-        dataclasses.replace(run.config, held_out=config.split)
-    )
-    if config.against:
-        return train, held_out
-    if held_out is None:
-        raise UsageError(
-            f"--dataset={run.config.dataset} has no examples that were held out: name "
-            "a split, such as --split=test"
-        )
-    if config.n_real > held_out.size:
-        raise UsageError(
-            f"--n_real={config.n_real}: there are {held_out.size} held-out examples; "
-            f"use --n_real={held_out.size}"
-        )
-    if held_out.size < 2:
-        raise UsageError("there is a single held-out example: use another --split")
-    return train, held_out
-
-
 def choose_examples(
     train: data.Dataset,
     held_out: data.Dataset | None,
@@ -195,9 +168,7 @@ def extract_real(
     keep = any(x.images for x in comparisons)
     held_out: ByExtractor = {}
     if chosen.held_out is not None and chosen.statistics is None:
-        some = image_sets.of_dataset(
-            "held-out examples", chosen.held_out, chosen.numbers
-        )
+        some = image_sets.of_dataset("real examples", chosen.held_out, chosen.numbers)
         held_out = features_of(some, extractors, keep=keep, cache=config.cache)
     some = image_sets.of_dataset(
         "training examples", chosen.train, chosen.train_numbers
@@ -266,14 +237,16 @@ def protocol(
     if given is not None or held_out is None:
         count = given and given.count
         origin = given and given.origin
-        digest = None
+        digest, trained = None, None
     else:
         count, origin = len(chosen.numbers), held_out.origin
         digest = data.fingerprint(held_out)
+        trained = count_trained_on(run, config, held_out)
     return {
         "dataset": run.config.dataset,
         "held_out": origin,
         "split": config.split,
+        "trained_on": trained,
         "n_real": count,
         "n_fake": config.n,
         "n_floor": len(chosen.floor),

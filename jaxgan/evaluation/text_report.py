@@ -20,7 +20,8 @@ from jaxgan.evaluation.build_metrics import (
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
-from jaxgan.evaluation.run_report import load_real, numbers_of
+from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import Values, summary
 from jaxgan.evaluation.text_methods import (
     Judge,
@@ -232,6 +233,7 @@ def protocol(
         "n_floor": len(texts.others),
         "n_train": len(texts.train),
         "split": config.split,
+        "trained_on": count_trained_on(run, config, held_out),
         "fingerprint": data.fingerprint(held_out),
         "unit": unit_of(texts.real),
         "vocabulary": len(texts.names),

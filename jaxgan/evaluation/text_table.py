@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from jaxgan.evaluation.protocol import trained_note
+
 FIRST = 18
 """Width of the column of metrics, in characters."""
 
@@ -30,7 +32,10 @@ def table(report: dict[str, Any]) -> list[str]:
     ]
     if deviations:
         lines.append(f"standard deviation over {spread}: {', '.join(deviations)}")
-    lines.append(f"{facts['n_fake']:,} {facts['fake']} against {facts['real']}")
+    lines.append(
+        f"{facts['n_fake']:,} {facts['fake']} against {facts['real']}"
+        f"{trained_note(facts)}"
+    )
     for name, x in facts["metrics"].items():
         settings = ", ".join(f"{k}: {v}" for k, v in x.items())
         lines.append(f"{name}: {settings}")

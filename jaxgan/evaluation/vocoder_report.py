@@ -15,7 +15,8 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_report import count_of
 from jaxgan.evaluation.protocol import environment
-from jaxgan.evaluation.run_report import load_real, numbers_of
+from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import summary
 from jaxgan.evaluation.sounds import Vocoder
 from jaxgan.experiment import checkpoint
@@ -72,6 +73,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
             "task": run.config.task,
             "held_out": held_out.origin,
             "split": config.split,
+            "trained_on": count_trained_on(run, config, held_out),
             "n": count,
             "fingerprint": data.fingerprint(held_out),
             "step": step,

@@ -14,6 +14,7 @@ import numpy as np
 from jaxgan import data
 from jaxgan.config.budgets import parse_time
 from jaxgan.config.flags import flag_name
+from jaxgan.config.presets import PRESETS
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
@@ -43,6 +44,12 @@ WIDTH_POWER = 1.5
 
 AUGMENTATIONS = "color|translation|cutout"
 
+PER_CLASS = 50
+"""Examples per class from which labels are used, on average."""
+
+CONDITIONAL = ("task", "generator_wrap", "discriminator_wrap")
+"""Flags of the preset `conditional` that do not depend on the number of steps."""
+
 
 class Facts(NamedTuple):
     """The facts by which a recipe is chosen."""
@@ -52,6 +59,8 @@ class Facts(NamedTuple):
     examples: int
     seconds: float
     """Of the whole run."""
+    classes: int = 0
+    """Number of class names; 0 if examples have no labels."""
 
 
 class Choice(NamedTuple):
@@ -78,6 +87,34 @@ def choose_batch_size(facts: Facts) -> Choice:
         size //= 2
         reason = f"for {facts.examples:,} examples"
     return Choice("batch_size", size, reason)
+
+
+def choose_labels(facts: Facts) -> list[Choice]:
+    """Returns the flags of a conditional GAN if there are enough examples per class.
+
+    >>> choose_labels(Facts((28, 28, 1), 60_000, 1200.0, classes=10))[0].value
+    'conditional(64)'
+    >>> choose_labels(Facts((64, 64, 3), 1_900, 1200.0, classes=100))
+    []
+    """
+    if facts.classes < 2 or facts.examples < PER_CLASS * facts.classes:
+        return []
+    reason = f"as examples have labels of {facts.classes:,} classes"
+    preset = PRESETS["conditional"]
+    return [Choice(name, preset[name], reason) for name in CONDITIONAL]
+
+
+def choose_rates(steps: int) -> list[Choice]:
+    """Returns the optimizers of a conditional GAN, whose rates fall to the end.
+
+    >>> choose_rates(500)[0].value
+    'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99)'
+    """
+    return [
+        Choice(name, f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)", reason)
+        for name in ("g_optimizer", "d_optimizer")
+        for reason in ["falls to the end, as a GAN with labels loses variety else"]
+    ]
 
 
 def images_wanted(facts: Facts) -> int:
@@ -120,6 +157,16 @@ def images_seen(
     return TRAINING * facts.seconds / (step_seconds * longer) * batch_size
 
 
+def round_down(steps: float) -> int:
+    """Returns a number of at least 1 with two digits that are not zero.
+
+    >>> round_down(12_345.6), round_down(98.7), round_down(0.4)
+    (12000, 98, 1)
+    """
+    zeros = max(len(str(int(steps))) - 2, 0)
+    return max(int(steps) // 10**zeros * 10**zeros, 1)
+
+
 def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choice]:
     """Returns steps, gamma, moving average and augmentation.
 
@@ -128,7 +175,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
       batch_size: examples per step.
       step_seconds: of a step of the chosen networks.
     """
-    steps = max(int(TRAINING * facts.seconds / step_seconds), 1)
+    steps = round_down(TRAINING * facts.seconds / step_seconds)
     seen = steps * batch_size
     rate = f"at {1 / step_seconds:,.3g} steps/s, {seen:,} images"
     gamma = gamma_of(facts.shape, batch_size)
@@ -162,7 +209,8 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
 
 CHOSEN = (
     *("batch_size", "networks", "steps", "d_terms", "ema_half_life"),
-    *("augment", "augment_p"),
+    *("augment", "augment_p", "g_optimizer", "d_optimizer"),
+    *CONDITIONAL,
 )
 """The flags that are chosen, as config.json records them."""
 
@@ -188,12 +236,17 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
             f"without a preset of their own, and --dataset={config.dataset} has "
             f"--preset={config.preset}: leave it out, and use --steps"
         )
-    facts = Facts(example.shape, dataset.size, parse_time("--budget", config.budget))
+    seconds = parse_time("--budget", config.budget)
+    facts = Facts(example.shape, dataset.size, seconds, len(dataset.classes))
     log.info(
         "recipe for %s images of %s in %s:",
         *(f"{facts.examples:,}", " x ".join(map(str, facts.shape)), config.budget),
     )
     config = apply(config, [choose_batch_size(facts)])
+    # Other networks may read labels in their own ways, or none.
+    free = all(is_default(config, name) for name in ("networks", *CONDITIONAL))
+    labels = choose_labels(facts) if free else []
+    config = apply(config, labels)
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
     else:
@@ -205,7 +258,8 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
             config = apply(config, [width])
             if config.networks != usual.networks:
                 step_seconds = time_step(config, example)
-    return apply(config, choose_rest(facts, config.batch_size, step_seconds))
+    config = apply(config, choose_rest(facts, config.batch_size, step_seconds))
+    return apply(config, choose_rates(config.steps) if labels else [])
 
 
 def recorded_recipe(config: Config, recorded: Mapping[str, Any]) -> dict[str, Any]:

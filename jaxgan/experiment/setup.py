@@ -50,6 +50,7 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = choose_recipe(config, dataset)
+    log_labels(config, dataset)
     check_batch_size(config, layout)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
@@ -69,6 +70,17 @@ def setup(config: Config) -> Experiment:
         shapes = experiment.state_shapes()
         init_from.check_fits(source, shapes, config.runs, report=config.dry_run)
     return experiment
+
+
+def log_labels(config: Config, dataset: data.Dataset) -> None:
+    """Logs that labels are not used, and a preset that uses them, for a new run."""
+    unused = config.preset == "default" and config.task == Config().task
+    if unused and dataset.classes and init_from.recorded_flags(config.workdir) is None:
+        log.info(
+            "the labels of %s are not used; --preset=conditional uses them, and has "
+            "clearer samples",
+            config.dataset,
+        )
 
 
 def choose_source(config: Config) -> tuple[Config, init_from.Source | None]:
