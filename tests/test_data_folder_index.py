@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 from shard_files import encode, pictures
 
 from jaxgan import data
@@ -64,6 +65,45 @@ def test_the_second_start_reads_the_index_alone(root, monkeypatch, caplog):
     )
     for name, x in first.read(np.arange(200)).items():
         np.testing.assert_array_equal(again.read(np.arange(200))[name], x)
+
+
+OTHERS = {
+    "pairs": "pairs:{0}",
+    "halves": "pairs:{0}/halves",
+    "unpaired": "unpaired:{0}/A,{0}/B",
+    "domains": "domains:{0}/domains",
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_folders_have_an_index_too(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(folder_index, "LEAST", 2)
+    root, rng = tmp_path / "data", np.random.default_rng(0)
+    # The files of B are in another order than those of A, and differ in size.
+    for place, suffix in (
+        ("A", "bmp"),
+        ("B", "png"),
+        ("domains/x", "png"),
+        *(*(("domains/y", "png"), ("halves", "png")),),
+    ):
+        (root / place).mkdir(parents=True)
+        for stem, high in ("a", 8), ("a.c", 10):
+            wide = 2 * high if place == "halves" else high
+            pixels = rng.integers(0, 256, (high, wide, 3), np.uint8)
+            Image.fromarray(pixels).save(root / place / f"{stem}.{suffix}")
+    for folder in (root, *(x for x in root.rglob("*") if x.is_dir())):
+        os.utime(folder, (OLD, OLD))
+    name = OTHERS[kind].format(root)
+    first = data.load(name, image_size="8x8")
+    counted = walks(monkeypatch)
+    again = data.load(name, image_size="8x8")
+    assert "header" not in counted
+    if kind in ("halves", "unpaired"):
+        assert counted == []  # others look for A, B, splits and their folders
+    assert data.fingerprint(again) == data.fingerprint(first)
+    for field, x in first.read(np.arange(first.size)).items():
+        np.testing.assert_array_equal(again.read(np.arange(first.size))[field], x)
 
 
 @pytest.mark.parametrize("change", ["add", "remove", "rename", "same time", "move"])

@@ -1,14 +1,18 @@
 """Runs in buckets that are in memory: copies, mirrors, leases and their errors."""
 
+import base64
 import contextlib
 import json
 import re
+import shutil
 import sys
 import threading
 import time
+import types
 
 import pytest
 from games import same
+from orbax.checkpoint._src.serialization import tensorstore_utils
 from test_train import values
 
 from jaxgan import storage, train
@@ -16,7 +20,7 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.experiment import checkpoint
-from jaxgan.storage import copies, lease, mirror, remote, urls
+from jaxgan.storage import copies, lease, limits, mirror, remote, uploads, urls
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -120,7 +124,7 @@ def test_locations_are_checked_before_anything_is_opened(monkeypatch):
     monkeypatch.setattr(sys.modules["fsspec.registry"], "registry", {})
     for text, words in {
         "gs://bucket/run": "needs gcsfs: pip install 'jaxgan[gcs]'",
-        "s3://bucket/run": "needs s3fs: pip install s3fs",
+        "s3://bucket/run": "needs s3fs: pip install 'jaxgan[s3]'",
     }.items():
         with pytest.raises(UsageError, match=re.escape(words)):
             make_config(dataset="ring8", workdir=text)
@@ -143,6 +147,81 @@ def test_a_bucket_that_does_not_answer_is_one_error_in_bounded_time(monkeypatch)
     }.items():
         assert words in remote.explain(error)
         assert remote.is_transient(error) == isinstance(error, RuntimeError)
+
+
+def test_a_run_that_saves_more_often_than_it_uploads_has_a_checkpoint(tmp_path):
+    copy = copies.Copy(remote.Remote(f"{MEMORY}/often"), tmp_path)
+    folder, made = tmp_path / "checkpoints", uploads.Checkpoints(copy)
+
+    class Slow(remote.Remote):
+        """Uploads so slowly that the run removes the checkpoint meanwhile."""
+
+        def write(self, name, source):
+            shutil.rmtree(folder, ignore_errors=True)
+            super().write(name, source)
+
+    made._remote = store = Slow(copy.remote.url)
+    for steps in (["4", "8"], ["12"], ["16"]):
+        for step in steps:
+            (folder / step / "state").mkdir(parents=True)
+            (folder / step / "state" / "a").write_text(step)
+        made.upload(steps)
+        newest = steps[-1]
+        assert set(uploads.complete_steps(store, store.files())) == {newest}
+        assert store.read(f"checkpoints/{newest}/state/a") == newest.encode()
+
+
+def test_checksums_are_compared_in_both_directions(tmp_path):
+    content = b"123456789"
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    # The check value of CRC-32C (Castagnoli).
+    facts = {"size": 9, "crc32c": base64.b64encode(bytes.fromhex("e3069283"))}
+    composite = remote._entry(facts)
+    assert (composite.md5, composite.crc32c) == ("", "e3069283")
+    remote._check_copy(file, composite)
+    remote._check_copy(file, composite._replace(crc32c=""))
+    for wrong in (
+        composite._replace(crc32c="e3069284"),
+        composite._replace(md5="0" * 32),
+        composite._replace(size=8),
+    ):
+        with pytest.raises(ValueError, match="the copy"):
+            remote._check_copy(file, wrong)
+    # gcsfs compares the MD5 that the bucket reports after an upload.
+    asked = []
+    store = remote.Remote("gs://bucket/run")
+    store._fs = types.SimpleNamespace(pipe_file=lambda *x, **more: asked.append(more))
+    store.write("file", file)
+    assert asked == [{"consistency": "md5"}]
+
+
+def test_a_silent_bucket_is_not_asked_again_and_again(monkeypatch):
+    store, tries = remote.Remote(f"{MEMORY}/silent"), []
+
+    def fail(*args, **more):
+        tries.append(args)
+        raise RuntimeError("503")
+
+    store.write("a", b"")
+    pipe = store._fs.pipe_file
+    monkeypatch.setattr(store._fs, "pipe_file", fail)
+    for count in (remote.ATTEMPTS, 1, 1):
+        tries.clear()
+        with pytest.raises(UsageError, match="503"):
+            store.write("a", b"")
+        assert len(tries) == count
+    monkeypatch.setattr(store._fs, "pipe_file", pipe)
+    store.write("a", b"")
+    monkeypatch.setattr(store._fs, "pipe_file", fail)
+    tries.clear()
+    with pytest.raises(UsageError, match="503"):
+        store.write("a", b"")
+    assert len(tries) == remote.ATTEMPTS
+    # TensorStore gives up too, after about a minute.
+    limits.bound_waits()
+    settings = tensorstore_utils.get_ts_context()["gcs_request_retries"].to_json()
+    assert settings["max_retries"] == limits.RETRIES["max_retries"]
 
 
 def test_a_copy_has_what_the_bucket_has(tmp_path, monkeypatch):

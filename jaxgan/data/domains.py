@@ -5,9 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from jaxgan.data import folder_index
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.folder import labeled
-from jaxgan.data.listing import SPLITS, Walk, find_root, pictures_below
+from jaxgan.data.listing import SPLITS, Walk, find_root
 from jaxgan.data.pictures import Reading
 from jaxgan.errors import UsageError, printable
 
@@ -35,7 +36,7 @@ def domains(
         than two of them, or two images of one; and as `folder` does.
     """
     root, splits = find_root(name, path, split)
-    walk = pictures_below(name, root)
+    walk = folder_index.walk_below(name, root)
     _check_level(walk, splits)
     _check_names(walk)
     # Other splits may lack domains of the training images.

@@ -7,10 +7,9 @@ import numpy as np
 
 from jaxgan.data import folder_index, metadata
 from jaxgan.data.dataset import Dataset, Decoding, Examples
-from jaxgan.data.listing import Walk, find_root, pictures_below
+from jaxgan.data.listing import Walk, find_root
 from jaxgan.data.metadata import Metadata
-from jaxgan.data.picture_lists import HeaderList
-from jaxgan.data.pictures import Reading, open_pictures
+from jaxgan.data.pictures import Reading, examine
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import image_example
 
@@ -56,7 +55,7 @@ def folder(
             "only a metadata.csv or metadata.jsonl gives it; leave out --label_field"
         )
     used = source.path if source and source.folder == root else None
-    walk = pictures_below(name, root, used, folder_index.load(root))
+    walk = folder_index.walk_below(name, root, used)
     if source is None:
         return labeled(walk, splits, reading)
     train = splits.get("train", splits.get("training"))
@@ -91,10 +90,8 @@ def labeled(
     classes, labels = _classes(walk, splits, found, with_folders)
     values = found.attributes if found and found.names else None
     # With skip_bad, unreadable files remain examples.
-    pictures = open_pictures(name, walk.files, reading, walk.headers)
-    if walk.headers is None:
-        folder_index.save(walk, HeaderList.of(pictures.headers))
-
+    headers = folder_index.read_headers(walk, reading)
+    pictures = examine(name, walk.files, headers, reading)
     others = fields_beside(labels if classes else None, values)
 
     def read(numbers: np.ndarray) -> Examples:

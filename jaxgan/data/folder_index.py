@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from jaxgan.data import index_cache
+from jaxgan.data import index_cache, pictures
 from jaxgan.data.decode import suffixes
 from jaxgan.data.index_cache import Index
-from jaxgan.data.listing import Visit, Walk
+from jaxgan.data.listing import Visit, Walk, pictures_below
 from jaxgan.data.picture_lists import HeaderList
+from jaxgan.data.pictures import Reading
 
 LOG = logging.getLogger("jaxgan")
 
@@ -40,6 +41,33 @@ def load(root: Path) -> Index | None:
     rows = zip(index["folders"], index["mtimes"], index["counts"], strict=True)
     known = [Visit(os.path.join(root, x), int(y), int(z)) for x, y, z in rows]
     return index if _are_unchanged(known) else None
+
+
+def walk_below(name: str, root: Path, used: Path | None = None) -> Walk:
+    """Returns the pictures below a folder, by its index if there is one.
+
+    The arguments are those of `listing.pictures_below`.
+
+    Raises:
+      UsageError: if the folder holds no images, or cannot be read.
+    """
+    return pictures_below(name, root, used, load(root))
+
+
+def read_headers(walk: Walk, reading: Reading) -> HeaderList:
+    """Returns the headers of a walk's files; reads and keeps them if they are unknown.
+
+    Raises:
+      UsageError: if a file cannot be read.
+    """
+    known = walk.headers
+    # Pictures that could not be read may have been fixed since.
+    if known is None or (known.bad() and not reading.skip_bad):
+        found = pictures.read_headers(walk.name, walk.files, reading.skip_bad)
+        known = HeaderList.of(found)
+        if walk.headers is None:
+            save(walk, known)
+    return known
 
 
 def save(walk: Walk, headers: HeaderList) -> None:

@@ -1,21 +1,18 @@
 """Paired images: `pairs:PATH`, of two folders or side by side in each picture."""
 
 import logging
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from jaxgan.data import folder_index
 from jaxgan.data.dataset import Dataset, Examples
 from jaxgan.data.decode import Header
-from jaxgan.data.listing import (
-    NoSuchSplit,
-    Walk,
-    find_root,
-    pictures_below,
-    subfolders,
-)
-from jaxgan.data.pictures import Pictures, Reading, examine, open_pictures, read_headers
+from jaxgan.data.listing import NoSuchSplit, Walk, find_root, subfolders
+from jaxgan.data.picture_lists import HeaderList
+from jaxgan.data.pictures import Pictures, Reading, examine
 from jaxgan.data.resize import Frame, mismatch
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec
@@ -56,10 +53,12 @@ def pairs(
     roots = _find_roots(name, path, split)
     if isinstance(roots, Path):
         return _side_by_side(name, path, roots, reading, image)
-    walks = [pictures_below(f"{name} ({_below(path, root)})", root) for root in roots]
-    files = _matched(name, path, walks)
-    named = zip(walks, files, strict=True)
-    sides = [open_pictures(walk.name, own, reading) for walk, own in named]
+    walks = [
+        folder_index.walk_below(f"{name} ({_below(path, root)})", root)
+        for root in roots
+    ]
+    matched = zip(walks, _matched(name, path, walks), strict=True)
+    sides = [_open_side(walk, numbers, reading) for walk, numbers in matched]
     source, target = sides if image == "B" else sides[::-1]
     _check_sizes(name, source, target, reading.frame)
 
@@ -70,14 +69,21 @@ def pairs(
     first, second = (printable(str(root)) for root in roots)
     return Dataset(
         name,
-        len(files[0]),
+        len(target.files),
         ExampleSpec(image=target.field, source=source.field),
         read,
-        origin=f"{len(files[0]):,} pairs of pictures in {first} and {second}",
+        origin=f"{len(target.files):,} pairs of pictures in {first} and {second}",
         encoded=lambda numbers: joined(
             target.encoded(numbers), source.encoded(numbers)
         ),
     )
+
+
+def _open_side(walk: Walk, numbers: np.ndarray, reading: Reading) -> Pictures:
+    """Opens the pictures of one side, in the order of their numbers in the walk."""
+    headers = HeaderList(folder_index.read_headers(walk, reading).table[numbers])
+    files = [walk.files[number] for number in numbers.tolist()]
+    return examine(walk.name, files, headers, reading)
 
 
 def joined(first: Iterable[bytes], second: Iterable[bytes]) -> list[bytes]:
@@ -94,8 +100,8 @@ def _side_by_side(
     name: str, path: Path, root: Path, reading: Reading, image: str
 ) -> Dataset:
     """Loads pictures that hold A on the left and B on the right."""
-    files = pictures_below(name, root).files
-    headers = read_headers(name, files, reading.skip_bad)
+    walk = folder_index.walk_below(name, root)
+    files, headers = walk.files, folder_index.read_headers(walk, reading)
     _check_halves(name, path, zip(files, headers, strict=True))
     halves = examine(name, files, headers, reading, parts=2)
     # The index of the half that is generated.
@@ -194,18 +200,23 @@ def _below(path: Path, place: Path) -> str:
 
 
 def _matched(
-    name: str, path: Path, walks: Iterable[Walk]
-) -> tuple[list[Path], list[Path]]:
-    """Returns the files of A and of B in one order; raises UsageError if one lacks."""
+    name: str, path: Path, walks: Sequence[Walk]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the numbers of the files of A and of B in one order.
+
+    Raises:
+      UsageError: if a file has no partner.
+    """
     places = [_below(path, walk.root) for walk in walks]
     first, second = (_by_name(walk) for walk in walks)
     problems: list[str] = []
-    for here, own, there, other in (
-        (places[0], first, places[1], second),
-        (places[1], second, places[0], first),
+    for walk, here, own, there, other in (
+        (walks[0], places[0], first, places[1], second),
+        (walks[1], places[1], second, places[0], first),
     ):
         if alone := [own[key] for key in own if key not in other]:
-            shown = ", ".join(_below(path, file) for file in alone[:SHOWN])
+            files = [walk.files[number] for number in alone[:SHOWN]]
+            shown = ", ".join(_below(path, file) for file in files)
             more = ", ..." if len(alone) > SHOWN else ""
             problems.append(
                 f"{len(alone):,} of {len(own):,} pictures in {here}/ have no partner "
@@ -216,20 +227,22 @@ def _matched(
             f"{name}: {'; '.join(problems)}; give both of a pair the same name, or "
             "move the others away"
         )
-    return list(first.values()), [second[key] for key in first]
+    ordered = list(first.values()), [second[key] for key in first]
+    return np.array(ordered[0], np.int64), np.array(ordered[1], np.int64)
 
 
-def _by_name(walk: Walk) -> dict[tuple[str, ...], Path]:
-    """Returns the files by their path without the suffix."""
-    files: dict[tuple[str, ...], Path] = {}
-    for file in walk.files:
-        key = file.relative_to(walk.root).with_suffix("").parts
-        if files.setdefault(key, file) != file:
+def _by_name(walk: Walk) -> dict[str, int]:
+    """Returns the numbers of files by their path without the suffix."""
+    numbers: dict[str, int] = {}
+    for i in range(len(walk.files)):
+        key = os.path.splitext(walk.files.relative(i))[0]
+        if numbers.setdefault(key, i) != i:
+            file, other = walk.files[i], walk.files[numbers[key]]
             raise UsageError(
-                f"{walk.name}: {printable(str(files[key]))} and "
-                f"{printable(file.name)} differ in the suffix only; remove one of them"
+                f"{walk.name}: {printable(str(other))} and {printable(file.name)} "
+                "differ in the suffix only; remove one of them"
             )
-    return files
+    return numbers
 
 
 def _check_halves(

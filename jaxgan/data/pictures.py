@@ -1,8 +1,9 @@
 """Pictures with one common form: headers are read at once, pixels on demand."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,31 +122,6 @@ class Pictures(NamedTuple):
         return [x if isinstance(x, bytes) else Path(x).read_bytes() for x in sources]
 
 
-def open_pictures(
-    name: str,
-    files: Sequence[Path],
-    reading: Reading,
-    headers: Sequence[Header | None] | None = None,
-) -> Pictures:
-    """Reads the headers of picture files, and finds their common form.
-
-    Args:
-      name: the name of the data set, for messages.
-      files: the pictures.
-      reading: the frame, and the treatment of transparency and of damage.
-      headers: those of the files, if they are known.
-
-    Raises:
-      UsageError: if a file cannot be read, if 16-bit pictures are mixed with others, or
-        if sizes differ and the frame does not equalize them.
-    """
-    known = None if headers is None else HeaderList.of(headers)
-    # Pictures that could not be read may have been fixed since.
-    if known is None or (known.bad() and not reading.skip_bad):
-        known = read_headers(name, files, reading.skip_bad)
-    return examine(name, files, known, reading)
-
-
 def examine(
     name: str,
     files: Sequence[Path | str],
@@ -203,7 +179,9 @@ def read_headers(
     Raises:
       UsageError: if a file cannot be read, or none of them.
     """
-    return checked_headers(name, files, try_headers(files), skip_bad)
+    # Closed here after an error, as its own threads cannot end it.
+    with closing(try_headers(files)) as found:
+        return checked_headers(name, files, found, skip_bad)
 
 
 def checked_headers(
@@ -231,7 +209,7 @@ def checked_headers(
     return made
 
 
-def try_headers(files: Sequence[Any]) -> Iterator[Header | Exception]:
+def try_headers(files: Sequence[Any]) -> Generator[Header | Exception, None, None]:
     """Yields the header of each file, or the error of one that cannot be read.
 
     Args:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxgan.data import folder_index
 from jaxgan.data.dataset import Dataset, Examples
-from jaxgan.data.listing import SPLITS, NoSuchSplit, find_root, pictures_below
+from jaxgan.data.listing import SPLITS, NoSuchSplit, find_root
 from jaxgan.data.pairs import joined
-from jaxgan.data.pictures import Reading, open_pictures
+from jaxgan.data.pictures import Reading, examine
 from jaxgan.data.shuffle import epoch_order
 from jaxgan.errors import UsageError, printable
 from jaxgan.types import ExampleSpec, image_example
@@ -83,13 +84,15 @@ def _domain(path: Path, reading: Reading, split: str) -> Dataset:
     """Loads the images of one domain, without labels."""
     shown = f"unpaired:{printable(str(path))}"
     root = _find_root(shown, path, split)
-    files = pictures_below(shown, root).files
+    walk = folder_index.walk_below(shown, root)
+    files = walk.files
     if len(files) < 2:
         raise UsageError(
             f"{shown}: a domain needs at least 2 pictures, and {printable(str(root))} "
             "holds 1; add more, or crop it into several"
         )
-    pictures = open_pictures(shown, files, reading)
+    headers = folder_index.read_headers(walk, reading)
+    pictures = examine(shown, files, headers, reading)
     return Dataset(
         shown,
         len(files),

@@ -115,7 +115,7 @@ def _show(report: dict[str, Any], out: Path | None) -> None:
     if out is not None:
         replaced = ", which replaces an earlier one" if out.exists() else ""
         atomic_write(out, json.dumps(report, indent=2).encode())
-        storage.push(out)
+        storage.push(out, f"{out.stem}-*.png")  # with its pictures
         log.info("written to %s%s", out, replaced)
 
 

@@ -190,7 +190,9 @@ def recorded_flags(folder: str | Path) -> dict[str, Any] | None:
 
 def check_other(source: Source, folder: str | Path) -> None:
     """Raises UsageError if the source is the workdir of the new run itself."""
-    if os.path.realpath(source.folder) == os.path.realpath(folder):
+    # Of a bucket, both are the same copy.
+    here = storage.run_folder("--workdir", folder)
+    if os.path.realpath(source.folder) == os.path.realpath(here):
         raise UsageError(
             f"{_shown(source)} is the --workdir of this run; use the folder of another "
             "run, or leave out --init_from to resume this one"

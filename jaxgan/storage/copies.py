@@ -26,11 +26,17 @@ log = logging.getLogger("jaxgan")
 INDEX = ".fetched.json"
 """The file of a copy with the versions of its files in the bucket."""
 
+CONFIG = "config.json"
+"""The file that a run writes first."""
+
 CHECKPOINTS = "checkpoints"
 """The folder of a run that is handled apart from the small files."""
 
 HEAVY = re.compile(rf"(.*/)?(({CHECKPOINTS}|profile)/.*|events\.out\.tfevents\.[^/]*)")
 """Files of a run that no program reads from a copy."""
+
+CACHES = re.compile(r"(.*/)?anomaly/.*")
+"""Files that programs keep in the copy of a run for the next program."""
 
 FOLLOW_SECONDS = 10.0
 """Seconds between looks at a run that a program shows."""
@@ -57,6 +63,8 @@ class Copy:
     ) -> dict[str, Entry]:
         """Fetches the files that differ, and removes those that the bucket lacks.
 
+        Caches in the copy of a run stay while its config.json is of the same version.
+
         Args:
           wanted: returns True for the names of files to fetch.
           files: of the bucket, if they are known already.
@@ -72,7 +80,11 @@ class Copy:
         with self._explained():
             self.folder.mkdir(parents=True, exist_ok=True)
             index = self._index()
+            config = files.get(CONFIG)
+            is_same = config is not None and self._is_current(CONFIG, config, index)
             for name in self._names():
+                if is_same and CACHES.fullmatch(name):
+                    continue
                 if wanted(name) and name not in files:
                     (self.folder / name).unlink(missing_ok=True)
                     index.pop(name, None)
@@ -112,6 +124,16 @@ class Copy:
             recorded = [entry.size, entry.tag, status.st_mtime_ns]
             return status.st_size == entry.size and index.get(name) == recorded
         return False
+
+    def name_of(self, file: Path) -> str:
+        """Returns the name in the bucket of a file of the copy."""
+        return file.relative_to(self.folder).as_posix()
+
+    def is_as_fetched(self, name: str) -> bool:
+        """Returns True if no program of this machine has changed a file."""
+        size, _, time = self._index().get(name, (None, "", None))
+        status = (self.folder / name).stat()
+        return (status.st_size, status.st_mtime_ns) == (size, time)
 
     def _index(self) -> dict[str, Any]:
         """Returns (size, tag, time of the copy) by name."""
@@ -270,18 +292,28 @@ def is_copy(path: str | Path) -> bool:
     return copy_of(Path(path)) is not None
 
 
-def push(file: Path) -> None:
+def push(file: Path, pattern: str = "") -> None:
     """Writes a result back to the bucket, if it is in a copy to read from.
 
     The files of a working folder are mirrored anyway.
+
+    Args:
+      file: the result.
+      pattern: of the names of other results in its folder, which are written first if
+        they are new here.
 
     Raises:
       UsageError: if it cannot be written there.
     """
     found = copy_of(file.absolute())
-    if found and not found[0].is_mirrored:
-        copy, name = found
-        copy.remote.write(name, file)
+    if not found or found[0].is_mirrored:
+        return
+    copy, name = found
+    others = sorted(file.absolute().parent.glob(pattern)) if pattern else []
+    for other in others:
+        if not copy.is_as_fetched(other_name := copy.name_of(other)):
+            copy.remote.write(other_name, other)
+    copy.remote.write(name, file)
 
 
 def as_urls(text: str) -> str:

@@ -11,6 +11,7 @@ from jaxgan.errors import UsageError
 from jaxgan.files import is_url
 from jaxgan.storage import uploads
 from jaxgan.storage.copies import Copy, copy_of
+from jaxgan.storage.limits import bound_waits
 
 log = logging.getLogger("jaxgan")
 
@@ -47,6 +48,7 @@ def checkpoints_in(folder: Any) -> Any:
         from etils import epath
 
         copy.remote.connect()  # bounded, unlike the libraries' own search
+        bound_waits()
         return epath.Path(f"{copy.remote.url}/{name}")
     if not copy.is_mirrored:
         uploads.pull(copy, arrays=False)

@@ -5,6 +5,7 @@ import binascii
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import random
 import tempfile
@@ -27,8 +28,14 @@ ATTEMPTS = 4
 FIRST_DELAY = 0.5
 """Seconds before the second try; each later delay is twice the one before."""
 
+RETRY_SECONDS = 60.0
+"""A request that fails later than that is not tried again, nor is any for this time."""
+
 CONNECT_SECONDS = 90.0
 """Longest wait for the first answer, which includes the search for credentials."""
+
+SILENT_SECONDS = 60.0
+"""Longest wait for the next byte of an answer."""
 
 SETTLE_SECONDS = 2.0
 """Wait before reading back, where files cannot be created exclusively."""
@@ -45,6 +52,8 @@ class Entry(NamedTuple):
     """Differs between versions of the file."""
     md5: str
     """In hexadecimal digits, empty if it is unknown."""
+    crc32c: str
+    """In hexadecimal digits, empty if it is unknown. Composite objects have no MD5."""
     updated: float
     """Seconds since 1970 by the clock of the server, 0 if unknown."""
 
@@ -60,8 +69,12 @@ class Remote:
     def __init__(self, url: str, shown: str = "") -> None:
         self.url, self.shown = url, shown or url
         self._fs: Any = None
+        # gcsfs compares the MD5 of what it sent with the one that the bucket reports;
+        # s3fs sends a checksum, which the bucket compares.
+        self._checks = {"consistency": "md5"} if url.startswith("gs://") else {}
         self._root = ""
         self._failed: UsageError | None = None
+        self._silent_until = -math.inf
 
     def connect(self) -> None:
         """Opens the file system and lists the folder once, in bounded time.
@@ -143,7 +156,7 @@ class Remote:
     def fetch(self, name: str, target: Path, entry: Entry) -> None:
         """Copies a file to this machine, completely or not at all.
 
-        Its size and, if the server has it, its MD5 are compared.
+        Its size and its MD5 or CRC32C, if the server has one, are compared.
 
         Raises:
           UsageError: if it cannot be read.
@@ -175,11 +188,11 @@ class Remote:
         def put() -> None:
             path = self._path(name)
             if isinstance(source, bytes):
-                self._fs.pipe_file(path, source)
+                self._fs.pipe_file(path, source, **self._checks)
             elif source.stat().st_size > LARGE:
-                self._fs.put_file(str(source), path)
+                self._fs.put_file(str(source), path, **self._checks)
             else:
-                self._fs.pipe_file(path, source.read_bytes())
+                self._fs.pipe_file(path, source.read_bytes(), **self._checks)
 
         self._do(f"cannot be written ({name})", put)
 
@@ -231,14 +244,20 @@ class Remote:
     def _do(self, what: str, work: Callable[[], T]) -> T:
         """Does work with retries; raises UsageError if it fails in the end."""
         self.connect()
+        # A run that ends without its bucket asks for many things in vain.
+        is_silent = time.monotonic() < self._silent_until
         try:
-            return retried(work)
+            result = retried(work, 1 if is_silent else ATTEMPTS)
         except (UsageError, KeyboardInterrupt):
             raise
         except Exception as error:  # libraries raise errors of many types
+            if is_transient(error):
+                self._silent_until = time.monotonic() + RETRY_SECONDS
             if isinstance(error, OSError) and error.filename is not None:
                 raise  # of a file of this machine
             raise self._error(what, error) from error
+        self._silent_until = -math.inf
+        return result
 
     def _error(self, what: str, error: BaseException) -> UsageError:
         return UsageError(f"{self.shown} {what}: {explain(error)}")
@@ -252,6 +271,15 @@ def _file_system(url: str) -> tuple[Any, str]:
     # Other processes write to the same folder, so listings are not kept.
     for name in ("gs", "gcs", "s3"):
         conf.setdefault(name, {}).setdefault("use_listings_cache", False)
+    if url.startswith("gs://"):
+        import aiohttp
+
+        # An upload or a download may take long, but not without a byte.
+        limit = aiohttp.ClientTimeout(
+            total=None, sock_connect=SILENT_SECONDS, sock_read=SILENT_SECONDS
+        )
+        for name in ("gs", "gcs"):
+            conf[name].setdefault("requests_timeout", limit)
     # They log failures, at length, which are raised too.
     for name in ("gcsfs", "google.auth"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -280,13 +308,15 @@ def bounded(work: Callable[[], T], seconds: float) -> T:
     return result
 
 
-def retried(work: Callable[[], T]) -> T:
-    """Does work again if it fails, a few times and with growing delays."""
-    for attempt in range(ATTEMPTS):
+def retried(work: Callable[[], T], attempts: int) -> T:
+    """Does work again if it fails, up to `attempts` times, with growing delays."""
+    ends = time.monotonic() + RETRY_SECONDS
+    for attempt in range(attempts):
         try:
             return work()
         except Exception as error:
-            if attempt == ATTEMPTS - 1 or not is_transient(error):
+            late = attempt == attempts - 1 or time.monotonic() > ends
+            if late or not is_transient(error):
                 raise
             log.debug("a request is tried again: %s", error)
         time.sleep(FIRST_DELAY * 2**attempt * (0.75 + random.random() / 2))
@@ -335,13 +365,14 @@ def _entry(info: dict[str, Any]) -> Entry:
     names = ("generation", "etag", "ETag", "version_id", "mtime", "LastModified")
     found = (info.get(name) for name in (*names, "created", "updated"))
     tag = next((str(x) for x in found if x not in (None, "")), "")
-    return Entry(int(info.get("size") or 0), tag, _md5(info), _updated(info))
+    digests = _digest(info, "md5Hash"), _digest(info, "crc32c")
+    return Entry(int(info.get("size") or 0), tag, *digests, _updated(info))
 
 
-def _md5(info: dict[str, Any]) -> str:
-    """Returns the MD5 of a file in hexadecimal digits, empty if it is unknown."""
+def _digest(info: dict[str, Any], name: str) -> str:
+    """Returns a checksum in hexadecimal digits, empty if it is unknown."""
     with contextlib.suppress(binascii.Error, ValueError, TypeError):
-        if text := info.get("md5Hash"):
+        if text := info.get(name):
             return base64.b64decode(text).hex()
     return ""
 
@@ -367,5 +398,21 @@ def _check_copy(file: Path, entry: Entry) -> None:
     if entry.md5:
         with file.open("rb") as opened:
             digest = hashlib.file_digest(opened, "md5").hexdigest()
-        if digest != entry.md5:
-            raise ValueError("the copy does not match its checksum")
+        is_same = digest == entry.md5
+    else:
+        is_same = not entry.crc32c or _crc32c(file) in ("", entry.crc32c)
+    if not is_same:
+        raise ValueError("the copy does not match its checksum")
+
+
+def _crc32c(file: Path) -> str:
+    """Returns the CRC32C of a file in hexadecimal digits, empty if it is unknown."""
+    try:
+        import google_crc32c  # which gcsfs needs
+    except ImportError:
+        return ""
+    checksum = google_crc32c.Checksum()
+    with file.open("rb") as opened:
+        while block := opened.read(LARGE):
+            checksum.update(block)
+    return checksum.hexdigest().decode()

@@ -5,6 +5,7 @@ is a marker with the sizes of the others: without it a checkpoint does not count
 """
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterable
@@ -15,6 +16,9 @@ from jaxgan.storage.remote import Entry, Remote
 
 MARKER = "uploaded.json"
 """The last file of a checkpoint: the sizes of the others by name."""
+
+LINKED = ".uploading"
+"""A folder of links to the files of the checkpoint that is uploaded."""
 
 _STEP = re.compile(rf"{CHECKPOINTS}/(0|[1-9][0-9]*)/(.+)")
 
@@ -76,25 +80,35 @@ class Checkpoints:
         Args:
           steps: from `complete`.
         """
-        for step in sorted(set(steps) - self._uploaded, key=int):
+        # The newest one first, as older ones may be removed meanwhile.
+        for step in sorted(set(steps) - self._uploaded, key=int, reverse=True):
             if self._upload_one(step):
                 self._uploaded.add(step)
-        for step in sorted(self._uploaded - set(self.complete()), key=int):
+        kept = set(self.complete())
+        if self._uploaded and not self._uploaded & kept:
+            kept.add(max(self._uploaded, key=int))  # until a newer one is uploaded
+        for step in sorted(self._uploaded - kept, key=int):
             self._remove(step)
             self._uploaded.remove(step)
 
     def _upload_one(self, step: str) -> bool:
-        """Uploads a checkpoint; returns False if it is removed meanwhile."""
+        """Uploads a checkpoint; returns False if it is removed before that."""
         start, sizes = f"{CHECKPOINTS}/{step}/", {}
+        # Links stay if the run removes the checkpoint, or a run that saves more often
+        # than it uploads would have none in the bucket.
+        linked = self._folder.parent / LINKED
+        shutil.rmtree(linked, ignore_errors=True)
+        try:
+            shutil.copytree(self._folder / step, linked, copy_function=_link)
+        except (FileNotFoundError, shutil.Error):
+            return False
         # What an interrupted upload of this step may have left.
         self._remove(step)
-        try:
-            for name in names_below(self._folder / step):
-                sizes[name] = (self._folder / step / name).stat().st_size
-                self._remote.write(start + name, self._folder / step / name)
-        except FileNotFoundError:
-            return False
+        for name in names_below(linked):
+            sizes[name] = (linked / name).stat().st_size
+            self._remote.write(start + name, linked / name)
         self._remote.write(start + MARKER, json.dumps(sizes).encode())
+        shutil.rmtree(linked, ignore_errors=True)
         return True
 
     def _remove(self, step: str) -> None:
@@ -103,6 +117,16 @@ class Checkpoints:
         names = sorted(self._remote.files(start))
         self._remote.remove([f"{start}/{MARKER}"] * (f"{start}/{MARKER}" in names))
         self._remote.remove([x for x in names if x != f"{start}/{MARKER}"])
+
+
+def _link(source: str, target: str) -> None:
+    """Links a file, or copies it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def pull(copy: Copy, *, arrays: bool) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import LONGEST_NAME, is_url, local_path
 
-EXTRAS = {"gs": "'jaxgan[gcs]'"}
+EXTRAS = {"gs": "'jaxgan[gcs]'", "s3": "'jaxgan[s3]'"}
 """Packages for pip by scheme; for others it is the one that fsspec names."""
 
 SAME = {"gcs": "gs"}
