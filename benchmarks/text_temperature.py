@@ -24,7 +24,7 @@ from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.evaluation.build_metrics import build_text_metrics
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.protocol import environment
-from jaxgan.evaluation.run_report import load_real
+from jaxgan.evaluation.real_examples import load_real
 from jaxgan.evaluation.text_methods import make_judge
 from jaxgan.evaluation.text_outputs import draw
 from jaxgan.evaluation.text_report import plain_rows, read_texts

@@ -15,7 +15,7 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation import text_methods, text_outputs, text_report, text_table
 from jaxgan.evaluation.build_metrics import check_metrics, check_text_metrics
 from jaxgan.evaluation.load_run import load_run
-from jaxgan.evaluation.run_report import load_real
+from jaxgan.evaluation.real_examples import load_real
 from jaxgan.metrics.features import minilm
 from jaxgan.metrics.features.shared import shared_extractors
 from jaxgan.metrics.kernel import squared_mmd
