@@ -32,6 +32,18 @@ def chosen(facts, batch_size, step_seconds):
     return {choice.name: choice.value for choice in found}
 
 
+def record_timed(monkeypatch):
+    """Lists the configurations whose steps are timed, and times none."""
+    timed = []
+
+    def time_step(config, example):
+        timed.append(config)
+        return 0.25
+
+    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    return timed
+
+
 def test_batch_sizes():
     sizes = [auto_recipe.choose_batch_size(x).value for x in (FACES, EMOJI, FASHION)]
     assert sizes == [32, 32, 64]
@@ -111,20 +123,14 @@ def labeled(examples, classes):
 
 def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
     caplog.set_level("INFO")
-    timed = []
-
-    def time_step(config, example):
-        timed.append(config.task)
-        return 0.25
-
-    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    timed = record_timed(monkeypatch)
     given = make_config(dataset="folder:x", budget="100s")
     config = auto_recipe.choose_recipe(given, labeled(300, 3))
     rates = "adam(cosine(2e-3, 1e-5, 320), b1=0.0, b2=0.99)"
     assert (config.task, config.steps) == ("conditional(64)", 320)
     assert config.g_optimizer == config.d_optimizer == rates
     # The steps that are timed have labels.
-    assert set(timed) == {"conditional(64)"}
+    assert {x.task for x in timed} == {"conditional(64)"}
     assert "--task=conditional(64): as examples have labels of 3 classes" in caplog.text
     # A network, a task or a wrapper of the user's may use labels in another way.
     for flags in (
@@ -182,13 +188,7 @@ def test_times_in_text():
 
 def test_flags_of_the_user_are_kept_and_other_data_refused(monkeypatch, caplog):
     caplog.set_level("INFO")
-    timed = []
-
-    def time_step(config, example):
-        timed.append(config.networks)
-        return 0.25
-
-    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    timed = record_timed(monkeypatch)
     arrays = {"image": np.zeros((300, 8, 8, 1), np.uint8)}
     example = image_example((8, 8, 1))
     dataset = from_fields("made-up", arrays, example=example, origin="made-up")
@@ -196,7 +196,8 @@ def test_flags_of_the_user_are_kept_and_other_data_refused(monkeypatch, caplog):
     config = auto_recipe.choose_recipe(given, dataset)
     assert (config.d_terms, config.batch_size, config.steps) == ("r1(2)", 32, 320)
     # The width that was chosen is timed too.
-    assert timed == ["small(16)", config.networks] == ["small(16)", "small(8)"]
+    networks = [x.networks for x in timed]
+    assert networks == ["small(16)", config.networks] == ["small(16)", "small(8)"]
     assert config.augment == "color|translation|cutout"
     assert "--d_terms=r1(2): as given" in caplog.text
     assert "--batch_size=32: for 300 examples" in caplog.text

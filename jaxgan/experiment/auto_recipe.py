@@ -110,11 +110,9 @@ def choose_rates(steps: int) -> list[Choice]:
     >>> choose_rates(500)[0].value
     'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99)'
     """
-    return [
-        Choice(name, f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)", reason)
-        for name in ("g_optimizer", "d_optimizer")
-        for reason in ["falls to the end, as a GAN with labels loses variety else"]
-    ]
+    optimizer = f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)"
+    reason = "falls to the end, as a GAN with labels loses variety else"
+    return [Choice(x, optimizer, reason) for x in ("g_optimizer", "d_optimizer")]
 
 
 def images_wanted(facts: Facts) -> int:
