@@ -48,9 +48,10 @@ def curve(
       n: number of texts of each row.
     """
     config = EvaluateConfig(workdir=run.folder, n=n)
-    train, held_out = load_real(run, config)
+    examples = load_real(run, config)
+    train, held_out, _ = examples
     assert held_out is not None
-    texts = read_texts(config, train, held_out)
+    texts = read_texts(config, examples)
     built = build_text_metrics(metrics, train, held_out)
     judge = make_judge(built, texts.real, texts.train, unit_of(texts.real))
     rows = {}

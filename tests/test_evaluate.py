@@ -68,9 +68,13 @@ def real(folder, held_out, split):
     config = make_config(dataset=f"npz:{folder / 'data.npz'}", held_out=held_out)
     run: Any = SimpleNamespace(config=config)
     asked = EvaluateConfig(workdir=folder / "run", split=split)
-    train, held = real_examples.load_real(run, asked)
+    examples = real_examples.load_real(run, asked)
+    train, held, _ = examples
     assert held is not None
-    return train.size, held.size, real_examples.count_trained_on(run, asked, held)
+    count = examples.count_trained_on(np.arange(held.size))
+    # The first examples are those of the run: any others were trained on.
+    assert examples.count_trained_on(np.arange(held.size - 1)) == max(count - 1, 0)
+    return train.size, held.size, count
 
 
 @pytest.mark.parametrize(

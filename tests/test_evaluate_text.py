@@ -83,7 +83,7 @@ def test_a_run_is_judged_beside_plain_methods(workdir, capsys):
 
 def test_a_text_does_not_depend_on_the_number_of_texts(workdir):
     run = load_run(workdir)
-    dataset, _ = load_real(run, EvaluateConfig(workdir=workdir))
+    dataset = load_real(run, EvaluateConfig(workdir=workdir)).train
     few, many = (
         text_outputs.draw(run, run.variables, dataset, seed=3, count=n)
         for n in (3, 130)
@@ -245,9 +245,8 @@ def test_sets_of_texts_are_compared_in_features(workdir, counted, tmp_path):
     report = json.loads((tmp_path / "x.json").read_text())
     rows = {k: x["kid_minilm"] for k, x in report["rows"].items()}
     config = EvaluateConfig(workdir=workdir, n=20)
-    train_set, held_out = load_real(load_run(workdir), config)
-    assert held_out is not None
-    texts = text_report.read_texts(config, train_set, held_out)
+    examples = load_real(load_run(workdir), config)
+    texts = text_report.read_texts(config, examples)
     real, others = (counted(x) * 10**0.5 for x in (texts.real, texts.others))
     assert rows["held-out text"] == pytest.approx(squared_mmd(real, others), abs=1e-6)
     # Only one point: the largest distance.
@@ -258,7 +257,7 @@ def test_sets_of_texts_are_compared_in_features(workdir, counted, tmp_path):
 def test_samples_of_training_are_texts_too(workdir, counted):
     """Numbers of tokens are not clipped like pixels."""
     run = load_run(workdir)
-    train_set, _ = load_real(run, EvaluateConfig(workdir=workdir))
+    train_set = load_real(run, EvaluateConfig(workdir=workdir)).train
     shared = shared_extractors({"example": run.example, "train": train_set})
     extractor = shared["minilm"]()
     ids = encode([["cat", "dog"], ["mat"]], run.example["tokens"].names, 6)

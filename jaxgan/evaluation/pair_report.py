@@ -23,7 +23,7 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_methods import GENERATED, Method, measure, methods_of
 from jaxgan.evaluation.pair_outputs import Outputs
 from jaxgan.evaluation.protocol import environment, extractor_facts
-from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.real_examples import load_real
 from jaxgan.evaluation.run_report import (
     Data,
     choose_examples,
@@ -68,7 +68,8 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
       UsageError: if the checkpoint, the data or a metric cannot be used.
     """
     all_succeed(lambda: _check(config, run))
-    train, held_out = all_succeed(lambda: load_real(run, config))
+    examples = all_succeed(lambda: load_real(run, config))
+    train, held_out, _ = examples
     assert held_out is not None
     config = dataclasses.replace(config, n=count_of(config, held_out))
     aligned = has_targets(run.gan.task, run.example, aligned=held_out.aligned)
@@ -83,7 +84,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     fitted = [x.fit(train, held_out) if x.fit else x for x in metrics.pairs]
     metrics = metrics._replace(pairs=fitted)
     # The real side, once for all methods.
-    chosen = choose_examples(train, held_out, config, metrics.sets, None)
+    chosen = choose_examples(examples, config, metrics.sets, None)
     extractors = unique(x.extractor for x in metrics.sets)
     real = Real({}, {})
     if extractors:
@@ -269,7 +270,7 @@ def protocol(
         "task": run.config.task,
         "held_out": held_out.origin,
         "split": config.split,
-        "trained_on": count_trained_on(run, config, held_out),
+        "trained_on": chosen.trained_on,
         "n": len(chosen.numbers),
         "fingerprint": data.fingerprint(held_out),
         "n_floor": len(chosen.floor),

@@ -2,6 +2,9 @@
 
 import dataclasses
 import logging
+from typing import NamedTuple
+
+import numpy as np
 
 from jaxgan import data
 from jaxgan.config.evaluating import AUTO, EvaluateConfig
@@ -14,14 +17,39 @@ log = logging.getLogger("jaxgan")
 NONE = "none"
 
 
-def load_real(
-    run: Run, config: EvaluateConfig
-) -> tuple[data.Dataset, data.Dataset | None]:
+class RealExamples(NamedTuple):
+    """The data of an evaluation."""
+
+    train: data.Dataset
+    """Examples that the run may have been trained on."""
+    held_out: data.Dataset | None
+    """None if there are none, and statistics take their place."""
+    unseen: int
+    """The number of held-out examples that the run was not trained on: the first."""
+
+    def count_trained_on(self, numbers: np.ndarray) -> int:
+        """Returns how many of some held-out examples the run was trained on.
+
+        If there are any, a warning says so.
+
+        Args:
+          numbers: of the examples in `held_out`, `[N]`.
+        """
+        count = int(np.sum(numbers >= self.unseen))
+        if count:
+            log.warning(
+                "%s of the %s real examples were trained on, as the run held out "
+                "fewer: a generator that copies them has good values",
+                *(f"{count:,}", f"{len(numbers):,}"),
+            )
+        return count
+
+
+def load_real(run: Run, config: EvaluateConfig) -> RealExamples:
     """Loads the training examples of a run, and those that are held out.
 
     `--split=auto` is what the run itself held out, or the split `test` if it held out
-    nothing. A number of examples and `part` are split off the training examples. If the
-    run was trained on these, a warning says so.
+    nothing. A number of examples and `part` are split off the training examples.
 
     Raises:
       UsageError: if there are no held-out examples, or fewer than asked for.
@@ -29,7 +57,7 @@ def load_real(
     own, auto = run.config.held_out, config.split == AUTO
     train, held_out = _load(run, own if auto and own != NONE else config.split)
     if config.against:
-        return train, held_out
+        return RealExamples(train, held_out, held_out.size if held_out else 0)
     if held_out is not None and auto and own == NONE and is_split_off(run, train):
         # The run was trained on them: they have to be asked for.
         held_out = None
@@ -46,31 +74,18 @@ def load_real(
         )
     if held_out.size < 2:
         raise UsageError("there is a single held-out example: use another --split")
-    if count := count_trained_on(run, config, held_out):
-        log.warning(
-            "%s of the %s real examples were trained on, as the run held out %s: a "
-            "generator that copies them has good values",
-            *(f"{count:,}", f"{held_out.size:,}", own),
-        )
-    return train, held_out
+    return RealExamples(train, held_out, _unseen(run, config, held_out))
 
 
-def count_trained_on(run: Run, config: EvaluateConfig, held_out: data.Dataset) -> int:
-    """Returns the number of the real examples that the run was trained on.
-
-    Args:
-      run: the run.
-      config: the configuration.
-      held_out: the examples that `load_real` has returned.
-    """
+def _unseen(run: Run, config: EvaluateConfig, held_out: data.Dataset) -> int:
+    """Returns the number of held-out examples that the run was not trained on."""
     # A split by name is checked when it is loaded.
     counted = config.split == "part" or config.split.isdigit()
     if not counted or config.split == run.config.held_out:
-        return 0
+        return held_out.size
     train, own = _load(run, run.config.held_out)
-    # Fewer examples that are split off are among more, as their order is fixed.
-    kept = own.size if own is not None and is_split_off(run, train) else 0
-    return max(held_out.size - kept, 0)
+    # Fewer examples that are split off are the first of more, as their order is fixed.
+    return own.size if own is not None and is_split_off(run, train) else 0
 
 
 def is_split_off(run: Run, train: data.Dataset) -> bool:

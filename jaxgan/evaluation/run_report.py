@@ -16,7 +16,7 @@ from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
-from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.real_examples import RealExamples, load_real
 from jaxgan.evaluation.scores import (
     Real,
     Values,
@@ -50,6 +50,8 @@ class Data(NamedTuple):
     floor: np.ndarray
     """Indices in `train_numbers` of as many examples as there are samples."""
     statistics: Statistics | None
+    trained_on: int | None
+    """The number of the held-out examples that the run was trained on."""
 
 
 def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
@@ -77,14 +79,14 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     folder = run.folder / "checkpoints"
     all_succeed(lambda: checkpoint.candidates(folder, config.which))
     # Then the data are read, and extractors are opened, which may train them.
-    train, held_out = all_succeed(lambda: load_real(run, config))
+    examples = all_succeed(lambda: load_real(run, config))
     comparisons = build_metrics(
-        config.metrics, train, held_out, inception_weights=weights
+        config.metrics, examples.train, examples.held_out, inception_weights=weights
     )
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
     # The real side, once for all samples.
-    chosen = choose_examples(train, held_out, config, comparisons, given)
+    chosen = choose_examples(examples, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
     floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
     if (file := config.save_stats) and chosen.held_out is not None:
@@ -130,8 +132,7 @@ def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
 
 
 def choose_examples(
-    train: data.Dataset,
-    held_out: data.Dataset | None,
+    examples: RealExamples,
     config: EvaluateConfig,
     comparisons: Sequence[Comparison],
     statistics: Statistics | None,
@@ -139,23 +140,24 @@ def choose_examples(
     """Selects examples without replacement, the same ones for all checkpoints.
 
     Args:
-      train: the training examples.
-      held_out: the other examples, None if there are none.
+      examples: the training examples and those that are held out.
       config: has the numbers of examples.
       comparisons: the metrics, which may need all training examples.
       statistics: those that take the place of held-out examples.
     """
     # The order of epoch 0 is random, and sorted numbers are read in sequence.
-    numbers = np.arange(0)
+    train, held_out = examples.train, examples.held_out
+    numbers, trained = np.arange(0), None
     if held_out is not None and statistics is None:
         count = config.n_real or min(config.n, held_out.size)
         numbers = np.sort(data.epoch_order(0, 0, held_out.size)[:count])
+        trained = examples.count_trained_on(numbers)
     some = np.sort(data.epoch_order(0, 0, train.size)[: config.n])
     # As many training examples as samples, for the floor.
     every, floor = some, np.arange(len(some))
     if any(x.whole_train for x in comparisons):
         every, floor = np.arange(train.size), some
-    return Data(train, held_out, numbers, every, floor, statistics)
+    return Data(train, held_out, numbers, every, floor, statistics, trained)
 
 
 def extract_real(
@@ -237,16 +239,15 @@ def protocol(
     if given is not None or held_out is None:
         count = given and given.count
         origin = given and given.origin
-        digest, trained = None, None
+        digest = None
     else:
         count, origin = len(chosen.numbers), held_out.origin
         digest = data.fingerprint(held_out)
-        trained = count_trained_on(run, config, held_out)
     return {
         "dataset": run.config.dataset,
         "held_out": origin,
         "split": config.split,
-        "trained_on": trained,
+        "trained_on": chosen.trained_on,
         "n_real": count,
         "n_fake": config.n,
         "n_floor": len(chosen.floor),

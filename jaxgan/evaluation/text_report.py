@@ -20,7 +20,7 @@ from jaxgan.evaluation.build_metrics import (
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
-from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.real_examples import RealExamples, load_real
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import Values, summary
 from jaxgan.evaluation.text_methods import (
@@ -73,6 +73,8 @@ class Texts(NamedTuple):
     train: list[str]
     rows: np.ndarray
     """Tokens of the training texts, `[n, length]` int32."""
+    trained_on: int
+    """The number of `real` that the run was trained on."""
 
 
 def default_metrics(names: Sequence[str]) -> tuple[str, str]:
@@ -104,9 +106,10 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
       UsageError: if the checkpoint, the data or a metric cannot be used.
     """
     all_succeed(lambda: _check(config, run))
-    train, held_out = all_succeed(lambda: load_real(run, config))
+    examples = all_succeed(lambda: load_real(run, config))
+    train, held_out, _ = examples
     assert held_out is not None
-    texts = all_succeed(lambda: read_texts(config, train, held_out))
+    texts = all_succeed(lambda: read_texts(config, examples))
     metrics_text, missing = config.metrics, ""
     if metrics_text == AUTO:
         metrics_text, missing = default_metrics(texts.names)
@@ -144,14 +147,14 @@ def _check(config: EvaluateConfig, run: Run) -> None:
     checkpoint.candidates(run.folder / "checkpoints", config.which)
 
 
-def read_texts(
-    config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset
-) -> Texts:
+def read_texts(config: EvaluateConfig, examples: RealExamples) -> Texts:
     """Reads real texts, the same ones for all checkpoints.
 
     Raises:
       UsageError: if there are fewer than 2 held-out texts.
     """
+    train, held_out, _ = examples
+    assert held_out is not None
     field = train.example.generated
     names = train.example[field].names
     # Other held-out texts show how good values can be.
@@ -172,7 +175,9 @@ def read_texts(
     known = decode(rows(held_out, order[:MOST_TRAIN]), names)
     texts = (decode(x, names) for x in (of_real, of_train))
     real, in_training = texts
-    return Texts(names, count, real, of_real, other, known, in_training, of_train)
+    trained = examples.count_trained_on(order[:n_real])
+    of_held_out = (real, of_real, other, known)
+    return Texts(names, count, *of_held_out, in_training, of_train, trained)
 
 
 def _measure(
@@ -233,7 +238,7 @@ def protocol(
         "n_floor": len(texts.others),
         "n_train": len(texts.train),
         "split": config.split,
-        "trained_on": count_trained_on(run, config, held_out),
+        "trained_on": texts.trained_on,
         "fingerprint": data.fingerprint(held_out),
         "unit": unit_of(texts.real),
         "vocabulary": len(texts.names),

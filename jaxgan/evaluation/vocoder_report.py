@@ -15,7 +15,7 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_report import count_of
 from jaxgan.evaluation.protocol import environment
-from jaxgan.evaluation.real_examples import count_trained_on, load_real
+from jaxgan.evaluation.real_examples import load_real
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import summary
 from jaxgan.evaluation.sounds import Vocoder
@@ -57,7 +57,8 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
       UsageError: if the checkpoint, the data or a flag cannot be used.
     """
     all_succeed(lambda: _check(config, run))
-    _, held_out = all_succeed(lambda: load_real(run, config))
+    examples = all_succeed(lambda: load_real(run, config))
+    held_out = examples.held_out
     assert held_out is not None
     count = all_succeed(lambda: count_of(config, held_out))
     numbers = np.sort(data.epoch_order(0, 0, held_out.size)[:count])
@@ -73,7 +74,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
             "task": run.config.task,
             "held_out": held_out.origin,
             "split": config.split,
-            "trained_on": count_trained_on(run, config, held_out),
+            "trained_on": examples.count_trained_on(numbers),
             "n": count,
             "fingerprint": data.fingerprint(held_out),
             "step": step,
