@@ -82,6 +82,11 @@ def child(argv: list[str]) -> None:
     clock.seconds["python"] = clock.last - float(os.environ["BENCHMARK_STARTED"])
     with clock.phase("imports"):
         from jaxgan import train
+        from jaxgan.config.resolve import parse_args
+        from jaxgan.experiment.cpu_devices import request
+
+        # Before jax is imported, as in `train.main`.
+        request(parse_args(argv))
 
         import jaxgan.training.trainer as trainer  # isort: skip
         from jaxgan import parallel

@@ -56,6 +56,11 @@ def test_a_set_is_decoded_once(set_dir):
     for field, rows in first.items():
         np.testing.assert_array_equal(again[field], rows)
         assert again[field].dtype == rows.dtype
+    # A few examples are taken from there too.
+    some = data.read_some(undecodable(load(set_dir)), np.array([7, 3, 7]))
+    for field, rows in load(set_dir).read(np.array([7, 3, 7])).items():
+        np.testing.assert_array_equal(some[field], rows)
+        assert some[field].dtype == rows.dtype
 
 
 def test_tfds_does_not_mind_what_we_keep(set_dir):

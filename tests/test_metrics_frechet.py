@@ -5,15 +5,18 @@ import pytest
 import scipy.linalg
 
 from jaxgan.errors import UsageError
+from jaxgan.metrics import frechet
 from jaxgan.metrics.frechet import (
     Moments,
     bias_warning,
     class_frechet,
     covariance,
+    features_warning,
     frechet_distance,
     frechet_floor,
     merge,
     moments,
+    moments_of_latest,
 )
 
 
@@ -165,6 +168,21 @@ def test_the_warning_has_the_bias():
     assert "use at least 60 of both" in text
     few = bias_warning(gaussian(np.zeros(30), np.eye(30), count=59), 1000)
     assert few.startswith("59 examples")
+
+
+def test_moments_and_warnings_of_features(monkeypatch):
+    features = np.random.default_rng(0).normal(size=(60, 30)).astype(np.float32)
+    assert features_warning(features, 59) == bias_warning(moments(features), 59) != ""
+    of = moments_of_latest()
+    first, other = of(features), of(features[:40])
+    np.testing.assert_array_equal(first.scatter, moments(features).scatter)
+    np.testing.assert_array_equal(other.scatter, moments(features[:40]).scatter)
+    again = of(features)
+    np.testing.assert_array_equal(again.scatter, first.scatter)
+    # Neither computes moments that are not needed.
+    monkeypatch.setattr(frechet, "moments", None)
+    assert of(features) is again
+    assert features_warning(features, 60) == ""
 
 
 def test_classes_by_hand():

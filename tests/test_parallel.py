@@ -14,7 +14,10 @@ from slow import slow
 
 import jaxgan
 from jaxgan import parallel
+from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
+from jaxgan.experiment.setup import setup
+from jaxgan.gan import builder
 from jaxgan.parallel import devices
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -176,6 +179,34 @@ def test_metrics_on_the_host_have_an_axis_of_seeds(seeds):
     metrics = {"loss": jnp.asarray(rows if seeds > 1 else rows[:, 0])}
     [fetched] = parallel.fetch_metrics(metrics, seeds).values()
     np.testing.assert_array_equal(fetched, rows)
+
+
+@pytest.mark.parametrize(
+    ("count", "where"), [(1, "device"), (1, "host"), (2, "device"), (2, "host")]
+)
+def test_a_run_traces_the_step_that_was_checked(monkeypatch, count, where):
+    traces, make = [], builder.make_step
+
+    def counting(*given, **named):
+        step = make(*given, **named)
+        return lambda *inputs: traces.append(1) or step(*inputs)
+
+    monkeypatch.setattr(builder, "make_step", counting)
+    chosen = make_config(
+        dataset="ring8",
+        networks="mlp((4,), (4,))",
+        batch_size=8,
+        devices=count,
+        input=where,
+        held_out="none",
+    )
+    run = setup(chosen)
+    assert len(traces) == 1
+    state = run.init_state()
+    with run.open_feed(0) as feed:
+        jit = run.layout.strategy.jit(run.train_step, feed, run.layout, 1, state)
+        jit.lower(state, feed.at(0, 1), run.keys().run)
+    assert len(traces) == 1  # and not once more
 
 
 def test_layouts():

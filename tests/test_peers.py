@@ -14,19 +14,21 @@ import optax
 import pytest
 import step_rows
 import step_throughput
+from flax.traverse_util import flatten_dict
 from peers import protocol
 
 from jaxgan import parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.experiment import setup
 from jaxgan.gan import builder
+from jaxgan.networks.streams import keys_of_examples
 from jaxgan.optimizers import chain
 from jaxgan.types import LossInputs, Players, Samples, image_example
 
 SHAPES = [(28, 28, 1), (32, 32, 3), (64, 64, 3)]
 PRESETS = (
     *("default", "residual", "mlp", "mlp-small", "goodfellow", "dcgan", "lsgan"),
-    *("wgan", "wgan-gp"),
+    *("wgan", "wgan-gp", "sngan", "sngan-resnet-small", "stylegan2-small"),
 )
 IMAGES = {
     "pix2pix": (
@@ -42,8 +44,16 @@ IMAGES = {
 """Tasks without mirrored images and narrow networks, by preset."""
 SEQUENCES = {"wavegan": (8_192, 1), "vocoder": (8_192, 1), "text_gan": (12, 20)}
 """Shapes of sounds and texts by preset."""
-KEYS = jax.random.split(jax.random.key(0), 5)
-TINY = {"residual": "residual(16, 1)"}
+KEYS = jax.random.split(jax.random.key(0), 4)
+TINY: dict[str, tuple[str, dict[str, Any]]] = {
+    "residual": ("residual(16, 1)", {"width": 16, "blocks": 1}),
+    "sngan-resnet-small": ("resnet(4)", {"width": 4}),
+    "stylegan2-small": (
+        "stylegan2(64, 8, 64, depth=2, mixing=0)",
+        {"width": 64, "largest": 8, "depth": 2, "mixing": 0},
+    ),
+}
+"""Narrow networks by preset, ours and their arguments in PyTorch."""
 
 
 @pytest.fixture
@@ -72,20 +82,25 @@ def config_of(preset, **more):
     return make_config(preset=preset, augment="", **more)
 
 
-def variables_of(config, shape):
-    """Shapes of both players' variables, by a look at the networks alone."""
+def nets_of(config, shape):
+    """Both networks, by a look at the networks alone."""
     facts = {"example": image_example(shape, classes=10), "axis_name": None}
-    nets = builder.build_networks(config, facts)
-    latent = 100 if "100" in config.task else 64
-    z, x = jnp.zeros((2, latent)), jnp.zeros((2, *shape))
+    return builder.build_networks(config, facts)
+
+
+def variables_of(config, shape):
+    """Both players' variables."""
+    nets = nets_of(config, shape)
+    latent = next((n for n in (100, 128) if str(n) in config.task), 64)
+    z, x = jnp.zeros((4, latent)), jnp.zeros((4, *shape))
     inits = [functools.partial(net.init, train=False) for net in nets]
     key = jax.random.key(0)
-    return nets, Players(*(i(key, y) for i, y in zip(inits, (z, x), strict=True)))
+    return Players(*(i(key, y) for i, y in zip(inits, (z, x), strict=True)))
 
 
 def counts_of(preset, shape):
     config = config_of(preset)
-    found = jax.eval_shape(lambda: variables_of(config, shape)[1])
+    found = jax.eval_shape(lambda: variables_of(config, shape))
     return [sum(x.size for x in jax.tree.leaves(own["params"])) for own in found]
 
 
@@ -103,6 +118,10 @@ def job_of(preset, variant, shape=(28, 28, 1), batch=4):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_parameters_in_torch(pytorch, torch, preset, shape):
     own = pytorch.RECIPES[preset]
+    if preset == "sngan-resnet-small" and shape == (64, 64, 3):
+        with pytest.raises(ValueError, match="resnet has no images of 64x64 here"):
+            own.pair(own.latent, shape)
+        return
     with torch.device("meta"):
         nets = own.pair(own.latent, shape)
     got = [sum(p.numel() for p in net.parameters()) for net in nets]
@@ -121,16 +140,20 @@ def test_recipes_in_torch(pytorch, torch, preset):
     assert own.uniform == ("uniform" in config.task)
     assert own.again == (config.g_latents == "fresh")
     steps = jnp.array([[0.3, -0.1], [0.2, 0.4], [-0.5, 0.1]])
-    ours = jnp.array([0.5, -0.2])
-    theirs = torch.tensor(np.array(ours), requires_grad=True)
-    transform = chain(config.g_optimizer)
-    state, optimizer = transform.init(ours), own.optimizer([theirs], {})
-    for grad in steps:
-        updates, state = transform.update(grad, state, ours)
-        ours = optax.apply_updates(ours, updates)
-        theirs.grad = torch.tensor(np.array(grad))
-        optimizer.step()
-    np.testing.assert_allclose(theirs.detach().numpy(), np.array(ours), rtol=1e-5)
+    pairs = [(config.g_optimizer, own.optimizer)]
+    if own.d_optimizer or config.d_optimizer != config.g_optimizer:
+        pairs.append((config.d_optimizer, own.d_optimizer))
+    for text, make in pairs:
+        ours = jnp.array([0.5, -0.2])
+        theirs = torch.tensor(np.array(ours), requires_grad=True)
+        transform = chain(text)
+        state, optimizer = transform.init(ours), make([theirs], {})
+        for grad in steps:
+            updates, state = transform.update(grad, state, ours)
+            ours = optax.apply_updates(ours, updates)
+            theirs.grad = torch.tensor(np.array(grad))
+            optimizer.step()
+        np.testing.assert_allclose(theirs.detach().numpy(), np.array(ours), rtol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["eager", "channels_last+expert", "autocast"])
@@ -281,8 +304,65 @@ def of_residual(g, d, shape):
     )
 
 
+def before_kernels(values):
+    """Pairs of kernel and bias, the bias first as in layers with a spectral norm."""
+    return [x for i in range(0, len(values), 2) for x in values[i : i + 2][::-1]]
+
+
+def of_spectral_small(g, d, shape):
+    got, seen = of_small(g, d["net"], shape)
+    return got, before_kernels(seen)
+
+
+def of_colors(own):
+    """A layer of pixels, which is a convolution in PyTorch."""
+    return [own["kernel"].T[:, :, None, None], own["bias"]]
+
+
+def of_norm(own):
+    return [own["scale"], own["bias"]]
+
+
+def of_resnet(g, d, shape):
+    d, count = d["net"], sum(name.startswith("block") for name in g)
+    low = [side // 2**count for side in shape[:2]]
+    got = [image_order(x, low) for x in of_dense(g["start"])]
+    for own in (g[f"block_{i}_0"] for i in range(count)):
+        for i in range(2):
+            got += [*of_norm(own[f"norm_{i}"]), *of_conv(own[f"conv_{i}"])]
+        got += of_colors(own["shortcut"])
+    seen = []
+    for own in (d[f"block_{i}_0"] for i in range(4)):
+        seen += [*of_conv(own["conv_0"]), *of_conv(own["conv_1"])]
+        seen += of_colors(own["shortcut"]) if "shortcut" in own else []
+    seen += of_dense(d["logit"])
+    return [*got, *of_norm(g["norm"]), *of_conv(g["colors"])], before_kernels(seen)
+
+
+def of_stylegan2(g, d, shape):
+    mapping, own = g["mapping_network"], g["synthesis_network"]
+    levels = sum(name.startswith("up") for name in own)
+    got = [own["constant"].transpose(2, 0, 1)]
+    got += [x for i in range(len(mapping)) for x in of_dense(mapping[f"dense_{i}"])]
+    for kind, first in (("up", 1), ("conv", 0), ("colors", 0)):
+        for layer in (own[f"{kind}_{i}"] for i in range(first, levels + 1)):
+            got += [layer["noise"]] if "noise" in layer else []
+            got += [*of_dense(layer["style"]), *of_conv(layer)]
+    seen = of_conv(d["colors"])
+    for block in (d[f"block_{i}"] for i in range(levels, 0, -1)):
+        seen += [*of_conv(block["conv"]), *of_conv(block["down"])]
+        seen += [block["skip"]["kernel"].transpose(3, 2, 0, 1)]
+    kernel, bias = of_dense(d["dense"])
+    low = [side // 2**levels for side in shape[:2]]
+    seen += [*of_conv(d["conv"]), image_order(kernel, low, 1), bias]
+    return got, [*seen, *of_dense(d["logit"])]
+
+
 ORDERS = {
     "default": of_small,
+    "sngan": of_spectral_small,
+    "sngan-resnet-small": of_resnet,
+    "stylegan2-small": of_stylegan2,
     "wgan-gp": of_small,
     "dcgan": of_dcgan,
     "residual": of_residual,
@@ -305,9 +385,11 @@ def ours(config, nets, variables, z, x):
         params = variables._replace(
             **{player: {**getattr(variables, player), "params": own}}
         )
-        fake, _ = nets.generator.apply(
-            params.generator, z, train=True, mutable=["batch_stats"]
-        )
+        streams = {"params": jax.random.key(0)}
+        with keys_of_examples(lambda: KEYS):
+            fake, _ = nets.generator.apply(
+                params.generator, z, train=True, mutable=["batch_stats"], rngs=streams
+            )
 
         def critic(samples):
             return nets.discriminator.apply(params.discriminator, samples, train=False)
@@ -345,20 +427,61 @@ def theirs(torch, own, losses, nets, z, x):
     return found
 
 
+def iterate(torch, net, vectors):
+    """One power iteration of each kernel from our vectors, as ours at each call."""
+    layers = [x for x in net.modules() if hasattr(x, "parametrizations")]
+    starts = sorted(flatten_dict(vectors).items(), key=lambda x: natural(x[0]))
+    for layer, (_, start) in zip(layers, starts, strict=True):
+        norm = layer.parametrizations.weight[0]
+        matrix = layer.parametrizations.weight.original.flatten(1)
+        v = matrix.T @ torch.tensor(np.array(start))
+        norm._v.copy_(v / v.norm())
+        u = matrix @ norm._v
+        norm._u.copy_(u / u.norm())
+
+
+def natural(path):
+    """Blocks, then the last layer; Conv, then Dense; shortcuts come last in theirs."""
+    return [(x in ("logit", "Dense_0"), x) for x in path]
+
+
+def same_noise(torch, monkeypatch):
+    """Lets both StyleGAN2s draw the same noise."""
+    from peers import torch_stylegan2
+
+    from jaxgan.networks import stylegan2
+
+    noise = np.random.default_rng(2).normal(size=(len(KEYS), 10_000)).astype(np.float32)
+    used = 0
+
+    def normal(words, number, shape):
+        return jnp.asarray(noise[: len(words), : shape[0]])
+
+    def noise_like(x):
+        nonlocal used
+        first, used = used, used + x[0, 0].numel()
+        return torch.tensor(noise[:, first:used]).view(-1, 1, *x.shape[2:])
+
+    monkeypatch.setattr(stylegan2, "normal", normal)
+    monkeypatch.setattr(torch_stylegan2, "noise_like", noise_like)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_losses_with_the_same_weights(pytorch, torch, monkeypatch, preset):
     t = np.array(jax.vmap(jax.random.uniform)(KEYS))  # where gradient_penalty looks
     monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.tensor(t).view(size))
+    same_noise(torch, monkeypatch)
     shape = (16, 16, 3) if preset in ORDERS else (8, 8, 1)
-    tiny = {"networks": TINY[preset]} if preset in TINY else {}
+    networks, small = TINY.get(preset, ("", {}))
+    tiny = {"networks": networks} if networks else {}
     config, own = config_of(preset, **tiny), pytorch.RECIPES[preset]
-    nets, variables = variables_of(config, shape)
+    nets = nets_of(config, shape)
+    variables = jax.jit(lambda: variables_of(config, shape))()
     variables = Players(*({**v, "params": noisy(v["params"])} for v in variables))
     rng = np.random.default_rng(0)
-    z = rng.normal(size=(5, own.latent)).astype(np.float32)
-    x = rng.uniform(-1, 1, (5, *shape)).astype(np.float32)
+    z = rng.normal(size=(len(KEYS), own.latent)).astype(np.float32)
+    x = rng.uniform(-1, 1, (len(KEYS), *shape)).astype(np.float32)
 
-    small = {"width": 16, "blocks": 1} if preset in TINY else {}
     pair = own.pair(own.latent, shape, **small)
     order = ORDERS.get(preset, of_perceptrons)
     g, d = (jax.tree.map(np.asarray, v["params"]) for v in variables)
@@ -366,7 +489,9 @@ def test_losses_with_the_same_weights(pytorch, torch, monkeypatch, preset):
         for net, values in zip(pair, order(g, d, shape), strict=True):
             for parameter, value in zip(net.parameters(), values, strict=True):
                 assert parameter.shape == value.shape
-                parameter.copy_(torch.tensor(np.ascontiguousarray(value)))
+                parameter.copy_(torch.tensor(np.array(value, order="C")))
+        if "spectral" in variables.discriminator:
+            iterate(torch, pair[1], variables.discriminator["spectral"]["u"])
 
     seen = x[:, ::-1, ::-1] if preset == "dcgan" else x
     seen = torch.tensor(np.ascontiguousarray(seen.transpose(0, 3, 1, 2)))

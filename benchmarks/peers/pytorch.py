@@ -109,7 +109,7 @@ def game_of(job: dict[str, Any]) -> Game:
         d,
         (compiled(g, switches), compiled(d, switches)),
         recipe.optimizer(g.parameters(), options),
-        recipe.optimizer(d.parameters(), options),
+        (recipe.d_optimizer or recipe.optimizer)(d.parameters(), options),
         [p.detach().clone() for p in g.parameters()] if recipe.average else [],
         pictures.contiguous(memory_format=lies) if pictures.ndim == 4 else pictures,
         labels(job["examples"]).to(device),

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from peers import protocol, torch_images, torch_sounds, torch_text
+from peers import protocol, torch_images, torch_sounds, torch_stylegan2, torch_text
 from peers import torch_networks as nets
+from peers.torch_resnet import hinge, resnet, spectral
 from peers.torch_sequences import SOUNDS, TEXTS, VOCODER, Sequence
 from peers.torch_tasks import CYCLEGAN, PIX2PIX, SRGAN, Task
 
@@ -59,6 +60,10 @@ LOSSES = {
         lambda real, fake: fake.mean() - real.mean(),
         lambda real, fake: -fake.mean(),
     ),
+    "hinge": Loss(
+        lambda real, fake: hinge(real, 1.0) + hinge(fake, -1.0),
+        lambda real, fake: -fake.mean(),
+    ),
     "relativistic": Loss(
         lambda real, fake: F.softplus(fake - real).mean(),
         lambda real, fake: F.softplus(real - fake).mean(),
@@ -106,6 +111,18 @@ def zero_centred(gamma: float) -> Judge:
     return judge
 
 
+def r1(gamma: float) -> Judge:
+    """Returns the penalty R1."""
+
+    def judge(critic: Critic, real: Tensor, fake: Tensor) -> PenalizedLogits:
+        real = real.detach().requires_grad_()
+        of_real = critic(real)
+        penalty = gamma / 2 * slope(of_real, real).mean()
+        return PenalizedLogits(of_real, critic(fake), penalty)
+
+    return judge
+
+
 def gradient_penalty(weight: float) -> Judge:
     """Returns the gradient penalty with norm one between real and fake."""
 
@@ -147,6 +164,8 @@ class Recipe(NamedTuple):
     pair: Callable[[int, nets.Shape], nets.Pair]
     loss: str = "non_saturating"
     optimizer: Optimizer = adam(2e-4, 0.5)
+    d_optimizer: Optimizer | None = None
+    """Of D, if it is another one."""
     latent: int = 100
     uniform: bool = False
     judge: Judge = plain
@@ -161,6 +180,12 @@ class Recipe(NamedTuple):
     """Of image to image, whose fakes depend on images instead of latents."""
     sequence: Sequence | None = None
     """Of sounds and texts."""
+
+
+def spectral_small(latent: int, shape: nets.Shape) -> nets.Pair:
+    """Returns the default pair, with spectral norms in D."""
+    generator, discriminator = nets.small(latent, shape)
+    return generator, spectral(discriminator)
 
 
 MODERN = Recipe(
@@ -213,6 +238,27 @@ RECIPES = {
         optimizer=adam(1e-4, 0.0, 0.9),
         judge=gradient_penalty(10.0),
         updates=5,
+    ),
+    "sngan": MODERN._replace(
+        pair=spectral_small,
+        loss="hinge",
+        optimizer=adam(2e-4, 0.0, 0.9),
+        judge=plain,
+        updates=5,
+    ),
+    "sngan-resnet-small": MODERN._replace(
+        pair=resnet,
+        loss="hinge",
+        optimizer=adam(2e-4, 0.0, 0.9),
+        d_optimizer=adam(8e-4, 0.0, 0.9),
+        latent=128,
+        judge=plain,
+    ),
+    "stylegan2-small": MODERN._replace(
+        pair=torch_stylegan2.stylegan2,
+        loss="non_saturating",
+        optimizer=adam(2.5e-3, 0.0, 0.99),
+        judge=r1(1.0),
     ),
     "pix2pix": Recipe(
         torch_images.pix2pix, optimizer=adam(5e-4, 0.5), average=True, task=PIX2PIX

@@ -1,7 +1,7 @@
 """Data sets: loading by name, splitting, shuffling and batching of raw examples."""
 
 from jaxgan.data.bad_examples import BackgroundCheck, BadExample, skip_bad_examples
-from jaxgan.data.cache import read_all
+from jaxgan.data.cache import read_all, read_some
 from jaxgan.data.dataset import Dataset, Examples, Modes, from_fields
 from jaxgan.data.fingerprint import fingerprint
 from jaxgan.data.kinds import KINDS, normalize
@@ -39,6 +39,7 @@ __all__ = [
     "normalize",
     "range_warning",
     "read_all",
+    "read_some",
     "same_place",
     "skip_bad_examples",
     "step_indices",

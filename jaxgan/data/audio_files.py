@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import signal
-from scipy.io import wavfile
 
 from jaxgan.errors import UsageError, first_line, printable
 from jaxgan.files import open_regular
@@ -93,6 +91,8 @@ def sound_of(content: bytes) -> Sound:
 def _decoded(content: bytes) -> tuple[np.ndarray, int]:
     """Returns float32 samples and the rate of the content of a file."""
     if content[:4] in (b"RIFF", b"RIFX", b"RF64"):
+        from scipy.io import wavfile  # takes long, and most programs read no sounds
+
         try:
             # Chunks of other programs, such as names of artists, are no problem.
             with warnings.catch_warnings():
@@ -196,6 +196,8 @@ def bring_to_form(sound: Sound, form: Form) -> np.ndarray:
     needed = (form.samples + 64) * sound.rate // form.rate + 64
     mono = mono[:needed]
     if sound.rate != form.rate:
+        from scipy import signal  # takes a second, and most programs read no sounds
+
         common = gcd(sound.rate, form.rate)
         up, down = form.rate // common, sound.rate // common
         mono = signal.resample_poly(mono, up, down)

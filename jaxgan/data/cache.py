@@ -41,7 +41,7 @@ def read_all(dataset: Dataset) -> Examples:
     """
     if dataset.arrays is not None:
         return dataset.arrays
-    stem = dataset.cache if dataset.nbytes <= LIMIT else None
+    stem = _stem(dataset)
     examples = _load_cache(dataset, stem) if stem else None
     if examples is None:
         examples = _decode_all(dataset)
@@ -49,6 +49,28 @@ def read_all(dataset: Dataset) -> Examples:
         if stem and not skipped(dataset):
             _save_cache(examples, stem)
     return examples
+
+
+def read_some(dataset: Dataset, numbers: np.ndarray) -> Examples:
+    """Reads examples, from the cache of `read_all` if an earlier call has filled it.
+
+    Args:
+      dataset: the examples.
+      numbers: example numbers `[n]`.
+
+    Raises:
+      UsageError: if an example cannot be decoded.
+    """
+    stem = _stem(dataset)
+    known = _load_cache(dataset, stem) if stem and dataset.arrays is None else None
+    if known is None:
+        return dataset.read(numbers)
+    return {name: np.asarray(array[numbers]) for name, array in known.items()}
+
+
+def _stem(dataset: Dataset) -> Path | None:
+    """Returns the path prefix of the cache, None if the examples are not cached."""
+    return dataset.cache if dataset.nbytes <= LIMIT else None
 
 
 def place(

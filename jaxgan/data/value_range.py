@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxgan.data.cache import read_some
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.shuffle import evenly
 
@@ -40,7 +41,7 @@ def measure_values(dataset: Dataset) -> dict[str, Values]:
     # As many examples as the budget allows, for sets in memory.
     count = max(BUDGET // max(dataset.nbytes // dataset.size, 1), LEAST)
     numbers = evenly(dataset.size, count if dataset.resident else min(count, MOST))
-    examples, fields = dataset.read(numbers), dataset.example
+    examples, fields = read_some(dataset, numbers), dataset.example
     return {k: _measure(x) for k, x in examples.items() if fields[k].kind in MEASURED}
 
 

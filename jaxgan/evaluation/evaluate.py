@@ -141,4 +141,4 @@ def fixed_examples(dataset: data.Dataset, count: int, seed: int) -> data.Example
     """
     # Examples in the order of epoch 0, sorted so that they are read in sequence.
     numbers = np.sort(data.epoch_order(seed, 0, dataset.size)[:count])
-    return data.normalize(dataset.read(numbers), dataset.example)
+    return data.normalize(data.read_some(dataset, numbers), dataset.example)

@@ -55,12 +55,12 @@ def setup(config: Config) -> Experiment:
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
-    gan = build_gan(config, dataset.example, layout)
-    if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
-        log.info("%s", gamma)
     # Choose between data on the devices and batches from the host.
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
+    gan = build_gan(config, dataset.example, layout, resident)
+    if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
+        log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
     experiment = Experiment(
         config, layout, dataset, gan, resident, count, held_out, evaluators
@@ -177,9 +177,22 @@ def apply_batch_per_device(config: Config, layout: parallel.Layout) -> Config:
 
 
 def build_gan(
-    config: Config, example: ExampleSpec, layout: parallel.Layout
+    config: Config,
+    example: ExampleSpec,
+    layout: parallel.Layout,
+    resident: bool = True,
 ) -> builder.GAN:
-    """Builds the GAN for a layout of devices."""
+    """Builds the GAN for a layout of devices.
+
+    Args:
+      config: the configuration.
+      example: the fields of an example.
+      layout: the devices.
+      resident: True if batches come from data on the devices.
+
+    Raises:
+      UsageError: naming the flag, if something cannot be built.
+    """
     return builder.build_gan(
         config,
         example,
@@ -187,7 +200,20 @@ def build_gan(
         devices=layout.parts,
         unroll=layout.unroll,
         wrap_gradient=layout.strategy.wrap_gradient(layout),
+        placed=placed_on(layout, resident),
     )
+
+
+def placed_on(layout: parallel.Layout, resident: bool) -> builder.Placed:
+    """Returns the shardings of the arguments of a step, as far as they are known.
+
+    Streamed batches of a single device stay on the host, which has no mesh.
+    """
+    if len(layout.devices) > 1 and not layout.axis:
+        return builder.NOWHERE
+    sharding = layout.spread(None)
+    on_host = len(layout.devices) == 1 and not resident
+    return builder.Placed(sharding, None if on_host else sharding)
 
 
 def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.errors
 import flax.linen as nn
@@ -54,6 +54,20 @@ from jaxgan.types import (
 )
 
 
+class Placed(NamedTuple):
+    """The shardings of a step's arguments, None for no mesh.
+
+    A trace of arrays with a mesh is not one of arrays without.
+    """
+
+    state: jax.sharding.NamedSharding | None
+    """Of the state, and of all that is computed with it."""
+    batches: jax.sharding.NamedSharding | None
+
+
+NOWHERE = Placed(None, None)
+
+
 def build(config: Config, dataset: data.Dataset) -> GAN:
     """Builds the GAN of a configuration for one device, with compiled functions.
 
@@ -94,6 +108,7 @@ def build_gan(
     devices: int = 1,
     unroll: bool = False,
     wrap_gradient: Callable[[Callable], Callable] = unwrapped,
+    placed: Placed = NOWHERE,
 ) -> GAN:
     """Builds the GAN of a configuration; its functions are not compiled.
 
@@ -104,6 +119,7 @@ def build_gan(
       devices: number of devices that a batch is split over.
       unroll: unroll the discriminator updates instead of scanning over them.
       wrap_gradient: wrapper of the gradient function, see `make_step`.
+      placed: the shardings of a step's arguments, with which the step is traced once.
 
     Raises:
       UsageError: naming the flag, if something cannot be built.
@@ -144,7 +160,7 @@ def build_gan(
     # Training traces the same step, within its program: jit keeps the trace.
     step = jax.jit(make(), inline=True)
     batches = example_batch(example, config.d_updates * local)
-    check_step(config, init, step, batches, axis, devices)
+    check_step(config, init, step, batches, axis, devices, placed)
     if wrap_gradient is not unwrapped:
         step = make(wrap_gradient=wrap_gradient)
     train_step = with_raw_batches(step, example)
@@ -335,6 +351,7 @@ def check_step(
     examples: Batch,
     axis: str | None = None,
     devices: int = 1,
+    placed: Placed = NOWHERE,
 ) -> None:
     """Traces the first step without compiling it, to find shapes that do not fit.
 
@@ -345,6 +362,7 @@ def check_step(
       examples: of all updates of a step, one after the other.
       axis: name of the device axis, if the step runs on several devices.
       devices: number of devices on that axis.
+      placed: the shardings of a step's arguments; all devices have equal batches here.
 
     Raises:
       UsageError: if shapes do not fit. Other errors of a network or a task are not
@@ -353,19 +371,37 @@ def check_step(
     k = config.d_updates
     key = jax.random.key(0)
 
-    def first_step(examples):
+    def shaped(tree, sharding):
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+        )
+
+    def first_step(state, examples, key):
         # `[k * B, ...]` to `[k, B, ...]`.
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
         if axis is None:
-            return train_step(init(key), batches, key)
-        # A named axis stands for the devices, which have equal batches here.
-        mapped = jax.vmap(
-            train_step, (None, None, None), axis_name=axis, axis_size=devices
-        )
-        return mapped(init(key), batches, key)
+            return train_step(state, batches, key)
+        if placed.state:
+            # As in `pmap` and in a mesh, but with equal batches.
+            spec = jax.sharding.PartitionSpec()
+            mapped = jax.shard_map(
+                train_step,
+                mesh=placed.state.mesh,
+                in_specs=spec,
+                out_specs=spec,
+                check_vma=False,
+            )
+        else:
+            # A named axis stands for the devices.
+            nones = (None, None, None)
+            mapped = jax.vmap(train_step, nones, axis_name=axis, axis_size=devices)
+        return mapped(state, batches, key)
 
     try:
-        jax.eval_shape(first_step, examples)
+        # The trace of `init` is that of the first state, too.
+        state = shaped(jax.eval_shape(init, key), placed.state)
+        examples, key = shaped(examples, placed.batches), shaped(key, placed.state)
+        jax.eval_shape(first_step, state, examples, key)
     except ImageSizeError as error:
         raise FieldError(f"--networks: {with_image_size(error)}") from error
     # A UsageError is a ValueError, but its message is clear already.

@@ -27,9 +27,10 @@ from jaxgan.metrics.conditional_comparisons import (
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.frechet import (
     Moments,
-    bias_warning,
+    features_warning,
     frechet_distance,
     moments,
+    moments_of_latest,
 )
 from jaxgan.metrics.image_comparisons import ms_ssim_of
 from jaxgan.metrics.kernel import kernel_distance
@@ -64,11 +65,14 @@ def fd(extractor: Extractor) -> Comparison:
     def of_moments(real: Moments, fake: Moments) -> dict[str, float]:
         return {name: frechet_distance(real, fake)}
 
+    # Evaluations of a run have the same real examples.
+    of_real = moments_of_latest()
+
     def compare(sets: Sets) -> dict[str, float]:
-        return of_moments(moments(sets.real.features), moments(sets.fake.features))
+        return of_moments(of_real(sets.real.features), moments(sets.fake.features))
 
     def warning(sets: Sets) -> str:
-        text = bias_warning(moments(sets.real.features), len(sets.fake.features))
+        text = features_warning(sets.real.features, len(sets.fake.features))
         return text and f"{name}: {text}"
 
     return Comparison(extractor, compare, warning, of_moments=of_moments)

@@ -24,7 +24,7 @@ from jaxgan.metrics.comparison import (
 from jaxgan.metrics.features import Extractor, Features, Images, classifier_training
 from jaxgan.metrics.features.base import Seed
 from jaxgan.metrics.features.classifier import Classifier
-from jaxgan.metrics.frechet import bias_warning, class_frechet, moments
+from jaxgan.metrics.frechet import class_frechet, features_warning
 
 LISTED = 20
 """Number of classes up to which each has a value of its own."""
@@ -61,7 +61,7 @@ def per_class_fd(extractor: Extractor) -> Comparison:
 
     def warning(sets: Sets) -> str:
         label, real, fake = smallest_class(sets, said)
-        text = bias_warning(moments(real), len(fake))
+        text = features_warning(real, len(fake))
         return text and f"{name}: class {label} is the smallest, and {text}"
 
     return Comparison(extractor, compare, warning, labels=True)

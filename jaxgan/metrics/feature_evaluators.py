@@ -19,7 +19,7 @@ from jaxgan.metrics.comparison import check_classes, probabilities_of
 from jaxgan.metrics.comparisons import COMPARISONS, Sets
 from jaxgan.metrics.evaluators import Evaluator, Values
 from jaxgan.metrics.features.shared import SharedExtractor
-from jaxgan.metrics.frechet import bias_warning, moments
+from jaxgan.metrics.frechet import features_warning
 from jaxgan.ranges import Range, Width
 
 LOG = logging.getLogger("jaxgan")
@@ -47,8 +47,7 @@ def fd(extractor: SharedExtractor, samples: Count = 2048) -> Evaluator:
 
     def init(dataset, examples, key):
         state = plain.init(dataset, examples, key)
-        real = extractor.of_dataset(dataset, min(REALS, dataset.size))
-        if text := bias_warning(moments(real.features), samples):
+        if text := features_warning(state[1].features, samples):
             LOG.warning("%s: %s", name, text)
         return state
 

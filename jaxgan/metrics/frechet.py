@@ -1,6 +1,6 @@
 """The Frechet distance of two sets of features, and its bias for few samples."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import NamedTuple
 
@@ -63,6 +63,21 @@ def moments(features: np.ndarray) -> Moments:
     features = as_features(features, least=1)
     blocks = (features[i : i + BLOCK] for i in range(0, len(features), BLOCK))
     return merge(block_moments(np.asarray(x, np.float64)) for x in blocks)
+
+
+def moments_of_latest() -> Callable[[np.ndarray], Moments]:
+    """Returns `moments`, which computes those of one array after the other only once.
+
+    Features may not change between calls. The latest ones are kept in memory.
+    """
+    latest: list[tuple[np.ndarray, Moments]] = []
+
+    def of(features: np.ndarray) -> Moments:
+        if not latest or latest[0][0] is not features:
+            latest[:] = [(features, moments(features))]
+        return latest[0][1]
+
+    return of
 
 
 def block_moments(x: np.ndarray) -> Moments:
@@ -266,6 +281,13 @@ def gaussian_moments(rng: np.random.Generator, n: int, values: np.ndarray) -> Mo
     return merge(
         block_moments(rng.normal(size=(size, len(values))) * scales) for size in sizes
     )
+
+
+def features_warning(real: np.ndarray, count: int) -> str:
+    """Returns `bias_warning` of features `[n, d]`, without moments if it is empty."""
+    if min(len(real), count) >= ENOUGH * real.shape[1]:
+        return ""
+    return bias_warning(moments(real), count)
 
 
 def bias_warning(real: Moments, count: int, *, seed: int = 0) -> str:

@@ -96,7 +96,7 @@ def batches(
     """Returns the first examples of an order in batches, repeated if they are few."""
     # `np.resize` repeats a short order from its start.
     numbers = np.resize(order, count * size)
-    examples = data.normalize(dataset.read(numbers), dataset.example)
+    examples = data.normalize(data.read_some(dataset, numbers), dataset.example)
     return [
         {name: x[i * size : (i + 1) * size] for name, x in examples.items()}
         for i in range(count)

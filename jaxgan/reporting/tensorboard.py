@@ -1,11 +1,13 @@
 """Writes the TensorBoard events of a run."""
 
+import contextlib
 import io
 import logging
 import socket
+import sys
 import time
 import wave
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ log = logging.getLogger("jaxgan")
 FLUSH_SECONDS = 120.0
 MOST_SOUND = 2**22
 """Bytes of a sound in an event; longer ones would make event files huge."""
+
+CLIENTS = ("boto3", "google.cloud.storage")
+"""Clients of buckets that tensorboardX would import, which takes a second. Event files
+of a bucket are mirrored like all others."""
 
 
 class EventWriter:
@@ -60,7 +66,8 @@ class EventWriter:
 
     def _open(self, folder: Path, resume_step: int) -> None:
         logging.getLogger("tensorboardX").setLevel(logging.ERROR)
-        from tensorboardX import RecordWriter
+        with _without(CLIENTS):
+            from tensorboardX import RecordWriter
         from tensorboardX.proto.event_pb2 import Event, SessionLog  # type: ignore
 
         # The time has a resolution of one second; the step makes the name unique.
@@ -106,6 +113,20 @@ class EventWriter:
                 file.close()
         except Exception as error:  # the first failure was already logged
             log.debug("%s", error)
+
+
+@contextlib.contextmanager
+def _without(modules: Sequence[str]) -> Iterator[None]:
+    """Lets imports of modules fail that are not imported yet."""
+    hidden = [name for name in modules if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            # Another thread may have imported it.
+            if sys.modules.get(name) is None:
+                sys.modules.pop(name, None)
 
 
 def _audio(name: str, content: bytes) -> Any:

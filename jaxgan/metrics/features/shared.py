@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxgan.data import Dataset, epoch_order, normalize
+from jaxgan.data import Dataset, epoch_order, normalize, read_some
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.base import BATCH, image_shape
 from jaxgan.metrics.features.channels import check as check_stacked
@@ -67,7 +67,7 @@ class SharedExtractor:
         order = epoch_order(0, 0, dataset.size)
 
         def images(first: int, number: int) -> np.ndarray:
-            raw = dataset.read(order[first : first + number])
+            raw = read_some(dataset, order[first : first + number])
             return normalize(raw, dataset.example)[dataset.example.generated]
 
         features = self._continue(known, images, count)
