@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_peers import config_of, of_small, variables_of
+from test_peers import config_of, nets_of, of_small, variables_of
 
 from jaxgan.schedules import ema_decay
 
@@ -34,7 +34,7 @@ def game_of(twin, count=64, seed=0):
 
 
 def test_initial_parameters_have_the_same_distribution(twin):
-    _, variables = variables_of(config_of("default"), SHAPE)
+    variables: Any = variables_of(config_of("default"), SHAPE)
     g, d = (jax.tree.map(np.asarray, own["params"]) for own in variables)
     game = game_of(twin)
     pairs = zip(
@@ -76,7 +76,8 @@ def test_a_step_has_our_losses_on_the_same_weights_and_latents(twin, monkeypatch
     z = rng.normal(size=(2, batch, 64)).astype(np.float32)
     game, images = game_of(twin, batch), pictures(batch)
     config = config_of("default")
-    nets, variables = variables_of(config, SHAPE)
+    nets: Any = nets_of(config, SHAPE)
+    variables: Any = variables_of(config, SHAPE)
     g, d = (jax.tree.map(np.asarray, own["params"]) for own in variables)
     ordered = of_small(g, d, SHAPE)
     with torch.no_grad():
