@@ -20,6 +20,8 @@ from jaxgan.tasks import TASKS, anomaly
 from jaxgan.tasks.anomaly import FAINT, pixel_distance, smoothed
 from jaxgan.types import DiscriminatorOutput, LossInputs, Samples, image_example
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 BIGAN = {"task": "anomaly(2, noise=0)", "networks": "encoder_mlp((8,), (8,), (8,))"}
 ALICE = {**BIGAN, "task": "anomaly(2, noise=0.5)", "g_terms": "cycle_l2(10)"}
 F_ANOGAN = {

@@ -26,6 +26,8 @@ from jaxgan.metrics.made_up_anomalies import (
     shuffled_quarters,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():

@@ -10,6 +10,8 @@ from jaxgan.augment import AUGMENTATIONS
 from jaxgan.augment.random_apply import integers, random_product
 from jaxgan.errors import UsageError
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SHAPES = [(8, 8, 1), (5, 7, 3), (6, 4, 4), (1, 1, 2)]
 KEYS = jax.random.split(jax.random.key(0), 32)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from data_fixtures import mnist_dir  # noqa: F401
 from games import differs, same
+from slow import slow
 from test_train import lines, run, state_of
 
 from jaxgan import train
@@ -98,7 +99,7 @@ def test_a_discriminator_that_learns_by_heart_is_named(noise, tmp_path):
 @pytest.mark.parametrize(
     "flags",
     [
-        {"dataset": "ring8", "steps": 200},
+        slow({"dataset": "ring8", "steps": 200}),
         {"dataset": "grid25", "steps": 300, "loss": "non_saturating"},
         {"preset": "default", "networks": "small(4)", "batch_size": 32, "steps": 120},
     ],

@@ -17,7 +17,7 @@ def load(mnist_dir):
     return load
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def digits(mnist_dir):
     """All 70,000, by a way of their own: the two splits one after the other."""
     halves = [

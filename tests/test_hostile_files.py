@@ -10,6 +10,8 @@ from hostile_pictures import PICTURES, Accepted, Refused
 from hostile_workdirs import WORKDIRS
 from test_train import argv
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 CASES = [*PICTURES, *ARRAYS]
 
 

@@ -28,6 +28,8 @@ from jaxgan.experiment.setup import setup
 from jaxgan.experiment.state import restore_or_init
 from jaxgan.parallel import multi_seed
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 WEIGHTS = ("params", "stats", "ema")
 FAST = {"networks": "mlp((8,),(8,))", "save_every": 2}
 EARLIER = Path(__file__).parent / "workdirs-0.1.0"

@@ -153,7 +153,8 @@ def make_parser() -> Parser:
         "--shape",
         default="",
         help="shape of an example, such as 32x32x3, or of several fields, such as "
-        "image:64x64x3,source:16x16x3 (default: the data set's)",
+        "image:64x64x3,source:16x16x3 or image:32x32x3,attributes:8 (default: the data "
+        "set's)",
     )
     add(
         "--classes", type=parse_int, help="number of labels, with --shape (default: 10)"

@@ -96,8 +96,9 @@ def made_up_example(
 
     A field called `tokens` has numbers of tokens, of a vocabulary of this size.
 
-    >>> made_up_example({"image": (8, 8, 3), "mask": (8, 8, 1)}, 0)["mask"].kind
-    'mask'
+    >>> fields = made_up_example({"image": (8, 8, 3), "attributes": (4,)}, classes=0)
+    >>> fields["image"].kind, fields["attributes"].kind, fields.classes
+    ('image', 'attributes', ())
     """
     example = ExampleSpec()
     for name, shape in shapes.items():
