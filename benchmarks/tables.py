@@ -127,6 +127,8 @@ def image_sources() -> dict[str, Source]:
     return {
         "apply": Source("apply.json", seconds),
         "steps-images": Source("steps_images.json", steps),
+        "steps-networks": Source("steps_networks.json", steps),
+        "steps-penalties": Source("steps_penalties.json", steps),
         "steps-sounds": Source("steps_sounds.json", steps),
         "convolutions": Source("convolutions.json", convolutions.table_of),
         "image-tasks": Source("image_tasks.json", image_tasks.table_of),
