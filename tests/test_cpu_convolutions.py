@@ -7,6 +7,7 @@ import pytest
 from test_convolutions import gradients, plain, plain_transposed
 
 from jaxgan.networks.ops import cpu_convolutions as cpu
+from jaxgan.networks.ops import trilinear
 from jaxgan.networks.ops.convolutions import conv_same
 
 
@@ -90,3 +91,51 @@ def test_gradients_of_both_orders(case):
 )
 def test_squares_are_for_large_kernels_of_few_channels(shape, sides, factor):
     assert cpu.depth_factor(jnp.zeros(shape), list(sides)) == factor
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "padding"),
+    [(3, 1, "VALID"), (4, 2, "SAME"), (5, 2, "SAME"), (3, 1, [(0, 2), (1, 0)])],
+)
+def test_derivatives_of_all_orders_are_those_of_xla(size, stride, padding):
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, 8, 6, 3)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(size, size, 3, 4)), jnp.float32)
+    pads = cpu.zeros_around(x, kernel, stride, padding)
+
+    def derivatives(convolve):
+        def total(x, kernel):
+            return jnp.sum(jnp.tanh(convolve(x, kernel)))
+
+        def penalty(x, kernel):
+            of_x, of_kernel = jax.grad(total, (0, 1))(x, kernel)
+            return jnp.sum(of_x**2) + jnp.sum(of_kernel**4)
+
+        first = jax.jit(jax.value_and_grad(total, (0, 1)))(x, kernel)
+        return first, jax.jit(jax.grad(penalty, (0, 1)))(x, kernel)
+
+    first, second = derivatives(
+        lambda x, kernel: trilinear.convolve(x, kernel, stride, pads)
+    )
+    want, penalties = derivatives(
+        lambda x, kernel: conv_same(x, kernel, stride, padding=padding)
+    )
+    jax.tree.map(np.testing.assert_array_equal, first, want)
+    for got, other in zip(second, penalties, strict=True):
+        np.testing.assert_allclose(got, other, rtol=1e-4, atol=1e-3)
+
+
+def test_no_kernel_of_a_penalty_is_larger_than_its_image():
+    """XLA for CPU exchanges these two, and has no fast form for the result."""
+
+    def penalty(kernel, x):
+        def critic(x):
+            return jnp.sum(jnp.tanh(cpu.conv_cpu(x, kernel, 2)))
+
+        return jnp.sum(jax.grad(critic)(x) ** 2)
+
+    shapes = jnp.zeros((4, 4, 3, 4)), jnp.zeros((2, 16, 16, 3))
+    text = jax.jit(jax.grad(penalty)).lower(*shapes).compile().as_text()
+    assert text
+    assert "convolution(" in text
+    assert "rhs_reversal" not in text

@@ -370,6 +370,7 @@ def check_step(
     """
     k = config.d_updates
     key = jax.random.key(0)
+    mapped_step = map_over_devices(train_step, axis, devices, placed)
 
     def shaped(tree, sharding):
         return jax.tree.map(
@@ -379,23 +380,7 @@ def check_step(
     def first_step(state, examples, key):
         # `[k * B, ...]` to `[k, B, ...]`.
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
-        if axis is None:
-            return train_step(state, batches, key)
-        if placed.state:
-            # As in `pmap` and in a mesh, but with equal batches.
-            spec = jax.sharding.PartitionSpec()
-            mapped = jax.shard_map(
-                train_step,
-                mesh=placed.state.mesh,
-                in_specs=spec,
-                out_specs=spec,
-                check_vma=False,
-            )
-        else:
-            # A named axis stands for the devices.
-            nones = (None, None, None)
-            mapped = jax.vmap(train_step, nones, axis_name=axis, axis_size=devices)
-        return mapped(state, batches, key)
+        return mapped_step(state, batches, key)
 
     try:
         # The trace of `init` is that of the first state, too.
@@ -413,6 +398,34 @@ def check_step(
             f"--networks={config.networks}, --task={config.task} and the terms do not "
             f"fit the data: {first_line(error)}"
         ) from error
+
+
+def map_over_devices(
+    train_step: Callable, axis: str | None, devices: int, placed: Placed
+) -> Callable:
+    """Returns `train_step` as it runs on devices, for a trace.
+
+    Args:
+      train_step: maps (state, batches, key) to (state, metrics).
+      axis: name of the device axis, if the step runs on several devices.
+      devices: number of devices on that axis.
+      placed: the shardings of a step's arguments. Without them, a named axis stands
+        for the devices.
+    """
+    if axis is None:
+        return train_step
+    if not placed.state:
+        nones = (None, None, None)
+        return jax.vmap(train_step, nones, axis_name=axis, axis_size=devices)
+    # As in `pmap` and in a mesh, but with equal batches.
+    spec = jax.sharding.PartitionSpec()
+    return jax.shard_map(
+        train_step,
+        mesh=placed.state.mesh,
+        in_specs=spec,
+        out_specs=spec,
+        check_vma=False,
+    )
 
 
 def _parse_terms(text: str, shape: Sequence[int], batch_size: int) -> dict[str, Term]:

@@ -2,6 +2,8 @@
 
 * On a CPU, multiplications limit convolutions. `winograd` needs fewer of them, and is
   faster if there are many channels.
+* XLA for CPU is slow at gradients of gradients of convolutions that shrink an image.
+  `trilinear` has the same gradients, and other gradients of gradients.
 * XLA for CPU is slow at gradients of transposed convolutions. Here they are written as
   convolutions with stride 1: one for each phase of the stride, or one that returns all
   phases as channels.
@@ -17,7 +19,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxgan.networks.ops import winograd
+from jaxgan.networks.ops import trilinear, winograd
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
 from jaxgan.ranges import ceil_div
 
@@ -88,7 +90,7 @@ def conv_winograd(
     if (stride > 1 and padding != "SAME") or not winograd_pays_off(
         x.dtype, sides, taps, channels * stride**2, features, direct
     ):
-        return conv_same(x, kernel, stride, padding=padding)
+        return trilinear.convolve(x, kernel, stride, pads)
     # Pad image and kernel to whole squares, and turn squares into channels.
     rest = [(0, -size % stride) for size in x.shape[1:3]]
     x = space_to_depth(jnp.pad(x, [(0, 0), *rest, (0, 0)]), stride)
