@@ -3,10 +3,12 @@
 import gc
 import os
 import tempfile
+from contextlib import contextmanager
 
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
@@ -44,6 +46,38 @@ def no_reports():
         yield
 
 
+@contextmanager
+def curves_drawn_by(draw):
+    """Replaces the function that draws the curves of a run at its end."""
+    from jaxgan.reporting import metric_writer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metric_writer, "losses_plot", draw)
+        yield
+
+
+def empty_plot(metrics_path, out, score_name=""):
+    """Writes one pixel in place of curves, which take longer than a tiny run."""
+    Image.new("L", (1, 1)).save(out, "png")
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_curves():
+    """Runs draw no curves, but those of tests with the fixture `curves`."""
+    with curves_drawn_by(empty_plot):
+        yield
+
+
+@pytest.fixture
+def curves(no_curves):
+    """Runs draw their curves."""
+    from jaxgan.reporting import losses_plot
+
+    with curves_drawn_by(losses_plot):
+        yield
+
+
 @pytest.fixture(scope="module")
 def quick_compilation():
     """Compiles without the optimizations that take most of a tiny program's time.
@@ -70,8 +104,11 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(pictures, tmp_path_factory):
-    """A run of 20 steps."""
+def finished(no_curves, pictures, tmp_path_factory):
+    """A run of 20 steps, with its curves."""
     from test_train import run
 
-    return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)
+    from jaxgan.reporting import losses_plot
+
+    with curves_drawn_by(losses_plot):
+        return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)

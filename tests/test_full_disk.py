@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_resumes(
 
 
 def test_what_was_saved_stays_and_a_last_picture_may_fail(
-    pictures, finished, tmp_path, capsys, caplog
+    pictures, finished, curves, tmp_path, capsys, caplog
 ):
     folder = run(pictures, tmp_path / "run", 10)
     (folder / "losses.png").unlink()

@@ -22,6 +22,8 @@ from jaxgan.reporting.metrics_file import truncate_metrics
 from jaxgan.reporting.plots import Panel, panels, read_curves
 from jaxgan.reporting.progress import LABEL
 
+pytestmark = pytest.mark.usefixtures("curves")
+
 WHITE = [255, 255, 255]
 
 
