@@ -23,7 +23,7 @@ from pathlib import Path
 
 PHASES = (
     *("python", "imports", "devices", "data", "build", "state", "reports", "input"),
-    *("first pictures", "compile", "first call", "other"),
+    *("evaluation", "compile", "first call", "other"),
 )
 CHILD = "--child"
 
@@ -100,7 +100,7 @@ def child(argv: list[str]) -> None:
     clock.function(trainer, "restore_or_init", "state")
     clock.function(trainer, "open_hooks", "reports")
     clock.function(Experiment, "open_feed", "input")
-    clock.function(Hooks, "warm_up", "first pictures")
+    clock.function(Hooks, "prepare", "evaluation")
     compiled = parallel.make_compiler
 
     def compiled_and_ended(*given):

@@ -85,11 +85,21 @@ def quick_compilation():
     For modules that compare programs with each other or with known values, and whose
     programs run for a few steps.
     """
+    with compiled_quickly(True):
+        yield
+
+
+@contextmanager
+def compiled_quickly(quickly):
+    """Sets if XLA leaves out most of its optimizations."""
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", quickly)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="session")
@@ -110,5 +120,6 @@ def finished(no_curves, pictures, tmp_path_factory):
 
     from jaxgan.reporting import losses_plot
 
-    with curves_drawn_by(losses_plot):
+    # Optimized, also if a module asks first that compiles quickly: others compare.
+    with curves_drawn_by(losses_plot), compiled_quickly(False):
         return run(pictures, tmp_path_factory.mktemp("runs") / "whole", 20)

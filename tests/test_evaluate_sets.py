@@ -11,10 +11,10 @@ import jaxgan
 from jaxgan import data, evaluate
 from jaxgan.config.evaluating import CompareConfig, free_name
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import feature_cache, image_sets, statistics_files
+from jaxgan.evaluation import image_sets, statistics_files
 from jaxgan.evaluation.extraction import features_of, unique
 from jaxgan.evaluation.set_report import choose_images
-from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
 from jaxgan.metrics.frechet import frechet_distance, moments
 
 
@@ -114,7 +114,7 @@ def test_the_second_evaluation_reads_the_features_of_the_first(calls, caplog):
         jaxgan.compare(images, fake, metrics, **{**both, **more})
         assert sum(calls) >= 3199
     # a damaged file is ignored, and written again
-    folder = feature_cache.Path(image_sets.cache_folder() or "", "features")
+    folder = feature_cache.Path(feature_cache.cache_folder() or "", "features")
     for file in folder.iterdir():
         raw = bytearray(file.read_bytes())
         raw[200] ^= 1
@@ -137,10 +137,10 @@ def test_a_crop_is_part_of_the_name_of_the_features(calls, tmp_path):
         data.load(f"folder:{tmp_path}", image_size="4", crop=crop)
         for crop in ("none", "4")
     ]
-    names = [image_sets.identity(x, np.arange(12)) for x in sets]
+    names = [feature_cache.identity(x, np.arange(12)) for x in sets]
     assert data.fingerprint(sets[0]) == data.fingerprint(sets[1])
     assert names[0] != names[1]
-    assert image_sets.identity(sets[0], np.arange(11)) != names[0]
+    assert feature_cache.identity(sets[0], np.arange(11)) != names[0]
 
 
 def test_the_cache_has_a_bound_and_a_full_disk_is_no_error(
@@ -272,7 +272,7 @@ MINE = '''
 import numpy as np
 
 from jaxgan.data import SOURCES, from_arrays
-from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
 
 
 def plain(request):

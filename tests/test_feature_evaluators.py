@@ -28,6 +28,7 @@ from jaxgan.metrics.features import (
     Extractor,
     Features,
     classifier_training,
+    feature_cache,
     inception,
 )
 from jaxgan.metrics.features.shared import SharedExtractor, shared_extractors
@@ -277,6 +278,35 @@ def test_examples_are_a_fixed_random_part_and_fewer_are_the_first_ones():
     # two sets at a time
     one.of_dataset(HELD_OUT, 20)
     np.testing.assert_array_equal(one.of_dataset(ordered, 290).features, many)
+
+
+def test_the_next_run_reads_features_of_many_examples(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(feature_cache, "FEW", 300)
+    sizes = []
+
+    def extract(images):
+        sizes.append(len(images))
+        return pixels(images)
+
+    def of_run(dataset, count, digest="1" * 16):
+        sizes.clear()
+        one = SharedExtractor(
+            "pixels", lambda: Extractor("pixels", digest, {}, extract)
+        )
+        return one.of_dataset(dataset, count).features
+
+    first = of_run(TRAIN, 300)
+    assert sum(sizes) == 300
+    np.testing.assert_array_equal(of_run(dataset_of(raw(300)), 300), first)
+    assert sizes == []
+    # fewer examples, other weights, other images
+    np.testing.assert_array_equal(of_run(TRAIN, 299), first[:299])
+    assert sum(sizes) == 299
+    of_run(TRAIN, 300, "2" * 16)
+    assert sum(sizes) == 300
+    assert (of_run(dataset_of(raw(300, seed=5)), 300) != first).any()
+    assert sum(sizes) == 300
 
 
 def test_a_text_opens_nothing_and_checks_what_the_data_have(monkeypatch):

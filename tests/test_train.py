@@ -18,7 +18,9 @@ from PIL import Image
 from slow import SLOW, slow
 
 from jaxgan import sample, train
+from jaxgan.evaluation import previews
 from jaxgan.experiment import checkpoint
+from jaxgan.training import hooks
 from jaxgan.types import image_example
 
 TINY = {
@@ -96,6 +98,29 @@ def test_resume_is_exact(pictures, finished, tmp_path):
     halves = run(pictures, tmp_path / "halves", 20)
     same(state_of(finished, 20), state_of(halves, 20))
     assert values(halves) == values(finished)
+
+
+def test_the_first_state_is_logged_after_the_first_call(
+    pictures, finished, tmp_path, monkeypatch
+):
+    step_0 = "samples/step_00000000.png"
+    made, picture = [], previews.Previews.picture
+
+    def counted(self, variables):
+        made.append(1)
+        return picture(self, variables)
+
+    monkeypatch.setattr(previews.Previews, "picture", counted)
+    # too large to keep a copy: logged before the first call
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks, "KEPT_BYTES", 0)
+        before = run(pictures, tmp_path / "before", 10)
+    assert values(before) == [x for x in values(finished) if x["step"] <= 10]
+    assert (before / step_0).read_bytes() == (finished / step_0).read_bytes()
+    assert len(made) == 2  # at 0 and 10
+    # a resumed run draws none before its steps
+    run(pictures, before, 15, sample_every=1000)
+    assert len(made) == 3
 
 
 def test_a_hundred_steps_are_fifty_and_fifty(pictures, tmp_path):

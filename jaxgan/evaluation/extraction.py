@@ -11,12 +11,16 @@ from jax.experimental import multihost_utils
 
 from jaxgan.distributed.consensus import all_succeed, is_main_process, run_on_main
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import feature_cache
 from jaxgan.evaluation.image_sets import ImageSet
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.experiment.memory import format_bytes
 from jaxgan.host_memory import host_bytes
-from jaxgan.metrics.features import Extractor, Features, StoredImages
+from jaxgan.metrics.features import (
+    Extractor,
+    Features,
+    StoredImages,
+    feature_cache,
+)
 from jaxgan.ranges import ceil_div
 
 log = logging.getLogger("jaxgan")

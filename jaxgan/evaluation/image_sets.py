@@ -1,6 +1,5 @@
 """Sets of images to extract features of: examples of data, and samples of a run."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,17 +9,13 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxgan import data
-from jaxgan.data.shuffle import evenly
-from jaxgan.environment import cache_folder
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.evaluation.sample_files import to_dtype
 from jaxgan.gan.objective import example_keys
+from jaxgan.metrics.features import feature_cache
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Device, Tree
-
-IDENTIFYING = 64
-"""Number of images whose pixels identify a set, beside its fingerprint."""
 
 
 class Part(NamedTuple):
@@ -72,18 +67,14 @@ def of_dataset(name: str, dataset: data.Dataset, numbers: np.ndarray) -> ImageSe
     def stored(places: np.ndarray) -> np.ndarray:
         return read_images(dataset, numbers[places]).images
 
-    # Beside the prepared data if these have a place, which may be read-only.
-    own = cache_folder()
-    places = [dataset.cache.parent] if dataset.cache else []
-    places += [own / "features"] if own else []
     return ImageSet(
         name,
         len(numbers),
         dataset.shape,
         read,
         stored,
-        folders=tuple(places),
-        identity=lambda: identity(dataset, numbers),
+        folders=feature_cache.folders_of(dataset),
+        identity=lambda: feature_cache.identity(dataset, numbers),
     )
 
 
@@ -101,24 +92,6 @@ def attributes_of(examples: Mapping[str, Any]) -> np.ndarray | None:
     """Returns the attributes of normalized examples, `[n, k]` bool, or None."""
     found = examples.get("attributes")
     return None if found is None else np.asarray(found) > 0.5
-
-
-def identity(dataset: data.Dataset, numbers: np.ndarray) -> str:
-    """Returns a digest of a fingerprint, of numbers, and of some decoded images.
-
-    A fingerprint is that of stored bytes, and of a sample of them if the set is large:
-    like resuming, this does not notice each change of a single file. The pixels are
-    those after a crop, a resize or a change of the decoder.
-    """
-    some = numbers[evenly(len(numbers), IDENTIFYING)]
-    images, labels, _, attributes = read_images(dataset, some)
-    # The form is hashed too, as equal bytes may have several shapes.
-    form = (data.fingerprint(dataset), dataset.size, images.shape, dataset.classes)
-    whole = hashlib.sha256(repr(form).encode())
-    for part in (numbers.astype(np.int64), images, labels, attributes):
-        if part is not None:
-            whole.update(np.ascontiguousarray(part).tobytes())
-    return whole.hexdigest()
 
 
 def of_samples(

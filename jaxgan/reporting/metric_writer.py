@@ -118,6 +118,10 @@ class MetricWriter:
         """Starts the clock of steps per second; to be called after compilation."""
         self._pace = Pace(step, time.monotonic())
 
+    def leave_out(self, seconds: float) -> None:
+        """Leaves out a time in which there were no steps from steps per second."""
+        self._pace = self._pace._replace(time=self._pace.time + seconds)
+
     def _append(self, row: Mapping[str, Any]) -> None:
         with writable(self._workdir):
             append(self._workdir / "metrics.jsonl", row)

@@ -27,6 +27,9 @@ from jaxgan.types import TrainState, Tree
 
 log = logging.getLogger("jaxgan")
 
+KEPT_BYTES = 2**28
+"""Size of a state, without its optimizers, of which a copy is kept for a call."""
+
 Pending = list[tuple[int, Any]]
 """(first step, metrics) of calls whose metrics are not logged yet."""
 
@@ -122,25 +125,50 @@ class Hooks:
         self._performance = Performance(experiment)
         # The last evaluation: its step, and the score that is the mean over the seeds.
         self._evaluated: tuple[int, float | None] = (-1, None)
+        # A copy of the state of step 0 until it is logged.
+        self._initial: TrainState | None = None
 
-    def warm_up(self, step: int, state: TrainState) -> None:
-        """Compiles previews, evaluation and probe, and logs them at step 0."""
-        # A collective operation, so all processes call it before some return.
-        local = parallel.to_local(state)
-        # All processes raise the errors of metrics that the data do not fit.
+    def prepare(self, step: int, state: TrainState) -> None:
+        """Prepares the evaluation, and logs or keeps the state of a new run.
+
+        All processes raise the errors of metrics that the data do not fit.
+        """
         self._on_main(lambda main: main.evaluation.prepare())
-        if self.main is None:
-            return
-        previews, writer = self.main.previews, self.main.writer
-        # The first calls compile the programs.
-        picture, values = previews.picture(local.ema), self.main.evaluate(local.ema)
-        measures = self.main.monitor.measure(local)
         # A resumed run has these rows in its log already.
-        if step == 0:
-            row = {**values, **measures}
-            writer.write_images(0, picture)
-            writer.write_scalars(0, row)
-            self.main.log_findings(0, row)
+        if step > 0:
+            return
+        # A collective operation, so all processes call it.
+        local = parallel.to_local(state).replace(opt_state=None)
+        if not self.main:
+            return
+        if sum(x.nbytes for x in jax.tree.leaves(local)) > KEPT_BYTES:
+            self._log_initial(local)
+        else:
+            # The first call overwrites the state.
+            self._initial = jax.device_put(local, may_alias=False)
+
+    def after_first_call(self, metrics: Tree) -> None:
+        """Logs the state of a new run at step 0, once the first steps are done."""
+        if self._initial is None or not self.main:
+            return
+        jax.block_until_ready(metrics)  # raises errors here
+        self.clock.look()
+        self.clock.pause()
+        started = time.monotonic()
+        self._log_initial(self._initial)
+        self._initial = None
+        self.main.writer.leave_out(time.monotonic() - started)
+        self.clock.resume()
+
+    def _log_initial(self, local: TrainState) -> None:
+        """Writes pictures, evaluation and measures of step 0."""
+        assert self.main
+        # The first calls compile the programs.
+        picture = self.main.previews.picture(local.ema)
+        row = {**self.main.evaluate(local.ema), **self.main.monitor.measure(local)}
+        self.main.writer.write_images(0, picture)
+        self.main.writer.write_scalars(0, row)
+        self.main.log_findings(0, row)
 
     def start_clock(self, step: int) -> None:
         """Starts the clock of steps per second, once everything is compiled."""

@@ -38,8 +38,7 @@ def training_loop(
     train_step, layout = experiment.train_step, experiment.layout
     compiled = parallel.make_compiler(train_step, feed, layout, hooks.set_step_flops)
     pending: Pending = []
-    # Compile previews and the probe before the clock of steps starts.
-    hooks.warm_up(first, state)
+    hooks.prepare(first, state)
     step, code, counted = first, 0, 0
     while step < steps:
         # The last call may have fewer steps.
@@ -61,6 +60,8 @@ def training_loop(
             state, metrics = program(state, batches, key)
         pending.append((step, metrics))
         hooks.clock.started(metrics, count)
+        if step == first:
+            hooks.after_first_call(metrics)
         step += count
         if len(pending) > CALLS_AHEAD:
             # Otherwise the host would run far ahead and queue batches in memory.

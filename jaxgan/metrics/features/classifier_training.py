@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from jaxgan.data import KINDS, Dataset, Examples, fingerprint, read_all
-from jaxgan.data.cache import LIMIT
+from jaxgan.data.cache import LIMIT, read_some
 from jaxgan.data.shuffle import epoch_order, evenly
 from jaxgan.errors import UsageError, printable
 from jaxgan.metrics.features.base import image_shape
@@ -76,7 +76,7 @@ def check(dataset: Dataset) -> None:
 
 def identity(dataset: Dataset, field: str = "label") -> str:
     """Returns a digest of a labelled set: of its fingerprint and decoded examples."""
-    sample = dataset.read(evenly(dataset.size, SAMPLE))
+    sample = read_some(dataset, evenly(dataset.size, SAMPLE))
     form = (fingerprint(dataset), dataset.size, dataset.shape, dataset.classes)
     whole = hashlib.sha256(repr(form).encode())
     # A fingerprint is that of stored bytes, which a crop does not change.

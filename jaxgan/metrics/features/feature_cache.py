@@ -10,15 +10,19 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import jax
 import numpy as np
 
+from jaxgan.data import Dataset, fingerprint, normalize
+from jaxgan.data.cache import read_some
+from jaxgan.data.shuffle import evenly
+from jaxgan.environment import cache_folder
 from jaxgan.errors import printable
 from jaxgan.files import open_regular, reason, remedy
-from jaxgan.metrics.features import Extractor, Features
+from jaxgan.metrics.features.base import Extractor, Features
 
 log = logging.getLogger("jaxgan")
 
@@ -31,15 +35,83 @@ LARGEST = 2**30
 TOTAL = 4 * 2**30
 """Maximum bytes of all files in a folder. The oldest ones are deleted first."""
 
+IDENTIFYING = 64
+"""Number of examples whose content identifies a set, beside its fingerprint."""
+
+FEW = 1000
+"""Number of examples below which training extracts the features each time."""
+
 FIELDS = ("features", "probabilities", "labels", "attributes")
 """The arrays of a file; all but the first may be absent."""
+
+
+def folders_of(dataset: Dataset) -> tuple[Path, ...]:
+    """Returns the folders that may keep features, the preferred one first."""
+    # Beside the prepared data if these have a place, which may be read-only.
+    own = cache_folder()
+    beside = [dataset.cache.parent] if dataset.cache else []
+    return (*beside, *([own / "features"] if own else []))
+
+
+def identity(dataset: Dataset, numbers: np.ndarray) -> str:
+    """Returns a digest of a fingerprint, of numbers, and of some decoded examples.
+
+    A fingerprint is that of stored bytes, and of a sample of them if the set is large:
+    like resuming, this does not notice each change of a single file. The pixels are
+    those after a crop, a resize or a change of the decoder.
+
+    Args:
+      dataset: raw examples, whose images, labels and attributes are hashed.
+      numbers: of the examples, `[n]`.
+    """
+    some = numbers[evenly(len(numbers), IDENTIFYING)]
+    examples = normalize(read_some(dataset, some), dataset.example)
+    # The form is hashed too, as equal bytes may have several shapes.
+    shape = (len(some), *dataset.shape)
+    form = (fingerprint(dataset), dataset.size, shape, dataset.classes)
+    whole = hashlib.sha256(repr(form).encode())
+    whole.update(np.ascontiguousarray(numbers.astype(np.int64)).tobytes())
+    dtypes = {dataset.example.generated: np.float32, "label": np.int32}
+    for field in (dataset.example.generated, "label", "attributes"):
+        if field in examples:
+            part = np.asarray(examples[field], dtypes.get(field))
+            # The names of attributes are in the fingerprint.
+            part = part > 0.5 if field == "attributes" else part
+            whole.update(np.ascontiguousarray(part).tobytes())
+    return whole.hexdigest()
+
+
+def read_or_extract(
+    dataset: Dataset,
+    numbers: np.ndarray,
+    extractor: Extractor,
+    extract: Callable[[], Features],
+) -> Features:
+    """Reads the features of many examples from a file, or extracts and keeps them.
+
+    Args:
+      dataset: the examples.
+      numbers: of the examples, `[n]`.
+      extractor: the features.
+      extract: returns the features, without labels and attributes.
+    """
+    folders = folders_of(dataset)
+    if len(numbers) < FEW or not folders:
+        return extract()
+    # The files of `jaxgan.evaluate` have labels and attributes, too.
+    name = name_of(f"without labels: {identity(dataset, numbers)}", extractor)
+    found = load(folders, name, len(numbers))
+    if found is None:
+        found = extract()
+        save(folders, name, found)
+    return found
 
 
 def name_of(identity: str, extractor: Extractor) -> str:
     """Returns the name of the file for some images and an extractor.
 
     Args:
-      identity: a digest of the images, see `image_sets.identity`.
+      identity: a digest of the images, see `identity`.
       extractor: its weights, its resizing, and the platform are part of the name.
     """
     facts = {
