@@ -92,14 +92,23 @@ def quick_compilation():
 @contextmanager
 def compiled_quickly(quickly):
     """Sets if XLA leaves out most of its optimizations."""
-    import jax
-
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", quickly)
+    before = set_quick(quickly)
     try:
         yield
     finally:
-        jax.config.update("jax_disable_most_optimizations", before)
+        set_quick(before)
+
+
+def set_quick(quickly):
+    """Sets the same, and returns what was set before."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    if quickly != before:
+        jax.config.update("jax_disable_most_optimizations", quickly)
+        # Programs would be used as they are, and their results differ in the last bit.
+        jax.clear_caches()
+    return before
 
 
 @pytest.fixture(scope="session")
