@@ -81,7 +81,12 @@ def child(argv: list[str]) -> None:
     clock = Clock()
     clock.seconds["python"] = clock.last - float(os.environ["BENCHMARK_STARTED"])
     with clock.phase("imports"):
-        from jaxgan import train
+        from jaxgan.environment import collect_rarely
+
+        # As programs do before they import jax.
+        collect_rarely()
+
+        from jaxgan import train  # isort: skip
         from jaxgan.config.resolve import parse_args
         from jaxgan.experiment.cpu_devices import request
 

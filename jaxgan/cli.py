@@ -18,6 +18,8 @@ from typing import ParamSpec
 from jaxgan import storage
 from jaxgan.environment import (
     cache_folder,
+    collect_as_usual,
+    collect_rarely,
     enable_compilation_cache,
     has_tpu,
     silence_libtpu,
@@ -69,6 +71,7 @@ def program(main: Callable[P, int]) -> Callable[P, int]:
     @functools.wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         _begin()
+        collect_rarely()
         try:
             code = main(*args, **kwargs)
         except SystemExit:
@@ -82,6 +85,8 @@ def program(main: Callable[P, int]) -> Callable[P, int]:
                 return EXIT_PIPE
             code, message = ending(error)
             print_error(message)
+        finally:
+            collect_as_usual()
         # An error of the output takes precedence.
         return _flush() or code
 

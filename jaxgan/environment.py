@@ -1,5 +1,6 @@
 """Settings made before jax is imported or started, and the compilation cache."""
 
+import gc
 import logging
 import os
 import re
@@ -20,6 +21,23 @@ SETTINGS = {
     "jax_numpy_dtype_promotion": "standard",
 }
 """Options of jax that the train step relies on, whatever the JAX_ variables are."""
+
+
+USUAL = gc.get_threshold()
+"""Thresholds of the garbage collector when jaxgan is imported."""
+
+RARE = 100_000
+"""Number of new objects after which garbage is collected while a program starts."""
+
+
+def collect_rarely() -> None:
+    """Collects garbage rarely, while imports and traces make many lasting objects."""
+    gc.set_threshold(RARE, *USUAL[1:])
+
+
+def collect_as_usual() -> None:
+    """Collects garbage as Python does, so that large arrays do not wait for it."""
+    gc.set_threshold(*USUAL)
 
 
 def start_jax() -> None:

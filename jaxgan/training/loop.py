@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 
 from jaxgan import parallel
+from jaxgan.environment import collect_as_usual
 from jaxgan.performance.profiling import phase
 from jaxgan.training.hooks import Hooks, Pending
 from jaxgan.types import TrainState
@@ -62,6 +63,7 @@ def training_loop(
         hooks.clock.started(metrics, count)
         if step == first:
             hooks.after_first_call(metrics)
+            collect_as_usual()  # nearly all programs are compiled now
         step += count
         if len(pending) > CALLS_AHEAD:
             # Otherwise the host would run far ahead and queue batches in memory.
