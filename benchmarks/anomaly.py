@@ -366,11 +366,13 @@ def main() -> int:
     out, key = Path(args.out), f"{args.protocol}/{args.dataset}"
     for label in chosen:
         for method in methods:
-            found = json.loads(out.read_text()) if out.exists() else {}
-            groups = found.setdefault(key, {}).setdefault(str(label), {})
-            if method in groups:
+            if method in _read(out).get(key, {}).get(str(label), {}):
                 continue
-            groups[method] = _measure(args, label, method)
+            values = _measure(args, label, method)
+            # Another protocol may have been written meanwhile.
+            found = _read(out)
+            groups = found.setdefault(key, {}).setdefault(str(label), {})
+            groups[method] = values
             found["machine"] = recipe_arms.machine()
             atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
             rows = _methods({method: groups[method]})
@@ -380,6 +382,11 @@ def main() -> int:
     for value, name in (("auroc", "AUROC"), ("ap", "average precision")):
         print("\n".join([f"{key}, {name}, %:", *lines_of(found, key, value)]))
     return 0
+
+
+def _read(out: Path) -> dict[str, Any]:
+    """Returns what the file of results has, {} if there is none."""
+    return json.loads(out.read_text()) if out.exists() else {}
 
 
 def _measure(args: argparse.Namespace, label: int, method: str) -> dict[str, Any]:

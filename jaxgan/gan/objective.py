@@ -231,10 +231,11 @@ def make_forward(
         def generator(inputs):
             return net("generator", keys.again)[0](inputs, samples.condition)
 
+        real, fake = judge(d, see, samples, condition)
         inputs = LossInputs(
             samples=samples,
-            real=d(see(samples.real), condition),
-            fake=d(see(samples.fake), condition),
+            real=real,
+            fake=fake,
             # Bound anew at each call, for the same dropout mask every time.
             critic=critic_of(
                 lambda n: (net("discriminator", keys.again, n)[0], see_every(n)[0]),
@@ -254,6 +255,18 @@ def make_forward(
         return inputs, stats, p, played
 
     return forward
+
+
+def judge(
+    d: Callable, see: Callable[[Tree], Tree], samples: Samples, condition: Tree
+) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+    """Returns the outputs of the discriminator for real examples and for samples.
+
+    These are two calls on CPUs, GPUs and TPUs. One call of a doubled batch, which gives
+    batch normalization other statistics, is slower on a CPU, and on a TPU by the
+    compiler's cycles (`benchmarks/step_forms.py`).
+    """
+    return d(see(samples.real), condition), d(see(samples.fake), condition)
 
 
 def critic_of(
