@@ -23,21 +23,27 @@ SETTINGS = {
 """Options of jax that the train step relies on, whatever the JAX_ variables are."""
 
 
-USUAL = gc.get_threshold()
-"""Thresholds of the garbage collector when jaxgan is imported."""
-
 RARE = 100_000
 """Number of new objects after which garbage is collected while a program starts."""
+
+_usual: list[tuple[int, int, int]] = []
+"""The thresholds to set again."""
 
 
 def collect_rarely() -> None:
     """Collects garbage rarely, while imports and traces make many lasting objects."""
-    gc.set_threshold(RARE, *USUAL[1:])
+    _usual.append(gc.get_threshold())
+    gc.set_threshold(RARE, *_usual[-1][1:])
 
 
 def collect_as_usual() -> None:
-    """Collects garbage as Python does, so that large arrays do not wait for it."""
-    gc.set_threshold(*USUAL)
+    """Collects garbage as before `collect_rarely`, so that arrays do not wait for it.
+
+    Does nothing without a call of that.
+    """
+    if _usual:
+        gc.set_threshold(*_usual[0])
+        _usual.clear()
 
 
 def start_jax() -> None:

@@ -1,6 +1,7 @@
 """The end of programs: exit codes, one-line errors, crash reports."""
 
 import errno
+import gc
 import logging
 import os
 import subprocess
@@ -13,7 +14,13 @@ from games import same
 from test_train import argv, run, state_of
 
 from jaxgan import cli, plan, sample, train
-from jaxgan.environment import SETTINGS, cache_folder, start_jax
+from jaxgan.environment import (
+    RARE,
+    SETTINGS,
+    cache_folder,
+    collect_as_usual,
+    start_jax,
+)
 from jaxgan.errors import TrainingError, UsageError
 
 PROGRAMS = {
@@ -90,6 +97,25 @@ def test_help_passes_through():
     with pytest.raises(SystemExit) as stop:
         train.main(["--help"])
     assert stop.value.code == 0
+
+
+def test_garbage_is_collected_rarely_until_the_first_step():
+    before, seen = gc.get_threshold(), []
+
+    @cli.program
+    def start():
+        seen.append(gc.get_threshold())
+        collect_as_usual()
+        seen.append(gc.get_threshold())
+        return 0
+
+    assert start() == 0
+    assert seen == [(RARE, *before[1:]), before]
+    # a program that fails has no first step, and one of a library has no start
+    cli.program(failing(UsageError("no")))()
+    assert gc.get_threshold() == before
+    collect_as_usual()
+    assert gc.get_threshold() == before
 
 
 def test_any_other_error_is_one_line_and_a_report(capsys, tmp_path, monkeypatch):
