@@ -100,7 +100,7 @@ def test_a_discriminator_that_learns_by_heart_is_named(noise, tmp_path):
     "flags",
     [
         slow({"dataset": "ring8", "steps": 200}),
-        {"dataset": "grid25", "steps": 300, "loss": "non_saturating"},
+        slow({"dataset": "grid25", "steps": 300, "loss": "non_saturating"}),
         {"preset": "default", "networks": "small(4)", "batch_size": 32, "steps": 120},
     ],
     ids=["ring8", "grid25", "digits"],
