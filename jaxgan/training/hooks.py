@@ -27,7 +27,7 @@ from jaxgan.types import TrainState, Tree
 
 log = logging.getLogger("jaxgan")
 
-KEPT_BYTES = 2**28
+KEPT_BYTES = 2**26
 """Size of a state, without its optimizers, of which a copy is kept for a call."""
 
 Pending = list[tuple[int, Any]]
