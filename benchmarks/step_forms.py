@@ -10,8 +10,6 @@ its schedule. Nothing is measured on a TPU.
 
 import argparse
 import json
-import math
-import re
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,13 +20,13 @@ import jax.numpy as jnp
 from jaxgan.config.planning import PlanConfig
 from jaxgan.config.resolve import make_config
 from jaxgan.gan import objective
+from jaxgan.performance.hlo import parser
+from jaxgan.performance.hlo.trip_counts import visits
 from jaxgan.performance.planning import compiling
 from jaxgan.performance.planning.chips import find
 from jaxgan.performance.planning.settings import set_environment
 
 CASES = "dcgan:28x28x1:16,dcgan:28x28x1:128,default:28x28x1:16,default:28x28x1:128"
-MESSAGE = re.compile(r"= (.*?) (all-reduce\S*?)\(")
-"""The shapes and the operation of a message; `-start` and `-done` if it overlaps."""
 
 
 def joined(d: Any, see: Any, samples: Any, condition: Any) -> tuple[Any, Any]:
@@ -49,13 +47,20 @@ FORMS = {"two calls": objective.judge, "one call": joined}
 
 
 def messages(text: str) -> list[dict[str, Any]]:
-    """Returns the all-reduces of a program in the order of its schedule."""
-    found = []
-    for shapes, operation in MESSAGE.findall(text):
-        arrays = re.findall(r"f32\[([\d,]*)\]", shapes)
-        nbytes = sum(4 * math.prod(int(n) for n in x.split(",") if n) for x in arrays)
-        found.append({"operation": operation, "arrays": len(arrays), "bytes": nbytes})
-    return found
+    """Returns the all-reduces of a program in the order of its schedule.
+
+    An operation is `all-reduce-start` or `all-reduce-done` if it may overlap.
+    """
+    lines = (visit.instruction for visit in visits(parser.parse(text)))
+    return [
+        {
+            "operation": line.opcode,
+            "arrays": len(line.shapes),
+            "bytes": sum(shape.nbytes for shape in line.shapes),
+        }
+        for line in lines
+        if line.opcode.startswith("all-reduce")
+    ]
 
 
 def row_of(case: str, form: str, topology: str) -> dict[str, Any]:
@@ -83,11 +88,11 @@ def row_of(case: str, form: str, topology: str) -> dict[str, Any]:
 
 def main() -> None:
     """Compiles all cases in all forms, and writes the file after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", default=CASES, help="preset:shape:batch per chip")
-    parser.add_argument("--topology", default="v5e:2x2")
-    parser.add_argument("--out", required=True)
-    args = parser.parse_args()
+    flags = argparse.ArgumentParser(description=__doc__)
+    flags.add_argument("--cases", default=CASES, help="preset:shape:batch per chip")
+    flags.add_argument("--topology", default="v5e:2x2")
+    flags.add_argument("--out", required=True)
+    args = flags.parse_args()
     set_environment((args.topology,))
     rows = []
     for case in args.cases.split(","):

@@ -92,23 +92,22 @@ def quick_compilation():
 @contextmanager
 def compiled_quickly(quickly):
     """Sets if XLA leaves out most of its optimizations."""
-    before = set_quick(quickly)
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+
+    def change(value):
+        if value != jax.config.read(name):
+            jax.config.update(name, value)
+            # Earlier programs would be used again, and differ in the last bit.
+            jax.clear_caches()
+
+    change(quickly)
     try:
         yield
     finally:
-        set_quick(before)
-
-
-def set_quick(quickly):
-    """Sets the same, and returns what was set before."""
-    import jax
-
-    before = jax.config.read("jax_disable_most_optimizations")
-    if quickly != before:
-        jax.config.update("jax_disable_most_optimizations", quickly)
-        # Programs would be used as they are, and their results differ in the last bit.
-        jax.clear_caches()
-    return before
+        change(before)
 
 
 @pytest.fixture(scope="session")

@@ -272,7 +272,7 @@ MINE = '''
 import numpy as np
 
 from jaxgan.data import SOURCES, from_arrays
-from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 
 
 def plain(request):

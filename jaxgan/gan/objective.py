@@ -262,9 +262,9 @@ def judge(
 ) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
     """Returns the outputs of the discriminator for real examples and for samples.
 
-    These are two calls on CPUs, GPUs and TPUs. One call of a doubled batch, which gives
-    batch normalization other statistics, is slower on a CPU, and on a TPU by the
-    compiler's cycles (`benchmarks/step_forms.py`).
+    These are two calls on all platforms. One call of a doubled batch gives batch
+    normalization other statistics, and takes as many or more of the compiler's cycles
+    on a TPU (`benchmarks/step_forms.py`).
     """
     return d(see(samples.real), condition), d(see(samples.fake), condition)
 

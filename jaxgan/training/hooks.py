@@ -13,6 +13,7 @@ import numpy as np
 from jaxgan import parallel, reporting
 from jaxgan.config.resolve import to_dict
 from jaxgan.distributed.consensus import is_main_process, run_on_main
+from jaxgan.environment import collect_as_usual
 from jaxgan.evaluation.evaluate import Evaluation, fixed_examples
 from jaxgan.evaluation.previews import Previews
 from jaxgan.experiment import checkpoint
@@ -149,14 +150,19 @@ class Hooks:
 
     def after_first_call(self, metrics: Tree) -> None:
         """Logs the state of a new run at step 0, once the first steps are done."""
-        if self._initial is None or not self.main:
-            return
+        if self._initial is not None:
+            self._log_kept(self._initial, metrics)
+            self._initial = None
+        collect_as_usual()  # nearly all programs are compiled now
+
+    def _log_kept(self, initial: TrainState, metrics: Tree) -> None:
+        """Logs a copy of the first state, and leaves this time out of the clocks."""
+        assert self.main
         jax.block_until_ready(metrics)  # raises errors here
         self.clock.look()
         self.clock.pause()
         started = time.monotonic()
-        self._log_initial(self._initial)
-        self._initial = None
+        self._log_initial(initial)
         self.main.writer.leave_out(time.monotonic() - started)
         self.clock.resume()
 

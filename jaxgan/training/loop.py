@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 
 from jaxgan import parallel
-from jaxgan.environment import collect_as_usual
 from jaxgan.performance.profiling import phase
 from jaxgan.training.hooks import Hooks, Pending
 from jaxgan.types import TrainState
@@ -63,15 +62,13 @@ def training_loop(
         hooks.clock.started(metrics, count)
         if step == first:
             hooks.after_first_call(metrics)
-            collect_as_usual()  # nearly all programs are compiled now
         step += count
         if len(pending) > CALLS_AHEAD:
             # Otherwise the host would run far ahead and queue batches in memory.
             with phase("wait", step):
                 jax.block_until_ready(pending[-1 - CALLS_AHEAD])
         hooks.clock.look()
-        marks = due_at(step, count, hooks)
-        call_hooks(hooks, marks, step, state, pending)
+        call_hooks(hooks, due_at(step, count, hooks), step, state, pending)
     # The caller saves the last step. A stop may come between two rows of metrics.
     hooks.fetch_metrics(pending)
     if pending:

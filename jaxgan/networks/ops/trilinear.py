@@ -20,7 +20,7 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Geometry(NamedTuple):
-    """All that a convolution depends on, besides its arguments."""
+    """The strides, padding and sizes of a convolution."""
 
     stride: int
     pads: tuple[tuple[int, int], ...]
