@@ -113,14 +113,16 @@ def judge_samples(
     )
     names, n = train.example["tokens"].names, min(n, test.size)
     rows, held_out = (x.read(np.arange(x.size))["tokens"] for x in (train, test))
-    known = decode(rows, names)
+    known, real = decode(rows, names), decode(held_out, names)
+    # In the order of a file, neighbors are alike.
+    real = random.Random(0).sample(real, n)
     methods = {TRAINING: random.Random(0).sample(known, min(draws * n, len(known)))}
     methods |= plain_methods(rows, names, draws * n)
     methods |= {x.stem: read_text("--samples", x).split("\n") for x in files}
     built = build_text_metrics(
         metrics.replace("{n}", str(n)), None, None, example=train.example
     )
-    work = make_judge(built, decode(held_out[:n], names), known, "words")
+    work = make_judge(built, real, known, "words")
     values, deviations = {}, {}
     for name, whole in methods.items():
         texts = [x for x in whole if x.strip()]
