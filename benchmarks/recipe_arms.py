@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import arms as shared
+import jax
 import numpy as np
 from recipe_judge import versions
 
@@ -161,9 +162,15 @@ def trained_for(wait: float, flags: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def machine() -> str:
-    """Returns the CPU, its cores and the devices of jax in one line."""
+    """Returns the CPU, its cores, the devices of jax and its precision in one line.
+
+    The precision is that of products, if one is set: the default of GPUs is TF32.
+    """
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     found = re.search(r"model name\s*:\s*(.+)", text)
     cpu = found[1].strip() if found else platform.processor() or platform.machine()
-    return f"{cpu}, {os.cpu_count()} cores; {shared.machine().partition(',')[0]}"
+    precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore
+    more = f", products in {precision} precision" if precision else ""
+    devices = shared.machine().partition(",")[0]
+    return f"{cpu}, {os.cpu_count()} cores; {devices}{more}"

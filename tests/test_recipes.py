@@ -1,8 +1,11 @@
 """The benchmark of recipes: its judge, its results and its tables."""
 
 import doctest
+import functools
 import json
 
+import jax
+import networks
 import numpy as np
 import pytest
 import recipe_arms
@@ -229,6 +232,67 @@ def results():
     sets = {"mnist": {"protocol": facts, "floor": {"fd": 2.0, **values}}}
     budget = {"steps": None, "minutes": 10, "counted_on": "a CPU", "n": 10}
     return {"budget": budget, "sets": sets, "rows": rows, "points": points}
+
+
+def test_parts_are_joined(tmp_path, monkeypatch):
+    """One file for each seed of an arm, twice, gives each row once."""
+    whole = results()
+    for i, (row, own) in enumerate(zip(whole["rows"], [0, 1, 2], strict=True)):
+        part = {**whole, "rows": [row], "points": whole["points"][own : own + 2]}
+        (tmp_path / f"{i}.json").write_text(json.dumps(part))
+    parts = [f"{tmp_path}/{i}.json" for i in range(3)]
+    words = ["recipes.py", f"--out={tmp_path}/out.json", "--merge"]
+    monkeypatch.setattr("sys.argv", [*words, *parts])
+    for _ in range(2):
+        assert recipes.main() == 0
+        assert json.loads((tmp_path / "out.json").read_text()) == whole
+
+    other = json.loads(json.dumps(whole))
+    other["sets"]["mnist"]["protocol"]["classifier"]["digest"] = "d2"
+    (tmp_path / "2.json").write_text(json.dumps(other))
+    with pytest.raises(SystemExit, match=r"of the classifier d1 on mnist, and .* d2"):
+        recipes.main()
+    (tmp_path / "2.json").write_text(json.dumps({**whole, "budget": {"n": 1}}))
+    with pytest.raises(SystemExit, match="merge files of one budget"):
+        recipes.main()
+    monkeypatch.setattr("sys.argv", [*words, f"{tmp_path}/none.json"])
+    with pytest.raises(SystemExit, match="there is no file"):
+        recipes.main()
+
+
+def test_one_seed_of_several(program, monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipes.Program, "train", lambda _, task: asked.append(task))
+    monkeypatch.setattr(recipes.Program, "score", lambda *_: None)
+    program_ended = pytest.raises(FileNotFoundError)  # nothing was scored
+    with program_ended:
+        program("--arms=mine", "--first_seed=2", "--seeds=3", "--runs=2")
+    assert [list(task.seeds) for task in asked] == [[2, 3], [4]]
+
+
+def test_the_machine_has_the_precision_of_products():
+    plain = recipe_arms.machine()
+    assert "precision" not in plain
+    with jax.default_matmul_precision("highest"):
+        assert recipe_arms.machine() == f"{plain}, products in highest precision"
+
+
+def test_seeds_of_a_pair_of_networks_are_joined():
+    facts = {"budget": {"n": 10}, "protocol": {"classifier": "d1"}, "floor": {"fd": 1}}
+
+    def part(pair, fd):
+        row = {"pair": pair, "parameters": [7, 8], "values": [{"fd": fd}]}
+        return {**facts, "rows": [row]}
+
+    parts = [part("sagan", 4.0), part("mlp", 5.0), part("sagan", 6.0)]
+    found = functools.reduce(networks.joined, parts, {})
+    pairs = {row["pair"]: [x["fd"] for x in row["values"]] for row in found["rows"]}
+    assert list(pairs.items()) == [("mlp", [5.0]), ("sagan", [4.0, 6.0])]
+    assert found["floor"] == {"fd": 1}
+    with pytest.raises(SystemExit, match="--merge: results of"):
+        networks.joined(found, {**parts[0], "budget": {"n": 20}})
+    flags = networks.flags_of("small", "mnist", 3_200, 1, seed=2)
+    assert (flags["seed"], flags["steps"]) == (2, 100)
 
 
 def test_table_of_known_results():
