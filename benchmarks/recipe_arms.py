@@ -40,6 +40,8 @@ ENDLESS = 10**7
 """Steps of a run that ends by its time."""
 QUIET = {"eval_metrics": "sliced_wasserstein", "score_samples": 256}
 """Flags of all runs: the same cheap score at their few checkpoints."""
+CALL = 50
+"""Steps in a call of the trainer on accelerators."""
 LONGEST = 600.0
 """Seconds after which a recipe that makes no steps is given up."""
 
@@ -80,10 +82,14 @@ def add(text: str) -> str:
 def steps_in(rate: Rate, minutes: float) -> int:
     """Returns the steps that a time allows, startup included; at least 1.
 
-    >>> steps_in(Rate(steps_per_second=20.0, startup=10.0), minutes=10)
+    Many steps are a multiple of those in a call on accelerators: a last call with fewer
+    is another program, which takes as long to compile as the first.
+
+    >>> steps_in(Rate(steps_per_second=20.03, startup=10.0), minutes=10)
     11800
     """
-    return max(int(rate.steps_per_second * (60 * minutes - rate.startup)), 1)
+    steps = max(int(rate.steps_per_second * (60 * minutes - rate.startup)), 1)
+    return steps if steps < 1_000 else steps // CALL * CALL
 
 
 def read_rates(file: str | Path) -> tuple[str, dict[str, Rate]]:

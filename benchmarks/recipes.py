@@ -17,9 +17,9 @@ The same command resumes: what the JSON has is not trained or scored again. Part
 trained by programs of their own, each with some `--arms`, or one seed (`--first_seed=2
 --seeds=1`), and another `--out`: `--merge FILE FILE --out=recipes.json` joins these.
 `--npz` is a folder with `mnist.npz` and `fashion_mnist.npz`, for machines without TFDS;
-`--export` writes one. Arms in `--curve` are also scored at eight checkpoints, and `--torch` adds
-the samples of `torch_default.py` to that curve. `--add` tries another arm.
-`recipe_tables.py` prints and draws the JSON.
+`--export` writes one. Arms in `--curve` are also scored at eight checkpoints, and
+`--torch` adds the samples of `torch_default.py` to that curve. `--add` tries another
+arm. `recipe_tables.py` prints and draws the JSON.
 """
 
 import argparse

@@ -185,7 +185,7 @@ def test_steps_of_a_file_of_rates(tmp_path, monkeypatch):
     recipe_arms.calibrate(["mine", "ours"], "mnist", 1, out)  # measures one more
     machine, found = recipe_arms.read_rates(out)
     assert machine == recipe_arms.machine()
-    assert recipe_arms.steps_in(found["mine"], 10) == 20 * (600 - 12)
+    assert recipe_arms.steps_in(found["mine"], 10) == 20 * (600 - 12) - 10
     assert recipe_arms.steps_in(found["ours"], 1) == 3 * (60 - 6)
     assert recipe_arms.steps_in(found["ours"], 0.01) == 1
     out.write_text(json.dumps({"machine": "another", "rates": {}}))
@@ -264,8 +264,7 @@ def test_one_seed_of_several(program, monkeypatch):
     asked = []
     monkeypatch.setattr(recipes.Program, "train", lambda _, task: asked.append(task))
     monkeypatch.setattr(recipes.Program, "score", lambda *_: None)
-    program_ended = pytest.raises(FileNotFoundError)  # nothing was scored
-    with program_ended:
+    with pytest.raises(FileNotFoundError):  # nothing was scored
         program("--arms=mine", "--first_seed=2", "--seeds=3", "--runs=2")
     assert [list(task.seeds) for task in asked] == [[2, 3], [4]]
 
@@ -303,6 +302,17 @@ def test_table_of_known_results():
         "0.800 ± 0.000 | 0.700 ± 0.000 |"
     )
     assert sngan.startswith("| sngan | 1,200 | 6.00 |  | 3.00 x | 90.0 | 10 |")
+    both = results()
+    both["sets"]["mnist"]["floor"]["fd_efficientnet"] = 30.0
+    for row, value in zip(both["rows"], (70.0, 40.0, 50.0), strict=True):
+        row["values"] = {**row["values"], "fd_efficientnet": value}
+    head, _, *rows = recipe_tables.table_of(both, "mnist")
+    assert head.endswith(" | as asked % | Frechet, EfficientNet |")
+    assert [row.split(" | ")[-1] for row in rows] == [
+        "30.0 |",
+        "45.0 ± 7.1 |",
+        "70.0 |",
+    ]
     (text,) = recipe_tables.protocol_of(results(), "mnist")
     assert "the steps of 10 minutes on a CPU" in text
 
