@@ -218,7 +218,7 @@ class Program:
     def train(self, task: Task) -> str:
         """Trains as far as needed; returns an error or an empty text."""
         endless = self.steps(task.arm) == recipe_arms.ENDLESS
-        minutes = self.args.minutes if endless else None
+        minutes = self.args.minutes if endless else self.args.limit
         try:
             shared.train(task.folder(self.args.folder), self.flags(task), minutes)
         except SystemExit as error:
@@ -360,6 +360,7 @@ def parse() -> argparse.Namespace:
     add("--minutes", type=float, default=10, help="of each run, with startup")
     add("--steps_file", help="steps per second by arm, instead of the clock")
     add("--steps", type=int, help="of each run, instead of --minutes")
+    add("--limit", type=float, help="minutes after which steps end earlier")
     add("--jobs", type=int, default=1, help="programs that train at a time")
     add("--n", type=int, default=10_000, help="samples, and test images")
     add("--npz", default="", help="folder of mnist.npz and fashion_mnist.npz")

@@ -125,9 +125,10 @@ def test_labels_of_conditional_arms(program):
 
 
 def test_one_arm_that_fails_does_not_stop_the_others(program, monkeypatch, capsys):
-    scored = []
+    scored, limits = [], []
 
     def fail_first(folder, flags, minutes):
+        limits.append(minutes)
         if flags["seed"] == 0:
             raise SystemExit("exit code 1: no")
 
@@ -136,9 +137,10 @@ def test_one_arm_that_fails_does_not_stop_the_others(program, monkeypatch, capsy
         recipes.Program, "score", lambda _, task: scored.append(list(task.seeds))
     )
     with pytest.raises(AssertionError, match="assert 1 == 0"):
-        program("--arms=mine", "--seeds=2", "--curve=")
+        program("--arms=mine", "--seeds=2", "--curve=", "--limit=2")
     assert "exit code 1: no" in capsys.readouterr().err
     assert scored == [[1]]
+    assert limits == [2, 2]
 
 
 def test_samples_of_another_program_get_the_same_values(program, tmp_path, npz):
