@@ -26,6 +26,7 @@ import arms
 import jax
 import matplotlib as mpl
 import numpy as np
+import recipe_arms
 import recipe_judge
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -72,7 +73,8 @@ def flags_of(
     ('sngan-resnet-small', 100)
     """
     flags = {"dataset": dataset, "devices": 1, "runs": runs, "seed": seed}
-    flags |= PAIRS[pair]
+    # Samples of the end are judged, and training needs no classifier for its scores.
+    flags |= {**recipe_arms.QUIET, **PAIRS[pair]}
     config = make_config(**flags)
     steps = max(images // (config.batch_size * config.d_updates), 1)
     return {**flags, "steps": steps, "save_every": steps, "sample_every": steps}
