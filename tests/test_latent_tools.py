@@ -34,7 +34,10 @@ def runs(tmp_path_factory):
 
 
 def draw(workdir, out, *flags):
-    assert sample.main([f"--workdir={workdir}", f"--out={out}", *flags]) == 0
+    assert (
+        sample.main([f"--workdir={workdir}", f"--out={out}", "--overwrite", *flags])
+        == 0
+    )
     if out.suffix != ".npz":
         return {}
     with np.load(out) as file:

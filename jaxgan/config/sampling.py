@@ -1,6 +1,8 @@
 """The flags of `python -m jaxgan.sample`."""
 
 import argparse
+import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,7 +68,7 @@ class SampleConfig(NamedTuple):
     format: str = ""
     """One of `FORMATS`, of a labeled set."""
     overwrite: bool = False
-    """True to replace an earlier labeled set."""
+    """True to replace a file, or an earlier labeled set."""
     temperature: float = 1.0
     """Divides the logits of tokens, for texts."""
     prompt: str = ""
@@ -96,18 +98,15 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     seeds = parse_seeds(args.seed)
     if args.per_class is not None:
         return _labeled_set(args, which, seeds)
-    for name in ("format", "overwrite"):
-        if getattr(args, name):
-            raise UsageError(
-                f"--{name} is for labeled sets: add --per_class=1000, or leave it out"
-            )
+    if args.format:
+        raise UsageError(
+            "--format is for labeled sets: add --per_class=1000, or leave it out"
+        )
     conditions = conditions_of(args)
     if args.n is None:
         usual = USUAL_COLUMNS if conditions.rows else USUAL_N
         args.n = SHEETS_N.get(latents.sheet, usual)
-    out, single_files = output_path(
-        "samples.png" if args.out is None else args.out, seeds
-    )
+    out, single_files = _output_of(args, seeds)
     # A grid is one picture, which limits the number of its tiles.
     check_n(args.n, MAX_IN_GRID if out.suffix == ".png" else MAX_N)
     if not 0 <= args.temperature <= MAX_TEMPERATURE:
@@ -130,6 +129,7 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
         run=args.run,
         label=args.label,
         single_files=single_files,
+        overwrite=args.overwrite,
         temperature=args.temperature,
         prompt=args.prompt,
         rejection=rejection_of(args),
@@ -249,7 +249,7 @@ def make_parser() -> Parser:
         "--out",
         help=".png (a grid), .npz, .wav (sounds, one after the other), .txt (texts), "
         ".gif or .webp (a walk through latents), or FOLDER/ (one file per sample, with "
-        "labels.csv) (default: samples.png)",
+        "labels.csv) (default: samples.png, or samples-2.png if that exists)",
     )
     add("--n", type=parse_int, help=f"samples per seed (default: {USUAL_N})")
     add(
@@ -263,7 +263,11 @@ def make_parser() -> Parser:
         help="of a labeled set: folder (one per class, as ImageFolder reads them), "
         "npz, or tfds (default: npz for --out=FILE.npz, else folder)",
     )
-    add("--overwrite", action="store_true", help="replace an earlier labeled set")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace a file that exists, or an earlier labeled set",
+    )
     add(
         "--seed",
         help="seeds, such as 7 or 0,2,5-8; one file each (default: 0; of a walk: "
@@ -315,6 +319,28 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
     for seed in seeds:
         local_path("--out", seed_path(out, seed, seeds))
     return out, False
+
+
+def _output_of(args: argparse.Namespace, seeds: Sequence[int]) -> tuple[Path, bool]:
+    """Returns the path for samples, and True if it is a folder of single files."""
+    given = _free_name(seeds) if args.out is None else args.out
+    out, single_files = output_path(given, seeds)
+    if single_files and args.overwrite:
+        raise UsageError(
+            f"--overwrite replaces files and labeled sets, and --out={shorten(given)} "
+            "is a folder of files: leave it out, and use a new folder"
+        )
+    return out, single_files
+
+
+def _free_name(seeds: Sequence[int]) -> str:
+    """Returns the name of a picture in the current folder that does not exist yet."""
+    for number in itertools.count(1):
+        name = "samples.png" if number == 1 else f"samples-{number}.png"
+        files = [seed_path(Path(name), seed, seeds) for seed in seeds]
+        if not any(os.path.lexists(file) for file in files):
+            break
+    return name
 
 
 def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:

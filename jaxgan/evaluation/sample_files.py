@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxgan import reporting
 from jaxgan.config.sampling import SampleConfig, seed_path
-from jaxgan.errors import UsageError
+from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.files import atomic_write, check_writable
 from jaxgan.reporting import sounds
@@ -34,6 +34,13 @@ def check_place(config: SampleConfig) -> None:
     out = config.out
     if not config.single_files:
         check_writable("--out", out)
+        files = [seed_path(out, seed, config.seeds) for seed in config.seeds]
+        existing = [file for file in files if os.path.lexists(file)]
+        if existing and not config.overwrite:
+            raise UsageError(
+                f"--out={printable(str(existing[0]))} exists: use --overwrite, or "
+                "another name"
+            )
         return
     with written(out):
         # A file, or a folder that has content.
