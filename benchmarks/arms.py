@@ -93,6 +93,16 @@ def folder_of(place: Path, *names: str) -> Path:
     return Path(place, *("-".join(words.split()) for words in plain))
 
 
+def source(dataset: str, npz: str) -> str:
+    """Returns the name by which a data set is loaded: of a file, or of TFDS.
+
+    Args:
+      dataset: its name.
+      npz: folder of files with such names, empty for TFDS.
+    """
+    return f"npz:{Path(npz).resolve() / dataset}.npz" if npz else dataset
+
+
 def train(folder: Path, flags: dict[str, Any], minutes: float | None = None) -> None:
     """Trains until all steps are done or the time is over, then saves.
 

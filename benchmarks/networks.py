@@ -6,11 +6,13 @@
 trains every pair of `PAIRS` on one data set until its discriminator has seen `--images`
 real images, all seeds of a pair in one program. It compares `--n` samples of the moving
 average with as many test images, in the features of a classifier of the data set. The
-same command resumes: pairs in the JSON are not trained again. `--only=resnet,sagan`
-chooses pairs, and `--table-only` prints the table of the JSON.
+same command resumes: pairs in the JSON are not trained again. `--only='resnet; sagan'`
+chooses pairs, and `--table-only` prints the table of the JSON. Programs that train one
+pair or one seed each, with `--first_seed` and another `--out`, are joined by `--merge`.
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import resource
@@ -24,6 +26,7 @@ import arms
 import jax
 import matplotlib as mpl
 import numpy as np
+import recipe_arms
 import recipe_judge
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -53,14 +56,25 @@ SHOWN = 10
 """Samples in a row of the picture."""
 
 
-def flags_of(pair: str, dataset: str, images: int, runs: int) -> dict[str, Any]:
+def flags_of(
+    pair: str, dataset: str, images: int, runs: int, seed: int = 0
+) -> dict[str, Any]:
     """Returns the flags that train a pair on a number of images.
+
+    Args:
+      pair: its name.
+      dataset: the name by which it is loaded.
+      images: real images that the discriminator sees.
+      runs: seeds in one program.
+      seed: the first of them.
 
     >>> flags = flags_of("resnet", "mnist", 3_200, 1)
     >>> flags["preset"], flags["steps"]
     ('sngan-resnet-small', 100)
     """
-    flags = {"dataset": dataset, "devices": 1, "runs": runs, **PAIRS[pair]}
+    flags = {"dataset": dataset, "devices": 1, "runs": runs, "seed": seed}
+    # Samples of the end are judged, and training needs no classifier for its scores.
+    flags |= {**recipe_arms.QUIET, **PAIRS[pair]}
     config = make_config(**flags)
     steps = max(images // (config.batch_size * config.d_updates), 1)
     return {**flags, "steps": steps, "save_every": steps, "sample_every": steps}
@@ -160,6 +174,24 @@ def folder_of(place: Path, pair: str) -> Path:
     return arms.folder_of(place, pair)
 
 
+def joined(found: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Returns the results of two files: all pairs, and all seeds of each.
+
+    Raises:
+      SystemExit: if they are not of one budget, data set and classifier.
+    """
+    if not found:
+        return other
+    same = [(x["budget"], x["protocol"]["classifier"]) for x in (found, other)]
+    if same[0] != same[1]:
+        raise SystemExit(f"--merge: results of {same[0]} and of {same[1]}")
+    rows = {row["pair"]: dict(row) for row in found["rows"]}
+    for row in other["rows"]:
+        own = rows.setdefault(row["pair"], {**row, "values": []})
+        own["values"] = own["values"] + row["values"]
+    return {**found, "rows": [rows[pair] for pair in PAIRS if pair in rows]}
+
+
 def main() -> int:
     """Runs the command line and returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -170,10 +202,14 @@ def main() -> int:
     add("--only", default="", help="pairs, separated by semicolons (default: all)")
     add("--images", type=int, default=640_000, help="real images that D sees")
     add("--runs", type=int, default=1, help="seeds of each pair")
+    add("--first_seed", type=int, default=0, help="the first of these seeds")
     add("--n", type=int, default=10_000, help="samples, and test images")
+    add("--npz", default="", help="folder of a file such as fashion_mnist.npz")
+    add("--cache", type=Path, help="folder of the classifier's weights")
     add("--folder", default="runs/networks", help="folder of the runs")
     add("--out", default="networks.json", help="JSON file of the results")
     add("--picture", default="", help="file for a row of samples of each pair")
+    add("--merge", nargs="+", help="JSON files to join in a new --out, and stop")
     add("--table-only", action="store_true", help="measure nothing")
     args = parser.parse_args()
     names = [x.strip() for x in args.only.split(";")] if args.only else list(PAIRS)
@@ -181,21 +217,32 @@ def main() -> int:
         parser.error(f"--only: choose from {'; '.join(PAIRS)}, not {min(unknown)}")
     enable_compilation_cache()
     out, place = Path(args.out), Path(args.folder)
+    if args.merge:
+        if out.exists():
+            parser.error(f"--out={out} is there already: use another name")
+        parts = (json.loads(Path(file).read_text()) for file in args.merge)
+        whole = functools.reduce(joined, parts, {})
+        atomic_write(out, (json.dumps(whole, indent=1) + "\n").encode())
+        return 0
     budget = {"dataset": args.dataset, "images": args.images, "n": args.n}
     found: dict[str, Any] = {"budget": budget}
     found = json.loads(out.read_text()) if out.exists() else found
     if found["budget"] != budget:
         parser.error(f"--out={out} has results of {found['budget']}: use another --out")
     if not args.table_only:
-        judge = recipe_judge.open_judge(args.dataset, args.n)
+        source = arms.source(args.dataset, args.npz)
+        judge = recipe_judge.open_judge(source, args.n, args.cache)
+        # A file is the same data set as that of TFDS.
+        judge.protocol["classifier"]["trained_on"] = args.dataset
         found.setdefault("floor", recipe_judge.floor_of(judge))
         found.setdefault("protocol", judge.protocol)
         rows = {row["pair"]: row for row in found.get("rows", [])}
         for name in names:
             if len(rows.get(name, {"values": []})["values"]) >= args.runs:
                 continue
-            flags = flags_of(name, args.dataset, args.images, args.runs)
-            rows[name] = measure(name, flags, folder_of(place, name), judge)
+            flags = flags_of(name, source, args.images, args.runs, args.first_seed)
+            row = measure(name, flags, folder_of(place, name), judge)
+            rows[name] = {**row, "flags": {**flags, "dataset": args.dataset}}
             found["rows"] = [rows[x] for x in PAIRS if x in rows]
             atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
     print("\n".join(table_of(found)))

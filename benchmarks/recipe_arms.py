@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import arms as shared
+import jax
 import numpy as np
 from recipe_judge import versions
 
@@ -39,6 +40,8 @@ ENDLESS = 10**7
 """Steps of a run that ends by its time."""
 QUIET = {"eval_metrics": "sliced_wasserstein", "score_samples": 256}
 """Flags of all runs: the same cheap score at their few checkpoints."""
+CALL = 50
+"""Steps in a call of the trainer on accelerators."""
 LONGEST = 600.0
 """Seconds after which a recipe that makes no steps is given up."""
 
@@ -79,10 +82,14 @@ def add(text: str) -> str:
 def steps_in(rate: Rate, minutes: float) -> int:
     """Returns the steps that a time allows, startup included; at least 1.
 
-    >>> steps_in(Rate(steps_per_second=20.0, startup=10.0), minutes=10)
+    Many steps are a multiple of those in a call on accelerators: a last call with fewer
+    is another program, which takes as long to compile as the first.
+
+    >>> steps_in(Rate(steps_per_second=20.03, startup=10.0), minutes=10)
     11800
     """
-    return max(int(rate.steps_per_second * (60 * minutes - rate.startup)), 1)
+    steps = max(int(rate.steps_per_second * (60 * minutes - rate.startup)), 1)
+    return steps if steps < 1_000 else steps // CALL * CALL
 
 
 def read_rates(file: str | Path) -> tuple[str, dict[str, Rate]]:
@@ -161,9 +168,15 @@ def trained_for(wait: float, flags: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def machine() -> str:
-    """Returns the CPU, its cores and the devices of jax in one line."""
+    """Returns the CPU, its cores, the devices of jax and its precision in one line.
+
+    The precision is that of products, if one is set: the default of GPUs is TF32.
+    """
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     found = re.search(r"model name\s*:\s*(.+)", text)
     cpu = found[1].strip() if found else platform.processor() or platform.machine()
-    return f"{cpu}, {os.cpu_count()} cores; {shared.machine().partition(',')[0]}"
+    precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore
+    more = f", products in {precision} precision" if precision else ""
+    devices = shared.machine().partition(",")[0]
+    return f"{cpu}, {os.cpu_count()} cores; {devices}{more}"

@@ -26,6 +26,8 @@ HEAD = [
     *("recipe", "steps", "Frechet", "least, most", "of the floor", "confident %"),
     *("classes", "precision", "recall", "as asked %"),
 ]
+EFFICIENTNET = "fd_efficientnet"
+"""A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
 
 
@@ -69,6 +71,7 @@ def cells(arm: str, steps: str, own: list[dict[str, float]], floor: float) -> li
         f"{min(x['classes'] for x in own):.0f}",
         *(cell("precision", 3), cell("recall", 3)),
         cell("as_requested", 1, 100) if asked else "",
+        *([cell(EFFICIENTNET, 1)] if EFFICIENTNET in own[0] else []),
     ]
 
 
@@ -79,7 +82,8 @@ def table_of(found: dict[str, Any], dataset: str) -> list[str]:
     for arm, own in rows_of(found, dataset).items():
         steps = f"{sum(row['steps'] for row in own) // len(own):,}"
         rows.append(cells(arm, steps, [row["values"] for row in own], floor["fd"]))
-    return table(HEAD, rows)
+    more = ["Frechet, EfficientNet"] if len(rows[0]) > len(HEAD) else []
+    return table([*HEAD, *more], rows)
 
 
 def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:

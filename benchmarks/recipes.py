@@ -13,11 +13,13 @@ trains them anywhere, such as on an accelerator: three seeds in one program, and
 programs at a time. 10,000 samples of the moving average are compared with the 10,000
 test images, and the floor is that of 10,000 training images in place of samples.
 
-The same command resumes: what the JSON has is not trained or scored again. `--npz` is a
-folder with `mnist.npz` and `fashion_mnist.npz`, for machines without TFDS; `--export`
-writes one. Arms in `--curve` are also scored at eight checkpoints, and `--torch` adds
-the samples of `torch_default.py` to that curve. `--add` tries another arm.
-`recipe_tables.py` prints and draws the JSON.
+The same command resumes: what the JSON has is not trained or scored again. Parts can be
+trained by programs of their own, each with some `--arms`, or one seed (`--first_seed=2
+--seeds=1`), and another `--out`: `--merge FILE FILE --out=recipes.json` joins these.
+`--npz` is a folder with `mnist.npz` and `fashion_mnist.npz`, for machines without TFDS;
+`--export` writes one. Arms in `--curve` are also scored at eight checkpoints, and
+`--torch` adds the samples of `torch_default.py` to that curve. `--add` tries another
+arm. `recipe_tables.py` prints and draws the JSON.
 """
 
 import argparse
@@ -103,6 +105,40 @@ class Results:
         text = json.dumps(self.found, indent=1) + "\n"
         atomic_write(self.file, text.encode())
 
+    def add_set(self, name: str, facts: dict[str, Any], place: str) -> None:
+        """Adds protocol and floor of a data set, unless the file has them.
+
+        Raises:
+          SystemExit: if the file has scores of another classifier.
+        """
+        old, new = (
+            x["protocol"]["classifier"]["digest"]
+            for x in (self.found["sets"].setdefault(name, facts), facts)
+        )
+        if old != new:
+            raise SystemExit(
+                f"{self.file} has the scores of the classifier {old} on {name}, and "
+                f"{place} those of {new}: use the --cache of the same classifier"
+            )
+
+    def merge(self, file: str) -> None:
+        """Adds what another file has.
+
+        Raises:
+          SystemExit: if it has another budget or another classifier.
+        """
+        other, own = json.loads(Path(file).read_text()), self.found["budget"]
+        if other["budget"] != own:
+            raise SystemExit(
+                f"{file} has results of {other['budget']}, and {self.file} of {own}: "
+                "merge files of one budget"
+            )
+        for name, facts in other["sets"].items():
+            self.add_set(name, facts, file)
+        for part in ("rows", "points"):
+            for row in other[part]:
+                self.add(part, row)
+
 
 class Program:
     """The work of the flags, with the judges that were opened."""
@@ -122,25 +158,20 @@ class Program:
 
     def source(self, dataset: str) -> str:
         """Returns the name by which a data set is loaded."""
-        return source(dataset, self.args.npz)
+        return shared.source(dataset, self.args.npz)
 
     def _judge(self, dataset: str) -> recipe_judge.Judge:
         """Opens the judge of a data set, and records its protocol and floor."""
-        args, found = self.args, self.results.found["sets"]
+        args = self.args
         place = Path(args.cache or Path(args.folder, "classifiers"))
         judge = recipe_judge.open_judge(self.source(dataset), args.n, place)
         # A file is the same data set as that of TFDS.
         judge.protocol["classifier"]["trained_on"] = dataset
-        own = judge.protocol["classifier"]["digest"]
-        if dataset not in found:
-            floor = recipe_judge.floor_of(judge)
-            found[dataset] = {"protocol": judge.protocol, "floor": floor}
-            self.results.write()
-        elif found[dataset]["protocol"]["classifier"]["digest"] != own:
-            raise SystemExit(
-                f"{args.out} has the scores of another classifier than {own}: use the "
-                "--cache of that one, or another --out"
-            )
+        facts = {"protocol": judge.protocol}
+        if dataset not in self.results.found["sets"]:
+            facts["floor"] = recipe_judge.floor_of(judge)
+        self.results.add_set(dataset, facts, str(place))
+        self.results.write()
         return judge
 
     def tasks(self) -> Iterator[Task]:
@@ -148,8 +179,9 @@ class Program:
         args = self.args
         arms = [arm for arm in args.arms.split(",") if arm != "none"]
         for dataset, arm in product(args.sets.split(","), arms):
-            for first in range(0, args.seeds, args.runs):
-                seeds = range(first, min(first + args.runs, args.seeds))
+            end = args.first_seed + args.seeds
+            for first in range(args.first_seed, end, args.runs):
+                seeds = range(first, min(first + args.runs, end))
                 key = {"arm": arm, "dataset": dataset}
                 if not all(self.results.has("rows", **key, seed=s) for s in seeds):
                     yield Task(arm, dataset, seeds)
@@ -186,7 +218,7 @@ class Program:
     def train(self, task: Task) -> str:
         """Trains as far as needed; returns an error or an empty text."""
         endless = self.steps(task.arm) == recipe_arms.ENDLESS
-        minutes = self.args.minutes if endless else None
+        minutes = self.args.minutes if endless else self.args.limit
         try:
             shared.train(task.folder(self.args.folder), self.flags(task), minutes)
         except SystemExit as error:
@@ -281,11 +313,6 @@ def shown(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def source(dataset: str, npz: str) -> str:
-    """Returns the name by which a data set is loaded: of a file, or of TFDS."""
-    return f"npz:{Path(npz).resolve() / dataset}.npz" if npz else dataset
-
-
 def export(folder: Path, names: list[str]) -> None:
     """Writes data sets of TFDS as files for `--npz`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -295,6 +322,21 @@ def export(folder: Path, names: list[str]) -> None:
             whole = data.read_all(data.load(name, split=split))
             arrays |= {f"{split}_{field}": whole[field] for field in ("image", "label")}
         np.savez_compressed(folder / f"{name}.npz", **arrays)
+
+
+def merge(files: list[str], out: str) -> None:
+    """Writes the results of several files to one, and keeps what that has.
+
+    Raises:
+      SystemExit: if a file is not there, or was made with other budgets or classifiers.
+    """
+    for file in files:
+        if not Path(file).is_file():
+            raise SystemExit(f"--merge: there is no file {file}")
+    results = Results(out, json.loads(Path(files[0]).read_text())["budget"])
+    for file in files:
+        results.merge(file)
+    results.write()
 
 
 def parse() -> argparse.Namespace:
@@ -312,15 +354,18 @@ def parse() -> argparse.Namespace:
     )
     add("--ablations", action="store_true", help="add variants of the default")
     add("--sets", default=",".join(SETS), help="data sets, separated by commas")
-    add("--seeds", type=int, default=3, help="training seeds of each arm, from 0")
+    add("--seeds", type=int, default=3, help="training seeds of each arm")
+    add("--first_seed", type=int, default=0, help="the first of them")
     add("--runs", type=int, default=1, help="seeds that one program trains")
     add("--minutes", type=float, default=10, help="of each run, with startup")
     add("--steps_file", help="steps per second by arm, instead of the clock")
     add("--steps", type=int, help="of each run, instead of --minutes")
+    add("--limit", type=float, help="minutes after which steps end earlier")
     add("--jobs", type=int, default=1, help="programs that train at a time")
     add("--n", type=int, default=10_000, help="samples, and test images")
     add("--npz", default="", help="folder of mnist.npz and fashion_mnist.npz")
     add("--export", default="", help="write that folder, and stop")
+    add("--merge", nargs="+", help="JSON files to join in --out, and stop")
     add("--folder", default="runs/recipes", help="folder of the runs")
     add("--cache", default="", help="folder of classifiers; FOLDER/classifiers")
     add("--curve", default="default", help="arms that are scored at checkpoints")
@@ -352,8 +397,11 @@ def main() -> int:
         return 0
     if args.calibrate:
         arms = [arm for arm in args.arms.split(",") if arm != "none"]
-        place = source(names[0], args.npz)
+        place = shared.source(names[0], args.npz)
         recipe_arms.calibrate(arms, place, args.calibrate, Path(args.out))
+        return 0
+    if args.merge:
+        merge(args.merge, args.out)
         return 0
     program, failed = Program(args), 0
     for task, error in program.trained(list(program.tasks())):

@@ -3,10 +3,11 @@
     python benchmarks/step_throughput.py --presets=default,dcgan --batch_sizes=64,128 \\
         --out=steps.json --markdown=steps.md --picture=steps.png
 
-For each preset, shape and batch size, all contestants are started one after the other.
-They then run windows in turns, in an order that rotates, so that other load on the
-machine affects all of them equally. Waiting contestants block on a pipe. Results that
-`--out` already has for the same flags are kept.
+For each preset, shape and batch size, all contestants are started one after the other,
+or `--starts` at a time on a machine with many cores. They then run windows in turns, in
+an order that rotates, so that other load on the machine affects all of them equally.
+Waiting contestants block on a pipe. Results that `--out` already has for the same flags
+are kept.
 """
 
 import argparse
@@ -56,6 +57,7 @@ ENVIRONMENT = {
     "passive": {"OMP_WAIT_POLICY": "PASSIVE"},
     "hosts2": {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
     "huge": {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"},
+    "on_cpu": {"JAX_PLATFORMS": "cpu"},
 }
 """Switches that set environment variables of the process."""
 
@@ -70,6 +72,10 @@ class Entry(NamedTuple):
     def name(self) -> str:
         """Name in the tables, such as `pytorch eager`."""
         return f"{NAMES.get(self.module, self.module)} {self.variant}"
+
+
+WORK = Entry("work", "float32+on_cpu")
+"""Counts the FLOP of a step, and runs nothing."""
 
 
 class Contest(NamedTuple):
@@ -107,7 +113,7 @@ def main() -> None:
             asked = json.loads(json.dumps({**asked, "windows": args.windows}))
             if asked in [one["asked"] for one in report["measured"]]:
                 continue
-            top = top or enter(stack, ceilings, {}, args.patience)
+            top = top or enter(stack, ceilings, {}, args)
             measured = measure(job, entries, top, args)
             report["measured"].append({"asked": asked, **measured})
             print("\n".join(markdown(report["measured"][-1:])), flush=True)
@@ -145,6 +151,7 @@ def flags() -> argparse.Namespace:
         choices=protocol.CLOCKS,
         help="cpu measures the time of all threads, for a machine that is shared",
     )
+    add("--starts", type=int, default=1, help="contestants that start at a time")
     add("--patience", type=float, default=600.0, help="seconds to wait for an answer")
     for name in ("out", "markdown", "picture"):
         add(f"--{name}", help=f"file for the {name if name != 'out' else 'JSON'}")
@@ -181,23 +188,30 @@ def jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def enter(
-    stack: ExitStack, entries: list[Entry], job: dict[str, Any], patience: float
+    stack: ExitStack, entries: list[Entry], job: dict[str, Any], args: Any
 ) -> Contest:
-    """Starts contestants one by one, so that only one compiles at a time."""
-    contest = Contest({}, {}, patience)
-    for entry in entries:
-        switches = entry.variant.split("+")
-        env = {k: v for s in switches for k, v in ENVIRONMENT.get(s, {}).items()}
-        variant = "+".join(s for s in switches if s not in ENVIRONMENT)
-        own = {**job, "variant": variant, "env": env}
-        worker = stack.enter_context(protocol.started(entry.module, own))
-        reply = protocol.answer(worker, patience)
-        contest.found[entry.name] = reply
-        if "error" in reply:
-            print(f"{entry.name}: {reply['error']}", flush=True)
-        else:
-            contest.workers[entry.name] = worker
+    """Starts contestants, `--starts` of them at a time, as compilation takes cores."""
+    contest = Contest({}, {}, args.patience)
+    for place in range(0, len(entries), args.starts):
+        several = entries[place : place + args.starts]
+        workers = [start(stack, entry, job) for entry in several]
+        for entry, worker in zip(several, workers, strict=True):
+            reply = protocol.answer(worker, args.patience)
+            contest.found[entry.name] = reply
+            if "error" in reply:
+                print(f"{entry.name}: {reply['error']}", flush=True)
+            else:
+                contest.workers[entry.name] = worker
     return contest
+
+
+def start(stack: ExitStack, entry: Entry, job: dict[str, Any]) -> protocol.Worker:
+    """Starts a contestant, which ends with the stack."""
+    switches = entry.variant.split("+")
+    env = {k: v for s in switches for k, v in ENVIRONMENT.get(s, {}).items()}
+    variant = "+".join(s for s in switches if s not in ENVIRONMENT)
+    own = {**job, "variant": variant, "env": env}
+    return stack.enter_context(protocol.started(entry.module, own))
 
 
 def measure(
@@ -205,9 +219,10 @@ def measure(
 ) -> dict[str, Any]:
     """Measures all contestants of a job and the machine's ceilings."""
     print(f"{job['preset']} {job['shape']} batch {job['batch_size']} ...", flush=True)
-    work = flop(job, args.patience)
     with ExitStack() as stack:
-        own = enter(stack, entries, job, args.patience)
+        own = enter(stack, [WORK, *entries], job, args)
+        own.workers.pop(WORK.name, None)
+        work = own.found.pop(WORK.name).get("flops_per_step")
         both = Contest({**own.workers, **top.workers}, {}, args.patience)
         for name in both.workers:
             both.found[name] = {**own.found, **top.found}[name] | {"windows": []}
@@ -222,16 +237,6 @@ def measure(
         "flops_per_step": work,
         **load,
     }
-
-
-def flop(job: dict[str, Any], patience: float) -> float | None:
-    """Returns the FLOP of a step by `peers/work.py`, or None if it fails."""
-    env = {"JAX_PLATFORMS": "cpu"}
-    with protocol.started("work", {**job, "variant": "float32", "env": env}) as worker:
-        reply = protocol.answer(worker, patience)
-    if "error" in reply:
-        print(f"FLOP: {reply['error']}", flush=True)
-    return reply.get("flops_per_step")
 
 
 def rounds(

@@ -33,8 +33,8 @@ import numpy as np
 import recipe_arms
 import recipe_judge
 import sweep_lanes
-from arms import spread, table
-from recipes import Results, shown, source
+from arms import source, spread, table
+from recipes import Results, shown
 from sweep_lanes import Hyper
 
 from jaxgan import data

@@ -121,11 +121,16 @@ def image_sources() -> dict[str, Source]:
     def steps(found: Any) -> Iterable[str]:
         return step_rows.overview(found["measured"])
 
+    def contestants(found: Any) -> Iterable[str]:
+        rows = [row for one in found["measured"] for row in step_rows.rows_of(one)]
+        return step_rows.table(step_rows.HEAD, map(step_rows.cells, rows))
+
     def seconds(found: Any) -> Iterable[str]:
         return apply_speed.speed_table(found["apply"])
 
     return {
         "apply": Source("apply.json", seconds),
+        "steps-gpu": Source("steps_gpu.json", contestants),
         "steps-images": Source("steps_images.json", steps),
         "steps-networks": Source("steps_networks.json", steps),
         "steps-penalties": Source("steps_penalties.json", steps),

@@ -1,14 +1,16 @@
 """Texts of a known distribution: the synthetic oracle of SeqGAN.
 
     PYTHONPATH=benchmarks python benchmarks/text_oracle.py --place=runs/oracle \\
-        --arms likelihood gan --seeds=3 --out=text_oracle.json
+        --arms likelihood gan "gan + likelihood" --seeds=3 --out=text_oracle.json
 
 An LSTM with weights from N(0, 1) writes texts of 20 tokens from a vocabulary of 5,000
 (https://arxiv.org/abs/1609.05473). Generators learn from 10,000 of its texts. As the
 oracle knows the likelihood of every text, a generator is judged twice: NLL_oracle is
 the negative log-likelihood of its samples under the oracle, and NLL_gen that of new
 texts of the oracle under the generator, in nats per token. The first alone is won by
-one likely text, repeated, so both are shown, with the row "one text repeated".
+one likely text, repeated, so both are shown, with the row "one text repeated". GANs
+start from the arm `likelihood` of the same seed, as in the paper, and are trained with
+it. Values of several machines are joined: `--join 0.json 1.json --out=both.json`.
 
 `--import=text_oracle --dataset=oracle` makes its texts a data set of `jaxgan.train`.
 """
@@ -17,7 +19,7 @@ import argparse
 import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -195,22 +197,31 @@ ARMS: dict[str, dict[str, Any]] = {
         "preset": "text_gan",
         "task": "text(exponential(1, 0.1, {steps}))",
         "networks": f"text({GENERATOR}, text_discriminator())",
-        "g_terms": "likelihood(constant(1))",
         "steps": 2_000,
     },
 }
 """Own flags by arm; `{steps}` becomes the number of steps."""
 
+ARMS["gan + likelihood"] = {**ARMS["gan"], "g_terms": "likelihood(1)"}
 
-def flags_of(arm: str, seed: int, steps: int) -> dict[str, Any]:
+FIRST = "likelihood"
+"""The arm from whose generator the others start."""
+
+
+def flags_of(
+    arm: str, seed: int, steps: int, place: Path = Path("runs/oracle")
+) -> dict[str, Any]:
     """Returns the flags of an arm.
 
     Args:
       arm: its name.
       seed: of training.
       steps: number of them; 0 for the usual number of the arm.
+      place: folder of the runs.
     """
     own = dict(ARMS[arm])
+    if arm != FIRST:
+        own["init_from"] = run_of(place, FIRST, seed)
     own["steps"] = steps or own["steps"]
     filled = {
         k: x.replace("{steps}", str(own["steps"])) if isinstance(x, str) else x
@@ -220,6 +231,11 @@ def flags_of(arm: str, seed: int, steps: int) -> dict[str, Any]:
     ema = own["steps"] * 64 / 40
     often = {x: own["steps"] for x in ("save_every", "sample_every")}
     return {**SHARED, **filled, **often, "ema_half_life": ema, "seed": seed}
+
+
+def run_of(place: Path, arm: str, seed: int) -> Path:
+    """Returns the folder of a run."""
+    return folder_of(place, arm, f"seed {seed}")
 
 
 def judge(folder: Path, oracle: Oracle, tests: np.ndarray) -> dict[str, float]:
@@ -267,6 +283,50 @@ def plain(oracle: Oracle, tests: np.ndarray) -> dict[str, dict[str, float]]:
     return rows
 
 
+def joined(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Returns the rows of several files, with the runs of all of them."""
+    rows: dict[str, dict[str, Any]] = {}
+    for file in files:
+        for name, row in json.loads(file.read_text())["rows"].items():
+            runs = rows.get(name, {}).get("runs", {}) | row.get("runs", {})
+            rows[name] = with_runs(runs) if runs else row
+    return rows
+
+
+def with_runs(runs: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Returns a row with means and deviations over runs, whose seeds are the keys."""
+    found = [*runs.values()]
+    means = {k: spread(x[k] for x in found) for k in found[0]}
+    return means | {"seeds": len(found), "runs": runs}
+
+
+def needed(arms: Sequence[str]) -> list[str]:
+    """Returns arms in the order of training, with the first one if others need it.
+
+    >>> needed([]), needed(["gan"])
+    ([], ['likelihood', 'gan'])
+    """
+    return [arm for arm in ARMS if arm in arms or (arm == FIRST and arms)]
+
+
+def train_all(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Trains and judges the arms, and yields the rows after each run."""
+    oracle = make_oracle()
+    tests = texts_of(oracle, "test")
+    rows: dict[str, Any] = plain(oracle, tests)
+    yield rows
+    runs: dict[str, dict[str, Any]] = {}
+    for seed in range(args.first_seed, args.first_seed + args.seeds):
+        for arm in needed(args.arms):
+            folder = run_of(args.place, arm, seed)
+            train(folder, flags_of(arm, seed, args.steps, args.place))
+            minutes = {"cpu_minutes": cost(folder).cpu_seconds / 60}
+            found = judge(folder, oracle, tests) | minutes
+            runs.setdefault(arm, {})[str(seed)] = found
+            rows[arm] = with_runs(runs[arm])
+            yield rows
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains the arms, prints a table and writes the values."""
     parser = argparse.ArgumentParser(
@@ -276,32 +336,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--place", type=Path, default=Path("runs/oracle"), help="folder of the runs")
     add("--arms", nargs="*", choices=list(ARMS), default=[], help="arms to train")
     add("--seeds", type=int, default=1, help="training seeds of each arm (default: 1)")
+    add("--first_seed", type=int, default=0, help="the first of them (default: 0)")
     add("--steps", type=int, default=0, help="0 for those of each arm (default: 0)")
+    add(
+        "--join", nargs="*", type=Path, help="files of values to join, with no training"
+    )
     add("--out", type=Path, help="file for the values, none by default")
     args = parser.parse_args(argv)
     # Training runs in processes of their own, which import this module.
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
     )
-    oracle = make_oracle()
-    tests = texts_of(oracle, "test")
-    rows: dict[str, Any] = plain(oracle, tests)
-    for arm in args.arms:
-        found = []
-        for seed in range(args.seeds):
-            folder = folder_of(args.place, arm, f"seed {seed}")
-            train(folder, flags_of(arm, seed, args.steps))
-            minutes = {"cpu_minutes": cost(folder).cpu_seconds / 60}
-            found.append(judge(folder, oracle, tests) | minutes)
-        rows[arm] = {k: spread(x[k] for x in found) for k in found[0]}
-        rows[arm]["seeds"] = args.seeds
+    rows: dict[str, Any] = {}
+    for rows in [joined(args.join)] if args.join else train_all(args):
+        # Also after each run, as training takes long.
+        if args.out:
+            first = json.loads(args.join[0].read_text()) if args.join else {}
+            own = first.get("about") or about()
+            whole = {"rows": rows, "published": PUBLISHED, "about": own}
+            args.out.write_text(json.dumps(whole, indent=2) + "\n")
     names = ("nll_oracle", "nll_gen", "repeated", "cpu_minutes")
     print(
         "\n".join(table(["", *names], [[k, *cells(x, names)] for k, x in rows.items()]))
     )
-    if args.out:
-        whole = {"rows": rows, "published": PUBLISHED, "about": about()}
-        args.out.write_text(json.dumps(whole, indent=2) + "\n")
 
 
 def cells(values: dict[str, Any], names: Sequence[str]) -> list[str]:
@@ -310,7 +367,7 @@ def cells(values: dict[str, Any], names: Sequence[str]) -> list[str]:
     def cell(value: Any) -> str:
         if value is None:
             return "-"
-        mean, deviation = value if isinstance(value, tuple) else (value, 0.0)
+        mean, deviation = value if isinstance(value, tuple | list) else (value, 0.0)
         return f"{mean:.4g}" + (f" ± {deviation:.2g}" if deviation else "")
 
     return [cell(values.get(name)) for name in names]

@@ -113,10 +113,16 @@ def test_fit_and_load_run(tmp_path):
         log_every=2,
         held_out="none",
         workdir=tmp_path / "run",
+        data_dir=tmp_path / "sets",
     )
     assert jaxgan.fit(config) == 0
     run = jaxgan.load_run(tmp_path / "run")
     assert run.config.steps == 4
+    # The data are found where the run found them, unless this is another machine.
+    assert run.config.data_dir == ""
+    (tmp_path / "sets").mkdir()
+    config = jaxgan.load_run(tmp_path / "run").config
+    assert config.data_dir == str(tmp_path / "sets")
     assert {row["step"] for row in run.metrics} == {0, 2, 4}
     samples = run.gan.sample(run.variables, jax.random.key(0), 5)
     assert samples.shape == (5, 2)

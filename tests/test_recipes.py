@@ -1,8 +1,11 @@
 """The benchmark of recipes: its judge, its results and its tables."""
 
 import doctest
+import functools
 import json
 
+import jax
+import networks
 import numpy as np
 import pytest
 import recipe_arms
@@ -122,9 +125,10 @@ def test_labels_of_conditional_arms(program):
 
 
 def test_one_arm_that_fails_does_not_stop_the_others(program, monkeypatch, capsys):
-    scored = []
+    scored, limits = [], []
 
     def fail_first(folder, flags, minutes):
+        limits.append(minutes)
         if flags["seed"] == 0:
             raise SystemExit("exit code 1: no")
 
@@ -133,9 +137,10 @@ def test_one_arm_that_fails_does_not_stop_the_others(program, monkeypatch, capsy
         recipes.Program, "score", lambda _, task: scored.append(list(task.seeds))
     )
     with pytest.raises(AssertionError, match="assert 1 == 0"):
-        program("--arms=mine", "--seeds=2", "--curve=")
+        program("--arms=mine", "--seeds=2", "--curve=", "--limit=2")
     assert "exit code 1: no" in capsys.readouterr().err
     assert scored == [[1]]
+    assert limits == [2, 2]
 
 
 def test_samples_of_another_program_get_the_same_values(program, tmp_path, npz):
@@ -182,7 +187,7 @@ def test_steps_of_a_file_of_rates(tmp_path, monkeypatch):
     recipe_arms.calibrate(["mine", "ours"], "mnist", 1, out)  # measures one more
     machine, found = recipe_arms.read_rates(out)
     assert machine == recipe_arms.machine()
-    assert recipe_arms.steps_in(found["mine"], 10) == 20 * (600 - 12)
+    assert recipe_arms.steps_in(found["mine"], 10) == 20 * (600 - 12) - 10
     assert recipe_arms.steps_in(found["ours"], 1) == 3 * (60 - 6)
     assert recipe_arms.steps_in(found["ours"], 0.01) == 1
     out.write_text(json.dumps({"machine": "another", "rates": {}}))
@@ -231,6 +236,66 @@ def results():
     return {"budget": budget, "sets": sets, "rows": rows, "points": points}
 
 
+def test_parts_are_joined(tmp_path, monkeypatch):
+    """One file for each seed of an arm, twice, gives each row once."""
+    whole = results()
+    for i, (row, own) in enumerate(zip(whole["rows"], [0, 1, 2], strict=True)):
+        part = {**whole, "rows": [row], "points": whole["points"][own : own + 2]}
+        (tmp_path / f"{i}.json").write_text(json.dumps(part))
+    parts = [f"{tmp_path}/{i}.json" for i in range(3)]
+    words = ["recipes.py", f"--out={tmp_path}/out.json", "--merge"]
+    monkeypatch.setattr("sys.argv", [*words, *parts])
+    for _ in range(2):
+        assert recipes.main() == 0
+        assert json.loads((tmp_path / "out.json").read_text()) == whole
+
+    other = json.loads(json.dumps(whole))
+    other["sets"]["mnist"]["protocol"]["classifier"]["digest"] = "d2"
+    (tmp_path / "2.json").write_text(json.dumps(other))
+    with pytest.raises(SystemExit, match=r"of the classifier d1 on mnist, and .* d2"):
+        recipes.main()
+    (tmp_path / "2.json").write_text(json.dumps({**whole, "budget": {"n": 1}}))
+    with pytest.raises(SystemExit, match="merge files of one budget"):
+        recipes.main()
+    monkeypatch.setattr("sys.argv", [*words, f"{tmp_path}/none.json"])
+    with pytest.raises(SystemExit, match="there is no file"):
+        recipes.main()
+
+
+def test_one_seed_of_several(program, monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipes.Program, "train", lambda _, task: asked.append(task))
+    monkeypatch.setattr(recipes.Program, "score", lambda *_: None)
+    with pytest.raises(FileNotFoundError):  # nothing was scored
+        program("--arms=mine", "--first_seed=2", "--seeds=3", "--runs=2")
+    assert [list(task.seeds) for task in asked] == [[2, 3], [4]]
+
+
+def test_the_machine_has_the_precision_of_products():
+    plain = recipe_arms.machine()
+    assert "precision" not in plain
+    with jax.default_matmul_precision("highest"):
+        assert recipe_arms.machine() == f"{plain}, products in highest precision"
+
+
+def test_seeds_of_a_pair_of_networks_are_joined():
+    facts = {"budget": {"n": 10}, "protocol": {"classifier": "d1"}, "floor": {"fd": 1}}
+
+    def part(pair, fd):
+        row = {"pair": pair, "parameters": [7, 8], "values": [{"fd": fd}]}
+        return {**facts, "rows": [row]}
+
+    parts = [part("sagan", 4.0), part("mlp", 5.0), part("sagan", 6.0)]
+    found = functools.reduce(networks.joined, parts, {})
+    pairs = {row["pair"]: [x["fd"] for x in row["values"]] for row in found["rows"]}
+    assert list(pairs.items()) == [("mlp", [5.0]), ("sagan", [4.0, 6.0])]
+    assert found["floor"] == {"fd": 1}
+    with pytest.raises(SystemExit, match="--merge: results of"):
+        networks.joined(found, {**parts[0], "budget": {"n": 20}})
+    flags = networks.flags_of("small", "mnist", 3_200, 1, seed=2)
+    assert (flags["seed"], flags["steps"]) == (2, 100)
+
+
 def test_table_of_known_results():
     _, _, floor, default, sngan = recipe_tables.table_of(results(), "mnist")
     assert floor.startswith("| *training images* |  | 2.00 |  | 1.00 x | 90.0 | 10 |")
@@ -239,6 +304,17 @@ def test_table_of_known_results():
         "0.800 ± 0.000 | 0.700 ± 0.000 |"
     )
     assert sngan.startswith("| sngan | 1,200 | 6.00 |  | 3.00 x | 90.0 | 10 |")
+    both = results()
+    both["sets"]["mnist"]["floor"]["fd_efficientnet"] = 30.0
+    for row, value in zip(both["rows"], (70.0, 40.0, 50.0), strict=True):
+        row["values"] = {**row["values"], "fd_efficientnet": value}
+    head, _, *rows = recipe_tables.table_of(both, "mnist")
+    assert head.endswith(" | as asked % | Frechet, EfficientNet |")
+    assert [row.split(" | ")[-1] for row in rows] == [
+        "30.0 |",
+        "45.0 ± 7.1 |",
+        "70.0 |",
+    ]
     (text,) = recipe_tables.protocol_of(results(), "mnist")
     assert "the steps of 10 minutes on a CPU" in text
 

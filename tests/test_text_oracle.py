@@ -1,6 +1,7 @@
 """The synthetic oracle of the benchmark of texts."""
 
 import itertools
+import json
 
 import jax
 import numpy as np
@@ -60,3 +61,18 @@ def test_the_flags_of_arms_are_valid(arm):
     config = make_config(**text_oracle.flags_of(arm, seed=1, steps=40))
     assert (config.steps, config.seed, config.import_) == (40, 1, "text_oracle")
     assert "{" not in f"{config.g_optimizer}{config.task}"
+    assert config.init_from.endswith("seed-1") == (arm != text_oracle.FIRST)
+
+
+def test_runs_of_several_files_are_joined(tmp_path):
+    files = []
+    for seed, value in (("0", 1.0), ("2", 3.0)):
+        row = text_oracle.with_runs({seed: {"nll_oracle": value}})
+        found = {"rows": {"gan": row, "oracle": {"nll_oracle": 5.0}}}
+        files.append(tmp_path / f"{seed}.json")
+        files[-1].write_text(json.dumps(found))
+    rows = text_oracle.joined(files)
+    assert rows["gan"]["nll_oracle"] == pytest.approx((2.0, 2**0.5))
+    assert (rows["gan"]["seeds"], sorted(rows["gan"]["runs"])) == (2, ["0", "2"])
+    assert rows["oracle"] == {"nll_oracle": 5.0}
+    assert text_oracle.needed(["gan"]) == ["likelihood", "gan"]

@@ -1,8 +1,8 @@
 """Training steps of jaxgan: the compiled program that `jaxgan.train` runs.
 
 Switches of a variant, joined by `+`: `float32` or `mixed` (bfloat16), `highest` (no
-TF32 on GPUs), `all` (all devices instead of one), and a number of steps per call, as in
-`mixed+50`.
+TF32 on GPUs), `all` (all devices instead of one), `joined` (the discriminator is called
+once for real examples and samples), and a number of steps per call, as in `mixed+50`.
 """
 
 import time
@@ -10,12 +10,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from step_forms import joined
 
 from jaxgan import data, parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.config.training import Config
 from jaxgan.data.text import END, tokens_example
 from jaxgan.experiment.setup import build_gan
+from jaxgan.gan import objective
 from jaxgan.training.loop import CALLS_AHEAD
 from jaxgan.types import ExampleSpec, Field, TrainState, image_example
 from peers import protocol
@@ -118,6 +120,8 @@ def build(job: dict[str, Any]) -> Contestant:
     """Compiles the program of a job for one device, or for all."""
     switches = job["variant"].split("+")
     highest = "highest" in switches
+    if "joined" in switches:
+        objective.judge = joined
     if highest:
         jax.config.update("jax_default_matmul_precision", "highest")
     config, shape = config_of(job), tuple(job["shape"])

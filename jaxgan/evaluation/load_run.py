@@ -137,7 +137,9 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
     """
     folder = storage.run_folder("--workdir", path)
     file = folder / "config.json"
-    config = config_from_json(workdir.read_config(folder), str(file))
+    flags = workdir.read_config(folder)
+    config = config_from_json(flags, str(file))
+    config = dataclasses.replace(config, data_dir=_data_dir_of(flags))
     example = read_example(folder)
     if not 0 <= number < config.runs:
         raise UsageError(
@@ -145,3 +147,10 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
         )
     gan = builder.build_gan(config, example, trains=False)
     return Run(folder, config, example, gan, number)
+
+
+def _data_dir_of(flags: dict[str, Any]) -> str:
+    """Returns the folder of a run's data set, empty if it does not exist here."""
+    place = flags.get("data_dir", "")
+    usable = isinstance(place, str) and ("://" in place or Path(place).is_dir())
+    return place if usable else ""
