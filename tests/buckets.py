@@ -104,6 +104,7 @@ class Emulator:
 def _handler(emulator: Emulator) -> type:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or small answers wait for 40 ms
 
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

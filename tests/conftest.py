@@ -20,6 +20,16 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 collect_ignore = ["anomaly_toys_registered.py", "maps_registered.py"]
 """Modules that fill tables when they are imported, which all tests would see."""
 
+# Traces make many objects and little garbage, which took a tenth of the tests' time.
+gc.set_threshold(10_000, *gc.get_threshold()[1:])
+
+
+def pytest_collection_finish():
+    """Leaves modules and tests, which last, out of later collections of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 MOST_BYTES = 3 * 2**30
 """Memory of a worker above which compiled programs are dropped."""
 

@@ -5,6 +5,8 @@ process forks before any backend exists, so that each child makes its own.
 """
 
 import contextlib
+import functools
+import gc
 import json
 import logging
 import os
@@ -15,10 +17,12 @@ import subprocess
 import sys
 import time
 import traceback
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 PROGRAMS = {
     **{x: x for x in ("train", "sample", "apply", "score", "evaluate", "plan")},
@@ -36,6 +40,8 @@ LATE = (
     *("performance.planning.planner", "performance.planning.settings"),
 )
 """Modules that programs import after their flags are read."""
+LOWERING = ("mhlo", "stablehlo", "chlo", "sdy", "func", "arith", "math")
+"""Modules of `jaxlib.mlir.dialects` that jax imports when it first traces."""
 
 
 class Outcome(NamedTuple):
@@ -121,6 +127,14 @@ def _serve() -> None:
     mains["load"] = _load
     for name in LATE:
         importlib.import_module(f"jaxgan.{name}")
+    for name in LOWERING:
+        importlib.import_module(f"jaxlib.mlir.dialects.{name}")
+    Image.init()  # imports the readers of all formats
+    # jax looks for plugins when it opens a backend: a third of a child's time.
+    metadata.entry_points = functools.cache(metadata.entry_points)
+    metadata.entry_points(group="jax_plugins")
+    gc.collect()
+    gc.freeze()  # or each child's collections copy most of the memory
     for line in sys.stdin:
         request = json.loads(line)
         out, err = (os.memfd_create(name) for name in ("out", "err"))

@@ -13,6 +13,7 @@ from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.config.style_presets import STYLE_PRESETS
 from jaxgan.errors import UsageError
+from jaxgan.evaluation.load_run import load_run
 from jaxgan.gan import builder
 from jaxgan.networks import mlp
 from jaxgan.networks.ops.platform import jit_once
@@ -30,6 +31,8 @@ LEFT_OUT = {"style", "esrgan", "conditional", *TEXTS, *NETWORK_PRESETS, *STYLE_P
 @pytest.mark.parametrize("name", [x for x in PRESETS if x not in LEFT_OUT])
 def test_every_preset_takes_finite_steps(name):
     tiny = {"networks": "residual(8, 1)"} if name == "residual" else flags_of(name)
+    if make_config(preset=name, **tiny).d_updates > 2:
+        tiny = {**tiny, "d_updates": 2}  # each is traced
     chosen = make_config(preset=name, batch_size=8, **tiny)
     example = example_of(name)
     built = builder.build_gan(chosen, example, unroll=True)
@@ -168,3 +171,20 @@ def test_texts_are_checked_without_data():
         [name] = flags
         with pytest.raises(UsageError, match=f"--{name}: "):
             builder.check_texts(make_config(**flags))
+
+
+def test_a_run_is_opened_without_a_trace_of_its_step(finished, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("the step is traced")
+
+    monkeypatch.setattr(builder, "check_step", refuse)
+    run = load_run(finished)
+    assert run.restore_step()[0] == 20
+    # Shapes that do not fit are found all the same.
+
+    def misfit(*_):
+        raise ValueError("3 and 4")
+
+    monkeypatch.setattr(builder, "init_state", misfit)
+    with pytest.raises(UsageError, match="do not fit the data: 3 and 4"):
+        load_run(finished)

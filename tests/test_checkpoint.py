@@ -588,6 +588,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(small_disk, capfd):
 
 
 SAVER = """
+    import os
     import sys
     import jax.numpy as jnp
     from jaxgan.experiment.checkpoint import available, open_checkpoints, restore, save
@@ -598,55 +599,70 @@ SAVER = """
         none = Players((), ())
         return TrainState(jnp.int32(step), none, none, none, none, {"kernel": kernel})
 
-    print("ready", flush=True)
-    folder = sys.stdin.readline().strip()
-    step = 0
-    if available(folder):
-        state, _ = restore(folder, make(0))
-        step = int(state.step)
-        same = bool((state.ema["kernel"] == make(step).ema["kernel"]).all())
-        print("restored", step, same, flush=True)
-    with open_checkpoints(folder, keep=2, resume_step=step) as checkpoints:
-        while True:
-            step += 1
-            save(checkpoints, make(step), history={}, config={}, wait=True)
-            print("saved", step, flush=True)
+    def save_until_killed(folder):
+        step = 0
+        if available(folder):
+            state, _ = restore(folder, make(0))
+            step = int(state.step)
+            same = bool((state.ema["kernel"] == make(step).ema["kernel"]).all())
+            print("restored", step, same, flush=True)
+        with open_checkpoints(folder, keep=2, resume_step=step) as checkpoints:
+            while True:
+                step += 1
+                save(checkpoints, make(step), history={}, config={}, wait=True)
+                print("saved", step, flush=True)
+
+    for line in sys.stdin:
+        # A process for each folder, forked before jax has any thread.
+        child = os.fork()
+        if not child:
+            try:
+                print("pid", os.getpid(), flush=True)
+                save_until_killed(line.strip())
+            finally:
+                os._exit(1)
+        print("ended", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def start_saver():
-    return subprocess.Popen(
+@pytest.fixture
+def saver():
+    """A program that saves in a process of its own for each folder that is written."""
+    with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(SAVER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
         env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
-    )
+    ) as process:
+        yield process
 
 
-def run_and_kill(folder, delay: float) -> list[str]:
-    """The lines of a program that is killed `delay` seconds after its first save."""
-    saver = start_saver()
-    assert saver.stdin is not None
-    assert saver.stdout is not None
-    lines = [saver.stdout.readline()]
+def run_and_kill(saver, folder, delay: float) -> list[str]:
+    """The lines of a process that is killed `delay` seconds after its first save."""
     saver.stdin.write(f"{folder}\n")
     saver.stdin.flush()
+    lines = [saver.stdout.readline()]
+    pid = int(lines[0].removeprefix("pid "))
     while not lines[-1].startswith("saved"):
         lines.append(saver.stdout.readline())
-        assert lines[-1], "the program ended by itself"
+        assert lines[-1].startswith(("restored", "saved")), "it ended by itself"
     select.select([], [], [], delay)
-    saver.send_signal(signal.SIGKILL)
-    rest, _ = saver.communicate()
-    return lines + rest.splitlines()
+    os.kill(pid, signal.SIGKILL)
+    while not lines[-1].startswith("ended"):
+        lines.append(saver.stdout.readline())
+    assert lines[-1] == f"ended {-signal.SIGKILL}\n"
+    return lines
 
 
-def test_kill_9_at_any_moment_loses_no_saved_step(tmp_path):
+def test_kill_9_at_any_moment_loses_no_saved_step(saver, tmp_path):
     rng = random.Random(0)
     folder, reported = tmp_path / "checkpoints", 0
     for kill in range(8):
-        lines = [line.split() for line in run_and_kill(folder, rng.uniform(0, 0.25))]
+        lines = [
+            line.split() for line in run_and_kill(saver, folder, rng.uniform(0, 0.25))
+        ]
         restored = [line for line in lines if line[0] == "restored"]
         assert len(restored) == (kill > 0)
         for _, step, equal in restored:

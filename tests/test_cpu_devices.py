@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import plain_train
 import pytest
 from test_train import argv, run, state_of
 
@@ -134,8 +135,7 @@ def child(pictures, workdir, steps, **flags):
     done = subprocess.run(
         [
             sys.executable,
-            "-m",
-            "jaxgan.train",
+            plain_train.__file__,
             *argv(pictures, workdir, steps, **flags),
         ],
         capture_output=True,

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from data_fixtures import png, prepare_own
+from slow import SLOW
 
 from jaxgan import data
 from jaxgan.data.tfds import prepare
+from jaxgan.data.tfds.builders import open_builder
+from jaxgan.data.tfds.download import find_files
+from jaxgan.data.tfds.mnist import read_idx
 from jaxgan.errors import UsageError
 
 mnist_dir = data_fixtures.mnist_dir
@@ -72,7 +76,24 @@ def test_nothing_is_prepared_twice_and_one_line_is_logged(
     assert capfd.readouterr() == ("", "")
 
 
-def test_fashion_is_not_mnist(fashion_dir):
+def test_fashion_is_not_mnist(mnist_dir):
+    """Of its files alone, as preparing them is like MNIST, but with `SLOW`."""
+    try:
+        builder = open_builder("fashion_mnist", str(mnist_dir))
+        files, _ = find_files(builder, mnist_dir / "downloads")
+    except UsageError as reason:
+        pytest.skip(str(reason))
+    images, labels = (
+        read_idx(files[f"train-{name}-ubyte.gz"])
+        for name in ("images-idx3", "labels-idx1")
+    )
+    assert images.shape == (60_000, 28, 28)
+    assert abs(images.mean() - 72.94) < 1e-2
+    assert np.bincount(labels).tolist() == [6000] * 10
+
+
+@pytest.mark.skipif(not SLOW, reason="takes JAXGAN_TEST_SLOW=1")
+def test_fashion_is_prepared_beside_mnist(fashion_dir):
     whole = data.read_all(data.load("fashion_mnist", data_dir=str(fashion_dir)))
     assert abs(whole["image"].mean() - 72.94) < 1e-2
     assert np.bincount(whole["label"]).tolist() == [6000] * 10

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import kinds
 import numpy as np
+import plain_train
 import pytest
 from games import same
 from kind_runs import KEY, close, final_state, last_picture, run, train_flags
@@ -273,8 +274,9 @@ def child(program, flags):
         # With the folder of `registering`, which is first.
         "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)]),
     }
+    command = {"train": [plain_train.__file__], "sample": ["-m", "jaxgan.sample"]}
     return subprocess.Popen(
-        [sys.executable, "-m", f"jaxgan.{program}", *flags],
+        [sys.executable, *command[program], *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import plain_train
 import pytest
 from games import same
 from PIL import Image
@@ -276,8 +277,7 @@ def start(pictures, workdir, steps, **other):
     return subprocess.Popen(
         [
             sys.executable,
-            "-m",
-            "jaxgan.train",
+            plain_train.__file__,
             *argv(pictures, workdir, steps, **other),
         ],
         stdout=subprocess.PIPE,
@@ -355,7 +355,7 @@ def test_kills_lose_nothing_that_was_saved(pictures, tmp_path):
             wait_for_save(workdir, saved, process)
             time.sleep(rng.uniform(0.0, 1.0))
         else:  # while starting too
-            time.sleep(rng.uniform(1.0, 8.0))
+            time.sleep(rng.uniform(1.0, 8.0 if SLOW else 4.0))
         process.kill()
         said, _ = process.communicate(timeout=60)
         assert "error" not in said.lower(), said

@@ -149,7 +149,7 @@ FOLLOWER = """\
 import sys, time
 from jaxgan.distributed.watchdog import Watchdog
 host, port, token = sys.argv[1:]
-watchdog = Watchdog(1, silence=5.0)
+watchdog = Watchdog(1, silence=4.0)
 watchdog.reach(host, int(port), token)
 time.sleep(60)
 """
@@ -157,7 +157,7 @@ time.sleep(60)
 
 def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
     ends = {}
-    first = Watchdog(0, partial(noted, ends, 0), silence=5.0)
+    first = Watchdog(0, partial(noted, ends, 0), silence=4.0)
     where = first.listen(listen("127.0.0.1", 0), "127.0.0.1")
     first.accept(2)
     with (
@@ -170,15 +170,15 @@ def test_a_process_that_stops_is_named_and_one_that_goes_on_in_time_survives():
     ):
         until(lambda: first._others)
         other.send_signal(signal.SIGSTOP)
-        time.sleep(1.0)
+        time.sleep(0.8)
         other.send_signal(signal.SIGCONT)
-        time.sleep(4.5)  # with the second before, too long
+        time.sleep(3.5)  # with the wait before, too long
         assert not ends
         assert other.poll() is None
         other.send_signal(signal.SIGSTOP)
         until(lambda: ends)
         message, code = ends[0]
-        assert message.startswith("process 1: sent no heartbeat for 5 s (stopped")
+        assert message.startswith("process 1: sent no heartbeat for 4 s (stopped")
         assert code == 1
         other.send_signal(signal.SIGCONT)  # learns why, although it is late
         assert other.communicate(timeout=30) == (None, f"error: {message}\n")
@@ -240,7 +240,7 @@ def test_one_process_with_a_coordinator_ends_well():
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_stopped_process_ends_the_others_before_jax_does(stopped):
-    both = started(100, free_address("127.0.0.1"), 2, heartbeat_seconds=8)
+    both = started(100, free_address("127.0.0.1"), 2, heartbeat_seconds=5)
     with killed_on_failure(both):
         for process in both:
             assert process.stdout
@@ -250,7 +250,7 @@ def test_a_stopped_process_ends_the_others_before_jax_does(stopped):
         assert both[1 - stopped].returncode == 1
         told = [line for line in err.splitlines() if line.startswith("error")]
         assert told == [
-            f"error: process {stopped}: sent no heartbeat for 8 s (stopped or cut "
+            f"error: process {stopped}: sent no heartbeat for 5 s (stopped or cut "
             "off): check the log of its machine"
         ]
         assert "***" not in err  # a stack of C++

@@ -145,7 +145,7 @@ def load_run(path: str | Path, *, number: int = 0) -> Run:
         raise UsageError(
             f"--run={number}: the run has {config.runs} seed(s), starting at --run=0"
         )
-    gan = builder.build_gan(config, example)
+    gan = builder.build_gan(config, example, trains=False)
     return Run(folder, config, example, gan, number)
 
 

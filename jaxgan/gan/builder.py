@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import flax.errors
@@ -109,6 +109,7 @@ def build_gan(
     unroll: bool = False,
     wrap_gradient: Callable[[Callable], Callable] = unwrapped,
     placed: Placed = NOWHERE,
+    trains: bool = True,
 ) -> GAN:
     """Builds the GAN of a configuration; its functions are not compiled.
 
@@ -120,6 +121,8 @@ def build_gan(
       unroll: unroll the discriminator updates instead of scanning over them.
       wrap_gradient: wrapper of the gradient function, see `make_step`.
       placed: the shardings of a step's arguments, with which the step is traced once.
+      trains: trace the first step, to find shapes that do not fit. False for a run
+        that was trained: tracing its networks' first state is faster.
 
     Raises:
       UsageError: naming the flag, if something cannot be built.
@@ -159,8 +162,12 @@ def build_gan(
     # Errors of shapes are found before anything is compiled or written.
     # Training traces the same step, within its program: jit keeps the trace.
     step = jax.jit(make(), inline=True)
-    batches = example_batch(example, config.d_updates * local)
-    check_step(config, init, step, batches, axis, devices, placed)
+    if trains:
+        batches = example_batch(example, config.d_updates * local)
+        check_step(config, init, step, batches, axis, devices, placed)
+    else:
+        with shape_errors(config):
+            jax.eval_shape(init, jax.random.key(0))
     if wrap_gradient is not unwrapped:
         step = make(wrap_gradient=wrap_gradient)
     train_step = with_raw_batches(step, example)
@@ -382,11 +389,18 @@ def check_step(
         batches = jax.tree.map(lambda x: x.reshape(k, -1, *x.shape[1:]), examples)
         return mapped_step(state, batches, key)
 
-    try:
+    with shape_errors(config):
         # The trace of `init` is that of the first state, too.
         state = shaped(jax.eval_shape(init, key), placed.state)
         examples, key = shaped(examples, placed.batches), shaped(key, placed.state)
         jax.eval_shape(first_step, state, examples, key)
+
+
+@contextlib.contextmanager
+def shape_errors(config: Config) -> Iterator[None]:
+    """Turns errors of shapes that do not fit into those that name the flags."""
+    try:
+        yield
     except ImageSizeError as error:
         raise FieldError(f"--networks: {with_image_size(error)}") from error
     # A UsageError is a ValueError, but its message is clear already.

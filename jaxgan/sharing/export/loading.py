@@ -75,7 +75,7 @@ folder of --format=safetensors or --format=npz
     file = place / weights.CONFIG
     example = example_from_json(facts["data"], file)
     config = config_from_json(facts["flags"], str(file))
-    gan = builder.build_gan(config, example)
+    gan = builder.build_gan(config, example, trains=False)
     path = _weights_file(place)
     players = to_players(_arrays(path))
     shapes = jax.eval_shape(gan.init, jax.random.key(0))
