@@ -2,12 +2,13 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import re
 import stat
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -307,3 +308,20 @@ def remedy(error: OSError) -> str:
 def remedy_if_short(error: OSError) -> str:
     """Returns the remedy and ", or " for a full disk or a limit, otherwise nothing."""
     return f"{remedy(error)}, or " if error.errno in SHORT else ""
+
+
+def first_free(
+    name: str, files_of: Callable[[Path], list[Path]] = lambda path: [path]
+) -> Path:
+    """Returns a path in the current folder whose files do not exist yet.
+
+    Args:
+      name: the first to try; then `stem-2.suffix`, `stem-3.suffix` and so on.
+      files_of: the files that are written for a path.
+    """
+    path = Path(name)
+    for number in itertools.count(2):
+        if not any(os.path.lexists(file) for file in files_of(path)):
+            break
+        path = path.with_stem(f"{Path(name).stem}-{number}")
+    return path

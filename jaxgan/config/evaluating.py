@@ -18,7 +18,7 @@ from jaxgan.config.foreign import SAMPLING
 from jaxgan.config.sampling import MAX_SEED
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
-from jaxgan.files import check_writable, local_path
+from jaxgan.files import check_writable, first_free, local_path
 
 METRICS = "fd(classifier)|kid(classifier)|precision_recall(classifier)"
 """The default of `--metrics` for sets, and for runs that start from noise."""
@@ -296,12 +296,9 @@ def split_name(
     return found[1], found[2] or "train"
 
 
-def free_name(stem: str = "evaluation") -> Path:
+def free_name() -> Path:
     """Returns a file in the current folder that does not exist yet."""
-    number, path = 1, Path(f"{stem}.json")
-    while path.exists():
-        number += 1
-        path = Path(f"{stem}-{number}.json")
+    path = first_free("evaluation.json")
     check_writable("--out", path)
     return path
 

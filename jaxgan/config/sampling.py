@@ -1,8 +1,6 @@
 """The flags of `python -m jaxgan.sample`."""
 
 import argparse
-import itertools
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +27,7 @@ from jaxgan.config.rejecting import RejectFlags, add_rejection, rejection_of
 from jaxgan.config.seeds import MAX_SEED as MAX_SEED
 from jaxgan.config.seeds import parse_seeds as parse_seeds
 from jaxgan.errors import UsageError
-from jaxgan.files import check_writable, local_path
+from jaxgan.files import check_writable, first_free, local_path
 
 MAX_IN_GRID = 65_536
 MAX_N = 2**31 - 1
@@ -316,14 +314,16 @@ def output_path(text: str, seeds: Sequence[int]) -> tuple[Path, bool]:
             f"--out={text} is a folder; write {text}/ for one file per sample"
         )
     # Raises if the name with a seed is too long.
-    for seed in seeds:
-        local_path("--out", seed_path(out, seed, seeds))
+    for file in seed_paths(out, seeds):
+        local_path("--out", file)
     return out, False
 
 
 def _output_of(args: argparse.Namespace, seeds: Sequence[int]) -> tuple[Path, bool]:
     """Returns the path for samples, and True if it is a folder of single files."""
-    given = _free_name(seeds) if args.out is None else args.out
+    given = args.out
+    if given is None:
+        given = str(first_free("samples.png", lambda x: seed_paths(x, seeds)))
     out, single_files = output_path(given, seeds)
     if single_files and args.overwrite:
         raise UsageError(
@@ -333,16 +333,6 @@ def _output_of(args: argparse.Namespace, seeds: Sequence[int]) -> tuple[Path, bo
     return out, single_files
 
 
-def _free_name(seeds: Sequence[int]) -> str:
-    """Returns the name of a picture in the current folder that does not exist yet."""
-    for number in itertools.count(1):
-        name = "samples.png" if number == 1 else f"samples-{number}.png"
-        files = [seed_path(Path(name), seed, seeds) for seed in seeds]
-        if not any(os.path.lexists(file) for file in files):
-            break
-    return name
-
-
 def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     """Returns the file for the samples of a seed; `out` itself for a single seed.
 
@@ -350,3 +340,8 @@ def seed_path(out: Path, seed: int, seeds: Sequence[int]) -> Path:
     'digits-seed3.png'
     """
     return out if len(seeds) == 1 else out.with_stem(f"{out.stem}-seed{seed}")
+
+
+def seed_paths(out: Path, seeds: Sequence[int]) -> list[Path]:
+    """Returns the files for the samples of all seeds."""
+    return [seed_path(out, seed, seeds) for seed in seeds]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from jaxgan import reporting
-from jaxgan.config.sampling import SampleConfig, seed_path
+from jaxgan.config.sampling import SampleConfig, seed_path, seed_paths
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.spectrogram_pictures import as_images, has_pictures
 from jaxgan.files import atomic_write, check_writable
@@ -34,7 +34,7 @@ def check_place(config: SampleConfig) -> None:
     out = config.out
     if not config.single_files:
         check_writable("--out", out)
-        files = [seed_path(out, seed, config.seeds) for seed in config.seeds]
+        files = seed_paths(out, config.seeds)
         existing = [file for file in files if os.path.lexists(file)]
         if existing and not config.overwrite:
             raise UsageError(
