@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_train import argv
 
-from jaxgan import train
+from jaxgan import data, train
 from jaxgan.config import planning
 from jaxgan.config.budgets import parse_time
 from jaxgan.config.presets import PRESETS
@@ -173,6 +173,21 @@ def test_flags_that_suit_the_data_are_named(tmp_path, caplog, flags, classes, sa
     caplog.clear()
     setup.log_hints(config, dataset._replace(size=5_000))
     assert caplog.messages == [lines[name] for name in said if name != "few"]
+
+
+def test_a_preset_for_attributes_is_named(tmp_path, caplog):
+    images = np.zeros((5_000, 4, 4, 1), np.uint8)
+    attributes = np.arange(10_000).reshape(-1, 2) % 3 == 0
+    np.savez(tmp_path / "x.npz", images=images, attributes=attributes)
+    name = f"npz:{tmp_path / 'x.npz'}"
+    dataset = data.load(name)
+    caplog.set_level("INFO")
+    given = {"dataset": name, "workdir": str(tmp_path / "run")}
+    for preset in ("attributes", "acgan", "default"):
+        setup.log_hints(make_config(**given, preset=preset), dataset)
+    assert caplog.messages == [
+        f"the attributes of {name} are not used; --preset=attributes uses them"
+    ]
 
 
 def test_times_in_text():

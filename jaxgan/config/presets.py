@@ -291,6 +291,14 @@ PRESETS["conditional"] = {
     "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
     "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
 }
+# Both of `projection` and `acgan`, for attributes. The classifier learns from real
+# examples only, and counts less for the generator than the adversarial loss.
+PRESETS["attributes"] = {
+    **PRESETS["conditional"],
+    "discriminator_wrap": "projection|classifier",
+    "d_terms": "r1(1)|r2(1)|auxiliary_classifier(fake=0)",
+    "g_terms": "auxiliary_classifier(real=0, fake=0.2)",
+}
 # Sounds on two CPU cores, with the label of each. The paper's networks,
 # https://arxiv.org/abs/1802.04208, are four times as wide, and train by WGAN-GP.
 _SOUNDS = {

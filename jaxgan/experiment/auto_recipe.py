@@ -228,11 +228,14 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     if not config.budget:
         return config
     example = dataset.example
-    if example[example.generated].kind != "image" or config.preset != "default":
+    is_image = example[example.generated].kind == "image"
+    if not is_image or config.preset != "default":
+        other = ", or add --preset=default to draw images from noise"
         raise UsageError(
             f"--budget={config.budget} chooses a recipe for data sets of images "
             f"without a preset of their own, and --dataset={config.dataset} has "
             f"--preset={config.preset}: leave it out, and use --steps"
+            + (other if is_image else "")
         )
     seconds = parse_time("--budget", config.budget)
     facts = Facts(example.shape, dataset.size, seconds, len(dataset.classes))

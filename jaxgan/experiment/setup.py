@@ -17,10 +17,17 @@ from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.losses.gamma import format_gamma
+from jaxgan.networks.conditions import condition_field
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
 
 log = logging.getLogger("jaxgan")
+
+UNUSED = {
+    "label": ("labels", "conditional"),
+    "attributes": ("attributes", "attributes"),
+}
+"""Conditions in words, and the preset that uses them."""
 
 
 def setup(config: Config) -> Experiment:
@@ -76,12 +83,14 @@ def log_hints(config: Config, dataset: data.Dataset) -> None:
     """Logs flags that suit the data better than those of a new run's preset."""
     if init_from.recorded_flags(config.workdir) is not None:
         return
-    if config.preset == "default" and config.task == Config().task and dataset.classes:
+    field = condition_field(dataset.example)
+    if config.preset == "default" and config.task == Config().task and field:
+        unused, preset = UNUSED["label" if field == "label" else "attributes"]
         log.info(
-            "the labels of %s are not used; --preset=conditional uses them",
-            config.dataset,
+            "the %s of %s are not used; --preset=%s uses them",
+            *(unused, config.dataset, preset),
         )
-    recipes = ("default", "conditional")
+    recipes = ("default", "conditional", "attributes")
     if config.preset in recipes and not config.augment and dataset.size < FEW:
         log.info(
             "a discriminator learns %s examples by heart: --augment='%s' delays it",

@@ -1,0 +1,176 @@
+"""The recipes that `--budget` chooses, beside the default recipe for the same time.
+
+    python benchmarks/budgets.py --budget=10m --out=budgets.json
+
+trains both on each set of `SETS`, one after the other, and compares samples of the last
+moving average with held-out examples. A run of `--budget` ends by itself, and the table
+says when. The default ends by `--max_minutes`. The same command resumes: runs in the
+JSON are not made again. `--only=emoji` chooses sets, `--table-only` prints the table.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import arms
+
+from jaxgan import workdir
+from jaxgan.config.budgets import parse_time
+from jaxgan.environment import enable_compilation_cache
+from jaxgan.files import atomic_write
+
+SETS: dict[str, tuple[dict[str, Any], str, int]] = {
+    "emoji": (
+        {"dataset": "emoji", "split": "train[:1900]"},
+        "efficientnet",
+        800,
+    ),
+    "faces": (
+        {"dataset": "dicebear_faces", "split": "train[:400]", "preset": "default"},
+        "efficientnet",
+        600,
+    ),
+    "fashion_mnist": ({"dataset": "fashion_mnist"}, "classifier", 10_000),
+}
+"""Flags, the extractor and the number of samples by set. Faces are as many, and as
+large, as those of the Olivetti set."""
+
+METRICS = "fd({0})|precision_recall({0})|memorization({0})"
+CHOSEN = ("networks", "task", "batch_size", "steps", "augment")
+"""Flags in the table."""
+CODES = (0, 75)
+"""Exit codes of runs that were done, or ended by `--max_minutes`."""
+STARTUP, LONGEST = 600, 3
+"""Seconds, and multiple of the budget, after which a run is given up."""
+
+
+def arms_of(budget: str) -> dict[str, dict[str, Any]]:
+    """Returns the flags of both recipes for a time.
+
+    >>> arms_of("10m")["default"]["max_minutes"]
+    10.0
+    """
+    minutes = parse_time("--budget", budget) / 60
+    endless = {"preset": "default", "steps": 10**7, "max_minutes": minutes}
+    return {"chosen": {"budget": budget}, "default": endless}
+
+
+def run(flags: dict[str, Any], budget: str) -> dict[str, float]:
+    """Trains in a program of its own, and returns its minutes on the clock and of CPU.
+
+    Raises:
+      SystemExit: if the training failed.
+    """
+
+    def seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start, before = time.monotonic(), seconds()
+    limit = STARTUP + LONGEST * parse_time("--budget", budget)
+    done = subprocess.run(
+        [sys.executable, *arms.command(flags)], timeout=limit, check=False
+    )
+    if done.returncode not in CODES:
+        raise SystemExit(f"{flags['workdir']}: exit code {done.returncode}")
+    return {
+        "minutes": (time.monotonic() - start) / 60,
+        "cpu_minutes": (seconds() - before) / 60,
+    }
+
+
+def evaluate(folder: Path, extractor: str, n: int) -> dict[str, Any]:
+    """Returns the values and the protocol of the last checkpoint of a run."""
+    out = folder / "of_last.json"
+    metrics = METRICS.format(extractor)
+    own = [f"--workdir={folder}", "--checkpoint=last", f"--metrics={metrics}"]
+    own += [f"--n={n}", f"--out={out}", "--overwrite"]
+    subprocess.run([sys.executable, "-m", "jaxgan.evaluate", *own], check=True)
+    return json.loads(out.read_text())
+
+
+def measure(name: str, arm: str, budget: str, place: Path) -> dict[str, Any]:
+    """Trains one recipe on one set, and returns its row of the results."""
+    flags, extractor, n = SETS[name]
+    folder = arms.folder_of(place, name, arm)
+    # A run that was cut off has used an unknown time: another folder begins again.
+    if folder.exists():
+        raise SystemExit(f"{folder}: there is a run without results: remove it")
+    flags = {**flags, **arms_of(budget)[arm], "devices": 1}
+    time_taken = run({**flags, "workdir": folder}, budget)
+    config = workdir.read_config(folder)
+    found = evaluate(folder, extractor, n)
+    return {
+        "set": name,
+        "recipe": arm,
+        "flags": flags,
+        "chosen": {x: config[x] for x in CHOSEN},
+        "steps": found["protocol"]["step"],
+        **time_taken,
+        "metrics": found["metrics"],
+        "protocol": found["protocol"],
+    }
+
+
+def table_of(found: dict[str, Any]) -> list[str]:
+    """Returns the lines of the table in Markdown."""
+    head = ["set", "recipe", "networks", "batch", "steps", "augmented", "minutes"]
+    head += ["Frechet distance (floor)", "precision", "recall", "memorization"]
+
+    def row(one: dict[str, Any]) -> list[str]:
+        values, chosen = one["metrics"], one["chosen"]
+        of = {x.split("_")[0]: values[x] for x in values}
+        fd = of["fd"]
+        labels = ", labels" if "conditional" in chosen["task"] else ""
+        return [
+            *(one["set"], one["recipe"], chosen["networks"] + labels),
+            *(str(chosen["batch_size"]), f"{one['steps']:,}"),
+            "yes" if chosen["augment"] else "no",
+            f"{one['minutes']:.1f}",
+            f"{fd['value']:.4g} ({fd['floor']:.4g})",
+            *(f"{of[x]['value']:.2f}" for x in ("precision", "recall")),
+            f"{of['memorization']['value']:.2f}",
+        ]
+
+    return arms.table(head, map(row, found["rows"]))
+
+
+def main() -> int:
+    """Runs the command line and returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--budget", default="10m", help="time of each run")
+    add("--only", default="", help=f"sets, of {','.join(SETS)} (default: all)")
+    add("--folder", default="runs/budgets", help="folder of the runs")
+    add("--out", default="budgets.json", help="JSON file of the results")
+    add("--table-only", action="store_true", help="measure nothing")
+    args = parser.parse_args()
+    names = args.only.split(",") if args.only else list(SETS)
+    if unknown := set(names) - set(SETS):
+        parser.error(f"--only: choose from {','.join(SETS)}, not {min(unknown)}")
+    enable_compilation_cache()
+    out = Path(args.out)
+    found: dict[str, Any] = {"budget": args.budget, "rows": []}
+    found = json.loads(out.read_text()) if out.exists() else found
+    if found["budget"] != args.budget:
+        parser.error(f"--out={out} has results of {found['budget']}: use another --out")
+    for name in [] if args.table_only else names:
+        for arm in arms_of(args.budget):
+            if (name, arm) in [(x["set"], x["recipe"]) for x in found["rows"]]:
+                continue
+            row = measure(name, arm, args.budget, Path(args.folder))
+            found = {**found, **arms.about(), "rows": [*found["rows"], row]}
+            atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
+    print("\n".join(table_of(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
