@@ -332,6 +332,7 @@ def test_steps_and_sizes():
     least, most = classifier_training.LEAST, classifier_training.MOST
     assert [number_of_steps(n) for n in (2, 10**7)] == [least, most]
     assert number_of_steps(25_600) == classifier_training.EPOCHS * 400
+    assert number_of_steps(6_400, epochs=25) == 25 * 100
     assert seen_size(64, 64) == (64, 64)
     assert seen_size(1, 1000) == (1, 64)
 

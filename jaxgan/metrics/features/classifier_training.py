@@ -117,13 +117,13 @@ def set_apart(examples: Labelled) -> tuple[Labelled, Labelled]:
     return examples.at(~apart), examples.at(apart)
 
 
-def number_of_steps(size: int) -> int:
+def number_of_steps(size: int, epochs: int = EPOCHS) -> int:
     """Returns the number of steps for a training set of `size` examples.
 
     >>> number_of_steps(50), number_of_steps(20_000), number_of_steps(10**6)
     (400, 1563, 5000)
     """
-    return int(np.clip(ceil_div(EPOCHS * size, BATCH), LEAST, MOST))
+    return int(np.clip(ceil_div(epochs * size, BATCH), LEAST, MOST))
 
 
 Loss = Callable[[jax.Array, jax.Array], jax.Array]
@@ -139,6 +139,7 @@ def train(
     examples: Labelled,
     seed: int,
     loss: Loss = optax.softmax_cross_entropy_with_integer_labels,
+    epochs: int = EPOCHS,
 ) -> Tree:
     """Trains a network on labelled images, on one device, for `number_of_steps`.
 
@@ -150,6 +151,7 @@ def train(
       examples: raw images and labels.
       seed: seed of the weights, of the order and of dropout.
       loss: the cross-entropy of labels or attributes.
+      epochs: times that an example is seen, between the bounds on the steps.
 
     Returns:
       The variables of `net`, as NumPy arrays.
@@ -163,7 +165,7 @@ def train(
             f"classifier needs examples of two or more classes, and all {size} have "
             f"the label {examples.labels[0]}: use more of the set"
         )
-    steps = number_of_steps(size)
+    steps = number_of_steps(size, epochs)
     numbers = order(seed, size, steps * BATCH)
 
     def draw(step: int) -> Labelled:
