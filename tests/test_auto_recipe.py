@@ -175,6 +175,24 @@ def test_flags_that_suit_the_data_are_named(tmp_path, caplog, flags, classes, sa
     assert caplog.messages == [lines[name] for name in said if name != "few"]
 
 
+def test_compiling_leaves_less_time_for_steps(monkeypatch):
+    now = [0.0]
+
+    def time_step(config, example):
+        now[0] += 20.0
+        return 0.1
+
+    monkeypatch.setattr(auto_recipe, "time_step", time_step)
+    monkeypatch.setattr(auto_recipe.time, "monotonic", lambda: now[0])
+    steps = {}
+    for budget in ("20m", "100s", "30s"):
+        given = make_config(dataset="folder:x", budget=budget)
+        steps[budget] = auto_recipe.choose_recipe(given, labeled(300, 3)).steps
+    # 16 is chosen in 20 minutes, and others are compiled too: 8 in less time. Those of
+    # the run are compiled again. A tenth of 30 seconds is left.
+    assert steps == {"20m": 9_200, "100s": 320, "30s": 24}
+
+
 def test_a_preset_for_attributes_is_named(tmp_path, caplog):
     images = np.zeros((5_000, 4, 4, 1), np.uint8)
     attributes = np.arange(10_000).reshape(-1, 2) % 3 == 0

@@ -26,8 +26,9 @@ from jaxgan.types import ExampleSpec
 log = logging.getLogger("jaxgan")
 
 TRAINING = 0.8
-"""Share of the time that is left to steps; previews, scores and compilation take the
-rest."""
+"""Share of the time after compilation for steps; previews and scores take the rest."""
+LEAST_LEFT = 0.1
+"""Share of the time that is left at least, however long compilation takes."""
 
 FEW = 5_000
 """Examples below which a discriminator learns them by heart without augmentation."""
@@ -115,6 +116,16 @@ def choose_rates(steps: int) -> list[Choice]:
     return [Choice(x, optimizer, reason) for x in ("g_optimizer", "d_optimizer")]
 
 
+def without(facts: Facts, seconds: float) -> Facts:
+    """Returns facts with less time, but not less than a share of it.
+
+    >>> without(Facts((28, 28, 1), 60_000, 100.0), 30).seconds
+    70.0
+    """
+    left = max(facts.seconds - seconds, LEAST_LEFT * facts.seconds)
+    return facts._replace(seconds=left)
+
+
 def images_wanted(facts: Facts) -> int:
     """Returns the number of images that training should see.
 
@@ -180,7 +191,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     half_life = float(min(max(seen // 24, 1_000), 32_000))
     shape = " x ".join(map(str, facts.shape))
     choices = [
-        Choice("steps", steps, f"{rate}, in {TRAINING:.0%} of the time"),
+        Choice("steps", steps, f"{rate}, in {TRAINING:.0%} of the time left"),
         Choice(
             "d_terms",
             "r1(auto)|r2(auto)",
@@ -251,16 +262,35 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
     else:
-        usual = dataclasses.replace(config, networks=f"small({MEASURED})")
-        own = usual if is_default(config, "networks") else config
-        step_seconds = time_step(own, example)
-        if is_default(config, "networks"):
-            width = choose_width(facts, config.batch_size, step_seconds)
-            config = apply(config, [width])
-            if config.networks != usual.networks:
-                step_seconds = time_step(config, example)
+        config, facts, step_seconds = choose_networks(config, example, facts)
     config = apply(config, choose_rest(facts, config.batch_size, step_seconds))
     return apply(config, choose_rates(config.steps) if labels else [])
+
+
+def choose_networks(
+    config: Config, example: ExampleSpec, facts: Facts
+) -> tuple[Config, Facts, float]:
+    """Times steps, and chooses networks unless they are given.
+
+    Returns:
+      The configuration, the facts with the time that compiling leaves, and the seconds
+      of a step.
+    """
+    start = time.monotonic()
+    usual = dataclasses.replace(config, networks=f"small({MEASURED})")
+    given = not is_default(config, "networks")
+    step_seconds = time_step(config if given else usual, example)
+    # The step of the run is compiled once more.
+    again = int(time.monotonic() - start)
+    left = without(facts, 2 * again)
+    if given:
+        return config, left, step_seconds
+    width = choose_width(left, config.batch_size, step_seconds)
+    config = apply(config, [width])
+    if config.networks != usual.networks:
+        step_seconds = time_step(config, example)
+        left = without(facts, int(time.monotonic() - start) + again)
+    return config, left, step_seconds
 
 
 def recorded_recipe(config: Config, recorded: Mapping[str, Any]) -> dict[str, Any]:
