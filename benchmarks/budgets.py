@@ -5,7 +5,8 @@
 trains both on each set of `SETS`, one after the other, and compares samples of the last
 moving average with held-out examples. A run of `--budget` ends by itself, and the table
 says when. The default ends by `--max_minutes`. The same command resumes: runs in the
-JSON are not made again. `--only=emoji` chooses sets, `--table-only` prints the table.
+JSON are not made again. `--only=emoji` chooses sets, and programs for different sets may
+share `--out`. `--table-only` prints the table.
 """
 
 import argparse
@@ -166,6 +167,8 @@ def main() -> int:
             if (name, arm) in [(x["set"], x["recipe"]) for x in found["rows"]]:
                 continue
             row = measure(name, arm, args.budget, Path(args.folder))
+            # A program for another set may have written since.
+            found = json.loads(out.read_text()) if out.exists() else found
             found = {**found, **arms.about(), "rows": [*found["rows"], row]}
             atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
     print("\n".join(table_of(found)))
