@@ -5,13 +5,12 @@
 trains both on each set of `SETS`, one after the other, and compares samples of the last
 moving average with held-out examples. A run of `--budget` ends by itself, and the table
 says when. The default ends by `--max_minutes`. The same command resumes: runs in the
-JSON are not made again. `--only=emoji` chooses sets, and programs for different sets may
-share `--out`. `--table-only` prints the table.
+JSON are not made again. `--only=emoji` chooses sets, and programs for different sets
+may share `--out`. `--table-only` prints the table.
 """
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -61,28 +60,27 @@ def arms_of(budget: str) -> dict[str, dict[str, Any]]:
     return {"chosen": {"budget": budget}, "default": endless}
 
 
-def run(flags: dict[str, Any], budget: str) -> dict[str, float]:
-    """Trains in a program of its own, and returns its minutes on the clock and of CPU.
+def train(folder: Path, flags: dict[str, Any], budget: str) -> float:
+    """Trains in a program of its own, and returns its minutes.
 
     Raises:
-      SystemExit: if the training failed.
+      SystemExit: if the training failed, or if an earlier one was cut off.
     """
-
-    def seconds() -> float:
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return used.ru_utime + used.ru_stime
-
-    start, before = time.monotonic(), seconds()
+    file = folder.with_suffix(".minutes")
+    if file.exists():
+        return float(file.read_text())
+    # A run that was cut off has used an unknown time.
+    if folder.exists():
+        raise SystemExit(f"{folder}: there is an unfinished run: remove it")
+    start = time.monotonic()
     limit = STARTUP + LONGEST * parse_time("--budget", budget)
-    done = subprocess.run(
-        [sys.executable, *arms.command(flags)], timeout=limit, check=False
-    )
+    call = [sys.executable, *arms.command({**flags, "workdir": folder})]
+    done = subprocess.run(call, timeout=limit, check=False)
     if done.returncode not in CODES:
-        raise SystemExit(f"{flags['workdir']}: exit code {done.returncode}")
-    return {
-        "minutes": (time.monotonic() - start) / 60,
-        "cpu_minutes": (seconds() - before) / 60,
-    }
+        raise SystemExit(f"{folder}: exit code {done.returncode}")
+    minutes = (time.monotonic() - start) / 60
+    file.write_text(f"{minutes}\n")
+    return minutes
 
 
 def evaluate(folder: Path, extractor: str, n: int) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def evaluate(folder: Path, extractor: str, n: int) -> dict[str, Any]:
     out = folder / "of_last.json"
     metrics = METRICS.format(extractor)
     own = [f"--workdir={folder}", "--checkpoint=last", f"--metrics={metrics}"]
-    own += [f"--n={n}", f"--out={out}", "--overwrite"]
+    own += [f"--n={n}", f"--out={out}"]
     subprocess.run([sys.executable, "-m", "jaxgan.evaluate", *own], check=True)
     return json.loads(out.read_text())
 
@@ -99,11 +97,8 @@ def measure(name: str, arm: str, budget: str, place: Path) -> dict[str, Any]:
     """Trains one recipe on one set, and returns its row of the results."""
     flags, extractor, n = SETS[name]
     folder = arms.folder_of(place, name, arm)
-    # A run that was cut off has used an unknown time: another folder begins again.
-    if folder.exists():
-        raise SystemExit(f"{folder}: there is a run without results: remove it")
     flags = {**flags, **arms_of(budget)[arm], "devices": 1}
-    time_taken = run({**flags, "workdir": folder}, budget)
+    minutes = train(folder, flags, budget)
     config = workdir.read_config(folder)
     found = evaluate(folder, extractor, n)
     return {
@@ -112,7 +107,7 @@ def measure(name: str, arm: str, budget: str, place: Path) -> dict[str, Any]:
         "flags": flags,
         "chosen": {x: config[x] for x in CHOSEN},
         "steps": found["protocol"]["step"],
-        **time_taken,
+        "minutes": minutes,
         "metrics": found["metrics"],
         "protocol": found["protocol"],
     }

@@ -34,6 +34,7 @@ def sources() -> dict[str, Source]:
     import gan_or_vae
     import input_pipeline
     import mode_coverage
+    import networks
     import overhead
     import preemption
     import recipe_tables
@@ -84,6 +85,7 @@ def sources() -> dict[str, Source]:
         "sweep": Source("sweep.json", sweep.table_of),
         "gan-or-vae": Source("gan_or_vae.json", gan_or_vae.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
+        "networks": Source("networks.json", networks.table_of),
         **image_sources(),
         **anomaly_sources(),
     }
