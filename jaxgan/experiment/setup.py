@@ -23,12 +23,6 @@ from jaxgan.types import Device, ExampleSpec
 
 log = logging.getLogger("jaxgan")
 
-UNUSED = {
-    "label": ("labels", "conditional"),
-    "attributes": ("attributes", "attributes"),
-}
-"""Conditions in words, and the preset that uses them."""
-
 
 def setup(config: Config) -> Experiment:
     """Finds the devices, loads the data and builds the GAN.
@@ -85,7 +79,9 @@ def log_hints(config: Config, dataset: data.Dataset) -> None:
         return
     field = condition_field(dataset.example)
     if config.preset == "default" and config.task == Config().task and field:
-        unused, preset = UNUSED["label" if field == "label" else "attributes"]
+        unused = preset = "attributes"
+        if field == "label":
+            unused, preset = "labels", "conditional"
         log.info(
             "the %s of %s are not used; --preset=%s uses them",
             *(unused, config.dataset, preset),
