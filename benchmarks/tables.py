@@ -28,6 +28,7 @@ class Source(NamedTuple):
 def sources() -> dict[str, Source]:
     """Returns the source of each table by name; imports the benchmarks."""
     import bounds
+    import budgets
     import checkpointing
     import corruption_picture
     import evaluation_cost
@@ -86,6 +87,7 @@ def sources() -> dict[str, Source]:
         "gan-or-vae": Source("gan_or_vae.json", gan_or_vae.table_of),
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
         "networks": Source("networks.json", networks.table_of),
+        "budgets": Source("budgets.json", budgets.table_of),
         **image_sources(),
         **anomaly_sources(),
     }

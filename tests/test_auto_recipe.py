@@ -140,7 +140,7 @@ def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
     ):
         kept = dataclasses.replace(given, **flags)
         config = auto_recipe.choose_recipe(kept, labeled(300, 3))
-        assert config.g_optimizer == given.g_optimizer, flags
+        assert config.g_optimizer == config.d_optimizer == rates, flags
         for name in auto_recipe.CONDITIONAL:
             assert getattr(config, name) == getattr(kept, name), flags
 

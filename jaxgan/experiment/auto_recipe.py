@@ -106,13 +106,13 @@ def choose_labels(facts: Facts) -> list[Choice]:
 
 
 def choose_rates(steps: int) -> list[Choice]:
-    """Returns the optimizers of a conditional GAN, whose rates fall to the end.
+    """Returns optimizers whose rates fall to the end.
 
     >>> choose_rates(500)[0].value
     'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99)'
     """
     optimizer = f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)"
-    reason = "falls to the end, as a GAN with labels loses variety else"
+    reason = "falls to the end, as constant rates lose variety or explode"
     return [Choice(x, optimizer, reason) for x in ("g_optimizer", "d_optimizer")]
 
 
@@ -257,14 +257,13 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     config = apply(config, [choose_batch_size(facts)])
     # Other networks may read labels in their own ways, or none.
     free = all(is_default(config, name) for name in ("networks", *CONDITIONAL))
-    labels = choose_labels(facts) if free else []
-    config = apply(config, labels)
+    config = apply(config, choose_labels(facts) if free else [])
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
     else:
         config, facts, step_seconds = choose_networks(config, example, facts)
     config = apply(config, choose_rest(facts, config.batch_size, step_seconds))
-    return apply(config, choose_rates(config.steps) if labels else [])
+    return apply(config, choose_rates(config.steps))
 
 
 def choose_networks(
