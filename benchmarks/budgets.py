@@ -119,18 +119,19 @@ def table_of(found: dict[str, Any]) -> list[str]:
     head += ["Frechet distance (floor)", "precision", "recall", "memorization"]
 
     def row(one: dict[str, Any]) -> list[str]:
-        values, chosen = one["metrics"], one["chosen"]
-        of = {x.split("_")[0]: values[x] for x in values}
-        fd = of["fd"]
+        chosen, extractor = one["chosen"], SETS[one["set"]][1]
+
+        def value(name: str, kind: str = "value") -> float:
+            return one["metrics"][f"{name}_{extractor}"][kind]
+
         labels = ", labels" if "conditional" in chosen["task"] else ""
         return [
             *(one["set"], one["recipe"], chosen["networks"] + labels),
             *(str(chosen["batch_size"]), f"{one['steps']:,}"),
             "yes" if chosen["augment"] else "no",
             f"{one['minutes']:.1f}",
-            f"{fd['value']:.4g} ({fd['floor']:.4g})",
-            *(f"{of[x]['value']:.2f}" for x in ("precision", "recall")),
-            f"{of['memorization']['value']:.2f}",
+            f"{value('fd'):.4g} ({value('fd', 'floor'):.4g})",
+            *(f"{value(x):.2f}" for x in ("precision", "recall", "memorization")),
         ]
 
     return arms.table(head, map(row, found["rows"]))
