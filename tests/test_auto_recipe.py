@@ -200,6 +200,7 @@ def test_a_preset_for_attributes_is_named(tmp_path, caplog):
     name = f"npz:{tmp_path / 'x.npz'}"
     dataset = data.load(name)
     caplog.set_level("INFO")
+    caplog.clear()
     given = {"dataset": name, "workdir": str(tmp_path / "run")}
     for preset in ("attributes", "acgan", "default"):
         setup.log_hints(make_config(**given, preset=preset), dataset)
