@@ -21,7 +21,6 @@ import arms
 
 from jaxgan import workdir
 from jaxgan.config.budgets import parse_time
-from jaxgan.environment import enable_compilation_cache
 from jaxgan.files import atomic_write
 
 SETS: dict[str, tuple[dict[str, Any], str, int]] = {
@@ -152,7 +151,6 @@ def main() -> int:
     names = args.only.split(",") if args.only else list(SETS)
     if unknown := set(names) - set(SETS):
         parser.error(f"--only: choose from {','.join(SETS)}, not {min(unknown)}")
-    enable_compilation_cache()
     out = Path(args.out)
     found: dict[str, Any] = {"budget": args.budget, "rows": []}
     found = json.loads(out.read_text()) if out.exists() else found
