@@ -5,7 +5,9 @@ schedules. A schedule counts the updates of its optimizer: with five discriminat
 updates per step, a schedule of the discriminator ends after a fifth of the steps.
 """
 
+import functools
 import inspect
+import math
 import typing
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -34,16 +36,27 @@ Factory = Callable[..., optax.GradientTransformation]
 """A function of numbers, schedules and booleans that returns an optimizer."""
 
 
+Threshold = Annotated[float, Range(0, math.inf, "(]", example=1)]
+"""Infinity does not clip."""
+
+
 def adam(
     lr: Rate,
     b1: Decay = 0.9,
     b2: Decay = 0.999,
     eps: NonNegative = 1e-8,
     eps_hat: bool = False,
+    clipping_threshold: Threshold = math.inf,
 ) -> optax.GradientTransformation:
     """Adam, https://arxiv.org/abs/1412.6980.
 
     If b1 or b2 is a schedule, its newest value is used to correct the bias.
+
+    A gradient that suddenly grows moves a parameter by up to
+    (1 - b1) / sqrt(1 - b2) learning rates in one update: by 10 with b1=0 and b2=0.99.
+    `clipping_threshold=1` limits that like Adafactor,
+    https://arxiv.org/abs/1804.04235, section 6, and StableAdamW,
+    https://arxiv.org/abs/2304.13013.
 
     Args:
       lr: learning rate.
@@ -53,13 +66,45 @@ def adam(
       eps_hat: if True, adds eps before the bias of that mean is corrected, like Keras
         and TensorFlow (epsilon hat, at the end of section 2 of the paper), instead of
         after it (algorithm 1).
+      clipping_threshold: largest root mean square of the update of a parameter array,
+        in learning rates. A larger update is scaled down to it. The state has the same
+        arrays with and without it.
     """
-    return _scheduled(_adam_hat if eps_hat else optax.adam, b1, b2)(lr, b1, b2, eps)
+    factory: Factory = _adam_hat if eps_hat else optax.adam
+    if clipping_threshold < math.inf:
+        scale = _scale_by_adam_hat if eps_hat else optax.scale_by_adam
+        factory = _clipped(factory, scale, clipping_threshold)
+    return _scheduled(factory, b1, b2)(lr, b1, b2, eps)
+
+
+def adamw(
+    lr: Rate,
+    b1: Decay = 0.9,
+    b2: Decay = 0.999,
+    weight_decay: NonNegative = 1e-2,
+    eps: NonNegative = 1e-8,
+    clipping_threshold: Threshold = math.inf,
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101.
+
+    The other arguments are those of `adam`. The decay is not part of what is clipped.
+    """
+    factory: Factory = optax.adamw
+    if clipping_threshold < math.inf:
+        factory = _clipped(factory, optax.scale_by_adam, clipping_threshold)
+    make = _scheduled(factory, b1, b2)
+    return make(lr, b1, b2, eps, weight_decay=weight_decay)
 
 
 def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
-    """Adam with lr sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps) as the update."""
-    # The state is that of `optax.adam`; only the update differs.
+    """Adam with eps hat."""
+    scaled = _scale_by_adam_hat(b1, b2, eps)
+    return optax.chain(scaled, optax.scale_by_learning_rate(learning_rate))
+
+
+def _scale_by_adam_hat(b1, b2, eps) -> optax.GradientTransformation:
+    """Has sqrt(1 - b2^t) / (1 - b1^t) m / (sqrt(v) + eps) as the update."""
+    # The state is that of `optax.scale_by_adam`; only the update differs.
     moments = optax.scale_by_adam(b1, b2, eps)
 
     def update(updates, state, params=None):
@@ -73,20 +118,34 @@ def _adam_hat(learning_rate, b1, b2, eps) -> optax.GradientTransformation:
 
         return jax.tree.map(step, new.mu, new.nu), new
 
-    scaled = optax.GradientTransformation(moments.init, update)
-    return optax.chain(scaled, optax.scale_by_learning_rate(learning_rate))
+    return optax.GradientTransformation(moments.init, update)
 
 
-def adamw(
-    lr: Rate,
-    b1: Decay = 0.9,
-    b2: Decay = 0.999,
-    weight_decay: NonNegative = 1e-2,
-    eps: NonNegative = 1e-8,
-) -> optax.GradientTransformation:
-    """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101."""
-    make = _scheduled(optax.adamw, b1, b2)
-    return make(lr, b1, b2, eps, weight_decay=weight_decay)
+def _clipped(factory: Factory, scale: Factory, threshold: float) -> Factory:
+    """Returns the factory, with updates clipped before they are multiplied by the rate.
+
+    Args:
+      factory: of the optimizer, with a state to which clipping adds nothing.
+      scale: its first part, a function of b1, b2 and eps.
+      threshold: largest root mean square of an array.
+    """
+    clip = optax.clip_by_block_rms(threshold)
+
+    # The parameters of the factory, which `inject_hyperparams` keeps in the state.
+    @functools.wraps(factory)
+    def make(learning_rate, b1, b2, eps, weight_decay=None, **_):
+        scaled = scale(b1, b2, eps)
+
+        def update(updates, state, params=None):
+            updates, state = scaled.update(updates, state, params)
+            return clip.update(updates, optax.EmptyState())[0], state
+
+        parts = [optax.GradientTransformation(scaled.init, update)]
+        if weight_decay is not None:
+            parts.append(optax.add_decayed_weights(weight_decay))
+        return optax.chain(*parts, optax.scale_by_learning_rate(learning_rate))
+
+    return make
 
 
 def _scheduled(factory: Factory, *values: Value) -> Factory:

@@ -274,6 +274,64 @@ def test_adams_moments_may_be_schedules(text, rates, b1s, b2s, options):
     np.testing.assert_allclose(params["w"], wanted, rtol=2e-5)
 
 
+@pytest.mark.parametrize("rate", ["0.1", "linear(0.1, 0.3, 4)"])
+def test_clipped_adam_limits_each_array_to_its_rate(rate):
+    # b1=0, b2=0.75: after a gradient of 1, one of 7 on one of four weights has
+    # v = (0.75 * 0.25 + 0.25 * 49) / (1 - 0.75^2); its update is 7 / sqrt(v).
+    params = {"w": jnp.zeros(4), "b": jnp.zeros(1)}
+    grads = [{"w": jnp.ones(4), "b": jnp.ones(1)}] * 2
+    grads[1] = {"w": jnp.array([7.0, 0, 0, 0]), "b": jnp.ones(1)}
+    tx = chain(f"adam({rate}, b1=0.0, b2=0.75, clipping_threshold=0.5)")
+    state, update = tx.init(params), jax.jit(tx.update)
+    rates = [0.1, 0.1] if rate == "0.1" else [0.1, 0.15]
+    # The first update is the sign, of which the root mean square is 1.
+    updates, state = update(grads[0], state, params)
+    np.testing.assert_allclose(updates["w"], [-0.5 * rates[0]] * 4, rtol=1e-5)
+    np.testing.assert_allclose(updates["b"], [-0.5 * rates[0]], rtol=1e-5)
+    updates, state = update(grads[1], state, params)
+    # One of four weights moves: its root mean square is half of its size.
+    step = 7 / np.sqrt((0.75 * 0.25 + 0.25 * 49) / (1 - 0.75**2))
+    assert step / 2 > 0.5
+    np.testing.assert_allclose(updates["w"], [-rates[1], 0, 0, 0], rtol=1e-5)
+    np.testing.assert_allclose(updates["b"], [-0.5 * rates[1]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", ["eps_hat=True, eps=0.1", "eps=0.1"])
+def test_a_high_threshold_clips_nothing(options):
+    texts = f"adam(0.1, {options})", f"adam(0.1, {options}, clipping_threshold=50)"
+    np.testing.assert_array_equal(*(steps(text, 3) for text in texts))
+
+
+def test_clipping_leaves_the_decay_of_adamw_alone():
+    # The update is the sign; the decay is 0.5 of the parameter.
+    got = steps("adamw(0.1, weight_decay=0.5, clipping_threshold=0.25)")
+    np.testing.assert_allclose(got, [1 - 0.075, -2 - 0.025 + 0.1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "adam(0.1)",
+        "adam(linear(0.1, 0.3, 4), eps_hat=True)",
+        "adam(0.1, b2=linear(0.9, 0.98, 2))",
+        "adam(0.1, b1=linear(0.9, 0.98, 2), eps_hat=True)",
+        "adamw(0.1)",
+        "adamw(0.1, b2=linear(0.9, 0.98, 2))",
+    ],
+)
+def test_clipping_adds_nothing_to_the_state(text):
+    clipped = chain(text[:-1] + ", clipping_threshold=1)").init(PARAMS)
+    plain = chain(text).init(PARAMS)
+    assert jax.tree.structure(clipped) == jax.tree.structure(plain)
+    assert shapes(clipped) == shapes(plain)
+
+
+@pytest.mark.parametrize("bad", ["0", "-1", "'a'"])
+def test_a_bad_clipping_threshold_is_named(bad):
+    with pytest.raises(UsageError, match="clipping_threshold"):
+        chain(f"adam(0.1, clipping_threshold={bad})")
+
+
 def test_plain_numbers_keep_adams_plain_state():
     texts = "adam(0.1)", "adam(0.1, b2=0.9)", "adam(0.1, eps=1e-7, eps_hat=True)"
     states = [chain(text).init(PARAMS) for text in texts]
