@@ -101,6 +101,38 @@ def test_resume_is_exact(pictures, finished, tmp_path):
     assert values(halves) == values(finished)
 
 
+def test_a_hook_is_left_out_of_the_speed_where_it_is_compiled(
+    pictures, finished, tmp_path, monkeypatch
+):
+    """At step 0 of a new run, and at the first use in a resumed one."""
+    spent: list[str] = []
+
+    def told(owner, method):
+        call = getattr(owner, method)
+
+        def recorded(self, *args):
+            spent.append(method)
+            return call(self, *args)
+
+        monkeypatch.setattr(owner, method, recorded)
+
+    for owner, method in (
+        (hooks.Previews, "picture"),
+        (hooks.Evaluation, "evaluate"),
+        (hooks.Monitor, "measure"),
+        (hooks.reporting.MetricWriter, "leave_out"),
+    ):
+        told(owner, method)
+    workdir = run(pictures, tmp_path / "half", 10)
+    first = ["picture", "leave_out", "evaluate", "leave_out", "measure", "leave_out"]
+    assert spent[:6] == first
+    assert spent.count("leave_out") == 3
+    spent.clear()
+    run(pictures, workdir, 20)
+    # Rows of steps 15 and 20, then samples and a checkpoint.
+    assert spent == ["measure", "leave_out", "measure", *first[:4]]
+
+
 def test_the_first_state_is_logged_after_the_first_call(
     pictures, finished, tmp_path, monkeypatch
 ):

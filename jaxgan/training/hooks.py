@@ -89,10 +89,23 @@ class MainHooks:
         )
         freezes = experiment.layout.strategy.freezes
         self.monitor = Monitor(probe, folder, experiment.seeds, freezes=freezes)
+        self._compiled: set[str] = set()
 
     def evaluate(self, ema: Tree) -> dict[str, np.ndarray]:
         """Returns the score and other metrics by name, `[seeds]`."""
         return self.evaluation.evaluate(multi_seed.split_seeds(ema, self._seeds))
+
+    @contextmanager
+    def compiling_once(self, name: str) -> Iterator[None]:
+        """Leaves the first time of a hook, which compiles it, out of steps per second.
+
+        A new run compiles all of them at step 0, and a resumed one where it needs them.
+        """
+        started = time.monotonic()
+        yield
+        if name not in self._compiled:
+            self._compiled.add(name)
+            self.writer.leave_out(time.monotonic() - started)
 
     def log_findings(self, step: int, row: dict[str, Any]) -> list[Finding]:
         """Checks a row, and writes and returns its new findings."""
@@ -161,20 +174,22 @@ class Hooks:
         jax.block_until_ready(metrics)  # raises errors here
         self.clock.look()
         self.clock.pause()
-        started = time.monotonic()
         self._log_initial(initial)
-        self.main.writer.leave_out(time.monotonic() - started)
         self.clock.resume()
 
     def _log_initial(self, local: TrainState) -> None:
         """Writes pictures, evaluation and measures of step 0."""
         assert self.main
-        # The first calls compile the programs.
-        picture = self.main.previews.picture(local.ema)
-        row = {**self.main.evaluate(local.ema), **self.main.monitor.measure(local)}
-        self.main.writer.write_images(0, picture)
-        self.main.writer.write_scalars(0, row)
-        self.main.log_findings(0, row)
+        main = self.main
+        with main.compiling_once("sample"):
+            picture = main.previews.picture(local.ema)
+        with main.compiling_once("evaluate"):
+            values = main.evaluate(local.ema)
+        with main.compiling_once("log"):
+            row = {**values, **main.monitor.measure(local)}
+            main.writer.write_images(0, picture)
+            main.writer.write_scalars(0, row)
+            main.log_findings(0, row)
 
     def start_clock(self, step: int) -> None:
         """Starts the clock of steps per second, once everything is compiled."""
@@ -251,7 +266,8 @@ class Hooks:
         local = parallel.to_local(state)
 
         def write(main: MainHooks) -> list[Finding]:
-            measures = main.monitor.measure(local)
+            with main.compiling_once("log"):
+                measures = main.monitor.measure(local)
             performance = self._performance.row(self.clock.row())
             row = {**means, **measures, "seconds": self._seconds(), **performance}
             main.writer.write_scalars(step, row)
@@ -265,7 +281,9 @@ class Hooks:
         with profiling.phase("sample", step):
             ema = parallel.to_local(state.ema)
             if self.main:
-                self.main.writer.write_images(step, self.main.previews.picture(ema))
+                with self.main.compiling_once("sample"):
+                    picture = self.main.previews.picture(ema)
+                self.main.writer.write_images(step, picture)
 
     def evaluate(self, state: TrainState) -> None:
         """Evaluates the moving average between two checkpoints, and logs the values.
@@ -312,7 +330,8 @@ class Hooks:
         step, ema = int(state.step), parallel.to_local(state.ema)
 
         def evaluate(main: MainHooks) -> tuple[float, list[Finding]]:
-            values = main.evaluate(ema)
+            with main.compiling_once("evaluate"):
+                values = main.evaluate(ema)
             main.writer.write_scalars(step, values)
             # The mean over the seeds.
             return float(np.mean(values["score"])), main.log_findings(step, values)
