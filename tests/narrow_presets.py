@@ -14,7 +14,11 @@ NARROW: dict[str, dict[str, Any]] = {
         for name, flags in NETWORK_PRESETS.items()
     },
     "r3gan": {"networks": "r3gan(32, 1)"},
-    "r3gan-64": {"networks": "r3gan(8, 1, conditional=True)"},
+    **{
+        f"r3gan-{name}": {"networks": "r3gan(8, 1, conditional=True)"}
+        for name in ("cifar10", "32", "64")
+    },
+    **{f"r3gan-ffhq-{name}": {"networks": "r3gan(8, 1)"} for name in (64, 256)},
     "r3gan-small": {"networks": "r3gan(8, 1)"},
     "stylegan2": {"networks": "stylegan2(16, 4, 4, 1, 0, False, 2)"},
     "stylegan2-64": {"networks": "stylegan2(16, 4, 4, 1, group=2)"},

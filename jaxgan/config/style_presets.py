@@ -22,22 +22,49 @@ _STYLEGAN2: dict[str, Any] = {
     "steps": 1_562_500,
 }
 
-# R3GAN's settings for CIFAR-10, https://arxiv.org/abs/2501.05441: a burn-in of 20 of
-# 250 million images in batches of 512.
-_R3GAN: dict[str, Any] = {
-    "networks": "r3gan",
-    "batch_size": 512,
-    "d_terms": "r1(cosine(0.05, 0.005, 39062))|r2(cosine(0.05, 0.005, 39062))",
-    "g_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
-    "b2=cosine(0.9, 0.99, 39062))",
-    "d_optimizer": "adam(cosine(2e-4, 5e-5, 39062), b1=0.0, "
-    "b2=cosine(0.9, 0.99, 39062))",
-    "augment": "geometric|ada_color(0.5, 0.5, 0.5, 0.5, 0.5)|cutout",
-    "augment_p": "cosine(0, 0.55, 39062)",
-    "ema_half_life": "cosine(0, 5e6, 39062)",
-    "ema_ramp": 0.0,
-    "steps": 488_281,
-}
+
+def _r3gan(
+    networks: str,
+    batch_size: int,
+    gamma: tuple[float, float],
+    augment_p: float,
+    half_life: float,
+    burn_in: float,
+    images: float,
+) -> dict[str, Any]:
+    """Returns R3GAN's settings for a data set, https://arxiv.org/abs/2501.05441.
+
+    Args:
+      networks: the pair; a conditional one has the paper's task too.
+      batch_size: examples per step.
+      gamma: of both penalties, at the start and after the burn-in.
+      augment_p: probability of augmentations after the burn-in, from 0.
+      half_life: of the moving average after the burn-in, in images, from 0.
+      burn_in: images after which schedules end.
+      images: of the whole run.
+    """
+    burn = int(burn_in / batch_size)
+    high, low = (f"{x:g}" for x in gamma)
+    penalties = f"r1(cosine({high}, {low}, {burn}))|r2(cosine({high}, {low}, {burn}))"
+    adam = f"adam(cosine(2e-4, 5e-5, {burn}), b1=0.0, b2=cosine(0.9, 0.99, {burn}))"
+    task = {"task": "conditional(64)"} if "conditional" in networks else {}
+    return {
+        **task,
+        "networks": networks,
+        "batch_size": batch_size,
+        "d_terms": penalties,
+        "g_optimizer": adam,
+        "d_optimizer": adam,
+        "augment": "geometric|ada_color(0.5, 0.5, 0.5, 0.5, 0.5)|cutout",
+        "augment_p": f"cosine(0, {augment_p:g}, {burn})",
+        # 5e6 instead of 5e+06.
+        "ema_half_life": f"cosine(0, {half_life:g}, {burn})".replace("e+0", "e"),
+        "ema_ramp": 0.0,
+        "steps": int(images / batch_size),
+    }
+
+
+_R3GAN = _r3gan("r3gan", 512, (0.05, 0.005), 0.55, 5e6, 20e6, 250e6)
 
 STYLE_PRESETS: dict[str, dict[str, Any]] = {
     "stylegan2": _STYLEGAN2,
@@ -63,23 +90,24 @@ STYLE_PRESETS: dict[str, dict[str, Any]] = {
         "d_optimizer": "adam(2.5e-3, b1=0.0, b2=0.99)",
         "ema_half_life": 10_000.0,
     },
+    # CIFAR-10: without labels, and as in the paper.
     "r3gan": _R3GAN,
-    # For ImageNet at 64 pixels, with labels: a burn-in of 200 million images in batches
-    # of 4096. The width, and a run of twice the burn-in, are not from the paper.
-    "r3gan-64": {
+    "r3gan-cifar10": {
         **_R3GAN,
         "task": "conditional(64)",
-        "networks": "r3gan(1536, conditional=True)",
-        "batch_size": 4096,
-        "d_terms": "r1(cosine(1, 0.1, 48828))|r2(cosine(1, 0.1, 48828))",
-        "g_optimizer": "adam(cosine(2e-4, 5e-5, 48828), b1=0.0, "
-        "b2=cosine(0.9, 0.99, 48828))",
-        "d_optimizer": "adam(cosine(2e-4, 5e-5, 48828), b1=0.0, "
-        "b2=cosine(0.9, 0.99, 48828))",
-        "augment_p": "cosine(0, 0.4, 48828)",
-        "ema_half_life": "cosine(0, 5e7, 48828)",
-        "steps": 97_656,
+        "networks": "r3gan(conditional=True)",
     },
+    # ImageNet at 32 and 64 pixels, with labels, and FFHQ at 64 and 256. The width for
+    # ImageNet and runs of twice the burn-in, except for 256 pixels, are not from the
+    # paper.
+    "r3gan-32": _r3gan(
+        "r3gan(1536, conditional=True)", 4096, (0.5, 0.05), 0.5, 5e7, 200e6, 400e6
+    ),
+    "r3gan-64": _r3gan(
+        "r3gan(1536, conditional=True)", 4096, (1, 0.1), 0.4, 5e7, 200e6, 400e6
+    ),
+    "r3gan-ffhq-64": _r3gan("r3gan", 256, (2, 0.2), 0.3, 5e5, 20e6, 40e6),
+    "r3gan-ffhq-256": _r3gan("r3gan", 256, (150, 15), 0.3, 5e5, 20e6, 200e6),
     # For trials: a narrow network with the losses and rates of `default`.
     "r3gan-small": {
         "networks": "r3gan(32, 1)",
