@@ -1,5 +1,6 @@
 """The networks: exact parameter counts, shapes, and what a user can ask for."""
 
+import functools
 import itertools
 import math
 from typing import Any
@@ -10,15 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 import scipy.stats
 
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.networks import NETWORKS, layers
+from jaxgan.networks.ops import resampling
 from jaxgan.networks.ops.arrays import depth_to_space, space_to_depth
 from jaxgan.networks.ops.platform import jit_once
 from jaxgan.types import image_example
+
+KEY = jax.random.key(0)
 
 
 def variables(preset, shape=(28, 28, 1)):
@@ -239,3 +244,35 @@ def test_depth_to_space_and_back():
     assert y.shape == (2, 6, 10, 2)
     np.testing.assert_array_equal(space_to_depth(y), x)
     np.testing.assert_array_equal(y[1, 3, 4], x[1, 1, 2].reshape(2, 2, 2)[1, 0])
+
+
+def test_a_blur_filters_each_channel_and_keeps_the_mean():
+    x = np.random.default_rng(0).normal(size=(2, 5, 4, 3)).astype(np.float32)
+    got = np.asarray(resampling.blur(jnp.asarray(x)))
+    taps = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    for image, channel in itertools.product(range(2), range(3)):
+        one = scipy.ndimage.correlate(x[image, ..., channel], taps, mode="nearest")
+        np.testing.assert_allclose(got[image, ..., channel], one, atol=1e-6)
+    np.testing.assert_allclose(got.mean((1, 2)), x.mean((1, 2)), atol=1e-6)
+
+
+def test_the_blur_of_small_removes_dots_and_changes_no_parameter():
+    example = image_example((8, 6, 2))
+    plain = NETWORKS["small"](2, example=example).generator
+    blurred = NETWORKS["small"](2, blur=True, example=example).generator
+    z = jnp.ones((1, 4))
+    params = jax.eval_shape(functools.partial(plain.init, train=False), KEY, z)
+    chex.assert_trees_all_equal_shapes_and_dtypes(
+        params, jax.eval_shape(functools.partial(blurred.init, train=False), KEY, z)
+    )
+    # Only the last layer's bias: dots of +-1 in the first channel, 0.5 in the second.
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), params)
+    last = max(name for name in zeros["params"] if name.startswith("Conv"))
+    squares = np.array([[1, 0.5], [-1, 0.5], [-1, 0.5], [1, 0.5]], np.float32)
+    zeros["params"][last]["bias"] = squares.reshape(-1)
+    dots, flat = (
+        np.asarray(net.apply(zeros, z, train=False))[0] for net in (plain, blurred)
+    )
+    assert (np.unique(np.abs(dots[..., 0])) > 0.7).all()
+    np.testing.assert_allclose(flat[1:-1, 1:-1, 0], 0, atol=1e-6)
+    np.testing.assert_allclose(flat[..., 1], dots[..., 1], rtol=1e-6)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan.networks.layers import Conv, Dense, image_shape, unconditional
+from jaxgan.networks.ops import resampling
 from jaxgan.networks.ops.arrays import at_least_float32, depth_to_space, space_to_depth
 from jaxgan.ranges import Width, ceil_div
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
@@ -56,6 +57,7 @@ class Generator(nn.Module):
 
     shape: tuple[int, ...]
     width: int
+    blur: bool = False
 
     @nn.compact
     def __call__(
@@ -79,6 +81,7 @@ class Generator(nn.Module):
         x = nn.leaky_relu(_conv(features[-1])(x), 0.2)
         # The last doubling, to colors.
         x = depth_to_space(Conv(4 * channels, 3)(x))
+        x = resampling.blur(x) if self.blur else x
         # A slope that never vanishes; it may leave [-1, 1] a little.
         x = jnp.tanh(x) + LEAK * x
         x = x[:, :height, :width]
@@ -116,13 +119,21 @@ def _conv(features: int) -> nn.Module:
 
 
 def pair(
-    width: Width = 16, *, example: ExampleSpec, axis_name: str | None = None
+    width: Width = 16,
+    blur: bool = False,
+    *,
+    example: ExampleSpec,
+    axis_name: str | None = None,
 ) -> Players[nn.Module]:
     """Returns the default pair for images of any height and width.
 
     Args:
       width: channels at the highest resolution; lower ones have up to four times as
         many.
+      blur: if True, the generator filters its pixels by [1, 2, 1] in both directions.
+        Otherwise the four pixels of a square, which are channels of one convolution,
+        may differ from each other in the same way all over an image, as dots,
+        https://arxiv.org/abs/1806.02658.
       example: the fields of an example, of which the first, an image, is generated.
       axis_name: unused, as nothing depends on the batch.
 
@@ -131,4 +142,4 @@ def pair(
     """
     del axis_name
     shape = image_shape(example, "small")
-    return Players(Generator(shape, width), Discriminator(width))
+    return Players(Generator(shape, width, blur), Discriminator(width))

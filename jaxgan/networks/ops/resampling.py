@@ -46,6 +46,24 @@ def downsample(x: jax.Array) -> jax.Array:
     return _filter(extend(x, 1), 2)
 
 
+def blur(x: jax.Array) -> jax.Array:
+    """Filters `[B, H, W, C]` by [1, 2, 1] in both directions, with the edge repeated.
+
+    The sum of the filter is 1. A pattern that alternates from pixel to pixel vanishes.
+
+    >>> blur(jnp.array([1.0, 5.0, 1.0, 5.0]).reshape(1, 1, 4, 1))[0, 0, :, 0].tolist()
+    [2.0, 3.0, 3.0, 4.0]
+    """
+    x = extend(x, 1)
+    for axis in (1, 2):
+        size = x.shape[axis] - 2
+        before, here, after = (
+            jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)
+        )
+        x = (before + 2 * here + after) / 4
+    return x
+
+
 def extend(x: jax.Array, size: int) -> jax.Array:
     """Repeats the edge of `[B, H, W, C]` by `size` pixels on all sides."""
     for axis in (1, 2):
