@@ -292,9 +292,14 @@ PRESETS["conditional"] = {
     "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
 }
 # Both of `projection` and `acgan`, for attributes. The classifier learns from real
-# examples only, and counts less for the generator than the adversarial loss.
+# examples only, and counts less for the generator than the adversarial loss. Pictures
+# are in color, which has dots without the blur.
+_CLIPPED = "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99, clipping_threshold=1)"
 PRESETS["attributes"] = {
     **PRESETS["conditional"],
+    "networks": "small(blur=True)",
+    "g_optimizer": _CLIPPED,
+    "d_optimizer": _CLIPPED,
     "discriminator_wrap": "projection|classifier",
     "d_terms": "r1(1)|r2(1)|auxiliary_classifier(fake=0)",
     "g_terms": "auxiliary_classifier(real=0, fake=0.2)",
