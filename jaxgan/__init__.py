@@ -13,11 +13,13 @@ A run in ten lines:
     images = gan.sample(state.ema, jax.random.key(2), 64)
 
 `fit(config)` does all that `python -m jaxgan.train` does, and `load_run` opens what it
-left. `sample_run("runs/mnist", 64)` draws samples. `evaluate_run("runs/mnist")`
-compares them with held-out examples, and `compare("mnist:test", images)` any images
-with real ones. `apply_run("runs/maps", "photo.jpg")` maps pictures by an image-to-image
-run, and `score_run("runs/parts", "photo.jpg")` says how unusual they are.
-`invert_run("runs/mnist", "seven.png")` finds the latents of pictures.
+left. `sample_run("runs/mnist", 64)` draws samples, and `sheet_run("runs/mnist",
+labels="all")` rows of them: by class, between latents, or along directions.
+`evaluate_run("runs/mnist")` compares samples with held-out examples, and
+`compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
+"photo.jpg")` maps pictures by an image-to-image run, and `score_run("runs/parts",
+"photo.jpg")` says how unusual they are. `invert_run("runs/mnist", "seven.png")` finds
+the latents of pictures.
 `export_run("runs/mnist", "digits")` writes the generator for other programs, and
 `write_report("runs/mnist")` all that there is to see as one HTML file. Names are
 imported when they are first used, so `import jaxgan` imports no jax.
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from jaxgan.evaluation.load_run import load_run
     from jaxgan.evaluation.report import compare, evaluate_run
     from jaxgan.evaluation.score import Scores, score_run
+    from jaxgan.evaluation.sheets import Sheet, sheet_run
     from jaxgan.experiment.input_pipeline import batches
     from jaxgan.gan.builder import build
     from jaxgan.gan.gan import GAN
@@ -84,6 +87,7 @@ _MODULES = {
     "Players": "types",
     "Samples": "types",
     "Scores": "evaluation.score",
+    "Sheet": "evaluation.sheets",
     "Stage": "types",
     "Task": "types",
     "Term": "types",
@@ -104,6 +108,7 @@ _MODULES = {
     "make_config": "config.resolve",
     "sample_run": "evaluation.drawn",
     "score_run": "evaluation.score",
+    "sheet_run": "evaluation.sheets",
     "write_report": "sharing.report.report",
 }
 """The module of each public name."""
@@ -130,6 +135,7 @@ __all__ = [
     "Players",
     "Samples",
     "Scores",
+    "Sheet",
     "Stage",
     "Task",
     "Term",
@@ -157,6 +163,7 @@ __all__ = [
     "sample_run",
     "schedules",
     "score_run",
+    "sheet_run",
     "tasks",
     "write_report",
 ]

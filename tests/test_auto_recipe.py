@@ -17,7 +17,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import auto_recipe, setup
 from jaxgan.experiment.auto_recipe import Facts
 from jaxgan.training import trainer
-from jaxgan.types import image_example
+from jaxgan.types import ExampleSpec, Field, image_example
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -112,6 +112,23 @@ def test_labels_and_rates_that_fall():
         assert len(auto_recipe.choose_labels(facts)) == found
 
 
+def test_attributes_have_the_flags_of_their_preset():
+    # Such as emoji_tones: 9 attributes, and 12,000 steps.
+    facts = EMOJI._replace(attributes=9)
+    described = auto_recipe.choose_attributes(facts)
+    rates = auto_recipe.choose_rates(make_config(preset="attributes").steps)
+    found = {x.name: x.value for x in [*described, *rates]}
+    terms = chosen(facts, 32, 0.16)["d_terms"]
+    assert terms == "r1(auto)|r2(auto)|auxiliary_classifier(fake=0)"
+    plain = terms.replace("auto", "1")
+    assert {**found, "d_terms": plain} == PRESETS["attributes"]
+    assert all(x.reason for x in described)
+    # 50 examples of each are enough.
+    for examples, count in ((450, 4), (449, 0)):
+        few = facts._replace(examples=examples)
+        assert len(auto_recipe.choose_attributes(few)) == count
+
+
 def labeled(examples, classes):
     arrays = {
         "image": np.zeros((examples, 8, 8, 1), np.uint8),
@@ -143,6 +160,43 @@ def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
         assert config.g_optimizer == config.d_optimizer == rates, flags
         for name in auto_recipe.CONDITIONAL:
             assert getattr(config, name) == getattr(kept, name), flags
+
+
+def described(examples):
+    """Bright and dark images with two attributes, of which one says so."""
+    bright = np.arange(examples) % 2
+    random = np.random.default_rng(0).integers(0, 90, (examples, 8, 8, 1))
+    arrays = {
+        "image": np.uint8(random + 150 * bright[:, None, None, None]),
+        "attributes": np.stack([bright, np.arange(examples) % 3 == 0], 1) > 0,
+    }
+    attributes = Field((2,), np.dtype(bool), "attributes", ("bright", "third"))
+    example = ExampleSpec(image=Field((8, 8, 1)), attributes=attributes)
+    return from_fields("made-up", arrays, example=example, origin="made-up")
+
+
+def test_a_set_with_attributes_has_their_recipe(monkeypatch, caplog, tmp_path):
+    caplog.set_level("INFO")
+    timed = record_timed(monkeypatch)
+    workdir = str(tmp_path / "run")
+    given = make_config(dataset="folder:x", budget="100s", workdir=workdir)
+    config = auto_recipe.choose_recipe(given, described(300))
+    assert config.task == "conditional(64)"
+    assert config.discriminator_wrap == "projection|classifier"
+    assert config.g_terms == PRESETS["attributes"]["g_terms"]
+    assert config.d_terms == "r1(auto)|r2(auto)|auxiliary_classifier(fake=0)"
+    assert {x.discriminator_wrap for x in timed} == {config.discriminator_wrap}
+    assert "--task=conditional(64): as examples have 2 attribute(s)" in caplog.text
+    # Terms of the user's may leave out the classifier, as may few examples.
+    for flags, examples in (({"d_terms": "r1(2)"}, 300), ({}, 99)):
+        kept = dataclasses.replace(given, **flags)
+        config = auto_recipe.choose_recipe(kept, described(examples))
+        assert config.d_terms == flags.get("d_terms", "r1(auto)|r2(auto)")
+        assert (config.task, config.g_terms) == (given.task, "")
+        # No preset can be named beside the time.
+        caplog.clear()
+        setup.log_hints(config, described(examples))
+        assert not caplog.messages
 
 
 @pytest.mark.parametrize(
@@ -207,6 +261,34 @@ def test_a_preset_for_attributes_is_named(tmp_path, caplog):
     assert caplog.messages == [
         f"the attributes of {name} are not used; --preset=attributes uses them"
     ]
+
+
+def test_a_run_with_attributes_trains_in_its_time(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(auto_recipe, "MEASURED", 8)  # the width that is chosen
+    dataset, workdir = described(200), tmp_path / "run"
+    rows = dataset.read(np.arange(200))
+    np.savez(
+        tmp_path / "x.npz", images=rows["image"], attributes=rows["attributes"] > 0
+    )
+    flags = {"dataset": f"npz:{tmp_path / 'x.npz'}", "workdir": workdir}
+    flags |= {"budget": "2s", "batch_size": 8, "samples": 4, "score_samples": 8}
+    flags |= {
+        "steps": 2,
+        "devices": 1,
+        "augment": "flip",
+        "held_out": "none",
+        "eval_metrics": "diversity",
+    }
+    assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
+    config = json.loads((workdir / "config.json").read_text())
+    assert config["d_terms"].endswith("|auxiliary_classifier(fake=0)")
+    assert config["g_terms"] == PRESETS["attributes"]["g_terms"]
+    said = capsys.readouterr()
+    assert "are not used" not in said.out + said.err
+    rows = (workdir / "metrics.jsonl").read_text().splitlines()
+    named = {name for row in rows for name in json.loads(row)}
+    terms = {f"{x}/auxiliary_classifier" for x in ("generator", "discriminator")}
+    assert terms <= named
 
 
 def test_times_in_text():

@@ -51,11 +51,12 @@ class LatentFlags(NamedTuple):
         return found[0] if found else "walk" if self.frames else ""
 
 
-def latent_flags(args: argparse.Namespace) -> LatentFlags:
+def latent_flags(args: argparse.Namespace, *, writes: bool = True) -> LatentFlags:
     """Returns the checked flags of a command line.
 
     Args:
       args: all flags of the program; `seed` and `n` are None unless they are given.
+      writes: False if there is no output, so that `--frames` alone make a walk.
 
     Raises:
       UsageError: naming the flag and a value that works.
@@ -70,7 +71,7 @@ def latent_flags(args: argparse.Namespace) -> LatentFlags:
         between_labels=_labels(args.between_labels),
         directions=_count("directions", args.directions, 1, MOST_DIRECTIONS, 8),
         style_mixing=_count("style_mixing", args.style_mixing, 1, MOST_SOURCES, 4),
-        frames=_frames(args),
+        frames=_frames(args, writes=writes),
     )
     if flags.sheet:
         _check_sheet(args, flags)
@@ -125,9 +126,11 @@ def _count(name: str, value: int | None, low: int, high: int, example: int) -> i
     return value
 
 
-def _frames(args: argparse.Namespace) -> int:
+def _frames(args: argparse.Namespace, *, writes: bool) -> int:
     """Returns the number of frames, 0 if the output is no animation."""
     is_walk = Path(args.out or "").suffix in ANIMATIONS
+    if not writes:
+        is_walk = args.frames is not None
     if not is_walk and args.frames is not None:
         raise UsageError(
             f"--frames={args.frames} is for walks: add --out=walk.gif or "
@@ -140,7 +143,9 @@ def _frames(args: argparse.Namespace) -> int:
 def _check_sheet(args: argparse.Namespace, flags: LatentFlags) -> None:
     """Raises UsageError if flags do not go together with a sheet or a walk."""
     sheet, out = flags.sheet, Path(args.out or "")
-    shown = "--out=walk.gif" if sheet == "walk" else f"--{sheet}"
+    shown = f"--{sheet}"
+    if sheet == "walk":
+        shown = "--out=walk.gif" if args.out else "--frames"
     is_path = sheet not in ("directions", "style_mixing")
     given = {
         **{x: bool(getattr(flags, x)) for x in SHEETS if x != sheet},
@@ -165,7 +170,10 @@ def _check_sheet(args: argparse.Namespace, flags: LatentFlags) -> None:
             f"{shown} writes one file: use --out=sheet.png or sheet.npz{more}"
         )
     if flags.frames and not is_path:
-        raise UsageError(f"{shown} is one picture: use --out=sheet.png or sheet.npz")
+        remedy = "leave out --frames"
+        if args.out:
+            remedy = "use --out=sheet.png or sheet.npz"
+        raise UsageError(f"{shown} is one picture: {remedy}")
     if args.n is not None and not 1 + (not flags.frames) <= args.n <= MOST_TILES:
         raise UsageError(
             f"--n={args.n}: {shown} needs from {1 + (not flags.frames)} to "

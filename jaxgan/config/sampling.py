@@ -91,20 +91,71 @@ def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
     args = make_parser().parse_flags(argv)
     which = _checkpoint(args)
     latents = latent_flags(args)
-    if args.seed is None:
-        args.seed = USUAL_WALK if latents.sheet == "walk" else "0"
-    seeds = parse_seeds(args.seed)
+    seeds = _seeds(args, latents)
     if args.per_class is not None:
         return _labeled_set(args, which, seeds)
     if args.format:
         raise UsageError(
             "--format is for labeled sets: add --per_class=1000, or leave it out"
         )
-    conditions = conditions_of(args)
+    conditions, output = conditions_of(args), _output_of(args, seeds)
+    return _samples(args, which, seeds, latents, conditions, output)
+
+
+def sheet_config(
+    workdir: str | Path, which: str | int, seed: int | None, **flags: Any
+) -> SampleConfig:
+    """Returns the configuration of samples in rows, which are not written.
+
+    Args:
+      workdir: folder of the run.
+      which: `last`, `best` or a step.
+      seed: of the samples; None for the default.
+      **flags: values of other flags of the program.
+
+    Raises:
+      UsageError: naming the flag and a value that works.
+    """
+    args = make_parser().parse_flags([f"--workdir={workdir}"])
+    vars(args).update(flags, seed=None if seed is None else str(int(seed)))
+    is_path = args.between or args.between_labels
+    if args.frames and not is_path and seed is not None:
+        raise UsageError(
+            f"--seed={seed}: a walk goes through several seeds: use between=(0, 1, 2)"
+        )
+    latents, conditions = latent_flags(args, writes=False), conditions_of(args)
+    if not (latents.sheet or conditions.rows or args.interpolate):
+        raise UsageError(
+            "there is nothing to show in rows: name it, such as labels='all', "
+            "between=(3, 17) or directions=8, or use sample_run"
+        )
+    seeds = _seeds(args, latents)
+    return _samples(args, which, seeds, latents, conditions, (Path(), False))
+
+
+def _seeds(args: argparse.Namespace, latents: LatentFlags) -> tuple[int, ...]:
+    """Returns the seeds of samples, or the default ones."""
+    usual = USUAL_WALK if latents.sheet == "walk" else "0"
+    return parse_seeds(usual if args.seed is None else args.seed)
+
+
+def _samples(
+    args: argparse.Namespace,
+    which: Any,
+    seeds: tuple[int, ...],
+    latents: LatentFlags,
+    conditions: ConditionFlags,
+    output: tuple[Path, bool],
+) -> SampleConfig:
+    """Returns the configuration of samples, whose numbers are checked.
+
+    Raises:
+      UsageError: naming the flag and a value that works.
+    """
+    out, single_files = output
     if args.n is None:
         usual = USUAL_COLUMNS if conditions.rows else USUAL_N
         args.n = SHEETS_N.get(latents.sheet, usual)
-    out, single_files = _output_of(args, seeds)
     # A grid is one picture, which limits the number of its tiles.
     check_n(args.n, MAX_IN_GRID if out.suffix == ".png" else MAX_N)
     if not 0 <= args.temperature <= MAX_TEMPERATURE:

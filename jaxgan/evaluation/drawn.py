@@ -1,6 +1,8 @@
 """Samples of a run as arrays, with and without rejection."""
 
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +22,9 @@ from jaxgan.evaluation.accepted_samples import (
     in_order,
     wanted_by,
 )
+from jaxgan.evaluation.latent_paths import interpolate
 from jaxgan.evaluation.load_run import Run, load_run
-from jaxgan.evaluation.previews import generate_in_batches
+from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.evaluation.sample_inputs import (
     check_inputs,
     check_label,
@@ -30,6 +33,7 @@ from jaxgan.evaluation.sample_inputs import (
 )
 from jaxgan.evaluation.truncation import truncated_by
 from jaxgan.experiment import memory
+from jaxgan.types import Tree
 
 
 class Drawn(NamedTuple):
@@ -101,25 +105,72 @@ def sample_run(
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
         latents=LatentFlags(check_truncation(truncation)),
     )
-    opened = load_run(folder, number=run)
-    check_inputs(opened.gan, opened.config.task)
-    check_label(config, opened)
-    opened = truncated_by(config, opened)
-    if reject != "none":
+    opened = open_run(config)
+    if reject == "none":
+        [found] = samples_of(config, opened)
+    else:
         [found] = accepted_of(config, opened)
-        return found._replace(samples=_in_dtype(found.samples, opened))
-    example, inputs = opened.example, inputs_of(config, opened)
-    variables = opened.restore(config.which, raw=raw)
-    drawn = generate_in_batches(
-        jax.jit(opened.gan.generate), variables, inputs.batch, inputs.keys(seed)
-    )
-    drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
-    return Drawn(_in_dtype(drawn, opened), inputs.conditions, 1.0)
+    samples = sample_files.to_dtype(found.samples, opened.example.dtype)
+    return found._replace(samples=samples)
 
 
-def _in_dtype(samples: np.ndarray, run: Run) -> np.ndarray:
-    """Returns samples in the dtype of the data of a run."""
-    return sample_files.to_dtype(samples, run.example.dtype)
+def open_run(config: SampleConfig) -> Run:
+    """Opens the run of a configuration, with its truncation.
+
+    Raises:
+      UsageError: if the run cannot be used, or does not fit the flags.
+    """
+    run = load_run(config.workdir, number=config.run)
+    check_inputs(run.gan, run.config.task)
+    check_label(config, run)
+    return truncated_by(config, run)
+
+
+def samples_of(
+    config: SampleConfig, run: Run, change: Callable[[Tree], Tree] | None = None
+) -> Iterator[Drawn]:
+    """Returns samples of each seed, float32 in [-1, 1], drawn when they are needed.
+
+    All flags are checked, and the checkpoint is read, before it returns.
+
+    Args:
+      config: the samples; `interpolate` joins the ends of each row of a square grid.
+      run: the run.
+      change: of the inputs of the generator, if they are not interpolated.
+
+    Raises:
+      UsageError: if the run does not fit the flags.
+    """
+    inputs, example = inputs_of(config, run), run.example
+    # Nothing is read unless checkpoint and samples fit into memory.
+    memory.check_sampling(run.part(raw=config.raw), inputs.count, example.shape)
+    variables = run.restore(config.which, raw=config.raw)
+    columns = grid_columns(inputs.count)
+    if config.interpolate:
+        way = str(config.interpolate)
+        change = functools.partial(interpolate, columns=columns, way=way)
+    more = () if change is None else (change,)
+    # One compiled program draws all seeds.
+    generate = jax.jit(lambda *args: run.gan.generate(*args, *more))
+    at_once = max(AT_ONCE // columns, 1) * columns  # whole rows
+
+    def draw(seed: int) -> Drawn:
+        keys = inputs.keys(seed)
+        drawn = generate_in_batches(generate, variables, inputs.batch, keys, at_once)
+        # A task may generate more than one array, such as codes of the data.
+        drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
+        return Drawn(drawn, inputs.conditions, 1.0)
+
+    return map(draw, config.seeds)
+
+
+def grid_columns(count: int) -> int:
+    """Returns the samples in a row of a grid that is nearly square.
+
+    >>> grid_columns(64), grid_columns(10)
+    (8, 4)
+    """
+    return math.ceil(math.sqrt(count))
 
 
 def accepted_of(config: SampleConfig, run: Run) -> Iterator[Drawn]:

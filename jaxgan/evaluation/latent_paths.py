@@ -1,6 +1,10 @@
 """Points between latents: on lines and on great arcs."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from jaxgan.errors import UsageError
 
 
 def slerp(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
@@ -105,3 +109,43 @@ def interpolate_all(
         for i, j, t in places
     ]
     return np.asarray(found, np.float32)
+
+
+def interpolate(z: jax.Array, columns: int, way: str = "spherical") -> jax.Array:
+    """Interpolates latents along each row, from its first to its last.
+
+    Spherical interpolation, https://arxiv.org/abs/1609.04468.
+
+    Args:
+      z: `[n, d]`, in rows of `columns`. The last row may be shorter.
+      columns: latents in a row.
+      way: `spherical` or `linear`.
+
+    Returns:
+      `[n, d]`.
+
+    Raises:
+      UsageError: if `z` is not an array.
+
+    >>> row = interpolate(jnp.array([[1.0, 0.0], [5.0, 5.0], [0.0, 1.0]]), columns=3)
+    >>> [round(float(x), 4) for x in row[1]]
+    [0.7071, 0.7071]
+    """
+    if not isinstance(z, jax.Array):
+        raise UsageError(
+            "--interpolate needs a generator whose only input is a latent; leave it out"
+        )
+    place = jnp.arange(len(z))
+    # The index of the first latent in each row.
+    first = place // columns * columns
+    a, b = z[first], z[jnp.minimum(first + columns - 1, len(z) - 1)]
+    # The place in a full row, from 0 to 1: `[n, 1]`.
+    t = ((place - first) / max(columns - 1, 1))[:, None]
+    if way == "linear":
+        return (1 - t) * a + t * b
+    # The angle w between the ends of each row, at least 1e-4 as its sine divides.
+    lengths = jnp.linalg.norm(a, axis=-1) * jnp.linalg.norm(b, axis=-1)
+    cosine = jnp.clip(jnp.sum(a * b, -1) / jnp.maximum(lengths, 1e-8), -1, 1)
+    angle = jnp.maximum(jnp.arccos(cosine), 1e-4)[:, None]
+    # (sin((1 - t) w) a + sin(t w) b) / sin(w).
+    return (jnp.sin((1 - t) * angle) * a + jnp.sin(t * angle) * b) / jnp.sin(angle)

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from jaxgan.files import atomic_write
 from jaxgan.reporting import Picture
 from jaxgan.reporting.animation import encode_frames
 from jaxgan.reporting.images import grid, layout
-from jaxgan.types import Batch
+from jaxgan.types import Batch, Field
 
 log = logging.getLogger("jaxgan")
 
@@ -39,7 +39,7 @@ MILLISECONDS = 50
 """Time of a frame of a walk."""
 
 
-class Sheet(NamedTuple):
+class Rows(NamedTuple):
     """Samples in rows, or frames, and the latents that they come from."""
 
     samples: np.ndarray
@@ -85,27 +85,6 @@ def draw(config: SampleConfig, run: Run) -> int:
     Raises:
       UsageError: if the run does not fit the flags.
     """
-    _check(config, run)
-    batch = inputs_of(config, run).batch
-    shape = run.example.shape
-    memory.check_sampling(run.part(raw=config.raw), _count(config), shape)
-    space = LatentSpace(run, run.restore(config.which, raw=config.raw))
-    source = Source(space, config, batch)
-    make = SHEETS[config.latents.sheet]
-    # A path through seeds is one sheet, others have one for each seed.
-    is_path = make is _walk
-    seeds = config.seeds[:1] if is_path else config.seeds
-    for seed in seeds:
-        sheet = make(source, seed)
-        path = config.out if is_path else seed_path(config.out, seed, config.seeds)
-        _write(path, sheet, source)
-        rows, columns = sheet.samples.shape[:2]
-        log.info("%d x %d samples in %s", rows, columns, path)
-    return 0
-
-
-def _check(config: SampleConfig, run: Run) -> None:
-    """Raises UsageError if the output, or labels, do not fit the run."""
     field, out = run.example[run.example.generated], config.out
     is_drawn = len(field.shape) == 3 or has_pictures(field)
     if out.suffix != ".npz" and not is_drawn:
@@ -113,16 +92,55 @@ def _check(config: SampleConfig, run: Run) -> None:
             f"--out={out}: samples of this run are {list(field.shape)} numbers, not "
             "pictures: use --out=sheet.npz"
         )
+    seeds = _seeds(config)
+    for seed, found in zip(seeds, rows_of(config, run), strict=True):
+        path = out if len(seeds) == 1 else seed_path(out, seed, seeds)
+        _write(path, found, config, field)
+        rows, columns = found.samples.shape[:2]
+        log.info("%d x %d samples in %s", rows, columns, path)
+    return 0
+
+
+def rows_of(config: SampleConfig, run: Run) -> Iterator[Rows]:
+    """Returns the sheet of each seed, or a walk, drawn when it is needed.
+
+    All flags but those of the output are checked, and the checkpoint is read, before it
+    returns.
+
+    Args:
+      config: its flags.
+      run: a run whose samples start from latents, which may be truncated.
+
+    Raises:
+      UsageError: if the run does not fit the flags.
+    """
+    _check(config, run)
+    batch = inputs_of(config, run).batch
+    shape = run.example.shape
+    memory.check_sampling(run.part(raw=config.raw), _count(config), shape)
+    space = LatentSpace(run, run.restore(config.which, raw=config.raw))
+    make, source = SHEETS[config.latents.sheet], Source(space, config, batch)
+    return (make(source, seed) for seed in _seeds(config))
+
+
+def _seeds(config: SampleConfig) -> tuple[int, ...]:
+    """Returns the seeds of sheets: a path through seeds is one sheet."""
+    is_path = SHEETS[config.latents.sheet] is _walk
+    return config.seeds[:1] if is_path else config.seeds
+
+
+def _check(config: SampleConfig, run: Run) -> None:
+    """Raises UsageError if labels do not fit the run."""
     names = config.latents.between_labels
     if names and "label" not in run.gan.task.inputs:
         raise UsageError(
             f"--between_labels={','.join(names)}: this run is unconditional, "
             f"--task={run.config.task} reads no labels: use --between=3,17"
         )
-    _classes(config, run)
+    classes_of(config, run)
 
 
-def _classes(config: SampleConfig, run: Run) -> list[int]:
+def classes_of(config: SampleConfig, run: Run) -> list[int]:
     """Returns the classes of a path, whose names or numbers are given.
 
     Raises:
@@ -161,7 +179,7 @@ def way_of(asked: str | bool, has_styles: bool) -> str:
     return str(asked or ("linear" if has_styles else "spherical"))
 
 
-def _walk(source: Source, seed: int) -> Sheet:
+def _walk(source: Source, seed: int) -> Rows:
     """Draws the pictures between samples of seeds."""
     space, config = source.space, source.config
     seeds = config.latents.between or config.seeds
@@ -177,13 +195,13 @@ def _walk(source: Source, seed: int) -> Sheet:
     flat = points.reshape(-1, points.shape[-1])
     samples = space.images(keys, conditions, **{"w" if styles else "z": flat})
     arrays = {"latents": _in_rows(config, flat), "space": np.array("zw"[styles])}
-    return Sheet(_in_rows(config, samples), arrays)
+    return Rows(_in_rows(config, samples), arrays)
 
 
-def _between_labels(source: Source, seed: int) -> Sheet:
+def _between_labels(source: Source, seed: int) -> Rows:
     """Draws the pictures between classes, of the same latents."""
     space, config = source.space, source.config
-    classes = np.array(_classes(config, space.run), np.int32)
+    classes = np.array(classes_of(config, space.run), np.int32)
     tiles = config.n if config.latents.frames else 1
     places = _places(config, len(classes))
     numbers = np.tile(np.arange(tiles), len(places))
@@ -195,10 +213,10 @@ def _between_labels(source: Source, seed: int) -> Sheet:
     samples = label_images(space, keys, conditions, z, (a, b), share)
     arrays = {"latents": _in_rows(config, z), "space": np.array("z")}
     arrays["shares"] = _in_rows(config, share)
-    return Sheet(_in_rows(config, samples), arrays)
+    return Rows(_in_rows(config, samples), arrays)
 
 
-def _directions(source: Source, seed: int) -> Sheet:
+def _directions(source: Source, seed: int) -> Rows:
     """Draws a sample on its way along principal directions, a row for each."""
     space, config = source.space, source.config
     count = config.latents.directions
@@ -227,10 +245,10 @@ def _directions(source: Source, seed: int) -> Sheet:
         "directions": found.ways,
         "shares": found.shares,
     }
-    return Sheet(samples.reshape(*shape, *samples.shape[1:]), arrays)
+    return Rows(samples.reshape(*shape, *samples.shape[1:]), arrays)
 
 
-def _style_mixing(source: Source, seed: int) -> Sheet:
+def _style_mixing(source: Source, seed: int) -> Rows:
     """Draws mixtures of the styles of samples; the first column and row are these."""
     space, config = source.space, source.config
     coarse, n = config.latents.style_mixing, config.n
@@ -256,7 +274,7 @@ def _style_mixing(source: Source, seed: int) -> Sheet:
     # The corner is white.
     first = np.concatenate([np.ones_like(own[:1]), own[n:]])
     rows = np.concatenate([own[:n, None], samples], axis=1)
-    return Sheet(rows, {"latents": mixed, "sources": w, "space": np.array("w")}, first)
+    return Rows(rows, {"latents": mixed, "sources": w, "space": np.array("w")}, first)
 
 
 def mixed_styles(
@@ -280,7 +298,7 @@ def mixed_styles(
     return np.where(is_coarse, rows[:, None, None], columns[None, :, None])
 
 
-SHEETS: dict[str, Callable[[Source, int], Sheet]] = {
+SHEETS: dict[str, Callable[[Source, int], Rows]] = {
     "walk": _walk,
     "between": _walk,
     "between_labels": _between_labels,
@@ -290,22 +308,27 @@ SHEETS: dict[str, Callable[[Source, int], Sheet]] = {
 """Makers of sheets by the names of flags."""
 
 
-def _write(path: Path, sheet: Sheet, source: Source) -> None:
+def with_first(found: Rows) -> np.ndarray:
+    """Returns the samples of a sheet with the row above, `[rows, columns, ...]`."""
+    first = [] if found.first is None else [found.first[None]]
+    return np.concatenate([*first, found.samples])
+
+
+def _write(path: Path, found: Rows, config: SampleConfig, field: Field) -> None:
     """Writes a sheet in the form of its suffix."""
-    field, samples = source.space.field, sheet.samples
+    samples = found.samples
     with written(path):
         if path.suffix == ".npz":
-            arrays = {"samples": to_dtype(samples, field.dtype), **sheet.arrays}
+            arrays = {"samples": to_dtype(samples, field.dtype), **found.arrays}
             content = io.BytesIO()
             np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
             atomic_write(path, content.getvalue())
-        elif source.config.latents.frames:
+        elif config.latents.frames:
             frames = [Image.fromarray(sheet_of(x, field).pixels) for x in samples]
             form = path.suffix.removeprefix(".").upper()
             atomic_write(path, encode_frames(frames, form, MILLISECONDS))
         else:
-            first = [] if sheet.first is None else [sheet.first]
-            shown = np.concatenate([*first, *samples])
+            shown = np.concatenate(with_first(found))
             if has_pictures(field):
                 shown = as_images(shown, field)
             columns = samples.shape[1]

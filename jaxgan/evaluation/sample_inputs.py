@@ -118,7 +118,7 @@ def inputs_of(config: SampleConfig, run: Run) -> Inputs:
     Raises:
       UsageError: for conditions that there are not, or too many samples.
     """
-    field = next((x for x in CONDITIONS if x in run.gan.task.inputs), "")
+    field = condition_of(run)
     batch, columns, count = conditioning_batch(config, run.example), 0, config.n
     if config.label == NONE or config.conditions.attributes == NONE:
         _check_drops(config, run)
@@ -134,6 +134,11 @@ def inputs_of(config: SampleConfig, run: Run) -> Inputs:
             f"{MAX_IN_GRID:,} samples: use a smaller --n"
         )
     return Inputs(batch, count, columns, field)
+
+
+def condition_of(run: Run) -> str:
+    """Returns the field of the condition of a run's samples, empty without one."""
+    return next((x for x in CONDITIONS if x in run.gan.task.inputs), "")
 
 
 def names_of(example: ExampleSpec, field: str) -> tuple[str, ...]:

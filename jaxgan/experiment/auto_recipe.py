@@ -20,6 +20,7 @@ from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.gan.gan import example_batch
 from jaxgan.losses.gamma import gamma_of
+from jaxgan.networks.conditions import condition_size
 from jaxgan.networks.ops.platform import platform
 from jaxgan.types import ExampleSpec
 
@@ -51,6 +52,9 @@ PER_CLASS = 50
 CONDITIONAL = ("task", "generator_wrap", "discriminator_wrap")
 """Flags of the preset `conditional` that do not depend on the number of steps."""
 
+GAMMA = "r1(auto)|r2(auto)"
+"""Gradient penalties of the discriminator, without those of a classifier."""
+
 
 class Facts(NamedTuple):
     """The facts by which a recipe is chosen."""
@@ -62,6 +66,8 @@ class Facts(NamedTuple):
     """Of the whole run."""
     classes: int = 0
     """Number of class names; 0 if examples have no labels."""
+    attributes: int = 0
+    """Number of attributes that are the condition; 0 if examples have none."""
 
 
 class Choice(NamedTuple):
@@ -103,6 +109,28 @@ def choose_labels(facts: Facts) -> list[Choice]:
     reason = f"as examples have labels of {facts.classes:,} classes"
     preset = PRESETS["conditional"]
     return [Choice(name, preset[name], reason) for name in CONDITIONAL]
+
+
+def choose_attributes(facts: Facts) -> list[Choice]:
+    """Returns flags of the preset `attributes` if there are enough examples of each.
+
+    The terms of the discriminator are those of `choose_rest`.
+
+    >>> choose_attributes(Facts((64, 64, 3), 3_000, 1200.0, attributes=9))[2].value
+    'projection|classifier'
+    >>> choose_attributes(Facts((64, 64, 3), 400, 1200.0, attributes=9))
+    []
+    """
+    if not facts.attributes or facts.examples < PER_CLASS * facts.attributes:
+        return []
+    reason = f"as examples have {facts.attributes:,} attribute(s)"
+    preset = PRESETS["attributes"]
+    return [
+        *(Choice(name, preset[name], reason) for name in CONDITIONAL),
+        Choice(
+            "g_terms", preset["g_terms"], "D's classifier is to read those asked for"
+        ),
+    ]
 
 
 def choose_rates(steps: int) -> list[Choice]:
@@ -180,7 +208,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     """Returns steps, gamma, moving average and augmentation.
 
     Args:
-      facts: the facts.
+      facts: the facts; with attributes, a classifier of them is trained.
       batch_size: examples per step.
       step_seconds: of a step of the chosen networks.
     """
@@ -190,13 +218,14 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     gamma = gamma_of(facts.shape, batch_size)
     half_life = float(min(max(seen // 24, 1_000), 32_000))
     shape = " x ".join(map(str, facts.shape))
+    terms, why = GAMMA, f"gamma is {gamma:.3g} for {shape} in batches of {batch_size}"
+    if facts.attributes:
+        # The terms of the preset, with another gamma.
+        terms = PRESETS["attributes"]["d_terms"].replace("r1(1)|r2(1)", GAMMA)
+        why = f"{why}, and the classifier learns from real examples"
     choices = [
         Choice("steps", steps, f"{rate}, in {TRAINING:.0%} of the time left"),
-        Choice(
-            "d_terms",
-            "r1(auto)|r2(auto)",
-            f"gamma is {gamma:.3g} for {shape} in batches of {batch_size}",
-        ),
+        Choice("d_terms", terms, why),
         Choice("ema_half_life", half_life, "images, 1 in 24 of those seen"),
     ]
     if facts.examples >= FEW:
@@ -219,7 +248,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
 CHOSEN = (
     *("batch_size", "networks", "steps", "d_terms", "ema_half_life"),
     *("augment", "augment_p", "g_optimizer", "d_optimizer"),
-    *CONDITIONAL,
+    *(*CONDITIONAL, "g_terms"),
 )
 """The flags that are chosen, as config.json records them."""
 
@@ -249,7 +278,10 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
             + (other if is_image else "")
         )
     seconds = parse_time("--budget", config.budget)
-    facts = Facts(example.shape, dataset.size, seconds, len(dataset.classes))
+    facts = Facts(
+        *(example.shape, dataset.size, seconds, len(dataset.classes)),
+        attributes=0 if dataset.classes else condition_size(example),
+    )
     log.info(
         "recipe for %s images of %s in %s:",
         *(f"{facts.examples:,}", " x ".join(map(str, facts.shape)), config.budget),
@@ -258,6 +290,11 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     # Other networks may read labels in their own ways, or none.
     free = all(is_default(config, name) for name in ("networks", *CONDITIONAL))
     config = apply(config, choose_labels(facts) if free else [])
+    # A classifier of attributes needs terms of both players.
+    free = free and all(is_default(config, name) for name in ("d_terms", "g_terms"))
+    described = choose_attributes(facts) if free else []
+    config = apply(config, described)
+    facts = facts if described else facts._replace(attributes=0)
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
     else:

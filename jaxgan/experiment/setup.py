@@ -75,8 +75,8 @@ def setup(config: Config) -> Experiment:
 
 def log_hints(config: Config, dataset: data.Dataset) -> None:
     """Logs flags that suit the data better than those of a new run's preset."""
-    if init_from.recorded_flags(config.workdir) is not None:
-        return
+    if init_from.recorded_flags(config.workdir) is not None or config.budget:
+        return  # the flags are those of a run, or chosen by its time
     field = condition_field(dataset.example)
     if config.preset == "default" and config.task == Config().task and field:
         unused = preset = "attributes"
