@@ -137,10 +137,11 @@ def choose_rates(steps: int) -> list[Choice]:
     """Returns optimizers whose rates fall to the end.
 
     >>> choose_rates(500)[0].value
-    'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99)'
+    'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99, clipping_threshold=1)'
     """
-    optimizer = f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)"
-    reason = "falls to the end, as constant rates lose variety or explode"
+    rate = f"cosine(2e-3, 1e-5, {steps})"
+    optimizer = f"adam({rate}, b1=0.0, b2=0.99, clipping_threshold=1)"
+    reason = "falls to the end and is clipped, or runs lose variety or explode"
     return [Choice(x, optimizer, reason) for x in ("g_optimizer", "d_optimizer")]
 
 
@@ -163,6 +164,18 @@ def images_wanted(facts: Facts) -> int:
     return min(max(EPOCHS * facts.examples, LEAST_SEEN), MOST_SEEN)
 
 
+def networks_of(facts: Facts, width: int) -> str:
+    """Returns networks of a width.
+
+    >>> networks_of(Facts((28, 28, 1), 60_000, 1200.0), 16)
+    'small(16)'
+    >>> networks_of(Facts((64, 64, 3), 1_900, 1200.0), 16)
+    'small(16, blur=True)'
+    """
+    # Without a blur, images in color have dots.
+    return f"small({width}, blur=True)" if facts.shape[-1] > 1 else f"small({width})"
+
+
 def choose_width(facts: Facts, batch_size: int, step_seconds: float) -> Choice:
     """Returns the width of the networks: the largest for which there is time.
 
@@ -183,7 +196,7 @@ def choose_width(facts: Facts, batch_size: int, step_seconds: float) -> Choice:
         reason = "the narrowest, as there is time for few images"
     elif width == most:
         reason = f"the widest for {facts.examples:,} examples"
-    return Choice("networks", f"small({width})", reason)
+    return Choice("networks", networks_of(facts, width), reason)
 
 
 def images_seen(
@@ -313,7 +326,7 @@ def choose_networks(
       of a step.
     """
     start = time.monotonic()
-    usual = dataclasses.replace(config, networks=f"small({MEASURED})")
+    usual = dataclasses.replace(config, networks=networks_of(facts, MEASURED))
     given = not is_default(config, "networks")
     step_seconds = time_step(config if given else usual, example)
     # The step of the run is compiled once more.
