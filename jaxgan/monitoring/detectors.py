@@ -268,7 +268,7 @@ class ExplodingGradients:
             return ""
         return (
             f"gradients explode: at step {step:,} {', '.join(wrong)}; try a lower "
-            "learning rate, or 'clip_by_global_norm(1)|' before the optimizer"
+            "learning rate, or clipping_threshold=1 in adam(...) of both players"
         )
 
 
