@@ -41,6 +41,27 @@ class ImageSizeError(FieldError):
         """The nearest height and width that fit."""
 
 
+class BatchSizeError(UsageError):
+    """A number of examples that a network cannot process at once.
+
+    >>> BatchSizeError("pack(2) takes 2 examples at a time", 5, 2).fits
+    6
+    """
+
+    def __init__(self, problem: str, count: int, multiple: int):
+        fits = -(-count // multiple) * multiple
+        super().__init__(
+            f"{problem}: use a batch size that gives each device a multiple of "
+            f"{multiple}, such as {fits} on one device"
+        )
+        self.problem = problem
+        """The message without the advice."""
+        self.count = count
+        """The number of examples."""
+        self.fits = fits
+        """The next larger number that fits."""
+
+
 class TrainingError(RuntimeError):
     """A run that cannot continue, such as one with NaN in a loss.
 

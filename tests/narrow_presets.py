@@ -20,9 +20,9 @@ NARROW: dict[str, dict[str, Any]] = {
     },
     **{f"r3gan-ffhq-{name}": {"networks": "r3gan(8, 1)"} for name in (64, 256)},
     "r3gan-small": {"networks": "r3gan(8, 1)"},
-    "stylegan2": {"networks": "stylegan2(16, 4, 4, 1, 0, False, 2)"},
-    "stylegan2-64": {"networks": "stylegan2(16, 4, 4, 1, group=2)"},
-    "stylegan2-small": {"networks": "stylegan2(16, 4, 4, 1, group=2)"},
+    "stylegan2": {"networks": "stylegan2(16, 4, 4, 1, 0, False, 32)"},
+    "stylegan2-64": {"networks": "stylegan2(16, 4, 4, 1)"},
+    "stylegan2-small": {"networks": "stylegan2(16, 4, 4, 1)"},
     "dcgan": {"networks": "dcgan(8)"},
     "pix2pix": {"networks": "image_to_image(unet(8, depth=2), patch(8, layers=1))"},
     "cyclegan": {

@@ -49,6 +49,8 @@ def filled(shapes, seed=0):
             return np.zeros(x.shape, x.dtype)
         name = jax.tree_util.keystr(path)
         values = rng.normal(0, 0.3, x.shape)
+        # StyleGAN2 multiplies the weights of its mapping by 0.01.
+        values *= 100 if "mapping_network" in name else 1
         values = 0.5 + np.abs(values) if "var" in name else values
         return values.astype(x.dtype)
 
@@ -66,7 +68,7 @@ def written(example, config, folder, steps=(2,)):
     (folder / "config.json").write_text(json.dumps(to_dict(config)))
     facts = {**example_to_json(example), "size": 40, "fingerprint": "f"}
     (folder / "data.json").write_text(json.dumps(facts))
-    gan = builder.build_gan(config, example)
+    gan = builder.build_gan(config, example, trains=False)
     one = jax.eval_shape(gan.init, jax.random.key(0))
     with checkpoint.open_checkpoints(folder / "checkpoints", keep=5) as manager:
         for step in steps:

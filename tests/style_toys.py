@@ -64,6 +64,20 @@ CASES = {
     "styled": (GRAY, {**MLP, **LABELS, "networks": "styled", "remat": True}),
 }
 """Fields of the data, and flags, by name of the run."""
+REAL = {
+    "stylegan2": {
+        "preset": "stylegan2-small",
+        "networks": "stylegan2(16, 4, 6, 1, group=32)",
+        "task": "generate(4)",
+    },
+    "biggan": {
+        "preset": "biggan-small",
+        "networks": "biggan(1, embedding=4)",
+        "task": "conditional(4)",
+        "discriminator_wrap": "spectral_norm|minibatch_std",
+    },
+}
+"""Flags of narrow published networks, for the same images."""
 
 
 @contextlib.contextmanager
@@ -75,3 +89,11 @@ def runs_in(folder):
         for name, (example, flags) in CASES.items()
     }
     del NETWORKS["styled"]
+
+
+def real_runs_in(folder, names=tuple(REAL)):
+    """Writes workdirs of `REAL`, which are not trained."""
+    return {
+        name: written(GRAY, make_config(dataset="mnist", **REAL[name]), folder / name)
+        for name in names
+    }

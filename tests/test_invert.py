@@ -4,13 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from style_toys import runs_in
+from sharing_runs import GRAY, written
+from style_toys import MLP, real_runs_in, runs_in
 
 from jaxgan import invert
 from jaxgan.config.inverting import InversionOptions, parse_args
+from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.drawn import sample_run
-from jaxgan.evaluation.inversion import nearest, relative_error
+from jaxgan.evaluation.inversion import Inverter, nearest, relative_error
 from jaxgan.evaluation.invert import check_run, invert_run
 from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import load_run
@@ -26,6 +28,12 @@ def runs(tmp_path_factory):
     """Runs by kind, as in `test_latent_tools`."""
     with runs_in(tmp_path_factory.mktemp("invert")) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def real_runs(tmp_path_factory):
+    """Runs of narrow published networks, by name."""
+    return real_runs_in(tmp_path_factory.mktemp("real"))
 
 
 def space_of(workdir):
@@ -87,6 +95,30 @@ def test_styles_are_recovered_of_a_class(runs):
         invert_run(with_styles, images)
     with pytest.raises(UsageError, match="no class '9'"):
         invert_run(with_styles, images, label="9")
+
+
+@pytest.mark.parametrize("name", ["stylegan2", "biggan"])
+def test_a_picture_has_the_same_latents_beside_any_other(real_runs, name):
+    run = load_run(real_runs[name])
+    _, players = run.restore_players()
+    space = LatentSpace(run, players.generator)
+    conditions = {"label": np.array([2], np.int32)} if name == "biggan" else {}
+    # Six rows, which are not whole groups of 32 or of 4.
+    options = InversionOptions(steps=2, restarts=3, pixel_weight=0.0)
+    inverter = Inverter(space, players.discriminator, conditions, options)
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 8, 8, 1)).astype(np.float32)
+    one, other = (inverter(images[[0, i]])[0] for i in (1, 2))
+    np.testing.assert_array_equal(one[0], other[0])
+    assert (one[1] != other[1]).any()
+    assert np.isfinite(one).all()
+
+
+def test_a_discriminator_of_packs_has_no_features_of_a_picture(tmp_path):
+    packs = make_config(**MLP, task="generate(4)", discriminator_wrap="pack(2)")
+    finished = written(GRAY, packs, tmp_path / "packs")
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    with pytest.raises(UsageError, match="of several images at once: use --feature"):
+        invert_run(finished, images)
 
 
 def test_pictures_have_attributes(runs):

@@ -9,7 +9,7 @@ import pytest
 from games import same
 from PIL import Image
 from sharing_runs import GRAY
-from style_toys import runs_in, styled
+from style_toys import real_runs_in, runs_in, styled
 
 from jaxgan import sample
 from jaxgan.errors import UsageError
@@ -194,6 +194,18 @@ def test_directions_are_principal_components(runs, tmp_path):
         )
         assert own["directions"].shape == (3, size)
         assert (np.diff(own["shares"]) <= 0).all()
+
+
+def test_directions_of_published_networks(tmp_path):
+    for name, key, size in (("stylegan2", "w", 6), ("biggan", "z", 4)):
+        finished = real_runs_in(tmp_path, [name])[name]
+        label = ["--label=1"] if name == "biggan" else []
+        own = draw(finished, tmp_path / "a.npz", "--directions=2", *label)
+        assert own["samples"].shape == (2, 7, 8, 8, 1)
+        assert (str(own["space"]), own["directions"].shape) == (key, (2, size))
+        assert (own["samples"][:, 3] == own["samples"][0, 3]).all()
+        assert (np.diff(own["shares"]) <= 0).all()
+        assert np.isfinite(own["latents"]).all()
 
 
 def test_styles_are_mixed_by_layers(runs, tmp_path):

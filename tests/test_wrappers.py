@@ -269,14 +269,15 @@ def deviation(x, group):
     return np.repeat(groups.std(1).mean(-1), group)
 
 
-@pytest.mark.parametrize("group", [2, 4])
+@pytest.mark.parametrize("group", [2, 4, 9])
 def test_minibatch_deviation_is_numpys(group):
     x = normal(8, 3, 2)
     net = wrap(Patches(), f"minibatch_std({group})")
     variables = {"params": {"Dense_0": {"kernel": jnp.array([[2.0]])}}}
     assert jax.tree.map(jnp.shape, made(net, x)) == jax.tree.map(jnp.shape, variables)
     logits = out(net, x, variables=variables).logits
-    wanted = 2 * deviation(x, group)
+    # A batch that is smaller than a group is one.
+    wanted = 2 * deviation(x, min(group, 8))
     np.testing.assert_allclose(logits["coarse"], wanted, rtol=1e-5)
     fine = np.broadcast_to(wanted[:, None, None], (8, 2, 2))
     np.testing.assert_allclose(logits["fine"], fine, rtol=1e-5)

@@ -17,6 +17,7 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.files import atomic_write, open_regular, reason, remedy
+from jaxgan.gan.judging import in_whole_groups
 from jaxgan.gan.objective import bind, example_keys, variables
 from jaxgan.metrics.features.classifier_training import identity, order
 from jaxgan.types import ExampleSpec, Tree
@@ -131,6 +132,7 @@ class Autoencoder:
         critic, _ = bind(networks.discriminator, self._critic, keys)
         assert gan.task.score is not None  # checked before
         # XLA removes what the reconstruction does not depend on.
+        critic = in_whole_groups(critic)
         back = gan.task.score(generator, critic, inputs, keys).reconstruction
         gaps = (inputs[field] - back).reshape(len(images), -1)
         return jnp.mean(jnp.square(gaps), -1), stats()

@@ -8,10 +8,10 @@ import numpy as np
 import optax
 
 from jaxgan.config.inverting import InversionOptions
-from jaxgan.errors import UsageError
+from jaxgan.errors import BatchSizeError, UsageError
 from jaxgan.evaluation.latent_space import LatentSpace, W, Z
 from jaxgan.evaluation.truncation import normal_entries
-from jaxgan.gan.objective import bind
+from jaxgan.gan.judging import judge_alone
 from jaxgan.networks.ops.platform import platform
 from jaxgan.types import Tree
 
@@ -181,14 +181,16 @@ class Inverter:
         """Returns the features of the images, none if they have no weight."""
         if not self._options.feature_weight:
             return []
-        found = self._features(self._variables, targets, keys)
-        if not found or any(len(x) != len(targets) for x in found):
-            kind = "no features" if not found else "features of several images at once"
-            raise UsageError(
-                f"--feature_weight={self._options.feature_weight:g}: the discriminator "
-                f"of this run has {kind}: use --feature_weight=0"
-            )
-        return found
+        kind = "no features"
+        try:
+            if found := self._features(self._variables, targets, keys):
+                return found
+        except BatchSizeError:
+            kind = "features of several images at once"
+        raise UsageError(
+            f"--feature_weight={self._options.feature_weight:g}: the discriminator "
+            f"of this run has {kind}: use --feature_weight=0"
+        )
 
     def _features_of(
         self, variables: Tree, images: jax.Array, keys: jax.Array
@@ -200,8 +202,10 @@ class Inverter:
     def _critic_features(
         self, critic: Tree, images: jax.Array, condition: Tree, keys: jax.Array
     ) -> list[jax.Array]:
-        judge, _ = bind(self._space.gan.networks.discriminator, critic, keys)
-        return jax.tree.leaves(judge(images, condition).features)
+        # The restarts of a picture, and other pictures, must not change its features.
+        net = self._space.gan.networks.discriminator
+        output = judge_alone(net, critic, images, condition, keys)
+        return jax.tree.leaves(output.features)
 
 
 def relative_error(own: jax.Array, target: jax.Array) -> jax.Array:

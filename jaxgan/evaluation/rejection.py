@@ -13,6 +13,7 @@ from jaxgan.evaluation.class_samples import by_class
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.gan import builder
 from jaxgan.gan.gan import make_play
+from jaxgan.gan.judging import in_whole_groups
 from jaxgan.gan.objective import bind
 from jaxgan.types import Batch, ExampleSpec, Players, Tree
 
@@ -100,7 +101,8 @@ def scored_play(
     def play(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:
         samples = networks_play(variables.generator, batch, keys)
         critic, _ = bind(gan.networks.discriminator, variables.discriminator, keys)
-        logits = critic(samples.fake, samples.condition).logits
+        judged = in_whole_groups(critic)(samples.fake, samples.condition)
+        logits = judged.logits
         return (task.finish(samples) if task.finish else samples).fake, logits
 
     def call(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:

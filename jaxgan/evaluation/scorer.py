@@ -14,6 +14,7 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.experiment.digests import crc32
 from jaxgan.gan import objective
+from jaxgan.gan.judging import in_whole_groups
 from jaxgan.gan.objective import example_keys
 from jaxgan.types import AnomalyParts, Players, Tree
 
@@ -100,7 +101,7 @@ class Scorer:
             for net, own in zip(self.run.gan.networks, variables, strict=True)
         )
         assert task.score is not None  # checked before
-        return task.score(generator, critic, inputs, keys)
+        return task.score(generator, in_whole_groups(critic), inputs, keys)
 
 
 def joined(scored: list[Scored]) -> Scored:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from flax import linen as nn
+
 from jaxgan import data, parallel, workdir
 from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
@@ -18,6 +20,7 @@ from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.networks.conditions import condition_field
+from jaxgan.networks.wrappers import group_of
 from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
 
@@ -60,6 +63,7 @@ def setup(config: Config) -> Experiment:
     limit = parallel.resident_limit(layout.devices)
     resident = choose_input(config.input, dataset.nbytes, limit)
     gan = build_gan(config, dataset.example, layout, resident)
+    log_group(config, layout, gan.networks.discriminator)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
         log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
@@ -402,6 +406,18 @@ def check_batch_size(config: Config, layout: parallel.Layout) -> None:
         raise UsageError(
             f"--batch_size={batch} does not divide into --accumulate={parts} "
             f"parts on each of {devices} device(s): use --batch_size={fits}"
+        )
+
+
+def log_group(config: Config, layout: parallel.Layout, net: nn.Module) -> None:
+    """Logs that a discriminator's groups are smaller than those of its flags."""
+    group = group_of(net)
+    at_once = config.batch_size // (layout.parts * config.accumulate)
+    if at_once < group:
+        log.info(
+            "a device has %d example(s) at a time: the discriminator reads their "
+            "deviation, not that of groups of %d",
+            *(at_once, group),
         )
 
 

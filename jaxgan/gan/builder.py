@@ -17,6 +17,7 @@ from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.training import Config
 from jaxgan.errors import (
+    BatchSizeError,
     BuildError,
     FieldError,
     ImageSizeError,
@@ -40,7 +41,7 @@ from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.networks.styles import innermost
 from jaxgan.optimizers import chain
-from jaxgan.ranges import NON_NEGATIVE
+from jaxgan.ranges import NON_NEGATIVE, ceil_div
 from jaxgan.schedules import SCHEDULES, ema_decay
 from jaxgan.tasks import TASKS
 from jaxgan.types import (
@@ -268,6 +269,19 @@ def with_image_size(error: ImageSizeError) -> str:
     return f"{error}: resize with --image_size={size}"
 
 
+def with_batch_size(error: BatchSizeError, config: Config) -> str:
+    """Returns the message for a batch that does not fit, with the flag that helps.
+
+    >>> error = BatchSizeError("pack(2) takes 2 examples at a time", 5, 2)
+    >>> with_batch_size(error, Config(batch_size=20))
+    'pack(2) takes 2 examples at a time: use --batch_size=24'
+    """
+    # A network has the same part of any batch, by devices, micro-batches and terms.
+    flag = "batch_per_device" if config.batch_per_device else "batch_size"
+    size = ceil_div(getattr(config, flag) * error.fits, error.count)
+    return f"{error.problem}: use --{flag}={size}"
+
+
 def check_call(config: Config, net: nn.Module) -> None:
     """Raises UsageError unless a network takes (inputs, condition, train)."""
     try:
@@ -403,6 +417,8 @@ def shape_errors(config: Config) -> Iterator[None]:
         yield
     except ImageSizeError as error:
         raise FieldError(f"--networks: {with_image_size(error)}") from error
+    except BatchSizeError as error:
+        raise UsageError(with_batch_size(error, config)) from error
     # A UsageError is a ValueError, but its message is clear already.
     except UsageError:
         raise

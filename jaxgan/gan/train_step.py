@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from jaxgan import data
 from jaxgan.errors import UsageError
+from jaxgan.gan.judging import in_whole_groups
 from jaxgan.gan.objective import (
     STAGE,
     Terms,
@@ -53,7 +54,7 @@ def init_state(
 
     def lazily_initialized(name, net, key):
         # The first call initializes, with the arguments that the task passes.
-        def call(inputs, condition=None):
+        def call(inputs: Tree, condition: Tree = None) -> Tree:
             if name not in variables:
                 variables[name] = dict(net.init(key, inputs, condition, train=False))
             rngs = {"params": key}
@@ -69,7 +70,8 @@ def init_state(
     with keys_of_examples(lambda: keys):
         batch = training_batch(task, batch, keys)
         samples = task.play(generator, batch, keys, step)
-        critic(samples.fake, samples.condition)
+        # One device may load a run whose groups are whole on several.
+        in_whole_groups(critic)(samples.fake, samples.condition)
     # The moving average starts at the new generator.
     ema = variables["generator"]
     params = Players(*(variables[player]["params"] for player in Players._fields))

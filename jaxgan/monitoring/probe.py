@@ -11,6 +11,7 @@ from jaxgan import data
 from jaxgan.gan.gan import GAN
 from jaxgan.gan.objective import bind, example_keys, training_batch, variables
 from jaxgan.metrics.vendi import relative_diversity
+from jaxgan.networks.wrappers import group_of
 from jaxgan.ranges import ceil_div
 from jaxgan.types import (
     Batch,
@@ -19,6 +20,7 @@ from jaxgan.types import (
     Samples,
     Task,
     TrainState,
+    Tree,
 )
 
 EXAMPLES = 256
@@ -53,6 +55,8 @@ class Probe:
       key: a PRNG key.
       batch_size: examples in a batch.
       seed: selects the training examples.
+      parts: number of parts of a batch, on devices and in micro-batches. A
+        discriminator that compares examples sees one of them at a time, as in training.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Probe:
         *,
         batch_size: int,
         seed: int,
+        parts: int = 1,
     ) -> None:
         # Whole batches with EXAMPLES or more, up to the maximum.
         count = min(ceil_div(EXAMPLES, batch_size), MAX_BATCHES)
@@ -78,7 +83,7 @@ class Probe:
         # Held-out examples repeat if there are fewer than keys.
         known = min(held_out.size, len(keys)) if held_out else 0
         few = min(dataset.size, EXAMPLES)
-        self._measure = make_measure(gan.task, gan.networks, known, few)
+        self._measure = make_measure(gan.task, gan.networks, known, few, parts)
 
     def __call__(self, state: TrainState) -> dict[str, float]:
         """Returns the measures of a state, by name."""
@@ -103,7 +108,9 @@ def batches(
     ]
 
 
-def make_measure(task: Task, networks: Players, known: int, few: int) -> Callable:
+def make_measure(
+    task: Task, networks: Players, known: int, few: int, parts: int = 1
+) -> Callable:
     """Returns measure(state, train, held_out, keys), which calls compiled programs.
 
     One program plays a batch. If a single one played all batches, it would compile for
@@ -114,8 +121,11 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
       networks: one per player.
       known: the number of different held-out examples.
       few: the number of examples and samples whose diversity is measured.
+      parts: of a batch, see `Probe`.
     """
-    play = make_play(task, networks)
+    # Without groups the parts make no difference.
+    parts = parts if group_of(networks.discriminator) else 1
+    play = make_play(task, networks, parts)
     on_train, summary = jax.jit(play), jax.jit(functools.partial(summarize, known, few))
     # Without the samples, which need no generator here.
     on_held_out = jax.jit(lambda *args: play(*args)[1])
@@ -131,23 +141,35 @@ def make_measure(task: Task, networks: Players, known: int, few: int) -> Callabl
     return measure
 
 
-def make_play(task: Task, networks: Players) -> Callable:
+def make_play(task: Task, networks: Players, parts: int = 1) -> Callable:
     """Returns play(state, batch, keys) of samples and the logits of real and fake."""
 
     def play(state, batch, keys):
         # Noise inside the networks depends on the keys alone.
-        g, d = (
-            bind(net, variables(state, player), keys)[0]
-            for player, net in zip(Players._fields, networks, strict=True)
-        )
+        def network(player, keys):
+            net, own = getattr(networks, player), variables(state, player)
+            return bind(net, own, keys)[0]
+
+        def judge(keys, real, fake, condition):
+            d = network("discriminator", keys)
+            return tuple(mean_logits(d(x, condition)) for x in (real, fake))
+
         batch = training_batch(task, batch, keys)
-        samples = task.play(g, batch, keys, state.step)
-        real, fake = (
-            mean_logits(d(x, samples.condition)) for x in (samples.real, samples.fake)
-        )
-        return samples, real, fake
+        generator = network("generator", keys)
+        samples = task.play(generator, batch, keys, state.step)
+        seen = keys, samples.real, samples.fake, samples.condition
+        return samples, *in_parts(judge, parts, *seen)
 
     return play
+
+
+def in_parts(call: Callable, parts: int, *args: Tree) -> Tree:
+    """Calls a function for parts of arrays `[B, ...]`, and joins the results."""
+    if parts == 1:
+        return call(*args)
+    split = jax.tree.map(lambda x: x.reshape(parts, -1, *x.shape[1:]), args)
+    results = jax.vmap(call)(*split)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), results)
 
 
 def summarize(

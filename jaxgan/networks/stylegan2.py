@@ -52,7 +52,7 @@ from jaxgan.networks.r3gan import lowest
 from jaxgan.networks.small import levels_of
 from jaxgan.networks.streams import example_rngs
 from jaxgan.networks.styles import Styles, ToStyles, Truncated
-from jaxgan.networks.wrappers import grouped
+from jaxgan.networks.wrappers import grouped_for_deviation
 from jaxgan.ranges import Probability, Range, Size, Width
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Players, Tree
 
@@ -285,6 +285,11 @@ class Discriminator(nn.Module):
     conditions: int
     """See `condition_size`."""
 
+    @property
+    def deviation_group(self) -> int:
+        """See `group_of`."""
+        return self.group
+
     @nn.compact
     def __call__(
         self, x: jax.Array, condition: Tree = None, *, train: bool
@@ -323,12 +328,16 @@ def with_deviation(x: jax.Array, group: int) -> jax.Array:
 
     Args:
       x: `[B, H, W, C]`.
-      group: number of consecutive examples in a group, which divides B.
+      group: number of consecutive examples in a group, which divides B. A smaller B is
+        one group, as in the original.
+
+    Raises:
+      BatchSizeError: if B is larger than a group and not a multiple of it.
     """
-    groups = grouped(at_least_float32(x), group, "minibatch_std")
+    groups = grouped_for_deviation(at_least_float32(x), group)
     # The epsilon keeps the gradient of equal examples finite.
     deviations = jnp.sqrt(jnp.var(groups, 1) + 1e-8).mean((1, 2, 3))
-    channel = jnp.repeat(deviations, group)[:, None, None, None]
+    channel = jnp.repeat(deviations, groups.shape[1])[:, None, None, None]
     channel = jnp.broadcast_to(channel, (*x.shape[:3], 1)).astype(x.dtype)
     return jnp.concatenate([x, channel], -1)
 
@@ -361,8 +370,9 @@ def pair(
       mixing: probability with which an image in training has the styles of two latents,
         of which the second, standard normal, is for the layers from a random one on.
       residual: if False, the discriminator has no skip connections.
-      group: examples of which the discriminator reads the deviation; 0 for none. The
-        batch of each device must be a multiple of it.
+      group: examples of which the discriminator reads the deviation; 0 for none. A
+        device that has fewer at a time makes one group of them. Otherwise it must have
+        a multiple of the group.
       example: the fields of an example, of which the first, an image, is generated.
       axis_name: name of the device axis, for the running mean of w.
 

@@ -10,11 +10,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import FieldError, UsageError
+from jaxgan.errors import BatchSizeError, FieldError, UsageError
 from jaxgan.networks.conditions import condition_size, embed_condition
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.networks.styles import Styles, ToStyles, Truncated
-from jaxgan.ranges import Range, Size, Width, ceil_div
+from jaxgan.ranges import Range, Size, Width
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
 
 Wrap = Callable[[nn.Module], nn.Module]
@@ -62,6 +62,8 @@ class WithHead(nn.Module):
     """Name of the wrapper in messages."""
     more: Callable[[DiscriminatorOutput, Tree, Tree], DiscriminatorOutput]
     """(output, x, condition) to the new output; may create layers."""
+    deviation_group: int = 0
+    """See `group_of`."""
 
     @nn.compact
     def __call__(
@@ -151,15 +153,38 @@ def _flat_features(output: DiscriminatorOutput, name: str) -> jax.Array:
 
 
 def grouped(x: jax.Array, size: int, name: str) -> jax.Array:
-    """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`."""
+    """Groups consecutive examples: `[B, ...]` to `[B / size, size, ...]`.
+
+    Raises:
+      BatchSizeError: if B is not a multiple of the size.
+    """
     # Groups cannot reach across devices.
     if len(x) % size:
-        raise UsageError(
-            f"{name}({size}) takes {size} examples at a time, and a device has "
-            f"{len(x)}: use a batch size that gives each device a multiple of {size}, "
-            f"such as {ceil_div(len(x), size) * size} on one device"
-        )
+        problem = f"{name}({size}) takes {size} examples at a time, and a device has "
+        raise BatchSizeError(f"{problem}{len(x)}", len(x), size)
     return x.reshape(-1, size, *x.shape[1:])
+
+
+def grouped_for_deviation(x: jax.Array, group: int) -> jax.Array:
+    """Groups consecutive examples like `grouped`, a smaller batch as one group.
+
+    The size is min(group, B), as in StyleGAN2, https://arxiv.org/abs/1912.04958. The
+    deviation of a group of one is 0.
+
+    Raises:
+      BatchSizeError: if B is larger than a group and not a multiple of it.
+    """
+    return grouped(x, min(group, len(x)), "minibatch_std")
+
+
+def group_of(net: nn.Module) -> int:
+    """Returns the examples in a discriminator's groups, 0 if it has no deviation.
+
+    Several layers with a deviation have the largest group.
+    """
+    inside = getattr(net, "inside", getattr(net, "net", None))
+    own = getattr(net, "deviation_group", 0)
+    return max(own, group_of(inside)) if inside else own
 
 
 def _add_to_logits(
@@ -209,24 +234,26 @@ def minibatch_std(group: Annotated[int, Range(2, 2**20)] = 4) -> Wrap:
     factor would be normalized to 1 and not learned.
 
     Args:
-      group: examples in a group. The batch of each device must be a multiple of it, so
-        that the result does not depend on the number of devices.
+      group: examples in a group. A device that has fewer at a time makes one group of
+        them. Otherwise it must have a multiple of the group, and the result does not
+        depend on the number of devices.
     """
     _at_least(2, group, "group")
 
     def more(output, x, condition):
         features = _flat_features(output, "minibatch_std")
         # `[B / group, group, F]`, and one deviation per group.
-        groups = grouped(features, group, "minibatch_std")
+        groups = grouped_for_deviation(features, group)
         # The epsilon keeps the gradient of equal examples finite.
         deviation = jnp.sqrt(jnp.var(groups, axis=1) + 1e-8).mean(-1)
         # The initial scale is that of a layer with all features as inputs.
         scale = (features.shape[-1] + 1) ** -0.5
         last = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.normal(scale))
         # All examples of a group get the same feature.
-        return _add_to_logits(output, last(jnp.repeat(deviation, group)[:, None])[:, 0])
+        repeated = jnp.repeat(deviation, groups.shape[1])
+        return _add_to_logits(output, last(repeated[:, None])[:, 0])
 
-    return lambda net: WithHead(net, "minibatch_std", more)
+    return lambda net: WithHead(net, "minibatch_std", more, group)
 
 
 def projection(*, example: ExampleSpec) -> Wrap:

@@ -86,6 +86,7 @@ class MainHooks:
             probe_key,
             batch_size=config.batch_size,
             seed=config.seed,
+            parts=experiment.layout.parts * config.accumulate,
         )
         freezes = experiment.layout.strategy.freezes
         self.monitor = Monitor(probe, folder, experiment.seeds, freezes=freezes)

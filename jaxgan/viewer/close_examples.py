@@ -13,6 +13,7 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation.sample_inputs import CONDITIONS
 from jaxgan.experiment.setup import load_data
 from jaxgan.gan import objective
+from jaxgan.gan.judging import judge_alone
 from jaxgan.monitoring.probe import mean_logits
 from jaxgan.types import Players, Tree
 from jaxgan.viewer.models import Opened, conditions_of
@@ -138,7 +139,8 @@ def _judge(run: Opened):
 
     def judge(variables, images, labels):
         keys = objective.example_keys(jax.random.key(0), len(images))
-        output = objective.bind(network, variables, keys)[0](images, labels)
+        # An example has the same features beside any others.
+        output = judge_alone(network, variables, images, labels, keys)
         leaves = jax.tree.leaves(output.features) or jax.tree.leaves(output.logits)
         # The last features, those before the logits.
         return mean_logits(output), leaves[-1].reshape(len(images), -1)
