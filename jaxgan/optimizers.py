@@ -7,7 +7,6 @@ updates per step, a schedule of the discriminator ends after a fifth of the step
 
 import functools
 import inspect
-import math
 import typing
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -36,8 +35,8 @@ Factory = Callable[..., optax.GradientTransformation]
 """A function of numbers, schedules and booleans that returns an optimizer."""
 
 
-Threshold = Annotated[float, Range(0, math.inf, "(]", example=1)]
-"""Infinity does not clip."""
+Threshold = Annotated[float | None, POSITIVE]
+"""None does not clip."""
 
 
 def adam(
@@ -46,7 +45,7 @@ def adam(
     b2: Decay = 0.999,
     eps: NonNegative = 1e-8,
     eps_hat: bool = False,
-    clipping_threshold: Threshold = math.inf,
+    clipping_threshold: Threshold = None,
 ) -> optax.GradientTransformation:
     """Adam, https://arxiv.org/abs/1412.6980.
 
@@ -71,7 +70,7 @@ def adam(
         arrays with and without it.
     """
     factory: Factory = _adam_hat if eps_hat else optax.adam
-    if clipping_threshold < math.inf:
+    if clipping_threshold is not None:
         scale = _scale_by_adam_hat if eps_hat else optax.scale_by_adam
         factory = _clipped(factory, scale, clipping_threshold)
     return _scheduled(factory, b1, b2)(lr, b1, b2, eps)
@@ -83,14 +82,14 @@ def adamw(
     b2: Decay = 0.999,
     weight_decay: NonNegative = 1e-2,
     eps: NonNegative = 1e-8,
-    clipping_threshold: Threshold = math.inf,
+    clipping_threshold: Threshold = None,
 ) -> optax.GradientTransformation:
     """Adam with decoupled weight decay, https://arxiv.org/abs/1711.05101.
 
     The other arguments are those of `adam`. The decay is not part of what is clipped.
     """
     factory: Factory = optax.adamw
-    if clipping_threshold < math.inf:
+    if clipping_threshold is not None:
         factory = _clipped(factory, optax.scale_by_adam, clipping_threshold)
     make = _scheduled(factory, b1, b2)
     return make(lr, b1, b2, eps, weight_decay=weight_decay)
