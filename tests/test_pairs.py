@@ -248,7 +248,7 @@ def test_two_finite_steps_in_one_program(case):
     for own in states[1].opt_state:
         gradients = by_module(own)
         still = [x for x, leaves in gradients.items() if not any(map(np.any, leaves))]
-        assert len(gradients) > 2
+        assert len(gradients) > 1
         assert not still, still
 
 
@@ -290,11 +290,11 @@ def close(a, b):
 # types
 
 
-MIXED = [slow(x) if x in ("dcgan", "biggan") else x for x in NARROW]
-"""`test_precision` has `dcgan`, and `test_resnet_pairs` has `biggan`."""
+TESTED = ("dcgan", "biggan", "stylegan2")
+"""Pairs in `test_precision`, `test_resnet_pairs` and `test_stylegan2`."""
 
 
-@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("name", [slow(x) if x in TESTED else x for x in NARROW])
 def test_mixed_precision_keeps_float32_masters(name):
     """Products are bfloat16; variables, metrics and long sums are float32."""
     case = (name, "labels", "square", 3)
