@@ -153,6 +153,9 @@ def test_a_labeled_set_has_a_conditional_recipe(monkeypatch, caplog):
     # The steps that are timed have labels.
     assert {x.task for x in timed} == {"conditional(64)"}
     assert "--task=conditional(64): as examples have labels of 3 classes" in caplog.text
+    assert "not used" not in caplog.text
+    auto_recipe.choose_recipe(given, labeled(149, 3))
+    assert "labels are not used: there are fewer than 50 examples" in caplog.text
     # A network, a task or a wrapper of the user's may use labels in another way.
     for flags in (
         {"networks": "mlp((8,), (8,))"},
@@ -197,6 +200,7 @@ def test_a_set_with_attributes_has_their_recipe(monkeypatch, caplog, tmp_path):
         config = auto_recipe.choose_recipe(kept, described(examples))
         assert config.d_terms == flags.get("d_terms", "r1(auto)|r2(auto)")
         assert (config.task, config.g_terms) == (given.task, "")
+        assert ("attributes are not used" in caplog.text) == (examples == 99)
         # No preset can be named beside the time.
         caplog.clear()
         setup.log_hints(config, described(examples))

@@ -133,6 +133,17 @@ def choose_attributes(facts: Facts) -> list[Choice]:
     ]
 
 
+def log_unused(facts: Facts) -> None:
+    """Logs that there are too few examples to use their labels or attributes."""
+    kinds = {"labels": facts.classes > 1, "attributes": facts.attributes > 0}
+    for kind in (kind for kind, known in kinds.items() if known):
+        log.info(
+            "  %s are not used: there are fewer than %d examples of each",
+            kind,
+            PER_CLASS,
+        )
+
+
 def choose_rates(steps: int) -> list[Choice]:
     """Returns optimizers whose rates fall to the end.
 
@@ -307,6 +318,8 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     free = free and all(is_default(config, name) for name in ("d_terms", "g_terms"))
     described = choose_attributes(facts) if free else []
     config = apply(config, described)
+    if free and config.task == Config().task:
+        log_unused(facts)
     facts = facts if described else facts._replace(attributes=0)
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
