@@ -52,9 +52,6 @@ PER_CLASS = 50
 CONDITIONAL = ("task", "generator_wrap", "discriminator_wrap")
 """Flags of the preset `conditional` that do not depend on the number of steps."""
 
-GAMMA = "r1(auto)|r2(auto)"
-"""Gradient penalties of the discriminator, without those of a classifier."""
-
 
 class Facts(NamedTuple):
     """The facts by which a recipe is chosen."""
@@ -66,8 +63,6 @@ class Facts(NamedTuple):
     """Of the whole run."""
     classes: int = 0
     """Number of class names; 0 if examples have no labels."""
-    attributes: int = 0
-    """Number of attributes that are the condition; 0 if examples have none."""
 
 
 class Choice(NamedTuple):
@@ -111,36 +106,14 @@ def choose_labels(facts: Facts) -> list[Choice]:
     return [Choice(name, preset[name], reason) for name in CONDITIONAL]
 
 
-def choose_attributes(facts: Facts) -> list[Choice]:
-    """Returns flags of the preset `attributes` if there are enough examples of each.
-
-    The terms of the discriminator are those of `choose_rest`.
-
-    >>> choose_attributes(Facts((64, 64, 3), 3_000, 1200.0, attributes=9))[2].value
-    'projection|classifier'
-    >>> choose_attributes(Facts((64, 64, 3), 400, 1200.0, attributes=9))
-    []
-    """
-    if not facts.attributes or facts.examples < PER_CLASS * facts.attributes:
-        return []
-    reason = f"as examples have {facts.attributes:,} attribute(s)"
-    preset = PRESETS["attributes"]
-    return [
-        *(Choice(name, preset[name], reason) for name in CONDITIONAL),
-        Choice(
-            "g_terms", preset["g_terms"], "D's classifier is to read those asked for"
-        ),
-    ]
-
-
-def log_unused(facts: Facts) -> None:
-    """Logs that there are too few examples to use their labels or attributes."""
-    kinds = {"labels": facts.classes > 1, "attributes": facts.attributes > 0}
-    for kind in (kind for kind, known in kinds.items() if known):
+def log_unused(facts: Facts, example: ExampleSpec) -> None:
+    """Logs that a recipe does not use the labels or the attributes of the data."""
+    if facts.classes > 1:
+        log.info("  labels are not used: there are fewer than %d of each", PER_CLASS)
+    elif condition_size(example):
         log.info(
-            "  %s are not used: there are fewer than %d examples of each",
-            kind,
-            PER_CLASS,
+            "  attributes are not used: --preset=attributes uses them, with --steps in "
+            "place of --budget"
         )
 
 
@@ -148,11 +121,10 @@ def choose_rates(steps: int) -> list[Choice]:
     """Returns optimizers whose rates fall to the end.
 
     >>> choose_rates(500)[0].value
-    'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99, clipping_threshold=1)'
+    'adam(cosine(2e-3, 1e-5, 500), b1=0.0, b2=0.99)'
     """
-    rate = f"cosine(2e-3, 1e-5, {steps})"
-    optimizer = f"adam({rate}, b1=0.0, b2=0.99, clipping_threshold=1)"
-    reason = "falls to the end and is clipped, or runs lose variety or explode"
+    optimizer = f"adam(cosine(2e-3, 1e-5, {steps}), b1=0.0, b2=0.99)"
+    reason = "falls to the end, as constant rates lose variety or explode"
     return [Choice(x, optimizer, reason) for x in ("g_optimizer", "d_optimizer")]
 
 
@@ -175,18 +147,6 @@ def images_wanted(facts: Facts) -> int:
     return min(max(EPOCHS * facts.examples, LEAST_SEEN), MOST_SEEN)
 
 
-def networks_of(facts: Facts, width: int) -> str:
-    """Returns networks of a width.
-
-    >>> networks_of(Facts((28, 28, 1), 60_000, 1200.0), 16)
-    'small(16)'
-    >>> networks_of(Facts((64, 64, 3), 1_900, 1200.0), 16)
-    'small(16, blur=True)'
-    """
-    # Without a blur, images in color have dots.
-    return f"small({width}, blur=True)" if facts.shape[-1] > 1 else f"small({width})"
-
-
 def choose_width(facts: Facts, batch_size: int, step_seconds: float) -> Choice:
     """Returns the width of the networks: the largest for which there is time.
 
@@ -207,7 +167,7 @@ def choose_width(facts: Facts, batch_size: int, step_seconds: float) -> Choice:
         reason = "the narrowest, as there is time for few images"
     elif width == most:
         reason = f"the widest for {facts.examples:,} examples"
-    return Choice("networks", networks_of(facts, width), reason)
+    return Choice("networks", f"small({width})", reason)
 
 
 def images_seen(
@@ -232,7 +192,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     """Returns steps, gamma, moving average and augmentation.
 
     Args:
-      facts: the facts; with attributes, a classifier of them is trained.
+      facts: the facts.
       batch_size: examples per step.
       step_seconds: of a step of the chosen networks.
     """
@@ -242,14 +202,13 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     gamma = gamma_of(facts.shape, batch_size)
     half_life = float(min(max(seen // 24, 1_000), 32_000))
     shape = " x ".join(map(str, facts.shape))
-    terms, why = GAMMA, f"gamma is {gamma:.3g} for {shape} in batches of {batch_size}"
-    if facts.attributes:
-        # The terms of the preset, with another gamma.
-        terms = PRESETS["attributes"]["d_terms"].replace("r1(1)|r2(1)", GAMMA)
-        why = f"{why}, and the classifier learns from real examples"
     choices = [
         Choice("steps", steps, f"{rate}, in {TRAINING:.0%} of the time left"),
-        Choice("d_terms", terms, why),
+        Choice(
+            "d_terms",
+            "r1(auto)|r2(auto)",
+            f"gamma is {gamma:.3g} for {shape} in batches of {batch_size}",
+        ),
         Choice("ema_half_life", half_life, "images, 1 in 24 of those seen"),
     ]
     if facts.examples >= FEW:
@@ -272,7 +231,7 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
 CHOSEN = (
     *("batch_size", "networks", "steps", "d_terms", "ema_half_life"),
     *("augment", "augment_p", "g_optimizer", "d_optimizer"),
-    *(*CONDITIONAL, "g_terms"),
+    *CONDITIONAL,
 )
 """The flags that are chosen, as config.json records them."""
 
@@ -302,10 +261,7 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
             + (other if is_image else "")
         )
     seconds = parse_time("--budget", config.budget)
-    facts = Facts(
-        *(example.shape, dataset.size, seconds, len(dataset.classes)),
-        attributes=0 if dataset.classes else condition_size(example),
-    )
+    facts = Facts(example.shape, dataset.size, seconds, len(dataset.classes))
     log.info(
         "recipe for %s images of %s in %s:",
         *(f"{facts.examples:,}", " x ".join(map(str, facts.shape)), config.budget),
@@ -313,14 +269,10 @@ def choose_recipe(config: Config, dataset: data.Dataset) -> Config:
     config = apply(config, [choose_batch_size(facts)])
     # Other networks may read labels in their own ways, or none.
     free = all(is_default(config, name) for name in ("networks", *CONDITIONAL))
-    config = apply(config, choose_labels(facts) if free else [])
-    # A classifier of attributes needs terms of both players.
-    free = free and all(is_default(config, name) for name in ("d_terms", "g_terms"))
-    described = choose_attributes(facts) if free else []
-    config = apply(config, described)
-    if free and config.task == Config().task:
-        log_unused(facts)
-    facts = facts if described else facts._replace(attributes=0)
+    labels = choose_labels(facts) if free else []
+    config = apply(config, labels)
+    if free and not labels:
+        log_unused(facts, example)
     if not is_default(config, "steps") and not is_default(config, "networks"):
         step_seconds = facts.seconds * TRAINING / config.steps
     else:
@@ -339,7 +291,7 @@ def choose_networks(
       of a step.
     """
     start = time.monotonic()
-    usual = dataclasses.replace(config, networks=networks_of(facts, MEASURED))
+    usual = dataclasses.replace(config, networks=f"small({MEASURED})")
     given = not is_default(config, "networks")
     step_seconds = time_step(config if given else usual, example)
     # The step of the run is compiled once more.
