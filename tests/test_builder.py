@@ -85,7 +85,7 @@ def test_the_default_recipe_is_r3gans():
             "--d_terms: r1(gamma=10.0, batch_shrink=1): gamma must be a number or",
         ),
         ({"d_terms": "every(0, r1(1))"}, "--d_terms: every"),
-        ({"discriminator_wrap": "pack(3)"}, "use a batch size that gives each device"),
+        ({"discriminator_wrap": "pack(3)"}, "has 256: use --batch_size=258"),
         ({"discriminator_wrap": "projection"}, "projection"),
         ({"generator_wrap": "embedd"}, "--generator_wrap: no name 'embedd'"),
         ({"task": "conditional(4)"}, "--task=conditional(4) needs 'label' with each"),
