@@ -79,7 +79,7 @@ def test_a_resumed_run_keeps_its_devices():
 
 def test_presets_of_small_convolutions_gain():
     two = {name for name in PRESETS if count(preset=name) == 2}
-    # Those without a blur have the default networks.
+    # Presets that name no networks have `small`.
     networks = {name: x.get("networks", "small") for name, x in PRESETS.items()}
     small = {name for name, x in networks.items() if x.partition("(")[0] == "small"}
     assert two == small
