@@ -16,9 +16,9 @@ from jaxgan.errors import UsageError
 from jaxgan.evaluation import latent_paths, latent_sheets, truncation
 from jaxgan.evaluation.drawn import sample_run
 from jaxgan.evaluation.latent_directions import principal_directions
+from jaxgan.evaluation.latent_paths import interpolate
 from jaxgan.evaluation.latent_space import LatentSpace
 from jaxgan.evaluation.load_run import load_run
-from jaxgan.evaluation.sampler import interpolate
 from jaxgan.gan.gan import make_generate, make_play
 from jaxgan.gan.objective import example_keys
 from jaxgan.reporting import load_png

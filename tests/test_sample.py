@@ -12,7 +12,7 @@ from test_train import run
 from jaxgan import sample
 from jaxgan.config.sampling import parse_seeds
 from jaxgan.errors import UsageError
-from jaxgan.evaluation.sampler import interpolate
+from jaxgan.evaluation.latent_paths import interpolate
 
 
 def draw(workdir, out, *flags):

@@ -101,8 +101,7 @@ def scored_play(
     def play(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:
         samples = networks_play(variables.generator, batch, keys)
         critic, _ = bind(gan.networks.discriminator, variables.discriminator, keys)
-        judged = in_whole_groups(critic)(samples.fake, samples.condition)
-        logits = judged.logits
+        logits = in_whole_groups(critic)(samples.fake, samples.condition).logits
         return (task.finish(samples) if task.finish else samples).fake, logits
 
     def call(variables: Players[Tree], batch: Batch, keys: jax.Array) -> Tree:

@@ -11,7 +11,6 @@ from jaxgan.evaluation import (
     text_samples,
 )
 from jaxgan.evaluation.drawn import accepted_of, samples_of
-from jaxgan.evaluation.latent_paths import interpolate as interpolate
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.sample_inputs import (
     check_inputs,

@@ -26,11 +26,8 @@ def upsample(x: jax.Array) -> jax.Array:
     """
     x = extend(x, 1)
     for axis in (1, 2):
-        size = x.shape[axis] - 2
-        before, here, after = (
-            jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)
-        )
-        shape = [*x.shape[:axis], 2 * size, *x.shape[axis + 1 :]]
+        before, here, after = _neighbors(x, axis)
+        shape = [*x.shape[:axis], 2 * here.shape[axis], *x.shape[axis + 1 :]]
         # Each pixel becomes two, a quarter of which is the nearest neighbor.
         pairs = [(before + 3 * here) / 4, (3 * here + after) / 4]
         x = jnp.stack(pairs, axis + 1).reshape(shape)
@@ -56,12 +53,15 @@ def blur(x: jax.Array) -> jax.Array:
     """
     x = extend(x, 1)
     for axis in (1, 2):
-        size = x.shape[axis] - 2
-        before, here, after = (
-            jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)
-        )
+        before, here, after = _neighbors(x, axis)
         x = (before + 2 * here + after) / 4
     return x
+
+
+def _neighbors(x: jax.Array, axis: int) -> list[jax.Array]:
+    """Returns the pixels before, at and after all but the first and the last one."""
+    size = x.shape[axis] - 2
+    return [jax.lax.slice_in_dim(x, i, i + size, axis=axis) for i in range(3)]
 
 
 def extend(x: jax.Array, size: int) -> jax.Array:
