@@ -211,6 +211,29 @@ def test_tones_and_vendors_are_attributes(serve, monkeypatch, tmp_path):
     assert numbers[0].isdisjoint(numbers[1])
 
 
+def test_categories_are_attributes(small_emoji, serve, tmp_path):
+    serve(
+        "emoji_attributes", {f"emoji-datasource-{v}": emoji_files(v, 50) for v in PAIR}
+    )
+    dataset, train = all_of("emoji_attributes", "train", tmp_path)
+    _, test = all_of("emoji_attributes", "test", tmp_path)
+    assert dataset.example["attributes"].names == emoji.DESCRIBED
+    assert emoji.DESCRIBED[8:12] == (
+        *("category=Symbols", "category=Flags", "tone=none", "tone=light"),
+    )
+    for part in (train, test):
+        for (number, tone, vendor), own in zip(
+            color(part["image"]), part["attributes"], strict=True
+        ):
+            assert own[:10].argmax() == number % 10
+            assert own[10:16].argmax() == tone
+            assert own[16:].argmax() == vendor
+            assert own.sum() == 3
+        assert {tuple(x[1:]) for x in color(part["image"])} >= {(1, 0), (2, 1)}
+    numbers = [{x[0] for x in color(part["image"])} for part in (train, test)]
+    assert numbers[0].isdisjoint(numbers[1])
+
+
 def test_a_field_can_be_chosen_and_all_are_framed(small_emoji, tmp_path):
     one, source = all_of("emoji_pairs", "test", tmp_path, image_field="source")
     assert list(one.example) == ["image"]

@@ -42,6 +42,12 @@ TONES = {
 """Attributes of skin tones by their code point, from light to dark."""
 TONED = (*TONES.values(), *(f"vendor={x}" for x in VENDORS), "hand")
 """Names of the attributes of `emoji_tones`."""
+DESCRIBED = (
+    *(f"category={x}" for x in CATEGORIES),
+    *("tone=none", *[x for tone, x in TONES.items() if tone]),
+    *(f"vendor={x}" for x in VENDORS),
+)
+"""Names of the attributes of `emoji_attributes`."""
 TONED_SHARE = 10
 """One of so many emoji is in the test split of `emoji_tones`."""
 PICTURE = Field((64, 64, 3))
@@ -168,6 +174,46 @@ def _with_tones(contents: Contents) -> Splits:
     return {"train": rows(False), "test": rows(True)}
 
 
+def _with_categories(contents: Contents) -> Splits:
+    """Makes pictures with category, tone and vendor as attributes.
+
+    Emoji of two people in two tones are left out. The test split has all tones of its
+    emoji.
+    """
+    tones = {**TONES, "": "tone=none"}
+    forms = [x for x in read_emoji(contents) if x.tone.upper() in tones]
+
+    def rows(items: list[Item]) -> Iterator[Row]:
+        for x in items:
+            for vendor, picture in x.pictures.items():
+                own = {f"category={x.label}", tones[x.tone.upper()]}
+                own |= {f"vendor={vendor}"}
+                values = np.array([name in own for name in DESCRIBED], np.uint8)
+                yield f"{vendor} {x.name}", {"image": picture, "attributes": values}
+
+    parts = hold_out(forms, HELD_OUT, variants=True)
+    return {split: rows(items) for split, items in parts.items()}
+
+
+def _described(
+    description: str,
+    contents: str,
+    names: tuple[str, ...],
+    make: Callable[[Contents], Splits],
+) -> Recipe:
+    """Returns the recipe of pictures with attributes.
+
+    Args:
+      description: of the data set.
+      contents: the pictures, in a few words.
+      names: the attributes.
+      make: makes the examples of all splits.
+    """
+    kind = Field((len(names),), np.dtype(np.uint8), "attributes", names)
+    spec = ExampleSpec(image=PICTURE, attributes=kind)
+    return Recipe(description, CITATION, PACKAGES, {"": Config(contents, spec, make)})
+
+
 def _labeled(
     description: str, names: tuple[str, ...], label: Callable[[Item, str], str]
 ) -> Recipe:
@@ -216,23 +262,19 @@ EMOJI = {
         VENDORS,
         lambda item, vendor: vendor,
     ),
-    "emoji_tones": Recipe(
+    "emoji_attributes": _described(
+        "Emoji of two vendors, 64x64 pixels on white, with category, skin tone and "
+        "vendor as attributes.",
+        "All emoji, in one skin tone or none.",
+        DESCRIBED,
+        _with_categories,
+    ),
+    "emoji_tones": _described(
         "Emoji of people and hands, 64x64 pixels on white, in six skin tones of two "
         "vendors, with tone, vendor and hand as attributes.",
-        CITATION,
-        PACKAGES,
-        {
-            "": Config(
-                "All emoji that have six skin tones.",
-                ExampleSpec(
-                    image=PICTURE,
-                    attributes=Field(
-                        (len(TONED),), np.dtype(np.uint8), "attributes", TONED
-                    ),
-                ),
-                _with_tones,
-            )
-        },
+        "All emoji that have six skin tones.",
+        TONED,
+        _with_tones,
     ),
 }
 """Recipes of emoji by name."""

@@ -59,15 +59,24 @@ def within_time(made: Iterable[T]) -> list[T]:
     return kept
 
 
-def hold_out(items: Sequence[Item], count: int) -> dict[str, list[Item]]:
+def hold_out(
+    items: Sequence[Item], count: int, variants: bool = False
+) -> dict[str, list[Item]]:
     """Splits items by group, so that no variant or copy of a test picture is in train.
 
     The test split has the main items of `count` groups, chosen by a fixed hash. Their
     variants are in neither split, and nor are items that share a picture with them.
+
+    Args:
+      items: all of them.
+      count: groups of the test split.
+      variants: puts the variants into the test split too.
     """
     main = sorted((x for x in items if x.main), key=lambda x: rank(x.group))
     test = main[:count]
     groups = {x.group for x in test}
+    if variants:
+        test = [x for x in items if x.group in groups]
     copies = {picture for x in test for picture in x.pictures.values()}
     train = [
         x
