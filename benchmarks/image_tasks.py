@@ -156,6 +156,22 @@ COLUMNS = {
 """Heads and digits of a table by metric."""
 
 
+SHOWN = {
+    "paired, R1": ("l1", "fd_efficientnet"),
+    "unpaired": ("l1",),
+    "style": ("fd_efficientnet",),
+    "attributes": ("attribute_accuracy_edited", "psnr"),
+    "super-resolution x4": ("psnr", "ssim", "perceptual", "fd_efficientnet"),
+    "inpainting, strokes": ("l1_holes", "psnr_holes", "perceptual"),
+    "inpainting, center 32": (
+        *("l1_holes", "psnr_holes", "perceptual", "fd_efficientnet"),
+    ),
+}
+"""Metrics of the README's table by arm."""
+
+LESS_IS_BETTER = ("l1", "l1_holes", "perceptual", "fd_efficientnet")
+
+
 def flags_of(arm: str) -> dict[str, Any]:
     """Returns all flags of a run except its folder."""
     return {**ARMS[arm].flags, **QUIET}
@@ -206,6 +222,35 @@ def table_of(found: dict[str, Any]) -> list[str]:
             cells = [_cell(values.get(name), COLUMNS[name][1]) for name in known]
             shown = f"**{method}**" if first else method
             rows.append([arm if first else "", shown, steps, *cells])
+    return arms.table(head, rows)
+
+
+def summary(found: dict[str, Any]) -> list[str]:
+    """Returns the README's table: arms, the same without a D, the best plain method."""
+    head = ["task", "data", "steps", "metric", "GAN", "no discriminator"]
+    head += ["best plain method"]
+    rows = []
+    for arm, metrics in SHOWN.items():
+        result, alone = found[arm], f"{arm.partition(',')[0]}, no discriminator"
+        plain = dict(result["rows"])
+        best = plain.pop("generated")
+        plain.pop("training examples", None)
+        other = found.get(alone, {"rows": {"generated": {}}})["rows"]["generated"]
+        flags = result["flags"]
+        facts = [arm, f"`{flags['dataset']}`", f"{flags['steps']:,}"]
+        for metric in metrics:
+            name, digits = COLUMNS[metric]
+            least = min if metric in LESS_IS_BETTER else max
+            method = least(plain, key=lambda x, metric=metric: plain[x][metric])
+            values = [x.get(metric) for x in (best, other, plain[method])]
+            winner = least(x for x in values if x is not None)
+            cells = [
+                f"**{_cell(x, digits)}**" if x == winner else _cell(x, digits)
+                for x in values
+            ]
+            shown = f"{cells[2]} ({method.replace('_', ' ')})"
+            rows.append([*facts, name, *cells[:2], shown])
+            facts = ["", "", ""]
     return arms.table(head, rows)
 
 

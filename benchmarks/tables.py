@@ -1,9 +1,9 @@
-"""The tables of benchmarks/README.md, generated from the JSON files in results/.
+"""The tables of README.md and benchmarks/README.md from the JSON files in results/.
 
     python benchmarks/tables.py            # regenerates the tables
     python benchmarks/tables.py --check    # exits with 1 if one is out of date
 
-In the README a table is between `<!-- table: NAME -->` and `<!-- end -->`.
+In these files a table is between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
+FILES = (HERE / "README.md", HERE.parent / "README.md")
 MARKED = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -141,12 +142,13 @@ def image_sources() -> dict[str, Source]:
         "steps-sounds": Source("steps_sounds.json", steps),
         "convolutions": Source("convolutions.json", convolutions.table_of),
         "image-tasks": Source("image_tasks.json", image_tasks.table_of),
+        "image-summary": Source("image_tasks.json", image_tasks.summary),
         "super-resolution": Source("super_resolution.json", super_resolution.table_of),
     }
 
 
 def updated(text: str) -> str:
-    """Returns the text of the README with all tables regenerated.
+    """Returns the text of a file with all tables regenerated.
 
     Raises:
       KeyError: if the table of a marker is unknown.
@@ -171,13 +173,14 @@ def main() -> int:
         "--check", action="store_true", help="only compare; write nothing"
     )
     args = parser.parse_args()
-    readme = HERE / "README.md"
-    old = readme.read_text()
-    new = updated(old)
-    if args.check:
-        return int(new != old)
-    readme.write_text(new)
-    return 0
+    stale = False
+    for file in FILES:
+        old = file.read_text()
+        new = updated(old)
+        stale |= new != old
+        if not args.check:
+            file.write_text(new)
+    return int(args.check and stale)
 
 
 if __name__ == "__main__":
