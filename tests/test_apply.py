@@ -546,6 +546,10 @@ def test_arrays_and_paths_by_the_api(blurred, open_run, tmp_path):
         jaxgan.apply_run(filled, pixels)
     with pytest.raises(UsageError, match="make them equal"):
         jaxgan.apply_run(filled, pixels, mask=hole.T)
+    for masks in ([hole, hole], hole):
+        match = rf"mask: {len(masks)} mask\(s\) for 3 pictures: give one for each"
+        with pytest.raises(UsageError, match=match):
+            jaxgan.apply_run(filled, [pixels] * 3, mask=masks)
 
 
 def test_flags_and_names_in_any_order():

@@ -205,7 +205,11 @@ def _map_all(
     is_one = _is_one(pictures)
     several = [pictures] if is_one else pictures
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
-    masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
+    masks = [mask] if is_one else [None] * len(arrays) if mask is None else list(mask)
+    if len(masks) != len(arrays):
+        raise UsageError(
+            f"mask: {len(masks)} mask(s) for {len(arrays)} pictures: give one for each"
+        )
     found = [
         _mask_array(x, y, reads="mask" in mapper.facts.reads)
         for x, y in zip(masks, arrays, strict=True)
