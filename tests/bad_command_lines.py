@@ -629,6 +629,11 @@ APPLY: list[Row] = [
     *(("--tile", f"--tile={text}") for text in ("x", "0", "-1", "1.5", "", "²", BIG)),
     *(("--overlap", f"--overlap={text}") for text in ("x", "-1", "1.5", "", "²", BIG)),
     *(("--seed", f"--seed={text}") for text in ("x", "-1", "1.5", "", "²", BIG)),
+    *(
+        ("--max_pixels", f"--max_pixels={text}")
+        for text in ("x", "0", "-1", "1.5", "", "²", BIG)
+    ),
+    ("use --max_pixels=", "--max_pixels=1", "--on_bad_example=stop"),
     *(("--run", f"--run={text}") for text in ("x", "1.5", "")),
     *(
         ("--attributes", f"--attributes={text}")

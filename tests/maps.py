@@ -160,6 +160,7 @@ NETS = {
     "blur": lambda: Blur(),
     "blur_noise": lambda: Blur(sigma=0.1),
     "blur_twice": lambda: Blur(scale=2),
+    "blur_4_times": lambda: Blur(scale=4),
     "hourglass": lambda: Hourglass(),
     "fixed": lambda: Fixed(),
 }

@@ -3,6 +3,8 @@
 import io
 import logging
 import os
+import struct
+import zlib
 
 import jax
 import maps
@@ -12,10 +14,11 @@ from PIL import Image, ImageCms
 
 import jaxgan
 from jaxgan import apply, sample, train
-from jaxgan.config.applying import MapOptions, parse_args
+from jaxgan.config.applying import MAX_PIXELS, MapOptions, parse_args
 from jaxgan.errors import TrainingError, UsageError
-from jaxgan.evaluation import mapping, picture_files
+from jaxgan.evaluation import apply_limits, mapping, picture_files
 from jaxgan.evaluation.mapping import Mapper
+from jaxgan.experiment import memory
 
 RNG = np.random.default_rng(1)
 
@@ -220,6 +223,86 @@ def test_a_failed_write_leaves_no_half_file(blurred, tmp_path, capsys, monkeypat
     line = refused(capsys, blurred, a, tmp_path / "out")
     assert "a.png cannot be written (Input/output error); check the disk" in line
     assert files(tmp_path / "out") == []
+
+
+# Limits of sizes.
+
+
+def png_of(side):
+    """A PNG of a huge square, without its pixels."""
+    content = io.BytesIO()
+    Image.new("1", (1, 1)).save(content, "PNG")
+    data = content.getvalue()
+    chunk = b"IHDR" + struct.pack(">II", side, side) + data[24:29]
+    return data[:12] + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+def test_max_pixels_is_the_limit_of_pillow():
+    assert MAX_PIXELS == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_user_sets_the_number_of_pixels(blurred, tmp_path, capsys, monkeypatch):
+    a = save(tmp_path / "a.png", random(16, 20, 3))
+    out = tmp_path / "b.png"
+    line = refused(capsys, blurred, "--max_pixels=319", a, out)
+    assert "320 pixels are more than --max_pixels=319: use --max_pixels=320" in line
+    mapped(blurred, "--max_pixels=320", a, out)
+    # also above the limit of Pillow, which others keep
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    mapped(blurred, "--overwrite", a, out)
+    mapped(blurred, a, tmp_path / "new.jpg")
+    with pytest.raises(UsageError, match="too many pixels: give them as an array"):
+        jaxgan.apply_run(blurred, a)
+    assert Image.MAX_IMAGE_PIXELS == 100
+    monkeypatch.undo()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "huge.png").write_bytes(png_of(10_000))
+    line = refused(capsys, blurred, tmp_path / "in", tmp_path / "out")
+    assert "huge.png cannot be read as a picture (100,000,000 pixels are more" in line
+    assert "use --max_pixels=100000000" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "most"),
+    [
+        ("b.webp", 4096, "WEBP files at most 16,383"),
+        ("b.jpg", 16_376, "JPEG files at most 65,500"),
+    ],
+)
+def test_a_format_that_cannot_hold_the_result(
+    open_run, tmp_path, capsys, monkeypatch, name, side, most
+):
+    run = open_run("super_resolution(4)", "blur_4_times", "single")
+    monkeypatch.setattr(Mapper, "restore", None)
+    a = save(tmp_path / "a.png", random(2, side, 3))
+    line = refused(capsys, run, a, tmp_path / name)
+    assert f"{name}: the result has 8x{4 * side} pixels, and {most} a side; " in line
+    assert line.endswith("b.png")
+    assert files(tmp_path) == ["a.png"]
+
+
+def test_results_that_do_not_fit_into_memory(open_run, tmp_path, capsys, monkeypatch):
+    run = open_run("super_resolution(4)", "blur_4_times", "single")
+    a = save(tmp_path / "a.png", random(40, 100, 3))
+    # 3 bytes of the picture, and 16 * (3 + 4 + 3) of the result
+    need = 4_000 * 163
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2**40)
+    monkeypatch.setattr(apply_limits, "host_bytes", lambda: need - 1)
+    line = refused(capsys, run, a, tmp_path / "b.png")
+    assert "for a result of 160x400 pixels, and 0.00 GiB are free: use a" in line
+    assert "picture of at most 1,999 pixels, or a machine with more memory" in line
+    assert files(tmp_path) == ["a.png"]
+    monkeypatch.setattr(apply_limits, "host_bytes", lambda: need + 2**10)
+    mapped(run, a, tmp_path / "b.png")
+
+
+def test_no_line_counts_pictures_that_failed(blurred, tmp_path, caplog, capsys):
+    good = save(tmp_path / "a.png", random(40, 40, 3)).read_bytes()
+    (tmp_path / "a.png").write_bytes(good[: len(good) // 2])
+    with caplog.at_level(logging.INFO, "jaxgan"):
+        mapped(blurred, tmp_path / "a.png", tmp_path / "b.png", code=1)
+    assert "1 of 1 pictures could not be mapped" in caplog.text
+    assert "picture(s) in" not in caplog.text
 
 
 # Modes, orientation, alpha, profiles.
@@ -546,6 +629,10 @@ def test_arrays_and_paths_by_the_api(blurred, open_run, tmp_path):
         jaxgan.apply_run(filled, pixels)
     with pytest.raises(UsageError, match="make them equal"):
         jaxgan.apply_run(filled, pixels, mask=hole.T)
+    for masks in ([hole, hole], hole):
+        match = rf"mask: {len(masks)} mask\(s\) for 3 pictures: give one for each"
+        with pytest.raises(UsageError, match=match):
+            jaxgan.apply_run(filled, [pixels] * 3, mask=masks)
 
 
 def test_flags_and_names_in_any_order():

@@ -1,6 +1,7 @@
 """Evaluation of runs that map images to images: their table, beside plain methods."""
 
 import json
+import logging
 from types import SimpleNamespace
 
 import flax.linen as nn
@@ -16,6 +17,7 @@ from jaxgan import data, evaluate, train
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import SOURCES, from_fields
 from jaxgan.evaluation.build_metrics import check_metrics, check_pair_metrics
+from jaxgan.evaluation.pair_outputs import Outputs
 from jaxgan.evaluation.pair_report import default_metrics as default_pair_metrics
 from jaxgan.experiment import checkpoint
 from jaxgan.experiment.data_facts import data_facts
@@ -23,10 +25,11 @@ from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_
 from jaxgan.gan.builder import build_gan
 from jaxgan.losses import REGULARIZERS
 from jaxgan.metrics import pair_comparisons, pair_evaluators
-from jaxgan.metrics.features import efficientnet
+from jaxgan.metrics.features import classifier_training, efficientnet
 from jaxgan.metrics.image_similarity import l1, psnr, ssim
-from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, Pairs
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
 from jaxgan.metrics.pair_evaluators import has_targets
+from jaxgan.metrics.pairs import Pairs
 from jaxgan.networks import NETWORKS
 from jaxgan.reporting import load_png
 from jaxgan.tasks import TASKS
@@ -47,12 +50,13 @@ class Turn(nn.Module):
     """Maps each pixel's channels linearly; an untrained one is no identity."""
 
     scale: int = 1
+    channels: int = 3
 
     @nn.compact
     def __call__(self, inputs, condition=None, *, train):
         x = inputs["source"] if isinstance(inputs, dict) else inputs
         x = x.repeat(self.scale, 1).repeat(self.scale, 2)
-        out = nn.Dense(3)(x[..., :3])
+        out = nn.Dense(self.channels)(x[..., :3])
         return {"image": out, "source": out} if isinstance(inputs, dict) else out
 
 
@@ -272,9 +276,11 @@ def test_the_default_metrics(paired, tmp_path, monkeypatch):
     assert evaluate.main([f"--workdir={apart}", "--metrics=psnr"]) == 2
 
 
-def test_the_default_with_the_weights_of_efficientnet(monkeypatch):
-    def default(columns, side=32, aligned=True):
-        outputs = SimpleNamespace(has=columns.__contains__, shape=(side, side, 3))
+def test_the_default_with_the_weights_of_efficientnet(monkeypatch, caplog):
+    def default(columns, side=32, aligned=True, channels=(3, 3)):
+        source, shape = ((side, side, count) for count in channels)
+        has = columns.__contains__
+        outputs = SimpleNamespace(has=has, shape=shape, source_shape=source)
         return default_pair_metrics(outputs, aligned)  # type: ignore[arg-type]
 
     monkeypatch.setattr(efficientnet, "PACKAGE", "numpy")  # is installed
@@ -284,6 +290,21 @@ def test_the_default_with_the_weights_of_efficientnet(monkeypatch):
     holes = "|l1(region='holes')|psnr(region='holes')|"
     assert default(["real", "mask"]) == usual.replace("|perc", f"{holes}perc")
     assert default(["cycle"], aligned=False) == "cycle_l1|content|fd(efficientnet)"
+    assert default(["real"], side=6) == "l1|psnr|fd(efficientnet)"
+    # what the network cannot read, and what cannot be compared, is left out
+    with caplog.at_level(logging.INFO, "jaxgan"):
+        assert default(["real"], channels=(4, 4)) == "l1|psnr|ssim"
+        assert default(["real"], channels=(4, 1)) == usual
+        assert default([], aligned=False, channels=(1, 3)) == "fd(efficientnet)"
+        assert default([], aligned=False, channels=(3, 4)) == (
+            "sliced_wasserstein(random)"
+        )
+    assert [record.message for record in caplog.records][:2] == [
+        "without perceptual and fd(efficientnet), as outputs have 4 channels, and "
+        "efficientnet reads 1 or 3",
+        "without content, which needs inputs ([32, 32, 1]) and outputs ([32, 32, 3]) "
+        "of one shape",
+    ]
     monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
     assert default([], aligned=False) == "sliced_wasserstein(random)"
     # all of them can be built
@@ -304,6 +325,75 @@ def test_perceptual_distances_are_those_of_the_right_pairs(monkeypatch):
     small = pairs._replace(source=np.zeros((2, 2, 2, 3), np.uint8))
     with pytest.raises(jaxgan.UsageError, match="need images of one shape"):
         PAIR_COMPARISONS["content"]().measure(small)
+
+
+def channels_of(source, image):
+    """A data set of random pictures with these numbers of channels."""
+
+    def load(request):
+        count = COUNT[request.split]
+        shown = {"image": image, "source": source}
+        fields = {name: Field((SIZE, SIZE, c)) for name, c in shown.items()}
+        arrays = {
+            name: images((count, *field.shape), seed=count + field.shape[-1])
+            for name, field in fields.items()
+        }
+        example = ExampleSpec(**fields)
+        return from_fields("toy_channels", arrays, example=example, origin="a toy")
+
+    return load
+
+
+@pytest.mark.parametrize(("channels", "label"), [((4, 4), "RGBA"), ((3, 1), "gray")])
+def test_values_have_the_name_of_their_channels(
+    tmp_path, monkeypatch, capsys, channels, label
+):
+    monkeypatch.setitem(SOURCES, "toy_channels", channels_of(*channels))
+    monkeypatch.setitem(
+        NETWORKS, "turn", lambda: Players(Turn(channels=channels[1]), Judge())
+    )
+    monkeypatch.setattr(efficientnet, "PACKAGE", "numpy")  # is installed
+    monkeypatch.setattr(efficientnet, "LEAST_SIZE", 4)
+    monkeypatch.setattr(efficientnet, "CHANNELS", ())
+    workdir = untrained(tmp_path / "run", dataset="toy_channels", task="swap")
+    report = values(workdir)
+    assert list(report["metrics"]) == ["l1", "psnr", "ssim"]
+    said = capsys.readouterr().out
+    assert f"l1: 8-bit values, {label}, whole picture" in said
+    assert f"psnr: dB, {label}, whole picture" in said
+    code = evaluate.main([f"--workdir={workdir}", "--metrics=psnr(channel='y')"])
+    if channels[1] == 1:
+        assert f"psnr_y: dB, {label}, whole picture" in capsys.readouterr().out
+        return
+    assert code == 2
+    line = "--metrics: images of 4 channels have no luma: compare all of them"
+    assert line in capsys.readouterr().err
+
+
+def test_metrics_that_do_not_fit_are_refused_before_outputs_are_drawn(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(efficientnet, "load", lambda: None)
+    monkeypatch.setattr(Outputs, "draw", None)
+    transparent = ["psnr(channel='y')", "ssim(channel='y')", "perceptual"]
+    for channels, metrics, messages in (
+        (4, transparent, ["have no luma", "have no luma", "1 or 3 channels, not 4"]),
+        (
+            3,
+            ["psnr(border=4)", "content"],
+            ["border=4: images of 8 x 8", "have [8, 8, 1] and [8, 8, 3]: leave it out"],
+        ),
+    ):
+        monkeypatch.setitem(SOURCES, "toy_channels", channels_of(1, channels))
+        network = Players(Turn(channels=channels), Judge())
+        monkeypatch.setitem(NETWORKS, "turn", lambda network=network: network)
+        folder = tmp_path / str(channels)
+        workdir = untrained(folder, dataset="toy_channels", task="swap")
+        for metric, message in zip(metrics, messages, strict=True):
+            assert evaluate.main([f"--workdir={workdir}", f"--metrics={metric}"]) == 2
+            said = capsys.readouterr().err
+            assert message in said
+            assert said.count("\n") == 1
 
 
 def test_super_resolution_and_holes_have_their_own_baselines(tmp_path, capsys):
@@ -505,6 +595,75 @@ def test_attributes_are_read_back(tmp_path, monkeypatch, capsys):
     assert next(iter(values(workdir)["metrics"])) == name
     assert evaluate.main([f"--workdir={workdir}", "--metrics=l1"]) == 2
     assert "which are not known for this task and data" in capsys.readouterr().err
+
+
+# Domains
+
+
+def move():
+    """Makes the channel of the other domain bright."""
+
+    def play(generator, batch, keys, step):
+        image, own = batch["image"], batch["label"]
+        target = 1 - own
+        bright = jax.nn.one_hot(target, 3)[:, None, None]
+        fake = 0 * generator(image) + 1.2 * bright - 0.7
+        condition = {"label": own, "target": target}
+        return Samples(image, fake, condition)
+
+    def preview(s):
+        return {"source": s.real, "fake": s.fake}
+
+    return task_with(play, inputs=("label",), preview=preview)
+
+
+def blind():
+    """The same, with the same output for both domains."""
+
+    def play(generator, batch, keys, step):
+        samples = move().play(generator, batch, keys, step)
+        first = jax.nn.one_hot(0, 3) - 0.5
+        return samples._replace(fake=0 * samples.fake + first)
+
+    return move()._replace(play=play)
+
+
+def two_domains(request):
+    """Images whose first or second channel is bright: the domains."""
+    count = 4 * COUNT[request.split]
+    rng = np.random.default_rng(count)
+    label = (np.arange(count) % 2).astype(np.int32)
+    shown = rng.integers(0, 90, (count, SIZE, SIZE, 3), np.uint8)
+    shown[..., :2] += np.array([[150, 0], [0, 150]], np.uint8)[label][:, None, None]
+    example = ExampleSpec(
+        image=Field((SIZE, SIZE, 3)),
+        label=Field((), np.dtype(np.int32), "label", ("red", "green")),
+    )
+    arrays = {"image": shown, "label": label}
+    return from_fields("domains", arrays, example=example, origin="two colors")
+
+
+def test_domains_are_read_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(classifier_training, "LEAST", 60)
+    monkeypatch.setattr(efficientnet, "PACKAGE", "no_such_package")
+    monkeypatch.setitem(SOURCES, "toy_domains", two_domains)
+    rows = {}
+    for task in (move, blind):
+        monkeypatch.setitem(TASKS, task.__name__, task)
+        workdir = untrained(
+            tmp_path / task.__name__, dataset="toy_domains", task=task.__name__
+        )
+        # of the default metrics, the only one
+        rows[task.__name__] = values(workdir)["rows"]
+    name = "domain_accuracy"
+    assert rows["move"]["generated"] == {name: 1.0, f"{name}_worst": 1.0}
+    assert rows["move"]["identity"] == {name: 0.0, f"{name}_worst": 0.0}
+    assert rows["blind"]["generated"] == {name: 0.5, f"{name}_worst": 0.0}
+    assert rows["blind"]["identity"] == rows["move"]["identity"]
+    assert "accuracy on held-out 1.0; more is better" in capsys.readouterr().out
+    assert evaluate.main([f"--workdir={workdir}", "--metrics=attribute_accuracy"]) == 2
+    assert "needs the column 'asked'" in capsys.readouterr().err
 
 
 def test_a_preview_without_the_source_cannot_be_judged():

@@ -25,6 +25,9 @@ AUTO = "auto"
 
 MAX_TILE = 2**14
 
+MAX_PIXELS = 2**30 // 4 // 3
+"""Pixels of a picture, height times width: the limit of Pillow, 256 MiB in RGB."""
+
 EXAMPLE = "python -m jaxgan.apply --workdir=runs/1 photo.jpg result.png"
 
 
@@ -63,6 +66,8 @@ class ApplyConfig(MapOptions):
     overwrite: bool = False
     on_bad_example: str = "skip"
     """`stop`, or `skip` to map the other pictures."""
+    max_pixels: int = MAX_PIXELS
+    """Largest height times width of a picture."""
     import_: str = ""
 
 
@@ -82,6 +87,7 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
     if args.on_bad_example not in ("stop", "skip"):
         raise UsageError(f"--on_bad_example={args.on_bad_example}: choose stop or skip")
     check_range("seed", args.seed, 0, MAX_SEED, 0)
+    check_range("max_pixels", args.max_pixels, 1, 2**40, MAX_PIXELS)
     return ApplyConfig(
         workdir=storage.run_folder("--workdir", args.workdir),
         pictures=tuple(pictures),
@@ -95,7 +101,10 @@ def parse_args(argv: Sequence[str] | None = None) -> ApplyConfig:
         import_=vars(args)["import"],
         **{
             name: getattr(args, name)
-            for name in ("raw", "run", "reverse", "seed", "overwrite", "on_bad_example")
+            for name in (
+                *("raw", "run", "reverse", "seed", "overwrite", "on_bad_example"),
+                "max_pixels",
+            )
         },
     )
 
@@ -170,6 +179,13 @@ def make_parser() -> Parser:
         default="skip",
         help="what to do if a picture cannot be read: stop, or skip (map the others, "
         "and exit with code 1) (default: skip)",
+    )
+    add(
+        "--max_pixels",
+        type=parse_int,
+        default=MAX_PIXELS,
+        help="largest number of pixels of a picture, its height times its width "
+        "(default: %(default)s)",
     )
     add("--import", default="", help="modules that register networks or tasks")
     return parser

@@ -65,6 +65,10 @@ TURNS = {
 """Maps orientations to the transposes that undo them; 1 is upright."""
 
 
+TOO_MANY_PIXELS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""Errors of `open_picture` for pictures that are larger than its limit."""
+
+
 class Header(NamedTuple):
     """Properties of an image file that are known without decoding."""
 
@@ -92,6 +96,20 @@ def suffixes() -> tuple[str, ...]:
 
 
 @contextmanager
+def any_number_of_pixels() -> Iterator[None]:
+    """Lets `open_picture` open pictures of any size in the `with` block.
+
+    For pictures whose headers are checked otherwise, and for the block alone.
+    """
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
+@contextmanager
 def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
     """Opens an image of one of `formats()`, and reads only its header.
 
@@ -100,7 +118,8 @@ def open_picture(source: str | Path | bytes) -> Iterator[Image.Image]:
 
     Raises:
       ValueError, OSError and others: if the source is not an image, is damaged, or has
-        more pixels than `Image.MAX_IMAGE_PIXELS`. Pillow's decoders raise many types.
+        more pixels than `Image.MAX_IMAGE_PIXELS`, which `any_number_of_pixels` lifts.
+        Pillow's decoders raise many types.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else open_regular(source)
     with file:

@@ -19,9 +19,9 @@ from jaxgan.config.applying import (
 from jaxgan.config.evaluating import check_range, checkpoint_of
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.sampling import MAX_SEED
-from jaxgan.data.decode import MODE_OF
+from jaxgan.data.decode import MODE_OF, TOO_MANY_PIXELS, any_number_of_pixels
 from jaxgan.errors import UsageError, printable
-from jaxgan.evaluation import apply_files, apply_sounds, picture_files
+from jaxgan.evaluation import apply_files, apply_limits, apply_sounds, picture_files
 from jaxgan.evaluation.apply_files import Job
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.mapping import Mapper
@@ -32,6 +32,7 @@ from jaxgan.files import reason
 log = logging.getLogger("jaxgan")
 
 
+@any_number_of_pixels()  # those of pictures are checked by their headers
 @memory.explain_out_of_memory("use a smaller --tile, such as --tile=256")
 def apply(config: ApplyConfig) -> int:
     """Maps pictures or sounds and writes the results. Returns the exit code.
@@ -51,8 +52,8 @@ def apply(config: ApplyConfig) -> int:
     run = load_run(config.workdir, number=config.run)
     mapper = Mapper(run, config)
     _check_pictures(mapper, has_masks=config.mask is not None)
+    _check_results(jobs, run, mapper, config)
     apply_files.log_conversions(jobs, mapper.facts.channels)
-    memory.check_sampling(run.part(raw=config.raw), 0, run.example.shape)
     mapper.restore(config.which, raw=config.raw)
     total, background = len(jobs) + failed, background_of(run)
     with Progress("pictures", len(jobs)) as progress:
@@ -68,7 +69,8 @@ def apply(config: ApplyConfig) -> int:
                 picture_files.write(job.target, content)
             progress.advance(1)
     where = jobs[0].target if total == 1 else config.out
-    log.info("%d picture(s) in %s", total - failed, printable(str(where)))
+    if total > failed:
+        log.info("%d picture(s) in %s", total - failed, printable(str(where)))
     if failed:
         log.error("%d of %d pictures could not be mapped", failed, total)
     return 1 if failed else 0
@@ -94,6 +96,18 @@ def _check_pictures(mapper: Mapper, *, has_masks: bool) -> None:
             "this run fills holes: use --mask=PATH, a picture that is white in them, "
             "or a folder with a mask for each picture"
         )
+
+
+def _check_results(
+    jobs: list[Job], run: Run, mapper: Mapper, config: ApplyConfig
+) -> None:
+    """Raises UsageError if results do not fit into their files, or into memory."""
+    facts, variables = mapper.facts, run.part(raw=config.raw)
+    apply_limits.check_formats(jobs, facts.scale)
+    memory.check_sampling(variables, 0, run.example.shape)
+    result = "source" if config.reverse else run.example.generated
+    channels = facts.channels, run.example[result].shape[-1]
+    apply_limits.check_memory(jobs, variables, channels, facts.scale)
 
 
 def _mapped(mapper: Mapper, job: Job, background: str) -> bytes:
@@ -205,7 +219,11 @@ def _map_all(
     is_one = _is_one(pictures)
     several = [pictures] if is_one else pictures
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
-    masks = [mask] if is_one else [None] * len(arrays) if mask is None else mask
+    masks = [mask] if is_one else [None] * len(arrays) if mask is None else list(mask)
+    if len(masks) != len(arrays):
+        raise UsageError(
+            f"mask: {len(masks)} mask(s) for {len(arrays)} pictures: give one for each"
+        )
     found = [
         _mask_array(x, y, reads="mask" in mapper.facts.reads)
         for x, y in zip(masks, arrays, strict=True)
@@ -225,7 +243,10 @@ def _array(picture: Any, channels: int, background: str) -> np.ndarray:
     if isinstance(picture, str | Path):
         with _explained(f"{printable(str(picture))} cannot be read as a picture"):
             file = Path(picture)
-            return picture_files.read_picture(file, channels, background).pixels
+            try:
+                return picture_files.read_picture(file, channels, background).pixels
+            except TOO_MANY_PIXELS:
+                raise ValueError("too many pixels: give them as an array") from None
     array = np.asarray(picture)
     array = array[..., None] if array.ndim == 2 else array
     if array.ndim != 3 or array.dtype != np.uint8 or not array.size:

@@ -36,6 +36,8 @@ class Job(NamedTuple):
 def find_jobs(config: ApplyConfig) -> tuple[list[Job], int]:
     """Finds all pictures and masks, reads their headers, and checks the outputs.
 
+    Called under `any_number_of_pixels`, as `config.max_pixels` is the limit.
+
     Returns:
       The jobs, and the number of pictures whose header cannot be read, which are
       logged.
@@ -48,7 +50,8 @@ def find_jobs(config: ApplyConfig) -> tuple[list[Job], int]:
     found = [x for text in config.pictures for x in find(text, [out])]
     targets = _targets(config, out, found)
     check_targets(targets, found, overwrite=config.overwrite)
-    headers = read_headers(found, stop=config.on_bad_example == "stop")
+    stop, most = config.on_bad_example == "stop", config.max_pixels
+    headers = read_headers(found, stop=stop, max_pixels=most)
     masks = _masks(config, found)
     jobs = [
         Job(one.file, target, head, mask)

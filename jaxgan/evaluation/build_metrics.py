@@ -11,7 +11,8 @@ from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor
 from jaxgan.metrics.features.imagenet import NoWeights, weights_file
 from jaxgan.metrics.features.shared import with_text_parameters
-from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS, PairComparison
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
+from jaxgan.metrics.pairs import PairComparison
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextComparison
 from jaxgan.types import ExampleSpec
 

@@ -85,7 +85,8 @@ class Mapper:
         )
         if mask is None or result.shape != pixels.shape:
             return result
-        return np.where(mask[..., None], result, pixels)
+        np.copyto(result, pixels, where=~mask[..., None])
+        return result
 
     @property
     def overlap(self) -> int:

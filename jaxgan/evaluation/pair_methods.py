@@ -15,7 +15,7 @@ from jaxgan.evaluation.pair_outputs import Outputs
 from jaxgan.evaluation.scores import Values
 from jaxgan.metrics.baselines import BASELINES, Inputs, baselines_for
 from jaxgan.metrics.features import Extractor, Features, StoredImages
-from jaxgan.metrics.pair_comparisons import Pairs
+from jaxgan.metrics.pairs import Pairs
 
 log = logging.getLogger("jaxgan")
 

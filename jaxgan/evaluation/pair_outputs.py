@@ -15,8 +15,8 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import AT_ONCE, generate_in_batches
 from jaxgan.gan.gan import example_batch
 from jaxgan.gan.objective import example_keys
-from jaxgan.metrics.pair_comparisons import Pairs
 from jaxgan.metrics.pair_evaluators import columns_of
+from jaxgan.metrics.pairs import Pairs
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Samples, Tree
 
@@ -110,8 +110,10 @@ class Outputs:
         back = cycle_of(samples, columns["source"].shape)
         if back is not None:
             columns["cycle"] = as_8_bit(np.asarray(back))
-        attributes = {k: np.asarray(x) > 0.5 for k, x in attributes_of(samples).items()}
-        return Pairs(**columns, **attributes)
+        asked = {k: np.asarray(x) for k, x in conditions_of(samples).items()}
+        for name in asked.keys() - {"domain"}:
+            asked[name] = asked[name] > 0.5
+        return Pairs(**columns, **asked)
 
     def _abstract(self) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of the columns of one example."""
@@ -126,11 +128,11 @@ class Outputs:
             if "source" in shown:
                 shown["cycle"] = cycle_of(samples, shown["source"].shape)
             shown = {k: x for k, x in shown.items() if x is not None}
-            return shown, attributes_of(samples)
+            return shown, conditions_of(samples)
 
-        shapes, attributes = jax.eval_shape(columns, jax.random.key(0))
+        shapes, conditions = jax.eval_shape(columns, jax.random.key(0))
         found = {name: x.shape[1:] for name, x in shapes.items() if x.ndim == 4}
-        found |= {name: x.shape[1:] for name, x in attributes.items()}
+        found |= {name: x.shape[1:] for name, x in conditions.items()}
         if not self._aligned:
             found.pop("real", None)
         if "source" not in found or "fake" not in found:
@@ -146,25 +148,26 @@ def _generator(gan: Any, key: jax.Array) -> Tree:
     return gan.init(key).ema
 
 
-def attributes_of(samples: Samples) -> dict[str, Any]:
-    """Returns the attributes `[n, k]` that are asked for, and those of the inputs.
+def conditions_of(samples: Samples) -> dict[str, Any]:
+    """Returns the attributes `[n, k]` asked for and own, or the `domain` asked for.
 
     Args:
-      samples: of a task, whose condition has `target` and `attributes` if it changes
-        attributes.
+      samples: of a task, whose condition has `target`, and `attributes` or `label`, if
+        it changes one of them.
 
-    >>> attributes_of(Samples(0, 0, condition={"target": 1, "attributes": 2}))
+    >>> conditions_of(Samples(0, 0, condition={"target": 1, "attributes": 2}))
     {'asked': 1, 'own': 2}
-    >>> attributes_of(Samples(0, 0, condition={"target": 1, "label": 2}))
+    >>> conditions_of(Samples(0, 0, condition={"target": 1, "label": 2}))
+    {'domain': 1}
+    >>> conditions_of(Samples(0, 0, condition={"label": 2}))
     {}
     """
     condition = samples.condition
-    if not isinstance(condition, dict) or not condition.keys() >= {
-        "target",
-        "attributes",
-    }:
+    if not isinstance(condition, dict) or "target" not in condition:
         return {}
-    return {"asked": condition["target"], "own": condition["attributes"]}
+    if "attributes" in condition:
+        return {"asked": condition["target"], "own": condition["attributes"]}
+    return {"domain": condition["target"]} if "label" in condition else {}
 
 
 def cycle_of(samples: Samples, shape: tuple[int, ...]) -> Any:

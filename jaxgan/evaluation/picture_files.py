@@ -20,6 +20,9 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Pillow's format and its options, by the suffix of an output."""
 
+LARGEST = {"JPEG": 65_500, "WEBP": 16_383}
+"""Pixels of the longer side that a format can hold, at most."""
+
 WHOLE = Frame()
 """No crop, and the size of the picture."""
 

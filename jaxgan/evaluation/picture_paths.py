@@ -2,6 +2,7 @@
 
 import glob
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -142,14 +143,21 @@ def check_targets(
             raise UsageError(f"{shown} exists: use --overwrite, or another {name}")
 
 
-def read_headers(found: Sequence[Found], *, stop: bool) -> list[Header | None]:
+def read_headers(
+    found: Sequence[Found], *, stop: bool, max_pixels: int | None = None
+) -> list[Header | None]:
     """Reads the headers; those that cannot be read are logged, or raise UsageError.
 
     Args:
       found: the pictures.
       stop: True to raise. If none can be read, that is raised too.
+      max_pixels: largest number of pixels of a picture, which is a flag of the caller
+        under `any_number_of_pixels`; None for the limit of `open_picture`.
     """
-    results = list(try_headers([one.file for one in found]))
+    results = [
+        _within(result, max_pixels)
+        for result in try_headers([one.file for one in found])
+    ]
     if not any(isinstance(x, Header) for x in results):
         stop = True
     for one, error in zip(found, results, strict=True):
@@ -160,6 +168,19 @@ def read_headers(found: Sequence[Found], *, stop: bool) -> list[Header | None]:
             raise UsageError(f"{message}; fix it, or leave it out")
         log.error("%s", message)
     return [x if isinstance(x, Header) else None for x in results]
+
+
+def _within(result: Header | Exception, max_pixels: int | None) -> Header | Exception:
+    """Returns a header, or an error if the picture has too many pixels."""
+    if isinstance(result, Exception) or max_pixels is None:
+        return result
+    count = math.prod(result.size)
+    if count <= max_pixels:
+        return result
+    return ValueError(
+        f"{count:,} pixels are more than --max_pixels={max_pixels}: use "
+        f"--max_pixels={count}"
+    )
 
 
 def unreadable(file: Path, error: Exception) -> str:

@@ -139,16 +139,20 @@ def map_tiles(
     vertical = down.weights(scale)
     # The top of each row of tiles, and of what follows it.
     tops = [*(scale * down.starts).tolist(), height]
-    rows, parts = None, []
+    rows, result = None, None
     for i, strip in enumerate(_strips(image, axes)):
         row = _map_row(strip, across, run, scale, at_once) * vertical[i][:, None, None]
         # The end of the previous row of tiles lies in this one.
         if rows is not None:
             row[: len(rows)] += rows
         done = tops[i + 1] - tops[i]
-        parts.append(finish(row[:done, :width]))
+        part = finish(row[:done, :width])
+        if result is None:
+            result = np.empty((height, width, part.shape[-1]), part.dtype)
+        result[tops[i] : tops[i + 1]] = part
         rows = row[done:]
-    return np.concatenate(parts)
+    assert result is not None  # there is at least one tile
+    return result
 
 
 def _strips(image: np.ndarray, axes: tuple[Axis, Axis]) -> Iterator[np.ndarray]:

@@ -4,18 +4,17 @@
 """
 
 from collections.abc import Callable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 
-from jaxgan.data.dataset import Dataset
 from jaxgan.data.kinds import scale_integers
 from jaxgan.errors import UsageError
 from jaxgan.metrics import image_similarity
+from jaxgan.metrics.asked_comparisons import attribute_accuracy, domain_accuracy
 from jaxgan.metrics.features import efficientnet
-from jaxgan.metrics.features.attribute_classifier import attribute_classifier
-from jaxgan.metrics.features.base import Seed
 from jaxgan.metrics.image_similarity import CHANNELS, WINDOWS, finite_psnr
+from jaxgan.metrics.pairs import PairComparison, Pairs, Shape
 from jaxgan.metrics.perceptual import paired_distances
 from jaxgan.ranges import Range
 
@@ -24,45 +23,6 @@ Border = Annotated[int, Range(0, 1024)]
 
 REGIONS = ("whole", "holes")
 """Pixels to compare: all of them, or those in the holes of a mask."""
-
-
-class Pairs(NamedTuple):
-    """Outputs of a method with their inputs and targets: uint8, one row per image."""
-
-    fake: np.ndarray
-    """The outputs, `[n, H, W, C]`."""
-    source: np.ndarray
-    """The inputs, `[n, h, w, c]`."""
-    real: np.ndarray | None = None
-    """The targets, `[n, H, W, C]`."""
-    mask: np.ndarray | None = None
-    """`[n, H, W, 1]` bool, True in holes."""
-    cycle: np.ndarray | None = None
-    """The inputs after they were mapped to the other domain and back."""
-    asked: np.ndarray | None = None
-    """Attributes that the outputs should have, `[n, k]` bool."""
-    own: np.ndarray | None = None
-    """Attributes of the inputs, `[n, k]` bool."""
-
-
-class PairComparison(NamedTuple):
-    """A metric of an image and its target."""
-
-    name: str
-    """Of its value, such as `psnr_y`."""
-    measure: Callable[[Pairs], np.ndarray]
-    """Pairs to one value each, `[n]`; NaN where there is nothing to compare."""
-    protocol: dict[str, str | int | float]
-    """The settings that a value depends on, which are printed beside it."""
-    needs: tuple[str, ...] = ("real",)
-    """Fields of `Pairs` that it reads, beside the outputs."""
-    more_is_better: bool = False
-    summarize: Callable[[np.ndarray], dict[str, float]] | None = None
-    """The values of `measure`, `[n, ...]`, to others by name; None for their mean."""
-    fit: Callable[[Dataset, Dataset], "PairComparison"] | None = None
-    """(training set, held-out examples) to the metric, if it must be trained first."""
-    open: Callable[[], object] = lambda: None
-    """Raises UsageError if something that it needs is not installed."""
 
 
 def l1(region: str = "whole") -> PairComparison:
@@ -91,8 +51,8 @@ def psnr(
     `image_similarity.psnr`, and `finite_psnr` for images that are equal.
 
     Args:
-      channel: `rgb` for all channels, or `y` for luma, as in papers of
-        super-resolution.
+      channel: `rgb` for all channels, also of gray images or with alpha, or `y` for
+        luma, as in papers of super-resolution.
       border: pixels that are cut off at each side, there the scale factor.
       region: `whole`, or `holes` to compare the pixels in holes only.
     """
@@ -113,6 +73,7 @@ def psnr(
         {"unit": "dB", **_facts(channel, border, region)},
         _needs(region),
         more_is_better=True,
+        check=_trial(measure),
     )
 
 
@@ -138,7 +99,8 @@ def ssim(
 
     name = _named("ssim", *[window] * (window != "uniform"), channel, border)
     facts = {"window": window, **_facts(channel, border, "whole")}
-    return PairComparison(name, measure, facts, more_is_better=True)
+    check = _trial(measure)
+    return PairComparison(name, measure, facts, more_is_better=True, check=check)
 
 
 def perceptual() -> PairComparison:
@@ -152,7 +114,12 @@ def perceptual() -> PairComparison:
         real, fake = _images(pairs)
         return _distances(real, fake)
 
-    return PairComparison("perceptual", measure, STAGES, open=efficientnet.load)
+    def check(source: Shape, fake: Shape) -> None:
+        _check_channels("perceptual", fake)
+
+    return PairComparison(
+        "perceptual", measure, STAGES, open=efficientnet.load, check=check
+    )
 
 
 def content() -> PairComparison:
@@ -165,9 +132,17 @@ def content() -> PairComparison:
     def measure(pairs: Pairs) -> np.ndarray:
         return _distances(pairs.source, pairs.fake)
 
+    def check(source: Shape, fake: Shape) -> None:
+        _check_channels("content", fake)
+        if source != fake:
+            raise UsageError(
+                f"content compares inputs and outputs of one shape, and these have "
+                f"{list(source)} and {list(fake)}: leave it out"
+            )
+
     facts = {**STAGES, "to": "the source"}
     return PairComparison(
-        "content", measure, facts, ("source",), open=efficientnet.load
+        *("content", measure, facts, ("source",)), open=efficientnet.load, check=check
     )
 
 
@@ -187,59 +162,6 @@ def cycle_l1() -> PairComparison:
     return PairComparison("cycle_l1", measure, facts, ("cycle",))
 
 
-def attribute_accuracy(seed: Seed = 0) -> PairComparison:
-    """Measures how often a classifier reads the attributes that were asked for.
-
-    The classifier is trained on real training images, by the recipe of the extractor
-    `classifier`, with a sigmoid for each attribute. `attribute_accuracy` is the share
-    of attributes that it reads as asked, `attribute_accuracy_worst` that of the worst
-    attribute, and `attribute_accuracy_edited` that of attributes that differ from
-    those of the source, which is near 0 for a generator that changes nothing. Its
-    accuracy on held-out images, which bounds what can be read, is in the protocol.
-
-    Args:
-      seed: seed of the training.
-    """
-    name = "attribute_accuracy"
-
-    def measure(pairs: Pairs) -> np.ndarray:
-        raise AssertionError("the classifier is not trained")
-
-    def fit(train: Dataset, held_out: Dataset) -> PairComparison:
-        trained = attribute_classifier(train, held_out, seed=seed)
-
-        def measure(pairs: Pairs) -> np.ndarray:
-            assert pairs.asked is not None
-            assert pairs.own is not None
-            right = trained.predict(pairs.fake) == pairs.asked
-            # `[n, k, 2]`: of all attributes, and of those that are changed.
-            edited = np.where(pairs.asked != pairs.own, right, np.nan)
-            return np.stack([right.astype(float), edited], -1)
-
-        facts = {**plain.protocol, **trained.protocol}
-        return plain._replace(measure=measure, protocol=facts, fit=None)
-
-    def summarize(values: np.ndarray) -> dict[str, float]:
-        every, edited = np.moveaxis(values, -1, 0)
-        edited = edited[~np.isnan(edited)]
-        return {
-            name: float(every.mean()),
-            f"{name}_worst": float(every.mean(0).min()),
-            **({f"{name}_edited": float(edited.mean())} if len(edited) else {}),
-        }
-
-    plain = PairComparison(
-        name,
-        measure,
-        {"region": "whole picture"},
-        ("asked", "own"),
-        more_is_better=True,
-        summarize=summarize,
-        fit=fit,
-    )
-    return plain
-
-
 STAGES: dict[str, str | int | float] = {
     "stages": "efficientnet",
     "image_size": efficientnet.SIZE,
@@ -256,6 +178,27 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             f"and {list(b.shape[1:])}"
         )
     return paired_distances(scale_integers(a), scale_integers(b))
+
+
+def _check_channels(metric: str, shape: Shape) -> None:
+    """Raises UsageError unless `efficientnet` reads images of a shape."""
+    if shape[-1] not in efficientnet.CHANNELS:
+        raise UsageError(
+            f"{metric} needs images of 1 or 3 channels, not {shape[-1]}: use l1, or "
+            "sliced_wasserstein(random)"
+        )
+
+
+def _trial(
+    measure: Callable[[Pairs], np.ndarray],
+) -> Callable[[Shape, Shape], object]:
+    """Returns the check of a metric of pixels, which measures a black image."""
+
+    def check(source: Shape, fake: Shape) -> None:
+        black = np.zeros((1, *fake), np.uint8)
+        measure(Pairs(black, black, real=black, mask=black[..., :1] > 0))
+
+    return check
 
 
 def _images(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
@@ -292,6 +235,29 @@ def _named(metric: str, *settings: str | int) -> str:
     return "_".join([metric, *(x for x in borders if x not in ("rgb", "whole"))])
 
 
+def protocol_of(metric: PairComparison, shape: Shape) -> dict[str, str | int | float]:
+    """Returns the protocol of a metric, with the channels of the images compared.
+
+    >>> [protocol_of(psnr(), (8, 8, c))["channel"] for c in (1, 2, 3, 4)]
+    ['gray', '2 channels', 'RGB', 'RGBA']
+    >>> [protocol_of(psnr(channel="y"), (8, 8, c))["channel"] for c in (1, 3)]
+    ['gray', 'Y']
+    """
+    facts = dict(metric.protocol)
+    channels = shape[-1]
+    # A gray image is its own luma.
+    if "channel" in facts and (facts["channel"] == ALL or channels == 1):
+        facts["channel"] = NAMES.get(channels, f"{channels} channels")
+    return facts
+
+
+ALL = "RGB"
+"""All channels, in the protocol of a metric that does not know how many there are."""
+
+NAMES = {1: "gray", 3: "RGB", 4: "RGBA"}
+"""Names of numbers of channels."""
+
+
 def _facts(channel: str, border: int, region: str) -> dict[str, str | int | float]:
     """Returns the protocol of a metric of pixels."""
     regions = {"whole": "whole picture", "holes": "holes only"}
@@ -302,7 +268,7 @@ PAIR_COMPARISONS: dict[str, Callable[..., PairComparison]] = {
     f.__name__: f
     for f in (
         *(l1, psnr, ssim, perceptual, content, cycle_l1),
-        attribute_accuracy,
+        *(attribute_accuracy, domain_accuracy),
     )
 }
 """Factories of metrics by name."""

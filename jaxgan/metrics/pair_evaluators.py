@@ -16,7 +16,8 @@ from jaxgan.errors import UsageError
 from jaxgan.metrics import pair_comparisons
 from jaxgan.metrics.evaluators import Evaluator, number_of
 from jaxgan.metrics.image_similarity import PEAK
-from jaxgan.metrics.pair_comparisons import Border, PairComparison, Pairs
+from jaxgan.metrics.pair_comparisons import Border
+from jaxgan.metrics.pairs import PairComparison, Pairs
 from jaxgan.ranges import Range
 from jaxgan.types import ExampleSpec, Samples, Task
 

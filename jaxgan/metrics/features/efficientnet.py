@@ -24,6 +24,9 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIZE = 224
 """Height and width of the images that the network was trained on."""
 
+CHANNELS = (1, 3)
+"""Numbers of channels of images; a single one is repeated."""
+
 LEAST_SIZE = 32
 """Minimum height and width: one pixel is left after the last stage."""
 
