@@ -1,9 +1,7 @@
 """Loading of data sets by name, from all sources."""
 
-import difflib
 import logging
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,7 @@ from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
-from jaxgan.data.listing import FOLDERS, PREFIXES
+from jaxgan.data.listing import PREFIXES
 from jaxgan.data.names import names
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
@@ -23,6 +21,7 @@ from jaxgan.data.record_set import FORMATS, record_set
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.stacked_mnist import stacked_mnist
+from jaxgan.data.suggestions import ARRAYS, KINDS, check_prefix, suggest
 from jaxgan.data.text_set import TextReading, check_reading, text
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
@@ -166,8 +165,7 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
-    if kind != other_kind or kind not in kinds or not (text and other_text):
+    if kind != other_kind or kind not in KINDS or not (text and other_text):
         return one == other
     try:
         here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
@@ -178,8 +176,12 @@ def same_place(one: str, other: str) -> bool:
 
 def _of_path(path: Path) -> str:
     """Returns the name of the data set at a path."""
-    if not path.is_dir() and path.suffix not in (".npz", ".npy"):
-        raise UsageError(f"{path} is neither a folder nor an .npz or .npy file")
+    if not path.is_dir() and path.suffix not in ARRAYS:
+        meant = suggest(str(path))
+        raise UsageError(
+            f"{path} is neither a folder nor an .npz or .npy file"
+            + (f": use the name '{meant}'" if meant else "")
+        )
     return f"{'folder' if path.is_dir() else 'npz'}:{path}"
 
 
@@ -349,7 +351,7 @@ def _stacked(request: Request) -> Dataset:
 
 
 def _tfds(request: Request) -> Dataset:
-    _check_name(request.name)
+    check_prefix(request.name)
     request = _placed(request)
     return tfds_set(
         request.name,
@@ -358,41 +360,6 @@ def _tfds(request: Request) -> Dataset:
         request.frame,
         skip_bad=request.skip_bad,
     )
-
-
-def _check_name(name: str) -> None:
-    """Raises UsageError for paths without a prefix, before TFDS looks them up.
-
-    >>> _check_name("./pics")
-    Traceback (most recent call last):
-      ...
-    jaxgan.errors.UsageError: --dataset=./pics is a path: did you mean folder:./pics?
-    """
-    prefix, colon, path = name.partition(":")
-    # URLs get the error of local_path.
-    if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
-        local_path("--dataset", name)  # raises
-    # Misspelled prefixes, and those of other programs.
-    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
-    near = difflib.get_close_matches(prefix.lower(), kinds, 1, 0.76)
-    if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
-        near = ["folder"]
-    if colon and near:
-        raise UsageError(f"--dataset={name}: did you mean {near[0]}:{path}?")
-    # Paths without a prefix.
-    suffix = Path(name).suffix.lower()
-    if _looks_like_a_path(name):
-        kind = "npz" if suffix in (".npz", ".npy") else "folder"
-        raise UsageError(f"--dataset={name} is a path: did you mean {kind}:{name}?")
-
-
-def _looks_like_a_path(name: str) -> bool:
-    """Returns True for names that are paths by their start or end."""
-    # The second pattern is a path of Windows.
-    if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
-        return True
-    files = (".npz", ".npy", ".zip", ".tar", ".gz", ".png", ".jpg", ".h5", ".mat")
-    return name.endswith("/") or name.lower().endswith(files)
 
 
 def _placed(request: Request) -> Request:
