@@ -9,7 +9,7 @@ from jaxgan.data.loader import stream
 from jaxgan.data.normal import is_normal, keep_normal
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import SOURCES, load, same_place
+from jaxgan.data.sources import SOURCES, is_of_sounds, load, same_place
 from jaxgan.data.split import hold_out
 from jaxgan.data.text import decode, encode
 from jaxgan.data.text_set import TextReading
@@ -33,6 +33,7 @@ __all__ = [
     "from_fields",
     "hold_out",
     "is_normal",
+    "is_of_sounds",
     "keep_normal",
     "load",
     "measure_values",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxgan import storage
-from jaxgan.data.audio import Listening, audio
+from jaxgan.data.audio import Listening, audio, check_listening
 from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
@@ -140,10 +140,25 @@ def load(
 def _opened(request: Request) -> Dataset:
     """Returns the data set of a request, whose prefix selects the source."""
     kind = request.name.partition(":")[0]
+    if kind not in SOURCES:
+        check_prefix(request.name)
     _check_alpha(request.alpha, kind)
+    check_listening(request.listening, is_of_sounds(request.name))
     check_reading(request.text, kind in TEXTS)
     # Names without a known prefix are those of TFDS.
     return SOURCES.get(kind, _tfds)(request)
+
+
+def is_of_sounds(name: str) -> bool:
+    """Returns True for a data set that may be read from sound files.
+
+    Besides `audio:PATH`, these are the sources of users.
+
+    >>> is_of_sounds("audio:a"), is_of_sounds("asterisk"), is_of_sounds("ring8")
+    (True, False, False)
+    """
+    kind = name.partition(":")[0]
+    return kind == "audio" or (kind in SOURCES and kind not in OWN)
 
 
 def _check_alpha(alpha: str, kind: str) -> None:
@@ -351,7 +366,6 @@ def _stacked(request: Request) -> Dataset:
 
 
 def _tfds(request: Request) -> Dataset:
-    check_prefix(request.name)
     request = _placed(request)
     return tfds_set(
         request.name,
@@ -395,3 +409,6 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "names": _of_package(names),
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
+
+OWN = frozenset(SOURCES)
+"""The sources that no user has added."""

@@ -71,7 +71,7 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
     """Returns the dataset; with `--shape`, a made-up one that takes no memory."""
     size = question.examples
     if not question.shapes:
-        return setup.load_data(question.config)[0]
+        return setup.load_data(question.config, new=True)[0]
     config = question.config
     example = made_up_example(
         question.shapes,
