@@ -309,10 +309,16 @@ TRAIN: list[Row] = [
     ("not a folder", "--dataset=audio:{data}/pictures.npz"),
     ("holds sounds, not pictures", "--dataset=audio:a", "--image_size=8"),
     ("--label_field=x", "--dataset=audio:a", "--label_field=x"),
-    ("did you mean audio:a", "--dataset=Audio:a"),
+    ("did you mean audio:a", "--dataset=Audio:a", "--rate=8000"),
     ("--loudness", "--loudness=loud"),
     ("--seconds=601", "--seconds=601"),
     ("--rate=192001", "--rate=192001"),
+    *(
+        (f"{flag} is only for audio:PATH; use --{flag.split('=')[0][2:]}=", flag)
+        for flag in ("--rate=8000", "--seconds=3", "--loudness=none")
+    ),
+    ("--rate=8000 is only for", "--dataset=asterisk", "--rate=8000"),
+    ("--seconds=3 is only for", "--dataset=text:a", "--seconds=3"),
     ("needs waveforms", "--networks=wavegan(4)"),
     ("needs waveforms", "--task=spectrogram(4)", "--networks=specgan(4)"),
     ("there is no folder none", "--dataset=unpaired:none,{data}/empty"),

@@ -195,6 +195,29 @@ def test_bad_options(tmp_path, options, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["ring8", "asterisk", "text:a", "npz:a.npz"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rate": 8_000}, "--rate=8000 is only for audio:PATH; use --rate=0"),
+        ({"seconds": 3.0}, "--seconds=3 is only for audio:PATH; use --seconds=1.024"),
+        ({"loudness": "peak"}, "--loudness=peak is only for audio:PATH; use --loudne"),
+    ],
+)
+def test_options_of_sounds_are_refused_for_other_data(name, options, words):
+    with pytest.raises(UsageError, match=words):
+        data.load(name, **options)
+
+
+def test_sources_of_users_have_the_options_of_sounds(monkeypatch):
+    heard = []
+    monkeypatch.setitem(data.SOURCES, "mine", lambda x: heard.append(x.listening))
+    with pytest.raises(AttributeError):  # the source gives no data
+        data.load("mine", rate=8_000, seconds=2.0)
+    assert (heard[0].rate, heard[0].seconds) == (8_000, 2.0)
+    assert data.is_of_sounds("mine:a")
+
+
 def test_a_folder_of_pictures_and_an_empty_one(tmp_path):
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(UsageError, match=r"no sounds .*, but 1 \.png"):

@@ -204,6 +204,20 @@ def test_a_run_of_0_1_0_resumes_and_gets_a_fingerprint(tmp_path):
     assert 'classes is ["0", "1"] in the run' in refusal(folder, name)
 
 
+def test_a_run_keeps_flags_that_an_earlier_version_ignored(tmp_path):
+    name, folder = save(tmp_path / "a.npz"), tmp_path / "run"
+    flags = {"rate": 8_000, "seconds": 3, "networks": "small(1)", "batch_size": 8}
+    given = {"dataset": name, "workdir": str(folder), "held_out": "none"}
+    config = make_config(**given, **flags)
+    message = "--rate=8000 is only for audio:PATH; use --rate=0"
+    with pytest.raises(UsageError, match=message):
+        setup.setup(config)
+    # As a workdir of an earlier version, which also has been evaluated.
+    opened(folder, name, **flags)
+    assert setup.setup(config).dataset.size == 40
+    opened(folder, name, **flags)
+
+
 def test_training_resumes_with_data_that_changed(pictures, tmp_path, capfd):
     mine = tmp_path / "mine.npz"
     shutil.copy(pictures, mine)

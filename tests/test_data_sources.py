@@ -21,6 +21,13 @@ from jaxgan.errors import UsageError
         ("x.npz", "did you mean npz:x.npz?"),
         ("~/x.NPZ", "did you mean npz:~/x.NPZ?"),
         ("here", "did you mean folder:here?"),
+        ("x.txt", "--dataset=x.txt is a path: did you mean text:x.txt?"),
+        ("./x.TXT", "did you mean text:./x.TXT?"),
+        ("a b.txt", "did you mean text:a b.txt?"),
+        ("takes/7.wav", "--dataset=takes/7.wav is a path: did you mean audio:takes?"),
+        ("x.flac", "did you mean audio:.?"),
+        ("~/takes/x.Mp3", "did you mean audio:~/takes?"),
+        ("notes.md", "--dataset=notes.md is a path: did you mean npz:notes.md?"),
         ("fodler:pics", "did you mean folder:pics?"),
         ("Folder:pics", "did you mean folder:pics?"),
         ("imagefolder:pics", "did you mean folder:pics?"),
@@ -37,11 +44,22 @@ from jaxgan.errors import UsageError
 )
 def test_names_that_are_none(name, message, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
+    (tmp_path / "notes.md").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as error:
         data.load(name)
     assert message in str(error.value)
-    assert list(tmp_path.iterdir()) == [tmp_path / "here"]
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["here", "notes.md"]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [("x.txt", "text:x.txt"), ("a/x.wav", "audio:a"), ("x.wav", "audio:.")],
+)
+def test_the_path_of_a_text_or_sound_names_the_set(path, meant):
+    with pytest.raises(UsageError) as error:
+        data.load(Path(path))
+    assert str(error.value).endswith(f"or .npy file: use the name '{meant}'")
 
 
 def test_home_is_expanded_in_every_path(tmp_path, monkeypatch):

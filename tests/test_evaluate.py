@@ -1,12 +1,14 @@
 """The program that evaluates a run: its values, its protocol and its errors."""
 
 import json
+import re
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from sounds import tone, write
 from test_train import run as train_run
 
 from jaxgan import evaluate
@@ -105,6 +107,52 @@ def test_examples_trained_on_are_never_taken_by_default(workdir):
         real(workdir.parent, "none", "auto")
 
 
+PART = "--split=part to compare with examples that were trained on"
+TWO = "--split=2 to compare with examples that were trained on"
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked", "message"),
+    [
+        # Folders of classes alone: no other split.
+        ({"": 20}, "auto", f"were held out: use {PART}, or train again with --held_ou"),
+        ({"": 20}, "test", f"--split=test: audio:a has no such split: use {PART}, or "),
+        # A tenth of a few sounds is less than two.
+        (
+            {"": 5},
+            "auto",
+            f"were held out: use {TWO}, or train again with --held_out=2",
+        ),
+        (
+            {"": 5},
+            "part",
+            f"were held out: use {TWO}, or train again with --held_out=2",
+        ),
+        ({"train/": 20, "test/": 3}, "none", f"held out: use --split=test, or {PART}"),
+        ({"train/": 9, "val/": 3}, "test", f"such split: use --split=val, or {TWO}"),
+        ({"train/": 9, "val/": 3}, "train", "--split=train shares 9 of its 9 examples"),
+    ],
+)
+def test_only_splits_that_exist_are_named(
+    counts, asked, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    for place, count in counts.items():
+        for i in range(count):
+            write(tmp_path / f"a/{place}{'xy'[i % 2]}/{i}.wav", tone(100 + i))
+    config = make_config(dataset="audio:a", seconds=0.1)
+    run: Any = SimpleNamespace(config=config)
+    with pytest.raises(UsageError) as error:
+        real_examples.load_real(run, EvaluateConfig(workdir=tmp_path, split=asked))
+    said = str(error.value)
+    assert message in said
+    for split in re.findall("use --split=([a-z0-9]+)", said):
+        found = EvaluateConfig(workdir=tmp_path, split=split)
+        held_out = real_examples.load_real(run, found).held_out
+        assert held_out is not None
+        assert held_out.size >= 2
+
+
 def test_several_sets_of_samples_have_a_spread(workdir, capsys):
     report = values(
         workdir, "--metrics=fd(random)", "--n=60", "--split=100", "--seeds=3"
@@ -146,7 +194,7 @@ def test_the_classifier_is_trained_on_the_fly(workdir, tmp_path, monkeypatch):
         (["--checkpoint=7"], "7"),
         (["--run=3"], "--run=3: the run has 1 seed(s)"),
         (["--workdir=/no/run"], "/no/run"),
-        (["--split=none"], "has no examples that were held out: name a split"),
+        (["--split=none"], "that were held out: use --split=part to compare with"),
         (["--out=/no/folder/x.json"], "--out=/no/folder/x.json"),
         (["--metric=fd"], "did you mean --metrics"),
     ],

@@ -205,6 +205,17 @@ def test_one_device_of_a_slice_is_still_a_tpu():
     assert "T(8,128)" in step.text
 
 
+def test_made_up_sounds_are_stored_like_those_of_files():
+    for flags, rate in (((), 16_000), (("--rate=8000",), 8_000)):
+        said = ["--topology=local", "--shape=waveform:64x1,condition:3", *flags]
+        found = compiling.dataset_of(planning.parse_args(said))
+        sound, other = found.example["waveform"], found.example["condition"]
+        assert (sound.kind, sound.dtype, sound.rate) == ("waveform", np.int16, rate)
+        assert (other.kind, other.dtype, other.rate) == ("vector", np.float32, 0)
+        # The memory of the examples, of which a sample has 2 bytes.
+        assert found.nbytes == 50_000 * (64 * 2 + 3 * 4)
+
+
 def test_a_batch_that_does_not_divide_over_sixteen_chips(capsys):
     slice_of("v5e:4x4")
     code, _, err = run(capsys, "--topology=v5e:4x4", "--batch_size=60")

@@ -9,8 +9,8 @@ from jaxgan.data.loader import stream
 from jaxgan.data.normal import is_normal, keep_normal
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import SOURCES, load, same_place
-from jaxgan.data.split import hold_out
+from jaxgan.data.sources import SOURCES, is_of_sounds, load, same_place
+from jaxgan.data.split import hold_out, part_size
 from jaxgan.data.text import decode, encode
 from jaxgan.data.text_set import TextReading
 from jaxgan.data.value_range import format_values, measure_values, range_warning
@@ -33,10 +33,12 @@ __all__ = [
     "from_fields",
     "hold_out",
     "is_normal",
+    "is_of_sounds",
     "keep_normal",
     "load",
     "measure_values",
     "normalize",
+    "part_size",
     "range_warning",
     "read_all",
     "read_some",

@@ -43,6 +43,25 @@ class Listening(NamedTuple):
     """True to leave out files that cannot be used, False to raise an error."""
 
 
+def check_listening(listening: Listening, of_sounds: bool) -> None:
+    """Checks the flags of sounds.
+
+    Args:
+      listening: their values.
+      of_sounds: True for a data set of sound files; others have the defaults.
+
+    Raises:
+      UsageError: naming the flag and a value that works.
+    """
+    for flag in ("rate", "seconds", "loudness"):
+        value, default = getattr(listening, flag), Listening._field_defaults[flag]
+        if not of_sounds and value != default:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise UsageError(
+                f"--{flag}={shown} is only for audio:PATH; use --{flag}={default}"
+            )
+
+
 class Files(NamedTuple):
     """The sound files of a split."""
 

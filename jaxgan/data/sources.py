@@ -1,76 +1,41 @@
 """Loading of data sets by name, from all sources."""
 
-import difflib
 import logging
 import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxgan import storage
-from jaxgan.data.audio import Listening, audio
+from jaxgan.data.audio import Listening, audio, check_listening
 from jaxgan.data.clauses import kjv_clauses
 from jaxgan.data.dataset import Dataset
 from jaxgan.data.domains import domains
 from jaxgan.data.folder import folder
-from jaxgan.data.listing import FOLDERS, PREFIXES
+from jaxgan.data.listing import PREFIXES
 from jaxgan.data.names import names
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
-from jaxgan.data.pictures import Reading
 from jaxgan.data.record_set import FORMATS, record_set
+from jaxgan.data.request import Request, paths_of
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
+from jaxgan.data.shakespeare import tiny_shakespeare
 from jaxgan.data.stacked_mnist import stacked_mnist
+from jaxgan.data.suggestions import ARRAYS, KINDS, check_prefix, suggest
 from jaxgan.data.text_set import TextReading, check_reading, text
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
-from jaxgan.data.unpaired import split_paths, unpaired
+from jaxgan.data.unpaired import unpaired
+from jaxgan.data.words import wamerican
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
 
-TEXTS = ("text",)
-"""Data sets of texts, by the part of a name before its first colon."""
-
-
-class Request(NamedTuple):
-    """The arguments with which a user requests a data set."""
-
-    name: str
-    """`mnist`, `folder:PATH`, ..."""
-    split: str
-    data_dir: str | None
-    """The folder of TFDS, None for its default."""
-    frame: Frame
-    image_field: str = ""
-    label_field: str = ""
-    alpha: str = "auto"
-    skip_bad: bool = False
-    listening: Listening = Listening()
-    """The way in which sound files are read."""
-    text: TextReading = TextReading()
-
-    @property
-    def choice(self) -> Choice:
-        """The split, and the requested arrays or features."""
-        return Choice(self.split, self.image_field, self.label_field)
-
-    @property
-    def reading(self) -> Reading:
-        """The way in which picture files are read."""
-        return Reading(self.frame, self.alpha, self.skip_bad)
-
-    @property
-    def path(self) -> Path:
-        """The path after the prefix, with `~` expanded.
-
-        Raises:
-          UsageError: for URLs and invalid paths.
-        """
-        return _paths(self.name)[0]
+TEXTS = ("text", "tiny_shakespeare")
+"""Data sets that become examples as users choose, by the part of a name before its
+first colon."""
 
 
 def load(
@@ -141,10 +106,25 @@ def load(
 def _opened(request: Request) -> Dataset:
     """Returns the data set of a request, whose prefix selects the source."""
     kind = request.name.partition(":")[0]
+    if kind not in SOURCES:
+        check_prefix(request.name)
     _check_alpha(request.alpha, kind)
+    check_listening(request.listening, is_of_sounds(request.name))
     check_reading(request.text, kind in TEXTS)
     # Names without a known prefix are those of TFDS.
     return SOURCES.get(kind, _tfds)(request)
+
+
+def is_of_sounds(name: str) -> bool:
+    """Returns True for a data set that may be read from sound files.
+
+    Besides `audio:PATH`, these are the sources of users.
+
+    >>> is_of_sounds("audio:a"), is_of_sounds("asterisk"), is_of_sounds("ring8")
+    (True, False, False)
+    """
+    kind = name.partition(":")[0]
+    return kind == "audio" or (kind in SOURCES and kind not in OWN)
 
 
 def _check_alpha(alpha: str, kind: str) -> None:
@@ -166,11 +146,10 @@ def same_place(one: str, other: str) -> bool:
         name.partition(":") for name in (one, other)
     )
     # Only paths can be written in several ways.
-    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
-    if kind != other_kind or kind not in kinds or not (text and other_text):
+    if kind != other_kind or kind not in KINDS or not (text and other_text):
         return one == other
     try:
-        here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
+        here, there = ([x.resolve() for x in paths_of(name)] for name in (one, other))
         return here == there
     except (OSError, RuntimeError, ValueError):  # an invalid path
         return False
@@ -178,8 +157,12 @@ def same_place(one: str, other: str) -> bool:
 
 def _of_path(path: Path) -> str:
     """Returns the name of the data set at a path."""
-    if not path.is_dir() and path.suffix not in (".npz", ".npy"):
-        raise UsageError(f"{path} is neither a folder nor an .npz or .npy file")
+    if not path.is_dir() and path.suffix not in ARRAYS:
+        meant = suggest(str(path))
+        raise UsageError(
+            f"{path} is neither a folder nor an .npz or .npy file"
+            + (f": use the name '{meant}'" if meant else "")
+        )
     return f"{'folder' if path.is_dir() else 'npz'}:{path}"
 
 
@@ -228,7 +211,7 @@ def _unpaired(request: Request) -> Dataset:
             "direction"
         )
     _no_fields(request)
-    first, second = _paths(request.name)
+    first, second = paths_of(request.name)
     return unpaired(request.name, first, second, request.reading, split=request.split)
 
 
@@ -252,6 +235,13 @@ def _text(request: Request) -> Dataset:
     return text(request.name, path, request.text, split=request.split)
 
 
+def _shakespeare(request: Request) -> Dataset:
+    _no_fields(request)
+    _no_frame(request, "texts")
+    place = _placed(request).data_dir
+    return tiny_shakespeare(request.name, place, request.text, split=request.split)
+
+
 def _of_package(load: Callable[[str, Path], Dataset]) -> Callable[[Request], Dataset]:
     """Returns the source of texts in a package: load(split, folder of packages)."""
 
@@ -273,17 +263,6 @@ def _no_frame(request: Request, kind: str) -> None:
             f"{request.name} holds {kind}, not pictures; leave out --image_size and "
             "--crop"
         )
-
-
-def _paths(name: str) -> tuple[Path, ...]:
-    """Returns the paths that the name of a data set has, with `~` expanded.
-
-    Raises:
-      UsageError: for URLs, invalid paths, or another number of paths.
-    """
-    kind, _, text = name.partition(":")
-    texts = split_paths(name, text) if kind == "unpaired" else (text,)
-    return tuple(local_path("--dataset", x, prefix=f"{kind}:") for x in texts)
 
 
 def _named_path(request: Request) -> Path:
@@ -349,7 +328,6 @@ def _stacked(request: Request) -> Dataset:
 
 
 def _tfds(request: Request) -> Dataset:
-    _check_name(request.name)
     request = _placed(request)
     return tfds_set(
         request.name,
@@ -358,41 +336,6 @@ def _tfds(request: Request) -> Dataset:
         request.frame,
         skip_bad=request.skip_bad,
     )
-
-
-def _check_name(name: str) -> None:
-    """Raises UsageError for paths without a prefix, before TFDS looks them up.
-
-    >>> _check_name("./pics")
-    Traceback (most recent call last):
-      ...
-    jaxgan.errors.UsageError: --dataset=./pics is a path: did you mean folder:./pics?
-    """
-    prefix, colon, path = name.partition(":")
-    # URLs get the error of local_path.
-    if re.match(r"[a-z0-9+.-]*://", name, re.IGNORECASE):
-        local_path("--dataset", name)  # raises
-    # Misspelled prefixes, and those of other programs.
-    kinds = ("npz", *TEXTS, *FOLDERS, *FORMATS)
-    near = difflib.get_close_matches(prefix.lower(), kinds, 1, 0.76)
-    if prefix.lower() in ("dir", "directory", "path", "images", "imagefolder"):
-        near = ["folder"]
-    if colon and near:
-        raise UsageError(f"--dataset={name}: did you mean {near[0]}:{path}?")
-    # Paths without a prefix.
-    suffix = Path(name).suffix.lower()
-    if _looks_like_a_path(name):
-        kind = "npz" if suffix in (".npz", ".npy") else "folder"
-        raise UsageError(f"--dataset={name} is a path: did you mean {kind}:{name}?")
-
-
-def _looks_like_a_path(name: str) -> bool:
-    """Returns True for names that are paths by their start or end."""
-    # The second pattern is a path of Windows.
-    if name.startswith((".", "/", "~", "\\")) or re.match(r"[A-Za-z]:[\\/]", name):
-        return True
-    files = (".npz", ".npy", ".zip", ".tar", ".gz", ".png", ".jpg", ".h5", ".mat")
-    return name.endswith("/") or name.lower().endswith(files)
 
 
 def _placed(request: Request) -> Request:
@@ -426,5 +369,10 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "text": _text,
     "kjv_clauses": _of_package(kjv_clauses),
     "names": _of_package(names),
+    "tiny_shakespeare": _shakespeare,
+    "wamerican": _of_package(wamerican),
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
+
+OWN = frozenset(SOURCES)
+"""The sources that no user has added."""

@@ -41,7 +41,7 @@ def hold_out(
     if choice == "none":
         return dataset, None
     if choice == "part":
-        return split_off(dataset, min(PART_MOST, dataset.size // PART_SHARE))
+        return split_off(dataset, part_size(dataset.size))
     # isdigit alone also accepts other scripts; 18 digits fit int64.
     if choice.isascii() and choice.isdigit() and len(choice) < 19:
         return split_off(dataset, int(choice))
@@ -60,6 +60,15 @@ def hold_out(
     # No usable split: hold out a sample of the examples themselves.
     count = min(MOST, dataset.size // SHARE)
     return split_off(dataset, count) if count >= LEAST else (dataset, None)
+
+
+def part_size(size: int) -> int:
+    """Returns the number of held-out examples of the choice `part`, of `size`.
+
+    >>> part_size(45), part_size(60_000)
+    (4, 1000)
+    """
+    return min(PART_MOST, size // PART_SHARE)
 
 
 def _named(

@@ -8,13 +8,16 @@ import numpy as np
 
 from jaxgan import data
 from jaxgan.config.evaluating import AUTO, EvaluateConfig
-from jaxgan.errors import UsageError
+from jaxgan.data.listing import NoSuchSplit
+from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.load_run import Run
 from jaxgan.experiment import setup
 
 log = logging.getLogger("jaxgan")
 
 NONE = "none"
+LEAST = 2
+"""Number of held-out examples without which there is no evaluation."""
 
 
 class RealExamples(NamedTuple):
@@ -63,16 +66,15 @@ def load_real(run: Run, config: EvaluateConfig) -> RealExamples:
         held_out = None
     if held_out is None:
         raise UsageError(
-            f"--dataset={run.config.dataset} has no examples that were held out: name "
-            "a split, such as --split=test, or use --split=part to compare with "
-            "examples that were trained on"
+            f"--dataset={run.config.dataset} has no examples that were held out: "
+            f"{_ways(run)}"
         )
     if config.n_real > held_out.size:
         raise UsageError(
             f"--n_real={config.n_real}: there are {held_out.size} held-out examples; "
             f"use --n_real={held_out.size}"
         )
-    if held_out.size < 2:
+    if held_out.size < LEAST:
         raise UsageError("there is a single held-out example: use another --split")
     return RealExamples(train, held_out, _unseen(run, config, held_out))
 
@@ -93,5 +95,31 @@ def is_split_off(run: Run, train: data.Dataset) -> bool:
     return train.size < _load(run, NONE)[0].size
 
 
+def _ways(run: Run) -> str:
+    """Returns flags with which there are examples to compare with, as a remedy."""
+    enough = data.part_size(_load(run, NONE)[0].size) >= LEAST
+    count = "part" if enough else LEAST
+    trained_on = f"--split={count} to compare with examples that were trained on"
+    for name in ("test", "val", "validation"):
+        try:
+            setup.load_data(dataclasses.replace(run.config, held_out=name))
+        except UsageError:
+            continue  # no such split, or one that was trained on
+        return f"use --split={name}, or {trained_on}"
+    return f"use {trained_on}, or train again with --held_out={count}"
+
+
 def _load(run: Run, choice: str) -> tuple[data.Dataset, data.Dataset | None]:
-    return setup.load_data(dataclasses.replace(run.config, held_out=choice))
+    try:
+        return setup.load_data(dataclasses.replace(run.config, held_out=choice))
+    except UsageError as error:
+        if choice == run.config.held_out:
+            raise
+        # The loader names a flag of training.
+        shown = printable(choice)
+        text = str(error).replace(f"--held_out={shown}", f"--split={shown}")
+        if isinstance(error.__cause__, NoSuchSplit):
+            text = (
+                f"--split={shown}: {run.config.dataset} has no such split: {_ways(run)}"
+            )
+        raise UsageError(text) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from jaxgan import data, parallel, workdir
+from jaxgan import data, parallel, storage, workdir
 from jaxgan.config.training import AUTO, Config
 from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
@@ -46,7 +46,7 @@ def setup(config: Config) -> Experiment:
     check_batch_size(config, layout)
     builder.check_texts(config)
     # Then the data are read, and the networks are built for their shape.
-    dataset, held_out = load_data(config)
+    dataset, held_out = load_data(config, new=is_new(config))
     log_values(dataset)
     if config.budget and layout.processes > 1:
         raise UsageError(
@@ -225,8 +225,32 @@ def placed_on(layout: parallel.Layout, resident: bool) -> builder.Placed:
     return builder.Placed(sharding, None if on_host else sharding)
 
 
-def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
-    """Loads the training examples, and the held-out examples or None."""
+def is_new(config: Config) -> bool:
+    """Returns True if the workdir holds no run, which would be resumed."""
+    folder = storage.run_folder("--workdir", config.workdir)
+    return not (folder / "config.json").is_file()
+
+
+def load_data(
+    config: Config, *, new: bool = False
+) -> tuple[data.Dataset, data.Dataset | None]:
+    """Loads the training examples, and the held-out examples or None.
+
+    Args:
+      config: the configuration.
+      new: True to refuse flags of sounds for other data. Runs of earlier versions may
+        have them, and ignored them.
+
+    Raises:
+      UsageError: if the data cannot be loaded or split.
+    """
+    heard = {
+        "rate": config.rate,
+        "seconds": config.seconds,
+        "loudness": config.loudness,
+    }
+    if not new and not data.is_of_sounds(config.dataset):
+        heard = {}
 
     def split(name):
         dataset = data.load(
@@ -239,9 +263,7 @@ def load_data(config: Config) -> tuple[data.Dataset, data.Dataset | None]:
             label_field=config.label_field,
             alpha=config.alpha,
             on_bad_example=config.on_bad_example,
-            rate=config.rate,
-            seconds=config.seconds,
-            loudness=config.loudness,
+            **heard,
             text=data.TextReading(
                 config.text, config.tokens, config.length, config.vocabulary
             ),

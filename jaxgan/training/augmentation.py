@@ -96,7 +96,8 @@ def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
     """
     # Flags of the GAN are checked before the data are loaded.
     builder.check_texts(_gan_flags(config, 0, config.batch_size))
-    train, held_out = load_data(cast(Any, config))  # which reads flags of data only
+    # It reads flags of data only.
+    train, held_out = load_data(cast(Any, config), new=True)
     if not train.classes:
         raise UsageError(
             f"--dataset={printable(config.dataset)} has no labels, which a classifier "

@@ -6,6 +6,7 @@ import re
 from importlib.util import find_spec
 from typing import Any
 
+from jaxgan.data.suggestions import is_a_path
 from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
 from jaxgan.data.tfds.registry import RECIPES
 from jaxgan.data.tfds.registry.builder import builder_class
@@ -32,7 +33,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
     base = name.split("/")[0].split(":")[0]
     if re.fullmatch(r"\w+(/[^/:]+)?(:[\d.*]+)?", name) is None:
         # TFDS would look up names of other forms on the network.
-        raise UsageError(_unknown(name, base))
+        raise _unknown(name, base)
     _check_config(name, base)
     try:
         with quiet_tfds():
@@ -40,7 +41,7 @@ def open_builder(name: str, data_dir: str | None) -> Any:
                 return _own(name, base, data_dir)
             return tfds.builder(name, data_dir=data_dir)
     except DatasetNotFoundError:
-        raise UsageError(_unknown(name, base)) from None
+        raise _unknown(name, base) from None
     except ModuleNotFoundError as error:
         raise needs_module(name, missing_module(error) or "tensorflow") from error
     except Exception as error:  # wrong versions and malformed names raise many types
@@ -59,13 +60,12 @@ def _own(name: str, base: str, data_dir: str | None) -> Any:
     )
 
 
-def _unknown(name: str, base: str) -> str:
-    """Returns the message for an unknown name, with the closest known names."""
+def _unknown(name: str, base: str) -> UsageError:
+    """Returns the error for an unknown name, with the closest known names."""
     import tensorflow_datasets as tfds
 
     if os.path.exists(name):
-        kind = "folder" if os.path.isdir(name) else "npz"
-        return f"--dataset={name} is a path: did you mean {kind}:{name}?"
+        return is_a_path(name, "folder" if os.path.isdir(name) else "npz")
     known = [*RECIPES, *tfds.list_builders(with_community_datasets=False)]
     # Cut, as matching long texts is slow.
     near = difflib.get_close_matches(base[:60], known, n=3)
@@ -73,7 +73,7 @@ def _unknown(name: str, base: str) -> str:
     # Without TensorFlow, TFDS omits the builders that import it.
     hidden = find_spec("tensorflow") is None
     more = "pip install 'jaxgan[tf]' for more sets, or " if hidden else ""
-    return (
+    return UsageError(
         f"--dataset={name}: TFDS has no such set; {meant}{more}use one of the other "
         f"forms: {OTHER_FORMS}"
     )

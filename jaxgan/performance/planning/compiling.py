@@ -71,30 +71,48 @@ def dataset_of(question: PlanConfig) -> data.Dataset:
     """Returns the dataset; with `--shape`, a made-up one that takes no memory."""
     size = question.examples
     if not question.shapes:
-        return setup.load_data(question.config)[0]
-    vocabulary = question.config.vocabulary
-    example = made_up_example(question.shapes, question.classes, vocabulary)
+        return setup.load_data(question.config, new=True)[0]
+    config = question.config
+    example = made_up_example(
+        question.shapes,
+        question.classes,
+        vocabulary=config.vocabulary,
+        rate=config.rate or RATE,
+    )
     # Broadcast zeros have the shape of the examples and the memory of one number.
     arrays: Any = {
         name: np.broadcast_to(np.zeros((), field.dtype), (size, *field.shape))
         for name, field in example.items()
     }
-    name = question.config.dataset
-    return data.Dataset(name, size, example, _nothing, "made up", arrays=arrays)
+    return data.Dataset(
+        config.dataset, size, example, _nothing, "made up", arrays=arrays
+    )
 
 
 KINDS = {1: "vector", 2: "waveform", 3: "image"}
 """Kinds of made-up fields by their number of axes, unless the name is a kind."""
+DTYPES = {"mask": np.uint8, "image": np.uint8, "waveform": np.int16}
+"""Of the kinds of made-up fields; that of others is float32."""
 RATE = 16_000
-"""Samples per second of made-up waveforms."""
+"""Samples per second of made-up waveforms, unless a rate is given."""
 
 
 def made_up_example(
-    shapes: Mapping[str, tuple[int, ...]], classes: int, vocabulary: int = 1
+    shapes: Mapping[str, tuple[int, ...]],
+    classes: int,
+    *,
+    vocabulary: int = 1,
+    rate: int = RATE,
 ) -> ExampleSpec:
-    """Returns fields of these shapes: images and masks are uint8, others float32.
+    """Returns fields of these shapes, with the dtypes of loaded data.
 
-    A field called `tokens` has numbers of tokens, of a vocabulary of this size.
+    Images and masks are uint8, waveforms int16, tokens int32, and others float32.
+
+    Args:
+      shapes: by the name of the field.
+      classes: number of classes; 0 for no labels.
+      vocabulary: number of different tokens of a field called `tokens`.
+      rate: samples per second of waveforms.
 
     >>> fields = made_up_example({"image": (8, 8, 3), "attributes": (4,)}, classes=0)
     >>> fields["image"].kind, fields["attributes"].kind, fields.classes
@@ -103,9 +121,9 @@ def made_up_example(
     example = ExampleSpec()
     for name, shape in shapes.items():
         kind = name if name in ("mask", "attributes") else KINDS[len(shape)]
-        dtype = np.uint8 if len(shape) == 3 else np.float32
-        rate = RATE if kind == "waveform" else 0
-        example[name] = Field(shape, np.dtype(dtype), kind, rate=rate)
+        dtype = np.dtype(DTYPES.get(kind, np.float32))
+        heard = rate if kind == "waveform" else 0
+        example[name] = Field(shape, dtype, kind, rate=heard)
         if name == "tokens":
             words = tuple(map(str, range(vocabulary)))
             example[name] = Field(shape, np.dtype(np.int32), name, words)
