@@ -55,7 +55,8 @@ def restore_all(
     vocoder = Vocoder(run, options.seed)
     own = vocoder.settings.rate
     is_one = isinstance(sounds, str | Path) or getattr(sounds, "ndim", 3) < 3
-    found = [sound_of(x, rate, own) for x in ([sounds] if is_one else sounds)]
+    several: Any = [sounds] if is_one else sounds
+    found = [sound_of(x, rate, own) for x in several]
     vocoder.restore(which, raw=raw)
     results = []
     for number, (sound, axes) in enumerate(found):
