@@ -17,9 +17,9 @@ left. `sample_run("runs/mnist", 64)` draws samples, and `sheet_run("runs/mnist",
 labels="all")` rows of them: by class, between latents, or along directions.
 `evaluate_run("runs/mnist")` compares samples with held-out examples, and
 `compare("mnist:test", images)` any images with real ones. `apply_run("runs/maps",
-"photo.jpg")` maps pictures by an image-to-image run, and `score_run("runs/parts",
-"photo.jpg")` says how unusual they are. `invert_run("runs/mnist", "seven.png")` finds
-the latents of pictures.
+"photo.jpg")` maps pictures by an image-to-image run, or sounds by a vocoder, and
+`score_run("runs/parts", "photo.jpg")` says how unusual they are.
+`invert_run("runs/mnist", "seven.png")` finds the latents of pictures.
 `export_run("runs/mnist", "digits")` writes the generator for other programs, and
 `write_report("runs/mnist")` all that there is to see as one HTML file. Names are
 imported when they are first used, so `import jaxgan` imports no jax.

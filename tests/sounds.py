@@ -36,12 +36,12 @@ def write_24_bit(path, samples, rate=RATE):
     return path
 
 
-def write_set(folder, count=40):
+def write_set(folder, count=40, names=("low", "high"), hertz=(150, 500), spread=0.1):
     """Writes tones of two classes in the splits train and test."""
     rng = np.random.default_rng(0)
     for split, number in (("train", count), ("test", count // 2)):
         for i in range(number):
-            name, hertz = ("low", 150) if i % 2 else ("high", 500)
-            samples = tone(hertz * rng.uniform(0.9, 1.1))
-            write(folder / split / name / f"{i:03}.wav", samples)
+            k = 1 - i % 2
+            samples = tone(hertz[k] * rng.uniform(1 - spread, 1 + spread))
+            write(folder / split / names[k] / f"{i:03}.wav", samples)
     return folder

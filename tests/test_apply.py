@@ -620,6 +620,8 @@ def test_arrays_and_paths_by_the_api(blurred, open_run, tmp_path):
     ):
         with pytest.raises(UsageError, match=message):
             jaxgan.apply_run(blurred, bad)
+    with pytest.raises(UsageError, match="rate=8000: this run maps pictures"):
+        jaxgan.apply_run(blurred, pixels, rate=8_000)
     filled = open_run("inpainting", "blur", "single")
     hole = np.zeros((16, 20), bool)
     hole[4:8, 4:8] = True

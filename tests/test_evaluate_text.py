@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxgan import compare, evaluate, train
+from jaxgan import apply, compare, evaluate, sample, train
 from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.data.text import encode
 from jaxgan.errors import UsageError
@@ -151,6 +151,16 @@ def test_wrong_flags_are_one_line(workdir, capsys, flags, message):
     assert evaluate.main([f"--workdir={workdir}", *flags]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(message, error), error
+
+
+def test_a_run_of_texts_maps_no_pictures(workdir, tmp_path, capsys):
+    text = tmp_path / "a.txt"
+    text.write_text("no picture")
+    assert apply.main([f"--workdir={workdir}", str(text), f"{tmp_path}/b.txt"]) == 2
+    assert "--task=text maps no pictures; draw samples" in capsys.readouterr().err
+    assert sample.main([f"--workdir={workdir}", f"--out={tmp_path}/new/"]) == 2
+    assert "are not pictures; use --out=samples.txt" in capsys.readouterr().err
+    assert [x.name for x in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_two_files_of_text_are_compared(workdir, tmp_path, capsys):

@@ -9,13 +9,14 @@ from jaxgan import reporting
 from jaxgan.config.sampling import parse_args
 from jaxgan.data.text import END, UNKNOWN_CHARACTER, tokens_example
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import text_samples
+from jaxgan.evaluation import sample_files, text_samples
 from jaxgan.reporting.metric_writer import open_metric_writer
-from jaxgan.types import image_example
+from jaxgan.types import ExampleSpec, Field, image_example
 
 NAMES = (END, UNKNOWN_CHARACTER, "a", "b", "\n", "\\")
 EXAMPLE = tokens_example(4, NAMES)
 FIELD = EXAMPLE["tokens"]
+SOUND = ExampleSpec(waveform=Field((64, 1), np.dtype(np.int16), "waveform", rate=8_000))
 IDS = np.array([[2, 3, 0, 0], [3, 4, 5, 3], [2, 3, 0, 0]], np.int32)
 
 
@@ -68,6 +69,46 @@ def test_a_prompt_is_the_start_of_all_texts():
             text_samples.check(config(f"--prompt={prompt}"), EXAMPLE)
     assert text_samples.check(config("--out=x.txt"), EXAMPLE)
     assert not text_samples.check(config(), image_example((8, 8, 1)))
+
+
+@pytest.mark.parametrize(
+    ("example", "flag", "message"),
+    [
+        (
+            image_example((8, 8, 1)),
+            "--out=x.txt",
+            "generates images: use --out=samples",
+        ),
+        (image_example((8, 8, 1)), "--prompt=a", "generates images: leave it out"),
+        (SOUND, "--out=x.txt", r"generates waveforms: use --out=samples\.wav"),
+        (SOUND, "--temperature=2", "generates waveforms: leave it out"),
+    ],
+)
+def test_flags_for_texts_name_what_fits(example, flag, message):
+    with pytest.raises(UsageError, match=message):
+        text_samples.check(config(flag), example)
+
+
+@pytest.mark.parametrize(
+    ("example", "out", "message"),
+    [
+        (EXAMPLE, "new/", r"\[4\] int32 are not pictures; use --out=samples\.txt"),
+        (EXAMPLE, "x.wav", r"not sounds of a known rate; use --out=samples\.txt"),
+        (image_example((8, 8, 1)), "x.wav", r"use --out=samples\.png"),
+        (image_example((8, 8, 3), np.uint16), "new/", r"use --out=samples\.npz"),
+        (image_example((2,), np.float32), "new/", r"use --out=samples\.npz"),
+        (SOUND, "new/", ""),
+        (SOUND, "x.wav", ""),
+        (image_example((8, 8, 1), np.uint16), "new/", ""),
+    ],
+)
+def test_files_that_samples_do_not_fit_name_one_that_does(example, out, message):
+    field = example[example.generated]
+    if not message:
+        sample_files.check_form(config(f"--out={out}"), field)
+        return
+    with pytest.raises(UsageError, match=message):
+        sample_files.check_form(config(f"--out={out}"), field)
 
 
 def test_previews_are_also_lines(tmp_path):

@@ -14,7 +14,7 @@ from games import same
 from kind_runs import close, final_state, run, train_flags
 from scipy.io import wavfile
 
-from jaxgan import apply, evaluate_run, load_run, losses, train
+from jaxgan import apply, apply_run, evaluate_run, load_run, losses, train
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.evaluation import sounds as sounds_of
@@ -298,6 +298,52 @@ def test_sounds_of_any_length_and_rate_are_restored(
     assert "5 bands of 0 to 4000 Hz, window 32, hop 8, 8000 Hz" in caplog.text
     assert apply.main([*command, f"{tmp_path / 'out'}/"]) == 2
     assert "exists: use --overwrite" in capsys.readouterr().err
+
+
+def test_the_time_is_told_apart_from_compilation(trained, small, tmp_path, caplog):
+    write_wav(tmp_path / "a.wav", (20_000 * noise(3_001)).astype(np.int16), 8_000)
+    command = [f"--workdir={trained / 'whole'}", str(tmp_path / "a.wav")]
+    assert apply.main([*command, str(tmp_path / "b.wav")]) == 0
+    found = re.search(
+        r"in .*b\.wav: ([\d.]+) s per second of sound, beside ([\d.]+) s of comp",
+        caplog.text,
+    )
+    assert found
+    # 0.4 s of sound; the program compiles for longer than it runs.
+    assert 0 < 0.375 * float(found[1]) < float(found[2])
+
+
+def test_waveforms_by_the_api(trained, small, tmp_path):
+    run, mono = trained / "whole", noise(1_000)
+    one = apply_run(run, mono)
+    assert (one.shape, one.dtype) == ((1_000,), np.float32)
+    assert 0 < np.abs(one).max() <= 1
+    file = write_wav(tmp_path / "a.wav", np.stack([mono, -mono], 1), 8_000)
+    both, again, halved = apply_run(
+        run, [np.stack([mono, -mono], 1), file, mono.astype(np.float64)[:, None]]
+    )
+    assert both.shape == (1_000, 2)
+    np.testing.assert_allclose(both[:, 0], one, atol=1e-6)
+    np.testing.assert_allclose(again, both, atol=1e-6)
+    np.testing.assert_allclose(halved[:, 0], one, atol=1e-6)
+    # The result has the rate of the run.
+    assert apply_run(run, mono, rate=16_000).shape == (500,)
+    refused: list[tuple[Any, dict[str, Any], str]] = [
+        ((32_000 * mono).astype(np.int16), {}, r"\[1000\] int16: give \[n\] or"),
+        (30_000 * mono, {}, "divide it by its full scale"),
+        (mono[None], {}, r"\[1, 1000\], with more channels than samples"),
+        (0 * mono, {}, "a sound is silent"),
+        (mono[:0], {}, r"a sound is \[0\] float32: give"),
+        (mono, {"rate": 10}, "a sound has a rate of 10 Hz; convert it"),
+        (mono, {"rate": 8000.5}, "rate=8000.5: give a whole number"),
+        (file, {"rate": 8_000}, "rate=8000: a sound file has its own"),
+        (tmp_path / "no.wav", {}, "no.wav cannot be read"),
+        (mono, {"tile": 64}, "--tile: this run restores sounds; leave it out"),
+        (mono, {"mask": mono}, "--mask: this run restores sounds"),
+    ]
+    for bad, options, message in refused:
+        with pytest.raises(UsageError, match=message):
+            apply_run(run, bad, **options)
 
 
 def test_spectrograms_travel_with_their_settings(trained, small, tmp_path, capsys):

@@ -1,8 +1,10 @@
 """WaveGAN and SpecGAN: convolutions, phase shuffle, shapes, and a run."""
 
 import csv
+import json
 import wave
 from itertools import pairwise
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,14 +16,21 @@ from PIL import Image
 from sounds import RATE, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from jaxgan import evaluate, sample, train
+from jaxgan import evaluate, sample, sample_run, train
+from jaxgan.config.resolve import make_config
 from jaxgan.data import from_fields
 from jaxgan.errors import FieldError, UsageError
+from jaxgan.evaluation import vocoded
+from jaxgan.evaluation.load_run import Run
+from jaxgan.evaluation.sounds import Vocoder
+from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import default_metrics
 from jaxgan.gan.gan import example_batch
 from jaxgan.metrics.features import classifier_training
+from jaxgan.metrics.pitch import fundamental
 from jaxgan.networks import spectrograms, wavegan
 from jaxgan.networks.ops import waves
+from jaxgan.networks.ops.spectra import MelSettings, log_mel
 from jaxgan.tasks import TASKS
 from jaxgan.types import ExampleSpec, Field, image_example
 
@@ -158,10 +167,12 @@ def test_enough_sounds_with_labels_have_the_classifier(count, metric):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of two steps on tones of two classes."""
+    """A run of two steps on tones of two classes, notes that are in tune."""
     folder = tmp_path_factory.mktemp("sounds")
+    hertz = (146.83, 493.88)
+    tones = write_set(folder / "data", names=("D3", "B4"), hertz=hertz, spread=0.02)
     flags = {
-        "dataset": f"audio:{write_set(folder / 'data')}",
+        "dataset": f"audio:{tones}",
         "seconds": 0.256,
         "preset": "specgan",
         "networks": "specgan(2)",
@@ -200,7 +211,7 @@ def test_samples_are_wav_files_and_a_sheet(finished, tmp_path):
     assert sample.main([*flags, f"--out={tmp_path}/x.png"]) == 0
     with open(folder / "labels.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["label"] for row in rows] == ["high", "low"] * 2
+    assert [row["label"] for row in rows] == ["B4", "D3"] * 2
     parts = []
     for row in rows:
         with wave.open(str(folder / row["file"])) as file:
@@ -213,15 +224,6 @@ def test_samples_are_wav_files_and_a_sheet(finished, tmp_path):
         for path in (folder / "spectrograms.png", tmp_path / "x.png")
     ]
     np.testing.assert_array_equal(sheets[0], sheets[1])
-
-
-def test_a_wav_of_pictures_is_refused(finished, tmp_path):
-    from jaxgan.config.sampling import SampleConfig
-    from jaxgan.evaluation.sample_files import open_folder
-
-    config = SampleConfig(finished, tmp_path / "x.wav", 4, (0,), "last", False, False)
-    with pytest.raises(UsageError, match=r"not sounds .* use --out=samples\.npz"):
-        open_folder(config, Field((8, 8, 1)))
 
 
 def test_a_classifier_of_spectrograms_is_the_judge(
@@ -238,3 +240,121 @@ def test_a_classifier_of_spectrograms_is_the_judge(
     assert "accuracy 1.0" in text
     for name in ("fd_classifier", "accuracy_as_asked_classifier", "memorization"):
         assert name in text
+
+
+def test_the_pitch_of_notes_is_judged(finished, tmp_path):
+    file = tmp_path / "x.json"
+    flags = [f"--workdir={finished}", "--n=16", f"--out={file}", "--no_cache"]
+    assert evaluate.main([*flags, "--metrics=pitch_as_asked"]) == 0
+    report = json.loads(file.read_text())
+    found = report["metrics"]["pitch_as_asked"]
+    # Recordings are 35 cents out of tune at most; two steps make no notes yet.
+    assert report["metrics"]["pitch_as_asked_real"]["value"] == found["floor"] == 1.0
+    assert 0 <= found["value"] < 1
+    assert report["protocol"]["extractors"]["pitch"]["layer"] == "fundamental"
+
+
+SHOWN = (RATE, 128, 32, 64, 0.0, 0.0, 2e-3)
+SETTINGS = "size=128, hop=32, mels=64, floor=0.002"
+SMALL = "width=4, d_width=2, blocks=1, rounds=2, iterations=16, periods=(3,), scales=0"
+
+
+class Untrained(Run):
+    """A run at step 0."""
+
+    def restore_step(self, which="last", *, raw=False):
+        return 0, self.gan.init(KEY).ema
+
+
+def vocoder_of(settings, rate=RATE):
+    """A vocoder as it starts, which inverts by Griffin-Lim and gains for each band."""
+    wave = Field((1_024, 1), np.dtype(np.int16), "waveform", rate=rate)
+    network, task = f"griffin_lim({settings}, {SMALL})", f"vocoder({settings})"
+    config = make_config(preset="vocoder", networks=network, task=task, dataset="notes")
+    example = ExampleSpec(waveform=wave)
+    gan = builder.build_gan(config, example, trains=False)
+    return Untrained(Path("voice"), config, example, gan)
+
+
+@pytest.fixture
+def open_vocoder(monkeypatch):
+    """A function that makes a run the one that `--vocoder` opens."""
+    return lambda run: monkeypatch.setattr(vocoded, "load_run", lambda folder: run)
+
+
+def test_samples_are_sounds_of_a_vocoder(finished, open_vocoder, tmp_path, monkeypatch):
+    seen, invert = [], vocoded.sounds_of
+
+    def recorded(vocoder, mels, field):
+        seen.append(mels)
+        return invert(vocoder, mels, field)
+
+    monkeypatch.setattr(vocoded, "sounds_of", recorded)
+    open_vocoder(vocoder_of(SETTINGS))
+    flags = [f"--workdir={finished}", "--n=4", f"--out={tmp_path}/x.npz"]
+    assert sample.main([*flags, "--vocoder=voice"]) == 0
+    with np.load(tmp_path / "x.npz") as file:
+        found, labels = file["samples"], file["labels"]
+    assert (found.shape, found.dtype) == ((4, 512, 1), np.int16)
+    assert labels.tolist() == [0, 1, 0, 1]
+    same = sample_run(finished, 4, vocoder="voice").samples
+    np.testing.assert_array_equal(found, same)
+    plain = sample_run(finished, 4).samples
+    [asked, _] = seen
+    assert asked.shape == (4, 1, 17, 64)
+
+    def error(samples):
+        sound = jnp.asarray(samples[..., 0] / 2**15, jnp.float32)
+        return float(abs(log_mel(sound, MelSettings(*SHOWN)) - asked[:, 0]).mean())
+
+    # Gains bring them nearer to the spectrograms than the phases of Griffin-Lim are.
+    assert error(found) < 0.9 * error(plain)
+
+
+def test_a_vocoder_inverts_the_spectrogram_of_a_tone(open_vocoder):
+    field = Field((1_000, 1), np.dtype(np.int16), "waveform", rate=RATE)
+    tone = 0.3 * np.sin(2 * np.pi * 300 * np.arange(1_000) / RATE)
+    picture = spectrograms.to_pictures(jnp.asarray(tone[None, :, None]), field)
+    mels = np.asarray(spectrograms.to_log_mel(picture, field))
+    assert mels.shape == (1, 1, 32, 64)
+    vocoder = Vocoder(vocoder_of(SETTINGS))
+    vocoder.restore()
+    [sound] = vocoded.sounds_of(vocoder, mels, field)
+    # 31 hops of 32 samples, and zeros.
+    assert sound.shape == (1_000, 1)
+    assert np.abs(sound[960:992]).max() > 0 == np.abs(sound[992:]).max()
+    assert abs(fundamental(sound[None, :960], RATE)[0] / 300 - 1) < 0.01
+    assert 0.8 < np.std(sound[100:900]) / np.std(tone) < 1.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate", "message"),
+    [
+        (
+            "size=128, hop=64, mels=80",
+            RATE,
+            "--vocoder=voice has hop=64, mels=80, floor=1e-05, and the spectrograms of "
+            "this run hop=32, mels=64, floor=0.002: train one on sounds of 2000 Hz "
+            f"with --preset=vocoder --task='vocoder({SETTINGS})' "
+            f"--networks='griffin_lim({SETTINGS})'",
+        ),
+        (SETTINGS, 4_000, "has rate=4000, and the spectrograms of this run rate=2000:"),
+    ],
+)
+def test_a_vocoder_of_other_settings_is_refused(
+    finished, open_vocoder, tmp_path, capsys, settings, rate, message
+):
+    open_vocoder(vocoder_of(settings, rate))
+    flags = [f"--workdir={finished}", f"--out={tmp_path}/x.wav", "--vocoder=voice"]
+    assert sample.main(flags) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_no_vocoder_is_refused(finished, tmp_path):
+    with pytest.raises(UsageError, match="restores no sounds; use the folder of a run"):
+        sample_run(finished, 4, vocoder=finished)
+    with pytest.raises(UsageError, match=r"--vocoder=.*/no is not the folder of a run"):
+        sample_run(finished, 4, vocoder=tmp_path / "no")
+    with pytest.raises(UsageError, match="--vocoder does not work with reject"):
+        sample_run(finished, 4, vocoder="voice", reject="classifier")

@@ -14,6 +14,7 @@ from jaxgan.config.conditions import (
 )
 from jaxgan.config.flags import Parser, add_run_flags, parse_float, parse_int, shorten
 from jaxgan.config.foreign import SAMPLING
+from jaxgan.config.labeled_sets import set_path
 from jaxgan.config.latents import (
     ANIMATIONS,
     USUAL_WALK,
@@ -26,8 +27,9 @@ from jaxgan.config.latents import USUAL_N as SHEETS_N
 from jaxgan.config.rejecting import RejectFlags, add_rejection, rejection_of
 from jaxgan.config.seeds import MAX_SEED as MAX_SEED
 from jaxgan.config.seeds import parse_seeds as parse_seeds
+from jaxgan.config.vocoding import add_vocoder, vocoder_folder
 from jaxgan.errors import UsageError
-from jaxgan.files import check_writable, first_free, local_path
+from jaxgan.files import first_free, local_path
 
 MAX_IN_GRID = 65_536
 MAX_N = 2**31 - 1
@@ -35,9 +37,6 @@ MAX_PER_CLASS = 10_000_000
 MAX_TEMPERATURE = 100.0
 USUAL_N = 64
 """The default of `--n`."""
-
-FORMATS = ("folder", "npz", "tfds")
-"""Forms of a labeled set: a folder per class, one file, or a prepared TFDS set."""
 
 CONDITION_FLAGS = ("label", "labels", "attributes", "sheet")
 """Flags that choose classes or attributes, which a labeled set has all of."""
@@ -64,7 +63,7 @@ class SampleConfig(NamedTuple):
     per_class: int = 0
     """Number of samples of each class of a labeled set; 0 for `n` samples instead."""
     format: str = ""
-    """One of `FORMATS`, of a labeled set."""
+    """One of `labeled_sets.FORMATS`."""
     overwrite: bool = False
     """True to replace a file, or an earlier labeled set."""
     temperature: float = 1.0
@@ -77,6 +76,8 @@ class SampleConfig(NamedTuple):
     """Truncation, and sheets and walks through the space of latents."""
     conditions: ConditionFlags = ConditionFlags()
     """Other conditions; with rows of them, `n` is the number of samples in a row."""
+    vocoder: Path | None = None
+    """Folder of a run that inverts spectrograms, in place of Griffin-Lim."""
 
 
 def parse_args(argv: Sequence[str] | None = None) -> SampleConfig:
@@ -167,6 +168,8 @@ def _samples(
         raise UsageError(
             f"--interpolate with --n={args.n}: needs at least 5 samples, such as --n=9"
         )
+    rejection = rejection_of(args)
+    others = {"reject": rejection.reject != "none", "walks and sheets": latents.sheet}
     return SampleConfig(
         workdir=storage.run_folder("--workdir", args.workdir),
         out=out,
@@ -181,9 +184,10 @@ def _samples(
         overwrite=args.overwrite,
         temperature=args.temperature,
         prompt=args.prompt,
-        rejection=rejection_of(args),
+        rejection=rejection,
         latents=latents,
         conditions=conditions,
+        vocoder=vocoder_folder(args.vocoder, others),
     )
 
 
@@ -210,6 +214,7 @@ def _labeled_set(
         ("interpolate", bool(args.interpolate)),
         ("temperature", args.temperature != 1),
         ("prompt", bool(args.prompt)),
+        ("vocoder", args.vocoder is not None),
     ):
         if is_given:
             raise UsageError(
@@ -248,41 +253,6 @@ def check_n(n: int, most: int = MAX_N) -> int:
     if not 1 <= n <= most:
         raise UsageError(f"--n={n}: must be from 1 to {most:,}, such as --n=64")
     return n
-
-
-def set_path(text: str, form: str) -> tuple[Path, str]:
-    """Returns the path and the format of a labeled set.
-
-    Args:
-      text: of `--out`.
-      form: of `--format`, or empty for the one that the path suggests.
-
-    Raises:
-      UsageError: naming the flag and a value that works.
-
-    >>> set_path("digits/", "tfds"), set_path("digits/", "")
-    ((PosixPath('digits'), 'tfds'), (PosixPath('digits'), 'folder'))
-    >>> set_path("digits.npz", ""), set_path("digits/", "npz")[0].as_posix()
-    ((PosixPath('digits.npz'), 'npz'), 'digits/samples.npz')
-    """
-    if form and form not in FORMATS:
-        raise UsageError(f"--format={shorten(form)}: choose folder, npz or tfds")
-    is_file = text.endswith(".npz")
-    if not text or not (text.endswith("/") or is_file or Path(text).is_dir()):
-        raise UsageError(
-            f"--out={shorten(text)}: name the folder of the labeled set, such as "
-            "--out=generated/, or a file such as --out=generated.npz"
-        )
-    out = local_path("--out", text)
-    if is_file:
-        check_writable("--out", out)
-    form = form or ("npz" if is_file else "folder")
-    if is_file and form != "npz":
-        raise UsageError(
-            f"--out={shorten(text)} is a file, and --format={form} makes a folder: use "
-            "--out=generated/"
-        )
-    return (out if is_file or form != "npz" else out / "samples.npz"), form
 
 
 def make_parser() -> Parser:
@@ -335,6 +305,7 @@ def make_parser() -> Parser:
         help="of texts: below 1 likelier tokens, 0 always the likeliest (default: 1)",
     )
     add("--prompt", default="", help="the start of all texts")
+    add_vocoder(parser)
     add_latent_flags(parser)
     add_rejection(parser)
     return parser

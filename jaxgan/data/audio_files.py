@@ -84,8 +84,9 @@ def sound_of(content: bytes) -> Sound:
     samples, rate = _decoded(content)
     if samples.ndim == 1:
         samples = samples[:, None]
-    _check(samples, rate)
-    return Sound(samples, rate)
+    found = Sound(samples, rate)
+    check_sound(found)
+    return found
 
 
 def _decoded(content: bytes) -> tuple[np.ndarray, int]:
@@ -155,8 +156,9 @@ def as_floats(samples: np.ndarray) -> np.ndarray:
     return samples.astype(np.float32)
 
 
-def _check(samples: np.ndarray, rate: int) -> None:
+def check_sound(sound: Sound) -> None:
     """Raises BadSound for sounds that cannot be used."""
+    samples, rate = sound
     if not len(samples):
         raise BadSound("has no samples; remove it")
     if not RATES[0] <= rate <= RATES[1]:

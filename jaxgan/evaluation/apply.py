@@ -25,7 +25,13 @@ from jaxgan.evaluation import apply_files, apply_limits, apply_sounds, picture_f
 from jaxgan.evaluation.apply_files import Job
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.mapping import Mapper
+from jaxgan.evaluation.picture_facts import (
+    NO_PICTURES,
+    check_maps_pictures,
+    kind_of_data,
+)
 from jaxgan.evaluation.progress_bar import Progress
+from jaxgan.evaluation.sound_arrays import restore_all
 from jaxgan.experiment import memory
 from jaxgan.files import reason
 
@@ -46,8 +52,11 @@ def apply(config: ApplyConfig) -> int:
     """
     # All flags and headers are checked before the checkpoint is read.
     import_extensions(config.import_)
-    if apply_sounds.is_for_sounds(config.workdir):
+    kind = kind_of_data(config.workdir)
+    if kind == "waveform":
         return apply_sounds.apply(config)
+    if kind in NO_PICTURES:  # whose files, such as texts, are none either
+        check_maps_pictures(load_run(config.workdir, number=config.run))
     jobs, failed = apply_files.find_jobs(config)
     run = load_run(config.workdir, number=config.run)
     mapper = Mapper(run, config)
@@ -160,13 +169,16 @@ def apply_run(
     raw: bool = False,
     run: int = 0,
     seed: int = 0,
+    rate: int | None = None,
 ) -> Any:
-    """Maps pictures with a run that maps images to images.
+    """Maps pictures with a run that maps images to images, or sounds with a vocoder.
 
     Args:
       workdir: folder of the run.
       pictures: one picture or a sequence of them: arrays `[H, W, C]` or `[H, W]` uint8,
-        or paths of files. Their sizes may differ.
+        or paths of files. Their sizes may differ. For a vocoder, one sound or a
+        sequence of them: arrays `[n, channels]` or `[n]` of floats in [-1, 1], or paths
+        of files. Each channel is restored by itself.
       mask: for a run that fills holes: `[H, W]`, True or 255 in holes, or a sequence of
         them.
       label: name of the domain to map to.
@@ -178,12 +190,15 @@ def apply_run(
       raw: True for the newest parameters instead of their moving average.
       run: number of the run, of several that were trained side by side.
       seed: of networks with noise.
+      rate: samples per second of arrays of sounds, None for the rate of the run, to
+        which others are resampled.
 
     Returns:
-      The result of one picture, `[H, W, C]` uint8, or a list of results.
+      The result of one picture, `[H, W, C]` uint8, or a list of results. Of a sound, a
+      waveform at the rate of the run, float32 in [-1, 1] with the axes of the sound.
 
     Raises:
-      UsageError: if the run does not map pictures, or an argument does not fit it.
+      UsageError: if the run maps neither, or an argument does not fit it.
 
     >>> apply_run("nothing", np.zeros((8, 8, 3), np.uint8))
     Traceback (most recent call last):
@@ -202,9 +217,15 @@ config.json; use the folder of a run
         reverse=reverse,
         seed=seed,
     )
-    opened = load_run(workdir, number=run)
+    opened, which = load_run(workdir, number=run), checkpoint_of(checkpoint)
+    if opened.example[opened.example.generated].kind == "waveform":
+        return restore_all(
+            *(opened, pictures, rate, options, mask), which=which, raw=raw
+        )
     mapper = Mapper(opened, options)
-    restore = functools.partial(mapper.restore, checkpoint_of(checkpoint), raw=raw)
+    if rate is not None:
+        raise UsageError(f"rate={rate}: this run maps pictures; leave it out")
+    restore = functools.partial(mapper.restore, which, raw=raw)
     return _map_all(mapper, pictures, mask, background_of(opened), restore)
 
 

@@ -4,16 +4,15 @@ import logging
 import time
 from math import gcd
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import signal
 
-from jaxgan import workdir
-from jaxgan.config.applying import ApplyConfig
-from jaxgan.data.audio_files import SUFFIXES, BadSound, read_sound
+from jaxgan.config.applying import ApplyConfig, MapOptions
+from jaxgan.data.audio_files import SUFFIXES, BadSound, Sound, read_sound
 from jaxgan.errors import UsageError, printable
-from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.picture_paths import Found, check_folder, check_targets, find
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sounds import Vocoder, restores_sounds
@@ -29,15 +28,6 @@ from jaxgan.reporting.sounds import wav
 log = logging.getLogger("jaxgan")
 
 EXAMPLE = "python -m jaxgan.apply --workdir=RUN speech.wav result.wav"
-
-
-def is_for_sounds(folder: Path) -> bool:
-    """Returns True if the first field of a run's data is a waveform."""
-    try:
-        fields = workdir.read_data(folder).get("fields", {})
-        return next(iter(fields.values()))["kind"] == "waveform"
-    except (UsageError, OSError, StopIteration, AttributeError, KeyError, TypeError):
-        return False  # what is wrong is said where the run is opened
 
 
 class Job(NamedTuple):
@@ -61,14 +51,10 @@ def apply(config: ApplyConfig) -> int:
       UsageError: if the run, the checkpoint, the sounds or the outputs do not fit the
         flags. Nothing is written then.
     """
-    check_flags(config)
-    jobs = find_jobs(config)
     run = load_run(config.workdir, number=config.run)
-    if not restores_sounds(run):
-        raise UsageError(
-            f"--workdir={run.folder}: --task={run.config.task} restores no sounds; "
-            "draw samples with python -m jaxgan.sample, or train with --preset=vocoder"
-        )
+    check_restores_sounds(run)
+    check_flags(config, config.mask)
+    jobs = find_jobs(config)
     vocoder = Vocoder(run, config.seed)
     check_spectrograms(vocoder, jobs)
     vocoder.restore(config.which, raw=config.raw)
@@ -85,14 +71,13 @@ def apply(config: ApplyConfig) -> int:
                 failed += 1
             progress.advance(1)
     where = jobs[0].target if len(jobs) == 1 else config.out
-    took = time.perf_counter() - started
+    took = time.perf_counter() - started - vocoder.compilation
     if seconds:
         log.info(
-            "%d sound(s), %.1f s, in %s: %.3f s per second of sound",
-            len(jobs) - failed,
-            seconds,
-            printable(str(where)),
-            took / seconds,
+            "%d sound(s), %.1f s, in %s: %.3f s per second of sound, beside %.1f s of "
+            "compilation",
+            *(len(jobs) - failed, seconds, printable(str(where))),
+            *(took / seconds, vocoder.compilation),
         )
     if failed:
         log.error("%d of %d sounds could not be restored", failed, len(jobs))
@@ -126,15 +111,24 @@ def describe(vocoder: Vocoder) -> str:
     )
 
 
-def check_flags(config: ApplyConfig) -> None:
-    """Raises UsageError for flags of pictures."""
+def check_restores_sounds(run: Run) -> None:
+    """Raises UsageError unless the task of a run of sounds restores them."""
+    if not restores_sounds(run):
+        raise UsageError(
+            f"--workdir={run.folder}: --task={run.config.task} restores no sounds; "
+            "draw samples with python -m jaxgan.sample, or train with --preset=vocoder"
+        )
+
+
+def check_flags(options: MapOptions, mask: Any) -> None:
+    """Raises UsageError for flags of pictures, such as a mask that is not None."""
     given = {
-        "tile": config.tile,
-        "overlap": config.overlap >= 0,
-        "mask": config.mask,
-        "label": config.label,
-        "attributes": config.attributes,
-        "reverse": config.reverse,
+        "tile": options.tile,
+        "overlap": options.overlap >= 0,
+        "mask": mask is not None,
+        "label": options.label,
+        "attributes": options.attributes,
+        "reverse": options.reverse,
     }
     for name, value in given.items():
         if value:
@@ -188,14 +182,8 @@ def restore_file(vocoder: Vocoder, job: Job) -> float:
         result = vocoder.invert(read_spectrogram(job.source, settings))
         _write(job.target, wav(result, rate))
         return len(result) / rate
-    shown, own = printable(str(job.source)), vocoder.settings.rate
-    try:
-        sound = read_sound(job.source)
-    except (BadSound, OSError, ValueError) as error:
-        raise UsageError(f"{shown} {_why(error)}") from error
-    samples, rate = resampled(sound.samples, sound.rate, own), sound.rate
-    if rate != own:
-        log.info("%s: resampled from %d to %d Hz", shown, rate, own)
+    sound, own = read(job.source), vocoder.settings.rate
+    samples, rate = at_rate(sound, own, printable(str(job.source))), sound.rate
     if job.target.suffix.lower() == SPECTROGRAM:
         content = content_of(vocoder.spectrogram(samples), vocoder.settings)
     else:
@@ -206,6 +194,21 @@ def restore_file(vocoder: Vocoder, job: Job) -> float:
         content = wav(result, rate)
     _write(job.target, content)
     return len(sound.samples) / rate
+
+
+def read(path: Path) -> Sound:
+    """Reads a sound file; raises UsageError if it cannot be read."""
+    try:
+        return read_sound(path)
+    except (BadSound, OSError, ValueError) as error:
+        raise UsageError(f"{printable(str(path))} {_why(error)}") from error
+
+
+def at_rate(sound: Sound, rate: int, name: str) -> np.ndarray:
+    """Returns the samples of a sound at a rate, and logs if they are resampled."""
+    if sound.rate != rate:
+        log.info("%s: resampled from %d to %d Hz", name, sound.rate, rate)
+    return resampled(sound.samples, sound.rate, rate)
 
 
 def _write(target: Path, content: bytes) -> None:

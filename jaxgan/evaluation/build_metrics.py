@@ -36,12 +36,15 @@ class Metrics(NamedTuple):
     """Of sets of texts."""
 
 
-def check_metrics(text: str, *, inception_weights: str = "") -> list[Comparison]:
+def check_metrics(
+    text: str, *, inception_weights: str = "", example: ExampleSpec | None = None
+) -> list[Comparison]:
     """Checks names and arguments, before data are loaded or an extractor is opened.
 
     Args:
       text: such as `fd(classifier)|kid(classifier)`.
       inception_weights: the file of Inception's weights, for metrics that name none.
+      example: the fields of the examples, None if they are not known yet.
 
     Returns:
       The metrics, of extractors that cannot be called.
@@ -49,8 +52,7 @@ def check_metrics(text: str, *, inception_weights: str = "") -> list[Comparison]
     Raises:
       UsageError: naming the flag, also for a metric of pairs.
     """
-    planned = check_pair_metrics(text, inception_weights=inception_weights)
-    return _of_sets(planned)
+    return _of_sets(_without_texts(_planned(text, inception_weights, example)))
 
 
 def check_pair_metrics(text: str, *, inception_weights: str = "") -> Metrics:
@@ -63,7 +65,9 @@ def check_text_metrics(text: str) -> Metrics:
     return _of_texts(_planned(text))
 
 
-def _planned(text: str, inception_weights: str = "") -> Metrics:
+def _planned(
+    text: str, inception_weights: str = "", example: ExampleSpec | None = None
+) -> Metrics:
     """Returns all metrics of a text, of extractors that cannot be called."""
     readers = []
 
@@ -79,7 +83,7 @@ def _planned(text: str, inception_weights: str = "") -> Metrics:
                 raise UsageError(f"{error}, or by --inception_weights=FILE") from error
         return Extractor(named.name, "", {}, _no_images)
 
-    planned = _parse(text, plan)
+    planned = _parse(text, plan, example)
     if not readers:
         refuse_weights(inception_weights)
     return planned
@@ -169,7 +173,7 @@ def build_all(
             opened[named] = factory(*named.args, **dict(named.kwargs), **given)
         return opened[named]
 
-    return _parse(text, open_once)
+    return _parse(text, open_once, facts["example"])
 
 
 def _without_texts(metrics: Metrics) -> Metrics:
@@ -208,13 +212,15 @@ def _of_sets(metrics: Metrics) -> list[Comparison]:
     return metrics.sets
 
 
-def _parse(text: str, open_: Callable[[Named], Extractor]) -> Metrics:
+def _parse(
+    text: str, open_: Callable[[Named], Extractor], example: ExampleSpec | None
+) -> Metrics:
     """Builds the metrics of a text, with a function that opens extractors."""
     nested = {
         name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()
     }
     try:
-        metrics = spec.build_list(text, _table(), nested)
+        metrics = spec.build_list(text, _table(), nested, example=example)
         if not metrics:
             names = ", ".join(_example(name) for name in sorted(_table()))
             raise UsageError(f"name one or more of {names}, joined by |")

@@ -15,7 +15,8 @@ from jaxgan.config.evaluating import checkpoint_of
 from jaxgan.config.latents import LatentFlags, check_truncation
 from jaxgan.config.rejecting import RejectFlags, check_rejection
 from jaxgan.config.sampling import USUAL_N, SampleConfig, check_n
-from jaxgan.evaluation import sample_files
+from jaxgan.config.vocoding import vocoder_folder
+from jaxgan.evaluation import sample_files, vocoded
 from jaxgan.evaluation.accepted_samples import (
     NO_CLASS,
     Acceptance,
@@ -66,6 +67,7 @@ def sample_run(
     checkpoint: str | int = "last",
     raw: bool = False,
     run: int = 0,
+    vocoder: str | Path | None = None,
 ) -> Drawn:
     """Draws samples of a run, like `python -m jaxgan.sample`, and writes nothing.
 
@@ -86,9 +88,11 @@ def sample_run(
       checkpoint: `last`, `best` or a step.
       raw: True for the newest parameters instead of their moving average.
       run: number of the run, of several.
+      vocoder: folder of a run that inverts generated spectrograms, in place of
+        Griffin-Lim.
 
     Raises:
-      UsageError: if the run or the checkpoint cannot be used, or too few samples are
+      UsageError: if a run or the checkpoint cannot be used, or too few samples are
         accepted.
 
     >>> sample_run("no/run")  # doctest: +ELLIPSIS
@@ -104,6 +108,7 @@ def sample_run(
         conditions=ConditionFlags(attributes=attributes),
         rejection=check_rejection(RejectFlags(reject, reject_share, max_proposals)),
         latents=LatentFlags(check_truncation(truncation)),
+        vocoder=vocoder_folder(vocoder, {"reject": reject != "none"}),
     )
     opened = open_run(config)
     if reject == "none":
@@ -142,9 +147,14 @@ def samples_of(
       UsageError: if the run does not fit the flags.
     """
     inputs, example = inputs_of(config, run), run.example
+    vocoder = config.vocoder and vocoded.open_vocoder(config.vocoder, run)
+    if vocoder:
+        run = vocoded.in_spectrograms(run)
     # Nothing is read unless checkpoint and samples fit into memory.
     memory.check_sampling(run.part(raw=config.raw), inputs.count, example.shape)
     variables = run.restore(config.which, raw=config.raw)
+    if vocoder:
+        vocoder.restore()
     columns = grid_columns(inputs.count)
     if config.interpolate:
         way = str(config.interpolate)
@@ -159,6 +169,9 @@ def samples_of(
         drawn = generate_in_batches(generate, variables, inputs.batch, keys, at_once)
         # A task may generate more than one array, such as codes of the data.
         drawn = drawn[example.generated] if isinstance(drawn, dict) else drawn
+        if vocoder:
+            field = example[example.generated]
+            drawn = vocoded.sounds_of(vocoder, drawn, field)
         return Drawn(drawn, inputs.conditions, 1.0)
 
     return map(draw, config.seeds)

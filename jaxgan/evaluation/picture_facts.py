@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxgan import workdir
 from jaxgan.data.resize import Size
 from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.evaluation.load_run import Run
@@ -17,6 +19,9 @@ from jaxgan.types import Tree
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 3, 6, 12, 24, 48)
 """Multiples that the sides of pictures may have to be, in the order of trial."""
+
+NO_PICTURES = ("tokens", "vector")
+"""Kinds of data that are neither pictures nor sounds."""
 
 FACTORS = (1, 2, 4, 8, 3)
 """Scales of a super-resolution whose inputs no field of the data has."""
@@ -72,6 +77,30 @@ def transform(run: Run, variables: Tree, inputs: dict[str, Any], keys: Any) -> A
     return run.gan.task.transform(generator, inputs, keys)
 
 
+def kind_of_data(folder: Path) -> str:
+    """Returns the kind of the first field of a run's data, empty if it is unknown."""
+    try:
+        fields = workdir.read_data(folder).get("fields", {})
+        return next(iter(fields.values()))["kind"]
+    except (UsageError, OSError, StopIteration, AttributeError, KeyError, TypeError):
+        return ""  # what is wrong is said where the run is opened
+
+
+def check_maps_pictures(run: Run) -> None:
+    """Raises UsageError unless the task of a run maps pictures."""
+    task, kind = run.config.task, run.example[run.example.generated].kind
+    if run.gan.task.transform is None or kind in NO_PICTURES:
+        raise UsageError(
+            f"--workdir={run.folder}: --task={task} maps no pictures; draw samples "
+            "with python -m jaxgan.sample, or train with --preset=pix2pix"
+        )
+    if kind == "waveform":
+        raise UsageError(
+            f"--workdir={run.folder}: --task={task} maps sounds, no pictures: use "
+            "python -m jaxgan.apply with WAV files"
+        )
+
+
 def find_facts(run: Run, *, reverse: bool) -> Facts:
     """Returns the facts of a run.
 
@@ -82,17 +111,8 @@ def find_facts(run: Run, *, reverse: bool) -> Facts:
     Raises:
       UsageError: if the run maps no pictures, or not in this direction.
     """
+    check_maps_pictures(run)
     task = run.config.task
-    if run.gan.task.transform is None:
-        raise UsageError(
-            f"--workdir={run.folder}: --task={task} maps no pictures; draw samples "
-            "with python -m jaxgan.sample, or train with --preset=pix2pix"
-        )
-    if run.example[run.example.generated].kind == "waveform":
-        raise UsageError(
-            f"--workdir={run.folder}: --task={task} maps sounds, no pictures: use "
-            "python -m jaxgan.apply with WAV files"
-        )
     field, example = "image" if reverse else "source", run.example
     own = example[field] if field in example else example[example.generated]
     shapes = jax.eval_shape(run.gan.init, jax.random.key(0)).ema

@@ -72,7 +72,9 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     # A wrong text or checkpoint is found before data are read.
     weights = config.inception_weights
     planned = all_succeed(
-        lambda: check_metrics(config.metrics, inception_weights=weights)
+        lambda: check_metrics(
+            config.metrics, inception_weights=weights, example=run.example
+        )
     )
     given = all_succeed(lambda: _statistics(config, planned))
     all_succeed(lambda: _check_labels(run, planned))

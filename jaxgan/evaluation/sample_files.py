@@ -51,33 +51,58 @@ def check_place(config: SampleConfig) -> None:
         )
 
 
-def open_folder(config: SampleConfig, field: Field) -> None:
+def usual_file(field: Field) -> str:
+    """Returns the name of a file that samples of a field can be written to.
+
+    >>> usual_file(Field((8, 8, 3))), usual_file(Field((4,), kind="tokens"))
+    ('samples.png', 'samples.txt')
+    >>> usual_file(Field((64, 1), kind="waveform", rate=8_000))
+    'samples.wav'
+    >>> usual_file(Field((2,), kind="vector"))
+    'samples.npz'
+    """
+    if field.kind == "tokens":
+        return "samples.txt"
+    if is_sound(field):
+        return "samples.wav"
+    return "samples.png" if len(field.shape) == 3 else "samples.npz"
+
+
+def is_sound(field: Field) -> bool:
+    """Returns True for waveforms of a known rate, which sound files hold."""
+    return field.kind == "waveform" and field.rate > 0
+
+
+def check_form(config: SampleConfig, field: Field) -> None:
+    """Raises UsageError if `--out` does not hold samples of a field."""
+    if is_sound(field):
+        return
+    shown = f"samples of {list(field.shape)} {field.dtype}"
+    if config.single_files:
+        # PNG has height, width and channels, and 16 bits for a single channel only.
+        is_picture = len(field.shape) == 3
+        if is_picture and (field.dtype != np.uint16 or field.shape[-1] == 1):
+            return
+        usual = "samples.npz" if is_picture else usual_file(field)
+        raise UsageError(
+            f"--out={config.out}/: {shown} are not pictures; use --out={usual}"
+        )
+    if config.out.suffix == ".wav":
+        raise UsageError(
+            f"--out={config.out}: {shown} are not sounds of a known rate; use "
+            f"--out={usual_file(field)}"
+        )
+
+
+def open_folder(config: SampleConfig) -> None:
     """Creates the folder of single files, if `--out` names one.
 
     Raises:
-      UsageError: if it cannot be created, or samples of this field have no files.
+      UsageError: if it cannot be created.
     """
-    shape, dtype = field.shape, field.dtype
-    is_sound = field.kind == "waveform" and field.rate > 0
-    if config.out.suffix == ".wav" and not config.single_files and not is_sound:
-        raise UsageError(
-            f"--out={config.out}: samples of {list(shape)} {dtype} are not sounds of a "
-            "known rate; use --out=samples.npz"
-        )
-    if not config.single_files:
-        return
-    if is_sound:
+    if config.single_files:
         with written(config.out):
             config.out.mkdir(parents=True, exist_ok=True)
-        return
-    # A PNG has height, width and channels, and 16 bits for a single channel only.
-    if len(shape) != 3 or (dtype == np.uint16 and shape[-1] > 1):
-        raise UsageError(
-            f"--out={config.out}/: samples of {list(shape)} {dtype} are not "
-            "pictures; use --out=samples.npz"
-        )
-    with written(config.out):
-        config.out.mkdir(parents=True, exist_ok=True)
 
 
 def write(

@@ -49,8 +49,9 @@ def sample(config: SampleConfig) -> int:
     example, field = run.example, run.example[run.example.generated]
     of_texts = text_samples.check(config, example)
     change = text_samples.change_of(config, field) if of_texts else None
+    sample_files.check_form(config, field)
     found = samples_of(config, run, change)
-    sample_files.open_folder(config, field)
+    sample_files.open_folder(config)
     names = names_of(example, condition_of(run))
     for seed, own in zip(config.seeds, found, strict=True):
         if of_texts:
@@ -70,9 +71,10 @@ def sample_accepted(config: SampleConfig, run: Run) -> int:
     """
     example, field = run.example, run.example[run.example.generated]
     text_samples.check(config, example)
+    sample_files.check_form(config, field)
     found = accepted_of(config, run)
     for seed, own in zip(config.seeds, found, strict=True):
-        sample_files.open_folder(config, field)
+        sample_files.open_folder(config)
         path = sample_files.write(
             config, seed, own.samples, field, own.labels, example.classes
         )

@@ -1,5 +1,7 @@
 """A trained vocoder as a function of waveforms of any length."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -60,9 +62,10 @@ class Vocoder:
 
     def __init__(self, run: Run, seed: int = 0) -> None:
         self.settings = settings_of(run)
+        self.compilation = 0.0
+        """Seconds that compilation took so far."""
         self._run, self._key = run, multi_seed.key_of(seed)
-        self._compiled = jax.jit(self.transform)
-        self._inverse = jax.jit(self.inverse)
+        self._programs: dict[Any, Callable[..., jax.Array]] = {}
         self._variables: Tree = None
 
     def restore(self, which: Any = "last", *, raw: bool = False) -> int:
@@ -86,6 +89,20 @@ class Vocoder:
         generator, _ = objective.bind(network, variables, keys)
         return generate(generator, mel, self.settings.hop)
 
+    def log_mel(self, variables: Tree, x: jax.Array) -> jax.Array:
+        """Returns the log-mel spectrograms of waveforms `[B, T]`."""
+        return log_mel(x, self.settings)
+
+    def _run_compiled(self, function: Callable[..., Any], x: np.ndarray) -> np.ndarray:
+        """Calls a function of the variables and x, compiled once for each shape."""
+        key, x = (function, x.shape), np.asarray(x, np.float32)
+        if key not in self._programs:
+            start = time.perf_counter()
+            lowered = jax.jit(function).lower(self._variables, x)
+            self._programs[key] = lowered.compile()
+            self.compilation += time.perf_counter() - start
+        return np.asarray(self._programs[key](self._variables, x))
+
     def spectrogram(self, sound: np.ndarray) -> np.ndarray:
         """Returns the spectrogram `[frames, mels]` of a sound `[n, channels]`.
 
@@ -94,7 +111,7 @@ class Vocoder:
         hop, mono = self.settings.hop, sound.mean(1)
         length = max(ceil_div(len(mono), hop) * hop, self.settings.size)
         mono = np.pad(mono, (0, length - len(mono)))
-        return np.asarray(log_mel(jnp.asarray(mono), self.settings))
+        return self._run_compiled(self.log_mel, mono[None])[0]
 
     def invert(self, mel: np.ndarray) -> np.ndarray:
         """Maps a spectrogram `[frames, mels]` to a sound `[hop * (frames - 1), 1]`.
@@ -105,12 +122,12 @@ class Vocoder:
         frames = ceil_div(len(mel) - 1, GRID) * GRID + 1
         silence = np.log(self.settings.floor)
         padded = np.pad(mel, [(0, frames - len(mel)), (0, 0)], constant_values=silence)
-        result = np.asarray(self._inverse(self._variables, padded[None]))[0]
+        result = self._run_compiled(self.inverse, padded[None])[0]
         return finite(result[: self.settings.hop * (len(mel) - 1)]).clip(-1, 1)
 
     def batch(self, x: np.ndarray) -> np.ndarray:
         """Maps waveforms of the length in training, `[B, T, 1]`, to the same shape."""
-        return np.asarray(self._compiled(self._variables, x))
+        return self._run_compiled(self.transform, x)
 
     def __call__(self, sound: np.ndarray) -> np.ndarray:
         """Maps a sound of the run's rate.

@@ -87,21 +87,28 @@ def check_settings(name: str, own: MelSettings, run: MelSettings) -> None:
     jaxgan.evaluation.spectrogram_files.OtherSettings: a.npz has rate=8000, \
 size=512, and this run rate=16000, size=1024: make it with the settings of the run
     """
+    if found := differences(own, run):
+        raise OtherSettings(
+            f"{name} has {found[0]}, and this run {found[1]}: make it with the "
+            "settings of the run"
+        )
+
+
+def differences(one: MelSettings, other: MelSettings) -> tuple[str, str] | None:
+    """Returns the settings of both that differ, as texts; None if there are none.
+
+    >>> differences(MelSettings(8_000, mels=64), MelSettings(8_000, hop=128))
+    ('hop=256, mels=64', 'hop=128, mels=80')
+    """
     # A highest frequency of 0 is half the rate.
-    both = [x._replace(high=x.high or x.rate / 2) for x in (own, run)]
-    if own.rate != run.rate and not (own.high or run.high):
+    both = [x._replace(high=x.high or x.rate / 2) for x in (one, other)]
+    if one.rate != other.rate and not (one.high or other.high):
         both = [x._replace(high=0) for x in both]
     names = [
         x for x in MelSettings._fields if getattr(both[0], x) != getattr(both[1], x)
     ]
-    if names:
-        ours, theirs = (
-            ", ".join(f"{x}={getattr(one, x):g}" for x in names) for one in both
-        )
-        raise OtherSettings(
-            f"{name} has {ours}, and this run {theirs}: make it with the settings of "
-            "the run"
-        )
+    ours, theirs = (", ".join(f"{x}={getattr(y, x):g}" for x in names) for y in both)
+    return (ours, theirs) if names else None
 
 
 def _check_values(name: str, mel: np.ndarray, settings: MelSettings) -> None:

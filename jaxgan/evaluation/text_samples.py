@@ -12,9 +12,11 @@ from jaxgan import data, reporting
 from jaxgan.config.sampling import SampleConfig, seed_path
 from jaxgan.data.text import is_characters, split_tokens
 from jaxgan.errors import UsageError, short_repr
-from jaxgan.evaluation.sample_files import written
+from jaxgan.evaluation.sample_files import usual_file, written
 from jaxgan.files import atomic_write
 from jaxgan.types import ExampleSpec, Field, Tree
+
+LEAVE_OUT = "leave it out"
 
 
 def check(config: SampleConfig, example: ExampleSpec) -> bool:
@@ -28,16 +30,17 @@ def check(config: SampleConfig, example: ExampleSpec) -> bool:
     if field.kind == "tokens":
         prompt_ids(config.prompt, field)
         return True
+    usual = f"use --out={usual_file(field)}"
     wrong = {
-        f"--temperature={config.temperature:g}": config.temperature != 1,
-        f"--prompt={short_repr(config.prompt)}": bool(config.prompt),
-        f"--out={config.out}": config.out.suffix == ".txt",
+        f"--temperature={config.temperature:g}": (config.temperature != 1, LEAVE_OUT),
+        f"--prompt={short_repr(config.prompt)}": (bool(config.prompt), LEAVE_OUT),
+        f"--out={config.out}": (config.out.suffix == ".txt", usual),
     }
-    for flag, is_given in wrong.items():
+    for flag, (is_given, remedy) in wrong.items():
         if is_given:
             raise UsageError(
-                f"{flag} is for runs that write texts, and this one generates a "
-                f"{field.kind}: use --out=samples.png alone"
+                f"{flag} is for runs that write texts, and this one generates "
+                f"{field.kind}s: {remedy}"
             )
     return False
 

@@ -1,4 +1,4 @@
-"""Metrics that compare sets of images by their features: `fd(classifier)`.
+"""Metrics that compare sets of images or of sounds by features: `fd(classifier)`.
 
 `COMPARISONS` has factories by name. Most get an extractor of `metrics.features`.
 """
@@ -43,6 +43,7 @@ from jaxgan.metrics.neighbors import (
 )
 from jaxgan.metrics.precision_recall import density_coverage, precision_recall
 from jaxgan.metrics.sliced_features import sliced_distance
+from jaxgan.metrics.sound_comparisons import pitch_as_asked
 from jaxgan.ranges import Range, Width
 
 __all__ = ["COMPARISONS", "Comparison", "Sets"]
@@ -271,5 +272,10 @@ COMPARISONS: dict[str, Callable[..., Comparison]] = {
     "accuracy_as_asked": accuracy_as_asked,
     "classification_accuracy": classification_accuracy_of,
     "attributes_as_asked": attributes_as_asked,
+    "pitch_as_asked": pitch_as_asked,
 }
-"""Factories of metrics by name."""
+"""Factories of metrics by name.
+
+One with a keyword parameter `example` gets the fields of the examples, or None before
+they are known.
+"""

@@ -68,6 +68,23 @@ def to_pictures(waveforms: jax.Array, field: Field) -> jax.Array:
     return jnp.clip(scaled, -1, 1)
 
 
+def to_log_mel(pictures: jax.Array, field: Field) -> jax.Array:
+    """Returns the log-mel spectrograms of pictures, as `log_mel` makes them.
+
+    Args:
+      pictures: `[B, frames, mels, C]`, as by `to_pictures`; others are clipped.
+      field: that of the waveforms.
+
+    Returns:
+      `[B, C, 1 + T // hop, mels]`, natural logarithms of magnitudes.
+    """
+    low, high = np.log(FLOOR), np.log(TOP)
+    mel = (jnp.clip(jnp.moveaxis(pictures, -1, 1), -1, 1) + 1) / 2 * (high - low) + low
+    # The frame that was left out, and one more if the hop does not divide the length.
+    missing = 1 + field.shape[0] // settings_of(field).hop - mel.shape[-2]
+    return jnp.pad(mel, [(0, 0), (0, 0), (0, missing), (0, 0)], mode="edge")
+
+
 def to_waveforms(pictures: jax.Array, field: Field, iterations: int = 60) -> jax.Array:
     """Returns waveforms `[B, T, C]` in [-1, 1] of spectrograms, by Griffin-Lim.
 
@@ -76,13 +93,8 @@ def to_waveforms(pictures: jax.Array, field: Field, iterations: int = 60) -> jax
       field: that of the waveforms.
       iterations: of Griffin-Lim.
     """
-    low, high = np.log(FLOOR), np.log(TOP)
-    mel = (jnp.clip(jnp.moveaxis(pictures, -1, 1), -1, 1) + 1) / 2 * (high - low) + low
-    # The frame that was left out, and one more if the hop does not divide the length.
-    settings, samples = settings_of(field), field.shape[0]
-    missing = 1 + samples // settings.hop - mel.shape[-2]
-    mel = jnp.pad(mel, [(0, 0), (0, 0), (0, missing), (0, 0)], mode="edge")
-    waveforms = invert_log_mel(mel, settings, samples, iterations)
+    mel = to_log_mel(pictures, field)
+    waveforms = invert_log_mel(mel, settings_of(field), field.shape[0], iterations)
     return jnp.clip(jnp.moveaxis(waveforms, 1, -1), -1, 1)
 
 

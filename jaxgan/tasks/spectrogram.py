@@ -23,7 +23,8 @@ def spectrogram(
     """Generates log-mel spectrograms from noise, and perhaps a label.
 
     SpecGAN, https://arxiv.org/abs/1802.04208. A train step compares spectrograms
-    `[B, frames, mels, 1]` in [-1, 1]. Samples are waveforms, by Griffin-Lim.
+    `[B, frames, mels, 1]` in [-1, 1]. Samples are waveforms, by Griffin-Lim
+    unless `jaxgan.sample` gets a vocoder with the same settings.
 
     Args:
       dim: entries of a latent.
@@ -37,7 +38,7 @@ def spectrogram(
       UsageError: for an unknown distribution, or if `dim` is less than 1.
     """
     field, name = waveform_field(example, "spectrogram"), example.generated
-    settings_of(field)  # raises for a rate that is unknown
+    settings = settings_of(field)  # raises for a rate that is unknown
     make = conditional_task if conditional else generate
 
     def augment(batch: Batch, keys: jax.Array) -> Batch:
@@ -47,4 +48,4 @@ def spectrogram(
         return samples._replace(fake=to_waveforms(samples.fake, field, iterations))
 
     task = make(dim, latents, example=example)
-    return task._replace(augment=augment, finish=finish)
+    return task._replace(augment=augment, finish=finish, settings=settings)
