@@ -1,11 +1,18 @@
 """Texts as data: tokens, vocabularies, files, lines, windows and splits."""
 
+import hashlib
 import json
+import shutil
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
+from data_fixtures import prepare_own
+from tensorflow_datasets.core.download import checksums
 
 from jaxgan import data
+from jaxgan.config.presets import dataset_preset
 from jaxgan.data import package_texts
 from jaxgan.data.split import split_off
 from jaxgan.data.text import (
@@ -17,6 +24,7 @@ from jaxgan.data.text import (
     tokens_example,
 )
 from jaxgan.data.text_files import read_text
+from jaxgan.data.tfds import download, texts
 from jaxgan.data.tfds.files import Unavailable
 from jaxgan.errors import UsageError
 from jaxgan.experiment.data_facts import example_to_json
@@ -181,6 +189,85 @@ def test_names_of_a_package(tmp_path, monkeypatch):
     assert found.shape == (5,)
     with pytest.raises(UsageError, match="names takes no path; use --dataset=names"):
         data.load("names:x")
+
+
+PLAY = "".join(f"SPEAKER {i % 7}:\nNay, but line {i}, sir!\n\n" for i in range(60))
+
+
+@pytest.fixture
+def play(tmp_path, monkeypatch):
+    """A short text in place of Tiny Shakespeare, in a file, and no server."""
+    digest = hashlib.sha256(PLAY.encode()).hexdigest()
+    size: Any = len(PLAY.encode())
+    info = checksums.UrlInfo(size, digest, "input.txt")
+    builder = tfds.builder_cls("tiny_shakespeare")
+    monkeypatch.setattr(builder, "url_infos", {"https://server/input.txt": info})
+    monkeypatch.setattr(download, "unreachable", lambda url: "no connection")
+    file = tmp_path / "play.txt"
+    file.write_text(PLAY)
+    return file
+
+
+def same(one, other):
+    return one.example == other.example and texts_of(one) == texts_of(other)
+
+
+@pytest.mark.parametrize("name", ["input.txt", "tinyshakespeare.txt"])
+def test_tiny_shakespeare_is_read_like_its_file(play, tmp_path, name):
+    place = tmp_path / "sets/downloads/manual/tiny_shakespeare"
+    place.mkdir(parents=True)
+    shutil.copy(play, place / name)
+    options: Any = {"data_dir": str(tmp_path / "sets")}
+    for split in ("train", "test"):
+        found = data.load("tiny_shakespeare", split=split, **options)
+        assert same(found, load(play, split))
+        # The second time, it is prepared, in the layout of TFDS.
+        shutil.rmtree(place, ignore_errors=True)
+    assert "tiny_shakespeare/1.0.0, from files in" in found.origin
+    reading = data.TextReading("windows", "words", 5)
+    found = data.load("tiny_shakespeare:1.0.0", text=reading, **options)
+    assert same(found, load(play, cut="windows", tokens="words", length=5))
+    with pytest.raises(UsageError, match="has the splits train, test"):
+        data.load("tiny_shakespeare", split="validation", **options)
+    assert dataset_preset("tiny_shakespeare") == "language_model"
+
+
+def test_tiny_shakespeare_that_tfds_prepared(play, tmp_path):
+    parts = texts.split_text(PLAY)
+    examples = {split: [{"text": part}] for split, part in parts.items()}
+    features = {"text": tfds.features.Text()}
+    prepare_own(tmp_path, "tiny_shakespeare", features, examples)
+    found = data.load("tiny_shakespeare", data_dir=str(tmp_path))
+    assert same(found, load(play))
+
+
+def test_without_tiny_shakespeare_the_error_says_what_to_do(play, tmp_path):
+    place = tmp_path / "sets/downloads/manual/tiny_shakespeare"
+    for content, reason in (
+        (None, "(not downloaded yet; its server does not answer: no connection): "),
+        (PLAY[1:], f"({place}/input.txt does not have the sha256 that TFDS records; "),
+    ):
+        if content:
+            place.mkdir(parents=True)
+            (place / "input.txt").write_text(content)
+        with pytest.raises(UsageError) as error:
+            data.load("tiny_shakespeare", data_dir=str(tmp_path / "sets"))
+        said = str(error.value)
+        assert reason in said
+        assert f"put input.txt into {place} and start again, or use text:PATH" in said
+        assert "\n" not in said
+
+
+def test_a_set_of_tfds_with_texts_names_the_way_to_read_them(tmp_path):
+    label = tfds.features.ClassLabel(names=["good", "bad"])
+    for name, features, row in (
+        ("poems", {"text": tfds.features.Text()}, {"text": "O"}),
+        ("reviews", {"text": tfds.features.Text(), "label": label}, {"text": "O"}),
+    ):
+        example = row | ({"label": 0} if "label" in features else {})
+        prepare_own(tmp_path, name, features, [example])
+        with pytest.raises(UsageError, match=r"no images.*text \(Text\).*text:PATH"):
+            data.load(name, data_dir=str(tmp_path))
 
 
 def test_other_files_and_flags_are_refused(tmp_path):

@@ -378,6 +378,7 @@ DATASET_PRESETS = {
     "spoken_digit": "specgan",
     "kjv_clauses": "language_model",
     "names": "language_model",
+    "tiny_shakespeare": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

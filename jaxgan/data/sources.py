@@ -20,6 +20,7 @@ from jaxgan.data.pictures import Reading
 from jaxgan.data.record_set import FORMATS, record_set
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
+from jaxgan.data.shakespeare import tiny_shakespeare
 from jaxgan.data.stacked_mnist import stacked_mnist
 from jaxgan.data.suggestions import ARRAYS, KINDS, check_prefix, suggest
 from jaxgan.data.text_set import TextReading, check_reading, text
@@ -31,8 +32,9 @@ from jaxgan.files import local_path
 
 LOG = logging.getLogger("jaxgan")
 
-TEXTS = ("text",)
-"""Data sets of texts, by the part of a name before its first colon."""
+TEXTS = ("text", "tiny_shakespeare")
+"""Data sets that become examples as users choose, by the part of a name before its
+first colon."""
 
 
 class Request(NamedTuple):
@@ -269,6 +271,13 @@ def _text(request: Request) -> Dataset:
     return text(request.name, path, request.text, split=request.split)
 
 
+def _shakespeare(request: Request) -> Dataset:
+    _no_fields(request)
+    _no_frame(request, "texts")
+    place = _placed(request).data_dir
+    return tiny_shakespeare(request.name, place, request.text, split=request.split)
+
+
 def _of_package(load: Callable[[str, Path], Dataset]) -> Callable[[Request], Dataset]:
     """Returns the source of texts in a package: load(split, folder of packages)."""
 
@@ -407,6 +416,7 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "text": _text,
     "kjv_clauses": _of_package(kjv_clauses),
     "names": _of_package(names),
+    "tiny_shakespeare": _shakespeare,
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
 

@@ -73,23 +73,25 @@ def find_on_disk(search: Search) -> str:
     Raises:
       Unavailable: if a file is missing or its checksum is wrong.
     """
-    missing = []
+    missing, wrong = [], []
     for file in search.files:
-        # TFDS's cache, the downloads, and two folders for files that users put there.
-        places = (
-            file.place,
-            search.downloads / file.place.name,
-            _manual(search) / file.name,
-            search.downloads / "manual" / file.name,
-        )
+        # Two folders for files that users put there.
+        folders = _manual(search), search.downloads / "manual"
+        manual = [x / name for x in folders for name in (file.name, *file.others)]
+        # Before them, TFDS's cache and the downloads.
+        places = (file.place, search.downloads / file.place.name, *manual)
         contents = (read_verified(file, place) for place in places)
         # Stops reading at the first valid file.
         valid = next((data for data in contents if data is not None), None)
         if valid is None:
             file.place.unlink(missing_ok=True)  # TFDS would trust it
             missing.append(file)
+            # The second folder is for all sets.
+            wrong += [x for x in manual if x.parent == folders[0] and x.is_file()]
         else:
             put(search, file, valid)
+    if wrong:
+        raise Unavailable(f"{wrong[0]} does not have the sha256 that TFDS records")
     if missing:
         raise Unavailable("not downloaded yet")
     return f"from files in {search.downloads}"

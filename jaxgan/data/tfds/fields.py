@@ -75,7 +75,10 @@ def find_fields(name: str, builder: Any, choice: Choice) -> Fields:
     ]
     if not images:
         listed = ", ".join(f"{k} ({type(f).__name__})" for k, f in features.items())
-        raise UsageError(f"--dataset={name} has no images; its features are {listed}")
+        text = f"--dataset={name} has no images; its features are {listed}"
+        if any(isinstance(f, kinds.Text) for f in features.values()):
+            text += ": for a data set of texts, write them to a file, and use text:PATH"
+        raise UsageError(text)
     # Masks are images too, but are used only if named or if there are no others.
     plain = [k for k in images if not isinstance(features[k], kinds.LabeledImage)]
     keys = _supervised(builder)

@@ -23,6 +23,12 @@ class RemoteFile(NamedTuple):
     """TFDS's record of the file: `size`, `checksum`."""
     place: Path
     """The path in TFDS's download cache."""
+    others: tuple[str, ...] = ()
+    """Other names under which users have the file."""
+
+
+OTHER_NAMES = {"tiny_shakespeare": {"input.txt": ("tinyshakespeare.txt",)}}
+"""Other names of files, by data set and file name."""
 
 
 class Search(NamedTuple):
@@ -43,10 +49,14 @@ def search_for(builder: Any, downloads: Path) -> Search:
     from tensorflow_datasets.core.download import resource
 
     # TFDS derives the names in its cache from URL and checksum.
-    folder = downloads / builder.name
+    folder, others = downloads / builder.name, OTHER_NAMES.get(builder.name, {})
     files = tuple(
         RemoteFile(
-            info.filename, url, info, folder / resource.get_dl_fname(url, info.checksum)
+            info.filename,
+            url,
+            info,
+            folder / resource.get_dl_fname(url, info.checksum),
+            others.get(info.filename, ()),
         )
         for url, info in builder.url_infos.items()
     )

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jaxgan import storage
-from jaxgan.data.tfds import mnist
+from jaxgan.data.tfds import mnist, texts
 from jaxgan.data.tfds.download import unreachable
 from jaxgan.data.tfds.messages import missing_module, needs_module, quiet_tfds
 from jaxgan.data.tfds.registry import RECIPES
@@ -78,6 +78,8 @@ def _prepare(builder: Any) -> str:
     """Prepares the data set, and returns the origin of its files."""
     if builder.name in mnist.NAMES:
         return mnist.prepare(builder)
+    if builder.name in texts.NAMES:
+        return texts.prepare(builder)
     if builder.name in RECIPES:
         return registry.prepare(builder)
     _check_online(builder)

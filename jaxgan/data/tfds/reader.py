@@ -74,8 +74,8 @@ def tfds_set(
     if not prepare.is_prepared(builder):
         prepare.prepare(builder)
         builder = open_builder(name, data_dir)  # now with the prepared splits
-    instructions = _instructions(name, builder, split)
-    records = _records(builder, instructions)
+    instructions = instructions_of(name, builder, split)
+    records = records_of(builder, instructions)
     encoded = _encoded_reader(name, builder, records, fields)
     # Labels of -1 throughout mean that there are none.
     fields = without_absent_labels(name, split, fields, encoded, len(records))
@@ -142,7 +142,7 @@ def _check_frame(name: str, fields: Fields, frame: Frame) -> None:
         )
 
 
-def _instructions(name: str, builder: Any, split: str) -> list[Any]:
+def instructions_of(name: str, builder: Any, split: str) -> list[Any]:
     """Returns the examples of a split by file, as TFDS's FileInstructions."""
     from etils import epath
     from tensorflow_datasets.core.data_sources import base
@@ -179,7 +179,7 @@ def _splits(instructions: list[Any]) -> set[str]:
     return {str(naming.FilenameInfo.from_str(file).split) for file in files}
 
 
-def _records(builder: Any, instructions: list[Any]) -> Any:
+def records_of(builder: Any, instructions: list[Any]) -> Any:
     """Returns the serialized examples of a split, with a length and `__getitems__`."""
     from tensorflow_datasets.core.utils.lazy_imports_utils import (
         array_record_data_source,
