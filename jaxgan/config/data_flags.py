@@ -17,8 +17,8 @@ class DataFlags:
         "array_record:, webdataset: or parquet:PATTERN (shards, such as "
         "'webdataset:shards-{000..009}.tar'), "
         "audio:PATH (WAV and other sounds), text:PATH (a file, or a folder of .txt "
-        "files), npz:PATH, tiny_shakespeare, kjv_clauses, ring8, grid25 or "
-        "stacked_mnist",
+        "files), npz:PATH, tiny_shakespeare, kjv_clauses, names, wamerican (words), "
+        "ring8, grid25 or stacked_mnist",
     )
     split: str = flag(
         "train",

@@ -379,6 +379,7 @@ DATASET_PRESETS = {
     "kjv_clauses": "language_model",
     "names": "language_model",
     "tiny_shakespeare": "language_model",
+    "wamerican": "language_model",
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxgan import storage
 from jaxgan.data.audio import Listening, audio, check_listening
@@ -16,8 +16,8 @@ from jaxgan.data.listing import PREFIXES
 from jaxgan.data.names import names
 from jaxgan.data.npz import npz, of_mapping
 from jaxgan.data.pairs import pairs
-from jaxgan.data.pictures import Reading
 from jaxgan.data.record_set import FORMATS, record_set
+from jaxgan.data.request import Request, paths_of
 from jaxgan.data.resize import Frame, parse_frame
 from jaxgan.data.roles import Choice
 from jaxgan.data.shakespeare import tiny_shakespeare
@@ -26,7 +26,8 @@ from jaxgan.data.suggestions import ARRAYS, KINDS, check_prefix, suggest
 from jaxgan.data.text_set import TextReading, check_reading, text
 from jaxgan.data.tfds.reader import tfds_set
 from jaxgan.data.toy import grid25, ring8
-from jaxgan.data.unpaired import split_paths, unpaired
+from jaxgan.data.unpaired import unpaired
+from jaxgan.data.words import wamerican
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import local_path
 
@@ -35,43 +36,6 @@ LOG = logging.getLogger("jaxgan")
 TEXTS = ("text", "tiny_shakespeare")
 """Data sets that become examples as users choose, by the part of a name before its
 first colon."""
-
-
-class Request(NamedTuple):
-    """The arguments with which a user requests a data set."""
-
-    name: str
-    """`mnist`, `folder:PATH`, ..."""
-    split: str
-    data_dir: str | None
-    """The folder of TFDS, None for its default."""
-    frame: Frame
-    image_field: str = ""
-    label_field: str = ""
-    alpha: str = "auto"
-    skip_bad: bool = False
-    listening: Listening = Listening()
-    """The way in which sound files are read."""
-    text: TextReading = TextReading()
-
-    @property
-    def choice(self) -> Choice:
-        """The split, and the requested arrays or features."""
-        return Choice(self.split, self.image_field, self.label_field)
-
-    @property
-    def reading(self) -> Reading:
-        """The way in which picture files are read."""
-        return Reading(self.frame, self.alpha, self.skip_bad)
-
-    @property
-    def path(self) -> Path:
-        """The path after the prefix, with `~` expanded.
-
-        Raises:
-          UsageError: for URLs and invalid paths.
-        """
-        return _paths(self.name)[0]
 
 
 def load(
@@ -185,7 +149,7 @@ def same_place(one: str, other: str) -> bool:
     if kind != other_kind or kind not in KINDS or not (text and other_text):
         return one == other
     try:
-        here, there = ([x.resolve() for x in _paths(name)] for name in (one, other))
+        here, there = ([x.resolve() for x in paths_of(name)] for name in (one, other))
         return here == there
     except (OSError, RuntimeError, ValueError):  # an invalid path
         return False
@@ -247,7 +211,7 @@ def _unpaired(request: Request) -> Dataset:
             "direction"
         )
     _no_fields(request)
-    first, second = _paths(request.name)
+    first, second = paths_of(request.name)
     return unpaired(request.name, first, second, request.reading, split=request.split)
 
 
@@ -299,17 +263,6 @@ def _no_frame(request: Request, kind: str) -> None:
             f"{request.name} holds {kind}, not pictures; leave out --image_size and "
             "--crop"
         )
-
-
-def _paths(name: str) -> tuple[Path, ...]:
-    """Returns the paths that the name of a data set has, with `~` expanded.
-
-    Raises:
-      UsageError: for URLs, invalid paths, or another number of paths.
-    """
-    kind, _, text = name.partition(":")
-    texts = split_paths(name, text) if kind == "unpaired" else (text,)
-    return tuple(local_path("--dataset", x, prefix=f"{kind}:") for x in texts)
 
 
 def _named_path(request: Request) -> Path:
@@ -417,6 +370,7 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
     "kjv_clauses": _of_package(kjv_clauses),
     "names": _of_package(names),
     "tiny_shakespeare": _shakespeare,
+    "wamerican": _of_package(wamerican),
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
 

@@ -55,7 +55,7 @@ class Package(NamedTuple):
     """A key of `DOWNLOADS`: npm, PyPI, PyPI source, Debian or GitHub."""
     name: str
     version: str
-    """Empty for Debian, whose releases have one version each."""
+    """Of its files; empty for Debian, unless it is known for all releases."""
     sha256: str
     """Of the archive; empty for Debian, where apt verifies a signed index."""
     license: str
@@ -63,7 +63,7 @@ class Package(NamedTuple):
     files: str
     """Pattern of the needed paths in the archive."""
     packed: str = ""
-    """sha256 of the needed files as `pack` packs them, for `PyPI source`."""
+    """sha256 of the needed files as `pack` packs them, for PyPI source and Debian."""
 
     def __str__(self) -> str:
         version = f" {self.version}" if self.version else ""
@@ -85,7 +85,7 @@ def contents(package: Package, folder: Path) -> dict[str, bytes]:
       OSError: if `folder` cannot be written.
     """
     download, kept = DOWNLOADS[package.registry], folder / archive_name(package)
-    own = folder / f"{kept.name.removesuffix('.tar.gz')}.tar"
+    own = folder / f"{kept.name.removesuffix('.tar.gz').removesuffix('.deb')}.tar"
     known = {kept: package.sha256, own: package.packed}
     with tempfile.TemporaryDirectory() as temporary:
         archive = next((x for x, digest in known.items() if _is_kept(x, digest)), None)
@@ -238,7 +238,8 @@ def from_github(package: Package, folder: Path) -> Path:
 def from_apt(package: Package, folder: Path) -> Path:
     """Downloads a package of Debian, and returns the tar archive of its files.
 
-    apt verifies the package against the index that the distribution signed.
+    If their sha256 is known, it holds the needed ones only. apt verifies the package
+    against the index that the distribution signed.
 
     Raises:
       Unavailable: if it cannot be downloaded or opened.
@@ -252,6 +253,8 @@ def from_apt(package: Package, folder: Path) -> Path:
     # A .deb file contains a tar archive of the files that it installs.
     content = folder / "content.tar"
     run(["dpkg-deb", "--fsys-tarfile", str(archive)], folder, output=content)
+    if package.packed:
+        content.write_bytes(pack(dict(members(content, re.compile(package.files)))))
     return content
 
 
