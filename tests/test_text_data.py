@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,7 +198,8 @@ PLAY = "".join(f"SPEAKER {i % 7}:\nNay, but line {i}, sir!\n\n" for i in range(6
 def play(tmp_path, monkeypatch):
     """A short text in place of Tiny Shakespeare, in a file, and no server."""
     digest = hashlib.sha256(PLAY.encode()).hexdigest()
-    info = checksums.UrlInfo(len(PLAY.encode()), digest, "input.txt")
+    size: Any = len(PLAY.encode())
+    info = checksums.UrlInfo(size, digest, "input.txt")
     builder = tfds.builder_cls("tiny_shakespeare")
     monkeypatch.setattr(builder, "url_infos", {"https://server/input.txt": info})
     monkeypatch.setattr(download, "unreachable", lambda url: "no connection")
@@ -215,7 +217,7 @@ def test_tiny_shakespeare_is_read_like_its_file(play, tmp_path, name):
     place = tmp_path / "sets/downloads/manual/tiny_shakespeare"
     place.mkdir(parents=True)
     shutil.copy(play, place / name)
-    options = {"data_dir": str(tmp_path / "sets")}
+    options: Any = {"data_dir": str(tmp_path / "sets")}
     for split in ("train", "test"):
         found = data.load("tiny_shakespeare", split=split, **options)
         assert same(found, load(play, split))
