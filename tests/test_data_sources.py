@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxgan import data
+from jaxgan.config.evaluating import split_name
 from jaxgan.data import sources
 from jaxgan.errors import UsageError
 
@@ -50,6 +51,18 @@ def test_names_that_are_none(name, message, tmp_path, monkeypatch):
         data.load(name)
     assert message in str(error.value)
     assert sorted(x.name for x in tmp_path.iterdir()) == ["here", "notes.md"]
+
+
+@pytest.mark.parametrize("name", sorted(data.WHOLE_NAMES - {"tiny_shakespeare"}))
+def test_whole_names_take_no_path(name):
+    with pytest.raises(UsageError, match=f"{name} takes no path"):
+        data.load(f"{name}:4")
+
+
+@pytest.mark.parametrize("name", ["names", "ring8"])
+def test_a_split_follows_a_whole_name(name):
+    paths = set(data.SOURCES) - data.WHOLE_NAMES
+    assert split_name(f"{name}:test", paths) == (name, "test")
 
 
 @pytest.mark.parametrize(

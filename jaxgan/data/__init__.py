@@ -9,7 +9,13 @@ from jaxgan.data.loader import stream
 from jaxgan.data.normal import is_normal, keep_normal
 from jaxgan.data.npz import from_arrays
 from jaxgan.data.shuffle import epoch_order, step_indices, steps_per_epoch
-from jaxgan.data.sources import SOURCES, is_of_sounds, load, same_place
+from jaxgan.data.sources import (
+    SOURCES,
+    WHOLE_NAMES,
+    is_of_sounds,
+    load,
+    same_place,
+)
 from jaxgan.data.split import hold_out, part_size
 from jaxgan.data.text import decode, encode
 from jaxgan.data.text_set import TextReading
@@ -18,6 +24,7 @@ from jaxgan.data.value_range import format_values, measure_values, range_warning
 __all__ = [
     "KINDS",
     "SOURCES",
+    "WHOLE_NAMES",
     "BackgroundCheck",
     "BadExample",
     "Dataset",

@@ -374,5 +374,13 @@ SOURCES: dict[str, Callable[[Request], Dataset]] = {
 }
 """Loaders by the part of a name before its first colon; TFDS loads all other names."""
 
+WHOLE_NAMES = frozenset(
+    {
+        *("ring8", "grid25", "stacked_mnist"),
+        *("kjv_clauses", "names", "tiny_shakespeare", "wamerican"),
+    }
+)
+"""Sources that no path follows."""
+
 OWN = frozenset(SOURCES)
 """The sources that no user has added."""

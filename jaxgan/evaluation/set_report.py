@@ -177,7 +177,7 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     if isinstance(which, data.Dataset):
         return which
     # Sources of users have paths too.
-    paths = set(data.SOURCES) - {"ring8", "grid25", "stacked_mnist"}
+    paths = set(data.SOURCES) - data.WHOLE_NAMES
     name, split = which, "train"
     if isinstance(which, str):
         name, split = split_name(which, paths)
