@@ -1,6 +1,7 @@
 """WaveGAN and SpecGAN: convolutions, phase shuffle, shapes, and a run."""
 
 import csv
+import json
 import wave
 from itertools import pairwise
 
@@ -9,15 +10,18 @@ import jax.numpy as jnp
 import kinds
 import numpy as np
 import pytest
-from kind_runs import close, run
+from kind_runs import close, final_state, run
+from games import same
 from PIL import Image
-from sounds import RATE, write_set
+from sounds import RATE, tone, write, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxgan import evaluate, sample, train
+from jaxgan.config.resolve import make_config
 from jaxgan.data import from_fields
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.gan.build_evaluators import default_metrics
+from jaxgan.gan.flag_texts import without_labels
 from jaxgan.gan.gan import example_batch
 from jaxgan.metrics.features import classifier_training
 from jaxgan.networks import spectrograms, wavegan
@@ -175,6 +179,51 @@ def finished(tmp_path_factory):
     }
     assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
     return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("preset", "task"), [("wavegan", "generate(64)"), ("specgan", "spectrogram(64)")]
+)
+def test_a_preset_of_sounds_reads_labels_only_if_there_are_some(preset, task):
+    config, labels = make_config(preset=preset), {"label": kinds.LABEL}
+    assert without_labels(config, ExampleSpec(waveform=SHORT, **labels)) == config
+    alone = ExampleSpec(waveform=SHORT)
+    plain = without_labels(config, alone)
+    flags = (plain.task, plain.generator_wrap, plain.discriminator_wrap)
+    assert flags == (task, "", "")
+    assert without_labels(plain, alone) == plain
+    # Flags of the user are kept, and so are those of other presets.
+    given = make_config(preset=preset, task="generate(8)", discriminator_wrap="pack(2)")
+    found = without_labels(given, alone)
+    flags = (found.task, found.generator_wrap, found.discriminator_wrap)
+    assert flags == ("generate(8)", "", "pack(2)")
+    other = make_config(preset="projection")
+    assert without_labels(other, alone) == other
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    """Runs on a folder without classes: one of two steps, and one that was resumed."""
+    folder = tmp_path_factory.mktemp("flat")
+    for i in range(40):
+        write(folder / f"data/{i:02}.wav", tone(100 + i))
+    flags = [
+        *(f"--dataset=audio:{folder / 'data'}", "--seconds=0.064", "--devices=1"),
+        *("--preset=wavegan", "--networks=wavegan(1)", "--d_terms=", "--batch_size=8"),
+        *("--samples=4", "--score_samples=16", "--log_every=1", "--save_every=1"),
+    ]
+    for name, steps in (("whole", 2), ("parts", 1), ("parts", 2)):
+        own = [f"--workdir={folder / name}", f"--steps={steps}"]
+        assert train.main([*flags, *own]) == 0
+    return folder
+
+
+def test_a_flat_folder_has_the_preset_without_labels(flat):
+    for name in ("whole", "parts"):
+        config = json.loads((flat / name / "config.json").read_text())
+        assert (config["preset"], config["task"]) == ("wavegan", "generate(64)")
+        assert config["generator_wrap"] == config["discriminator_wrap"] == ""
+    same(final_state(flat / "whole", 2), final_state(flat / "parts", 2))
 
 
 def test_previews_are_spectrograms_and_sounds(finished):
