@@ -1,7 +1,6 @@
 """WaveGAN and SpecGAN: convolutions, phase shuffle, shapes, and a run."""
 
 import csv
-import json
 import wave
 from itertools import pairwise
 
@@ -10,10 +9,8 @@ import jax.numpy as jnp
 import kinds
 import numpy as np
 import pytest
-from kind_runs import close, final_state, run
-from games import same
 from PIL import Image
-from sounds import RATE, tone, write, write_set
+from sounds import RATE, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxgan import evaluate, sample, train
@@ -85,21 +82,6 @@ def test_shapes_of_wavegan(samples):
         lambda: discriminator.init_with_output(KEY, jnp.zeros(x.shape), train=False)
     )
     assert out.logits.shape == (3,)
-
-
-def test_one_device_or_two_shuffle_alike(monkeypatch):
-    example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
-    kind = kinds.Kind("generate(2)", "wavegan(1)", example)
-    monkeypatch.setitem(kinds.KINDS, "waveform", kind)
-    one, two = (
-        run(
-            *("waveform", n, 2),
-            d_terms="",
-        )
-        for n in (1, 2)
-    )
-    close(one, two)
-    assert np.isfinite(one[1]["discriminator/loss"]).all()
 
 
 def test_a_picture_is_inverted():
@@ -199,31 +181,6 @@ def test_a_preset_of_sounds_reads_labels_only_if_there_are_some(preset, task):
     assert flags == ("generate(8)", "", "pack(2)")
     other = make_config(preset="projection")
     assert without_labels(other, alone) == other
-
-
-@pytest.fixture(scope="module")
-def flat(tmp_path_factory):
-    """Runs on a folder without classes: one of two steps, and one that was resumed."""
-    folder = tmp_path_factory.mktemp("flat")
-    for i in range(40):
-        write(folder / f"data/{i:02}.wav", tone(100 + i))
-    flags = [
-        *(f"--dataset=audio:{folder / 'data'}", "--seconds=0.064", "--devices=1"),
-        *("--preset=wavegan", "--networks=wavegan(1)", "--d_terms=", "--batch_size=8"),
-        *("--samples=4", "--score_samples=16", "--log_every=1", "--save_every=1"),
-    ]
-    for name, steps in (("whole", 2), ("parts", 1), ("parts", 2)):
-        own = [f"--workdir={folder / name}", f"--steps={steps}"]
-        assert train.main([*flags, *own]) == 0
-    return folder
-
-
-def test_a_flat_folder_has_the_preset_without_labels(flat):
-    for name in ("whole", "parts"):
-        config = json.loads((flat / name / "config.json").read_text())
-        assert (config["preset"], config["task"]) == ("wavegan", "generate(64)")
-        assert config["generator_wrap"] == config["discriminator_wrap"] == ""
-    same(final_state(flat / "whole", 2), final_state(flat / "parts", 2))
 
 
 def test_previews_are_spectrograms_and_sounds(finished):
