@@ -303,7 +303,7 @@ def _field_differences(
         for fact, (was, now) in differences(old[name], new[name]).items():
             if fact == "names" and new[name].get("kind") == "tokens":
                 texts.append(_vocabulary(len(was), len(now)))
-            elif twice.get((name, fact)) not in known:
+            elif twice.get((name, fact), "") not in known:
                 texts.append(_difference(f"{fact} of {name}", was, now))
     return texts
 
