@@ -6,6 +6,9 @@ from typing import Any
 LONGEST_WORD = 255
 """Maximum number of characters of a word in a message, that of a file name."""
 
+PLURALS = {"tokens": "texts", "waveform": "sounds"}
+"""Words for examples of the kinds that `KindError` is for."""
+
 
 class UsageError(ValueError):
     """Invalid input of the user. The message names a value that works.
@@ -26,6 +29,42 @@ class BuildError(UsageError):
 
 class FieldError(UsageError):
     """Examples without the fields that a network, a task or a metric needs."""
+
+
+class KindError(FieldError):
+    """Examples of texts or sounds, for a network or a task of another kind.
+
+    >>> str(KindError("small needs images, not texts", "tokens"))
+    'small needs images, not texts: use a network and a task of texts'
+    """
+
+    def __init__(self, problem: str, kind: str):
+        super().__init__(f"{problem}: use a network and a task of {PLURALS[kind]}")
+        self.problem = problem
+        """The message without the advice."""
+        self.kind = kind
+        """Of the examples: a key of `PLURALS`."""
+
+
+class LengthError(FieldError):
+    """Waveforms of a length that a task cannot process.
+
+    >>> LengthError("vocoder needs a multiple of 256", 45_056, 44_100).seconds
+    '1.02168'
+    """
+
+    def __init__(self, problem: str, samples: int, rate: int, hop: int = 0):
+        super().__init__(f"{problem}: use another length or hop")
+        self.problem = problem
+        """The message without the advice."""
+        # The fewest digits that are rounded to this number of samples.
+        digits = next(
+            d for d in range(17) if round(round(samples / rate, d) * rate) == samples
+        )
+        self.seconds = f"{samples / rate:.{digits}f}"
+        """The nearest length that fits, as a number."""
+        self.hop = hop
+        """A hop that fits the length; 0 for none."""
 
 
 class ImageSizeError(FieldError):

@@ -6,7 +6,7 @@ atomically, so that a run can be resumed after a program is killed at any moment
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -261,17 +261,58 @@ def format_differences(found: dict[str, tuple[Any, Any]]) -> str:
 
     >>> format_differences({"size": (50, 51)})
     'size is 50 in the run and 51 now'
+    >>> a, b = ({"x": {"kind": "tokens", "names": [*names]}} for names in ("abc", "de"))
+    >>> format_differences({"fields": (a, b)})
+    'another vocabulary: 3 tokens in the run and 2 now'
     """
-    # As JSON, like in the files.
-    texts = {
-        name: [_short(json.dumps(x)) for x in pair] for name, pair in found.items()
-    }
-    if len(texts) > 1:
-        texts.pop("fingerprint", None)  # it differs because of the others
-    return ", ".join(
-        f"{name} is {old} in the run and {new} now"
-        for name, (old, new) in texts.items()
-    )
+    found = dict(found)
+    if len(found) > 1:
+        found.pop("fingerprint", None)  # it differs because of the others
+    texts = []
+    for name, (old, new) in found.items():
+        if name == "fields" and _are_facts(old) and _are_facts(new):
+            texts += _field_differences(old, new, found)
+        else:
+            texts.append(_difference(name, old, new))
+    return ", ".join(texts)
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    """Returns the text of one difference, with values as JSON, like in the files."""
+    old, new = (_short(json.dumps(x)) for x in (old, new))
+    return f"{name} is {old} in the run and {new} now"
+
+
+def _field_differences(
+    old: dict[str, Any], new: dict[str, Any], known: Container[str]
+) -> list[str]:
+    """Returns the differences of the fields of an example, without those in `known`.
+
+    Args:
+      old: facts of each field of the run, by its name.
+      new: those of the program.
+      known: facts of the first field, and `classes`, that are named as different.
+    """
+    if list(old) != list(new):
+        return [_difference("fields", ", ".join(old), ", ".join(new))]
+    first, texts = next(iter(new)), []
+    # Facts that data.json has outside of the fields too.
+    twice = {(first, fact): fact for fact in ("shape", "dtype")}
+    twice["label", "names"] = "classes"
+    for name in new:
+        for fact, (was, now) in differences(old[name], new[name]).items():
+            if fact == "names" and new[name].get("kind") == "tokens":
+                texts.append(_vocabulary(len(was), len(now)))
+            elif twice.get((name, fact), "") not in known:
+                texts.append(_difference(f"{fact} of {name}", was, now))
+    return texts
+
+
+def _vocabulary(old: int, new: int) -> str:
+    """Returns the text of a difference of vocabularies, by their sizes."""
+    if old == new:
+        return f"another vocabulary of {old} tokens"
+    return f"another vocabulary: {old} tokens in the run and {new} now"
 
 
 def _short(text: str) -> str:
@@ -348,6 +389,12 @@ def _is_dtype(value: Any) -> bool:
         return isinstance(value, str) and np.dtype(value).kind in "biuf"
     except (TypeError, ValueError, SyntaxError):
         return False
+
+
+def _are_facts(value: Any) -> bool:
+    """Returns True for facts of fields by name, such as `{"image": {"shape": ...}}`."""
+    facts = value.values() if isinstance(value, dict) and value else [None]
+    return all(isinstance(x, dict) and _are_names(x.get("names")) for x in facts)
 
 
 def _are_names(value: Any) -> bool:

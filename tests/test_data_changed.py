@@ -13,9 +13,11 @@ from test_train import argv, run
 from jaxgan import data, train, workdir
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.config.training import RESUMABLE
+from jaxgan.data.text import tokens_example
 from jaxgan.errors import UsageError
 from jaxgan.experiment import setup
-from jaxgan.experiment.data_facts import data_facts
+from jaxgan.experiment.data_facts import data_facts, example_to_json
+from jaxgan.types import ExampleSpec, Field
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
 
@@ -228,3 +230,35 @@ def test_training_resumes_with_data_that_changed(pictures, tmp_path, capfd):
     (line,) = [x for x in capfd.readouterr().err.splitlines() if "fingerprint" in x]
     assert "--data_changed=accept" in line
     run(mine, folder, 4, data_changed="accept")
+
+
+def test_other_fields_are_named_one_by_one():
+    def said(old, new):
+        # Facts of the first field are listed once.
+        old, new = (example_to_json(example) for example in (old, new))
+        return workdir.format_differences(workdir.differences(old, new))
+
+    texts = [tokens_example(4, (*"abcd"[:n],)) for n in (3, 4)]
+    assert said(*texts) == "another vocabulary: 3 tokens in the run and 4 now"
+    longer = tokens_example(5, ("a", "b", "d"))
+    assert said(texts[0], longer) == (
+        "shape is [4] in the run and [5] now, another vocabulary of 3 tokens"
+    )
+    sound = Field((256, 1), np.dtype(np.int16), "waveform", rate=8_000)
+    label = Field((), np.dtype(np.int32), "label", ("a", "b"))
+    sounds = ExampleSpec(waveform=sound, label=label)
+    other = ExampleSpec(
+        waveform=sound._replace(rate=16_000), label=label._replace(names=("a", "c"))
+    )
+    assert said(sounds, other) == (
+        'classes is ["a", "b"] in the run and ["a", "c"] now, '
+        "rate of waveform is 8000 in the run and 16000 now"
+    )
+    alone = ExampleSpec(waveform=sound)
+    fields = 'fields is "waveform, label" in the run and "waveform" now'
+    assert (
+        said(sounds, alone) == f'classes is ["a", "b"] in the run and [] now, {fields}'
+    )
+    # A damaged file is shown as it stands.
+    damaged = {"fields": ({"x": None}, {"x": {"names": []}})}
+    assert 'fields is {"x": null} in the run' in workdir.format_differences(damaged)

@@ -52,6 +52,9 @@ def test_a_line():
     assert format_line(1_200, 10_000, metrics) == want
     want += "  35.1 steps/s  2,246 img/s  ETA 4:12"
     assert format_line(1_200, 10_000, metrics, pace, 64) == want
+    # Sounds and texts are no images.
+    want = want.replace("2,246 img/s", "2,246 examples/s")
+    assert format_line(1_200, 10_000, metrics, pace, 64, unit="examples") == want
 
 
 def test_a_score_has_the_name_of_its_metric_and_is_printed_once():

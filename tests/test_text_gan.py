@@ -4,6 +4,7 @@ import functools
 import json
 from typing import Any
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -218,7 +219,9 @@ def step_of(preset, devices=1, **other):
     feed = parallel.resident(
         {"tokens": texts}, lambda epoch: order, updates=1, batch=8, layout=layout
     )
-    program = parallel.make_compiler(built.train_step, feed, layout)
+    traced_once = chex.assert_max_traces(built.train_step, n=1)
+    chex.clear_trace_counter()
+    program = parallel.make_compiler(traced_once, feed, layout)
     state = parallel.place(jit_once(built.init)(KEY), layout)
     for start in range(2):
         passed = (state, feed.at(start, 1), KEY)
@@ -253,11 +256,13 @@ def test_weights_of_another_vocabulary_are_refused(tmp_path):
         (tmp_path / "data.json").write_text(facts)
         init_from.check_vocabulary(source, EXAMPLE)
 
-    # The same one, for texts of another length, and one of another size.
+    # The same one, for texts of another length.
     check(END, "<unk>", "a", "b", "c", length=9)
-    check(END, "<unk>", "a", "b")
-    with pytest.raises(UsageError, match="--init_from=runs/1: its 5 tokens are others"):
-        check(END, "<unk>", "b", "a", "c")
+    # Another order, a part of it, and more.
+    for names in ("bac", "ab", "abcd"):
+        said = f"--init_from=runs/1: its {len(names) + 2} tokens are others than the 5"
+        with pytest.raises(UsageError, match=said):
+            check(END, "<unk>", *names)
 
 
 def test_the_likelihood_needs_a_task_with_one():

@@ -220,8 +220,8 @@ def test_what_does_not_fit_is_one_line(small):
     fails(FieldError, "more than 64, not 64", 128, 8)
     fails(FieldError, "frequencies up to 4000 Hz", 32, 8, 5, 0, 5_000)
     pictures = image_example((8, 8, 3))
-    fails(FieldError, "waveforms of one channel, not images", 32, 8, example=pictures)
-    with pytest.raises(FieldError, match="hifigan needs waveforms, not images"):
+    fails(FieldError, "waveforms of one channel, not image of", 32, 8, example=pictures)
+    with pytest.raises(FieldError, match="hifigan needs waveforms, not image of"):
         hifigan.pair(example=pictures)
     with pytest.raises(UsageError, match="must be odd"):
         hifigan.pair(kernels=(3, 4), example=EXAMPLE)
@@ -234,6 +234,27 @@ def test_what_does_not_fit_is_one_line(small):
         UsageError, match=r"makes 8 samples per frame: use vocoder\(hop=8"
     ):
         builder.build_gan(config, EXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "advice"),
+    [
+        (45_158, 44_100, "use --seconds=1.02168, or hop=337 in --task and --networks"),
+        (22_579, 22_050, "use --seconds=1.0217, or hop=337 in --task and --networks"),
+        (45_161, 44_100, "use --seconds=1.02168"),
+        (441, 44_100, "use --seconds=0.01741"),
+    ],
+)
+def test_a_length_that_fits_the_rate_is_named(samples, rate, advice):
+    field = EXAMPLE["waveform"]._replace(shape=(samples, 1), rate=rate)
+    config = make_config(preset="vocoder")
+    with pytest.raises(FieldError) as found:
+        builder.build_gan(config, ExampleSpec(waveform=field))
+    said = str(found.value)
+    assert said.endswith(f"more than 512, not {samples}: {advice}")
+    # The length that `audio:PATH` reads then.
+    length = round(float(re.findall(r"seconds=([0-9.]+\d)", said)[0]) * rate)
+    assert vocoder(example=ExampleSpec(waveform=field._replace(shape=(length, 1))))
 
 
 def test_a_generator_of_other_settings_is_refused(small):

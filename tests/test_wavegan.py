@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import kinds
 import numpy as np
 import pytest
-from kind_runs import close, run
 from PIL import Image
 from sounds import RATE, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -25,6 +24,7 @@ from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.sounds import Vocoder
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import default_metrics
+from jaxgan.gan.flag_texts import without_labels
 from jaxgan.gan.gan import example_batch
 from jaxgan.metrics.features import classifier_training
 from jaxgan.metrics.pitch import fundamental
@@ -90,21 +90,6 @@ def test_shapes_of_wavegan(samples):
         lambda: discriminator.init_with_output(KEY, jnp.zeros(x.shape), train=False)
     )
     assert out.logits.shape == (3,)
-
-
-def test_one_device_or_two_shuffle_alike(monkeypatch):
-    example = ExampleSpec(waveform=SHORT, label=kinds.LABEL)
-    kind = kinds.Kind("generate(2)", "wavegan(1)", example)
-    monkeypatch.setitem(kinds.KINDS, "waveform", kind)
-    one, two = (
-        run(
-            *("waveform", n, 2),
-            d_terms="",
-        )
-        for n in (1, 2)
-    )
-    close(one, two)
-    assert np.isfinite(one[1]["discriminator/loss"]).all()
 
 
 def test_a_picture_is_inverted():
@@ -186,6 +171,26 @@ def finished(tmp_path_factory):
     }
     assert train.main([f"--{name}={value}" for name, value in flags.items()]) == 0
     return folder / "run"
+
+
+@pytest.mark.parametrize(
+    ("preset", "task"), [("wavegan", "generate(64)"), ("specgan", "spectrogram(64)")]
+)
+def test_a_preset_of_sounds_reads_labels_only_if_there_are_some(preset, task):
+    config, labels = make_config(preset=preset), {"label": kinds.LABEL}
+    assert without_labels(config, ExampleSpec(waveform=SHORT, **labels)) == config
+    alone = ExampleSpec(waveform=SHORT)
+    plain = without_labels(config, alone)
+    flags = (plain.task, plain.generator_wrap, plain.discriminator_wrap)
+    assert flags == (task, "", "")
+    assert without_labels(plain, alone) == plain
+    # Flags of the user are kept, and so are those of other presets.
+    given = make_config(preset=preset, task="generate(8)", discriminator_wrap="pack(2)")
+    found = without_labels(given, alone)
+    flags = (found.task, found.generator_wrap, found.discriminator_wrap)
+    assert flags == ("generate(8)", "", "pack(2)")
+    other = make_config(preset="projection")
+    assert without_labels(other, alone) == other
 
 
 def test_previews_are_spectrograms_and_sounds(finished):

@@ -322,6 +322,12 @@ PRESETS["specgan"] = {
     "task": "spectrogram(64, conditional=True)",
     "networks": "specgan(16)",
 }
+_UNWRAPPED = {"generator_wrap": "", "discriminator_wrap": ""}
+UNLABELED: dict[str, dict[str, str]] = {
+    "wavegan": {"task": "generate(64)", **_UNWRAPPED},
+    "specgan": {"task": "spectrogram(64)", **_UNWRAPPED},
+}
+"""Flags of presets for examples without labels and attributes."""
 # A recurrent language model, trained by likelihood alone: the baseline of text GANs.
 PRESETS["language_model"] = {
     "task": "text",

@@ -13,6 +13,7 @@ from jaxgan.evaluation.class_samples import by_class
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.previews import AT_ONCE
 from jaxgan.evaluation.progress_bar import Progress
+from jaxgan.evaluation.sample_inputs import or_train
 from jaxgan.experiment import memory
 from jaxgan.gan import builder
 from jaxgan.types import Batch, ExampleSpec, Tree
@@ -30,7 +31,7 @@ def export(config: SampleConfig, run: Run) -> int:
     Raises:
       UsageError: if the run is unconditional, or the place cannot be written.
     """
-    check_conditional(run.gan, run.config.task, config.per_class)
+    check_conditional(run, config.per_class)
     labeled_files.check_pictures(config.out, config.format, run.example)
     # A batch at a time is in memory, whatever the size of the set.
     memory.check_sampling(run.part(raw=config.raw), AT_ONCE, run.example.shape)
@@ -71,17 +72,18 @@ def export(config: SampleConfig, run: Run) -> int:
     return 0
 
 
-def check_conditional(gan: builder.GAN, task: str, per_class: int) -> None:
+def check_conditional(run: Run, per_class: int) -> None:
     """Raises UsageError if samples do not depend on labels."""
-    if "attributes" in gan.task.inputs:
+    inputs, task = run.gan.task.inputs, run.config.task
+    if "attributes" in inputs:
         raise UsageError(
             f"--per_class={per_class}: this run is conditional on attributes, and has "
             "no classes: use --n=1000 --out=FOLDER/"
         )
-    if "label" not in gan.task.inputs:
+    if "label" not in inputs:
         raise UsageError(
             f"--per_class={per_class}: this run is unconditional, --task={task} reads "
-            "no labels: use --n=1000, or train with --preset=projection"
+            f"no labels: use --n=1000{or_train(run.example)}"
         )
 
 

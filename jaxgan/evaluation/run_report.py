@@ -17,6 +17,7 @@ from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.real_examples import RealExamples, load_real
+from jaxgan.evaluation.sample_inputs import or_train
 from jaxgan.evaluation.scores import (
     Real,
     Values,
@@ -123,8 +124,8 @@ def _check_labels(run: Run, planned: list[Comparison]) -> None:
     if any(x.labels for x in planned):
         raise UsageError(
             "--metrics has a metric of classes, and this run is unconditional, "
-            f"--task={run.config.task}: use fd or precision_recall, or train with a "
-            "conditional preset such as --preset=projection"
+            f"--task={run.config.task}: use fd or precision_recall"
+            f"{or_train(run.example)}"
         )
 
 

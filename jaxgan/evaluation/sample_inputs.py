@@ -73,6 +73,26 @@ def check_inputs(gan: builder.GAN, name: str) -> None:
         )
 
 
+def or_train(example: ExampleSpec, field: str = "label") -> str:
+    """Returns the end of an advice: how to train for samples of labels or attributes.
+
+    Args:
+      example: the fields of an example, of which the first is generated.
+      field: the condition, `label` or `attributes`.
+
+    >>> from jaxgan.types import image_example
+    >>> or_train(image_example((8, 8, 1)))
+    ', or train with --preset=projection'
+    """
+    kind = example[example.generated].kind
+    if kind == "tokens":
+        return "; texts have no labels"
+    if kind == "waveform":
+        return ", or train with --preset=wavegan or specgan on sub-folders per class"
+    train = "--preset=projection" if field == "label" else "--task=conditional"
+    return f", or train with {train}"
+
+
 def check_label(config: SampleConfig, run: Run) -> None:
     """Raises UsageError if a condition is asked for that the run does not read."""
     inputs, asked = run.gan.task.inputs, config.conditions
@@ -88,11 +108,10 @@ def check_label(config: SampleConfig, run: Run) -> None:
             continue
         if not set(CONDITIONS) & set(inputs):
             kinds = "labels" if field == "label" else "attributes"
-            train = "--preset=projection" if field == "label" else "--task=conditional"
             raise UsageError(
                 f"--{flag}={printable(text)}: this run is unconditional, "
-                f"--task={run.config.task} reads no {kinds}: remove --{flag}, or train "
-                f"with {train}"
+                f"--task={run.config.task} reads no {kinds}: remove --{flag}"
+                f"{or_train(run.example, field)}"
             )
         other = "--attributes or --sheet" if field == "label" else "--label or --labels"
         reads = "attributes" if field == "label" else "labels"

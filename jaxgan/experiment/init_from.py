@@ -250,20 +250,17 @@ def check_fits(
 
 
 def check_vocabulary(source: Source, example: ExampleSpec) -> None:
-    """Raises UsageError if tokens of the same numbers are other ones in the source.
-
-    Vocabularies of other sizes have arrays of other shapes, which are not copied.
-    """
+    """Raises UsageError if tokens of the same numbers are other ones in the source."""
     here = example[example.generated]
     theirs = read_example(source.folder)
     there = theirs[theirs.generated]
     if here.kind != "tokens" or there.kind != "tokens":
         return
-    if len(here.names) == len(there.names) and here.names != there.names:
+    if here.names != there.names:
         raise UsageError(
-            f"{_shown(source)}: its {len(there.names)} tokens are others than those of "
-            "this data set, or in another order; use the data set, --tokens and "
-            "--vocabulary of that run, or leave out --init_from"
+            f"{_shown(source)}: its {len(there.names)} tokens are others than the "
+            f"{len(here.names)} of this data set, or in another order; use the data "
+            "set, --tokens and --vocabulary of that run, or leave out --init_from"
         )
 
 

@@ -18,6 +18,7 @@ from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
+from jaxgan.gan.flag_texts import without_labels
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.networks.conditions import condition_field
 from jaxgan.networks.wrappers import group_of
@@ -53,7 +54,7 @@ def setup(config: Config) -> Experiment:
             "--budget times steps on one machine, and there are "
             f"{layout.processes} processes: use --steps"
         )
-    config = choose_recipe(config, dataset)
+    config = without_labels(choose_recipe(config, dataset), dataset.example)
     log_hints(config, dataset)
     check_batch_size(config, layout)
     config = choose_metrics(config, dataset)

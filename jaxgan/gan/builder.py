@@ -31,6 +31,7 @@ from jaxgan.gan.flag_texts import (
     build_from,
     build_one,
     build_value,
+    without_labels,
 )
 from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
 from jaxgan.gan.train_step import init_state, make_step, unwrapped, with_raw_batches
@@ -87,7 +88,7 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
     (5, 2)
     """
     gan = build_gan(
-        config,
+        without_labels(config, dataset.example),
         dataset.example,
         # XLA for CPU is slow at convolutions in a loop.
         unroll=platform() == "cpu",

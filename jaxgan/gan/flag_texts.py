@@ -1,13 +1,20 @@
 """Builds parts from the texts of flags, and names the flag in errors."""
 
+import dataclasses
+import logging
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 from jaxgan import spec
+from jaxgan.config.presets import PRESETS, UNLABELED
 from jaxgan.config.training import Config
-from jaxgan.errors import FieldError, UsageError
+from jaxgan.errors import FieldError, KindError, LengthError, UsageError
+from jaxgan.networks.conditions import condition_field
 from jaxgan.schedules import SCHEDULES
-from jaxgan.types import image_example
+from jaxgan.types import ExampleSpec, image_example
+
+log = logging.getLogger("jaxgan")
 
 CHECKED_EXAMPLE = image_example((8, 8, 1), classes=2)
 """Small pictures with labels, to check flags before there are data."""
@@ -40,4 +47,45 @@ def build_from(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
         return build(getattr(config, name))
     except UsageError as error:
         kind = FieldError if isinstance(error, FieldError) else UsageError
-        raise kind(f"--{name}: {error}") from error
+        raise kind(f"--{name}: {with_flags(error)}") from error
+
+
+PRESETS_OF = {"tokens": "language_model", "waveform": "wavegan"}
+"""Presets by the kind of the examples that they generate."""
+
+
+def with_flags(error: UsageError) -> str:
+    """Returns the message of an error, with the flags that help.
+
+    >>> with_flags(KindError("small needs images, not texts", "tokens"))
+    'small needs images, not texts: use --preset=language_model'
+    >>> with_flags(LengthError("vocoder needs a multiple of 256", 256, 8_000))
+    'vocoder needs a multiple of 256: use --seconds=0.032'
+    """
+    if isinstance(error, KindError):
+        return f"{error.problem}: use --preset={PRESETS_OF[error.kind]}"
+    if isinstance(error, LengthError):
+        hop = f", or hop={error.hop} in --task and --networks" if error.hop else ""
+        return f"{error.problem}: use --seconds={error.seconds}{hop}"
+    return str(error)
+
+
+def without_labels(config: Config, example: ExampleSpec) -> Config:
+    """Returns the flags of a preset of `UNLABELED` for examples without a condition.
+
+    Flags with another value than that of the preset are kept. Logs those that change.
+
+    Args:
+      config: the configuration.
+      example: the fields of an example.
+    """
+    if condition_field(example) is not None:
+        return config
+    usual, flags = PRESETS[config.preset], UNLABELED.get(config.preset, {})
+    changed = {x: y for x, y in flags.items() if getattr(config, x) == usual[x]}
+    if changed:
+        texts = (
+            f"--{name}={shlex.quote(x) if x else x}" for name, x in changed.items()
+        )
+        log.info("examples have no labels: %s", " ".join(texts))
+    return dataclasses.replace(config, **changed)

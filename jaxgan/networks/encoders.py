@@ -127,6 +127,7 @@ def encoder_mlp(
     Raises:
       UsageError: for an unknown activation.
     """
+    mlp.no_tokens(example, "encoder_mlp")
     pair = mlp.pair(g, d, activation, activation, example=example, axis_name=axis_name)
     encoder = functools.partial(EncoderMLP, widths=tuple(e), activation=activation)
     field = example.generated

@@ -216,7 +216,7 @@ def pair(
     field = example[example.generated]
     if field.kind != "waveform":
         raise FieldError(
-            f"hifigan needs waveforms, not {field.kind}s of shape {list(field.shape)}: "
+            f"hifigan needs waveforms, not {field.kind} of shape {list(field.shape)}: "
             "use a data set of sounds, such as asterisk"
         )
     channels = field.shape[-1]

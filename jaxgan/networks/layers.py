@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import FieldError, UsageError
+from jaxgan.errors import PLURALS, FieldError, KindError, UsageError
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
     conv_same,
@@ -78,7 +78,9 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
     Raises:
       FieldError: if the first field is not an image.
     """
-    shape = example.shape
+    shape, kind = example.shape, example[example.generated].kind
+    if kind in PLURALS:
+        raise KindError(f"{name} needs images, not {PLURALS[kind]}", kind)
     if len(shape) != 3:
         raise FieldError(f"{name} needs images, not vectors of shape {shape}: use mlp")
     return shape

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import KindError
 from jaxgan.networks.layers import INITS, Dense, Dropout, unconditional
 from jaxgan.ranges import Fraction, Widths
 from jaxgan.spec import unknown
@@ -80,6 +81,17 @@ class Discriminator(nn.Module):
         return DiscriminatorOutput(_dense(x, 1, self.initialization)[:, 0], features=x)
 
 
+def no_tokens(example: ExampleSpec, name: str) -> None:
+    """Raises FieldError if texts are to be generated.
+
+    Args:
+      example: the fields of an example.
+      name: of the networks, for messages.
+    """
+    if example[example.generated].kind == "tokens":
+        raise KindError(f"{name} needs numbers, not texts", "tokens")
+
+
 def pair(
     g: Widths = (256, 512, 1024),
     d: Widths = (1024, 512, 256),
@@ -109,8 +121,10 @@ def pair(
       axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
+      FieldError: for texts, as tokens are no numbers.
       UsageError: for an unknown activation, initialization or output.
     """
+    no_tokens(example, "mlp")
     # Names are checked here, before anything is traced.
     for name in (g_activation, d_activation):
         if name not in ACTIVATIONS:

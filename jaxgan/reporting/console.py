@@ -13,6 +13,8 @@ SHORT = {"discriminator/loss": "D", "generator/loss": "G", "score": "score"}
 """Metrics with a short name in the line."""
 SILENT = ("grad_norm", "param_norm", "real", "fake", "train", "held_out", "spread")
 """Metrics that are plotted but not printed."""
+UNIT = "img"
+"""Images, in the speed of a run."""
 SILENT_GROUP = "performance"
 """The group of metrics that are not printed, but summarized at the end."""
 
@@ -32,9 +34,11 @@ class Pace(NamedTuple):
 class ConsoleLines:
     """Logs one line per row of metrics."""
 
-    def __init__(self, steps: int, images_per_step: int, score_name: str = "") -> None:
+    def __init__(
+        self, steps: int, images_per_step: int, score_name: str = "", unit: str = UNIT
+    ) -> None:
         self._steps, self._images_per_step = steps, images_per_step
-        self._score_name = score_name
+        self._score_name, self._unit = score_name, unit
         # No line yet; the first step is 0.
         self._last_step = -1
 
@@ -48,6 +52,7 @@ class ConsoleLines:
             self._images_per_step,
             statistics.deviations,
             self._score_name,
+            self._unit,
         )
         log.info(line)
         self._last_step = step
@@ -60,13 +65,18 @@ class ProgressBar:
     """Shows a bar at the bottom of the terminal; log lines are printed above it."""
 
     def __init__(
-        self, steps: int, images_per_step: int, resume_step: int, score_name: str = ""
+        self,
+        steps: int,
+        images_per_step: int,
+        resume_step: int,
+        score_name: str = "",
+        unit: str = UNIT,
     ) -> None:
         from tqdm import tqdm
         from tqdm.contrib.logging import logging_redirect_tqdm
 
         self._steps, self._images_per_step = steps, images_per_step
-        self._score_name = score_name
+        self._score_name, self._unit = score_name, unit
         self._metrics: dict[str, float] = {}
         # If the redirection fails, the bar is closed again.
         with ExitStack() as stack:
@@ -92,6 +102,7 @@ class ProgressBar:
         line = format_line(
             *(step, self._steps, self._metrics, pace, self._images_per_step),
             score_name=self._score_name,
+            unit=self._unit,
         )
         self._bar.set_description_str(line)
 
@@ -135,6 +146,7 @@ def format_line(
     images_per_step: int = 0,
     deviations: Mapping[str, float] | None = None,
     score_name: str = "",
+    unit: str = UNIT,
 ) -> str:
     """Formats the step, the losses, the terms, and the speed if it is known.
 
@@ -143,9 +155,10 @@ def format_line(
       steps: the number of steps of the whole run.
       metrics: values by name; for several runs, their means.
       pace: the speed of the run; None leaves the speed out.
-      images_per_step: the factor from steps to images.
+      images_per_step: the factor from steps to examples.
       deviations: standard deviations over several runs, by name.
       score_name: the name of the metric that is the score, which is printed with it.
+      unit: the short name of examples, before `/s`.
 
     >>> metrics = {"discriminator/loss": 1.234, "generator/loss": 0.712,
     ...     "discriminator/r1": 0.02}
@@ -158,7 +171,7 @@ def format_line(
         parts.append(f"{name} {metrics[full]:.4g}{more}")
     if pace is not None and pace.rate and pace.smooth:
         parts.append(f"{_speed(pace.rate)} steps/s")
-        parts.append(f"{_speed(pace.rate * images_per_step)} img/s")
+        parts.append(f"{_speed(pace.rate * images_per_step)} {unit}/s")
         # A finished run has no remaining time.
         if step < steps:
             parts.append(f"ETA {format_duration((steps - step) / pace.smooth)}")

@@ -14,7 +14,13 @@ import numpy as np
 from jaxgan.errors import printable
 from jaxgan.files import atomic_write, reason
 from jaxgan.reporting.animation import save_animation
-from jaxgan.reporting.console import ConsoleLines, Pace, ProgressBar, update_pace
+from jaxgan.reporting.console import (
+    UNIT,
+    ConsoleLines,
+    Pace,
+    ProgressBar,
+    update_pace,
+)
 from jaxgan.reporting.images import Picture, save_png
 from jaxgan.reporting.metrics_file import append, truncate_metrics
 from jaxgan.reporting.plots import losses_plot
@@ -136,18 +142,20 @@ def open_metric_writer(
     resume_step: int = 0,
     terminal: bool | None = None,
     score_name: str = "",
+    unit: str = UNIT,
 ) -> Iterator[MetricWriter]:
     """Opens the writer of a run; its curves are drawn when it closes.
 
     Args:
       workdir: the folder of the run.
       steps: the number of steps of the whole run.
-      batch_size: images per step.
+      batch_size: examples per step.
       resume_step: the step at which the run starts. Rows and samples after it are
         dropped, so that none is written twice.
       terminal: shows a progress bar instead of lines; by default if stderr is a
         terminal.
       score_name: the name of the metric that is the score, such as `fd_classifier`.
+      unit: the short name of examples in the speed of the run.
 
     Yields:
       A `MetricWriter`.
@@ -161,9 +169,9 @@ def open_metric_writer(
     with (
         closing(EventWriter(workdir, resume_step)) as events,
         closing(
-            ProgressBar(steps, batch_size, resume_step, score_name)
+            ProgressBar(steps, batch_size, resume_step, score_name, unit)
             if terminal
-            else ConsoleLines(steps, batch_size, score_name)
+            else ConsoleLines(steps, batch_size, score_name, unit)
         ) as console,
     ):
         try:

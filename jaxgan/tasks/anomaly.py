@@ -51,10 +51,11 @@ def anomaly(
         None.
 
     Raises:
+      FieldError: for texts, which the task `text` generates.
       UsageError: for an unknown distribution, or if `dim` is less than 1.
     """
     sample_latent = latent_sampler(dim, latents)
-    field = generated_field(example)
+    field = generated_field(example, "anomaly")
 
     def play(generator, batch, keys, step):
         x, z = batch[field], jax.vmap(sample_latent)(keys)

@@ -34,9 +34,13 @@ def codes(
         None.
 
     Raises:
+      FieldError: for texts, which the task `text` generates.
       UsageError: for an unknown distribution, or for sizes that leave no code.
     """
-    sample_noise, field = latent_sampler(dim, latents), generated_field(example)
+    sample_noise, field = (
+        latent_sampler(dim, latents),
+        generated_field(example, "codes"),
+    )
     if categories < 0 or categories == 1:
         raise UsageError(f"categories={categories}: choose 0, or 2 or more, such as 10")
     if continuous < 0 or categories == continuous == 0:

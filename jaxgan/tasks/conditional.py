@@ -34,10 +34,11 @@ def conditional(
         None.
 
     Raises:
+      FieldError: for texts, which the task `text` generates.
       UsageError: for an unknown distribution, or if `dim` is less than 1.
     """
     sample_latent = latent_sampler(dim, latents)
-    field = generated_field(example)
+    field = generated_field(example, "conditional")
     # Without a condition, the missing field is the label.
     given = (condition_field(example) if example else None) or "label"
 

@@ -2,6 +2,7 @@
 
 import jax
 
+from jaxgan.errors import KindError
 from jaxgan.ranges import Width
 from jaxgan.tasks.latents import latent_sampler
 from jaxgan.types import ExampleSpec, Samples, Task
@@ -19,10 +20,11 @@ def generate(
         None.
 
     Raises:
+      FieldError: for texts, which the task `text` generates.
       UsageError: for an unknown distribution, or if `dim` is less than 1.
     """
     sample_latent = latent_sampler(dim, latents)
-    field = generated_field(example)
+    field = generated_field(example, "generate")
 
     def play(generator, batch, keys, step):
         z = jax.vmap(sample_latent)(keys)
@@ -31,6 +33,18 @@ def generate(
     return Task(play, requires=(field,))
 
 
-def generated_field(example: ExampleSpec | None) -> str:
-    """Returns the name of the first field of an example, `image` if it is None."""
-    return example.generated if example else "image"
+def generated_field(example: ExampleSpec | None, name: str) -> str:
+    """Returns the name of the first field of an example, `image` if it is None.
+
+    Args:
+      example: the fields of an example.
+      name: of the task, for messages.
+
+    Raises:
+      FieldError: for tokens, which no gradient goes through.
+    """
+    if not example:
+        return "image"
+    if example[example.generated].kind == "tokens":
+        raise KindError(f"{name} needs numbers, not texts", "tokens")
+    return example.generated

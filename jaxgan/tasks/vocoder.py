@@ -4,7 +4,7 @@ from typing import Annotated
 
 import jax
 
-from jaxgan.errors import FieldError, UsageError
+from jaxgan.errors import FieldError, LengthError, UsageError
 from jaxgan.networks.ops.spectra import MelSettings, log_mel
 from jaxgan.ranges import NonNegative, Positive, Range
 from jaxgan.types import ExampleSpec, Generate, Players, Samples, Task, Tree
@@ -121,6 +121,18 @@ def columns(samples: Samples) -> dict[str, Tree]:
     return {"fake": samples.fake, "real": samples.real}
 
 
+def other_hop(length: int, size: int) -> int:
+    """Returns the largest hop that divides a length, 0 if all are far too small.
+
+    >>> other_hop(45_158, 1_024), other_hop(45_161, 1_024), other_hop(512, 1_024)
+    (337, 0, 0)
+    """
+    if length <= size // 2:
+        return 0
+    hops = range(size // 2, size // 16, -1)
+    return next((hop for hop in hops if length % hop == 0), 0)
+
+
 def check_waveform(
     example: ExampleSpec | None, size: int, hop: int, high: float
 ) -> int:
@@ -130,14 +142,17 @@ def check_waveform(
     field = example[example.generated]
     if field.kind != "waveform" or field.shape[-1] != 1:
         raise FieldError(
-            f"vocoder needs waveforms of one channel, not {field.kind}s of shape "
+            f"vocoder needs waveforms of one channel, not {field.kind} of shape "
             f"{list(field.shape)}: use a data set of sounds, such as asterisk"
         )
     length, rate = field.shape[0], field.rate or 16_000
     if length <= size // 2 or length % hop:
-        raise FieldError(
+        raise LengthError(
             f"vocoder(size={size}, hop={hop}) needs waveforms of a multiple of {hop} "
-            f"samples, more than {size // 2}, not {length}: use another size and hop"
+            f"samples, more than {size // 2}, not {length}",
+            max(length // hop, size // 2 // hop + 1) * hop,
+            rate,
+            other_hop(length, size),
         )
     if high > rate / 2:
         raise FieldError(

@@ -389,8 +389,10 @@ def open_hooks(
         )
         main = None
         if is_main_process():
-            # Real images per step.
+            # Real examples per step.
             images = config.batch_size * config.d_updates
+            example = experiment.dataset.example
+            kind = example[example.generated].kind
             writer = stack.enter_context(
                 reporting.open_metric_writer(
                     folder,
@@ -398,6 +400,7 @@ def open_hooks(
                     batch_size=images,
                     resume_step=step,
                     score_name=next(iter(experiment.evaluators)),
+                    unit="img" if kind == "image" else "examples",
                 )
             )
             profile = profiling.open_profile(folder / "profile", config.profile)

@@ -14,6 +14,7 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.experiment.setup import apply_batch_per_device
 from jaxgan.files import atomic_write
 from jaxgan.gan import builder
+from jaxgan.gan.flag_texts import without_labels
 from jaxgan.performance.planning import remedies, sweep
 from jaxgan.performance.planning.checks import fits
 from jaxgan.performance.planning.chips import Slice, find
@@ -35,9 +36,11 @@ def plan(question: PlanConfig) -> int:
     slices = [find(name, question.slices) for name in question.topologies]
     builder.check_texts(question.config)
     dataset = dataset_of(question)
+    config = without_labels(question.config, dataset.example)
+    question = question._replace(config=config)
     if question.sizes:
         return over_slices(question, slices, dataset)
-    answer, fit = one(question.config, slices[0], dataset)
+    answer, fit = one(config, slices[0], dataset)
     write_json(answer, question)
     return 0 if fit else 1
 
