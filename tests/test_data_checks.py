@@ -3,16 +3,168 @@
 import dataclasses
 import json
 
+import jax
+import numpy as np
 import pytest
 
 from jaxgan import train
 from jaxgan.config.resolve import make_config, to_dict
-from jaxgan.errors import UsageError
+from jaxgan.data import from_fields
+from jaxgan.errors import FieldError, UsageError
+from jaxgan.experiment import setup
+from jaxgan.gan import builder
 from jaxgan.training.trainer import check_flags
+from jaxgan.types import ExampleSpec, Field, image_example
 
 PATCH = "discriminator=patch(2, layers=1, conditional=False)"
 SRRESNET = f"image_to_image(generator=srresnet(2, 1), {PATCH})"
 UNET = f"image_to_image(generator=unet(2, depth=1), {PATCH})"
+
+
+def pair(source, image=(32, 32, 3)):
+    return ExampleSpec(image=Field(image), source=Field(source))
+
+
+def pairs(source, image=(32, 32, 3)):
+    """Eight examples of zeros."""
+    example = pair(source, image)
+    arrays = {
+        name: np.zeros((8, *field.shape), np.uint8) for name, field in example.items()
+    }
+    return from_fields("pairs", arrays, example=example, origin="made-up pairs")
+
+
+def configured(task, networks=SRRESNET, **flags):
+    given = {"dataset": "pairs:x", "batch_size": 2, "d_terms": "", "g_terms": "l1(1)"}
+    return make_config(**{**given, "task": task, "networks": networks, **flags})
+
+
+@pytest.mark.parametrize(
+    ("task", "source", "message"),
+    [
+        (
+            "super_resolution(4)",
+            (16, 16, 3),
+            "images of 32x32 are not 4 times as large as their sources of 16x16: use "
+            "super_resolution(2), or use super_resolution(4, source=False) to shrink",
+        ),
+        (
+            "super_resolution(2)",
+            (16, 16, 1),
+            "shape [16, 16, 1] and images [32, 32, 3]: convert sources to 3 channel(s)",
+        ),
+        ("super_resolution(4)", (32, 32, 3), "of 32x32: use paired, or use super"),
+        ("super_resolution(4)", (12, 16, 3), "of 12x16: resize sources to 8x8, or"),
+    ],
+)
+def test_sources_that_would_not_be_used_are_refused(task, source, message):
+    dataset, config = pairs(source), configured(task)
+    with pytest.raises(FieldError) as error:
+        builder.check_dataset(config, dataset)
+    assert str(error.value).startswith(f"--task={task}: ")
+    assert message in str(error.value)
+    # A run of an earlier version opens, with a generator of its factor.
+    gan = builder.build_gan(config, dataset.example, trains=False)
+    assert gan.task.inputs == ("image",)
+    factor = int(task[-2])
+    assert gan.networks.generator.factor == factor
+    # Images are made smaller if this is asked for.
+    chosen = configured(task.replace(")", ", source=False)"))
+    builder.check_dataset(chosen, dataset)
+    assert builder.build_task(chosen, dataset.example).source == Field(
+        (32 // factor, 32 // factor, 3)
+    )
+    assert builder.build_task(chosen, dataset.example).inputs == ("image",)
+
+
+def test_sources_that_fit_are_used():
+    config, dataset = configured("super_resolution(2)"), pairs((16, 16, 3))
+    builder.check_dataset(config, dataset)
+    assert builder.build_task(config, dataset.example).inputs == ("source",)
+
+
+def test_only_new_runs_are_checked(tmp_path, monkeypatch):
+    file = tmp_path / "x.npz"
+    images, sources = (np.zeros((8, n, n, 3), np.uint8) for n in (32, 16))
+    np.savez(file, images=images, sources=sources)
+    config = configured("super_resolution(4)", dataset=f"npz:{file}", held_out="none")
+    config = dataclasses.replace(config, devices=1, workdir=str(tmp_path / "run"))
+    with pytest.raises(FieldError, match=r"use super_resolution\(2\)"):
+        setup.setup(config)
+    monkeypatch.setattr(setup, "is_resumed", lambda config: True)
+    assert setup.setup(config).gan.task.inputs == ("image",)
+
+
+@pytest.mark.parametrize("task", ["paired", "super_resolution(2)"])
+def test_pairs_that_do_not_belong_together_are_refused(task):
+    dataset = pairs((32, 32, 3) if task == "paired" else (16, 16, 3))
+    config = configured(task, dataset="unpaired:a,b")
+    builder.check_dataset(config, dataset)
+    with pytest.raises(FieldError) as error:
+        builder.check_dataset(config, dataset._replace(aligned=False))
+    assert str(error.value) == (
+        f"--task={task} learns from pairs, and the images of an example in "
+        "--dataset=unpaired:a,b do not belong together: use --preset=cyclegan, or a "
+        "set of pairs, such as --dataset=pairs:PATH"
+    )
+    loose = dataset._replace(aligned=False)
+    builder.check_dataset(configured("unpaired"), loose)
+    # Sources that are not read may be any.
+    builder.check_dataset(configured("super_resolution(2, source=False)"), loose)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("name", ["srresnet(2, 1", "rrdb(2, 2, 1"])
+def test_generators_enlarge_by_the_factor_of_the_task(name, factor):
+    """Parameters are those of the same factor as an argument."""
+
+    def params(networks, task):
+        config = configured(task, networks, g_terms="l1(1)")
+        gan = builder.build_gan(config, image_example((24, 24, 3)), trains=False)
+        return jax.eval_shape(gan.init, jax.random.key(0)).params.generator
+
+    task = f"super_resolution({factor})"
+    text = f"image_to_image(generator={name}{{}}), {PATCH})"
+    chosen = params(text.format(f", factor={factor}"), task)
+    assert params(text.format(""), task) == chosen
+
+
+def test_a_step_of_twice_the_size_fits():
+    config = configured("super_resolution(2)")
+    gan = builder.build_gan(config, image_example((16, 16, 3)))
+    assert gan.networks.generator.factor == 2
+    # Also by sources of the data, whose ratio counts.
+    config = configured("paired")
+    gan = builder.build_gan(config, pair((16, 16, 3), (32, 32, 3)))
+    assert gan.networks.generator.factor == 2
+
+
+def test_factors_that_there_are_not():
+    config = configured("super_resolution(16)")
+    with pytest.raises(FieldError, match=r"^--networks: srresnet enlarges .* not 2x2 "):
+        builder.build_gan(config, image_example((32, 32, 3)))
+
+
+@pytest.mark.parametrize(
+    ("source", "image", "advice"),
+    [
+        (
+            (16, 16, 3),
+            (32, 32, 3),
+            "sources of 16x16 to images of 32x32: use --preset=srgan --task="
+            "'super_resolution(2)', or --preset=pix2pix --image_size=32, which",
+        ),
+        # It cannot even be halved.
+        ((15, 15, 3), (32, 32, 3), "of 32x32: use --preset=pix2pix --image_size=32,"),
+        ((32, 64, 3), (16, 32, 3), "use --preset=pix2pix --image_size=16x32, which"),
+    ],
+)
+def test_networks_map_sources_to_the_size_of_their_targets(source, image, advice):
+    with pytest.raises(FieldError) as error:
+        builder.build_gan(configured("paired", UNET), pair(source, image))
+    said = str(error.value)
+    assert said.startswith(f"--networks={UNET} does not map sources of ")
+    assert advice in said
 
 
 def test_another_run_in_the_workdir_is_named_before_its_data_are_read(tmp_path, capsys):

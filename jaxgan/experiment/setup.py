@@ -40,6 +40,7 @@ def setup(config: Config) -> Experiment:
     check_runs(config)
     check_eval_every(config)
     config, source = choose_source(config)
+    resumed = is_resumed(config)
     layout = choose_layout(config)
     config = record_devices(config, layout)
     config = apply_batch_per_device(config, layout)
@@ -54,8 +55,11 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = choose_recipe(config, dataset)
-    log_hints(config, dataset)
+    if not resumed:
+        log_hints(config, dataset)
     check_batch_size(config, layout)
+    if not resumed:
+        builder.check_dataset(config, dataset)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
@@ -77,10 +81,15 @@ def setup(config: Config) -> Experiment:
     return experiment
 
 
+def is_resumed(config: Config) -> bool:
+    """Returns True if the workdir has checkpoints of the run."""
+    return init_from.recorded_flags(config.workdir) is not None
+
+
 def log_hints(config: Config, dataset: data.Dataset) -> None:
     """Logs flags that suit the data better than those of a new run's preset."""
-    if init_from.recorded_flags(config.workdir) is not None or config.budget:
-        return  # the flags are those of a run, or chosen by its time
+    if config.budget:
+        return  # the flags are chosen by the time
     field = condition_field(dataset.example)
     if config.preset == "default" and config.task == Config().task and field:
         unused = preset = "attributes"

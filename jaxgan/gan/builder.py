@@ -26,6 +26,7 @@ from jaxgan.errors import (
 )
 from jaxgan.gan import objective
 from jaxgan.gan.build_evaluators import build_evaluators
+from jaxgan.gan.data_checks import check_new, check_sizes, networks_example
 from jaxgan.gan.flag_texts import (
     CHECKED_EXAMPLE,
     build_from,
@@ -74,10 +75,11 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
 
     Args:
       config: the configuration.
-      dataset: the data to train on; only its shape and classes are used.
+      dataset: the data to train on; only its fields are used.
 
     Raises:
-      UsageError: naming the flag, if something cannot be built.
+      UsageError: naming the flag, if something cannot be built, or if the task is not
+        one for these data.
 
     >>> from jaxgan.config.resolve import make_config
     >>> from jaxgan.data import load
@@ -86,6 +88,7 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
     >>> gan.sample(state.ema, jax.random.key(1), n=5).shape
     (5, 2)
     """
+    check_dataset(config, dataset)
     gan = build_gan(
         config,
         dataset.example,
@@ -131,10 +134,12 @@ def build_gan(
     # First, as the user's modules add to the tables.
     import_extensions(config.import_)
     # Each factory gets those that it has a parameter for.
-    facts = {"example": example, "axis_name": axis}
-    networks = build_networks(config, facts)
     task = build_task(config, example)
+    facts = {"example": networks_example(task, example), "axis_name": axis}
+    networks = build_networks(config, facts)
     check_settings(config, task, networks.generator)
+    if trains:
+        check_sizes(config, task, networks.generator, example)
     augmentation = build_augment(config)
     terms = build_terms(config, augmentation, task.defaults, example)
     optimizers = build_optimizers(config)
@@ -228,6 +233,16 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
             f"{', '.join(example)}"
         )
     return task
+
+
+def check_dataset(config: Config, dataset: data.Dataset) -> None:
+    """Checks that the task of a new run is one for its data.
+
+    Raises:
+      UsageError: naming flags that work.
+    """
+    import_extensions(config.import_)
+    check_new(config, build_task(config, dataset.example), dataset)
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
