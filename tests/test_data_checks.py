@@ -167,6 +167,19 @@ def test_networks_map_sources_to_the_size_of_their_targets(source, image, advice
     assert advice in said
 
 
+def test_colors_that_a_classifier_does_not_know():
+    flags = {"g_terms": "l1(1)|perceptual(1)"}
+    config = configured("super_resolution(2)", **flags)
+    with pytest.raises(FieldError) as error:
+        builder.build_gan(config, image_example((32, 32, 4)))
+    assert str(error.value) == (
+        "--g_terms: perceptual compares images of 1 or 3 channels, not 4: leave it "
+        "out, or put pictures on white with --alpha=white"
+    )
+    with pytest.raises(FieldError, match=r"not 2: leave it out$"):
+        builder.build_gan(config, image_example((32, 32, 2)))
+
+
 def test_another_run_in_the_workdir_is_named_before_its_data_are_read(tmp_path, capsys):
     folder = tmp_path / "run"
     folder.mkdir()

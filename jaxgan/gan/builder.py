@@ -19,6 +19,7 @@ from jaxgan.config.training import Config
 from jaxgan.errors import (
     BatchSizeError,
     BuildError,
+    ChannelsError,
     FieldError,
     ImageSizeError,
     UsageError,
@@ -434,6 +435,9 @@ def shape_errors(config: Config) -> Iterator[None]:
         raise FieldError(f"--networks: {with_image_size(error)}") from error
     except BatchSizeError as error:
         raise UsageError(with_batch_size(error, config)) from error
+    except ChannelsError as error:
+        white = ", or put pictures on white with --alpha=white" * (error.channels == 4)
+        raise FieldError(f"--g_terms: {error}{white}") from error
     # A UsageError is a ValueError, but its message is clear already.
     except UsageError:
         raise
