@@ -12,7 +12,9 @@ from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import from_fields
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.experiment import setup
-from jaxgan.gan import builder
+from jaxgan.gan import builder, data_checks
+from jaxgan.networks.images import deeper_size
+from jaxgan.networks.unet import depth_in
 from jaxgan.training.trainer import check_flags
 from jaxgan.types import ExampleSpec, Field, image_example
 
@@ -178,6 +180,66 @@ def test_colors_that_a_classifier_does_not_know():
     )
     with pytest.raises(FieldError, match=r"not 2: leave it out$"):
         builder.build_gan(config, image_example((32, 32, 2)))
+
+
+@pytest.mark.parametrize(
+    ("size", "deeper"),
+    [
+        ((28, 28), None),
+        ((30, 30), (32, 32)),
+        ((36, 36), (32, 32)),
+        ((48, 64), None),
+        ((64, 64), None),
+        ((90, 90), (96, 96)),
+        ((100, 100), (96, 96)),
+        ((150, 150), (160, 160)),
+        ((224, 224), None),
+        ((250, 500), (256, 512)),
+        ((256, 30), (256, 32)),
+        ((4096, 4096), None),  # eight halvings are the most
+    ],
+)
+def test_sizes_that_can_be_halved_often(size, deeper):
+    assert deeper_size(size) == deeper
+    if deeper:
+        assert deeper_size(deeper) is None
+
+
+def generator(text, size, **flags):
+    """A generator for images of a size."""
+    networks = f"image_to_image(generator={text}, {PATCH})"
+    if flags.pop("two", False):
+        networks = networks.replace("image_to_image", "two_domains")
+    facts = {"example": pair((*size, 3), (*size, 3)), "axis_name": None}
+    config = configured("paired", networks, **flags)
+    return builder.build_networks(config, facts).generator
+
+
+def test_a_unet_that_is_almost_flat_is_warned_of(caplog):
+    shape = (250, 250, 3)
+    flat = generator("unet(2)", shape[:2])
+    data_checks.log_halvings(flat, shape)
+    assert caplog.messages == [
+        "images of 250x250 can be halved 1 time(s) only, so that the generator sees "
+        "small parts of them: --image_size=256 allows 7 halvings"
+    ]
+    for text, flags in (
+        ("gated_unet(2)", {}),
+        ("partial_unet(2)", {"generator_wrap": "spectral_norm"}),
+        ("unet(2)", {"two": True}),
+    ):
+        caplog.clear()
+        data_checks.log_halvings(generator(text, (60, 100), **flags), (60, 100, 3))
+        assert "halved 2 time(s)" in caplog.text
+        assert "--image_size=64x96 allows 5 halvings" in caplog.text
+    caplog.clear()
+    # Other networks, sizes that will do, and a depth that was chosen.
+    resnet = generator("resnet_generator(2)", (100, 100))
+    assert depth_in(resnet) == 0
+    data_checks.log_halvings(resnet, (100, 100, 3))
+    data_checks.log_halvings(generator("unet(2)", (64, 64)), (64, 64, 3))
+    data_checks.log_halvings(generator("unet(2, depth=1)", (100, 100)), (100, 100, 3))
+    assert not caplog.messages
 
 
 def test_another_run_in_the_workdir_is_named_before_its_data_are_read(tmp_path, capsys):

@@ -16,7 +16,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
 from jaxgan.experiment.experiment import Experiment
-from jaxgan.gan import builder
+from jaxgan.gan import builder, data_checks
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.networks.conditions import condition_field
@@ -68,6 +68,8 @@ def setup(config: Config) -> Experiment:
     resident = choose_input(config.input, dataset.nbytes, limit)
     gan = build_gan(config, dataset.example, layout, resident)
     log_group(config, layout, gan.networks.discriminator)
+    if not resumed:
+        data_checks.log_halvings(gan.networks.generator, dataset.shape)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
         log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)

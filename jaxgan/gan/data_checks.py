@@ -1,5 +1,7 @@
 """Checks that a task and its networks fit the data, before the step is traced."""
 
+import logging
+
 import flax.linen as nn
 import jax
 
@@ -8,8 +10,12 @@ from jaxgan.config.training import Config
 from jaxgan.errors import FieldError, ImageSizeError
 from jaxgan.gan.gan import example_batch
 from jaxgan.gan.objective import example_keys
+from jaxgan.networks.images import deeper_size, halvings
 from jaxgan.networks.streams import keys_of_examples
+from jaxgan.networks.unet import depth_in
 from jaxgan.types import ExampleSpec, Task, Tree
+
+log = logging.getLogger("jaxgan")
 
 
 def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
@@ -92,3 +98,18 @@ def _maps(task: Task, generator: nn.Module, example: ExampleSpec) -> bool:
         return True
     sizes = [jax.tree.map(lambda x: x.shape[:3], one) for one in (fake, real)]
     return sizes[0] == sizes[1]
+
+
+def log_halvings(net: nn.Module, shape: tuple[int, ...]) -> None:
+    """Warns that a U-Net is almost flat, as images cannot be halved often."""
+    depth = depth_in(net)
+    size = deeper_size(shape) if depth else None
+    # A user who chose fewer halvings than there may be wants so.
+    if size is None or depth != halvings(shape):
+        return
+    side = f"{size[0]}" if size[0] == size[1] else f"{size[0]}x{size[1]}"
+    log.warning(
+        "images of %dx%d can be halved %d time(s) only, so that the generator sees "
+        "small parts of them: --image_size=%s allows %d halvings",
+        *(*shape[:2], depth, side, halvings(size)),
+    )
