@@ -80,6 +80,18 @@ class ImageSizeError(FieldError):
         """The nearest height and width that fit."""
 
 
+class ChannelsError(FieldError):
+    """Images with a number of channels that a term cannot process.
+
+    >>> ChannelsError("perceptual compares images of 1 or 3 channels", 4).channels
+    4
+    """
+
+    def __init__(self, message: str, channels: int):
+        super().__init__(message)
+        self.channels = channels
+
+
 class BatchSizeError(UsageError):
     """A number of examples that a network cannot process at once.
 

@@ -302,6 +302,14 @@ class Task(NamedTuple):
     settings: Any = None
     """A NamedTuple that a generator with a field of this name must share, such as the
     settings of spectrograms."""
+    aligned: bool = False
+    """True if images of an example must belong together, as a source and its target."""
+    source: Field | None = None
+    """The field `source` that the task makes of an example itself, such as a smaller
+    image, for the factories of networks. None if sources are a field of the data."""
+    refused: str = ""
+    """The reason for which a new run may not train on these data, and another task.
+    A run of an earlier version, which did, can be opened and resumed."""
 
 
 class TrainState(flax.struct.PyTreeNode):

@@ -112,6 +112,27 @@ def differences(
     }
 
 
+def check_config(
+    path: str | Path, config: dict[str, Any], may_change: frozenset[str]
+) -> None:
+    """Compares the flags of the run in a folder before its data are read.
+
+    `open_workdir` compares again, when all flags and the data are known. It knows when
+    the place of the data may differ. Here it is named beside other flags only.
+
+    Args:
+      path: the folder of a run.
+      config: the flags, as JSON values.
+      may_change: fields of `config` that are not compared.
+
+    Raises:
+      UsageError: if flags differ, other than `dataset`.
+    """
+    changed = differences(read_config(path), config, may_change)
+    if changed.keys() - {"dataset"}:
+        _refuse(Path(path), "a different config", changed)
+
+
 def read_config(path: str | Path) -> dict[str, Any]:
     """Reads the flags of the run in a folder.
 

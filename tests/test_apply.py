@@ -400,6 +400,8 @@ def mapper_of(task, networks, kind="pair", *, options=None, **more):
         ("paired", "hourglass", "pair", ((16, 16), 4, 1)),
         ("paired", "fixed", "pair", ((16, 16), 0, 1)),
         ("super_resolution(2)", "blur_twice", "single", ((8, 8), 1, 2)),
+        # Sources of the size of images, which a run of an earlier version ignores.
+        ("super_resolution(2)", "blur_twice", "pair", ((8, 8), 1, 2)),
     ],
 )
 def test_what_a_network_accepts_is_found_from_shapes(task, networks, kind, facts):

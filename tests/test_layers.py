@@ -87,8 +87,10 @@ def test_only_its_program_imports_planning():
             assert not planning, name
 
 
-BUILDERS = {"gan.builder", "gan.build_evaluators", "gan.flag_texts"}
-"""Modules of `gan` that build from the texts of flags."""
+BUILDERS = {
+    *("gan.builder", "gan.build_evaluators", "gan.flag_texts", "gan.data_checks")
+}
+"""Modules of `gan` that build from the texts of flags, or check what is built."""
 
 READS_CONFIG = {
     *BUILDERS,

@@ -215,9 +215,13 @@ def test_a_small_source_is_used_if_there_is_one():
     samples = task.play(lambda x: batch["image"], batch, keys(), 0)
     assert samples.condition is batch["source"]
     assert (task.requires, task.inputs) == (("image", "source"), ("source",))
-    # any other source is not the image made smaller
-    assert tasks.super_resolution(2, example=SOURCED).requires == ("image",)
-    assert tasks.super_resolution(4, example=given).requires == ("image",)
+    # any other source is not the image made smaller: no new run may ignore it
+    for factor, example in ((2, SOURCED), (4, given)):
+        other = tasks.super_resolution(factor, example=example)
+        assert other.requires == ("image",)
+        assert other.refused
+    assert not task.refused
+    assert not tasks.super_resolution(4, source=False, example=given).refused
 
 
 def test_the_factor_divides_the_sides():

@@ -114,7 +114,8 @@ def find_facts(run: Run, *, reverse: bool) -> Facts:
     check_maps_pictures(run)
     task = run.config.task
     field, example = "image" if reverse else "source", run.example
-    own = example[field] if field in example else example[example.generated]
+    given = _has_field(run, field)
+    own = example[field if given else example.generated]
     shapes = jax.eval_shape(run.gan.init, jax.random.key(0)).ema
     height, width, channels = own.shape
     tried = Facts(field, frozenset(), (height, width), 0, 1, channels, shapes)
@@ -128,9 +129,14 @@ def find_facts(run: Run, *, reverse: bool) -> Facts:
     found = tried._replace(reads=frozenset(reads - {field}), base=base, scale=scale)
     # In training, super-resolution reads a smaller picture than the data have.
     small = base[0] // scale, base[1] // scale
-    if field not in example and accepts(run, found, small):
+    if not given and accepts(run, found, small):
         found = found._replace(base=small)
     return found._replace(multiple=_find_multiple(run, found))
+
+
+def _has_field(run: Run, field: str) -> bool:
+    """Returns True if the task reads the field of the data, and makes no other one."""
+    return field in run.example and field in run.gan.task.inputs
 
 
 def _first_output(
@@ -140,7 +146,7 @@ def _first_output(
     (height, width), task = facts.base, run.config.task
     errors: list[Exception] = []
     # Only super-resolution needs another factor than 1.
-    for factor in FACTORS if facts.field not in run.example else (1,):
+    for factor in (1,) if _has_field(run, facts.field) else FACTORS:
         base = max(height // factor, 1), max(width // factor, 1)
         try:
             size, reads = _output(run, facts, base)

@@ -16,7 +16,7 @@ from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
 from jaxgan.experiment.experiment import Experiment
-from jaxgan.gan import builder
+from jaxgan.gan import builder, data_checks
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.gan.flag_texts import without_labels
 from jaxgan.losses.gamma import format_gamma
@@ -41,6 +41,7 @@ def setup(config: Config) -> Experiment:
     check_runs(config)
     check_eval_every(config)
     config, source = choose_source(config)
+    resumed = is_resumed(config)
     layout = choose_layout(config)
     config = record_devices(config, layout)
     config = apply_batch_per_device(config, layout)
@@ -55,8 +56,11 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = without_labels(choose_recipe(config, dataset), dataset.example)
-    log_hints(config, dataset)
+    if not resumed:
+        log_hints(config, dataset)
     check_batch_size(config, layout)
+    if not resumed:
+        builder.check_dataset(config, dataset)
     config = choose_metrics(config, dataset)
     evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
@@ -65,6 +69,8 @@ def setup(config: Config) -> Experiment:
     resident = choose_input(config.input, dataset.nbytes, limit)
     gan = build_gan(config, dataset.example, layout, resident)
     log_group(config, layout, gan.networks.discriminator)
+    if not resumed:
+        data_checks.log_halvings(gan.networks.generator, dataset.shape)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
         log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
@@ -78,10 +84,15 @@ def setup(config: Config) -> Experiment:
     return experiment
 
 
+def is_resumed(config: Config) -> bool:
+    """Returns True if the workdir has checkpoints of the run."""
+    return init_from.recorded_flags(config.workdir) is not None
+
+
 def log_hints(config: Config, dataset: data.Dataset) -> None:
     """Logs flags that suit the data better than those of a new run's preset."""
-    if init_from.recorded_flags(config.workdir) is not None or config.budget:
-        return  # the flags are those of a run, or chosen by its time
+    if config.budget:
+        return  # the flags are chosen by the time
     field = condition_field(dataset.example)
     if config.preset == "default" and config.task == Config().task and field:
         unused = preset = "attributes"

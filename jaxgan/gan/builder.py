@@ -19,6 +19,7 @@ from jaxgan.config.training import Config
 from jaxgan.errors import (
     BatchSizeError,
     BuildError,
+    ChannelsError,
     FieldError,
     ImageSizeError,
     UsageError,
@@ -26,6 +27,7 @@ from jaxgan.errors import (
 )
 from jaxgan.gan import objective
 from jaxgan.gan.build_evaluators import build_evaluators
+from jaxgan.gan.data_checks import check_new, check_sizes, networks_example
 from jaxgan.gan.flag_texts import (
     CHECKED_EXAMPLE,
     build_from,
@@ -75,10 +77,11 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
 
     Args:
       config: the configuration.
-      dataset: the data to train on; only its shape and classes are used.
+      dataset: the data to train on; only its fields are used.
 
     Raises:
-      UsageError: naming the flag, if something cannot be built.
+      UsageError: naming the flag, if something cannot be built, or if the task is not
+        one for these data.
 
     >>> from jaxgan.config.resolve import make_config
     >>> from jaxgan.data import load
@@ -87,6 +90,7 @@ def build(config: Config, dataset: data.Dataset) -> GAN:
     >>> gan.sample(state.ema, jax.random.key(1), n=5).shape
     (5, 2)
     """
+    check_dataset(config, dataset)
     gan = build_gan(
         without_labels(config, dataset.example),
         dataset.example,
@@ -132,10 +136,12 @@ def build_gan(
     # First, as the user's modules add to the tables.
     import_extensions(config.import_)
     # Each factory gets those that it has a parameter for.
-    facts = {"example": example, "axis_name": axis}
-    networks = build_networks(config, facts)
     task = build_task(config, example)
+    facts = {"example": networks_example(task, example), "axis_name": axis}
+    networks = build_networks(config, facts)
     check_settings(config, task, networks.generator)
+    if trains:
+        check_sizes(config, task, networks.generator, example)
     augmentation = build_augment(config)
     terms = build_terms(config, augmentation, task.defaults, example)
     optimizers = build_optimizers(config)
@@ -229,6 +235,16 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
             f"{', '.join(example)}"
         )
     return task
+
+
+def check_dataset(config: Config, dataset: data.Dataset) -> None:
+    """Checks that the task of a new run is one for its data.
+
+    Raises:
+      UsageError: naming flags that work.
+    """
+    import_extensions(config.import_)
+    check_new(config, build_task(config, dataset.example), dataset)
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
@@ -420,6 +436,9 @@ def shape_errors(config: Config) -> Iterator[None]:
         raise FieldError(f"--networks: {with_image_size(error)}") from error
     except BatchSizeError as error:
         raise UsageError(with_batch_size(error, config)) from error
+    except ChannelsError as error:
+        white = ", or put pictures on white with --alpha=white" * (error.channels == 4)
+        raise FieldError(f"--g_terms: {error}{white}") from error
     # A UsageError is a ValueError, but its message is clear already.
     except UsageError:
         raise

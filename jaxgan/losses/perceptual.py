@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import ChannelsError, UsageError
 from jaxgan.losses.reconstruction import weighted
 from jaxgan.metrics.features import efficientnet
 from jaxgan.metrics.features.resize import resize
@@ -45,6 +45,12 @@ def perceptual(weight: Weight = 1.0, size: Side = 0) -> Term:
         real, fake = s.samples.real, s.samples.fake
         if not isinstance(real, jax.Array) or real.ndim != 4:
             raise UsageError("perceptual compares pairs of images: leave it out")
+        if real.shape[-1] not in (1, 3):
+            raise ChannelsError(
+                "perceptual compares images of 1 or 3 channels, not "
+                f"{real.shape[-1]}: leave it out",
+                real.shape[-1],
+            )
         short = min(real.shape[1:3])
         scale = (size or max(short, least)) / short
         # The images themselves, if they have that size.

@@ -131,6 +131,30 @@ def halvings(size: tuple[int, ...], least: int = 2, most: int = 8) -> int:
     return count
 
 
+def deeper_size(size: tuple[int, ...], innermost: int = 8) -> tuple[int, int] | None:
+    """Returns the nearest height and width that can be halved down to few pixels.
+
+    Networks that halve images as often as possible see small parts of the others.
+
+    Args:
+      size: height and width, and perhaps more.
+      innermost: the largest shorter side after all halvings.
+
+    Returns:
+      Height and width; None if those of the images will do.
+
+    >>> [deeper_size((side, side)) for side in (28, 30, 48, 100, 250)]
+    [None, (32, 32), None, (96, 96), (256, 256)]
+    """
+    shorter, count = min(size[:2]), 0
+    while shorter > innermost << count:
+        count += 1
+    if halvings(size) >= min(count, 8):
+        return None
+    height, width = (round(side / 2**count) << count for side in size[:2])
+    return height, width
+
+
 def even_size(size: tuple[int, ...]) -> tuple[int, int]:
     """Returns the next height and width that are powers of two, at least 4.
 

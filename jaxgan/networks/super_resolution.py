@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.images import (
     HE,
     check_multiple,
@@ -29,8 +29,12 @@ SCALE = 0.2
 STEPS = {1: (), 2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}
 """Factors of upsampling, one after the other, by their product."""
 
-Factor = Annotated[int, Range(1, 8)]
-"""Factor by which height and width grow: 1, 2, 3, 4 or 8."""
+USUAL = 4
+"""The factor for examples without sources."""
+
+Factor = Annotated[int, Range(0, 8)]
+"""Factor by which height and width grow: 1, 2, 3, 4 or 8; 0 for that of the examples.
+"""
 
 Blocks = Annotated[int, Range(1, 100)]
 
@@ -153,13 +157,46 @@ class RRDB(nn.Module):
 
 
 def _check_factor(factor: int) -> None:
-    """Raises UsageError unless there are steps to a factor."""
-    if factor not in STEPS:
+    """Raises UsageError unless there are steps to a factor, or it is 0."""
+    if factor and factor not in STEPS:
         raise UsageError(f"factor={factor}: choose 1, 2, 3, 4 or 8")
 
 
+def factor_of(example: ExampleSpec, factor: int, name: str) -> int:
+    """Returns how many times larger a network makes the sources of examples.
+
+    Args:
+      example: the fields of an example, of which the first is generated.
+      factor: that of the user; 0 for the ratio of the images and the field `source`,
+        or 4 without such a field.
+      name: of the network, for messages.
+
+    Raises:
+      FieldError: if no factor maps sources to images.
+      ImageSizeError: if the sides of images are no multiples of the factor.
+
+    >>> from jaxgan.types import Field
+    >>> example = ExampleSpec(image=Field((32, 32, 3)), source=Field((16, 16, 3)))
+    >>> factor_of(example, 0, "srresnet")
+    2
+    """
+    shape = image_shape(example, name)
+    if not factor and "source" in example:
+        small = example["source"].shape
+        for step in STEPS:
+            if tuple(step * side for side in small[:2]) == shape[:2]:
+                return step
+        raise FieldError(
+            f"{name} enlarges 1, 2, 3, 4 or 8 times, and not {small[0]}x{small[1]} to "
+            f"{shape[0]}x{shape[1]}: use one of these factors"
+        )
+    factor = factor or USUAL
+    check_multiple(shape, factor, f"{name}(factor={factor})")
+    return factor
+
+
 def srresnet(
-    width: Width = 64, blocks: Blocks = 8, factor: Factor = 4, norm: str = "none"
+    width: Width = 64, blocks: Blocks = 8, factor: Factor = 0, norm: str = "none"
 ) -> Callable[..., nn.Module]:
     """Returns a maker of SRResNet, https://arxiv.org/abs/1609.04802.
 
@@ -171,7 +208,8 @@ def srresnet(
     Args:
       width: channels of all hidden layers.
       blocks: number of residual blocks.
-      factor: how many times larger the output is: 1, 2, 3, 4 or 8.
+      factor: how many times larger the output is: 1, 2, 3, 4 or 8; 0 for the factor
+        of the task, or the ratio of images and sources.
       norm: `batch`, `instance` or `none`.
 
     Raises:
@@ -181,15 +219,14 @@ def srresnet(
     _check_factor(factor)
 
     def make(*, example: ExampleSpec, axis_name: str | None = None) -> nn.Module:
-        shape = image_shape(example, "srresnet")
-        check_multiple(shape, factor, f"srresnet(factor={factor})")
-        return SRResNet(shape[-1], width, blocks, factor, norm, axis_name)
+        scale = factor_of(example, factor, "srresnet")
+        return SRResNet(example.shape[-1], width, blocks, scale, norm, axis_name)
 
     return make
 
 
 def rrdb(
-    width: Width = 32, growth: Width = 16, blocks: Blocks = 4, factor: Factor = 4
+    width: Width = 32, growth: Width = 16, blocks: Blocks = 4, factor: Factor = 0
 ) -> Callable[..., nn.Module]:
     """Returns a maker of the generator of ESRGAN, https://arxiv.org/abs/1809.00219.
 
@@ -200,7 +237,8 @@ def rrdb(
       width: channels between blocks.
       growth: channels that each convolution of a dense block adds.
       blocks: number of blocks, of three dense blocks each.
-      factor: how many times larger the output is: 1, 2, 3, 4 or 8.
+      factor: how many times larger the output is: 1, 2, 3, 4 or 8; 0 for the factor
+        of the task, or the ratio of images and sources.
 
     Raises:
       UsageError: for another factor.
@@ -209,8 +247,7 @@ def rrdb(
 
     def make(*, example: ExampleSpec, axis_name: str | None = None) -> nn.Module:
         del axis_name
-        shape = image_shape(example, "rrdb")
-        check_multiple(shape, factor, f"rrdb(factor={factor})")
-        return RRDB(shape[-1], width, growth, blocks, factor)
+        scale = factor_of(example, factor, "rrdb")
+        return RRDB(example.shape[-1], width, growth, blocks, scale)
 
     return make

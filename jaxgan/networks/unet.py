@@ -23,6 +23,7 @@ from jaxgan.networks.layers import (
     check_norm,
     image_shape,
 )
+from jaxgan.networks.styles import innermost
 from jaxgan.ranges import Fraction, Range, Width
 from jaxgan.types import ExampleSpec, Tree
 
@@ -66,6 +67,16 @@ def depth_of(shape: tuple[int, ...], depth: int, name: str) -> int:
             size,
         )
     return depth
+
+
+def depth_in(net: nn.Module) -> int:
+    """Returns how often a U-Net halves images, 0 for other networks.
+
+    It may be inside of wrappers, or one of two generators, which are alike.
+    """
+    inside = innermost(net)
+    inside = getattr(inside, "to_image", inside)
+    return getattr(inside, "depth", 0) if hasattr(inside, "multiple") else 0
 
 
 class UNet(nn.Module):

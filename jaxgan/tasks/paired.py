@@ -44,6 +44,7 @@ def paired(
         defaults=Players("l1(100)", ""),
         transform=lambda generator, inputs, keys: generator(inputs["source"]),
         augment=flips(flip, jitter),
+        aligned=True,
     )
 
 

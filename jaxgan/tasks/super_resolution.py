@@ -10,7 +10,7 @@ from jaxgan.metrics.features.resize import resize
 from jaxgan.ranges import Probability, Range
 from jaxgan.tasks.flips import flips
 from jaxgan.tasks.paired import columns
-from jaxgan.types import ExampleSpec, Players, Samples, Task
+from jaxgan.types import ExampleSpec, Field, Players, Samples, Task
 
 Factor = Annotated[int, Range(2, 64)]
 
@@ -18,19 +18,21 @@ Factor = Annotated[int, Range(2, 64)]
 def super_resolution(
     factor: Factor = 4,
     flip: Probability = 0.5,
+    source: bool = True,
     *,
     example: ExampleSpec | None = None,
 ) -> Task:
     """Enlarges images, https://arxiv.org/abs/1609.04802 (SRGAN).
 
     `fake = G(source)`, where `source` is the field `image` made smaller by `shrink`. If
-    the examples have a field `source` that is smaller by the factor, it is used
-    instead; a `source` of any other size is ignored. The source is the condition. It
-    adds the term `l1(100)`.
+    the examples have a field `source`, it is used instead. It must be smaller by the
+    factor, and have the channels of `image`. The source is the condition. It adds the
+    term `l1(100)`.
 
     Args:
       factor: the ratio of the sides of `image` and `source`.
       flip: probability that an example is mirrored horizontally, in training only.
+      source: False to make `image` smaller even if the examples have a `source`.
       example: the fields of an example.
 
     Raises:
@@ -38,12 +40,12 @@ def super_resolution(
     """
     field = example.generated if example else "image"
     check_size(factor, example)
-    given = has_source(factor, example)
+    given = source and has_source(factor, example)
 
     def play(generator, batch, keys, step):
         image = batch[field]
-        source = batch["source"] if given else shrink(image, factor)
-        return Samples(image, generator(source), condition=source)
+        small = batch["source"] if given else shrink(image, factor)
+        return Samples(image, generator(small), condition=small)
 
     return Task(
         play,
@@ -53,6 +55,9 @@ def super_resolution(
         defaults=Players("l1(100)", ""),
         transform=lambda generator, inputs, keys: generator(inputs["source"]),
         augment=flips(flip),
+        aligned=given,
+        source=Field(small_shape(factor, example)) if example and not given else None,
+        refused="" if given or not source else why_unused(factor, example),
     )
 
 
@@ -77,9 +82,44 @@ def has_source(factor: int, example: ExampleSpec | None) -> bool:
     """Returns True if a field `source` has the images made smaller by a factor."""
     if example is None or "source" not in example:
         return False
+    return example["source"].shape == small_shape(factor, example)
+
+
+def small_shape(factor: int, example: ExampleSpec) -> tuple[int, ...]:
+    """Returns the shape of images made smaller by a factor, `(h, w, C)`."""
     height, width, *rest = example.shape
-    small = (height // factor, width // factor, *rest)
-    return example["source"].shape == small
+    return (height // factor, width // factor, *rest)
+
+
+def why_unused(factor: int, example: ExampleSpec | None) -> str:
+    """Returns why a field `source` has no smaller images, and what to do.
+
+    Empty without such a field.
+
+    >>> fields = ExampleSpec(image=Field((32, 32, 3)), source=Field((16, 16, 3)))
+    >>> why_unused(4, fields).partition(": ")[2]
+    'use super_resolution(2), or use super_resolution(4, source=False) to shrink images'
+    """
+    if example is None or "source" not in example:
+        return ""
+    shape, image = example["source"].shape, example.shape
+    sides = image[0] // factor, image[1] // factor
+    advice = f"resize sources to {sides[0]}x{sides[1]}"
+    if len(shape) != 3 or shape[2] != image[2]:
+        why = f"sources have the shape {list(shape)} and images {list(image)}"
+        advice = f"convert sources to {image[2]} channel(s)"
+    else:
+        why = (
+            f"images of {image[0]}x{image[1]} are not {factor} times as large as their "
+            f"sources of {shape[0]}x{shape[1]}"
+        )
+        ratio = image[0] // shape[0]
+        if shape == image:
+            advice = "use paired"
+        elif ratio > 1 and image[:2] == (ratio * shape[0], ratio * shape[1]):
+            advice = f"use super_resolution({ratio})"
+    own = f"super_resolution({factor}, source=False) to shrink images"
+    return f"{why}: {advice}, or use {own}"
 
 
 def check_size(factor: int, example: ExampleSpec | None) -> None:

@@ -45,6 +45,11 @@ log = logging.getLogger("jaxgan")
 SHOWN = 8
 """Maximum number of addresses of profiler servers in the log."""
 
+SETTLED = frozenset(
+    {"devices", "batch_size", "eval_metrics", "init_from", "init_optimizer"}
+)
+"""Flags that depend on the machine, on the data or on the run in the workdir."""
+
 EXIT_BAD_DATA = 2
 """Exit code of a run that saved and stopped at an example that cannot be read."""
 
@@ -61,6 +66,7 @@ def train(config: Config) -> int:
     # All processes must train the same, before any of them loads data.
     check_same_flags(to_dict(config))
     config = run_on_main(lambda: with_recorded_flags(config))
+    run_on_main(lambda: check_flags(config))
     with ExitStack() as stack:
         # A port that cannot be used is found before the data are read.
         open_profiler(config, stack)
@@ -185,6 +191,21 @@ def check_score(config: Config) -> None:
             f"run have the score of the first of {short_repr(old)}; keep that one "
             "first, or use another --workdir"
         )
+
+
+def check_flags(config: Config) -> None:
+    """Checks that the workdir holds no other run, before the data are read.
+
+    Its flags may not fit other data, with an error of them that would mislead.
+
+    Raises:
+      UsageError: naming the flags that differ.
+    """
+    folder = storage.run_folder("--workdir", config.workdir)
+    # A budget chooses flags by the data, and a dry run writes nothing.
+    if config.dry_run or config.budget or not (folder / "config.json").is_file():
+        return
+    workdir.check_config(folder, to_dict(config), RESUMABLE | SETTLED)
 
 
 def recorded_metrics(folder: Path) -> str:
