@@ -202,8 +202,10 @@ def check_flags(config: Config) -> None:
       UsageError: naming the flags that differ.
     """
     folder = storage.run_folder("--workdir", config.workdir)
-    # A budget chooses flags by the data, and a dry run writes nothing.
-    if config.dry_run or config.budget or not (folder / "config.json").is_file():
+    # A budget chooses flags by the data, a dry run writes nothing, and a source has
+    # checks of its own.
+    later = config.dry_run or config.budget or config.init_from
+    if later or not (folder / "config.json").is_file():
         return
     workdir.check_config(folder, to_dict(config), RESUMABLE | SETTLED)
 
