@@ -104,6 +104,9 @@ ARMS: dict[str, Arm] = {
         {**ENLARGE, "d_terms": "", "steps": 1_500},
         g_terms="l1(100)|perceptual(1)",
     ),
+    "super-resolution x2, short": Arm(
+        {**ENLARGE, "task": "super_resolution(2)", "steps": 1_500}
+    ),
     "inpainting, center 32": Arm(
         _long(
             *(8_000, 1e-3),
@@ -136,6 +139,9 @@ ARMS: dict[str, Arm] = {
             d_terms="domain_classification(fake=0)",
         )
     ),
+    "domains, short": Arm(
+        {"dataset": "emoji_domains", "preset": "stargan", "steps": 1_500}
+    ),
 }
 """Arms by name."""
 
@@ -152,6 +158,7 @@ COLUMNS = {
     "fd_efficientnet": ("Frechet", 1),
     "attribute_accuracy": ("attributes", 3),
     "attribute_accuracy_edited": ("edited", 3),
+    "domain_accuracy": ("domain", 3),
 }
 """Heads and digits of a table by metric."""
 
