@@ -224,11 +224,19 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
     """Builds the task.
 
     Raises:
-      UsageError: if the examples lack a field that it reads.
+      UsageError: if the examples lack a field that it reads, or if the networks refuse
+        them too, whose error comes first: it names what fits the kind of examples.
     """
-    task = build_one("task", config, TASKS, example=example)
+    try:
+        task = build_one("task", config, TASKS, example=example)
+    except UsageError:
+        build_networks(config, {"example": example, "axis_name": None})
+        raise
     missing = [field for field in task.requires if field not in example]
     if missing:
+        # Labels and attributes say nothing of the kind of examples.
+        if missing[0] not in ("label", "attributes"):
+            build_networks(config, {"example": example, "axis_name": None})
         raise FieldError(
             f"--task={config.task} needs {missing[0]!r} with each example, "
             f"which --dataset={config.dataset} does not have: its fields are "

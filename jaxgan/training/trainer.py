@@ -12,7 +12,7 @@ import jax
 
 from jaxgan import parallel, spec, storage, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
-from jaxgan.config.presets import earlier_flags
+from jaxgan.config.presets import UNLABELED, earlier_flags
 from jaxgan.config.resolve import to_dict
 from jaxgan.config.training import AUTO, RESUMABLE, Config
 from jaxgan.distributed.consensus import (
@@ -45,9 +45,7 @@ log = logging.getLogger("jaxgan")
 SHOWN = 8
 """Maximum number of addresses of profiler servers in the log."""
 
-SETTLED = frozenset(
-    {"devices", "batch_size", "eval_metrics", "init_from", "init_optimizer"}
-)
+SETTLED = frozenset({"devices", "eval_metrics", "init_from", "init_optimizer"})
 """Flags that depend on the machine, on the data or on the run in the workdir."""
 
 EXIT_BAD_DATA = 2
@@ -207,7 +205,11 @@ def check_flags(config: Config) -> None:
     later = config.dry_run or config.budget or config.init_from
     if later or not (folder / "config.json").is_file():
         return
-    workdir.check_config(folder, to_dict(config), RESUMABLE | SETTLED)
+    # Data without labels choose some flags.
+    settled = SETTLED.union(UNLABELED.get(config.preset, ()))
+    if config.batch_per_device:
+        settled |= {"batch_size"}
+    workdir.check_config(folder, to_dict(config), RESUMABLE | settled)
 
 
 def recorded_metrics(folder: Path) -> str:
