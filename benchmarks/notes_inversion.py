@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from arms import about, table
 
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = np.array([note_frequency(name) for name in held_out.classes])
     wanted = names[examples["label"]]
     shares = {"recordings": share(waves, field.rate, wanted)}
-    pictures = to_pictures(waves, field)
+    pictures = to_pictures(jnp.asarray(waves), field)
     for count in args.iterations:
         invert = functools.partial(to_waveforms, field=field, iterations=count)
         again = np.asarray(jax.jit(invert)(pictures))
