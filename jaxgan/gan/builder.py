@@ -136,7 +136,7 @@ def build_gan(
     # First, as the user's modules add to the tables.
     import_extensions(config.import_)
     # Each factory gets those that it has a parameter for.
-    task = build_task(config, example)
+    task = task_for(config, example)
     facts = {"example": networks_example(task, example), "axis_name": axis}
     networks = build_networks(config, facts)
     check_settings(config, task, networks.generator)
@@ -224,25 +224,31 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
     """Builds the task.
 
     Raises:
-      UsageError: if the examples lack a field that it reads, or if the networks refuse
-        them too, whose error comes first: it names what fits the kind of examples.
+      UsageError: if the examples lack a field that it reads.
     """
-    try:
-        task = build_one("task", config, TASKS, example=example)
-    except UsageError:
-        build_networks(config, {"example": example, "axis_name": None})
-        raise
+    task = build_one("task", config, TASKS, example=example)
     missing = [field for field in task.requires if field not in example]
     if missing:
-        # Labels and attributes say nothing of the kind of examples.
-        if missing[0] not in ("label", "attributes"):
-            build_networks(config, {"example": example, "axis_name": None})
         raise FieldError(
             f"--task={config.task} needs {missing[0]!r} with each example, "
             f"which --dataset={config.dataset} does not have: its fields are "
             f"{', '.join(example)}"
         )
     return task
+
+
+def task_for(config: Config, example: ExampleSpec) -> Task:
+    """Builds the task for the networks of the configuration.
+
+    Raises:
+      UsageError: if the task refuses the examples. If the networks refuse them too,
+        theirs is raised, as it names what fits examples of this kind.
+    """
+    try:
+        return build_task(config, example)
+    except UsageError:
+        build_networks(config, {"example": example, "axis_name": None})
+        raise
 
 
 def check_dataset(config: Config, dataset: data.Dataset) -> None:
@@ -252,7 +258,7 @@ def check_dataset(config: Config, dataset: data.Dataset) -> None:
       UsageError: naming flags that work.
     """
     import_extensions(config.import_)
-    check_new(config, build_task(config, dataset.example), dataset)
+    check_new(config, task_for(config, dataset.example), dataset)
 
 
 def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
