@@ -5,9 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.package_texts import read_package
-from jaxgan.data.text_files import WHOLE
-from jaxgan.data.text_set import TextReading, from_texts
+from jaxgan.data.package_texts import from_lines, read_package
+from jaxgan.data.text_set import TextReading
 from jaxgan.data.tfds.registry.packages import Package
 
 KJV = Package(
@@ -69,5 +68,4 @@ def kjv_clauses(split: str, folder: Path) -> Dataset:
     texts = closed(clauses(source), WORDS)
     # Two more tokens: the end, and the unknown word.
     reading = TextReading("lines", "words", LONGEST, WORDS + 2)
-    whole = {WHOLE: "\n".join(texts)}
-    return from_texts("kjv_clauses", whole, reading, split=split, origin=str(KJV))
+    return from_lines("kjv_clauses", texts, KJV, reading=reading, split=split)

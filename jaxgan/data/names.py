@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.package_texts import read_package
-from jaxgan.data.text_files import WHOLE
-from jaxgan.data.text_set import TextReading, from_texts
+from jaxgan.data.package_texts import from_lines, read_package
+from jaxgan.data.text_set import TextReading
 from jaxgan.data.tfds.registry.packages import Package
 
 NAMES = Package(
@@ -45,5 +44,4 @@ def names(split: str, folder: Path) -> Dataset:
     """
     found = first_names(read_package("names", NAMES, folder))
     reading = TextReading("lines", "characters", max(map(len, found)))
-    whole = {WHOLE: "\n".join(found)}
-    return from_texts("names", whole, reading, split=split, origin=str(NAMES))
+    return from_lines("names", found, NAMES, reading=reading, split=split)

@@ -1,7 +1,11 @@
 """Text files of packages."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from jaxgan.data.dataset import Dataset
+from jaxgan.data.text_files import WHOLE
+from jaxgan.data.text_set import TextReading, from_texts
 from jaxgan.data.tfds.files import Unavailable
 from jaxgan.data.tfds.registry.packages import Package, archive_name, contents
 from jaxgan.errors import UsageError
@@ -31,3 +35,27 @@ def read_package(
             f"{remedy or usual}"
         ) from error
     return [data.decode() for _, data in sorted(found.items())]
+
+
+def from_lines(
+    dataset: str,
+    lines: Iterable[str],
+    package: Package,
+    *,
+    reading: TextReading,
+    split: str,
+) -> Dataset:
+    """Returns the data set of texts of a package.
+
+    Args:
+      dataset: its name.
+      lines: the texts.
+      package: where they come from.
+      reading: the way in which they become examples.
+      split: `train` or `test`.
+
+    Raises:
+      UsageError: if there is no such split.
+    """
+    whole = {WHOLE: "\n".join(lines)}
+    return from_texts(dataset, whole, reading, split=split, origin=str(package))

@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 from jaxgan.data.dataset import Dataset
-from jaxgan.data.package_texts import read_package
-from jaxgan.data.text_files import WHOLE
-from jaxgan.data.text_set import TextReading, from_texts
+from jaxgan.data.package_texts import from_lines, read_package
+from jaxgan.data.text_set import TextReading
 from jaxgan.data.tfds.registry.packages import Package
 
 WAMERICAN = Package(
@@ -49,5 +48,4 @@ def wamerican(split: str, folder: Path) -> Dataset:
     (source,) = read_package("wamerican", WAMERICAN, folder, remedy)
     found = plain_words(source)
     reading = TextReading("lines", "characters", max(map(len, found)))
-    whole = {WHOLE: "\n".join(found)}
-    return from_texts("wamerican", whole, reading, split=split, origin=str(WAMERICAN))
+    return from_lines("wamerican", found, WAMERICAN, reading=reading, split=split)

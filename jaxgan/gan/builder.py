@@ -33,6 +33,8 @@ from jaxgan.gan.flag_texts import (
     build_from,
     build_one,
     build_value,
+    with_batch_size,
+    with_image_size,
     without_labels,
 )
 from jaxgan.gan.gan import GAN, example_batch, make_generate, make_play
@@ -44,7 +46,7 @@ from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.networks.styles import innermost
 from jaxgan.optimizers import chain
-from jaxgan.ranges import NON_NEGATIVE, ceil_div
+from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, ema_decay
 from jaxgan.tasks import TASKS
 from jaxgan.types import (
@@ -287,30 +289,6 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     for net in pair:
         check_call(config, net)
     return pair
-
-
-def with_image_size(error: ImageSizeError) -> str:
-    """Returns the message for images that do not fit, with the flag that helps.
-
-    >>> with_image_size(ImageSizeError("32x64 is too small", (48, 64)))
-    '32x64 is too small: resize with --image_size=48x64'
-    """
-    height, width = error.size
-    size = f"{height}" if height == width else f"{height}x{width}"
-    return f"{error}: resize with --image_size={size}"
-
-
-def with_batch_size(error: BatchSizeError, config: Config) -> str:
-    """Returns the message for a batch that does not fit, with the flag that helps.
-
-    >>> error = BatchSizeError("pack(2) takes 2 examples at a time", 5, 2)
-    >>> with_batch_size(error, Config(batch_size=20))
-    'pack(2) takes 2 examples at a time: use --batch_size=24'
-    """
-    # A network has the same part of any batch, by devices, micro-batches and terms.
-    flag = "batch_per_device" if config.batch_per_device else "batch_size"
-    size = ceil_div(getattr(config, flag) * error.fits, error.count)
-    return f"{error.problem}: use --{flag}={size}"
 
 
 def check_call(config: Config, net: nn.Module) -> None:

@@ -9,8 +9,16 @@ from typing import Any
 from jaxgan import spec
 from jaxgan.config.presets import PRESETS, UNLABELED
 from jaxgan.config.training import Config
-from jaxgan.errors import FieldError, KindError, LengthError, UsageError
+from jaxgan.errors import (
+    BatchSizeError,
+    FieldError,
+    ImageSizeError,
+    KindError,
+    LengthError,
+    UsageError,
+)
 from jaxgan.networks.conditions import condition_field
+from jaxgan.ranges import ceil_div
 from jaxgan.schedules import SCHEDULES
 from jaxgan.types import ExampleSpec, image_example
 
@@ -68,6 +76,30 @@ def with_flags(error: UsageError) -> str:
         hop = f", or hop={error.hop} in --task and --networks" if error.hop else ""
         return f"{error.problem}: use --seconds={error.seconds}{hop}"
     return str(error)
+
+
+def with_image_size(error: ImageSizeError) -> str:
+    """Returns the message for images that do not fit, with the flag that helps.
+
+    >>> with_image_size(ImageSizeError("32x64 is too small", (48, 64)))
+    '32x64 is too small: resize with --image_size=48x64'
+    """
+    height, width = error.size
+    size = f"{height}" if height == width else f"{height}x{width}"
+    return f"{error}: resize with --image_size={size}"
+
+
+def with_batch_size(error: BatchSizeError, config: Config) -> str:
+    """Returns the message for a batch that does not fit, with the flag that helps.
+
+    >>> error = BatchSizeError("pack(2) takes 2 examples at a time", 5, 2)
+    >>> with_batch_size(error, Config(batch_size=20))
+    'pack(2) takes 2 examples at a time: use --batch_size=24'
+    """
+    # A network has the same part of any batch, by devices, micro-batches and terms.
+    flag = "batch_per_device" if config.batch_per_device else "batch_size"
+    size = ceil_div(getattr(config, flag) * error.fits, error.count)
+    return f"{error.problem}: use --{flag}={size}"
 
 
 def without_labels(config: Config, example: ExampleSpec) -> Config:

@@ -1,5 +1,7 @@
 """Metrics of pairs that read what was asked for: attributes, or a domain."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from jaxgan.data.dataset import Dataset
@@ -25,9 +27,6 @@ def attribute_accuracy(seed: Seed = 0) -> PairComparison:
     """
     name = "attribute_accuracy"
 
-    def measure(pairs: Pairs) -> np.ndarray:
-        raise AssertionError("the classifier is not trained")
-
     def fit(train: Dataset, held_out: Dataset) -> PairComparison:
         trained = attribute_classifier(train, held_out, seed=seed)
 
@@ -51,15 +50,7 @@ def attribute_accuracy(seed: Seed = 0) -> PairComparison:
             **({f"{name}_edited": float(edited.mean())} if len(edited) else {}),
         }
 
-    plain = PairComparison(
-        name,
-        measure,
-        {"region": "whole picture"},
-        ("asked", "own"),
-        more_is_better=True,
-        summarize=summarize,
-        fit=fit,
-    )
+    plain = _untrained(name, ("asked", "own"), summarize, fit)
     return plain
 
 
@@ -77,9 +68,6 @@ def domain_accuracy(seed: Seed = 0) -> PairComparison:
       seed: seed of the training.
     """
     name = "domain_accuracy"
-
-    def measure(pairs: Pairs) -> np.ndarray:
-        raise AssertionError("the classifier is not trained")
 
     def fit(train: Dataset, held_out: Dataset) -> PairComparison:
         given = {"example": train.example, "train": train, "held_out": held_out}
@@ -102,13 +90,34 @@ def domain_accuracy(seed: Seed = 0) -> PairComparison:
         shares = [right[asked == k].mean() for k in np.unique(asked)]
         return {name: float(right.mean()), f"{name}_worst": float(min(shares))}
 
-    plain = PairComparison(
+    plain = _untrained(name, ("domain",), summarize, fit)
+    return plain
+
+
+def _untrained(
+    name: str,
+    needs: tuple[str, ...],
+    summarize: Callable[[np.ndarray], dict[str, float]],
+    fit: Callable[[Dataset, Dataset], PairComparison],
+) -> PairComparison:
+    """Returns a metric whose classifier `fit` trains.
+
+    Args:
+      name: of the metric.
+      needs: the columns of `Pairs` that it reads.
+      summarize: maps values to the numbers of a row.
+      fit: returns the metric with its classifier.
+    """
+
+    def measure(pairs: Pairs) -> np.ndarray:
+        raise AssertionError("the classifier is not trained")
+
+    return PairComparison(
         name,
         measure,
         {"region": "whole picture"},
-        ("domain",),
+        needs,
         more_is_better=True,
         summarize=summarize,
         fit=fit,
     )
-    return plain
