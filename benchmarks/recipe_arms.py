@@ -170,7 +170,8 @@ def trained_for(wait: float, flags: dict[str, Any]) -> list[dict[str, Any]]:
 def machine() -> str:
     """Returns the CPU, its cores, the devices of jax and its precision in one line.
 
-    The precision is that of products, if one is set: the default of GPUs is TF32.
+    A process that is pinned to some cores, as by taskset, has their number as well. The
+    precision is that of products, if one is set: the default of GPUs is TF32.
     """
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
@@ -179,4 +180,8 @@ def machine() -> str:
     precision: str | None = jax.config.jax_default_matmul_precision  # type: ignore
     more = f", products in {precision} precision" if precision else ""
     devices = shared.machine().partition(",")[0]
-    return f"{cpu}, {os.cpu_count()} cores; {devices}{more}"
+    count = str(os.cpu_count())
+    if hasattr(os, "sched_getaffinity"):
+        usable = len(os.sched_getaffinity(0))
+        count = count if str(usable) == count else f"{usable} of {count}"
+    return f"{cpu}, {count} cores; {devices}{more}"

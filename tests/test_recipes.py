@@ -3,6 +3,7 @@
 import doctest
 import functools
 import json
+import os
 
 import jax
 import networks
@@ -276,6 +277,18 @@ def test_the_machine_has_the_precision_of_products():
     assert "precision" not in plain
     with jax.default_matmul_precision("highest"):
         assert recipe_arms.machine() == f"{plain}, products in highest precision"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_the_machine_has_the_cores_of_a_pinned_process():
+    usable = os.sched_getaffinity(0)
+    if len(usable) == 1:
+        pytest.skip("needs two cores")
+    os.sched_setaffinity(0, {min(usable)})
+    try:
+        assert f"1 of {os.cpu_count()} cores" in recipe_arms.machine()
+    finally:
+        os.sched_setaffinity(0, usable)
 
 
 def test_seeds_of_a_pair_of_networks_are_joined():
