@@ -92,6 +92,19 @@ class ChannelsError(FieldError):
         self.channels = channels
 
 
+class LabelError(UsageError):
+    """A condition for a generator that takes none.
+
+    >>> str(LabelError("this generator takes no label"))
+    'this generator takes no label: wrap it in embed, or use the task generate'
+    """
+
+    def __init__(self, problem: str):
+        super().__init__(f"{problem}: wrap it in embed, or use the task generate")
+        self.problem = problem
+        """The message without the advice."""
+
+
 class BatchSizeError(UsageError):
     """A number of examples that a network cannot process at once.
 

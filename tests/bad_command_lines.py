@@ -400,7 +400,7 @@ TRAIN: list[Row] = [
     ("wrap the generator in embed", "--discriminator_wrap=embed"),
     ("wrap the discriminator in pack", "--generator_wrap=pack"),
     ("takes no label", "--d_terms=auxiliary_classifier", "--task=conditional"),
-    ("takes no label: wrap it in embed", "--task=conditional"),
+    ("takes no label: use --generator_wrap=embed", "--task=conditional"),
     ("--num_processes", "--coordinator=localhost:1234"),
     ("--coordinator", "--coordinator=localhost"),
     ("--coordinator", "--coordinator=localhost:x", "--num_processes=2"),

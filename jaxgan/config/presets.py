@@ -389,6 +389,21 @@ DATASET_PRESETS = {
 }
 """Presets of `--preset=auto` by data set. All other data sets use `default`."""
 
+TASK_PRESETS = {
+    "conditional": "conditional",
+    "codes": "infogan",
+    "paired": "pix2pix",
+    "unpaired": "cyclegan",
+    "domains": "stargan",
+    "super_resolution": "srgan",
+    "inpainting": "inpaint",
+    "anomaly": "alice",
+    "vocoder": "vocoder",
+    "spectrogram": "specgan",
+    "text": "language_model",
+}
+"""Presets by the name of the task that they are for."""
+
 
 def dataset_preset(dataset: str) -> str:
     """Returns the preset of `--preset=auto` for a data set.

@@ -3,10 +3,9 @@
 import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import flax.errors
 import flax.linen as nn
 import jax
 import optax
@@ -17,13 +16,9 @@ from jaxgan.augment import AUGMENTATIONS, PROBABILITIES
 from jaxgan.config.extensions import import_extensions
 from jaxgan.config.training import Config
 from jaxgan.errors import (
-    BatchSizeError,
-    BuildError,
-    ChannelsError,
     FieldError,
     ImageSizeError,
     UsageError,
-    first_line,
 )
 from jaxgan.gan import objective
 from jaxgan.gan.build_evaluators import build_evaluators
@@ -33,7 +28,7 @@ from jaxgan.gan.flag_texts import (
     build_from,
     build_one,
     build_value,
-    with_batch_size,
+    shape_errors,
     with_image_size,
     without_labels,
 )
@@ -417,29 +412,6 @@ def check_step(
         state = shaped(jax.eval_shape(init, key), placed.state)
         examples, key = shaped(examples, placed.batches), shaped(key, placed.state)
         jax.eval_shape(first_step, state, examples, key)
-
-
-@contextlib.contextmanager
-def shape_errors(config: Config) -> Iterator[None]:
-    """Turns errors of shapes that do not fit into those that name the flags."""
-    try:
-        yield
-    except ImageSizeError as error:
-        raise FieldError(f"--networks: {with_image_size(error)}") from error
-    except BatchSizeError as error:
-        raise UsageError(with_batch_size(error, config)) from error
-    except ChannelsError as error:
-        white = ", or put pictures on white with --alpha=white" * (error.channels == 4)
-        raise FieldError(f"--g_terms: {error}{white}") from error
-    # A UsageError is a ValueError, but its message is clear already.
-    except UsageError:
-        raise
-    except (AssertionError, TypeError, ValueError, flax.errors.FlaxError) as error:
-        # The types that jax, flax and chex raise for shapes that do not fit.
-        raise BuildError(
-            f"--networks={config.networks}, --task={config.task} and the terms do not "
-            f"fit the data: {first_line(error)}"
-        ) from error
 
 
 def map_over_devices(

@@ -1,21 +1,28 @@
 """Builds parts from the texts of flags, and names the flag in errors."""
 
+import contextlib
 import dataclasses
 import logging
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import flax.errors
+
 from jaxgan import spec
-from jaxgan.config.presets import PRESETS, UNLABELED
+from jaxgan.config.presets import PRESETS, TASK_PRESETS, UNLABELED
 from jaxgan.config.training import Config
 from jaxgan.errors import (
     BatchSizeError,
+    BuildError,
+    ChannelsError,
     FieldError,
     ImageSizeError,
     KindError,
+    LabelError,
     LengthError,
     UsageError,
+    first_line,
 )
 from jaxgan.networks.conditions import condition_field
 from jaxgan.ranges import ceil_div
@@ -58,6 +65,15 @@ def build_from(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
         raise kind(f"--{name}: {with_flags(error)}") from error
 
 
+MISFITS = (
+    AssertionError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    flax.errors.FlaxError,
+)
+"""What jax, flax and chex raise for arrays that do not fit; `AttributeError` is raised
+where a dictionary comes in place of an array."""
 PRESETS_OF = {"tokens": "language_model", "waveform": "wavegan"}
 """Presets by the kind of the examples that they generate."""
 
@@ -100,6 +116,55 @@ def with_batch_size(error: BatchSizeError, config: Config) -> str:
     flag = "batch_per_device" if config.batch_per_device else "batch_size"
     size = ceil_div(getattr(config, flag) * error.fits, error.count)
     return f"{error.problem}: use --{flag}={size}"
+
+
+@contextlib.contextmanager
+def shape_errors(config: Config) -> Iterator[None]:
+    """Turns errors of shapes that do not fit into those that name the flags."""
+    try:
+        yield
+    except ImageSizeError as error:
+        raise FieldError(f"--networks: {with_image_size(error)}") from error
+    except BatchSizeError as error:
+        raise UsageError(with_batch_size(error, config)) from error
+    except ChannelsError as error:
+        white = ", or put pictures on white with --alpha=white" * (error.channels == 4)
+        raise FieldError(f"--g_terms: {error}{white}") from error
+    except LabelError as error:
+        advice = "use --generator_wrap=embed, or --preset=conditional"
+        raise UsageError(f"{error.problem}: {advice}") from error
+    # A UsageError is a ValueError, but its message is clear already.
+    except UsageError:
+        raise
+    except MISFITS as error:
+        raise BuildError(
+            f"--networks={config.networks}, --task={config.task} and the terms do not "
+            f"fit the data: {first_line(error)}{with_preset(config)}"
+        ) from error
+
+
+def with_preset(config: Config) -> str:
+    """Returns advice to use the preset of a task, if the networks are of another.
+
+    >>> with_preset(Config(task="inpainting('any')"))
+    '; --preset=inpaint has networks for this task'
+    >>> with_preset(Config(task="inpainting", networks="image_to_image(unet)"))
+    ''
+    """
+    preset = TASK_PRESETS.get(name_of(config.task))
+    flags = PRESETS[preset] if preset else {}
+    if name_of(flags.get("networks", "")) in ("", name_of(config.networks)):
+        return ""
+    return f"; --preset={preset} has networks for this task"
+
+
+def name_of(text: str) -> str:
+    """Returns the name before the arguments.
+
+    >>> name_of("inpainting('any')")
+    'inpainting'
+    """
+    return text.partition("(")[0].strip()
 
 
 def without_labels(config: Config, example: ExampleSpec) -> Config:

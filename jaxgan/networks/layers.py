@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxgan.errors import PLURALS, FieldError, KindError, UsageError
+from jaxgan.errors import PLURALS, FieldError, KindError, LabelError
 from jaxgan.networks.ops.arrays import add_bias, at_least_float32
 from jaxgan.networks.ops.convolutions import (
     conv_same,
@@ -61,11 +61,9 @@ INITS = {
 
 
 def unconditional(condition: Tree) -> None:
-    """Raises UsageError if a generator of noise alone is given a condition."""
+    """Raises LabelError if a generator of noise alone is given a condition."""
     if condition is not None:
-        raise UsageError(
-            "this generator takes no label: wrap it in embed, or use the task generate"
-        )
+        raise LabelError("this generator takes no label")
 
 
 def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import spec
-from jaxgan.errors import UsageError
+from jaxgan.errors import PLURALS, FieldError, KindError, UsageError
 from jaxgan.ranges import Probability
 from jaxgan.tasks.flips import flips
 from jaxgan.tasks.masks import MASKS
@@ -32,7 +32,9 @@ def inpainting(
 
     Raises:
       UsageError: for an unknown mask.
+      FieldError: if the examples are not images.
     """
+    check_images(example)
     draw = spec.build_one(mask, MASKS, MASKS)
     field = example.generated if example else "image"
     given = example is not None and "mask" in example
@@ -80,6 +82,20 @@ def transform(generator, inputs, keys) -> Tree:
     if "mask" not in inputs:
         raise UsageError("inpainting needs a mask for each image, 1 in holes")
     return fill(generator, inputs["source"], inputs["mask"])[0]
+
+
+def check_images(example: ExampleSpec | None) -> None:
+    """Raises FieldError for examples that are not images."""
+    if example is None:
+        return
+    kind, shape = example[example.generated].kind, example.shape
+    if kind in PLURALS:
+        raise KindError(f"inpainting needs images, not {PLURALS[kind]}", kind)
+    if len(shape) != 3:
+        raise FieldError(
+            f"inpainting needs images, not {kind} of shape {list(shape)}: use a data "
+            "set of images, such as mnist"
+        )
 
 
 def columns(samples: Samples) -> dict[str, Tree]:
