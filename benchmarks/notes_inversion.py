@@ -1,6 +1,7 @@
 """How many recordings of notes keep their pitch after SpecGAN's inversion?
 
-    python benchmarks/notes_inversion.py --iterations 32 128 --out=notes_inversion.json
+    python benchmarks/notes_inversion.py --mels 64 128 --iterations 32 128 \\
+        --out=notes_inversion.json
 
 Held-out recordings of `notes` become log-mel spectrograms, as generated ones are, and
 waveforms again by Griffin-Lim. The share that is still within 50 cents of its pitch
@@ -9,6 +10,7 @@ bounds `pitch_as_asked` of a generator of such spectrograms.
 
 import argparse
 import functools
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from arms import about, table
 
 from jaxgan import data
 from jaxgan.metrics.pitch import fundamental, note_frequency
-from jaxgan.networks.spectrograms import to_pictures, to_waveforms
+from jaxgan.networks.spectrograms import MELS, to_pictures, to_waveforms
 
 CENTS = 50
 """The largest distance from the pitch, in hundredths of a semitone."""
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--iterations", nargs="+", type=int, default=[32], help="of Griffin-Lim")
+    add("--mels", nargs="+", type=int, default=[MELS], help="bands of spectrograms")
     add("--out", type=Path, help="file of the shares, none by default")
     args = parser.parse_args(argv)
     held_out = data.load("notes", split="test")
@@ -54,11 +57,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = np.array([note_frequency(name) for name in held_out.classes])
     wanted = names[examples["label"]]
     shares = {"recordings": share(waves, field.rate, wanted)}
-    pictures = to_pictures(jnp.asarray(waves), field)
-    for count in args.iterations:
+    for mels, count in itertools.product(args.mels, args.iterations):
+        pictures = to_pictures(jnp.asarray(waves), field, mels)
         invert = functools.partial(to_waveforms, field=field, iterations=count)
         again = np.asarray(jax.jit(invert)(pictures))
-        shares[f"{count} iterations"] = share(again, field.rate, wanted)
+        shares[f"{mels} bands, {count} iterations"] = share(again, field.rate, wanted)
     print("\n".join(table(["", "share"], [[x, f"{y:.3f}"] for x, y in shares.items()])))
     if args.out:
         args.out.write_text(json.dumps({"shares": shares, **about()}, indent=1) + "\n")

@@ -32,7 +32,8 @@ class Field(NamedTuple):
     dtype: np.dtype = np.dtype(np.uint8)
     """Of the raw data, before they are normalized."""
     kind: str = "image"
-    """`image`, `mask`, `vector`, `waveform`, `label`, `attributes` or `tokens`."""
+    """`image`, `mask`, `vector`, `waveform`, `label`, `attributes` or `tokens`;
+    `spectrogram` for networks alone, never of data."""
     names: tuple[str, ...] = ()
     """Names of a label's classes, of attributes, or of the vocabulary of tokens."""
     rate: int = 0
@@ -307,6 +308,9 @@ class Task(NamedTuple):
     source: Field | None = None
     """The field `source` that the task makes of an example itself, such as a smaller
     image, for the factories of networks. None if sources are a field of the data."""
+    generated: Field | None = None
+    """What networks generate and judge, if not the first field, such as spectrograms of
+    waveforms, for the factories of networks."""
     refused: str = ""
     """The reason for which a new run may not train on these data, and another task.
     A run of an earlier version, which did, can be opened and resumed."""

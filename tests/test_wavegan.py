@@ -92,12 +92,14 @@ def test_shapes_of_wavegan(samples):
     assert out.logits.shape == (3,)
 
 
-def test_a_picture_is_inverted():
+@pytest.mark.parametrize("mels", [64, 128])
+def test_a_picture_is_inverted(mels):
     field = SOUND._replace(shape=(4_096, 1))
     time = np.arange(4_096) / 8_000
     x = 0.3 * np.sin(2 * np.pi * 900 * time)[None, :, None].astype(np.float32)
-    picture = spectrograms.to_pictures(jnp.asarray(x), field)
-    assert picture.shape == (1, *spectrograms.picture_shape(field)) == (1, 32, 64, 1)
+    picture = spectrograms.to_pictures(jnp.asarray(x), field, mels)
+    shape = spectrograms.picture_shape(field, mels)
+    assert picture.shape == (1, *shape) == (1, 32, mels, 1)
     assert -1 == picture.min() < picture.max() <= 1
     back = spectrograms.to_waveforms(picture, field, 16)
     assert back.shape == x.shape
@@ -120,6 +122,22 @@ def test_spectrograms_are_compared_and_waveforms_are_finished():
     played = task.play(lambda z, label: jnp.zeros(shape), batch, keys, 0)
     np.testing.assert_array_equal(played.real, -1)  # silence
     assert task.finish(played).fake.shape == (3, *SHORT.shape)
+
+
+@pytest.mark.parametrize("networks", ["specgan(2)", "small(2)"])
+def test_networks_make_the_spectrograms_of_the_task(networks):
+    example = ExampleSpec(waveform=SHORT)
+    task = "spectrogram(4, iterations=1, mels=32)"
+    flags = {"task": task, "networks": networks, "d_terms": "r1(auto)"}
+    # Traces the step, so that fakes have the shape of real spectrograms. The gamma is
+    # that of spectrograms, too.
+    gan = builder.build_gan(make_config(batch_size=4, **flags), example)
+    batch = example_batch(example, 3)
+
+    def draw(key):
+        return gan.generate(gan.init(key).ema, batch, jax.random.split(key, 3))
+
+    assert jax.eval_shape(draw, KEY).shape == (3, *SHORT.shape)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def build_gan(
     if trains:
         check_sizes(config, task, networks.generator, example)
     augmentation = build_augment(config)
-    terms = build_terms(config, augmentation, task.defaults, example)
+    terms = build_terms(config, augmentation, task.defaults, facts["example"])
     optimizers = build_optimizers(config)
     local, parts = config.batch_size // devices, config.accumulate
 

@@ -37,10 +37,13 @@ def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
 
 
 def networks_example(task: Task, example: ExampleSpec) -> ExampleSpec:
-    """Returns the fields for factories of networks, with the task's own sources."""
-    if task.source is None:
-        return example
-    return ExampleSpec({**example, "source": task.source})
+    """Returns the fields for factories of networks, with what the task makes itself."""
+    fields = dict(example)
+    if task.generated is not None:
+        fields[example.generated] = task.generated
+    if task.source is not None:
+        fields["source"] = task.source
+    return ExampleSpec(fields)
 
 
 def check_sizes(

@@ -18,17 +18,19 @@ from jaxgan.ranges import Width
 from jaxgan.types import ExampleSpec, Field, Players
 
 MELS = 64
+"""Number of mel filters, unless the task says another."""
 WINDOW = 0.064
 """Length of the window, in seconds; it is rounded to a power of two of samples."""
 FLOOR, TOP = 2e-3, 4.0
 """Magnitudes that become -1 and 1 in a picture."""
 
 
-def settings_of(field: Field) -> MelSettings:
+def settings_of(field: Field, mels: int = MELS) -> MelSettings:
     """Returns the settings of the spectrograms of a field.
 
     Args:
       field: a waveform.
+      mels: number of mel filters.
 
     Raises:
       FieldError: if its rate is unknown, or it is shorter than a window.
@@ -44,25 +46,26 @@ def settings_of(field: Field) -> MelSettings:
             f"more, not {field.shape[0]} samples at {field.rate} Hz: use a longer "
             "waveform, or wavegan"
         )
-    return MelSettings(field.rate, size, size // 4, MELS, floor=FLOOR)
+    return MelSettings(field.rate, size, size // 4, mels, floor=FLOOR)
 
 
-def picture_shape(field: Field) -> tuple[int, int, int]:
+def picture_shape(field: Field, mels: int = MELS) -> tuple[int, int, int]:
     """Returns the frames, mels and channels of the picture of a waveform."""
-    settings = settings_of(field)
+    settings = settings_of(field, mels)
     # The last frame, which is centered at the end, is left out.
     return (field.shape[0] // settings.hop, settings.mels, field.shape[1])
 
 
-def to_pictures(waveforms: jax.Array, field: Field) -> jax.Array:
+def to_pictures(waveforms: jax.Array, field: Field, mels: int = MELS) -> jax.Array:
     """Returns log-mel spectrograms `[B, frames, mels, C]` in [-1, 1].
 
     Args:
       waveforms: `[B, T, C]` in [-1, 1].
       field: that of the waveforms.
+      mels: number of mel filters.
     """
-    frames = picture_shape(field)[0]
-    mel = log_mel(jnp.moveaxis(waveforms, -1, 1), settings_of(field))[..., :frames, :]
+    settings, frames = settings_of(field, mels), picture_shape(field, mels)[0]
+    mel = log_mel(jnp.moveaxis(waveforms, -1, 1), settings)[..., :frames, :]
     low, high = np.log(FLOOR), np.log(TOP)
     scaled = 2 * (jnp.moveaxis(mel, 1, -1) - low) / (high - low) - 1
     return jnp.clip(scaled, -1, 1)
@@ -93,8 +96,8 @@ def to_waveforms(pictures: jax.Array, field: Field, iterations: int = 60) -> jax
       field: that of the waveforms.
       iterations: of Griffin-Lim.
     """
-    mel = to_log_mel(pictures, field)
-    waveforms = invert_log_mel(mel, settings_of(field), field.shape[0], iterations)
+    mel, settings = to_log_mel(pictures, field), settings_of(field, pictures.shape[2])
+    waveforms = invert_log_mel(mel, settings, field.shape[0], iterations)
     return jnp.clip(jnp.moveaxis(waveforms, 1, -1), -1, 1)
 
 
@@ -106,12 +109,16 @@ def pair(
     Args:
       width: channels at the highest resolution; lower ones have up to four times as
         many.
-      example: the fields of an example, of which the first, a waveform, is generated.
+      example: the fields of an example, of which the first, a waveform or the
+        spectrogram of one, is generated.
       axis_name: unused, as nothing depends on the batch.
 
     Raises:
-      FieldError: if samples are not waveforms of a known rate.
+      FieldError: if samples are not waveforms of a known rate, or spectrograms.
     """
     del axis_name
-    shape = picture_shape(waveform_field(example, "specgan"))
+    if example[example.generated].kind == "spectrogram":
+        shape = example.shape
+    else:
+        shape = picture_shape(waveform_field(example, "specgan"))
     return Players(small.Generator(shape, width), small.Discriminator(width))

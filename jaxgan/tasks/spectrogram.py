@@ -4,12 +4,18 @@ from typing import Annotated
 
 import jax
 
-from jaxgan.networks.spectrograms import settings_of, to_pictures, to_waveforms
+from jaxgan.networks.spectrograms import (
+    MELS,
+    picture_shape,
+    settings_of,
+    to_pictures,
+    to_waveforms,
+)
 from jaxgan.networks.wavegan import waveform_field
 from jaxgan.ranges import Range, Width
 from jaxgan.tasks.conditional import conditional as conditional_task
 from jaxgan.tasks.generate import generate
-from jaxgan.types import Batch, ExampleSpec, Samples, Task
+from jaxgan.types import Batch, ExampleSpec, Field, Samples, Task
 
 
 def spectrogram(
@@ -17,6 +23,7 @@ def spectrogram(
     latents: str = "normal",
     conditional: bool = False,
     iterations: Annotated[int, Range(1, 10_000)] = 32,
+    mels: Annotated[int, Range(4, 2**10)] = MELS,
     *,
     example: ExampleSpec,
 ) -> Task:
@@ -31,6 +38,7 @@ def spectrogram(
       latents: `normal` or `uniform` (in (-1, 1)).
       conditional: True if both players read the label.
       iterations: of Griffin-Lim.
+      mels: number of mel filters. More of them keep the pitch of low notes.
       example: the fields of an example, of which the first, a waveform, is generated.
 
     Raises:
@@ -38,14 +46,19 @@ def spectrogram(
       UsageError: for an unknown distribution, or if `dim` is less than 1.
     """
     field, name = waveform_field(example, "spectrogram"), example.generated
-    settings = settings_of(field)  # raises for a rate that is unknown
+    settings = settings_of(field, mels)
     make = conditional_task if conditional else generate
 
     def augment(batch: Batch, keys: jax.Array) -> Batch:
-        return {**batch, name: to_pictures(batch[name], field)}
+        return {**batch, name: to_pictures(batch[name], field, mels)}
 
     def finish(samples: Samples) -> Samples:
         return samples._replace(fake=to_waveforms(samples.fake, field, iterations))
 
     task = make(dim, latents, example=example)
-    return task._replace(augment=augment, finish=finish, settings=settings)
+    return task._replace(
+        augment=augment,
+        finish=finish,
+        settings=settings,
+        generated=Field(picture_shape(field, mels), kind="spectrogram"),
+    )
