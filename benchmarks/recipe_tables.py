@@ -26,6 +26,23 @@ HEAD = [
     *("recipe", "steps", "Frechet", "least, most", "of the floor", "confident %"),
     *("classes", "precision", "recall", "as asked %"),
 ]
+DESCRIPTIONS = {
+    "default": "relativistic loss, R1 + R2, small convolutional pair",
+    "mlp": "perceptrons 100-256-512-1024-784 and 784-1024-512-256-1, dropout",
+    "mlp-small": "one hidden layer of 256 in each network",
+    "goodfellow": "one hidden layer of 128, the minimax value function",
+    "goodfellow-ns": "the same, non-saturating",
+    "dcgan": "the DCGAN of the tutorials",
+    "lsgan": "least squares, perceptrons",
+    "wgan": "Wasserstein, clipped weights, five critic updates, perceptrons",
+    "wgan-gp": "Wasserstein, gradient penalty, five critic updates",
+    "sngan": "hinge, spectral normalization, five discriminator updates",
+    "projection": "`default` with labels, by projection",
+    "conditional": "the same, with rates that fall to the end",
+    "acgan": "`default` with labels, by a classifier in the discriminator",
+    "infogan": "`default` with ten categories and two numbers as codes",
+}
+"""Words for the README, by preset."""
 EFFICIENTNET = "fd_efficientnet"
 """A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
@@ -84,6 +101,32 @@ def table_of(found: dict[str, Any], dataset: str) -> list[str]:
         rows.append(cells(arm, steps, [row["values"] for row in own], floor["fd"]))
     more = ["Frechet, EfficientNet"] if len(rows[0]) > len(HEAD) else []
     return table([*HEAD, *more], rows)
+
+
+def summary(found: dict[str, Any]) -> list[str]:
+    """Returns the README's table: presets on all data sets, with the floors."""
+    sets = list(found["sets"])
+    more = [("confident", 1, 100), ("precision", 2, 1), ("recall", 2, 1)]
+
+    def cell(values: list[dict[str, float]], name: str, digits: int, times: int) -> str:
+        return number((times * x[name] for x in values), digits) if values else ""
+
+    def cells_of(values: dict[str, list[dict[str, float]]]) -> list[str]:
+        distances = [cell(values[x], "fd", 2, 1) for x in sets]
+        return [*distances, *(cell(values[sets[0]], *facts) for facts in more)]
+
+    floors = {x: [found["sets"][x]["floor"]] for x in sets}
+    rows = [["*floor: training images*", "", "", *cells_of(floors)]]
+    for name, text in DESCRIPTIONS.items():
+        # Rates that fall to the end have the number of steps in the arm's name.
+        own = [x for x in found["rows"] if x["arm"].partition(" to ")[0] == name]
+        if not own:
+            continue
+        steps = sum(x["steps"] for x in own) // len(own)
+        values = {x: [r["values"] for r in own if r["dataset"] == x] for x in sets}
+        rows.append([f"`{name}`", text, f"{steps:,}", *cells_of(values)])
+    head = ["preset", "description", "steps", *(f"Frechet, `{x}`" for x in sets)]
+    return table([*head, "confident %", "precision", "recall"], rows)
 
 
 def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:
