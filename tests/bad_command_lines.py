@@ -397,8 +397,14 @@ TRAIN: list[Row] = [
     ("use the task codes", "--d_terms=mutual_information"),
     ("pack(3) takes 3 examples", "--discriminator_wrap=pack(3)"),
     ("minibatch_std(3) takes 3", "--discriminator_wrap=minibatch_std(3)"),
-    ("wrap the generator in embed", "--discriminator_wrap=embed"),
-    ("wrap the discriminator in pack", "--generator_wrap=pack"),
+    (
+        "--discriminator_wrap: wrap the generator in embed, not the discriminator, or",
+        "--discriminator_wrap=embed",
+    ),
+    *(
+        (f"--generator_wrap: wrap the discriminator in {x}", f"--generator_wrap={x}")
+        for x in ("pack", "minibatch_std", "projection", "classifier")
+    ),
     ("takes no label", "--d_terms=auxiliary_classifier", "--task=conditional"),
     ("takes no label: use --generator_wrap=embed", "--task=conditional"),
     ("--num_processes", "--coordinator=localhost:1234"),

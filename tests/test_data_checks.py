@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 
 from jaxgan import train
-from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import from_fields
-from jaxgan.errors import BuildError, FieldError, UsageError
+from jaxgan.errors import FieldError, UsageError
 from jaxgan.experiment import setup
 from jaxgan.gan import builder, data_checks
-from jaxgan.gan.flag_texts import with_preset
 from jaxgan.networks.images import deeper_size
 from jaxgan.networks.unet import depth_in
 from jaxgan.training.trainer import check_flags
@@ -270,19 +268,6 @@ def test_flags_that_the_run_settles_are_not_compared(tmp_path):
     with pytest.raises(UsageError, match=r'loss is .* in the run and "wgan" now'):
         check_flags(dataclasses.replace(config, loss="wgan"))
     check_flags(dataclasses.replace(config, loss="wgan", dry_run=True))
-
-
-@pytest.mark.parametrize(
-    ("task", "preset"),
-    [("inpainting", "inpaint"), ("super_resolution", "srgan"), ("anomaly", "alice")],
-)
-def test_networks_of_another_task_are_told_its_preset(task, preset):
-    chosen = make_config(task=task, batch_size=2)
-    with pytest.raises(BuildError, match=f"; --preset={preset} has networks for this"):
-        builder.build_gan(chosen, image_example((32, 32, 3)))
-    # Networks of the task itself fit, and those of the user may be of any name.
-    own = {"networks": PRESETS[preset]["networks"], "task": task}
-    assert not with_preset(make_config(**own))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def check_image(image: jax.Array) -> None:
     """Raises UsageError unless the image is `[H, W, C]`, not empty, and of floats."""
     if image.ndim != 3 or 0 in image.shape:
         raise UsageError(
-            f"augmentations need images [H, W, C], not examples of shape {image.shape}"
+            f"augmentations need images [H, W, C], not examples of shape "
+            f"{image.shape}: leave them out"
         )
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise UsageError(f"augmentations need floats in [-1, 1], not {image.dtype}")

@@ -22,13 +22,20 @@ from jaxgan.errors import (
 )
 from jaxgan.gan import objective
 from jaxgan.gan.build_evaluators import build_evaluators
-from jaxgan.gan.data_checks import check_new, check_sizes, networks_example
+from jaxgan.gan.data_checks import (
+    check_networks,
+    check_new,
+    check_sizes,
+    networks_example,
+)
 from jaxgan.gan.flag_texts import (
     CHECKED_EXAMPLE,
     build_from,
     build_one,
     build_value,
     shape_errors,
+    with_field,
+    with_flag,
     with_image_size,
     without_labels,
 )
@@ -40,6 +47,7 @@ from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS, WRAPPERS
 from jaxgan.networks.ops.platform import platform
 from jaxgan.networks.precision import PRECISIONS, with_precision
 from jaxgan.networks.styles import innermost
+from jaxgan.networks.wrappers import check_wrappers
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
 from jaxgan.schedules import SCHEDULES, ema_decay
@@ -136,6 +144,7 @@ def build_gan(
     task = task_for(config, example)
     facts = {"example": networks_example(task, example), "axis_name": axis}
     networks = build_networks(config, facts)
+    check_networks(config, example)
     check_settings(config, task, networks.generator)
     if trains:
         check_sizes(config, task, networks.generator, example)
@@ -229,7 +238,7 @@ def build_task(config: Config, example: ExampleSpec) -> Task:
         raise FieldError(
             f"--task={config.task} needs {missing[0]!r} with each example, "
             f"which --dataset={config.dataset} does not have: its fields are "
-            f"{', '.join(example)}"
+            f"{', '.join(example)}; {with_field(missing[0], task, config)}"
         )
     return task
 
@@ -276,7 +285,8 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     for player in Players._fields:
         name = f"{player}_wrap"
 
-        def read(text):
+        def read(text, player=player):
+            check_wrappers(player, text)
             return spec.build(text, WRAPPERS, **facts)
 
         for wrap in build_from(name, config, read).values():
@@ -305,9 +315,10 @@ def build_augment(config: Config) -> Augment | None:
     # A number, a schedule, or an adaptive probability.
     probability = build_value("augment_p", config, PROBABILITIES)
     # Errors of the probability name its flag too.
-    return build_from(
+    built = build_from(
         "augment_p", config, lambda _: augment.build(list(parts.values()), probability)
     )
+    return with_flag("augment", built)
 
 
 def build_terms(
@@ -336,16 +347,20 @@ def build_terms(
     def read(text):
         return _parse_terms(text, example.shape, config.batch_size)
 
+    def given(name):
+        terms = build_from(name, config, read)
+        return {key: with_flag(name, term) for key, term in terms.items()}
+
     return Players(
         generator={
             "loss": loss.generator,
             **read(defaults.generator),
-            **build_from("g_terms", config, read),
+            **given("g_terms"),
         },
         discriminator={
             "loss": loss.discriminator,
             **read(defaults.discriminator),
-            **build_from("d_terms", config, read),
+            **given("d_terms"),
             **adaptive,
         },
     )

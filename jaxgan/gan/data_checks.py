@@ -5,9 +5,10 @@ import logging
 import flax.linen as nn
 import jax
 
-from jaxgan import data
+from jaxgan import data, spec
 from jaxgan.config.training import Config
-from jaxgan.errors import FieldError, ImageSizeError
+from jaxgan.errors import FieldError, ImageSizeError, UsageError
+from jaxgan.gan.flag_texts import name_of, preset_for
 from jaxgan.gan.gan import example_batch
 from jaxgan.gan.objective import example_keys
 from jaxgan.networks.images import deeper_size, halvings
@@ -17,6 +18,37 @@ from jaxgan.types import ExampleSpec, Task, Tree
 
 log = logging.getLogger("jaxgan")
 
+FROM_NOISE = (
+    *("small", "mlp", "dcgan", "r3gan", "residual", "resnet", "sagan", "biggan"),
+    *("stylegan2", "wavegan"),
+)
+NETWORKS_OF: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("generate", "conditional", "codes"), FROM_NOISE),
+    **dict.fromkeys(
+        ("paired", "domains", "super_resolution", "inpainting"), ("image_to_image",)
+    ),
+    "unpaired": ("two_domains",),
+    "anomaly": ("encoder_mlp", "encoder_small"),
+    "vocoder": ("hifigan", "griffin_lim"),
+    "spectrogram": ("specgan",),
+    "text": ("text",),
+}
+"""Names of the networks whose generator takes what a task gives it, by the name of the
+task. Those of users are in none, and are not checked."""
+
+
+def check_networks(config: Config, example: ExampleSpec) -> None:
+    """Raises UsageError for networks of another task, whose shapes would not fit."""
+    task, networks = name_of(config.task), name_of(config.networks)
+    tasks = [name for name, those in NETWORKS_OF.items() if networks in those]
+    if not tasks or task in tasks or task not in NETWORKS_OF:
+        return
+    raise UsageError(
+        f"--networks={config.networks} has a generator for --task={' or '.join(tasks)},"
+        f" not for --task={config.task}: use --preset={preset_for(config, example)}, "
+        "which has networks for it"
+    )
+
 
 def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
     """Checks the data of a new run, which may teach something else than is meant.
@@ -25,7 +57,11 @@ def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
 
     Raises:
       FieldError: if the task refuses the data, or needs pairs and there are none.
+      UsageError: for terms without effect.
     """
+    # Encoders map real examples to what the discriminator sees.
+    if task.score is None:
+        check_terms(config)
     if task.refused:
         raise FieldError(f"--task={config.task}: {task.refused}")
     if task.aligned and not dataset.aligned:
@@ -34,6 +70,56 @@ def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
             f"--dataset={config.dataset} do not belong together: use --preset=cyclegan,"
             " or a set of pairs, such as --dataset=pairs:PATH"
         )
+
+
+UNMOVED = {
+    "g_terms": ("r1", "approximate_r1"),
+    "d_terms": (
+        *("l1", "l2", "cycle", "cycle_l2", "identity", "perceptual", "encoder"),
+        *("total_variation", "path_length", "likelihood", "mel_l1", "stft"),
+    ),
+}
+"""Terms with no gradient for the player of a flag, which the other flag is for."""
+UNTARGETED = ("generate", "conditional", "codes", "spectrogram")
+"""Tasks whose samples belong to no real example."""
+
+
+OF_TARGETS = ("l1", "l2", "perceptual", "stft")
+"""Terms that compare each sample with the real example of its row."""
+
+
+def check_terms(config: Config) -> None:
+    """Raises UsageError for terms that would teach nothing, or what is not meant.
+
+    Those have no effect on the player of their flag, or compare samples from noise with
+    examples that they do not belong to.
+    """
+    for flag, other in zip(UNMOVED, reversed(UNMOVED), strict=True):
+        if unmoved := [x for x in term_names(config, flag) if x in UNMOVED[flag]]:
+            raise UsageError(
+                f"--{flag}: {unmoved[0]} does not depend on what this player learns, "
+                f"and has no effect: use --{other}"
+            )
+    compared = [x for x in term_names(config, "g_terms") if x in OF_TARGETS]
+    if compared and name_of(config.task) in UNTARGETED:
+        raise UsageError(
+            f"--g_terms: {compared[0]} compares each sample with one example, and "
+            f"those of --task={config.task} belong to none: leave it out, or use a "
+            "task with targets, as --preset=pix2pix does"
+        )
+
+
+def term_names(config: Config, flag: str) -> list[str]:
+    """Returns the names of the terms of a flag, also of those inside of `every`.
+
+    >>> term_names(Config(d_terms="every(4, r1(1))|lecam"), "d_terms")
+    ['every', 'r1', 'lecam']
+    """
+    calls = []
+    for call in spec.parse(getattr(config, flag)):
+        inside = [x for x in call.args if isinstance(x, spec.Call)]
+        calls += [call, *(inside if call.name == "every" else [])]
+    return [call.name for call in calls]
 
 
 def networks_example(task: Task, example: ExampleSpec) -> ExampleSpec:
@@ -51,25 +137,33 @@ def check_sizes(
 ) -> None:
     """Checks that the generator maps sources to the size of their targets.
 
-    Only if the data have sources of another size, as other tasks and sizes are seen to
-    fit when the step is traced.
+    Only if sources have another size, as other tasks and sizes are seen to fit when the
+    step is traced.
 
     Raises:
       FieldError: naming flags that work.
     """
-    if not task.aligned or "source" not in example:
+    own = task.source is not None
+    if not own and not (task.aligned and "source" in example):
         return
-    source, target = (x.shape[:2] for x in (example["source"], example["image"]))
+    small = networks_example(task, example)["source"]
+    source, target = small.shape[:2], example.shape[:2]
     if source == target or _maps(task, generator, example):
         return
     factor, larger = target[0] // source[0], ""
     if factor > 1 and (factor * source[0], factor * source[1]) == target:
-        larger = f"--preset=srgan --task='super_resolution({factor})', or "
+        larger = f"--preset=srgan --task='super_resolution({factor})'"
+    problem = (
+        f"--networks={config.networks} does not map sources of {_shown(source)} to "
+        f"images of {_shown(target)}"
+    )
+    if own:
+        raise FieldError(f"{problem}: use {larger}, or networks that enlarge")
+    larger += ", or " * bool(larger)
     size = f"{target[0]}" if target[0] == target[1] else _shown(target)
     raise FieldError(
-        f"--networks={config.networks} does not map sources of {_shown(source)} to "
-        f"images of {_shown(target)}: use {larger}--preset=pix2pix "
-        f"--image_size={size}, which resizes both"
+        f"{problem}: use {larger}--preset=pix2pix --image_size={size}, which resizes "
+        "both"
     )
 
 

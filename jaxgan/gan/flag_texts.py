@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import shlex
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import flax.errors
 
@@ -27,7 +27,7 @@ from jaxgan.errors import (
 from jaxgan.networks.conditions import condition_field
 from jaxgan.ranges import ceil_div
 from jaxgan.schedules import SCHEDULES
-from jaxgan.types import ExampleSpec, image_example
+from jaxgan.types import Augment, ExampleSpec, Task, Term, image_example
 
 log = logging.getLogger("jaxgan")
 
@@ -65,15 +65,9 @@ def build_from(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
         raise kind(f"--{name}: {with_flags(error)}") from error
 
 
-MISFITS = (
-    AssertionError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    flax.errors.FlaxError,
-)
-"""What jax, flax and chex raise for arrays that do not fit; `AttributeError` is raised
-where a dictionary comes in place of an array."""
+MISFITS = (AssertionError, TypeError, ValueError, flax.errors.FlaxError)
+"""What jax, flax and chex raise for arrays that do not fit. Built-in networks are never
+traced with a task of others, see `data_checks.check_networks`."""
 PRESETS_OF = {"tokens": "language_model", "waveform": "wavegan"}
 """Presets by the kind of the examples that they generate."""
 
@@ -143,6 +137,52 @@ def shape_errors(config: Config) -> Iterator[None]:
         ) from error
 
 
+Traced = TypeVar("Traced", Term, Augment)
+
+
+def with_flag(name: str, part: Traced) -> Traced:
+    """Returns a part whose errors while tracing begin with the name of its flag."""
+
+    def apply(*args):
+        try:
+            return part.apply(*args)
+        except UsageError as error:
+            # Those of a network that a term calls are of other types, or named.
+            if type(error) is not UsageError or str(error).startswith("--"):
+                raise
+            raise UsageError(f"--{name}: {error}") from error
+
+    return part._replace(apply=apply)
+
+
+SETS_WITH = {
+    "image": "a data set of images, such as --dataset=mnist or folder:PATH",
+    "label": "a data set with labels, such as --dataset=folder:PATH with a folder per "
+    "class",
+    "tokens": "a data set of texts, such as --dataset=text:PATH",
+    "waveform": "a data set of sounds, such as --dataset=audio:PATH",
+}
+"""Data sets by a field that they have."""
+
+
+def with_field(name: str, task: Task, config: Config) -> str:
+    """Returns advice on data with a field that the task reads, or on another task.
+
+    >>> with_field("label", Task(None), Config()).partition(", or ")[2]
+    '--task=generate'
+    """
+    if name == "label":
+        # The flags of a preset belong together.
+        embeds = "embed" in config.generator_wrap
+        other = "--preset=default" if embeds else "--task=generate"
+        return f"use {SETS_WITH[name]}, or {other}"
+    if name == "source":
+        pairs = "pairs", "pairs:PATH"
+        kind, path = pairs if task.aligned else ("two domains", "unpaired:PATH,PATH")
+        return f"use a data set of {kind}, such as --dataset={path}"
+    return f"use {SETS_WITH.get(name, 'a data set that has it')}"
+
+
 def with_preset(config: Config) -> str:
     """Returns advice to use the preset of a task, if the networks are of another.
 
@@ -156,6 +196,22 @@ def with_preset(config: Config) -> str:
     if name_of(flags.get("networks", "")) in ("", name_of(config.networks)):
         return ""
     return f"; --preset={preset} has networks for this task"
+
+
+def preset_for(config: Config, example: ExampleSpec) -> str:
+    """Returns the preset with networks for the task, and for examples of this kind.
+
+    >>> preset_for(Config(), image_example((2,)))
+    'toy'
+    >>> preset_for(Config(task="paired"), image_example((8, 8, 3)))
+    'pix2pix'
+    """
+    kinds = {"waveform": "wavegan", "vector": "toy"}
+    of_kind = kinds.get(example[example.generated].kind, "default")
+    name = name_of(config.task)
+    if name == "conditional" and of_kind == "wavegan":
+        return of_kind
+    return TASK_PRESETS.get(name, of_kind)
 
 
 def name_of(text: str) -> str:

@@ -255,7 +255,9 @@ def path_length(weight: Weight = 2.0, decay: Fraction = 0.99) -> Term:
 
 def vjp_squares(s: LossInputs) -> jax.Array:
     """Returns |J^T y|^2 of the generator for each example, `[B]`."""
-    if s.samples.latents is None or s.generator is None:
+    # A generator with an encoder takes examples beside latents.
+    encodes = isinstance(s.samples.real, dict) and "z" in s.samples.real
+    if s.samples.latents is None or s.generator is None or encodes:
         raise UsageError(
             "path_length needs latents: use a task with noise, such as generate"
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import flax.linen as nn
 import jax
 
-from jaxgan.errors import UsageError
+from jaxgan.errors import FieldError, UsageError
 from jaxgan.networks.gated import gated_unet, partial_unet
 from jaxgan.networks.patch import patch
 from jaxgan.networks.resnet_generator import resnet_generator
@@ -142,8 +142,14 @@ def two_domains(
       axis_name: name of the device axis, if the step runs on several devices.
 
     Raises:
+      FieldError: if the examples lack a domain.
       UsageError: as in `image_to_image`.
     """
+    if missing := [name for name in ("source", "image") if name not in example]:
+        raise FieldError(
+            f"two_domains needs images of two domains, and examples have no field "
+            f"{missing[0]!r}: use a data set of two, such as unpaired:PATH,PATH"
+        )
     # Factories generate the first field of an example.
     other = ExampleSpec({name: example[name] for name in ("source", "image")})
     other.update({name: field for name, field in example.items() if name not in other})

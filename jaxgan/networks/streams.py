@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 
 import flax.linen as nn
@@ -23,6 +23,14 @@ def keys_of_examples(keys: Callable[[], jax.Array]) -> Iterator[None]:
         yield
     finally:
         _KEYS.reset(token)
+
+
+@contextmanager
+def keys_of_packs(size: int) -> Iterator[None]:
+    """Lets networks draw noise for packs of examples, with the key of each first."""
+    keys = _KEYS.get()
+    with keys_of_examples(lambda: keys()[::size]) if keys else nullcontext():
+        yield
 
 
 def example_rngs(module: nn.Module, stream: str, count: int) -> jax.Array:

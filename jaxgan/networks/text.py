@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan.errors import UsageError
 from jaxgan.networks.image_to_image import Make, made
 from jaxgan.networks.layers import Dense
 from jaxgan.networks.recurrent import recurrent_generator
@@ -40,6 +41,8 @@ class TextDiscriminator(nn.Module):
         # Rows of variance 1 for any size of the vocabulary.
         made = self.param("kernel", nn.initializers.normal(1.0), (self.size, s * e))
         table = jnp.asarray(made)
+        if x.ndim == 3 and x.shape[-1] != self.size:
+            raise UsageError("text_discriminator judges single texts: leave out pack")
         x = x @ table if x.ndim == 3 else table[x.astype(jnp.int32)]
         # Each embedding is an example of its own, `[B, S, T, E]`.
         x = jnp.swapaxes(x.reshape(*x.shape[:2], s, e), 1, 2)

@@ -10,9 +10,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxgan import spec
 from jaxgan.errors import BatchSizeError, FieldError, UsageError
 from jaxgan.networks.conditions import condition_size, embed_condition
 from jaxgan.networks.spectral_norm import SpectralNorm
+from jaxgan.networks.streams import keys_of_packs
 from jaxgan.networks.styles import Styles, ToStyles, Truncated
 from jaxgan.ranges import Range, Size, Width
 from jaxgan.types import DiscriminatorOutput, ExampleSpec, Tree
@@ -32,7 +34,8 @@ class Pack(nn.Module):
         self, x: Tree, condition: Tree = None, *, train: bool
     ) -> DiscriminatorOutput:
         x, condition = jax.tree.map(lambda leaf: join(leaf, self.size), (x, condition))
-        output = _call_discriminator("pack", self.net, x, condition, train)
+        with keys_of_packs(self.size):
+            output = _call_discriminator("pack", self.net, x, condition, train)
         # The labels are of single examples.
         if output.class_logits is not None:
             raise UsageError("classifier reads single examples: leave out pack")
@@ -315,6 +318,30 @@ def embed(dim: Size = 0, *, example: ExampleSpec) -> Wrap:
     _at_least(0, dim, "dim")
     size = _require_condition(example, "embed")
     return lambda net: Embed(net, size, dim)
+
+
+ONLY_FOR = {
+    "embed": "generator",
+    "pack": "discriminator",
+    "minibatch_std": "discriminator",
+    "projection": "discriminator",
+    "classifier": "discriminator",
+}
+"""The player of wrappers that are for one of them."""
+
+
+def check_wrappers(player: str, text: str) -> None:
+    """Raises UsageError for wrappers that are for the other player.
+
+    Args:
+      player: `generator` or `discriminator`.
+      text: the recipe of its wrappers.
+    """
+    for call in spec.parse(text):
+        only = ONLY_FOR.get(call.name, player)
+        if only != player:
+            other = ", or the discriminator in projection" * (call.name == "embed")
+            raise UsageError(f"wrap the {only} in {call.name}, not the {player}{other}")
 
 
 def _require_condition(example: ExampleSpec, name: str) -> int:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxgan.errors import FieldError
 from jaxgan.ranges import Probability, Width
 from jaxgan.tasks.flips import flips
+from jaxgan.tasks.images import check_images
 from jaxgan.types import Batch, ExampleSpec, Players, Samples, Task, Tree
 
 TRUTH = ("target", "target_label", "target_attributes")
@@ -34,8 +35,10 @@ def domains(edits: Width = 1, flip: Probability = 0.5, *, example: ExampleSpec) 
       example: the fields of an example.
 
     Raises:
-      FieldError: if examples have neither labels of two domains nor attributes.
+      FieldError: if examples have neither labels of two domains nor attributes, or are
+        not images.
     """
+    check_images("domains", example)
     field, own_field = example.generated, "label"
     if len(example.classes) >= 2:
         draw = label_drawer(len(example.classes))
@@ -45,7 +48,8 @@ def domains(edits: Width = 1, flip: Probability = 0.5, *, example: ExampleSpec) 
     else:
         raise FieldError(
             "domains needs examples with labels of two or more domains or with "
-            f"attributes, and these have {', '.join(example)}"
+            f"attributes, and these have {', '.join(example)}: use a data set that has "
+            "them, such as domains:PATH with a folder per domain"
         )
 
     def play(generator, batch, keys, step):

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import spec
-from jaxgan.errors import PLURALS, FieldError, KindError, UsageError
+from jaxgan.errors import UsageError
 from jaxgan.ranges import Probability
 from jaxgan.tasks.flips import flips
+from jaxgan.tasks.images import check_images
 from jaxgan.tasks.masks import MASKS
 from jaxgan.types import ExampleSpec, Players, Samples, Task, Tree
 
@@ -34,7 +35,7 @@ def inpainting(
       UsageError: for an unknown mask.
       FieldError: if the examples are not images.
     """
-    check_images(example)
+    check_images("inpainting", example)
     draw = spec.build_one(mask, MASKS, MASKS)
     field = example.generated if example else "image"
     given = example is not None and "mask" in example
@@ -82,20 +83,6 @@ def transform(generator, inputs, keys) -> Tree:
     if "mask" not in inputs:
         raise UsageError("inpainting needs a mask for each image, 1 in holes")
     return fill(generator, inputs["source"], inputs["mask"])[0]
-
-
-def check_images(example: ExampleSpec | None) -> None:
-    """Raises FieldError for examples that are not images."""
-    if example is None:
-        return
-    kind, shape = example[example.generated].kind, example.shape
-    if kind in PLURALS:
-        raise KindError(f"inpainting needs images, not {PLURALS[kind]}", kind)
-    if len(shape) != 3:
-        raise FieldError(
-            f"inpainting needs images, not {kind} of shape {list(shape)}: use a data "
-            "set of images, such as mnist"
-        )
 
 
 def columns(samples: Samples) -> dict[str, Tree]:

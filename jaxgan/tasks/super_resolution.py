@@ -9,6 +9,7 @@ from jaxgan.errors import FieldError
 from jaxgan.metrics.features.resize import resize
 from jaxgan.ranges import Probability, Range
 from jaxgan.tasks.flips import flips
+from jaxgan.tasks.images import check_images
 from jaxgan.tasks.paired import columns
 from jaxgan.types import ExampleSpec, Field, Players, Samples, Task
 
@@ -36,7 +37,8 @@ def super_resolution(
       example: the fields of an example.
 
     Raises:
-      FieldError: for images whose sides are no multiples of the factor.
+      FieldError: for images whose sides are no multiples of the factor, and for
+        examples that are not images.
     """
     field = example.generated if example else "image"
     check_size(factor, example)
@@ -124,10 +126,11 @@ def why_unused(factor: int, example: ExampleSpec | None) -> str:
 
 def check_size(factor: int, example: ExampleSpec | None) -> None:
     """Raises FieldError unless the factor divides the sides of the images."""
+    check_images(f"super_resolution({factor})", example)
     if example is None:
         return
     shape = example.shape
-    if len(shape) != 3 or any(side % factor for side in shape[:2]):
+    if any(side % factor for side in shape[:2]):
         raise FieldError(
             f"super_resolution({factor}) needs images with sides that are multiples of "
             f"{factor}, not {list(shape)}: use another factor, or other images"
