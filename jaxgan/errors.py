@@ -105,6 +105,19 @@ class LabelError(UsageError):
         """The message without the advice."""
 
 
+class ConditionError(FieldError):
+    """Examples without the labels or attributes that a network needs.
+
+    >>> str(ConditionError("embed needs labels or attributes"))
+    'embed needs labels or attributes: use a dataset that has them'
+    """
+
+    def __init__(self, problem: str):
+        super().__init__(f"{problem}: use a dataset that has them")
+        self.problem = problem
+        """The message without the advice."""
+
+
 class BatchSizeError(UsageError):
     """A number of examples that a network cannot process at once.
 

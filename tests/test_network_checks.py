@@ -59,8 +59,10 @@ def test_presets_have_networks_for_their_tasks():
         (SOUNDS, "generate(4)", "specgan(2)", "wavegan"),
         (SOUNDS, "generate(4)", "griffin_lim", "wavegan"),
         (SOUNDS, "vocoder", "wavegan(2)", "vocoder"),
-        (SOUNDS, "spectrogram(4)", "mlp((4,), (4,))", "specgan"),
+        (SOUNDS, "vocoder", "specgan(2)", "vocoder"),
+        (SOUNDS, "spectrogram(4)", "wavegan(2)", "specgan"),
         (SOUNDS, "spectrogram(4)", "griffin_lim", "specgan"),
+        (SOUNDS, "spectrogram(4)", "image_to_image(unet(2))", "specgan"),
     ],
 )
 def test_networks_of_another_task_are_told_its_preset(example, task, networks, preset):
@@ -121,6 +123,17 @@ def test_examples_of_another_task_are_told_a_data_set(task, example, message):
     with pytest.raises(FieldError) as error:
         builder.build_task(make_config(task=task), example)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("wrap", ["projection", "classifier"])
+def test_wrappers_of_conditions_name_what_needs_none(wrap):
+    with pytest.raises(FieldError) as error:
+        build(PAIRS, task="generate", discriminator_wrap=wrap)
+    assert str(error.value) == (
+        f"--discriminator_wrap: {wrap} needs labels or attributes: use a data set with "
+        "labels, such as --dataset=folder:PATH with a folder per class, or "
+        "--preset=default"
+    )
 
 
 def test_two_domains_of_images_without_a_second():

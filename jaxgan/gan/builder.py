@@ -143,8 +143,8 @@ def build_gan(
     # Each factory gets those that it has a parameter for.
     task = task_for(config, example)
     facts = {"example": networks_example(task, example), "axis_name": axis}
-    networks = build_networks(config, facts)
     check_networks(config, example)
+    networks = build_networks(config, facts)
     check_settings(config, task, networks.generator)
     if trains:
         check_sizes(config, task, networks.generator, example)

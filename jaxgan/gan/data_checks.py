@@ -18,19 +18,19 @@ from jaxgan.types import ExampleSpec, Task, Tree
 
 log = logging.getLogger("jaxgan")
 
-FROM_NOISE = (
+OF_IMAGES = (
     *("small", "mlp", "dcgan", "r3gan", "residual", "resnet", "sagan", "biggan"),
-    *("stylegan2", "wavegan"),
+    "stylegan2",
 )
 NETWORKS_OF: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("generate", "conditional", "codes"), FROM_NOISE),
+    **dict.fromkeys(("generate", "conditional", "codes"), (*OF_IMAGES, "wavegan")),
     **dict.fromkeys(
         ("paired", "domains", "super_resolution", "inpainting"), ("image_to_image",)
     ),
     "unpaired": ("two_domains",),
     "anomaly": ("encoder_mlp", "encoder_small"),
     "vocoder": ("hifigan", "griffin_lim"),
-    "spectrogram": ("specgan",),
+    "spectrogram": ("specgan", *OF_IMAGES),
     "text": ("text",),
 }
 """Names of the networks whose generator takes what a task gives it, by the name of the

@@ -16,6 +16,7 @@ from jaxgan.errors import (
     BatchSizeError,
     BuildError,
     ChannelsError,
+    ConditionError,
     FieldError,
     ImageSizeError,
     KindError,
@@ -82,6 +83,8 @@ def with_flags(error: UsageError) -> str:
     """
     if isinstance(error, KindError):
         return f"{error.problem}: use --preset={PRESETS_OF[error.kind]}"
+    if isinstance(error, ConditionError):
+        return f"{error.problem}: use {SETS_WITH['label']}, or --preset=default"
     if isinstance(error, LengthError):
         hop = f", or hop={error.hop} in --task and --networks" if error.hop else ""
         return f"{error.problem}: use --seconds={error.seconds}{hop}"

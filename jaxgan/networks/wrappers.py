@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxgan import spec
-from jaxgan.errors import BatchSizeError, FieldError, UsageError
+from jaxgan.errors import BatchSizeError, ConditionError, UsageError
 from jaxgan.networks.conditions import condition_size, embed_condition
 from jaxgan.networks.spectral_norm import SpectralNorm
 from jaxgan.networks.streams import keys_of_packs
@@ -345,12 +345,10 @@ def check_wrappers(player: str, text: str) -> None:
 
 
 def _require_condition(example: ExampleSpec, name: str) -> int:
-    """Returns the size of a condition; raises FieldError if there is none."""
+    """Returns the size of a condition; raises ConditionError if there is none."""
     size = condition_size(example)
     if not size:
-        raise FieldError(
-            f"{name} needs labels or attributes: use a dataset that has them"
-        )
+        raise ConditionError(f"{name} needs labels or attributes")
     return size
 
 
