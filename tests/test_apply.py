@@ -296,6 +296,34 @@ def test_results_that_do_not_fit_into_memory(open_run, tmp_path, capsys, monkeyp
     mapped(run, a, tmp_path / "b.png")
 
 
+def test_arrays_whose_results_do_not_fit_into_memory(open_run, monkeypatch):
+    run = open_run("super_resolution(4)", "blur_4_times", "single")
+    two = [random(40, 100, 3), random(8, 8, 3)]
+    # 3 channels of 16 pixels of the result for each of the pictures
+    need = 48 * 4_064
+    with monkeypatch.context() as patch, pytest.raises(UsageError) as error:
+        patch.setattr(memory, "nbytes", lambda tree: 0)
+        patch.setattr(apply_limits, "host_bytes", lambda: need - 1)
+        patch.setattr(Mapper, "restore", None)
+        jaxgan.apply_run(run, two)
+    assert "the results of 2 picture(s) take 0.00 GiB of memory, and" in str(
+        error.value
+    )
+    assert "give fewer or smaller pictures at a time" in str(error.value)
+    assert [x.shape for x in jaxgan.apply_run(run, two)] == [(160, 400, 3), (32, 32, 3)]
+
+
+def test_memory_that_runs_out_is_explained(open_run, monkeypatch):
+    run = open_run("super_resolution(4)", "blur_4_times", "single")
+
+    def fail(*args, **options):
+        raise MemoryError("40 GiB")
+
+    monkeypatch.setattr(Mapper, "restore", fail)
+    with pytest.raises(UsageError, match=r"memory ran out \(40 GiB\): give fewer at a"):
+        jaxgan.apply_run(run, random(8, 8, 3))
+
+
 def test_no_line_counts_pictures_that_failed(blurred, tmp_path, caplog, capsys):
     good = save(tmp_path / "a.png", random(40, 40, 3)).read_bytes()
     (tmp_path / "a.png").write_bytes(good[: len(good) // 2])

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 
 import jax
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from jaxgan import train
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.data import from_fields
+from jaxgan.data.suggestions import check_prefix
 from jaxgan.errors import FieldError, UsageError
 from jaxgan.experiment import setup
 from jaxgan.gan import builder, data_checks
@@ -284,3 +286,32 @@ def test_flags_that_the_run_settles_are_not_compared(tmp_path):
 def test_inpainting_needs_images(field, message):
     with pytest.raises(FieldError, match=f"--task: inpainting needs images, {message}"):
         builder.build_task(make_config(task="inpainting"), ExampleSpec(image=field))
+
+
+def test_an_error_comes_without_hints_that_another_run_would_need(
+    tmp_path, monkeypatch, capsys, caplog
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.txt").write_text("a line of text\n" * 40)
+    given = ["--dataset=text:lines.txt", "--preset=default", "--held_out=none"]
+    with caplog.at_level(logging.INFO, "jaxgan"):
+        assert train.main([*given, "--batch_size=4", "--devices=1"]) == 2
+    assert "small needs images, not texts: use" in capsys.readouterr().err
+    assert "--augment" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("files", "kind"),
+    [
+        (["a.wav", "sub/b.FLAC", "notes.txt"], "audio"),
+        (["a.txt", "b.txt", "c.png"], "text"),
+        (["a.png", "b/c.jpg", "d.wav"], "folder"),
+        ([], "folder"),
+    ],
+)
+def test_a_folder_without_its_kind_is_named_by_its_files(files, kind, tmp_path):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=rf"did you mean {kind}:{tmp_path}\?"):
+        check_prefix(f"{tmp_path}")

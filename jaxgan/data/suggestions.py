@@ -1,10 +1,13 @@
 """Suggestions for names of data sets that are paths, or have a misspelled prefix."""
 
+import contextlib
 import difflib
+import itertools
 import re
+from collections import Counter
 from pathlib import Path
 
-from jaxgan.data import audio_files, text_files
+from jaxgan.data import audio_files, decode, text_files
 from jaxgan.data.listing import FOLDERS
 from jaxgan.data.record_set import FORMATS
 from jaxgan.errors import UsageError
@@ -12,6 +15,9 @@ from jaxgan.files import local_path
 
 KINDS = ("npz", "text", *FOLDERS, *FORMATS)
 """Prefixes of paths."""
+
+LOOKED_AT = 1_000
+"""Files of a folder that are looked at."""
 
 ARRAYS = (".npz", ".npy")
 FILES = (
@@ -53,7 +59,7 @@ def is_a_path(name: str, other: str = "folder") -> UsageError:
       name: the path.
       other: the prefix that is suggested if the suffix says nothing.
     """
-    meant = suggest(name) or f"{other}:{name}"
+    meant = suggest(name) or suggest_folder(name) or f"{other}:{name}"
     return UsageError(f"--dataset={name} is a path: did you mean {meant}?")
 
 
@@ -73,6 +79,23 @@ def suggest(path: str) -> str:
     if suffix in audio_files.SUFFIXES:
         return f"audio:{Path(path).parent}"
     return ""
+
+
+def suggest_folder(path: str) -> str:
+    """Returns the name of the data set in a folder of sounds or texts, `""` for others.
+
+    Only the first files are looked at.
+    """
+    suffixes: Counter[str] = Counter()
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # no folder, no path
+        found = Path(path).expanduser().rglob("*")
+        suffixes.update(x.suffix.lower() for x in itertools.islice(found, LOOKED_AT))
+    sounds = sum(suffixes[x] for x in audio_files.SUFFIXES)
+    texts = suffixes[text_files.SUFFIX]
+    pictures = sum(suffixes[x] for x in decode.suffixes())
+    if sounds > max(texts, pictures):
+        return f"audio:{path}"
+    return f"text:{path}" if texts > pictures else ""
 
 
 def _looks_like_a_path(name: str) -> bool:

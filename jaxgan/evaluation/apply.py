@@ -1,6 +1,5 @@
 """Maps pictures of users with a run: the program, and the function of the API."""
 
-import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,9 +113,14 @@ def _check_results(
     facts, variables = mapper.facts, run.part(raw=config.raw)
     apply_limits.check_formats(jobs, facts.scale)
     memory.check_sampling(variables, 0, run.example.shape)
-    result = "source" if config.reverse else run.example.generated
-    channels = facts.channels, run.example[result].shape[-1]
+    channels = _channels(run, mapper, reverse=config.reverse)
     apply_limits.check_memory(jobs, variables, channels, facts.scale)
+
+
+def _channels(run: Run, mapper: Mapper, *, reverse: bool) -> tuple[int, int]:
+    """Returns the channels of the network's pictures, and of its results."""
+    result = "source" if reverse else run.example.generated
+    return mapper.facts.channels, run.example[result].shape[-1]
 
 
 def _mapped(mapper: Mapper, job: Job, background: str) -> bytes:
@@ -155,6 +159,7 @@ def _explained(what: str) -> Iterator[None]:
         raise UsageError(f"{what} ({reason(error)})") from error
 
 
+@memory.explain_out_of_memory("give fewer at a time, or a smaller tile such as 256")
 def apply_run(
     workdir: str | Path,
     pictures: str | Path | np.ndarray | Sequence[Any],
@@ -225,7 +230,14 @@ config.json; use the folder of a run
     mapper = Mapper(opened, options)
     if rate is not None:
         raise UsageError(f"rate={rate}: this run maps pictures; leave it out")
-    restore = functools.partial(mapper.restore, which, raw=raw)
+
+    def restore(arrays: Sequence[np.ndarray]) -> None:
+        variables = opened.part(raw=raw)
+        memory.check_sampling(variables, 0, opened.example.shape)
+        channels = _channels(opened, mapper, reverse=reverse)
+        apply_limits.check_arrays(arrays, variables, channels, mapper.facts.scale)
+        mapper.restore(which, raw=raw)
+
     return _map_all(mapper, pictures, mask, background_of(opened), restore)
 
 
@@ -234,9 +246,9 @@ def _map_all(
     pictures: Any,
     mask: Any,
     background: str,
-    restore: Callable[[], object],
+    restore: Callable[[Sequence[np.ndarray]], None],
 ) -> Any:
-    """Maps one picture or several; all are checked before `restore` is called."""
+    """Maps one picture or several; all are checked before `restore` gets them."""
     is_one = _is_one(pictures)
     several = [pictures] if is_one else pictures
     arrays = [_array(x, mapper.facts.channels, background) for x in several]
@@ -249,7 +261,7 @@ def _map_all(
         _mask_array(x, y, reads="mask" in mapper.facts.reads)
         for x, y in zip(masks, arrays, strict=True)
     ]
-    restore()
+    restore(arrays)
     results = [mapper(x, y) for x, y in zip(arrays, found, strict=True)]
     return results[0] if is_one else results
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.apply_files import Job
 from jaxgan.evaluation.picture_files import FORMATS, LARGEST
@@ -56,6 +58,31 @@ def check_memory(
                 f"{memory.format_bytes(free)} are free: use a picture of at most "
                 f"{most:,} pixels, or a machine with more memory"
             )
+
+
+def check_arrays(
+    pictures: Sequence[np.ndarray],
+    variables: Tree,
+    channels: tuple[int, int],
+    scale: int,
+) -> None:
+    """Raises UsageError if the results of arrays do not fit into memory together.
+
+    Args:
+      pictures: `[H, W, C]` each.
+      variables: arrays or shapes to restore.
+      channels: those of the network's pictures, and of its results.
+      scale: pixels of the result for each pixel of the picture, along a side.
+    """
+    free = host_bytes() - memory.nbytes(variables)
+    need = sum(x.shape[0] * x.shape[1] for x in pictures) * scale**2 * channels[1]
+    if need > free:
+        raise UsageError(
+            f"the results of {len(pictures)} picture(s) take "
+            f"{memory.format_bytes(need)} of memory, and "
+            f"{memory.format_bytes(max(free, 0))} are free: give fewer or smaller "
+            "pictures at a time, or use a machine with more memory"
+        )
 
 
 def bytes_per_pixel(channels: tuple[int, int], scale: int, *, alpha: bool) -> int:

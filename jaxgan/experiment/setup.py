@@ -56,8 +56,6 @@ def setup(config: Config) -> Experiment:
             f"{layout.processes} processes: use --steps"
         )
     config = without_labels(choose_recipe(config, dataset), dataset.example)
-    if not resumed:
-        log_hints(config, dataset)
     check_batch_size(config, layout)
     if not resumed:
         builder.check_dataset(config, dataset)
@@ -70,6 +68,7 @@ def setup(config: Config) -> Experiment:
     gan = build_gan(config, dataset.example, layout, resident)
     log_group(config, layout, gan.networks.discriminator)
     if not resumed:
+        log_hints(config, dataset)
         data_checks.log_halvings(gan.networks.generator, dataset.shape)
     if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
         log.info("%s", gamma)
