@@ -301,11 +301,12 @@ def test_arrays_whose_results_do_not_fit_into_memory(open_run, monkeypatch):
     two = [random(40, 100, 3), random(8, 8, 3)]
     # 3 channels of 16 pixels of the result for each of the pictures
     need = 48 * 4_064
-    with monkeypatch.context() as patch, pytest.raises(UsageError) as error:
+    with monkeypatch.context() as patch:
         patch.setattr(memory, "nbytes", lambda tree: 0)
         patch.setattr(apply_limits, "host_bytes", lambda: need - 1)
         patch.setattr(Mapper, "restore", None)
-        jaxgan.apply_run(run, two)
+        with pytest.raises(UsageError) as error:
+            jaxgan.apply_run(run, two)
     assert "the results of 2 picture(s) take 0.00 GiB of memory, and" in str(
         error.value
     )

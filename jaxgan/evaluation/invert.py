@@ -20,7 +20,7 @@ from jaxgan.data.decode import MODE_OF
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import score_inputs
 from jaxgan.evaluation.inversion import Inverter
-from jaxgan.evaluation.latent_space import LatentSpace
+from jaxgan.evaluation.latent_space import LatentSpace, check_has_latents
 from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.sample_files import to_dtype, written
 from jaxgan.evaluation.sample_inputs import check_label, inputs_of, names_of
@@ -179,6 +179,7 @@ def check_run(run: Run, options: InversionOptions) -> dict[str, np.ndarray]:
             f"--workdir={run.folder}: samples of this run are {list(field.shape)} of "
             f"kind {field.kind}, not pictures: use the folder of another run"
         )
+    check_has_latents(run)
     given = SampleConfig(
         *(run.folder, Path(), 1, (options.seed,), "last", "", False),
         label=options.label,

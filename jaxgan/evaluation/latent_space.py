@@ -38,6 +38,27 @@ Z, W, TO, SHARE = "latent z", "latent w", "label to", "label share"
 Change = Callable[[jax.Array], jax.Array]
 
 
+def check_has_latents(run: Run) -> None:
+    """Raises UsageError if the task of a run has no latents, naming another program."""
+    name, task = run.folder.name, run.gan.task
+    others = [x for x in task.inputs if x not in _conditions(run)]
+    if others or task.transform is not None:
+        raise UsageError(
+            f"{name} maps inputs of yours, and has no latents to explore: use "
+            f"python -m jaxgan.apply --workdir={run.folder}"
+        )
+    if run.example[run.example.generated].kind == "tokens":
+        raise UsageError(
+            f"{name} makes texts, which have no space of latents: use python -m "
+            "jaxgan.sample --n=64"
+        )
+    if task.score is not None:
+        raise UsageError(
+            f"{name} finds anomalies by an encoder, beside which its latents are not "
+            f"explored: use python -m jaxgan.score --workdir={run.folder}"
+        )
+
+
 class LatentSpace:
     """Draws latents of a run, and samples of given latents.
 
@@ -50,24 +71,13 @@ class LatentSpace:
     """
 
     def __init__(self, run: Run, variables: Tree) -> None:
-        name = run.folder.name
-        others = [x for x in run.gan.task.inputs if x not in _conditions(run)]
-        if others or run.gan.task.transform is not None:
-            raise UsageError(
-                f"{name} maps inputs of yours, and has no latents to explore: use "
-                "python -m jaxgan.apply"
-            )
+        check_has_latents(run)
         self.run = run
         self.field: Field = run.example[run.example.generated]
-        if self.field.kind == "tokens":
-            raise UsageError(
-                f"{name} makes texts, which have no space of latents: use python -m "
-                "jaxgan.sample --n=64"
-            )
         self.gan = _without_remat(run)
         self.variables = jax.device_put(variables)
         self.has_styles = has_styles(self.gan.networks.generator)
-        self.dim = self._find_dim(name)
+        self.dim = self._find_dim(run.folder.name)
 
     @property
     def layers(self) -> int:

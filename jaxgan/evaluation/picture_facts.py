@@ -90,9 +90,12 @@ def check_maps_pictures(run: Run) -> None:
     """Raises UsageError unless the task of a run maps pictures."""
     task, kind = run.config.task, run.example[run.example.generated].kind
     if run.gan.task.transform is None or kind in NO_PICTURES:
+        other = "draw samples with python -m jaxgan.sample"
+        if run.gan.task.score is not None:
+            other = "score pictures with python -m jaxgan.score"
         raise UsageError(
-            f"--workdir={run.folder}: --task={task} maps no pictures; draw samples "
-            "with python -m jaxgan.sample, or train with --preset=pix2pix"
+            f"--workdir={run.folder}: --task={task} maps no pictures; {other}, or "
+            "train with --preset=pix2pix"
         )
     if kind == "waveform":
         raise UsageError(

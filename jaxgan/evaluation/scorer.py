@@ -44,7 +44,7 @@ class Scorer:
         if run.gan.task.score is None:
             raise UsageError(
                 f"--workdir={run.folder}: --task={run.config.task} finds no anomalies; "
-                f"{_other_use(run)}, or train with --task=anomaly"
+                f"{_other_use(run)}, or train with --preset=alice"
             )
         self.run = run
         self.step = 0

@@ -118,9 +118,10 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
     """
     field = example[example.generated]
     if field.kind != "image" or len(field.shape) != 3:
+        other = "fd(minilm)" if field.kind == "tokens" else "sliced_wasserstein"
         raise UsageError(
             f"{name} needs images [H, W, C], not {field.kind} of shape "
-            f"{list(field.shape)}: use sliced_wasserstein"
+            f"{list(field.shape)}: use {other}"
         )
     return field.shape
 
