@@ -3,6 +3,7 @@
 import ast
 import difflib
 import inspect
+import typing
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -219,6 +220,7 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
     signature = inspect.signature(factory)
     # The caller's arguments, as far as the factory has parameters for them.
     given = {k: v for k, v in given.items() if k in signature.parameters}
+    _check_quotes(call, signature, nested)
     # Calls in arguments have their own table.
     args = [_resolve(a, nested) for a in call.args]
     kwargs = {k: _resolve(v, nested) for k, v in call.kwargs.items()}
@@ -233,6 +235,29 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
         ]
         raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error
     return factory(*args, **kwargs, **given)
+
+
+def _check_quotes(call: Call, signature: inspect.Signature, nested: Table) -> None:
+    """Raises UsageError for a name as an argument that is a text, or takes no names."""
+    named = [*zip(signature.parameters, call.args, strict=False), *call.kwargs.items()]
+    for name, value in named:
+        if not isinstance(value, Call) or value.name in nested:
+            continue
+        parameter = signature.parameters.get(name)
+        kind = parameter and parameter.annotation
+        if kind is str or str in typing.get_args(kind):
+            inside = [*map(repr, value.args)]
+            inside += [f"{k}={v!r}" for k, v in value.kwargs.items()]
+            text = value.name + f"({', '.join(inside)})" * bool(inside)
+            raise UsageError(
+                f"{call.name}: {name} is a text: write it in quotes, as in "
+                f"{call.name}({name}={short_repr(text)})"
+            )
+        if not nested:
+            raise UsageError(
+                f"{call.name} takes no names, such as {short_repr(value.name)}, as "
+                "arguments: use a number"
+            )
 
 
 def _resolve(value: Any, nested: Table) -> Any:

@@ -405,6 +405,10 @@ TRAIN: list[Row] = [
         (f"--generator_wrap: wrap the discriminator in {x}", f"--generator_wrap={x}")
         for x in ("pack", "minibatch_std", "projection", "classifier")
     ),
+    ("--task: generate: latents is a text: write it", "--task=generate(9, uniform)"),
+    ("inpainting(mask='center(16)')", "--task=inpainting(center(16))"),
+    ("mlp(init='pytorch')", "--networks=mlp((8,), (8,), init=pytorch)"),
+    ("pack takes no names, such as 'all'", "--discriminator_wrap=pack(all)"),
     ("takes no label", "--d_terms=auxiliary_classifier", "--task=conditional"),
     ("takes no label: use --generator_wrap=embed", "--task=conditional"),
     ("--num_processes", "--coordinator=localhost:1234"),

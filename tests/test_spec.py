@@ -216,3 +216,29 @@ def test_kinds_of_sequences_functions_and_booleans(text, message):
     widths, by = spec.build_one("several((1, 2), two)", table, nested)
     assert widths == (1, 2)
     assert by(3, 4) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "draw(shape)",
+            "draw: kind is a text: write it in quotes, as in draw(kind='shap",
+        ),
+        ("draw(kind=center(16, x=2))", "as in draw(kind='center(16, x=2)')"),
+        ("draw(also=both)", "draw: also is a text: write it in quotes"),
+        (
+            "draw('a', size=linear)",
+            "draw takes no names, such as 'linear', as arguments",
+        ),
+    ],
+)
+def test_texts_without_quotes_are_told_of_them(text, message):
+    def draw(kind: str = "a", size: float = 1.0, also: str | None = None):
+        return kind, size, also
+
+    with pytest.raises(UsageError) as error:
+        spec.build_one(text, {"draw": draw})
+    assert message in str(error.value)
+    # Names of the other table are calls.
+    assert spec.build_one("draw(one)", {"draw": draw}, {"one": lambda: "x"})[0] == "x"
