@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ IMAGES = image_example((16, 16, 3), classes=2)
 TEXTS = ExampleSpec(tokens=Field((4,), np.dtype(np.int32), "tokens", ("a", "b")))
 
 
-def opened(task, example=IMAGES):
+def opened(task, example=IMAGES) -> Any:
     """A run of a task, of which nothing but the task is built."""
     config = make_config(task=task)
     gan = SimpleNamespace(task=builder.build_task(config, example))
