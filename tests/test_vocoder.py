@@ -267,6 +267,24 @@ def test_a_generator_of_other_settings_is_refused(small):
     assert "mels=5, low=0, high=0, floor=1e-05: use" in str(found.value)
 
 
+def test_mixed_precision_transforms_in_float32(small):
+    # The whole step, with both players.
+    networks = "griffin_lim(4, 2, 1, 1, 2, 32, 8, 5, periods=(3,), scales=0)"
+    flags = kinds.flags("sounds", **FLAGS) | {"networks": networks}
+    config = make_config(**flags, precision="mixed")
+    net = builder.build_gan(config, EXAMPLE).networks.generator
+    wave = jnp.sin(0.3 * jnp.arange(64.0)).reshape(1, 64)
+    mel = log_mel(wave, MelSettings(8_000, 32, 8, 5))
+    variables = net.init(KEYS[0], mel, train=False)
+    moved = jax.tree.map(lambda x: x + 0.05, variables)
+    exact = net.inside.apply(moved, mel, train=False)
+    mixed = net.apply(moved, mel, train=False)
+    assert exact.dtype == mixed.dtype == jnp.float32
+    scale = float(jnp.abs(exact).max())
+    np.testing.assert_allclose(mixed / scale, exact / scale, atol=0.05)
+    assert not np.array_equal(mixed, exact)
+
+
 def test_one_and_two_devices_compute_the_same(small):
     one, two = run("sounds", steps=2, **FLAGS), run("sounds", 2, steps=2, **FLAGS)
     assert all(np.isfinite(x).all() for x in one[1].values())

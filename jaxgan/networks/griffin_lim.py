@@ -7,7 +7,7 @@ rotations of phase, after https://arxiv.org/abs/1903.03971, which start at 0.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
@@ -71,6 +71,8 @@ class Refine(nn.Module):
     width: int
     blocks: int
     settings: MelSettings
+    dtype: Any
+    """Of convolutions; Fourier transforms take float32."""
 
     @nn.compact
     def __call__(self, y: jax.Array, mel: jax.Array) -> jax.Array:
@@ -81,13 +83,14 @@ class Refine(nn.Module):
         # What the mel spectrogram lacks, in natural logarithms.
         lacks = mel - spectra.log_mel(y, self.settings)
         seen = [(x - hifigan.CENTER) / hifigan.SPREAD for x in (mel, level)]
-        x = Conv1D(self.width, 3, kernel_init=HE)(jnp.concatenate([lacks, *seen], -1))
+        x = jnp.concatenate([lacks, *seen], -1).astype(self.dtype)
+        x = Conv1D(self.width, 3, kernel_init=HE)(x)
         for _ in range(self.blocks):
             inner = hifigan.leaky(Conv1D(self.width, 3, kernel_init=HE)(x))
             x += Conv1D(self.width, 1, kernel_init=hifigan.RESIDUAL)(inner)
         zeros = nn.initializers.zeros
         change = Conv1D(2 * level.shape[-1], 1, kernel_init=zeros)(hifigan.leaky(x))
-        gain, angle = jnp.split(change, 2, -1)
+        gain, angle = jnp.split(change.astype(jnp.float32), 2, -1)
         factor = jnp.exp(lacks @ spread(self.settings) + gain)
         turned = jax.lax.complex(factor * jnp.cos(angle), factor * jnp.sin(angle))
         return spectra.istft(spectrum * turned, size, hop, y.shape[-1])
@@ -112,11 +115,12 @@ class Generator(nn.Module):
                 f"griffin_lim(mels={self.settings.mels}): the spectrograms of the task "
                 f"have {x.shape[-1]} bands: use mels={x.shape[-1]}"
             )
+        dtype, x = x.dtype, x.astype(jnp.float32)
         samples = self.settings.hop * (x.shape[1] - 1)
         y = spectra.invert_log_mel(x, self.settings, samples, self.iterations)
         y = jax.lax.stop_gradient(y)
         for _ in range(self.rounds):
-            y = Refine(self.width, self.blocks, self.settings)(y, x)
+            y = Refine(self.width, self.blocks, self.settings, dtype)(y, x)
         return (y if train else jnp.clip(y, -1, 1))[..., None]
 
 
