@@ -272,7 +272,7 @@ def test_mixed_precision_transforms_in_float32(small):
     networks = "griffin_lim(4, 2, 1, 1, 2, 32, 8, 5, periods=(3,), scales=0)"
     flags = kinds.flags("sounds", **FLAGS) | {"networks": networks}
     config = make_config(**flags, precision="mixed")
-    net = builder.build_gan(config, EXAMPLE).networks.generator
+    net: Any = builder.build_gan(config, EXAMPLE).networks.generator
     wave = jnp.sin(0.3 * jnp.arange(64.0)).reshape(1, 64)
     mel = log_mel(wave, MelSettings(8_000, 32, 8, 5))
     variables = net.init(KEYS[0], mel, train=False)
