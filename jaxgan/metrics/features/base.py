@@ -216,6 +216,31 @@ def rows_in_batches(
     return extract
 
 
+def check_features(found: Features, name: str, count: int) -> np.ndarray:
+    """Returns the features that an extractor, maybe of a user, made of some images.
+
+    Args:
+      found: what it returned.
+      name: of the extractor, for messages.
+      count: number of images.
+
+    Raises:
+      UsageError: unless they are `Features` with one row for each image.
+    """
+    if not isinstance(found, Features):
+        raise UsageError(
+            f"{name} returned {type(found).__name__} in place of features: return "
+            "jaxgan.metrics.features.Features(array)"
+        )
+    features = np.asarray(found.features)
+    if features.ndim != 2 or len(features) != count:
+        raise UsageError(
+            f"{name} returned features {list(features.shape)} of {count} images: "
+            "return one row for each image"
+        )
+    return features
+
+
 def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raises UsageError unless images are `[n, *shape]` of floats."""
     if images.shape[1:] != tuple(shape):

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxgan.data import Dataset, epoch_order, normalize, read_some
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
-from jaxgan.metrics.features.base import BATCH, image_shape
+from jaxgan.metrics.features.base import BATCH, check_features, image_shape
 from jaxgan.metrics.features.channels import check as check_stacked
 from jaxgan.metrics.features.classifier_training import check as check_labeled
 from jaxgan.metrics.features.imagenet import color_shape, inception_name
@@ -116,6 +116,7 @@ class SharedExtractor:
         for first in range(done, count, BATCH):
             some = images(first, min(BATCH, count - first))
             parts.append(self.open().extract(some))
+            check_features(parts[-1], self.name, len(some))
         if len(parts) == 1:
             return parts[0]
         return jax.tree.map(lambda *x: np.concatenate(x), *parts)
