@@ -22,7 +22,7 @@ FID_FEATURES = 2048
 KEYS = ("mean", "covariance", "count", "facts", "mu", "sigma")
 """Arrays that are read."""
 
-COMPARED = ("layer", "resize")
+COMPARED = ("layer", "resize", "channels")
 """Facts of an extractor's protocol that must be equal, beside its digest."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from jaxgan.metrics.features.base import Extractor, Features, Images, StoredImages
 from jaxgan.metrics.features.channels import channels as _channels
-from jaxgan.metrics.features.classifier import classifier as _classifier
+from jaxgan.metrics.features.channels import classifier_of_labels as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
 from jaxgan.metrics.features.minilm import minilm as _minilm
