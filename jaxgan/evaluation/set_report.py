@@ -1,6 +1,7 @@
 """Compares two sets of images, or a set with statistics of real images."""
 
 import dataclasses
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from jaxgan.config.evaluating import (
     split_name,
     statistics_of,
 )
+from jaxgan.data.split import count_shared
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import image_sets, statistics_files
@@ -37,7 +39,7 @@ from jaxgan.evaluation.scores import (
 )
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.metrics.comparisons import Comparison
-from jaxgan.metrics.features import Extractor
+from jaxgan.metrics.features import EXTRACTORS, Extractor
 
 log = logging.getLogger("jaxgan")
 
@@ -87,7 +89,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(
-        *(config.metrics, real, None),
+        *(config.metrics, *all_succeed(lambda: learned_from(real, config, planned))),
         example=fake.example,
         inception_weights=config.inception_weights,
     )
@@ -193,6 +195,36 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
         # The loader names flags of training.
         text = str(error).replace(f"--dataset={name}", f"--compare {which}")
         raise UsageError(text.replace("--dataset", "--compare")) from error
+
+
+def learned_from(
+    real: data.Dataset | None, config: CompareConfig, planned: Sequence[Comparison]
+) -> tuple[data.Dataset | None, data.Dataset | None]:
+    """Returns the examples that extractors are trained and tested on.
+
+    Of a split other than `train`, such as `mnist:test`, the training split, as for the
+    runs of that set. Sets without another split are trained on themselves, which is
+    part of the protocol.
+
+    Args:
+      real: the real set, None for statistics.
+      config: the configuration.
+      planned: the metrics.
+    """
+    factories = [EXTRACTORS.get(x.extractor.name) for x in planned]
+    trains = any(x and "train" in inspect.signature(x).parameters for x in factories)
+    if real is None or not trains or not isinstance(config.real, str):
+        return real, None
+    name, split = split_name(config.real, set(data.SOURCES) - data.WHOLE_NAMES)
+    if split == "train":
+        return real, None
+    try:
+        train = _load(f"{name}:train", config)
+    except UsageError:
+        return real, None
+    # A part of the training split has none of its own.
+    same = train.example == real.example and not count_shared(train, real)
+    return (train, real) if same else (real, None)
 
 
 def choose_images(
