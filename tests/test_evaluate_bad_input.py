@@ -6,11 +6,18 @@ import pytest
 
 import jaxgan
 from jaxgan import data
+from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
+from jaxgan.evaluation.build_metrics import check_metrics
+from jaxgan.evaluation.scores import Real, save_pictures
+from jaxgan.gan.build_evaluators import build_evaluators
+from jaxgan.metrics.comparison import Comparison
 from jaxgan.metrics.evaluators import Evaluator
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.shared import SharedExtractor
+from jaxgan.reporting import load_png
+from jaxgan.types import ExampleSpec, Field
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 8, 8, 3), np.uint8)
@@ -37,3 +44,86 @@ def test_an_extractor_of_a_user_returns_rows(monkeypatch, extract, message):
     evaluator: Evaluator = FEATURE_EVALUATORS["fd"](shared, 4)
     with pytest.raises(UsageError, match=message):
         evaluator.init(data.from_arrays(IMAGES), {}, jax.random.key(0))
+
+
+KINDS = {
+    "image": Field((8, 8, 3), np.dtype(np.uint8), "image"),
+    "vector": Field((2,), np.dtype(np.float32), "vector"),
+    "waveform": Field((8_192, 1), np.dtype(np.int16), "waveform", rate=8_000),
+    "tokens": Field((9,), np.dtype(np.int32), "tokens"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("waveform", "ms_ssim", r"needs images .* use fd\(classifier\), which"),
+        ("vector", "ms_ssim", r"needs images .* use fd\(values\)"),
+        ("vector", "classification_accuracy", r"needs images .* use fd\(values\)"),
+        ("tokens", "classification_accuracy", r"needs images .* use fd\(minilm\)"),
+    ],
+)
+def test_metrics_of_images_are_refused_before_features(kind, text, message):
+    example = ExampleSpec(x=KINDS[kind])
+    with pytest.raises(UsageError, match=f"--metrics: {text} {message}"):
+        check_metrics(text, example=example)
+    assert check_metrics(text, example=ExampleSpec(x=KINDS["image"]))
+
+
+def dataset(kind):
+    """Eight examples of a kind."""
+    field = KINDS[kind]
+    rows = {"x": np.zeros((8, *field.shape), field.dtype)}
+    return data.from_fields("toy", rows, example=ExampleSpec(x=field), origin="zeros")
+
+
+@pytest.mark.parametrize("kind", ["image", "vector", "waveform"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ngrams", "ngrams needs texts, not"),
+        ("mel_l1", "mel_l1 compares waveforms with those of the same spectrograms"),
+        ("stft", "stft compares waveforms with those of the same spectrograms"),
+    ],
+)
+def test_evaluators_of_other_tasks_are_refused_before_training(kind, text, message):
+    config = make_config(eval_metrics=text, task="generate(4)")
+    with pytest.raises(UsageError, match=f"--eval_metrics: {message}"):
+        build_evaluators(config, dataset(kind))
+
+
+def test_vectors_are_compared_by_their_numbers():
+    a, b = RNG.normal(size=(2, 400, 2)).astype(np.float32)
+    b = b + np.float32([3, 4])
+    real, fake = (
+        data.from_fields(
+            "points",
+            {"x": x},
+            example=ExampleSpec(x=KINDS["vector"]),
+            origin="points",
+        )
+        for x in (a, b)
+    )
+    report = jaxgan.compare(real, fake, "fd(values)", cache=False)
+    assert report["metrics"]["fd_values"]["value"] == pytest.approx(25, rel=0.1)
+    with pytest.raises(UsageError, match=r"classifier needs .*: use fd\(values\)"):
+        jaxgan.compare(real, fake, "fd(classifier)", cache=False)
+    with pytest.raises(UsageError, match="values needs vectors, not image"):
+        jaxgan.compare(IMAGES, IMAGES, "fd(values)", cache=False)
+
+
+def test_points_and_their_nearest_training_examples_are_in_one_picture(tmp_path):
+    columns = {"fake": np.full((4, 2), 0.5), "nearest": np.full((4, 2), -0.5)}
+    metric = Comparison(
+        Extractor("values", "none", {}, Features),
+        lambda sets: {},
+        picture=lambda x: columns,
+    )
+    features = {"values-none": Features(np.zeros((4, 2), np.float32))}
+    real = Real(features, features)
+    save_pictures(tmp_path / "e.json", [metric], [{"near": 1.0}], real, features)
+    picture = load_png(tmp_path / "e-near.png").pixels.astype(int)
+    middle = len(picture) // 2
+    drawn = np.abs(picture - 255).sum(-1) > 90
+    assert drawn[:middle, middle:].any()
+    assert drawn[middle:, :middle].any()

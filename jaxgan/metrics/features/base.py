@@ -21,6 +21,15 @@ BATCH = 256
 
 FLOAT32 = np.dtype(np.float32)
 
+INSTEAD = {
+    "tokens": "use fd(minilm)",
+    "vector": "use fd(values)",
+    "waveform": "use fd(classifier), which needs labels",
+}
+"""Metrics of examples that are not images, as a remedy."""
+
+OTHERWISE = "use a set of images"
+
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 """The seed of an extractor's weights."""
 
@@ -120,7 +129,7 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
     if field.kind != "image" or len(field.shape) != 3:
         raise UsageError(
             f"{name} needs images [H, W, C], not {field.kind} of shape "
-            f"{list(field.shape)}: use sliced_wasserstein"
+            f"{list(field.shape)}: {INSTEAD.get(field.kind, OTHERWISE)}"
         )
     return field.shape
 

@@ -16,6 +16,7 @@ from jaxgan.metrics.features.channels import check as check_stacked
 from jaxgan.metrics.features.classifier_training import check as check_labeled
 from jaxgan.metrics.features.imagenet import color_shape, inception_name
 from jaxgan.metrics.features.minilm import check_text
+from jaxgan.metrics.features.values import values
 
 FACTS = ("example", "train", "held_out", "cache", "once", "inception_weights")
 """Keyword parameters of extractors that are known to the caller, not in a text."""
@@ -27,6 +28,7 @@ CHECKS: dict[str, Callable[[Dataset], Any]] = {
     "inception": lambda train: color_shape(train.example, "inception"),
     "minilm": lambda train: check_text(train.example),
     "random": lambda train: image_shape(train.example, "random"),
+    "values": lambda train: values(example=train.example),
 }
 """Checks that the training set fits an extractor, which is not opened for that."""
 
