@@ -1,5 +1,7 @@
 """Evaluations that cannot be: one line that names the flag and a value that works."""
 
+from importlib.machinery import ModuleSpec
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import jaxgan
 from jaxgan import data
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
-from jaxgan.evaluation.build_metrics import check_metrics
+from jaxgan.evaluation.build_metrics import check_metrics, default_metrics
 from jaxgan.evaluation.scores import Real, save_pictures
 from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.metrics.comparison import Comparison
@@ -94,7 +96,7 @@ def test_evaluators_of_other_tasks_are_refused_before_training(kind, text, messa
 
 def test_vectors_are_compared_by_their_numbers():
     a, b = RNG.normal(size=(2, 400, 2)).astype(np.float32)
-    b = b + np.float32([3, 4])
+    b = b + np.array([3, 4], np.float32)
     real, fake = (
         data.from_fields(
             "points",
@@ -127,3 +129,40 @@ def test_points_and_their_nearest_training_examples_are_in_one_picture(tmp_path)
     drawn = np.abs(picture - 255).sum(-1) > 90
     assert drawn[:middle, middle:].any()
     assert drawn[middle:, :middle].any()
+
+
+LABEL = Field((), np.dtype(np.int32), "label", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "installed", "name", "warned"),
+    [
+        ({"x": KINDS["image"], "label": LABEL}, True, "classifier", ""),
+        ({"x": KINDS["waveform"], "label": LABEL}, True, "classifier", ""),
+        ({"x": KINDS["vector"]}, True, "values", ""),
+        ({"x": KINDS["image"]}, True, "efficientnet", ""),
+        ({"x": KINDS["image"]}, False, "random", "pip install 'jaxgan[features]'"),
+        ({"x": Field((8, 8, 4))}, True, "random", "reads 1 or 3 channels, not 4"),
+    ],
+)
+def test_the_default_metrics_fit_the_examples(
+    monkeypatch, caplog, fields, installed, name, warned
+):
+    found = ModuleSpec("x", None) if installed else None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
+    text = default_metrics(ExampleSpec(fields))
+    assert text == f"fd({name})|kid({name})|precision_recall({name})"
+    assert warned in caplog.text
+    assert bool(warned) == bool(caplog.text)
+
+
+def test_two_sets_have_the_default_metrics_of_the_real_one(tmp_path):
+    points = dataset("vector")
+    report = jaxgan.compare(points, points, cache=False)
+    names = ["fd_values", "kid_values", "precision_values", "recall_values"]
+    assert list(report["metrics"]) == names
+    text = "fd(values)|kid(values)|precision_recall(values)"
+    assert report["protocol"]["metrics"] == text
+    np.savez(tmp_path / "s.npz", mu=np.zeros(2), sigma=np.eye(2))
+    with pytest.raises(UsageError, match="which only fd can be computed"):
+        jaxgan.compare(f"stats:{tmp_path}/s.npz", points)

@@ -10,6 +10,7 @@ from PIL import Image
 import jaxgan
 from jaxgan import data, evaluate
 from jaxgan.config.evaluating import CompareConfig, free_name
+from jaxgan.data.dataset import Range
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import image_sets, statistics_files
 from jaxgan.evaluation.build_metrics import check_metrics
@@ -473,7 +474,7 @@ def test_a_classifier_of_two_sets_is_trained_on_the_training_split(monkeypatch):
         start, stop = splits[split]
         labels = np.arange(stop - start) % 2
         images = {"images": gray(np.arange(start, stop)), "labels": labels}
-        stored = data.dataset.Range("mnist", start, stop)
+        stored = Range("mnist", start, stop)
         return real_load(images)._replace(name=split, ranges=(stored,))
 
     real_load = data.load

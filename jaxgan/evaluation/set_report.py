@@ -22,7 +22,11 @@ from jaxgan.data.split import count_shared
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import image_sets, statistics_files
-from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
+from jaxgan.evaluation.build_metrics import (
+    build_metrics,
+    check_metrics,
+    default_metrics,
+)
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.scores import (
@@ -70,12 +74,16 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     Raises:
       UsageError: if a set or a metric cannot be used.
     """
-    if config.metrics == AUTO:
+    auto = config.metrics == AUTO
+    if auto:
         config = dataclasses.replace(config, metrics=METRICS)
     # Wrong texts are found before data are read.
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))
     real, fake = all_succeed(lambda: load_sets(config, given))
+    if auto and real is not None:
+        config = dataclasses.replace(config, metrics=default_metrics(real.example))
+        planned = all_succeed(lambda: _check_metrics(config))
     if any(x.labels for x in planned) and not have_labels(real, fake):
         raise UsageError(
             "--metrics has a metric of classes, and the sets of --compare have not the "
@@ -348,6 +356,7 @@ def protocol(
     return {
         **side,
         "statistics": given and given.file.name,
+        "metrics": config.metrics,
         "fake": chosen.fake.origin,
         "n_fake": len(chosen.fake_numbers),
         "fake_fingerprint": data.fingerprint(chosen.fake),
