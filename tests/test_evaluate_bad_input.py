@@ -1,15 +1,20 @@
 """Evaluations that cannot be: one line that names the flag and a value that works."""
 
 from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 import jaxgan
-from jaxgan import data
+from jaxgan import data, evaluate
+from jaxgan.config.evaluating import EvaluateConfig
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import real_examples
 from jaxgan.evaluation.build_metrics import check_metrics, default_metrics
 from jaxgan.evaluation.scores import Real, save_pictures
 from jaxgan.gan.build_evaluators import build_evaluators
@@ -166,3 +171,53 @@ def test_two_sets_have_the_default_metrics_of_the_real_one(tmp_path):
     np.savez(tmp_path / "s.npz", mu=np.zeros(2), sigma=np.eye(2))
     with pytest.raises(UsageError, match="which only fd can be computed"):
         jaxgan.compare(f"stats:{tmp_path}/s.npz", points)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "flags", "message"),
+    [
+        (
+            "a",
+            "a",
+            ["--metrics=fd"],
+            "missing a required argument: 'extractor'; write fd(",
+        ),
+        (
+            "a",
+            "a",
+            ["--metrics=ms_ssim", "--save_stats=s.npz"],
+            "--save_stats writes st",
+        ),
+        (
+            "a",
+            "stats:a.npz",
+            ["--metrics=fd(random)"],
+            "named first: --compare stats:FILE",
+        ),
+        ("a", "ring8", ["--metrics=fd(random)"], "one form, not image with vector"),
+        (
+            "ring8:x",
+            "ring8",
+            ["--metrics=fd(values)"],
+            "--compare ring8:x: ring8 has the",
+        ),
+    ],
+)
+def test_sets_that_cannot_be_compared(
+    monkeypatch, tmp_path, capsys, real, fake, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", images=IMAGES)
+    sets = ["npz:a.npz" if x == "a" else x for x in (real, fake)]
+    assert evaluate.main(["--compare", *sets, *flags]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_training_split_is_refused_with_a_flag_of_this_program():
+    run: Any = SimpleNamespace(config=make_config(dataset="ring8"))
+    asked = EvaluateConfig(workdir=Path(), split="train")
+    with pytest.raises(UsageError, match=r"with the training exam.* or --split=auto"):
+        real_examples.load_real(run, asked)

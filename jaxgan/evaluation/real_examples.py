@@ -139,7 +139,10 @@ def _load(run: Run, choice: str) -> tuple[data.Dataset, data.Dataset | None]:
             raise
         # The loader names a flag of training.
         shown = printable(choice)
-        text = str(error).replace(f"--held_out={shown}", f"--split={shown}")
+        own = f"--split={printable(run.config.split)}"
+        text = str(error).replace(f"with {own}", "with the training examples")
+        text = text.replace(f"--held_out={shown}", f"--split={shown}")
+        text = text.replace("--held_out=auto", "--split=auto")
         if isinstance(error.__cause__, NoSuchSplit):
             text = (
                 f"--split={shown}: {run.config.dataset} has no such split: {_ways(run)}"

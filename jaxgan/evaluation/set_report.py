@@ -176,6 +176,9 @@ def load_sets(
 
 def _advice(real: data.Dataset, fake: data.Dataset) -> str:
     """Returns what makes two shapes equal."""
+    kinds = [x.example[x.example.generated].kind for x in (real, fake)]
+    if kinds != ["image", "image"]:
+        return f"compare sets of one form, not {kinds[0]} with {kinds[1]}"
     if len(real.shape) != 3 or real.shape[-1] != fake.shape[-1]:
         return "save both with the same channels"
     height, width = real.shape[:2]
@@ -186,6 +189,11 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     """Loads a set by its name, or from arrays, or returns a data set."""
     if isinstance(which, data.Dataset):
         return which
+    if isinstance(which, str) and which.startswith(STATISTICS):
+        raise UsageError(
+            f"--compare {printable(which)}: statistics are the real side, which is "
+            "named first: --compare stats:FILE folder:samples"
+        )
     # Sources of users have paths too.
     paths = set(data.SOURCES) - data.WHOLE_NAMES
     name, split = which, "train"
@@ -202,6 +210,7 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     except UsageError as error:
         # The loader names flags of training.
         text = str(error).replace(f"--dataset={name}", f"--compare {which}")
+        text = text.replace(f"--split={split}:", f"--compare {which}:")
         raise UsageError(text.replace("--dataset", "--compare")) from error
 
 
