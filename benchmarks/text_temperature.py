@@ -49,7 +49,7 @@ def curve(
     """
     config = EvaluateConfig(workdir=run.folder, n=n)
     examples = load_real(run, config)
-    train, held_out, _ = examples
+    train, held_out = examples.train, examples.held_out
     assert held_out is not None
     texts = read_texts(config, examples)
     built = build_text_metrics(metrics, train, held_out)

@@ -71,7 +71,7 @@ def judge_run(folder: Path, name: str, per_class: int, seeds: int) -> dict:
       seeds: number of judges of each kind, as their training differs.
     """
     run = load_run(folder)
-    train, held_out, _ = load_real(run, EvaluateConfig(workdir=folder))
+    train, held_out, *_ = load_real(run, EvaluateConfig(workdir=folder))
     assert held_out is not None
     step, variables = run.restore_step("last", raw=False)
     parts = [*draw(run.gan, run.example, variables, per_class=per_class, seed=0)]

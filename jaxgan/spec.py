@@ -233,7 +233,11 @@ def _make(call: Call, table: Table, nested: Table, given: dict[str, Any]) -> Any
             for name, p in signature.parameters.items()
             if name not in given
         ]
-        raise UsageError(f"{call.name}({', '.join(shown)}): {error}") from error
+        # Metrics of features are the only factories with this parameter.
+        lacks = str(error) == "missing a required argument: 'extractor'"
+        example = f"; write {call.name}(classifier)" if lacks else ""
+        text = f"{call.name}({', '.join(shown)}): {error}{example}"
+        raise UsageError(text) from error
     return factory(*args, **kwargs, **given)
 
 

@@ -28,7 +28,8 @@ from jaxgan.errors import UsageError
         ("takes/7.wav", "--dataset=takes/7.wav is a path: did you mean audio:takes?"),
         ("x.flac", "did you mean audio:.?"),
         ("~/takes/x.Mp3", "did you mean audio:~/takes?"),
-        ("notes.md", "--dataset=notes.md is a path: did you mean npz:notes.md?"),
+        ("notes.md", "--dataset=notes.md is a file of another form: save the pictures"),
+        ("./clip.mp4", "is a file of another form: save the pictures in a folder"),
         ("fodler:pics", "did you mean folder:pics?"),
         ("Folder:pics", "did you mean folder:pics?"),
         ("imagefolder:pics", "did you mean folder:pics?"),
@@ -46,11 +47,16 @@ from jaxgan.errors import UsageError
 def test_names_that_are_none(name, message, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     (tmp_path / "notes.md").touch()
+    (tmp_path / "clip.mp4").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError) as error:
         data.load(name)
     assert message in str(error.value)
-    assert sorted(x.name for x in tmp_path.iterdir()) == ["here", "notes.md"]
+    assert sorted(x.name for x in tmp_path.iterdir()) == [
+        "clip.mp4",
+        "here",
+        "notes.md",
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(data.WHOLE_NAMES - {"tiny_shakespeare"}))

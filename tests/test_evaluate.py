@@ -4,7 +4,7 @@ import json
 import re
 from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -58,6 +58,7 @@ def test_values_floor_and_protocol(workdir, capsys):
     assert all(name in out for name in names)
     assert "150 samples of step 2 (moving average) against 100 of" in out
     assert facts["trained_on"] == 0
+    assert (facts["split"], facts["metrics"]) == ("100", flags[0].partition("=")[2])
     assert "trained on" not in out
     # the same again, and other values of the newest parameters
     assert values(workdir, *flags, "--split=100")["metrics"] == metrics
@@ -71,7 +72,7 @@ def real(folder, held_out, split):
     run: Any = SimpleNamespace(config=config)
     asked = EvaluateConfig(workdir=folder / "run", split=split)
     examples = real_examples.load_real(run, asked)
-    train, held, _ = examples
+    train, held = examples.train, examples.held_out
     assert held is not None
     count = examples.count_trained_on(np.arange(held.size))
     # The first examples are those of the run: any others were trained on.
@@ -100,6 +101,36 @@ def test_real_examples_that_were_trained_on_are_named(
     assert real(workdir.parent, held_out, split) == sizes
     warned = "real examples were trained on, as the run held out"
     assert (warned in caplog.text) == bool(sizes[2])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "held_out", "asked", "split"),
+    [
+        ("npz:{}", "100", "auto", "100"),
+        ("npz:{}", "auto", "auto", "20"),  # split off
+        ("npz:{}", "none", "part", "part"),
+        ("ring8", "auto", "auto", "test"),
+        ("ring8", "none", "auto", "test"),
+    ],
+)
+def test_the_split_that_is_stamped_is_the_one_that_was_read(
+    workdir, dataset, held_out, asked, split
+):
+    name = dataset.format(workdir.parent / "data.npz")
+    run: Any = SimpleNamespace(config=make_config(dataset=name, held_out=held_out))
+    config = EvaluateConfig(workdir=workdir, split=asked)
+    assert real_examples.load_real(run, config).split == split
+
+
+def test_parameters_without_a_moving_average_are_the_newest():
+    average, none = (
+        SimpleNamespace(config=make_config(ema_half_life=x)) for x in (100.0, 0.0)
+    )
+    found = [
+        protocol.parameters_of(cast(Any, run), raw=raw)
+        for run, raw in ((average, False), (average, True), (none, False))
+    ]
+    assert found == ["moving average", "newest", "newest"]
 
 
 def test_examples_trained_on_are_never_taken_by_default(workdir):
@@ -195,6 +226,9 @@ def test_the_classifier_is_trained_on_the_fly(workdir, tmp_path, monkeypatch):
         (["--run=3"], "--run=3: the run has 1 seed(s)"),
         (["--workdir=/no/run"], "/no/run"),
         (["--split=none"], "that were held out: use --split=part to compare with"),
+        (["--false_alarms=0.1"], "--false_alarms has no effect for --task=generate(4)"),
+        (["--weights=pixels=1"], "--weights has no effect for --task=generate(4), wh"),
+        (["--autoencoder_steps=3"], "which finds no anomalies: leave it out"),
         (["--out=/no/folder/x.json"], "--out=/no/folder/x.json"),
         (["--metric=fd"], "did you mean --metrics"),
     ],

@@ -10,10 +10,12 @@ from PIL import Image
 import jaxgan
 from jaxgan import data, evaluate
 from jaxgan.config.evaluating import CompareConfig, free_name
+from jaxgan.data.dataset import Range
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import image_sets, statistics_files
+from jaxgan.evaluation.build_metrics import check_metrics
 from jaxgan.evaluation.extraction import features_of, unique
-from jaxgan.evaluation.set_report import choose_images
+from jaxgan.evaluation.set_report import choose_images, learned_from, load_sets
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
 from jaxgan.metrics.frechet import frechet_distance, moments
 
@@ -457,3 +459,46 @@ def test_features_larger_than_memory_are_refused(monkeypatch, calls):
     extractors = unique([EXTRACTORS["pixel"](example=None)])
     with pytest.raises(UsageError, match=r"0.00 GiB are free: use --n=6"):
         features_of(some, extractors, cache=False)
+
+
+def test_a_classifier_of_two_sets_is_trained_on_the_training_split(monkeypatch):
+    """`mnist:test` has the classifier of runs of mnist, which test examples judge."""
+    splits = {"train": (0, 60), "test": (60, 80), "train[:50%]": (0, 30)}
+    calls = []
+
+    def load(name, *, split, **others):
+        assert name == "mnist"
+        if split not in splits:
+            raise UsageError(f"--split={split}: no such split")
+        calls.append(split)
+        start, stop = splits[split]
+        labels = np.arange(stop - start) % 2
+        images = {"images": gray(np.arange(start, stop)), "labels": labels}
+        stored = Range("mnist", start, stop)
+        return real_load(images)._replace(name=split, ranges=(stored,))
+
+    real_load = data.load
+
+    def either(which, **others):
+        own = load if isinstance(which, str) else real_load
+        return own(which, **others)
+
+    monkeypatch.setattr(data, "load", either)
+
+    def learned(split, metrics):
+        config = CompareConfig(
+            real=f"mnist:{split}", fake=gray(np.arange(4)), metrics=metrics
+        )
+        real, _ = load_sets(config)
+        found = learned_from(real, config, check_metrics(metrics))
+        return [x and x.name for x in found]
+
+    assert learned("test", "fd(classifier)") == ["train", "test"]
+    assert learned("train", "fd(classifier)") == ["train", None]
+    # These are among the training examples, so that they cannot test it.
+    assert learned("train[:50%]", "fd(classifier)") == ["train[:50%]", None]
+    calls.clear()
+    assert learned("test", "fd(random)|ms_ssim") == ["test", None]
+    assert calls == ["test"]  # nothing is loaded that is not needed
+    del splits["train"]
+    assert learned("test", "fd(classifier)") == ["test", None]

@@ -8,8 +8,10 @@ import jaxgan
 from jaxgan import data
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import statistics_files
 from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.frechet import moments
 from jaxgan.metrics.mode_coverage import kl_floor
 from jaxgan.types import Samples
 
@@ -109,3 +111,37 @@ def test_modes_during_training():
     plain = data.from_arrays(stack(DIGITS))
     with pytest.raises(UsageError, match="--eval_metrics: channels needs images whose"):
         build_evaluators(config, plain)
+
+
+def test_the_classifier_of_stacked_images_is_that_of_their_channels(tmp_path):
+    facts = {"example": STACKED.example, "train": STACKED}
+    whole = EXTRACTORS["classifier"](**facts, held_out=STACKED)
+    parts = EXTRACTORS["channels"](**facts)
+    assert whole[:3] == ("classifier", "d" * 16, {"accuracy": 1.0, "channels": 3})
+    images = data.normalize(STACKED.read(np.arange(16)))["image"]
+    for a, b in zip(whole.extract(images)[:2], parts.extract(images)[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Four of eight modes, each 30 times, all of them sure.
+    fake = data.from_arrays(stack(DIGITS[:4].repeat(30, 0), 1), name="fakes")
+    text = "classes(classifier)|modes(classifier)|fd(classifier)"
+    report = jaxgan.compare(STACKED, fake, text, n_real=120, cache=False)
+    found = {name: x["value"] for name, x in report["metrics"].items()}
+    assert (found["classes_classifier"], found["modes_classifier"]) == (4, 4)
+    assert found["class_kl_classifier"] == pytest.approx(np.log(2), abs=0.1)
+    assert found["mode_kl_classifier"] == pytest.approx(np.log(2))
+    # The first channel of all fakes is dark, and that of half of the real ones: their
+    # means differ by half a level, one has no spread, and that of the other is half.
+    half = (LEVELS[1] - LEVELS[0]) / 2 / 127.5
+    assert found["fd_classifier"] == pytest.approx(2 * half**2, rel=0.1)
+    assert report["protocol"]["extractors"]["classifier"]["channels"] == 3
+    # Statistics of one channel are of other features.
+    statistics_files.save(
+        tmp_path / "s.npz",
+        moments(np.eye(3)),
+        whole._replace(protocol={"accuracy": 1.0}),
+        "levels",
+    )
+    with pytest.raises(UsageError, match="with the channels None, and --metrics"):
+        statistics_files.check_extractor(
+            statistics_files.load(tmp_path / "s.npz"), whole
+        )

@@ -90,7 +90,7 @@ def test_learns_patterns(tmp_path, log):
         "resize": "none",
         "accuracy": round(accuracy, 4),
         "tested": 200,
-        "trained_on": "arrays",
+        "trained_on": "300 of arrays",
         "recipe": classifier_training.RECIPE,
         "seed": 0,
     }

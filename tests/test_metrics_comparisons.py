@@ -14,6 +14,7 @@ from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.frechet import frechet_distance, moments
 from jaxgan.metrics.neighbors import nearest_pairs
 from jaxgan.metrics.sliced_features import sliced_distance
+from jaxgan.types import ExampleSpec, Field
 
 ANY = Extractor("x", "0" * 16, {}, Features)
 
@@ -164,8 +165,8 @@ def test_classification_accuracy_of_fakes_that_teach_half(monkeypatch):
     of = Sets(of.real._replace(images=real), of.fake._replace(images=fake), of.train)
     given = []
 
-    def train(classes, seed):
-        given.append((classes, seed))
+    def train(*all_given):
+        given.append(all_given)
         return lambda images, labels: nearest_mean(images[:, 0, 0], labels)
 
     monkeypatch.setattr(
@@ -180,7 +181,12 @@ def test_classification_accuracy_of_fakes_that_teach_half(monkeypatch):
         "classification_accuracy": pytest.approx(1 / 3),
         "classification_accuracy_worst": 0.0,
     }
-    assert given == [(3, 5)]
+    assert given == [(3, 5, None)]
+    # The classifier of sounds sees their spectrograms.
+    waveform = Field((8_192, 1), np.dtype(np.int16), "waveform", rate=8_000)
+    sounds = ExampleSpec(audio=waveform)
+    COMPARISONS["classification_accuracy"](example=sounds).compare(of)
+    assert given[1:] == [(3, 0, waveform)]
     with pytest.raises(UsageError, match="needs the images of all sets"):
         metric.compare(of._replace(real=of.real._replace(images=None)))
 

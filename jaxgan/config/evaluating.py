@@ -52,7 +52,7 @@ class Request:
     """The options of runs and of sets: the metrics, the counts and the files."""
 
     metrics: str = AUTO
-    """`auto` for `METRICS`, or for metrics of pairs if a task maps images to images."""
+    """`auto` for those of the data: `METRICS` where there are labels."""
     n: int = 0
     """Number of images to judge; 0 for 10,000, or all images of a smaller set.
 
@@ -353,9 +353,10 @@ def _add_sets(parser: Parser) -> None:
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
         "memorization of an extractor, modes(channels) of stacked_mnist, or l1, psnr, "
         "ssim and perceptual of pairs; "
-        f"--metrics= lists all (default: {METRICS}; for tasks that map images to "
-        "images, l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for "
-        "text, fd(minilm)|kid(minilm)|bleu|distinct|copies|length beside n-grams)",
+        f"--metrics= lists all (default: {METRICS}, of efficientnet for images without "
+        "labels; for tasks that map images to images, l1|psnr|ssim|perceptual|"
+        "fd(efficientnet) beside plain methods; for text, fd(minilm)|kid(minilm)|bleu|"
+        "distinct|copies|length beside n-grams)",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000; of text, 2000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")

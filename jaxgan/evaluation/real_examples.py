@@ -29,6 +29,8 @@ class RealExamples(NamedTuple):
     """None if there are none, and statistics take their place."""
     unseen: int
     """The number of held-out examples that the run was not trained on: the first."""
+    split: str
+    """That of the held-out examples, or how they were split off: a number or `part`."""
 
     def count_trained_on(self, numbers: np.ndarray) -> int:
         """Returns how many of some held-out examples the run was trained on.
@@ -60,7 +62,8 @@ def load_real(run: Run, config: EvaluateConfig) -> RealExamples:
     own, auto = run.config.held_out, config.split == AUTO
     train, held_out = _load(run, own if auto and own != NONE else config.split)
     if config.against:
-        return RealExamples(train, held_out, held_out.size if held_out else 0)
+        unseen = held_out.size if held_out else 0
+        return RealExamples(train, held_out, unseen, config.split)
     if held_out is not None and auto and own == NONE and is_split_off(run, train):
         # The run was trained on them: they have to be asked for.
         held_out = None
@@ -76,7 +79,26 @@ def load_real(run: Run, config: EvaluateConfig) -> RealExamples:
         )
     if held_out.size < LEAST:
         raise UsageError("there is a single held-out example: use another --split")
-    return RealExamples(train, held_out, _unseen(run, config, held_out))
+    split = _split(run, config, train, held_out)
+    return RealExamples(train, held_out, _unseen(run, config, held_out), split)
+
+
+def _split(
+    run: Run, config: EvaluateConfig, train: data.Dataset, held_out: data.Dataset
+) -> str:
+    """Returns the split that `--split=auto` stands for, or the one that was asked for.
+
+    A folder may have `test` or `val`, which only its origin tells.
+    """
+    chosen, own = config.split, run.config.held_out
+    if chosen == AUTO and own not in (NONE, AUTO):
+        chosen = own
+    if chosen != AUTO:
+        return chosen
+    # Examples that are split off are scattered over the place of the others.
+    if held_out.origin == train.origin and not held_out.ranges:
+        return str(held_out.size)
+    return AUTO if run.config.dataset.startswith("folder:") else "test"
 
 
 def _unseen(run: Run, config: EvaluateConfig, held_out: data.Dataset) -> int:
@@ -117,7 +139,10 @@ def _load(run: Run, choice: str) -> tuple[data.Dataset, data.Dataset | None]:
             raise
         # The loader names a flag of training.
         shown = printable(choice)
-        text = str(error).replace(f"--held_out={shown}", f"--split={shown}")
+        own = f"--split={printable(run.config.split)}"
+        text = str(error).replace(f"with {own}", "with the training examples")
+        text = text.replace(f"--held_out={shown}", f"--split={shown}")
+        text = text.replace("--held_out=auto", "--split=auto")
         if isinstance(error.__cause__, NoSuchSplit):
             text = (
                 f"--split={shown}: {run.config.dataset} has no such split: {_ways(run)}"

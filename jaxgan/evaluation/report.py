@@ -11,7 +11,6 @@ from jaxgan.config.anomalies import USUAL_RATE, parse_weights
 from jaxgan.config.evaluating import (
     AUTO,
     AUTOENCODER_STEPS,
-    METRICS,
     CompareConfig,
     EvaluateConfig,
     Request,
@@ -22,6 +21,7 @@ from jaxgan.config.evaluating import (
 )
 from jaxgan.config.extensions import import_extensions
 from jaxgan.distributed.consensus import all_succeed, check_same_flags, run_on_main
+from jaxgan.errors import UsageError
 from jaxgan.evaluation import (
     anomaly_report,
     anomaly_table,
@@ -36,7 +36,7 @@ from jaxgan.evaluation import (
     vocoder_report,
 )
 from jaxgan.evaluation.build_metrics import refuse_weights
-from jaxgan.evaluation.load_run import load_run
+from jaxgan.evaluation.load_run import Run, load_run
 from jaxgan.evaluation.protocol import table
 from jaxgan.experiment import memory
 from jaxgan.files import atomic_write
@@ -51,6 +51,7 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
       UsageError: if the run, the checkpoint, the data or a metric cannot be used.
     """
     run = all_succeed(lambda: load_run(config.workdir, number=config.run or 0))
+    all_succeed(lambda: _check_anomaly_flags(config, run))
     special = None
     if run.gan.task.score is not None:
         special = anomaly_report.report_of
@@ -64,6 +65,21 @@ def report_of_run(config: EvaluateConfig) -> dict[str, Any]:
     # A task that maps images to images has an output for each held-out example.
     maps_images = run.gan.task.transform is not None
     return (pair_report if maps_images else run_report).report_of(config, run)
+
+
+def _check_anomaly_flags(config: EvaluateConfig, run: Run) -> None:
+    """Raises UsageError if flags of anomalies are given, and the run finds none."""
+    usual = {
+        "false_alarms": USUAL_RATE,
+        "weights": {},
+        "autoencoder_steps": AUTOENCODER_STEPS,
+    }
+    others = [flag for flag, value in usual.items() if getattr(config, flag) != value]
+    if others and run.gan.task.score is None:
+        raise UsageError(
+            f"--{others[0]} has no effect for --task={run.config.task}, which finds no "
+            "anomalies: leave it out"
+        )
 
 
 def report_of_sets(config: CompareConfig) -> dict[str, Any]:
@@ -199,7 +215,7 @@ def evaluate_run(
 def compare(
     real: Any,
     fake: Any,
-    metrics: str = METRICS,
+    metrics: str = AUTO,
     *,
     n: int = 0,
     n_real: int = 0,
@@ -220,7 +236,9 @@ def compare(
         `mnist:test`, `stats:FILE`, a `Dataset`, the Path of a folder or file, or an
         array `[n, H, W, C]`, uint8 or float32 in [-1, 1].
       fake: the images to judge, of the same shape.
-      metrics: metrics of features, joined by `|`. Those of the classifier need labels.
+      metrics: metrics of features, joined by `|`; `auto` for the Frechet and kernel
+        distances, precision and recall of the classifier if there are labels, and of
+        efficientnet for other images.
       n: number of images to judge, 0 for at most 10,000.
       n_real: number of real images, 0 for at most `n`.
       image_size: size to which images are resized, `64` or `48x64`.

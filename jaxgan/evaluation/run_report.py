@@ -12,10 +12,14 @@ from jaxgan.config.evaluating import AUTO, METRICS, USUAL_N, EvaluateConfig
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import image_sets, statistics_files
-from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
+from jaxgan.evaluation.build_metrics import (
+    build_metrics,
+    check_metrics,
+    default_metrics,
+)
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.load_run import Run
-from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.protocol import environment, extractor_facts, parameters_of
 from jaxgan.evaluation.real_examples import RealExamples, load_real
 from jaxgan.evaluation.sample_inputs import or_train
 from jaxgan.evaluation.scores import (
@@ -53,6 +57,8 @@ class Data(NamedTuple):
     statistics: Statistics | None
     trained_on: int | None
     """The number of the held-out examples that the run was trained on."""
+    split: str
+    """That of the held-out examples, see `RealExamples`."""
 
 
 def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
@@ -68,7 +74,9 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     Raises:
       UsageError: if the checkpoint, the data or a metric cannot be used.
     """
-    metrics = METRICS if config.metrics == AUTO else config.metrics
+    metrics = config.metrics
+    if metrics == AUTO:
+        metrics = METRICS if config.against else default_metrics(run.example)
     config = dataclasses.replace(config, n=config.n or USUAL_N, metrics=metrics)
     # A wrong text or checkpoint is found before data are read.
     weights = config.inception_weights
@@ -160,7 +168,8 @@ def choose_examples(
     every, floor = some, np.arange(len(some))
     if any(x.whole_train for x in comparisons):
         every, floor = np.arange(train.size), some
-    return Data(train, held_out, numbers, every, floor, statistics, trained)
+    split = examples.split
+    return Data(train, held_out, numbers, every, floor, statistics, trained, split)
 
 
 def extract_real(
@@ -249,7 +258,8 @@ def protocol(
     return {
         "dataset": run.config.dataset,
         "held_out": origin,
-        "split": config.split,
+        "split": None if given else chosen.split,
+        "metrics": config.metrics,
         "trained_on": chosen.trained_on,
         "n_real": count,
         "n_fake": config.n,
@@ -259,7 +269,7 @@ def protocol(
         "statistics": given and given.file.name,
         "fingerprint": digest,
         "step": step,
-        "parameters": "newest" if config.raw else "moving average",
+        "parameters": parameters_of(run, raw=config.raw),
         "batch_norm": "running statistics",
         "seed": config.seed,
         "std_over": [f"{runs} training seeds"] * (runs > 1)

@@ -178,5 +178,8 @@ def save_pictures(
         if columns is None:
             continue
         file = out.with_name(f"{out.stem}-{next(iter(own))}.png")
-        reporting.save_png(file, reporting.picture_of_columns(columns, None))
+        # Points and curves of other columns are drawn behind those of the fakes.
+        behind = [x for name, x in columns.items() if name != "fake"]
+        drawn = reporting.picture_of_columns(columns, next(iter(behind), None))
+        reporting.save_png(file, drawn)
         log.info("picture in %s", file)

@@ -1,6 +1,7 @@
 """Compares two sets of images, or a set with statistics of real images."""
 
 import dataclasses
+import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,10 +18,15 @@ from jaxgan.config.evaluating import (
     split_name,
     statistics_of,
 )
+from jaxgan.data.split import count_shared
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation import image_sets, statistics_files
-from jaxgan.evaluation.build_metrics import build_metrics, check_metrics
+from jaxgan.evaluation.build_metrics import (
+    build_metrics,
+    check_metrics,
+    default_metrics,
+)
 from jaxgan.evaluation.extraction import ByExtractor, features_of, unique
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.scores import (
@@ -37,7 +43,7 @@ from jaxgan.evaluation.scores import (
 )
 from jaxgan.evaluation.statistics_files import Statistics
 from jaxgan.metrics.comparisons import Comparison
-from jaxgan.metrics.features import Extractor
+from jaxgan.metrics.features import EXTRACTORS, Extractor
 
 log = logging.getLogger("jaxgan")
 
@@ -68,12 +74,16 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     Raises:
       UsageError: if a set or a metric cannot be used.
     """
-    if config.metrics == AUTO:
+    auto = config.metrics == AUTO
+    if auto:
         config = dataclasses.replace(config, metrics=METRICS)
     # Wrong texts are found before data are read.
     planned = all_succeed(lambda: _check_metrics(config))
     given = all_succeed(lambda: _statistics(config, planned))
     real, fake = all_succeed(lambda: load_sets(config, given))
+    if auto and real is not None:
+        config = dataclasses.replace(config, metrics=default_metrics(real.example))
+        planned = all_succeed(lambda: _check_metrics(config))
     if any(x.labels for x in planned) and not have_labels(real, fake):
         raise UsageError(
             "--metrics has a metric of classes, and the sets of --compare have not the "
@@ -87,7 +97,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
     comparisons = build_metrics(
-        *(config.metrics, real, None),
+        *(config.metrics, *all_succeed(lambda: learned_from(real, config, planned))),
         example=fake.example,
         inception_weights=config.inception_weights,
     )
@@ -166,6 +176,9 @@ def load_sets(
 
 def _advice(real: data.Dataset, fake: data.Dataset) -> str:
     """Returns what makes two shapes equal."""
+    kinds = [x.example[x.example.generated].kind for x in (real, fake)]
+    if kinds != ["image", "image"]:
+        return f"compare sets of one form, not {kinds[0]} with {kinds[1]}"
     if len(real.shape) != 3 or real.shape[-1] != fake.shape[-1]:
         return "save both with the same channels"
     height, width = real.shape[:2]
@@ -176,6 +189,11 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     """Loads a set by its name, or from arrays, or returns a data set."""
     if isinstance(which, data.Dataset):
         return which
+    if isinstance(which, str) and which.startswith(STATISTICS):
+        raise UsageError(
+            f"--compare {printable(which)}: statistics are the real side, which is "
+            "named first: --compare stats:FILE folder:samples"
+        )
     # Sources of users have paths too.
     paths = set(data.SOURCES) - data.WHOLE_NAMES
     name, split = which, "train"
@@ -192,7 +210,38 @@ def _load(which: Any, config: CompareConfig) -> data.Dataset:
     except UsageError as error:
         # The loader names flags of training.
         text = str(error).replace(f"--dataset={name}", f"--compare {which}")
+        text = text.replace(f"--split={split}:", f"--compare {which}:")
         raise UsageError(text.replace("--dataset", "--compare")) from error
+
+
+def learned_from(
+    real: data.Dataset | None, config: CompareConfig, planned: Sequence[Comparison]
+) -> tuple[data.Dataset | None, data.Dataset | None]:
+    """Returns the examples that extractors are trained and tested on.
+
+    Of a split other than `train`, such as `mnist:test`, the training split, as for the
+    runs of that set. Sets without another split are trained on themselves, which is
+    part of the protocol.
+
+    Args:
+      real: the real set, None for statistics.
+      config: the configuration.
+      planned: the metrics.
+    """
+    factories = [EXTRACTORS.get(x.extractor.name) for x in planned]
+    trains = any(x and "train" in inspect.signature(x).parameters for x in factories)
+    if real is None or not trains or not isinstance(config.real, str):
+        return real, None
+    name, split = split_name(config.real, set(data.SOURCES) - data.WHOLE_NAMES)
+    if split == "train":
+        return real, None
+    try:
+        train = _load(f"{name}:train", config)
+    except UsageError:
+        return real, None
+    # A part of the training split has none of its own.
+    same = train.example == real.example and not count_shared(train, real)
+    return (train, real) if same else (real, None)
 
 
 def choose_images(
@@ -316,6 +365,7 @@ def protocol(
     return {
         **side,
         "statistics": given and given.file.name,
+        "metrics": config.metrics,
         "fake": chosen.fake.origin,
         "n_fake": len(chosen.fake_numbers),
         "fake_fingerprint": data.fingerprint(chosen.fake),

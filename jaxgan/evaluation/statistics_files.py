@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxgan.errors import UsageError, printable
 from jaxgan.files import atomic_write, open_regular, reason, remedy
+from jaxgan.metrics.comparison import NO_FEATURES
 from jaxgan.metrics.comparisons import Comparison
 from jaxgan.metrics.features import Extractor
 from jaxgan.metrics.frechet import ENOUGH, Moments, bias_warning, covariance
@@ -22,7 +23,7 @@ FID_FEATURES = 2048
 KEYS = ("mean", "covariance", "count", "facts", "mu", "sigma")
 """Arrays that are read."""
 
-COMPARED = ("layer", "resize")
+COMPARED = ("layer", "resize", "channels")
 """Facts of an extractor's protocol that must be equal, beside its digest."""
 
 
@@ -171,6 +172,11 @@ def check_extractors(
     """
     if given is None and save_to is None:
         return
+    if any(x.extractor is NO_FEATURES for x in comparisons):
+        raise UsageError(
+            "--save_stats writes statistics of features, which a metric of images "
+            "themselves does not have: use --metrics='fd(classifier)'"
+        )
     found = {(x.extractor.name, x.extractor.digest) for x in comparisons}
     if len(found) > 1:
         names = ", ".join(name for name, _ in sorted(found))

@@ -19,7 +19,7 @@ from jaxgan.evaluation.build_metrics import (
 )
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
-from jaxgan.evaluation.protocol import environment, extractor_facts
+from jaxgan.evaluation.protocol import environment, extractor_facts, parameters_of
 from jaxgan.evaluation.real_examples import RealExamples, load_real
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import Values, summary
@@ -75,6 +75,8 @@ class Texts(NamedTuple):
     """Tokens of the training texts, `[n, length]` int32."""
     trained_on: int
     """The number of `real` that the run was trained on."""
+    split: str
+    """That of the held-out texts."""
 
 
 def default_metrics(names: Sequence[str]) -> tuple[str, str]:
@@ -107,7 +109,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     """
     all_succeed(lambda: _check(config, run))
     examples = all_succeed(lambda: load_real(run, config))
-    train, held_out, _ = examples
+    train, held_out = examples.train, examples.held_out
     assert held_out is not None
     texts = all_succeed(lambda: read_texts(config, examples))
     metrics_text, missing = config.metrics, ""
@@ -153,7 +155,7 @@ def read_texts(config: EvaluateConfig, examples: RealExamples) -> Texts:
     Raises:
       UsageError: if there are fewer than 2 held-out texts.
     """
-    train, held_out, _ = examples
+    train, held_out = examples.train, examples.held_out
     assert held_out is not None
     field = train.example.generated
     names = train.example[field].names
@@ -177,7 +179,8 @@ def read_texts(config: EvaluateConfig, examples: RealExamples) -> Texts:
     real, in_training = texts
     trained = examples.count_trained_on(order[:n_real])
     of_held_out = (real, of_real, other, known)
-    return Texts(names, count, *of_held_out, in_training, of_train, trained)
+    of_training = (in_training, of_train)
+    return Texts(names, count, *of_held_out, *of_training, trained, examples.split)
 
 
 def _measure(
@@ -227,17 +230,17 @@ def protocol(
 ) -> dict[str, Any]:
     """Returns all that the values depend on."""
     runs, draws = len(numbers_of(run, config)), config.draws
-    parameters = "newest" if config.raw else "moving average"
+    parameters = parameters_of(run, raw=config.raw)
     return {
         "dataset": run.config.dataset,
         "task": run.config.task,
         "fake": f"samples of step {step} ({parameters})",
-        "real": f"{len(texts.real):,} of {held_out.origin}, split {config.split}",
+        "real": f"{len(texts.real):,} of {held_out.origin}, split {texts.split}",
         "n_fake": config.n,
         "n_real": len(texts.real),
         "n_floor": len(texts.others),
         "n_train": len(texts.train),
-        "split": config.split,
+        "split": texts.split,
         "trained_on": texts.trained_on,
         "fingerprint": data.fingerprint(held_out),
         "unit": unit_of(texts.real),

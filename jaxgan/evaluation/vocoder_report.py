@@ -14,7 +14,7 @@ from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_report import count_of
-from jaxgan.evaluation.protocol import environment
+from jaxgan.evaluation.protocol import environment, parameters_of
 from jaxgan.evaluation.real_examples import load_real
 from jaxgan.evaluation.run_report import numbers_of
 from jaxgan.evaluation.scores import summary
@@ -78,7 +78,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
             "n": count,
             "fingerprint": data.fingerprint(held_out),
             "step": step,
-            "parameters": "newest" if config.raw else "moving average",
+            "parameters": parameters_of(run, raw=config.raw),
             "std_over": [f"{len(draws)} training seeds"] * (len(draws) > 1),
             "metrics": _facts(settings),
             "settings": settings._asdict(),

@@ -65,9 +65,9 @@ def build_evaluators(
         # Arguments are extractors, each of which is opened once.
         nested = shared_extractors(opened)
         _check_weights(text, config.inception_weights)
-        facts_of_task = {"task": task, "aligned": aligned}
+        known = {**opened, "task": task, "aligned": aligned, "train": dataset}
         try:
-            built = spec.build_list(text, EVALUATORS, nested, **opened, **facts_of_task)
+            built = spec.build_list(text, EVALUATORS, nested, **known)
         except NoWeights as error:
             raise UsageError(f"{error}, or by --inception_weights=FILE") from error
         return _by_name(text, built)

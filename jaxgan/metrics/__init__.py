@@ -24,7 +24,8 @@ EVALUATORS: dict[str, Callable[..., Evaluator]] = {
 
 Each gets those facts of the data that it has a keyword parameter for: `example`, an
 `ExampleSpec`; `modes`, those of a toy set or None; `held_out`, real examples that
-training does not see, or None; `task`, a `Task`, or None before there are data; and
-`aligned`, True if the samples of that task have targets. An argument may name an
+training does not see, or None; `train`, the training set, or None before it is read;
+`task`, a `Task`, or None before there are data; and `aligned`, True if the samples of
+that task have targets. An argument may name an
 extractor, such as `fd(classifier)`: a `metrics.features.shared.SharedExtractor`.
 """

@@ -102,7 +102,7 @@ def probabilities_of(features: Features, metric: str, extractor: str) -> np.ndar
     return features.probabilities
 
 
-WITHOUT_CLASSES = ("minilm", "random")
+WITHOUT_CLASSES = ("minilm", "random", "values")
 """Names of extractors that are known to have no classes before they are opened."""
 
 

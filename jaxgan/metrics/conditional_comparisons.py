@@ -22,9 +22,10 @@ from jaxgan.metrics.comparison import (
     probabilities_of,
 )
 from jaxgan.metrics.features import Extractor, Features, Images, classifier_training
-from jaxgan.metrics.features.base import Seed
+from jaxgan.metrics.features.base import Seed, image_shape
 from jaxgan.metrics.features.classifier import Classifier
 from jaxgan.metrics.frechet import class_frechet, features_warning
+from jaxgan.types import ExampleSpec, Field
 
 LISTED = 20
 """Number of classes up to which each has a value of its own."""
@@ -109,7 +110,9 @@ def accuracy_as_asked(extractor: Extractor) -> Comparison:
     return Comparison(extractor, compare, labels=True)
 
 
-def classification_accuracy_of(seed: Seed = 0) -> Comparison:
+def classification_accuracy_of(
+    seed: Seed = 0, *, example: ExampleSpec | None = None
+) -> Comparison:
     """Trains a classifier on fakes and tests it on real examples; more is better.
 
     By https://arxiv.org/abs/1905.10887. The classifier is that of the extractor
@@ -121,14 +124,25 @@ def classification_accuracy_of(seed: Seed = 0) -> Comparison:
 
     Args:
       seed: seed of the training.
+      example: the fields of the examples, None before they are known. The classifier
+        of sounds sees their spectrograms.
+
+    Raises:
+      UsageError: if they are neither images nor sounds.
     """
     name = "classification_accuracy"
+    sound = None
+    if example is not None:
+        first = example[example.generated]
+        sound = first if first.kind == "waveform" else None
+        if sound is None:
+            image_shape(example, name)
 
     def compare(sets: Sets) -> dict[str, float]:
         real, fake = labels_of(sets, name)
         count = 1 + int(max(real.max(), fake.max()))
         found = classification_accuracy(
-            trainer(count, seed),
+            trainer(count, seed, sound),
             images_of(sets.fake, name),
             fake,
             images_of(sets.real, name),
@@ -154,14 +168,15 @@ def images_of(features: Features, metric: str) -> Images:
     return features.images
 
 
-def trainer(classes: int, seed: int) -> Train:
+def trainer(classes: int, seed: int, sound: Field | None = None) -> Train:
     """Returns a function that trains the classifier of the extractor `classifier`.
 
     Args:
       classes: number of classes.
       seed: seed of the training.
+      sound: the field of waveforms, None for images.
     """
-    net = Classifier(classes)
+    net = Classifier(classes, sound)
 
     @jax.jit
     def logits(weights, images):

@@ -6,11 +6,15 @@ from jaxgan.errors import UsageError
 from jaxgan.metrics.arrays import subset
 from jaxgan.metrics.comparison import NO_FEATURES, Comparison, Sets
 from jaxgan.metrics.features import Images
+from jaxgan.metrics.features.base import image_shape
 from jaxgan.metrics.ms_ssim import PairSimilarity, pair_similarity
 from jaxgan.ranges import Width, ceil_div
+from jaxgan.types import ExampleSpec
 
 
-def ms_ssim_of(pairs: Width = 1_000) -> Comparison:
+def ms_ssim_of(
+    pairs: Width = 1_000, *, example: ExampleSpec | None = None
+) -> Comparison:
     """Measures how similar fakes are to each other, `ms_ssim`.
 
     The mean MS-SSIM over random pairs of fakes: 1 if all are equal. More than the floor
@@ -25,7 +29,13 @@ def ms_ssim_of(pairs: Width = 1_000) -> Comparison:
 
     Args:
       pairs: number of pairs; at most as many as there are.
+      example: the fields of the examples; None before they are known.
+
+    Raises:
+      UsageError: if they are not images.
     """
+    if example is not None:
+        image_shape(example, "ms_ssim")
 
     def compare(sets: Sets) -> dict[str, float]:
         images, labels = sets.fake.images, sets.fake.labels

@@ -11,7 +11,7 @@ from jaxgan.errors import UsageError
 from jaxgan.metrics.evaluators import Evaluator, SampleFn, Values, number_of
 from jaxgan.networks.ops.spectra import magnitude
 from jaxgan.ranges import Range
-from jaxgan.types import Samples, Tree
+from jaxgan.types import Samples, Task, Tree
 
 RESOLUTIONS = ((512, 128), (1_024, 256), (2_048, 512))
 """Window and hop, in samples, of the transforms of `stft_distance`."""
@@ -71,14 +71,40 @@ def spectrograms_of(samples: Samples, name: str) -> tuple[Tree, Tree]:
     return real, fake
 
 
-def mel_l1(samples: Count = 256) -> Evaluator:
+def check_vocoder(name: str, task: Task | None, train: Dataset | None) -> None:
+    """Raises UsageError unless a task may restore waveforms, which are its targets.
+
+    Args:
+      name: of the metric.
+      task: the task, None before there are data.
+      train: the training examples, None before they are read.
+    """
+    restores = task is None or task.transform is not None
+    if train is not None:
+        restores &= train.example[train.example.generated].kind == "waveform"
+    if not restores:
+        raise UsageError(
+            f"{name} compares waveforms with those of the same spectrograms, which "
+            "only the task vocoder makes: use sliced_wasserstein"
+        )
+
+
+def mel_l1(
+    samples: Count = 256, *, task: Task | None = None, train: Dataset | None = None
+) -> Evaluator:
     """Measures the L1 distance of log-mel spectrograms, which is the score.
 
     The value is `mel_l1`, in natural logarithms, with the settings of the task.
 
     Args:
       samples: number of samples, at most that of the fixed examples.
+      task: the task, None before there are data.
+      train: the training examples, None before they are read.
+
+    Raises:
+      UsageError: if the task is not that of a vocoder.
     """
+    check_vocoder("mel_l1", task, train)
 
     def value(drawn: Samples) -> float:
         real, fake = spectrograms_of(drawn, "mel_l1")
@@ -87,14 +113,22 @@ def mel_l1(samples: Count = 256) -> Evaluator:
     return _evaluator("mel_l1", samples, value)
 
 
-def stft(samples: Count = 256) -> Evaluator:
+def stft(
+    samples: Count = 256, *, task: Task | None = None, train: Dataset | None = None
+) -> Evaluator:
     """Measures the multi-resolution STFT distance, which is the score.
 
     The value is `stft`, the mean of `stft_distance` of waveforms and their targets.
 
     Args:
       samples: number of samples, at most that of the fixed examples.
+      task: the task, None before there are data.
+      train: the training examples, None before they are read.
+
+    Raises:
+      UsageError: if the task is not that of a vocoder.
     """
+    check_vocoder("stft", task, train)
     distance = jax.jit(stft_distance)
 
     def value(drawn: Samples) -> float:

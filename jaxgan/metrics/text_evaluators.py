@@ -54,6 +54,8 @@ def _distance(one: dict[bytes, float], other: dict[bytes, float]) -> float:
 def ngrams(
     most: Annotated[int, Range(1, 9)] = 4,
     samples: Annotated[int, Range(2, 2**20)] = 512,
+    *,
+    train: Dataset | None = None,
 ) -> Evaluator:
     """Measures how far the n-grams of samples are from those of real texts.
 
@@ -64,15 +66,21 @@ def ngrams(
     Args:
       most: largest number of tokens.
       samples: number of samples and of real texts, at most that of the fixed examples.
+      train: the training examples, None before they are read.
+
+    Raises:
+      UsageError: if they are not texts.
     """
+    if train is not None:
+        first = train.example[train.example.generated]
+        if first.kind != "tokens":
+            raise UsageError(
+                f"ngrams needs texts, not {first.kind} of shape {list(first.shape)}: "
+                "use sliced_wasserstein"
+            )
 
     def init(dataset: Dataset, examples: Examples, key: jax.Array) -> tuple[int, int]:
         field = dataset.example[dataset.example.generated]
-        if field.kind != "tokens":
-            raise UsageError(
-                f"ngrams needs texts, not {field.kind} of shape {list(field.shape)}: "
-                "use sliced_wasserstein"
-            )
         end = 0 if field.names[:1] == (END,) else -1
         return min(samples, number_of(examples)), end
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from jaxgan.metrics.features.base import Extractor, Features, Images, StoredImages
 from jaxgan.metrics.features.channels import channels as _channels
-from jaxgan.metrics.features.classifier import classifier as _classifier
+from jaxgan.metrics.features.channels import classifier_of_labels as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
 from jaxgan.metrics.features.minilm import minilm as _minilm
 from jaxgan.metrics.features.random import random as _random
+from jaxgan.metrics.features.values import values as _values
 
 # The names without an underscore are the modules.
 __all__ = ["EXTRACTORS", "Extractor", "Features", "Images", "StoredImages"]
@@ -20,6 +21,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "inception": _inception,
     "minilm": _minilm,
     "random": _random,
+    "values": _values,
 }
 """Factories of extractors by name.
 

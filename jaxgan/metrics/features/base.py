@@ -21,6 +21,15 @@ BATCH = 256
 
 FLOAT32 = np.dtype(np.float32)
 
+INSTEAD = {
+    "tokens": "use fd(minilm)",
+    "vector": "use fd(values)",
+    "waveform": "use fd(classifier), which needs labels",
+}
+"""Metrics of examples that are not images, as a remedy."""
+
+OTHERWISE = "use a set of images"
+
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 """The seed of an extractor's weights."""
 
@@ -118,10 +127,9 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
     """
     field = example[example.generated]
     if field.kind != "image" or len(field.shape) != 3:
-        other = "fd(minilm)" if field.kind == "tokens" else "sliced_wasserstein"
         raise UsageError(
             f"{name} needs images [H, W, C], not {field.kind} of shape "
-            f"{list(field.shape)}: use {other}"
+            f"{list(field.shape)}: {INSTEAD.get(field.kind, OTHERWISE)}"
         )
     return field.shape
 
@@ -215,6 +223,31 @@ def rows_in_batches(
         return jax.tree.map(lambda *x: np.concatenate(x), *parts)
 
     return extract
+
+
+def check_features(found: Features, name: str, count: int) -> np.ndarray:
+    """Returns the features that an extractor, maybe of a user, made of some images.
+
+    Args:
+      found: what it returned.
+      name: of the extractor, for messages.
+      count: number of images.
+
+    Raises:
+      UsageError: unless they are `Features` with one row for each image.
+    """
+    if not isinstance(found, Features):
+        raise UsageError(
+            f"{name} returned {type(found).__name__} in place of features: return "
+            "jaxgan.metrics.features.Features(array)"
+        )
+    features = np.asarray(found.features)
+    if features.ndim != 2 or len(features) != count:
+        raise UsageError(
+            f"{name} returned features {list(features.shape)} of {count} images: "
+            "return one row for each image"
+        )
+    return features
 
 
 def check_images(images: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -72,6 +72,42 @@ def channels(
     return Extractor("channels", inner.digest, facts, extract)
 
 
+def classifier_of_labels(
+    seed: Seed = 0,
+    *,
+    example: ExampleSpec,
+    train: Dataset,
+    held_out: Dataset | None = None,
+    cache: Path | None = None,
+    once: Callable[[Callable[[], Any]], Any] = lambda make: make(),
+) -> Extractor:
+    """Returns the last hidden layer of a classifier of the real training set.
+
+    Images that stack those of another set, as of stacked_mnist, have the features and
+    classes of `channels`: 1000 classes would have 128 training examples each. Others
+    have those of `classifier.classifier`.
+
+    Args:
+      seed: seed of the training.
+      example: the fields of the images to extract features of.
+      train: the training set, with labels.
+      held_out: other real examples with the same fields, for the accuracy.
+      cache: folder of the weights.
+      once: runs a function in one of several processes and returns its result in all.
+    """
+    if train.channel is None:
+        return classifier(
+            seed,
+            example=example,
+            train=train,
+            held_out=held_out,
+            cache=cache,
+            once=once,
+        )
+    found = channels(seed, example=example, train=train, cache=cache, once=once)
+    return found._replace(name="classifier")
+
+
 def check(train: Dataset) -> None:
     """Raises UsageError unless the channels are images of another set."""
     if train.channel is None:

@@ -270,7 +270,7 @@ def _protocol(
         "resize": "none" if same else f"bicubic, anti-aliased, to {seen[0]}x{seen[1]}",
         "accuracy": round(trained.accuracy, 4),
         "tested": trained.count,
-        "trained_on": train.name,
+        "trained_on": f"{train.size:,} of {train.origin}",
         "recipe": training.RECIPE,
         "seed": seed,
     }

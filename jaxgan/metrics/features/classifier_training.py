@@ -60,12 +60,12 @@ def check(dataset: Dataset) -> None:
     if not classes:
         raise UsageError(
             f"classifier needs labels, which {name} does not have: use "
-            "another extractor, or sliced_wasserstein"
+            "efficientnet or random for images"
         )
     if len(classes) == 1:
         raise UsageError(
             f"classifier needs two or more classes, and {name} has only "
-            f"{printable(*classes)!r}: use another extractor, or sliced_wasserstein"
+            f"{printable(*classes)!r}: use efficientnet or random for images"
         )
     if dataset.size < 2:
         raise UsageError(

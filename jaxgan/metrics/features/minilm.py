@@ -250,7 +250,7 @@ def check_text(example: ExampleSpec) -> None:
     if field.kind != "tokens":
         raise UsageError(
             f"minilm needs text, not {field.kind} of shape {list(field.shape)}: use "
-            "random or sliced_wasserstein"
+            "efficientnet or random for images"
         )
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from jaxgan.data import Dataset, epoch_order, normalize, read_some
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features, feature_cache
-from jaxgan.metrics.features.base import BATCH, image_shape
+from jaxgan.metrics.features.base import BATCH, check_features, image_shape
 from jaxgan.metrics.features.channels import check as check_stacked
 from jaxgan.metrics.features.classifier_training import check as check_labeled
 from jaxgan.metrics.features.imagenet import color_shape, inception_name
 from jaxgan.metrics.features.minilm import check_text
+from jaxgan.metrics.features.values import values
 
 FACTS = ("example", "train", "held_out", "cache", "once", "inception_weights")
 """Keyword parameters of extractors that are known to the caller, not in a text."""
@@ -27,6 +28,7 @@ CHECKS: dict[str, Callable[[Dataset], Any]] = {
     "inception": lambda train: color_shape(train.example, "inception"),
     "minilm": lambda train: check_text(train.example),
     "random": lambda train: image_shape(train.example, "random"),
+    "values": lambda train: values(example=train.example),
 }
 """Checks that the training set fits an extractor, which is not opened for that."""
 
@@ -116,6 +118,7 @@ class SharedExtractor:
         for first in range(done, count, BATCH):
             some = images(first, min(BATCH, count - first))
             parts.append(self.open().extract(some))
+            check_features(parts[-1], self.name, len(some))
         if len(parts) == 1:
             return parts[0]
         return jax.tree.map(lambda *x: np.concatenate(x), *parts)

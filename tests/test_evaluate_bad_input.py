@@ -1,0 +1,223 @@
+"""Evaluations that cannot be: one line that names the flag and a value that works."""
+
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import jaxgan
+from jaxgan import data, evaluate
+from jaxgan.config.evaluating import EvaluateConfig
+from jaxgan.config.resolve import make_config
+from jaxgan.errors import UsageError
+from jaxgan.evaluation import real_examples
+from jaxgan.evaluation.build_metrics import check_metrics, default_metrics
+from jaxgan.evaluation.scores import Real, save_pictures
+from jaxgan.gan.build_evaluators import build_evaluators
+from jaxgan.metrics.comparison import Comparison
+from jaxgan.metrics.evaluators import Evaluator
+from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
+from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
+from jaxgan.metrics.features.shared import SharedExtractor
+from jaxgan.reporting import load_png
+from jaxgan.types import ExampleSpec, Field
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (12, 8, 8, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize(
+    ("extract", "message"),
+    [
+        (lambda x: x.mean((1, 2)), "own returned ndarray in place of features: return"),
+        (lambda x: Features(x.mean((0, 1, 2))), r"own returned features \[3\] of 12"),
+    ],
+)
+def test_an_extractor_of_a_user_returns_rows(monkeypatch, extract, message):
+    own = Extractor("own", "0" * 16, {}, extract)
+    monkeypatch.setitem(EXTRACTORS, "own", lambda: own)
+    with pytest.raises(UsageError, match=message):
+        jaxgan.compare(IMAGES, IMAGES, "fd(own)", cache=False)
+    shared = SharedExtractor("own", lambda: own)
+    evaluator: Evaluator = FEATURE_EVALUATORS["fd"](shared, 4)
+    with pytest.raises(UsageError, match=message):
+        evaluator.init(data.from_arrays(IMAGES), {}, jax.random.key(0))
+
+
+KINDS = {
+    "image": Field((8, 8, 3), np.dtype(np.uint8), "image"),
+    "vector": Field((2,), np.dtype(np.float32), "vector"),
+    "waveform": Field((8_192, 1), np.dtype(np.int16), "waveform", rate=8_000),
+    "tokens": Field((9,), np.dtype(np.int32), "tokens"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        ("waveform", "ms_ssim", r"needs images .* use fd\(classifier\), which"),
+        ("vector", "ms_ssim", r"needs images .* use fd\(values\)"),
+        ("vector", "classification_accuracy", r"needs images .* use fd\(values\)"),
+        ("tokens", "classification_accuracy", r"needs images .* use fd\(minilm\)"),
+    ],
+)
+def test_metrics_of_images_are_refused_before_features(kind, text, message):
+    example = ExampleSpec(x=KINDS[kind])
+    with pytest.raises(UsageError, match=f"--metrics: {text} {message}"):
+        check_metrics(text, example=example)
+    assert check_metrics(text, example=ExampleSpec(x=KINDS["image"]))
+
+
+def dataset(kind):
+    """Eight examples of a kind."""
+    field = KINDS[kind]
+    rows = {"x": np.zeros((8, *field.shape), field.dtype)}
+    return data.from_fields("toy", rows, example=ExampleSpec(x=field), origin="zeros")
+
+
+@pytest.mark.parametrize("kind", ["image", "vector", "waveform"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ngrams", "ngrams needs texts, not"),
+        ("mel_l1", "mel_l1 compares waveforms with those of the same spectrograms"),
+        ("stft", "stft compares waveforms with those of the same spectrograms"),
+    ],
+)
+def test_evaluators_of_other_tasks_are_refused_before_training(kind, text, message):
+    config = make_config(eval_metrics=text, task="generate(4)")
+    with pytest.raises(UsageError, match=f"--eval_metrics: {message}"):
+        build_evaluators(config, dataset(kind))
+
+
+def test_vectors_are_compared_by_their_numbers():
+    a, b = RNG.normal(size=(2, 400, 2)).astype(np.float32)
+    b = b + np.array([3, 4], np.float32)
+    real, fake = (
+        data.from_fields(
+            "points",
+            {"x": x},
+            example=ExampleSpec(x=KINDS["vector"]),
+            origin="points",
+        )
+        for x in (a, b)
+    )
+    report = jaxgan.compare(real, fake, "fd(values)", cache=False)
+    assert report["metrics"]["fd_values"]["value"] == pytest.approx(25, rel=0.1)
+    with pytest.raises(UsageError, match=r"classifier needs .*: use fd\(values\)"):
+        jaxgan.compare(real, fake, "fd(classifier)", cache=False)
+    with pytest.raises(UsageError, match="values needs vectors, not image"):
+        jaxgan.compare(IMAGES, IMAGES, "fd(values)", cache=False)
+
+
+def test_points_and_their_nearest_training_examples_are_in_one_picture(tmp_path):
+    columns = {"fake": np.full((4, 2), 0.5), "nearest": np.full((4, 2), -0.5)}
+    metric = Comparison(
+        Extractor("values", "none", {}, Features),
+        lambda sets: {},
+        picture=lambda x: columns,
+    )
+    features = {"values-none": Features(np.zeros((4, 2), np.float32))}
+    real = Real(features, features)
+    save_pictures(tmp_path / "e.json", [metric], [{"near": 1.0}], real, features)
+    picture = load_png(tmp_path / "e-near.png").pixels.astype(int)
+    middle = len(picture) // 2
+    drawn = np.abs(picture - 255).sum(-1) > 90
+    assert drawn[:middle, middle:].any()
+    assert drawn[middle:, :middle].any()
+
+
+LABEL = Field((), np.dtype(np.int32), "label", ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "installed", "name", "warned"),
+    [
+        ({"x": KINDS["image"], "label": LABEL}, True, "classifier", ""),
+        ({"x": KINDS["waveform"], "label": LABEL}, True, "classifier", ""),
+        ({"x": KINDS["vector"]}, True, "values", ""),
+        ({"x": KINDS["image"]}, True, "efficientnet", ""),
+        ({"x": KINDS["image"]}, False, "random", "pip install 'jaxgan[features]'"),
+        ({"x": Field((8, 8, 4))}, True, "random", "reads 1 or 3 channels, not 4"),
+    ],
+)
+def test_the_default_metrics_fit_the_examples(
+    monkeypatch, caplog, fields, installed, name, warned
+):
+    found = ModuleSpec("x", None) if installed else None
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: found)
+    text = default_metrics(ExampleSpec(fields))
+    assert text == f"fd({name})|kid({name})|precision_recall({name})"
+    assert warned in caplog.text
+    assert bool(warned) == bool(caplog.text)
+
+
+def test_two_sets_have_the_default_metrics_of_the_real_one(tmp_path):
+    points = dataset("vector")
+    report = jaxgan.compare(points, points, cache=False)
+    names = ["fd_values", "kid_values", "precision_values", "recall_values"]
+    assert list(report["metrics"]) == names
+    text = "fd(values)|kid(values)|precision_recall(values)"
+    assert report["protocol"]["metrics"] == text
+    np.savez(tmp_path / "s.npz", mu=np.zeros(2), sigma=np.eye(2))
+    with pytest.raises(UsageError, match="which only fd can be computed"):
+        jaxgan.compare(f"stats:{tmp_path}/s.npz", points)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "flags", "message"),
+    [
+        (
+            "a",
+            "a",
+            ["--metrics=fd"],
+            "missing a required argument: 'extractor'; write fd(",
+        ),
+        (
+            "a",
+            "a",
+            ["--metrics=ms_ssim", "--save_stats=s.npz"],
+            "--save_stats writes st",
+        ),
+        (
+            "a",
+            "stats:a.npz",
+            ["--metrics=fd(random)"],
+            "named first: --compare stats:FILE",
+        ),
+        ("a", "ring8", ["--metrics=fd(random)"], "one form, not image with vector"),
+        (
+            "ring8:x",
+            "ring8",
+            ["--metrics=fd(values)"],
+            "--compare ring8:x: ring8 has the",
+        ),
+    ],
+)
+def test_sets_that_cannot_be_compared(
+    monkeypatch, tmp_path, capsys, real, fake, flags, message
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", images=IMAGES)
+    sets = ["npz:a.npz" if x == "a" else x for x in (real, fake)]
+    assert evaluate.main(["--compare", *sets, *flags]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_the_training_split_is_refused_with_a_flag_of_this_program():
+    run: Any = SimpleNamespace(config=make_config(dataset="ring8"))
+    asked = EvaluateConfig(workdir=Path(), split="train")
+    with pytest.raises(UsageError, match=r"with the training exam.* or --split=auto"):
+        real_examples.load_real(run, asked)
