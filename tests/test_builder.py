@@ -24,7 +24,7 @@ KEY = jax.random.key(0)
 
 # `style`, `esrgan` and those of R3GAN differ from others in arguments alone, and take
 # long to compile. `test_text_gan`, `test_resnet_pairs` and `test_stylegan2` have the
-# other presets. `conditional` is `projection` with other rates.
+# other presets. `conditional` is `projection` with other rates and another loss.
 LEFT_OUT = {"style", "esrgan", "conditional", *TEXTS, *NETWORK_PRESETS, *STYLE_PRESETS}
 
 

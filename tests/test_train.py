@@ -19,6 +19,8 @@ from PIL import Image
 from slow import SLOW, slow
 
 from jaxgan import sample, train
+from jaxgan.config.presets import earlier_flags
+from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.evaluation import previews
 from jaxgan.experiment import checkpoint
 from jaxgan.training import hooks
@@ -258,12 +260,29 @@ def test_a_run_of_version_0_1_0_goes_on_as_it_began(pictures, tmp_path, capsys, 
     assert ends(2, **begun) == 0
     config = json.loads((tmp_path / "config.json").read_text())
     assert ends(4) == 0
-    assert "as in version 0.1.0: --g_latents=same --networks=" in caplog.text
+    assert "as the run was started: --g_latents=same --networks=" in caplog.text
     assert json.loads((tmp_path / "config.json").read_text()) == {**config, "steps": 4}
     assert [line["step"] for line in lines(tmp_path)][-1] == 4
     capsys.readouterr()
     assert ends(5, networks="mlp((8,), (8,))") == 2
     assert "networks is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preset", ["conditional", "specgan"])
+def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
+    rates = "2e-3" if preset == "conditional" else "1e-3"
+    optimizer = f"adam(cosine({rates}, 1e-5, 12000), b1=0.0, b2=0.99)"
+    changed = {"g_optimizer": optimizer, "d_optimizer": optimizer, "steps": 12_000}
+    if preset == "conditional":
+        changed["loss"] = "relativistic"
+    now = to_dict(make_config(preset=preset))
+    begun = {**now, **changed}
+    assert earlier_flags(now, begun) == changed
+    # The steps of a run may be changed, and those of the user stay.
+    longer = earlier_flags({**now, "steps": 20_000}, begun)
+    assert longer == {k: v for k, v in changed.items() if k != "steps"}
+    assert not earlier_flags(now, now)
+    assert not earlier_flags({**now, "g_optimizer": "sgd(1)"}, begun)
 
 
 @pytest.mark.parametrize(

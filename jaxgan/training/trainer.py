@@ -220,7 +220,7 @@ def recorded_metrics(folder: Path) -> str:
 def with_recorded_flags(config: Config) -> Config:
     """Returns the configuration, with defaults that a run was started with.
 
-    These are its metrics in place of `auto`, and the flags of a preset of 0.1.0.
+    These are its metrics in place of `auto`, and the flags of an earlier preset.
     """
     folder = storage.run_folder("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
@@ -228,7 +228,7 @@ def with_recorded_flags(config: Config) -> Config:
     earlier = earlier_flags(to_dict(config), workdir.read_config(folder))
     if earlier:
         shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
-        log.info("preset %s as in version 0.1.0: %s", config.preset, shown)
+        log.info("preset %s as the run was started: %s", config.preset, shown)
     # The recipe that was chosen, also on another machine.
     if config.budget:
         earlier |= recorded_recipe(config, workdir.read_config(folder))
