@@ -43,6 +43,14 @@ DESCRIPTIONS = {
     "infogan": "`default` with ten categories and two numbers as codes",
 }
 """Words for the README, by preset."""
+LABELS = {
+    "default": "`default`: no labels, constant rates",
+    "projection": "`projection`: labels, constant rates",
+    "acgan": "`acgan`: labels by a classifier, constant rates",
+    "projection to 8150": "`projection`, with rates that fall to the end",
+    "conditional": "`conditional`: the same with the non-saturating loss",
+}
+"""Words for the README's first table, by arm."""
 EFFICIENTNET = "fd_efficientnet"
 """A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
@@ -118,8 +126,7 @@ def summary(found: dict[str, Any]) -> list[str]:
     floors = {x: [found["sets"][x]["floor"]] for x in sets}
     rows = [["*floor: training images*", "", "", *cells_of(floors)]]
     for name, text in DESCRIPTIONS.items():
-        # Rates that fall to the end have the number of steps in the arm's name.
-        own = [x for x in found["rows"] if x["arm"].partition(" to ")[0] == name]
+        own = [row for row in found["rows"] if row["arm"] == name]
         if not own:
             continue
         steps = sum(x["steps"] for x in own) // len(own)
@@ -127,6 +134,23 @@ def summary(found: dict[str, Any]) -> list[str]:
         rows.append([f"`{name}`", text, f"{steps:,}", *cells_of(values)])
     head = ["preset", "description", "steps", *(f"Frechet, `{x}`" for x in sets)]
     return table([*head, "confident %", "precision", "recall"], rows)
+
+
+def labels(found: dict[str, Any]) -> list[str]:
+    """Returns the README's first table: what labels and falling rates do for MNIST."""
+    arms, floor = rows_of(found, "mnist"), found["sets"]["mnist"]["floor"]
+    more = (("fd", 2, 1), ("confident", 1, 100), ("precision", 2, 1), ("recall", 2, 1))
+
+    def cells_of(values: list[dict[str, float]]) -> list[str]:
+        return [number((k * x[name] for x in values), d) for name, d, k in more]
+
+    rows = [["*floor: training images*", "", "", *cells_of([floor])]]
+    for arm, text in LABELS.items():
+        values = [row["values"] for row in arms[arm]]
+        facts = [text, f"{arms[arm][0]['steps']:,}", str(len(values))]
+        rows.append([*facts, *cells_of(values)])
+    head = ["ten CPU minutes", "steps", "seeds", "Frechet", "confident %"]
+    return table([*head, "precision", "recall"], rows)
 
 
 def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:
