@@ -343,7 +343,7 @@ IMAGES, LABELS = patterns(30)
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (from_arrays(IMAGES), "needs labels, which arrays does not have: use another"),
+        (from_arrays(IMAGES), "needs labels, which arrays does not have: use effi"),
         (from_arrays(IMAGES, LABELS * 0), "two or more classes, and arrays has only"),
         (from_arrays(IMAGES[:1], LABELS[:1]), "two or more classes"),
         (

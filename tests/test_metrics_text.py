@@ -121,9 +121,8 @@ def test_distances_of_ngrams_by_hand():
     assert distance([[1, 0, 0], [1, 0, 0]]) == pytest.approx((0.4 + 1) / 2)
     # Without a pair: <end> alone.
     assert distance([[0, 0, 0]]) == pytest.approx((0.6 + 1) / 2)
-    points = load("ring8")
     with pytest.raises(UsageError, match="ngrams needs texts"):
-        evaluator.init(points, {"image": np.zeros((4, 2))}, jax.random.key(0))
+        EVALUATORS["ngrams"](2, train=load("ring8"))
 
 
 def test_texts_have_a_default_metric_that_reads_them(monkeypatch):

@@ -726,7 +726,7 @@ def test_what_a_discriminator_cannot_judge():
         pair_of("image_to_image(discriminator=unet)", 32)
     with pytest.raises(FieldError, match="unet needs images, not vectors"):
         image_to_image(example=image_example((2,)))
-    with pytest.raises(FieldError, match="there is no field 'source'"):
+    with pytest.raises(FieldError, match="examples have no field 'source'"):
         two_domains(example=image_example((64, 64, 3)))
     net = Patch(2)
     with pytest.raises(UsageError, match="at least 24x24, not 16x20"):

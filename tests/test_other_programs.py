@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -11,7 +12,7 @@ from jaxgan.config.inverting import InversionOptions
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation.invert import check_run
-from jaxgan.evaluation.latent_space import check_has_latents
+from jaxgan.evaluation.latent_space import LatentSpace, check_has_latents
 from jaxgan.evaluation.picture_facts import check_maps_pictures
 from jaxgan.evaluation.scorer import Scorer
 from jaxgan.gan import builder
@@ -33,7 +34,6 @@ def opened(task, example=IMAGES) -> Any:
 @pytest.mark.parametrize(
     ("task", "example", "message"),
     [
-        ("anomaly(4)", IMAGES, "use python -m jaxgan.score --workdir=runs/mine"),
         ("inpainting", IMAGES, "use python -m jaxgan.apply --workdir=runs/mine"),
         ("domains", IMAGES, "use python -m jaxgan.apply --workdir=runs/mine"),
         ("text", TEXTS, "use python -m jaxgan.sample --n=64"),
@@ -48,6 +48,19 @@ def test_runs_without_latents_are_for_another_program(task, example, message):
         with pytest.raises(UsageError, match=f": {message}$"):
             check_run(run, InversionOptions())
     check_has_latents(opened("conditional(4)"))
+
+
+def test_a_detector_with_an_encoder_is_for_another_program():
+    # Those of users, which start from a latent, are inverted in test_buckets_programs.
+    networks = "encoder_mlp((4,), (4,), (4,))"
+    config = make_config(task="anomaly(4)", networks=networks, batch_size=2, d_terms="")
+    gan = builder.build_gan(config, IMAGES, trains=False)
+    state = gan.init(jax.random.key(0))
+    run: Any = SimpleNamespace(
+        config=config, gan=gan, example=IMAGES, folder=Path("runs/mine"), dataset=None
+    )
+    with pytest.raises(UsageError, match=r"use python -m jaxgan.score --workdir=runs/"):
+        LatentSpace(run, state.ema)
 
 
 def test_a_detector_maps_no_pictures():

@@ -384,7 +384,7 @@ def test_runs_of_other_tasks_say_what_fits(tmp_path, finished, capsys):
     line = refused(capsys, f"--workdir={finished}", file)
     assert "finds no anomalies" in line
     assert "jaxgan.sample" in line
-    assert "--task=anomaly" in line
+    assert "--preset=alice" in line
 
 
 def test_flags_and_pictures_in_any_order():

@@ -52,11 +52,6 @@ def check_has_latents(run: Run) -> None:
             f"{name} makes texts, which have no space of latents: use python -m "
             "jaxgan.sample --n=64"
         )
-    if task.score is not None:
-        raise UsageError(
-            f"{name} finds anomalies by an encoder, beside which its latents are not "
-            f"explored: use python -m jaxgan.score --workdir={run.folder}"
-        )
 
 
 class LatentSpace:
@@ -97,7 +92,13 @@ class LatentSpace:
             *(self.variables, example_batch(self.run.example, 1), keys),
         )
         if len(found) != 1 or getattr(found[0], "ndim", 0) != 2:
-            raise UsageError(f"{name} does not start from one latent vector")
+            other = "sample --n=64"
+            if self.gan.task.score is not None:
+                other = f"score --workdir={self.run.folder}"
+            raise UsageError(
+                f"{name} does not start from one latent vector, which can be explored: "
+                f"use python -m jaxgan.{other}"
+            )
         return found[0].shape[1]
 
     def keys(self, seed: int, n: int) -> jax.Array:
