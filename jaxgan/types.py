@@ -309,8 +309,8 @@ class Task(NamedTuple):
     """The field `source` that the task makes of an example itself, such as a smaller
     image, for the factories of networks. None if sources are a field of the data."""
     generated: Field | None = None
-    """What networks generate and judge, if not the first field, such as spectrograms of
-    waveforms, for the factories of networks."""
+    """The field that networks generate and judge, such as spectrograms of sounds, for
+    the factories of networks. None for the first field of an example."""
     refused: str = ""
     """The reason for which a new run may not train on these data, and another task.
     A run of an earlier version, which did, can be opened and resumed."""

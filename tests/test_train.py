@@ -19,7 +19,7 @@ from PIL import Image
 from slow import SLOW, slow
 
 from jaxgan import sample, train
-from jaxgan.config.presets import earlier_flags
+from jaxgan.config.earlier_presets import earlier_flags
 from jaxgan.config.resolve import make_config, to_dict
 from jaxgan.evaluation import previews
 from jaxgan.experiment import checkpoint

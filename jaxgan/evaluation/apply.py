@@ -1,5 +1,6 @@
 """Maps pictures of users with a run: the program, and the function of the API."""
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from jaxgan.evaluation.picture_facts import (
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sound_arrays import restore_all
 from jaxgan.experiment import memory
+from jaxgan.experiment.checkpoint import Which
 from jaxgan.files import reason
 
 log = logging.getLogger("jaxgan")
@@ -230,15 +232,27 @@ config.json; use the folder of a run
     mapper = Mapper(opened, options)
     if rate is not None:
         raise UsageError(f"rate={rate}: this run maps pictures; leave it out")
-
-    def restore(arrays: Sequence[np.ndarray]) -> None:
-        variables = opened.part(raw=raw)
-        memory.check_sampling(variables, 0, opened.example.shape)
-        channels = _channels(opened, mapper, reverse=reverse)
-        apply_limits.check_arrays(arrays, variables, channels, mapper.facts.scale)
-        mapper.restore(which, raw=raw)
-
+    restore = functools.partial(
+        *(_restore, opened, mapper, which), raw=raw, reverse=reverse
+    )
     return _map_all(mapper, pictures, mask, background_of(opened), restore)
+
+
+def _restore(
+    run: Run,
+    mapper: Mapper,
+    which: Which,
+    arrays: Sequence[np.ndarray],
+    *,
+    raw: bool,
+    reverse: bool,
+) -> None:
+    """Restores the parameters of a run, if the results of arrays fit into memory."""
+    variables = run.part(raw=raw)
+    memory.check_sampling(variables, 0, run.example.shape)
+    channels = _channels(run, mapper, reverse=reverse)
+    apply_limits.check_arrays(arrays, variables, channels, mapper.facts.scale)
+    mapper.restore(which, raw=raw)
 
 
 def _map_all(

@@ -67,7 +67,7 @@ def build_from(name: str, config: Config, build: Callable[[Any], Any]) -> Any:
 
 
 MISFITS = (AssertionError, TypeError, ValueError, flax.errors.FlaxError)
-"""What jax, flax and chex raise for arrays that do not fit. Built-in networks are never
+"""Errors of jax, flax and chex for arrays that do not fit. Built-in networks are never
 traced with a task of others, see `data_checks.check_networks`."""
 PRESETS_OF = {"tokens": "language_model", "waveform": "wavegan"}
 """Presets by the kind of the examples that they generate."""

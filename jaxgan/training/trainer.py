@@ -12,7 +12,8 @@ import jax
 
 from jaxgan import parallel, spec, storage, workdir
 from jaxgan.cli import EXIT_TRY_AGAIN
-from jaxgan.config.presets import UNLABELED, earlier_flags
+from jaxgan.config.earlier_presets import earlier_flags
+from jaxgan.config.presets import UNLABELED
 from jaxgan.config.resolve import to_dict
 from jaxgan.config.training import AUTO, RESUMABLE, Config
 from jaxgan.distributed.consensus import (

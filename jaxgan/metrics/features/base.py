@@ -28,8 +28,6 @@ INSTEAD = {
 }
 """Metrics of examples that are not images, as a remedy."""
 
-OTHERWISE = "use a set of images"
-
 Seed = Annotated[int, Range(0, 2**31 - 1)]
 """The seed of an extractor's weights."""
 
@@ -129,7 +127,7 @@ def image_shape(example: ExampleSpec, name: str) -> tuple[int, int, int]:
     if field.kind != "image" or len(field.shape) != 3:
         raise UsageError(
             f"{name} needs images [H, W, C], not {field.kind} of shape "
-            f"{list(field.shape)}: {INSTEAD.get(field.kind, OTHERWISE)}"
+            f"{list(field.shape)}: {INSTEAD.get(field.kind, 'use a set of images')}"
         )
     return field.shape
 
