@@ -39,11 +39,12 @@ from jaxgan.files import atomic_write
 from jaxgan.gan import builder
 from jaxgan.types import ExampleSpec
 
+_DEFAULT = {"preset": "default", "batch_size": 32, "d_terms": "r1(1)|r2(1)"}
 PAIRS: dict[str, dict[str, Any]] = {
     "mlp": {"preset": "mlp"},
     "dcgan": {"preset": "dcgan", "batch_size": 32},
-    "small": {"preset": "default", "batch_size": 32},
-    "r3gan": {"preset": "default", "batch_size": 32, "networks": "r3gan(32, 1)"},
+    "small": _DEFAULT,
+    "r3gan": {**_DEFAULT, "networks": "r3gan(32, 1)"},
     "resnet": {"preset": "sngan-resnet-small"},
     "sagan": {"preset": "sagan-small", "task": "generate(128)"},
     "biggan": {"preset": "biggan-small", "task": "generate(80)"},

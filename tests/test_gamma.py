@@ -13,7 +13,7 @@ from jaxgan import losses
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
-from jaxgan.losses.gamma import gamma_of, uses_auto
+from jaxgan.losses.gamma import format_gamma, gamma_of, uses_auto
 from jaxgan.types import DiscriminatorOutput, Players, image_example
 
 SHAPE, BATCH = (32, 48, 3), 16
@@ -95,9 +95,12 @@ def test_a_recipe_without_auto():
     assert not uses_auto("")
 
 
-def test_vectors_have_no_auto():
-    with pytest.raises(UsageError, match=r"--d_terms: auto is a gamma for images"):
-        penalties("r1(auto)", image_example((2,)))
+def test_auto_is_1_without_images():
+    assert gamma_of((2,), 256) == gamma_of((8_000, 1), 8) == 1
+    points = image_example((2,))
+    assert penalties("r1(auto)", points) == penalties("r1(1)", points)
+    line = "gamma: auto is 1 for samples that are not images"
+    assert format_gamma("r1(auto)", (2,), 256) == line
 
 
 def test_a_run_logs_its_gamma_and_resumes(pictures, tmp_path, caplog):

@@ -274,7 +274,7 @@ def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
     optimizer = f"adam(cosine({rates}, 1e-5, 12000), b1=0.0, b2=0.99)"
     changed = {"g_optimizer": optimizer, "d_optimizer": optimizer, "steps": 12_000}
     if preset == "conditional":
-        changed["loss"] = "relativistic"
+        changed |= {"loss": "relativistic", "d_terms": "r1(1)|r2(1)"}
     now = to_dict(make_config(preset=preset))
     begun = {**now, **changed}
     assert earlier_flags(now, begun) == changed
@@ -282,7 +282,26 @@ def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
     longer = earlier_flags({**now, "steps": 20_000}, begun)
     assert longer == {k: v for k, v in changed.items() if k != "steps"}
     assert not earlier_flags(now, now)
-    assert not earlier_flags({**now, "g_optimizer": "sgd(1)"}, begun)
+    assert "d_optimizer" not in earlier_flags({**now, "g_optimizer": "sgd(1)"}, begun)
+
+
+@pytest.mark.parametrize(
+    ("preset", "more"),
+    [
+        *[("default", ""), ("projection", ""), ("conditional", "")],
+        *[("acgan", "|auxiliary_classifier"), ("infogan", "|mutual_information(0.1)")],
+    ],
+)
+def test_runs_with_a_gamma_of_1_go_on_with_it(preset, more):
+    then = {"d_terms": f"r1(1)|r2(1){more}"}
+    now = to_dict(make_config(preset=preset))
+    assert now["d_terms"] == f"r1(auto)|r2(auto){more}"
+    begun = {**now, **then}
+    assert earlier_flags(now, begun) == then
+    # Of a run with other networks too, but not in place of another penalty.
+    own = {"networks": "small(8)", "steps": 9}
+    assert earlier_flags({**now, **own}, {**begun, **own}) == then
+    assert not earlier_flags({**now, "d_terms": "r1(3)"}, begun)
 
 
 @pytest.mark.parametrize(

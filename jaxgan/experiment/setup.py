@@ -70,7 +70,8 @@ def setup(config: Config) -> Experiment:
     if not resumed:
         log_hints(config, dataset)
         data_checks.log_halvings(gan.networks.generator, dataset.shape)
-    if gamma := format_gamma(config.d_terms, dataset.shape, config.batch_size):
+    drawn = data_checks.networks_example(gan.task, dataset.example).shape
+    if gamma := format_gamma(config.d_terms, drawn, config.batch_size):
         log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
     experiment = Experiment(

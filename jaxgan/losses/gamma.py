@@ -7,7 +7,7 @@ from jaxgan import spec
 from jaxgan.errors import UsageError
 
 GAMMA = 1.0
-"""The gamma that was measured at the sizes below."""
+"""The gamma that was measured at the sizes below, and that of all other data."""
 PIXELS, CHANNELS, BATCH_SIZE = 28 * 28, 1, 64
 """The images and the batch size at which `GAMMA` was measured."""
 
@@ -20,7 +20,7 @@ PENALTIES = ("r1", "r2", "approximate_r1", "approximate_r2")
 
 
 def gamma_of(shape: Sequence[int], batch_size: int) -> float:
-    """Returns the gamma of zero-centered gradient penalties for images.
+    """Returns the gamma of zero-centered gradient penalties.
 
     gamma = 1 at 28 x 28 x 1 and a batch size of 64, times H W / 784, times C, times
     64 / batch_size.
@@ -47,22 +47,17 @@ def gamma_of(shape: Sequence[int], batch_size: int) -> float:
         CIFAR-10, 32 pixels, batch 512       0.49  (0.05 to 0.005)
 
     Args:
-      shape: `(H, W, C)` of the images, which are in [-1, 1].
+      shape: `(H, W, C)` of the images, which are in [-1, 1]. For samples of any other
+        shape, such as points and waveforms, there is no rule: their gamma is 1.
       batch_size: examples per update, over all devices.
 
-    Raises:
-      UsageError: if samples are not images.
-
-    >>> gamma_of((28, 28, 1), 64)
-    1.0
+    >>> gamma_of((28, 28, 1), 64), gamma_of((2,), 256)
+    (1.0, 1.0)
     >>> round(gamma_of((256, 256, 3), 256), 1)
     62.7
     """
     if len(shape) != 3:
-        raise UsageError(
-            f"auto is a gamma for images, not for samples of shape {list(shape)}: use "
-            "a number, such as r1(1)"
-        )
+        return GAMMA
     pixels = (math.prod(shape[:2]) / PIXELS) ** PIXEL_POWER
     channels = (shape[2] / CHANNELS) ** CHANNEL_POWER
     return GAMMA * pixels * channels * (batch_size / BATCH_SIZE) ** BATCH_POWER
@@ -95,9 +90,10 @@ def format_gamma(text: str, shape: Sequence[int], batch_size: int) -> str | None
     if not uses_auto(text):
         return None
     gamma, sides = gamma_of(shape, batch_size), " x ".join(map(str, shape))
-    return (
-        f"gamma: auto is {gamma:.4g} for images of {sides} in batches of {batch_size}"
-    )
+    of = f"images of {sides} in batches of {batch_size}"
+    if len(shape) != 3:
+        of = "samples that are not images"
+    return f"gamma: auto is {gamma:.4g} for {of}"
 
 
 def _places(call: spec.Call, is_gamma: bool = False) -> list[bool]:
