@@ -30,6 +30,8 @@ SETS: dict[str, tuple[dict[str, Any], tuple[int, int, int], str, int]] = {
 """Flags, shape, extractor and number of samples, by size."""
 BATCH = 32
 NETWORKS = "small(8)"
+OPTIMIZER = "adam(2e-3, b1=0.0, b2=0.99, clipping_threshold=1)"
+"""With clipped updates, so that no gamma explodes."""
 MULTIPLES = (0.1, 1, 10)
 """Gammas in multiples of that of `auto`."""
 
@@ -48,6 +50,7 @@ def measure(size: str, gamma: float, steps: int, place: Path) -> dict[str, Any]:
     """Trains with one gamma, and returns its row of the results."""
     flags, shape, extractor, n = SETS[size]
     flags = {**flags, "preset": "default", "networks": NETWORKS, "devices": 1}
+    flags |= {"g_optimizer": OPTIMIZER, "d_optimizer": OPTIMIZER}
     flags |= {"batch_size": BATCH, "d_terms": f"r1({gamma})|r2({gamma})"}
     flags |= {"steps": steps, "sample_every": steps, "save_every": steps}
     flags |= {"log_every": 50, "eval_metrics": "sliced_wasserstein"}

@@ -282,7 +282,12 @@ def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
     longer = earlier_flags({**now, "steps": 20_000}, begun)
     assert longer == {k: v for k, v in changed.items() if k != "steps"}
     assert not earlier_flags(now, now)
-    assert "d_optimizer" not in earlier_flags({**now, "g_optimizer": "sgd(1)"}, begun)
+    assert not earlier_flags(now, {**now, "steps": 12_000})
+    # So do all other flags that the user sets, now or when the run was begun.
+    own = {"g_optimizer": "sgd(1)"}
+    others = {k: v for k, v in changed.items() if k not in own}
+    assert earlier_flags({**now, **own}, begun) == others
+    assert earlier_flags({**now, **own}, {**begun, **own}) == others
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,8 @@ def earlier_flags(
       stored: the flags with which the run was started.
 
     Returns:
-      The flags that the preset set differently then. Empty if `stored` has another
-      preset or the values of no earlier version, or if one of `flags` has neither the
-      value of that version nor that of today's.
+      The flags of `stored` that are those of an earlier version, where `flags` has what
+      the preset sets today. A flag that the user has set is not among them.
 
     >>> now = {"preset": "dcgan", **PRESETS["dcgan"]}
     >>> then = {**now, "g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"}
@@ -76,14 +75,11 @@ def earlier_flags(
         return {}
     defaults = {field.name: field.default for field in dataclasses.fields(Config)}
     now = {**defaults, **PRESETS[preset]}
+    # What the user has not set, and the run has otherwise.
+    left = {k for k, v in now.items() if flags.get(k) == v != stored.get(k, v)}
+    earlier = {}
     for version in EARLIER.get(preset, ()):
-        then = dict(version)
-        # A resumed run may have other steps: only those of the preset are replaced.
-        steps = then.pop("steps", None)
-        started_then = all(stored.get(name) == value for name, value in then.items())
-        # A flag that the user has changed prevents the replacement.
-        unchanged = all(flags[name] in (now[name], then[name]) for name in then)
-        if started_then and unchanged:
-            replaced = steps and flags["steps"] == now["steps"]
-            return {**then, "steps": steps} if replaced else then
-    return {}
+        then = {k: v for k, v in version.items() if k in left and stored[k] == v}
+        # A resumed run may have any steps: they alone are of no version.
+        earlier |= then if then.keys() - {"steps"} else {}
+    return earlier
