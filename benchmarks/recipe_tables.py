@@ -38,7 +38,7 @@ DESCRIPTIONS = {
     "wgan-gp": "Wasserstein, gradient penalty, five critic updates",
     "sngan": "hinge, spectral normalization, five discriminator updates",
     "projection": "`default` with labels, by projection",
-    "conditional": "the same, with rates that fall to the end",
+    "conditional": "the same, non-saturating, with rates that fall to the end",
     "acgan": "`default` with labels, by a classifier in the discriminator",
     "infogan": "`default` with ten categories and two numbers as codes",
 }
@@ -51,6 +51,8 @@ LABELS = {
     "conditional": "`conditional`: the same with the non-saturating loss",
 }
 """Words for the README's first table, by arm."""
+VALUES = ("Frechet", "confident %", "precision", "recall")
+"""Columns of the README's tables."""
 EFFICIENTNET = "fd_efficientnet"
 """A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
@@ -112,45 +114,32 @@ def table_of(found: dict[str, Any], dataset: str) -> list[str]:
 
 
 def summary(found: dict[str, Any]) -> list[str]:
-    """Returns the README's table: presets on all data sets, with the floors."""
-    sets = list(found["sets"])
-    more = [("confident", 1, 100), ("precision", 2, 1), ("recall", 2, 1)]
-
-    def cell(values: list[dict[str, float]], name: str, digits: int, times: int) -> str:
-        return number((times * x[name] for x in values), digits) if values else ""
-
-    def cells_of(values: dict[str, list[dict[str, float]]]) -> list[str]:
-        distances = [cell(values[x], "fd", 2, 1) for x in sets]
-        return [*distances, *(cell(values[sets[0]], *facts) for facts in more)]
-
-    floors = {x: [found["sets"][x]["floor"]] for x in sets}
-    rows = [["*floor: training images*", "", "", *cells_of(floors)]]
+    """Returns the README's table: all presets on MNIST, with the floor."""
+    arms, floor = rows_of(found, "mnist"), found["sets"]["mnist"]["floor"]
+    rows = [["*floor: training images*", "", "", *values_of([floor])]]
     for name, text in DESCRIPTIONS.items():
-        own = [row for row in found["rows"] if row["arm"] == name]
-        if not own:
-            continue
-        steps = sum(x["steps"] for x in own) // len(own)
-        values = {x: [r["values"] for r in own if r["dataset"] == x] for x in sets}
-        rows.append([f"`{name}`", text, f"{steps:,}", *cells_of(values)])
-    head = ["preset", "description", "steps", *(f"Frechet, `{x}`" for x in sets)]
-    return table([*head, "confident %", "precision", "recall"], rows)
+        if own := arms.get(name):
+            steps = f"{sum(row['steps'] for row in own) // len(own):,}"
+            values = values_of([row["values"] for row in own])
+            rows.append([f"`{name}`", text, steps, *values])
+    return table(["preset", "description", "steps", *VALUES], rows)
 
 
 def labels(found: dict[str, Any]) -> list[str]:
     """Returns the README's first table: what labels and falling rates do for MNIST."""
     arms, floor = rows_of(found, "mnist"), found["sets"]["mnist"]["floor"]
-    more = (("fd", 2, 1), ("confident", 1, 100), ("precision", 2, 1), ("recall", 2, 1))
-
-    def cells_of(values: list[dict[str, float]]) -> list[str]:
-        return [number((k * x[name] for x in values), d) for name, d, k in more]
-
-    rows = [["*floor: training images*", "", "", *cells_of([floor])]]
+    rows = [["*floor: training images*", "", "", *values_of([floor])]]
     for arm, text in LABELS.items():
         values = [row["values"] for row in arms[arm]]
         facts = [text, f"{arms[arm][0]['steps']:,}", str(len(values))]
-        rows.append([*facts, *cells_of(values)])
-    head = ["ten CPU minutes", "steps", "seeds", "Frechet", "confident %"]
-    return table([*head, "precision", "recall"], rows)
+        rows.append([*facts, *values_of(values)])
+    return table(["ten CPU minutes", "steps", "seeds", *VALUES], rows)
+
+
+def values_of(seeds: list[dict[str, float]]) -> list[str]:
+    """Returns the cells of `VALUES`, from the values of each seed."""
+    facts = (("fd", 2, 1), ("confident", 1, 100), ("precision", 2, 1), ("recall", 2, 1))
+    return [number((k * x[name] for x in seeds), d) for name, d, k in facts]
 
 
 def protocol_of(found: dict[str, Any], dataset: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 The order is that of `optax.chain`. Learning rates, and Adam's b1 and b2, may be
 schedules. A schedule counts the updates of its optimizer: with five discriminator
-updates per step, a schedule of the discriminator ends after a fifth of the steps.
+updates per step, a schedule of the discriminator ends after a fifth of the steps. The
+name `steps` in a schedule is the number of updates in the whole run.
 """
 
 import functools
@@ -28,7 +29,7 @@ from jaxgan.ranges import (
     Range,
     Size,
 )
-from jaxgan.schedules import SCHEDULES, Decay, Rate, Value
+from jaxgan.schedules import SCHEDULES, Decay, Rate, Value, schedules_of
 from jaxgan.spec import build, unknown
 
 Factory = Callable[..., optax.GradientTransformation]
@@ -385,8 +386,13 @@ OPTIMIZERS: dict[str, Factory] = {
 """All transformations by name."""
 
 
-def chain(text: str) -> optax.GradientTransformation:
+def chain(text: str, updates: int | None = None) -> optax.GradientTransformation:
     """Builds an optimizer from a recipe, such as `adam(linear(1e-3, 1e-4, 1000))`.
+
+    Args:
+      text: the recipe.
+      updates: their number in the whole run, for which `steps` stands in a schedule:
+        `adam(linear(1e-3, 1e-4, steps))`. None if the recipe may not have it.
 
     Raises:
       UsageError: if the recipe is wrong, or has no optimizer that moves parameters.
@@ -394,7 +400,8 @@ def chain(text: str) -> optax.GradientTransformation:
     >>> chain("clip_by_global_norm(1)|adam(linear(1e-3, 1e-4, 1000))").init is not None
     True
     """
-    parts = build(text, OPTIMIZERS, SCHEDULES)
+    known = SCHEDULES if updates is None else schedules_of(updates)
+    parts = build(text, OPTIMIZERS, known)
     # Without an optimizer, the gradient itself would be the update.
     if not set(parts) & set(MOVERS):
         raise unknown(text, MOVERS, "optimizer that moves parameters in")

@@ -1,6 +1,7 @@
 """Numbers that may change with the step: `float | optax.Schedule`."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -89,6 +90,32 @@ SCHEDULES: dict[str, Callable[..., optax.Schedule]] = {
     f.__name__: f for f in (linear, cosine, exponential, warmup)
 }
 """Factories of schedules by name."""
+
+STEPS = "steps"
+"""The name that stands for the length of the run, as in `cosine(2e-3, 1e-5, steps)`."""
+
+
+def schedules_of(steps: int) -> dict[str, Callable[..., Any]]:
+    """Returns `SCHEDULES` and what `steps` is in their arguments.
+
+    Args:
+      steps: the number of steps, or of updates of an optimizer, in the whole run.
+
+    >>> sorted(schedules_of(100).keys() - SCHEDULES), schedules_of(100)["steps"]()
+    (['steps'], 100)
+    """
+    return {**SCHEDULES, STEPS: lambda: steps}
+
+
+def ends_with_run(text: str) -> bool:
+    """Returns True if a schedule in a recipe has the length of the run.
+
+    >>> ends_with_run("adam(cosine(2e-3, 1e-5, steps))"), ends_with_run("r1(1)")
+    (True, False)
+    >>> ends_with_run("linear(1, 0, steps=100)")
+    False
+    """
+    return re.search(rf"\b{STEPS}\b(?!\s*=)", text) is not None
 
 
 def ema_decay(

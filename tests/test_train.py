@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -291,22 +292,50 @@ def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
 
 
 @pytest.mark.parametrize(
-    ("preset", "more"),
+    ("preset", "begun"),
     [
-        *[("default", ""), ("projection", ""), ("conditional", "")],
-        *[("acgan", "|auxiliary_classifier"), ("infogan", "|mutual_information(0.1)")],
+        ("default", {"d_terms": "r1(1)|r2(1)"}),
+        ("projection", {"d_terms": "r1(1)|r2(1)"}),
+        ("acgan", {"d_terms": "r1(1)|r2(1)|auxiliary_classifier"}),
+        ("infogan", {"d_terms": "r1(1)|r2(1)|mutual_information(0.1)"}),
+        ("conditional", {"d_terms": "r1(1)|r2(1)"}),
+        *[
+            (preset, {flag: f"adam(cosine({rates}, {steps}), {more})"})
+            for flag in ("g_optimizer", "d_optimizer")
+            for preset, rates, steps, more in [
+                ("toy", "2e-3, 1e-5", 8000, "b1=0.0, b2=0.99"),
+                ("toy-grid", "2e-3, 1e-5", 8000, "b1=0.0, b2=0.99"),
+                ("stacked", "2e-3, 1e-5", 12000, "b1=0.0, b2=0.99"),
+                ("conditional", "2e-3, 1e-5", 8000, "b1=0.0, b2=0.99"),
+                ("wavegan", "1e-3, 1e-5", 12000, "b1=0.0, b2=0.99"),
+                (
+                    *("attributes", "2e-3, 1e-5", 12000),
+                    "b1=0.0, b2=0.99, clipping_threshold=1",
+                ),
+                (
+                    *("specgan", "1e-3, 1e-5", 1800),
+                    "b1=0.0, b2=0.99, clipping_threshold=1",
+                ),
+            ]
+        ],
+        (
+            "vocoder",
+            {"d_optimizer": "adam(cosine(5e-4, 1e-4, 1500), b1=0.8, b2=0.99)"},
+        ),
+        ("alice", {"g_optimizer": "adam(cosine(1e-3, 1e-5, 600), b1=0.5, b2=0.99)"}),
+        ("language_model", {"g_optimizer": "adam(cosine(3e-3, 1e-4, 4000))"}),
     ],
 )
-def test_runs_with_a_gamma_of_1_go_on_with_it(preset, more):
-    then = {"d_terms": f"r1(1)|r2(1){more}"}
+def test_flags_of_yesterday_stay_those_of_their_runs(preset, begun):
+    """Version 0.1.0 and later had gammas of 1, and rates that fell in so many steps."""
     now = to_dict(make_config(preset=preset))
-    assert now["d_terms"] == f"r1(auto)|r2(auto){more}"
-    begun = {**now, **then}
-    assert earlier_flags(now, begun) == then
-    # Of a run with other networks too, but not in place of another penalty.
+    ((flag, value),) = begun.items()
+    assert now[flag] == re.sub(r", \d+\)", ", steps)", value).replace("(1)", "(auto)")
+    assert earlier_flags(now, {**now, **begun}) == begun
+    # Of a run with other networks and steps too, but not if the user says otherwise.
     own = {"networks": "small(8)", "steps": 9}
-    assert earlier_flags({**now, **own}, {**begun, **own}) == then
-    assert not earlier_flags({**now, "d_terms": "r1(3)"}, begun)
+    assert earlier_flags({**now, **own}, {**now, **begun, **own}) == begun
+    assert not earlier_flags({**now, flag: "another(3)"}, {**now, **begun})
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,28 @@ from typing import Any
 from jaxgan.config.presets import PRESETS
 from jaxgan.config.training import Config
 
+
+def _falling(start: str, end: str, steps: int, more: str = "b1=0.0, b2=0.99") -> str:
+    # Rates fell in a fixed number of steps.
+    return f"adam(cosine({start}, {end}, {steps}), {more})"
+
+
+def _both(optimizer: str) -> dict[str, Any]:
+    return {"g_optimizer": optimizer, "d_optimizer": optimizer}
+
+
 # Gamma was 1 for all images.
 _ONE = {"d_terms": "r1(1)|r2(1)"}
-_LONG = {
-    "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
-    "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
-    "steps": 12_000,
-}
+_CLIPPED = "b1=0.0, b2=0.99, clipping_threshold=1"
 _GOODFELLOW = {
     "g_latents": "fresh",
     "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
 }
 EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
     "default": (_ONE,),
+    "toy": (_both(_falling("2e-3", "1e-5", 8_000)),),
+    "toy-grid": (_both(_falling("2e-3", "1e-5", 8_000)),),
+    "stacked": (_both(_falling("2e-3", "1e-5", 12_000)),),
     "mlp": (
         {
             "g_latents": "same",
@@ -34,18 +43,32 @@ EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     "goodfellow": (_GOODFELLOW,),
     "goodfellow-ns": (_GOODFELLOW,),
-    "dcgan": ({"g_optimizer": "adam(1e-4)", "d_optimizer": "adam(1e-4)"},),
+    "dcgan": (_both("adam(1e-4)"),),
     "projection": (_ONE,),
-    "conditional": ({**_ONE, "loss": "relativistic", **_LONG}, _ONE),
-    "acgan": ({"d_terms": "r1(1)|r2(1)|auxiliary_classifier"},),
-    "infogan": ({"d_terms": "r1(1)|r2(1)|mutual_information(0.1)"},),
-    "specgan": (
+    "conditional": (
         {
-            "g_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
-            "d_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
+            "loss": "relativistic",
+            **_both(_falling("2e-3", "1e-5", 12_000)),
             "steps": 12_000,
         },
+        {**_ONE, **_both(_falling("2e-3", "1e-5", 8_000))},
     ),
+    "acgan": ({"d_terms": "r1(1)|r2(1)|auxiliary_classifier"},),
+    "infogan": ({"d_terms": "r1(1)|r2(1)|mutual_information(0.1)"},),
+    "attributes": (_both(_falling("2e-3", "1e-5", 12_000, _CLIPPED)),),
+    "alice": ({"g_optimizer": _falling("1e-3", "1e-5", 600, "b1=0.5, b2=0.99")},),
+    "wavegan": (_both(_falling("1e-3", "1e-5", 12_000)),),
+    "specgan": (
+        {**_both(_falling("1e-3", "1e-5", 12_000)), "steps": 12_000},
+        _both(_falling("1e-3", "1e-5", 1_800, _CLIPPED)),
+    ),
+    "vocoder": (
+        {
+            "g_optimizer": _falling("1e-3", "1e-4", 1_500, "b1=0.8, b2=0.99"),
+            "d_optimizer": _falling("5e-4", "1e-4", 1_500, "b1=0.8, b2=0.99"),
+        },
+    ),
+    "language_model": ({"g_optimizer": "adam(cosine(3e-3, 1e-4, 4000))"},),
 }
 """Flags that earlier versions of presets set differently, the first version first."""
 

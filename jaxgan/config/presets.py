@@ -28,8 +28,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "networks": "mlp((256, 256, 256, 256), (128, 128, 128), d_activation='swish')",
         "batch_size": 256,
         "d_terms": "r1(cosine(0.05, 0.003, 6000))|r2(cosine(0.05, 0.003, 6000))",
-        "g_optimizer": "adam(cosine(2e-3, 1e-5, 8000), b1=0.0, b2=0.99)",
-        "d_optimizer": "adam(cosine(2e-3, 1e-5, 8000), b1=0.0, b2=0.99)",
+        "g_optimizer": "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99)",
+        "d_optimizer": "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99)",
         "steps": 8_000,
         "samples": 512,
     },
@@ -153,8 +153,8 @@ PRESETS["toy-grid"] = {
 # Rates and penalties decay, like R3GAN's for the thousand modes of Stacked MNIST.
 PRESETS["stacked"] = {
     "d_terms": "r1(cosine(1, 0.1, 3000))|r2(cosine(1, 0.1, 3000))",
-    "g_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
-    "d_optimizer": "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
+    "g_optimizer": "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99)",
+    "d_optimizer": "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99)",
 }
 # `r3gan` by the name that it had in version 0.1.0.
 PRESETS["residual"] = {**STYLE_PRESETS["r3gan"], "networks": "residual"}
@@ -243,8 +243,8 @@ PRESETS["vocoder"] = {
     "d_terms": "",
     "g_latents": "same",
     "batch_size": 8,
-    "g_optimizer": "adam(cosine(1e-3, 1e-4, 1500), b1=0.8, b2=0.99)",
-    "d_optimizer": "adam(cosine(5e-4, 1e-4, 1500), b1=0.8, b2=0.99)",
+    "g_optimizer": "adam(cosine(1e-3, 1e-4, steps), b1=0.8, b2=0.99)",
+    "d_optimizer": "adam(cosine(5e-4, 1e-4, steps), b1=0.8, b2=0.99)",
     "ema_half_life": 1_000.0,
     "steps": 1_500,
     "samples": 16,
@@ -256,7 +256,7 @@ _ENCODERS = {
     "networks": "encoder_mlp",
     "batch_size": 64,
     "d_terms": "r1(0.5)",
-    "g_optimizer": "adam(cosine(1e-3, 1e-5, 600), b1=0.5, b2=0.99)",
+    "g_optimizer": "adam(cosine(1e-3, 1e-5, steps), b1=0.5, b2=0.99)",
     "d_optimizer": "adam(5e-4, b1=0.0, b2=0.99)",
     "ema_half_life": 1_000.0,
     "held_out": "part",
@@ -286,7 +286,7 @@ PRESETS["alice"] = {**_ENCODERS, "g_terms": "cycle_l2(100)"}
 # `projection` with rates that fall to the end, which labels need: with constant rates
 # samples of Fashion-MNIST become less varied from about 4,000 steps. With labels this
 # loss has clearer digits than the relativistic one.
-_FALLING = "adam(cosine(2e-3, 1e-5, 8000), b1=0.0, b2=0.99)"
+_FALLING = "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99)"
 PRESETS["conditional"] = {
     **PRESETS["projection"],
     "loss": "non_saturating",
@@ -297,7 +297,7 @@ PRESETS["conditional"] = {
 # Both of `projection` and `acgan`, for attributes. The classifier learns from real
 # examples only, and counts less for the generator than the adversarial loss. Pictures
 # are in color, which has dots without the blur.
-_CLIPPED = "adam(cosine(2e-3, 1e-5, 12000), b1=0.0, b2=0.99, clipping_threshold=1)"
+_CLIPPED = "adam(cosine(2e-3, 1e-5, steps), b1=0.0, b2=0.99, clipping_threshold=1)"
 PRESETS["attributes"] = {
     **PRESETS["projection"],
     "networks": "small(blur=True)",
@@ -314,14 +314,16 @@ _SOUNDS = {
     "generator_wrap": "embed",
     "discriminator_wrap": "projection",
     "batch_size": 32,
-    "g_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
-    "d_optimizer": "adam(cosine(1e-3, 1e-5, 12000), b1=0.0, b2=0.99)",
+    "g_optimizer": "adam(cosine(1e-3, 1e-5, steps), b1=0.0, b2=0.99)",
+    "d_optimizer": "adam(cosine(1e-3, 1e-5, steps), b1=0.0, b2=0.99)",
     "ema_half_life": 4_000.0,
     "samples": 20,
 }
 PRESETS["wavegan"] = {**_SOUNDS, "task": "conditional(64)", "networks": "wavegan(16)"}
 # Nine CPU minutes of one-second recordings at 8 kHz.
-_CLIPPED_SHORT = "adam(cosine(1e-3, 1e-5, 1800), b1=0.0, b2=0.99, clipping_threshold=1)"
+_CLIPPED_SHORT = (
+    "adam(cosine(1e-3, 1e-5, steps), b1=0.0, b2=0.99, clipping_threshold=1)"
+)
 PRESETS["specgan"] = {
     **_SOUNDS,
     "g_optimizer": _CLIPPED_SHORT,
@@ -344,7 +346,7 @@ PRESETS["language_model"] = {
     "d_terms": "",
     "g_terms": "likelihood",
     "batch_size": 64,
-    "g_optimizer": "adam(cosine(3e-3, 1e-4, 4000))",
+    "g_optimizer": "adam(cosine(3e-3, 1e-4, steps))",
     "ema_half_life": 4_000.0,
     "steps": 4_000,
     "samples": 24,

@@ -148,7 +148,8 @@ class Config(DataFlags):
         "optimization",
         "generator optimizer: adam, adamw, rmsprop, sgd or another optax optimizer, "
         "after clip_by_global_norm and the like, before clip_weights and freeze; "
-        "learning rates may be schedules (linear, cosine, exponential, warmup)",
+        "learning rates may be schedules (linear, cosine, exponential, warmup), which "
+        "the name steps ends with the run: adam(cosine(2e-3, 1e-5, steps))",
     )
     d_optimizer: str = flag(
         "adam(2e-3, b1=0.0, b2=0.99)", "optimization", "discriminator optimizer"

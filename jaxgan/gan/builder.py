@@ -50,7 +50,7 @@ from jaxgan.networks.styles import innermost
 from jaxgan.networks.wrappers import check_wrappers
 from jaxgan.optimizers import chain
 from jaxgan.ranges import NON_NEGATIVE
-from jaxgan.schedules import SCHEDULES, ema_decay
+from jaxgan.schedules import ema_decay, schedules_of
 from jaxgan.tasks import TASKS
 from jaxgan.types import (
     Augment,
@@ -345,7 +345,7 @@ def build_terms(
     adaptive = {} if augment is None else {"augment": objective.augment_term(augment)}
 
     def read(text):
-        return _parse_terms(text, example.shape, config.batch_size)
+        return _parse_terms(text, config, example.shape)
 
     def given(name):
         terms = build_from(name, config, read)
@@ -368,9 +368,13 @@ def build_terms(
 
 def build_optimizers(config: Config) -> Players[optax.GradientTransformation]:
     """Builds the optimizer of each player."""
+
+    def build(flag, updates):
+        return build_from(flag, config, lambda text: chain(text, updates))
+
     return Players(
-        build_from("g_optimizer", config, chain),
-        build_from("d_optimizer", config, chain),
+        build("g_optimizer", config.steps),
+        build("d_optimizer", config.steps * config.d_updates),
     )
 
 
@@ -457,9 +461,9 @@ def map_over_devices(
     )
 
 
-def _parse_terms(text: str, shape: Sequence[int], batch_size: int) -> dict[str, Term]:
+def _parse_terms(text: str, config: Config, shape: Sequence[int]) -> dict[str, Term]:
     # Arguments may be schedules, other terms and augmentations.
-    nested = {**SCHEDULES, **REGULARIZERS, **AUGMENTATIONS}
+    nested = {**schedules_of(config.steps), **REGULARIZERS, **AUGMENTATIONS}
     if uses_auto(text):
-        nested[AUTO] = lambda: gamma_of(shape, batch_size)
+        nested[AUTO] = lambda: gamma_of(shape, config.batch_size)
     return spec.build(text, REGULARIZERS, nested)

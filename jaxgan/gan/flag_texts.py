@@ -27,7 +27,7 @@ from jaxgan.errors import (
 )
 from jaxgan.networks.conditions import condition_field
 from jaxgan.ranges import ceil_div
-from jaxgan.schedules import SCHEDULES
+from jaxgan.schedules import SCHEDULES, schedules_of
 from jaxgan.types import Augment, ExampleSpec, Task, Term, image_example
 
 log = logging.getLogger("jaxgan")
@@ -40,7 +40,7 @@ def build_one(name: str, config: Config, table: spec.Table, **given: Any) -> Any
     """Builds the only part that a text names; its arguments may be schedules."""
 
     def read(text):
-        return spec.build_one(text, table, SCHEDULES, **given)
+        return spec.build_one(text, table, schedules_of(config.steps), **given)
 
     return build_from(name, config, read)
 
@@ -52,7 +52,8 @@ def build_value(name: str, config: Config, more: spec.Table | None = None) -> An
         # Numbers need no parsing.
         if not isinstance(value, str):
             return value
-        return spec.build_one(value, {**SCHEDULES, **(more or {})}, SCHEDULES)
+        table = {**SCHEDULES, **(more or {})}
+        return spec.build_one(value, table, schedules_of(config.steps))
 
     return build_from(name, config, read)
 

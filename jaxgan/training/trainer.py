@@ -4,9 +4,10 @@ import dataclasses
 import logging
 import math
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -35,6 +36,7 @@ from jaxgan.experiment.state import restore_or_init
 from jaxgan.monitoring import detectors
 from jaxgan.monitoring.monitor import read_findings
 from jaxgan.performance import profiling
+from jaxgan.schedules import ends_with_run
 from jaxgan.sharing.report.report import recorded
 from jaxgan.training.hooks import Collapse, open_hooks
 from jaxgan.training.loop import training_loop
@@ -235,7 +237,30 @@ def with_recorded_flags(config: Config) -> Config:
         earlier |= recorded_recipe(config, workdir.read_config(folder))
     if config.eval_metrics == AUTO:
         earlier["eval_metrics"] = recorded_metrics(folder)
-    return dataclasses.replace(config, **earlier)
+    config = dataclasses.replace(config, **earlier)
+    log_other_end(config, workdir.read_config(folder))
+    return config
+
+
+SCHEDULED = (
+    *("task", "d_terms", "g_terms", "augment_p", "g_optimizer", "d_optimizer"),
+    "ema_half_life",
+)
+"""Flags that may have schedules."""
+
+
+def log_other_end(config: Config, stored: Mapping[str, Any]) -> None:
+    """Logs that schedules end at another step than when the run was started."""
+    begun = stored.get("steps", config.steps)
+    texts = {name: str(getattr(config, name)) for name in SCHEDULED}
+    names = [f"--{name}" for name, text in texts.items() if ends_with_run(text)]
+    if names and begun != config.steps:
+        log.info(
+            "schedules of %s now end at step %d; the run was started with --steps=%d",
+            ", ".join(names),
+            config.steps,
+            begun,
+        )
 
 
 def run_once(
