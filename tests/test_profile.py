@@ -226,8 +226,14 @@ def test_the_account_of_known_events():
     assert [row.op for row in found.rows] == ["fusion.1", "g"]
     assert [row.share for row in found.rows] == pytest.approx([30 / 40, 10 / 40])
     assert [row.seconds for row in found.rows] == pytest.approx([7.5e-9, 2.5e-9])
+    assert [part.name for part in found.parts] == ["G", "other"]
+    for part, share in zip(found.parts, [30 / 40, 10 / 40], strict=True):
+        assert (part.share, part.products) == pytest.approx((share, share))
     assert found.seconds == pytest.approx(20e-9)
     assert found.idle == pytest.approx(1 - 40 / 60)
+    # An operation that is no product.
+    (part,) = summed([Event("a", "h", 0, 10)], LOOP, steps=1).parts
+    assert part == ("other", 1.0, 0.0)
     with pytest.raises(ValueError, match="no operation"):
         summed([], LOOP, steps=2)
 

@@ -1,11 +1,15 @@
 """Summarizes a trace as a table of the most expensive operations of a step."""
 
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxgan.performance.profiling.events import Event, covered, events
 from jaxgan.performance.profiling.sources import Origin, around, module_name, origins
+
+PRODUCTS = re.compile("conv|dot|gemm|matmul", re.IGNORECASE)
+"""Opcodes of convolutions and matrix products, and names of their custom calls."""
 
 
 class Row(NamedTuple):
@@ -19,6 +23,15 @@ class Row(NamedTuple):
     """Seconds per step, averaged over the devices."""
 
 
+class Part(NamedTuple):
+    """A network, or all that is in none of them: its shares of the time."""
+
+    name: str
+    share: float
+    products: float
+    """The share of convolutions and matrix products in it, of the same time."""
+
+
 class TraceSummary(NamedTuple):
     """The time of a program in a trace."""
 
@@ -28,6 +41,8 @@ class TraceSummary(NamedTuple):
     """Seconds per step, from the first operation to the last."""
     idle: float
     """The share of that time in which a device was idle."""
+    parts: list[Part]
+    """All operations by network, in descending order."""
 
 
 def summarize_trace(
@@ -70,8 +85,43 @@ def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSum
     spans = [span(x) for x in devices.values()]
     busy = [covered(e for e in x if e.op not in outer) for x in devices.values()]
     return TraceSummary(
-        rows, max(spans) * 1e-9 / steps, max(1 - sum(busy) / sum(spans), 0.0)
+        rows,
+        max(spans) * 1e-9 / steps,
+        max(1 - sum(busy) / sum(spans), 0.0),
+        parts_of(spent, known, total),
     )
+
+
+def parts_of(
+    spent: dict[str, float], known: dict[str, Origin], total: float
+) -> list[Part]:
+    """Sums the time of operations by network, and that of its products.
+
+    Args:
+      spent: nanoseconds by operation.
+      known: origins by operation.
+      total: the sum of `spent`.
+    """
+    shares, products = defaultdict(float), defaultdict(float)
+    for op, time in spent.items():
+        origin = known.get(op, Origin(op))
+        name = part_of(origin.scope)
+        shares[name] += time / total
+        if PRODUCTS.search(origin.what):
+            products[name] += time / total
+    ordered = sorted(shares.items(), key=lambda x: -x[1])
+    return [Part(name, share, products[name]) for name, share in ordered]
+
+
+def part_of(scope: str) -> str:
+    """Returns the network of a scope, `other` for losses, optimizers and the rest.
+
+    >>> part_of("transpose(jvp(Patch))/scale_0/Conv_3/transpose"), part_of("add")
+    ('Patch', 'other')
+    """
+    # Names of transformations and operations begin with a small letter.
+    named = re.search(r"\b[A-Z]\w*", scope)
+    return named[0] if named else "other"
 
 
 def span(events: list[Event]) -> float:
@@ -90,7 +140,17 @@ def format_summary(found: TraceSummary, traced: str) -> list[str]:
         f"  {a:>{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip()
         for a, b, c, d in cells
     ]
-    return [head, *table]
+    return [head, *table, f"  in all: {format_parts(found.parts)}"]
+
+
+def format_parts(parts: list[Part]) -> str:
+    """Formats the shares of networks.
+
+    >>> format_parts([Part("Patch", 0.5, 0.4), Part("other", 0.5, 0.0)])
+    'Patch 50% (products 40%), other 50% (products 0%)'
+    """
+    shown = [f"{x.name} {x.share:.0%} (products {x.products:.0%})" for x in parts]
+    return ", ".join(shown)
 
 
 def shown(row: Row) -> tuple[str, str, str, str]:
