@@ -303,7 +303,7 @@ def test_on_a_cpu_an_operation_lasts_until_its_end_is_told():
         },
         ("hlo_module", "hlo_op", "device_ordinal", "_p", "_c"),
     )
-    assert read(data, "jit_call") == [Event("cpu:1", "dot.1", 5, 31)]
+    assert read(data, "jit_call") == [Event("cpu:1", "dot.1", 5, 31, 7)]
 
 
 class Warns:

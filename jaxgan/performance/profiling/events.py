@@ -1,7 +1,9 @@
 """Reads the start and end of operations from a trace of JAX's profiler (xplane.pb)."""
 
+import math
 import re
 import warnings
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +18,11 @@ class Event(NamedTuple):
     op: str
     """The instruction's name in the program's text."""
     start: float
-    """Nanoseconds, as is `end`."""
+    """Nanoseconds, as are the others."""
     end: float
+    handed: float = math.inf
+    """When its thread went on with other work and left the rest to a pool, if it did.
+    Until `end` that may wait for other operations."""
 
 
 UNNAMED = "builtin type event_stats has no __module__ attribute"
@@ -69,7 +74,7 @@ def on_host(plane: Any, module: str) -> Iterator[Event]:
             # The end of an asynchronous operation counts, if it has one.
             last = max(end(event), ends.get(stats.get("_p"), 0.0))
             device = f"cpu:{stats.get('device_ordinal', 0)}"
-            yield Event(device, stats["hlo_op"], event.start_ns, last)
+            yield Event(device, stats["hlo_op"], event.start_ns, last, end(event))
 
 
 def on_device(plane: Any, module: str) -> Iterator[Event]:
@@ -119,6 +124,38 @@ def instruction(text: str) -> str:
     """
     match = re.match(r"%?([\w.\-]+)", text)
     return match.group(1) if match else text
+
+
+def shared(events: Iterable[Event]) -> dict[str, float]:
+    """Returns the nanoseconds of each operation of a device, which sum to `covered`.
+
+    Operations that run at the same time share it equally. Those that wait for a pool of
+    threads have a share of the time in which no other runs.
+
+    >>> shared([Event("", "a", 0, 4), Event("", "b", 2, 6), Event("", "c", 6, 9, 7)])
+    {'a': 3.0, 'b': 3.0, 'c': 3.0}
+    >>> shared([Event("", "a", 0, 9, 2), Event("", "b", 2, 8)])
+    {'a': 3.0, 'b': 6.0}
+    """
+    marks = []
+    for event in events:
+        handed = min(event.handed, event.end)
+        for waits, first, last in ((0, event.start, handed), (1, handed, event.end)):
+            if first < last:
+                marks += [(first, waits, 1, event.op), (last, waits, -1, event.op)]
+    # Operations that run, and those that wait, with the number of their events.
+    spent, last = defaultdict(float), 0.0
+    running, waiting = Counter(), Counter()
+    for time, waits, change, op in sorted(marks):
+        active = running or waiting
+        share = (time - last) / active.total() if active else 0.0
+        for name, count in active.items() if share else ():
+            spent[name] += share * count
+        last, own = time, waiting if waits else running
+        own[op] += change
+        if not own[op]:
+            del own[op]
+    return dict(spent)
 
 
 def covered(events: Iterable[Event]) -> float:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxgan.performance.profiling.events import Event, covered, events
+from jaxgan.performance.profiling.events import Event, covered, events, shared
 from jaxgan.performance.profiling.sources import Origin, around, module_name, origins
 
 PRODUCTS = re.compile("conv|dot|gemm|matmul", re.IGNORECASE)
@@ -18,7 +18,7 @@ class Row(NamedTuple):
     op: str
     origin: Origin
     share: float
-    """The share of the time of all operations, which may overlap on a CPU."""
+    """Of the time in which operations run; those at the same time share it equally."""
     seconds: float
     """Seconds per step, averaged over the devices."""
 
@@ -69,11 +69,12 @@ def summed(found: list[Event], text: str, steps: int, top: int = 10) -> TraceSum
     # A loop's time is that of the operations in its body, which are counted instead.
     outer, known = around(text, {event.op for event in found}), origins(text)
     devices, spent = defaultdict(list), defaultdict(float)
-    # Events of each device, and nanoseconds of each operation over all devices.
     for event in found:
         devices[event.device].append(event)
-        if event.op not in outer:
-            spent[event.op] += event.end - event.start
+    # Nanoseconds of each operation over all devices.
+    for own in devices.values():
+        for op, time in shared(x for x in own if x.op not in outer).items():
+            spent[op] += time
     # Nanoseconds over all devices and steps become seconds per device and step.
     total, per_step = sum(spent.values()), 1e-9 / steps / len(devices)
     rows = [
