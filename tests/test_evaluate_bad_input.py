@@ -100,6 +100,27 @@ def test_evaluators_of_other_tasks_are_refused_before_training(kind, text, messa
         build_evaluators(config, dataset(kind))
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("diversity", "diversity is a metric of training, .*: use ms_ssim or"),
+        ("fd(random)|mode_coverage(9)", "mode_coverage is .*: use modes"),
+        ("mel_l1", "mel_l1 is .*: runs of a vocoder have it without --metrics"),
+    ],
+)
+def test_metrics_of_training_alone_are_named_as_such(text, message):
+    with pytest.raises(UsageError, match=f"--metrics: {message}"):
+        check_metrics(text)
+
+
+@pytest.mark.parametrize("text", ["bleu", "ms_ssim", "fd(random)|attribute_accuracy"])
+def test_metrics_of_finished_runs_are_named_as_such(text):
+    name = text.rpartition("|")[2]
+    config = make_config(eval_metrics=text)
+    with pytest.raises(UsageError, match=rf"--eval_metrics: {name} is .*jaxgan\.eval"):
+        build_evaluators(config)
+
+
 def test_vectors_are_compared_by_their_numbers():
     a, b = RNG.normal(size=(2, 400, 2)).astype(np.float32)
     b = b + np.array([3, 4], np.float32)
