@@ -263,8 +263,9 @@ def test_generators_of_other_tasks(task, networks, fits):
     name = re.search(r"\((?:generator=)?(\w+)", networks)
     assert name
     message = f"^--networks: {name[1]} is no generator for --task={task}: use {fits}"
+    example = ExampleSpec({**PAIRS, "label": IMAGES["label"]})
     with pytest.raises(UsageError, match=message):
-        check(task, PAIRS, networks=networks)
+        check(task, example, networks=networks)
 
 
 def test_generators_of_presets_fit():
