@@ -634,6 +634,7 @@ AUGMENT: list[Row] = [
     *(("--classic", f"--classic={text}") for text in ("", "turn", "shift|shift", LONG)),
     ("--reject", "--reject=judge"),
     ("--networks", "--networks=small(0)"),
+    ("has a generator for --task=paired", "--networks=image_to_image(unet(4))"),
     ("--augment", "--augment=blur"),
     ("--augment_p", "--augment_p=ada(2)"),
     ("--out", "--out=new.csv"),
