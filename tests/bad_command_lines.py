@@ -681,6 +681,8 @@ APPLY_ONE: list[Row] = [
     ("no flag --tiles: did you mean --tile?", "--tiles=64", "new.png"),
     ("no flag -t", "-t=64", "new.png"),
     ("OUT=new.gif: must end in one of .png", "new.gif"),
+    ("OUT=new.wav: must end in one of .png", "new.wav"),
+    ("OUT=new.npz: must end in one of .png", "new.npz"),
     ("OUT", "nowhere/new.png"),
     ("OUT", "/proc/new.png"),
     ("OUT", "/proc/new/"),
