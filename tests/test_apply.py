@@ -1,6 +1,7 @@
 """Pictures of users through runs that map images."""
 
 import io
+import json
 import logging
 import os
 import struct
@@ -16,7 +17,7 @@ import jaxgan
 from jaxgan import apply, sample, train
 from jaxgan.config.applying import MAX_PIXELS, MapOptions, parse_args
 from jaxgan.errors import TrainingError, UsageError
-from jaxgan.evaluation import apply_limits, mapping, picture_files
+from jaxgan.evaluation import apply_limits, mapping, picture_facts, picture_files
 from jaxgan.evaluation.mapping import Mapper
 from jaxgan.experiment import memory
 
@@ -678,3 +679,13 @@ def test_flags_and_names_in_any_order():
     assert (config.pictures, config.out) == (("a.png", "b.png"), "-out")
     assert (config.which, config.tile, config.overlap) == (40, 64, -1)
     assert (config.raw, config.attributes) == (True, {"a": 1.0, "b": 0.0})
+
+
+def test_the_kind_of_data_is_known_without_fields(tmp_path):
+    # That of data with an image or a vector, and a label at most.
+    for shape, kind in (([2], "vector"), ([8, 8, 3], "image")):
+        facts = {"shape": shape, "dtype": "float32", "classes": [], "size": 9}
+        (tmp_path / "data.json").write_text(json.dumps(facts))
+        assert picture_facts.kind_of_data(tmp_path) == kind
+    (tmp_path / "data.json").write_text("[]")
+    assert picture_facts.kind_of_data(tmp_path) == ""

@@ -16,15 +16,16 @@ from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
 from jaxgan.evaluation import real_examples
 from jaxgan.evaluation.build_metrics import check_metrics, default_metrics
+from jaxgan.evaluation.example_counts import Side, check
 from jaxgan.evaluation.scores import Real, save_pictures
 from jaxgan.gan.build_evaluators import build_evaluators
-from jaxgan.metrics.comparison import Comparison
+from jaxgan.metrics.comparison import NO_FEATURES, Comparison, Least
 from jaxgan.metrics.evaluators import Evaluator
 from jaxgan.metrics.feature_evaluators import FEATURE_EVALUATORS
 from jaxgan.metrics.features import EXTRACTORS, Extractor, Features
 from jaxgan.metrics.features.shared import SharedExtractor
 from jaxgan.reporting import load_png
-from jaxgan.types import ExampleSpec, Field
+from jaxgan.types import ExampleSpec, Field, image_example
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 8, 8, 3), np.uint8)
@@ -97,6 +98,27 @@ def test_evaluators_of_other_tasks_are_refused_before_training(kind, text, messa
     config = make_config(eval_metrics=text, task="generate(4)")
     with pytest.raises(UsageError, match=f"--eval_metrics: {message}"):
         build_evaluators(config, dataset(kind))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("diversity", "diversity is a metric of training, .*: use ms_ssim or"),
+        ("fd(random)|mode_coverage(9)", "mode_coverage is .*: use modes"),
+        ("mel_l1", "mel_l1 is .*: runs of a vocoder have it without --metrics"),
+    ],
+)
+def test_metrics_of_training_alone_are_named_as_such(text, message):
+    with pytest.raises(UsageError, match=f"--metrics: {message}"):
+        check_metrics(text)
+
+
+@pytest.mark.parametrize("text", ["bleu", "ms_ssim", "fd(random)|attribute_accuracy"])
+def test_metrics_of_finished_runs_are_named_as_such(text):
+    name = text.rpartition("|")[2]
+    config = make_config(eval_metrics=text)
+    with pytest.raises(UsageError, match=rf"--eval_metrics: {name} is .*jaxgan\.eval"):
+        build_evaluators(config)
 
 
 def test_vectors_are_compared_by_their_numbers():
@@ -221,3 +243,74 @@ def test_the_training_split_is_refused_with_a_flag_of_this_program():
     asked = EvaluateConfig(workdir=Path(), split="train")
     with pytest.raises(UsageError, match=r"with the training exam.* or --split=auto"):
         real_examples.load_real(run, asked)
+
+
+@pytest.mark.parametrize(
+    ("metric", "n", "more", "message"),
+    [
+        ("precision_recall(random)", 3, {}, r"k=3\) needs 4 real images .* 3: .*--n=4"),
+        (
+            "precision_recall(random)",
+            6,
+            {"n_real": 2},
+            r"needs 4 real images or more, and there are 2: use --n_real=4",
+        ),
+        ("precision_recall(random, 12)", 12, {}, "12: leave it out, or use more"),
+        ("precision_recall(random)", 3, {"n_real": 5}, "4 images to judge .* --n=4"),
+        ("density_coverage(random)", 5, {}, "needs 6 real images .*: use --n=6"),
+    ],
+)
+def test_few_examples_are_found_before_features(monkeypatch, metric, n, more, message):
+    own = EXTRACTORS["random"](4, example=image_example((8, 8, 3)))
+    blind = own._replace(extract=lambda x: pytest.fail("features were extracted"))
+    monkeypatch.setitem(EXTRACTORS, "random", lambda: blind)
+    with pytest.raises(UsageError, match=f"--metrics: .*{message}"):
+        jaxgan.compare(IMAGES, IMAGES, metric, n=n, cache=False, **more)
+
+
+def test_a_few_samples_have_density_and_coverage():
+    # Balls are those of real examples only.
+    metric = "density_coverage(random)"
+    report = jaxgan.compare(IMAGES, IMAGES, metric, n=2, n_real=6, cache=False)
+    assert set(report["metrics"]) == {"density_random", "coverage_random"}
+
+
+def labelled(counts, name="toy"):
+    """Images with so many examples of each class."""
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    arrays = {"image": RNG.integers(0, 256, (len(labels), 8, 8, 3), np.uint8)}
+    names = tuple("abc")
+    arrays["label"] = labels
+    return data.from_fields(name, arrays, classes=names, origin="made up")
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "message"),
+    [
+        ((3, 1, 5), (3, 3, 3), "2 real images of each .* 1 of class b: leave it out"),
+        ((3, 3, 3), (4, 0, 5), "2 images to judge of each .* 0 of class b: leave it"),
+        ((3, 3), (3, 3, 3), "0 of class c"),
+    ],
+)
+def test_few_examples_of_a_class_are_found_before_features(
+    monkeypatch, real, fake, message
+):
+    own = EXTRACTORS["random"](4, example=image_example((8, 8, 3)))
+    blind = own._replace(extract=lambda x: pytest.fail("features were extracted"))
+    monkeypatch.setitem(EXTRACTORS, "random", lambda: blind)
+    with pytest.raises(
+        UsageError, match=rf"--metrics: per_class_fd\(random\) .*{message}"
+    ):
+        jaxgan.compare(labelled(real), labelled(fake), "per_class_fd(random)")
+
+
+def test_advice_for_few_examples_of_a_class_is_a_larger_number():
+    least = Least("m", of_class=2)
+    metric = Comparison(NO_FEATURES, lambda sets: {}, least=least)
+    side = Side("samples", "n", 3, None, np.array([0, 0, 1]))
+    enough = side._replace(count=4, labels=np.array([0, 0, 1, 1]))
+    with pytest.raises(UsageError, match=r"there are 1 of class 1: .* such as --n=20"):
+        check([metric], enough, side)
+    check([metric], enough, enough)
+    # Of runs without labels it is not asked for.
+    check([metric], enough._replace(labels=None), side._replace(labels=None))

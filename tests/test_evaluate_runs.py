@@ -16,6 +16,7 @@ from test_train import run as train_run
 
 import jaxgan
 from jaxgan import data, evaluate
+from jaxgan.evaluation import run_report
 from jaxgan.evaluation.image_sets import over_devices
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
@@ -301,3 +302,21 @@ def test_two_processes_find_what_one_finds(workdir, tmp_path):
     for name, found in one["metrics"].items():
         for key, value in found.items():
             assert two["metrics"][name][key] == pytest.approx(value, rel=1e-6), name
+
+
+def test_few_examples_are_found_before_anything_is_drawn(
+    workdir, conditional, monkeypatch, capsys
+):
+    monkeypatch.setattr(run_report, "features_of", lambda *_: pytest.fail("extracted"))
+    for folder, metric, n, message in (
+        (workdir, "precision_recall(random(4))", 3, "there are 3: use --n=4"),
+        (conditional, "per_class_fd(random(4))", 5, "of each class, and there are"),
+    ):
+        flags = (f"--metrics={metric}", f"--n={n}", "--split=20")
+        assert evaluate.main([f"--workdir={folder}", *flags]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_warning_is_logged_once_for_all_sets_of_samples(workdir, caplog):
+    values(workdir, "--metrics=fd(random(16))", "--n=20", "--split=20", "--seeds=3")
+    assert caplog.text.count("20 examples for 16 dimensions bias the Frechet") == 1

@@ -280,3 +280,9 @@ def test_samples_of_training_are_texts_too(workdir, counted):
     of_train = extractor.of_dataset(train_set, 5).features
     assert of_train.shape == (5, 10)
     assert (of_train.max(1) > 0.2).all()
+
+
+def test_truncation_of_texts_is_named(workdir, tmp_path, capsys):
+    flags = (f"--workdir={workdir}", f"--out={tmp_path}/a.txt", "--truncation=0.5")
+    assert sample.main([*flags]) == 2
+    assert "error: leave out --truncation=0.5, which is" in capsys.readouterr().err

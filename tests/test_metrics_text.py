@@ -125,6 +125,21 @@ def test_distances_of_ngrams_by_hand():
         EVALUATORS["ngrams"](2, train=load("ring8"))
 
 
+@pytest.mark.parametrize(
+    ("fake", "distance"),
+    [
+        # As above: the same texts, a <end> twice, and texts without tokens.
+        (["b", "a b"], 0),
+        (["a", "a"], (0.4 + 1) / 2),
+        (["", ""], (0.6 + 1) / 2),
+    ],
+)
+def test_finished_runs_have_the_same_distances_of_ngrams(fake, distance):
+    sets = TextSets(["a b", "b"], fake, ["a"])
+    found = spec.build_one("ngrams(2)", TEXT_COMPARISONS).compare(sets)
+    assert found == {"ngrams": pytest.approx(distance)}
+
+
 def test_texts_have_a_default_metric_that_reads_them(monkeypatch):
     def of(names, count):
         tokens = np.zeros((count, 2), np.int32)

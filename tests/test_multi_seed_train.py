@@ -8,6 +8,7 @@ from test_train import argv, lines, run, state_of, values
 
 from jaxgan import sample, train
 from jaxgan.config.resolve import make_config
+from jaxgan.evaluation.load_run import load_run
 from jaxgan.experiment import checkpoint
 from jaxgan.gan import builder
 from jaxgan.parallel import multi_seed
@@ -118,3 +119,13 @@ def test_what_runs_cannot_do(pictures, tmp_path, capsys, flags, message):
     assert train.main(argv(pictures, tmp_path / "new", 20, **flags)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_the_run_that_is_read_is_logged(three, pictures, caplog):
+    caplog.set_level("INFO", "jaxgan")
+    load_run(three, number=1).restore_step()
+    load_run(three).restore_players()
+    assert caplog.messages == [
+        "checkpoint of step 20 of --run=1, one of 3 runs",
+        "checkpoint of step 20 of --run=0, one of 3 runs",
+    ]

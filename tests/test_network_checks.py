@@ -1,5 +1,7 @@
 """Networks and terms of another task are named before the step is traced."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,10 @@ from jaxgan.config.presets import PRESETS
 from jaxgan.config.resolve import make_config
 from jaxgan.data import from_fields
 from jaxgan.errors import BuildError, FieldError, UsageError
-from jaxgan.gan import builder
+from jaxgan.gan import builder, data_checks
 from jaxgan.gan.data_checks import NETWORKS_OF, check_networks, term_names
 from jaxgan.gan.flag_texts import name_of, preset_for, with_preset
-from jaxgan.networks import NETWORKS
+from jaxgan.networks import GENERATORS, NETWORKS
 from jaxgan.tasks import TASKS
 from jaxgan.types import ExampleSpec, Field, image_example
 
@@ -215,3 +217,60 @@ def test_packs_of_sounds_draw_noise_and_packs_of_texts_are_refused():
     networks = "text(recurrent_generator(4), text_discriminator(4))"
     with pytest.raises(UsageError, match="judges single texts: leave out pack"):
         build(TEXTS, task="text", networks=networks, discriminator_wrap="pack")
+
+
+@pytest.mark.parametrize(
+    ("task", "networks", "message"),
+    [
+        ("inpainting", "srresnet", "srresnet is no .*=inpainting: write .*=gated_unet"),
+        ("inpainting", "unet(8)", r"unet is one .*: write .*e\(generator=unet\)$"),
+        ("unpaired", "rrdb", r"two are needed: write two_domains\(generator=rrdb\)$"),
+        ("paired", "patch", r"write image_to_image\(discriminator=patch\)$"),
+        ("text", "no_discriminator", r"write text\(discriminator=no_discriminator\)$"),
+        (
+            "text",
+            "unet",
+            r"unet is no .*: write text\(generator=recurrent",
+        ),
+        ("generate(4)", "unet", "unet is one .*: use --preset=default, which has"),
+        ("anomaly", "patch(8)", "patch is one .*: use --preset=alice, which has"),
+    ],
+)
+def test_one_network_in_place_of_two(task, networks, message):
+    config = make_config(task=task, networks=networks)
+    with pytest.raises(UsageError, match=f"^--networks: .*{message}"):
+        builder.build_networks(config, {"example": IMAGES, "axis_name": None})
+    # What fits the kind of the data is said when they are read.
+    if "--preset" in message:
+        builder.check_texts(config)
+    # Without a pair of that name, the usual error.
+    with pytest.raises(UsageError, match="no name 'unett'"):
+        build(IMAGES, networks="unett")
+
+
+@pytest.mark.parametrize(
+    ("task", "networks", "fits"),
+    [
+        ("inpainting", "image_to_image(srresnet(4), patch(4))", "gated_unet or part"),
+        ("inpainting", "image_to_image(generator=rrdb)", "gated_unet or partial_"),
+        # It would take the last color for a mask.
+        ("paired", "image_to_image(partial_unet(4))", "unet or resnet_generator or"),
+        ("super_resolution", "image_to_image(unet)", "srresnet or rrdb in image_to_i"),
+        ("domains", "image_to_image(gated_unet)", "resnet_generator in image_to_image"),
+    ],
+)
+def test_generators_of_other_tasks(task, networks, fits):
+    name = re.search(r"\((?:generator=)?(\w+)", networks)
+    assert name
+    message = f"^--networks: {name[1]} is no generator for --task={task}: use {fits}"
+    example = ExampleSpec({**PAIRS, "label": IMAGES["label"]})
+    with pytest.raises(UsageError, match=message):
+        check(task, example, networks=networks)
+
+
+def test_generators_of_presets_fit():
+    for name in PRESETS:
+        data_checks.check_generator(make_config(preset=name))
+    assert {x for names in data_checks.GENERATORS_OF.values() for x in names} == set(
+        GENERATORS
+    )

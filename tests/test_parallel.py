@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 from typing import Any
 
 import chex
@@ -16,7 +17,7 @@ import jaxgan
 from jaxgan import parallel
 from jaxgan.config.resolve import make_config
 from jaxgan.errors import UsageError
-from jaxgan.experiment.setup import setup
+from jaxgan.experiment.setup import choose_layout, setup
 from jaxgan.gan import builder
 from jaxgan.parallel import devices
 
@@ -224,6 +225,26 @@ def test_layouts():
     for given, message in wrong:
         with pytest.raises(UsageError, match=message):
             parallel.layout_of(two, **given)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"devices": 1, "shard_state": True}, "--shard_state without .*: there is one"),
+        (
+            {"devices": 2, "runs": 2, "parallel": "mesh"},
+            "--parallel=mesh without effect: each of --runs=2 has its own batches",
+        ),
+        ({"devices": 2, "shard_state": True, "parallel": "mesh"}, ""),
+        ({"devices": 1}, ""),
+    ],
+)
+def test_flags_of_devices_without_effect_are_logged(caplog, flags, message):
+    caplog.set_level("INFO", "jaxgan")
+    choose_layout(make_config(**flags))
+    found = [x for x in caplog.messages if "without effect" in x]
+    assert len(found) == bool(message)
+    assert not message or re.search(message, found[0])
 
 
 @pytest.mark.parametrize("devices", [1, 2])

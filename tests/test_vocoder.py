@@ -451,6 +451,8 @@ def test_a_run_is_compared_with_griffin_lim(trained, small, monkeypatch):
     monkeypatch.setattr(vocoder_report, "BASELINES", {"griffin_lim(8)": (8, 0.0, 1)})
     monkeypatch.setattr(vocoder_report, "stft_distance", lambda x, y: x.mean((1, 2)))
     report = evaluate_run(trained / "whole")
+    # `auto` stands for those that were split off, all of which are restored.
+    assert report["protocol"]["split"] == str(report["protocol"]["n"])
     assert list(report["rows"]) == ["generated", "griffin_lim(8)"]
     assert report["metrics"].keys() == {"mel_l1", "stft", "real_time"}
     # Phases that were searched for are better than four steps of training.

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from jaxgan.config.applying import ApplyConfig
 from jaxgan.data.decode import Header, header, open_picture
-from jaxgan.data.decode import suffixes as read_suffixes
 from jaxgan.data.listing import Walk
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.picture_files import FORMATS
 from jaxgan.evaluation.picture_paths import (
+    OF_FILES,
     Found,
     check_folder,
     check_targets,
@@ -75,7 +75,7 @@ def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
         check_writable("OUT", out)
         return [out]
     # Such as .gif; the name of a folder may have a dot too.
-    if suffix in read_suffixes() and not is_folder:
+    if suffix in OF_FILES and not is_folder:
         raise UsageError(
             f"{shown}: must end in one of {', '.join(FORMATS)}, or in / for a folder"
         )

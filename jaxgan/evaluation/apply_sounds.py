@@ -13,7 +13,13 @@ from jaxgan.config.applying import ApplyConfig, MapOptions
 from jaxgan.data.audio_files import SUFFIXES, BadSound, Sound, read_sound
 from jaxgan.errors import UsageError, printable
 from jaxgan.evaluation.load_run import Run, load_run
-from jaxgan.evaluation.picture_paths import Found, check_folder, check_targets, find
+from jaxgan.evaluation.picture_paths import (
+    OF_FILES,
+    Found,
+    check_folder,
+    check_targets,
+    find,
+)
 from jaxgan.evaluation.progress_bar import Progress
 from jaxgan.evaluation.sounds import Vocoder, restores_sounds
 from jaxgan.evaluation.spectrogram_files import SUFFIX as SPECTROGRAM
@@ -165,7 +171,7 @@ def _targets(config: ApplyConfig, out: Path, found: list[Found]) -> list[Path]:
             )
         check_writable("OUT", out)
         return [out]
-    if suffix in SUFFIXES and not is_folder:
+    if suffix in OF_FILES and not is_folder:
         raise UsageError(f"{shown}: must end in .wav or .npz, or in / for a folder")
     check_folder(shown, out)
     return [out / one.below.with_suffix(".wav") for one in found]

@@ -10,6 +10,7 @@ from jaxgan import data, spec
 from jaxgan.config.evaluating import METRICS
 from jaxgan.distributed.consensus import run_on_main
 from jaxgan.errors import UsageError
+from jaxgan.metrics import EVALUATORS
 from jaxgan.metrics.comparisons import COMPARISONS, Comparison
 from jaxgan.metrics.features import EXTRACTORS, Extractor, efficientnet
 from jaxgan.metrics.features.imagenet import NoWeights, weights_file
@@ -255,6 +256,7 @@ def _parse(
         name: _named(name, factory, open_) for name, factory in EXTRACTORS.items()
     }
     try:
+        _check_names(text)
         metrics = spec.build_list(text, _table(), nested, example=example)
         if not metrics:
             names = ", ".join(_example(name) for name in sorted(_table()))
@@ -265,6 +267,24 @@ def _parse(
     texts = [x for x in metrics if isinstance(x, TextComparison)]
     others = (PairComparison, TextComparison)
     return Metrics([x for x in metrics if not isinstance(x, others)], pairs, texts)
+
+
+OTHERWISE = {
+    "diversity": "use ms_ssim or precision_recall",
+    "mode_coverage": "use modes(channels), classes(classifier) or precision_recall",
+    **dict.fromkeys(("mel_l1", "stft"), "runs of a vocoder have it without --metrics"),
+}
+"""Advice for metrics of training that samples of a finished run have not."""
+
+
+def _check_names(text: str) -> None:
+    """Raises UsageError for metrics that only training has."""
+    for call in spec.parse(text):
+        if call.name in EVALUATORS and call.name not in _table():
+            advice = OTHERWISE.get(call.name, "leave it out")
+            raise UsageError(
+                f"{call.name} is a metric of training, of --eval_metrics: {advice}"
+            )
 
 
 def _table() -> dict[str, Callable[..., Any]]:

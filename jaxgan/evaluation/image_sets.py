@@ -115,7 +115,7 @@ def of_samples(
     # Devices of a CPU share its cores.
     devices = devices[:1] if devices[0].platform == "cpu" else devices
     draw = over_devices(run.gan.generate, variables, devices)
-    order = data.epoch_order(0, 1, train.size)
+    inputs = inputs_of_samples(train, count)
     conditional, by_attributes = is_conditional(run), has_attributes(run)
 
     def scale(raw: np.ndarray) -> np.ndarray:
@@ -123,8 +123,7 @@ def of_samples(
         return np.asarray(images, np.float32)
 
     def read(start: int, stop: int) -> Part:
-        # The examples start over if there are fewer than samples.
-        numbers = order[np.arange(start, stop) % train.size]
+        numbers = inputs[start:stop]
         batch = data.normalize(train.read(numbers), example)
         keys = example_keys(key, stop - start, start)
         drawn = generate_in_batches(lambda _, *args: draw(*args), None, batch, keys)
@@ -137,6 +136,14 @@ def of_samples(
 
     name = f"samples of run {run.number}, seed {seed}"
     return ImageSet(name, count, example.shape, read, None, scale)
+
+
+def inputs_of_samples(train: data.Dataset, count: int) -> np.ndarray:
+    """Returns the numbers of the training examples whose inputs samples have.
+
+    The examples start over if there are fewer than samples.
+    """
+    return data.epoch_order(0, 1, train.size)[np.arange(count) % train.size]
 
 
 def is_conditional(run: Run) -> bool:

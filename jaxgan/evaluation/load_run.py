@@ -64,7 +64,7 @@ class Run:
         """Reads the step and the variables of a checkpoint, see `restore`."""
         template, folder = self.part(raw=raw), self.folder / "checkpoints"
         state, _ = checkpoint.restore(folder, template, which=which, partial=True)
-        log.info("checkpoint of step %d", int(state["step"]))
+        self._log(int(state["step"]))
         variables = state.get("ema")
         if raw:
             # The same structure as the moving average.
@@ -88,7 +88,7 @@ class Run:
         state, _ = checkpoint.restore(
             folder / "checkpoints", template, which=which, partial=True
         )
-        log.info("checkpoint of step %d", int(state["step"]))
+        self._log(int(state["step"]))
         newest = Players(
             *(
                 {"params": params, **stats}
@@ -97,6 +97,12 @@ class Run:
         )
         players = newest if raw else newest._replace(generator=state["ema"])
         return int(state["step"]), self._own(players)
+
+    def _log(self, step: int) -> None:
+        """Logs which checkpoint is read, and of which run if there are several."""
+        runs = self.config.runs
+        which = f" of --run={self.number}, one of {runs} runs" if runs > 1 else ""
+        log.info("checkpoint of step %d%s", step, which)
 
     def _own(self, variables: Tree) -> Tree:
         """Returns the part of this run, of several that were trained side by side."""

@@ -13,12 +13,14 @@ from jaxgan import data
 from jaxgan.config.evaluating import AUTO, USUAL_N, EvaluateConfig
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import example_counts
 from jaxgan.evaluation.build_metrics import (
     Metrics,
     build_pair_metrics,
     check_pair_metrics,
     refuse_weights,
 )
+from jaxgan.evaluation.example_counts import Side
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.pair_methods import GENERATED, Method, measure, methods_of
@@ -35,6 +37,7 @@ from jaxgan.evaluation.scores import (
     Real,
     Values,
     joined,
+    log_new,
     some_of,
     summary,
     values_of,
@@ -81,6 +84,8 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     if text == AUTO:
         text = default_metrics(outputs, aligned)
     weights = config.inception_weights
+    planned = check_pair_metrics(text, inception_weights=weights)
+    all_succeed(lambda: _check_counts(config, planned, held_out, train))
     metrics = build_pair_metrics(text, train, held_out, inception_weights=weights)
     all_succeed(lambda: _check_columns(metrics, outputs, aligned))
     # Classifiers are trained now.
@@ -137,6 +142,20 @@ def count_of(config: EvaluateConfig, held_out: data.Dataset) -> int:
             f"output for each; use --n={held_out.size}"
         )
     return config.n or min(USUAL_N, held_out.size)
+
+
+def _check_counts(
+    config: EvaluateConfig,
+    planned: Metrics,
+    held_out: data.Dataset,
+    train: data.Dataset,
+) -> None:
+    """Raises UsageError if there are too few examples for a metric of sets."""
+    sizes = {"real examples": held_out.size, "training examples": train.size}
+    real, floor = (
+        Side(name, "n", min(config.n, size), size) for name, size in sizes.items()
+    )
+    example_counts.check(planned.sets, real, real._replace(name="outputs"), floor)
 
 
 def default_metrics(outputs: Outputs, aligned: bool) -> str:
@@ -227,6 +246,7 @@ class _Judge:
         self._chosen, self._real, self._outputs = chosen, real, outputs
         self.baselines, self.missing = methods_of(outputs)
         self.shape = outputs.shape
+        self._said: set[str] = set()
 
     def draws(
         self, run: Run
@@ -268,8 +288,9 @@ class _Judge:
             of_sets = joined(values_of(self._metrics.sets, self._real, features))
             values[name] = joined([of_pairs, of_sets])
             if name == GENERATED.name:
-                for text in warnings_of(self._metrics.sets, self._real, features):
-                    log.warning("%s", text)
+                log_new(
+                    warnings_of(self._metrics.sets, self._real, features), self._said
+                )
         return values
 
     def _floor(self) -> Values:

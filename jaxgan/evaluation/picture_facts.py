@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxgan import workdir
 from jaxgan.data.resize import Size
 from jaxgan.errors import BuildError, UsageError, first_line
 from jaxgan.evaluation.load_run import Run
+from jaxgan.experiment.data_facts import read_example
 from jaxgan.gan import objective
 from jaxgan.gan.objective import example_keys
 from jaxgan.ranges import ceil_div
@@ -80,9 +80,9 @@ def transform(run: Run, variables: Tree, inputs: dict[str, Any], keys: Any) -> A
 def kind_of_data(folder: Path) -> str:
     """Returns the kind of the first field of a run's data, empty if it is unknown."""
     try:
-        fields = workdir.read_data(folder).get("fields", {})
-        return next(iter(fields.values()))["kind"]
-    except (UsageError, OSError, StopIteration, AttributeError, KeyError, TypeError):
+        example = read_example(folder)
+        return example[example.generated].kind
+    except (UsageError, OSError):
         return ""  # what is wrong is said where the run is opened
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxgan.data.audio_files import SUFFIXES
 from jaxgan.data.decode import Header, formats
 from jaxgan.data.decode import suffixes as read_suffixes
 from jaxgan.data.listing import Walk
@@ -17,6 +18,16 @@ from jaxgan.errors import UsageError, printable
 from jaxgan.files import kind, local_path, reason
 
 log = logging.getLogger("jaxgan")
+
+
+OF_FILES = frozenset(
+    (
+        *(*read_suffixes(), *SUFFIXES, ".npz", ".npy"),
+        *(".txt", ".csv", ".json", ".pdf", ".svg", ".mp4"),
+    )
+)
+"""Lower-case suffixes that a name without a final slash has as that of a file, so that
+no folder of that name is made. Folders may have dots otherwise."""
 
 
 class Found(NamedTuple):

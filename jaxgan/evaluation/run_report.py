@@ -11,7 +11,7 @@ from jaxgan import data
 from jaxgan.config.evaluating import AUTO, METRICS, USUAL_N, EvaluateConfig
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
-from jaxgan.evaluation import image_sets, statistics_files
+from jaxgan.evaluation import example_counts, image_sets, statistics_files
 from jaxgan.evaluation.build_metrics import (
     build_metrics,
     check_metrics,
@@ -26,6 +26,7 @@ from jaxgan.evaluation.scores import (
     Real,
     Values,
     joined,
+    log_new,
     save_pictures,
     save_statistics,
     some_of,
@@ -91,13 +92,14 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     all_succeed(lambda: checkpoint.candidates(folder, config.which))
     # Then the data are read, and extractors are opened, which may train them.
     examples = all_succeed(lambda: load_real(run, config))
+    chosen = choose_examples(examples, config, planned, given)
+    all_succeed(lambda: _check_counts(config, run, planned, chosen))
     comparisons = build_metrics(
         config.metrics, examples.train, examples.held_out, inception_weights=weights
     )
     extractors = unique(x.extractor for x in comparisons)
     statistics_files.check_extractors(comparisons, given, config.save_stats)
     # The real side, once for all samples.
-    chosen = choose_examples(examples, config, comparisons, given)
     real = extract_real(chosen, extractors, comparisons, config)
     floor = run_on_main(lambda: _floor(run, comparisons, real, chosen))
     if (file := config.save_stats) and chosen.held_out is not None:
@@ -135,6 +137,24 @@ def _check_labels(run: Run, planned: list[Comparison]) -> None:
             f"--task={run.config.task}: use fd or precision_recall"
             f"{or_train(run.example)}"
         )
+
+
+def _check_counts(
+    config: EvaluateConfig, run: Run, planned: list[Comparison], chosen: Data
+) -> None:
+    """Raises UsageError if there are too few examples for a metric."""
+    if chosen.held_out is None or chosen.statistics is not None:
+        return
+    side_of, train = example_counts.side_of, chosen.train
+    flag = example_counts.real_flag(config)
+    real = side_of("real examples", flag, chosen.held_out, chosen.numbers)
+    inputs = image_sets.inputs_of_samples(train, config.n)
+    drawn = side_of("samples", "n", train, inputs)._replace(available=None)
+    if not image_sets.is_conditional(run):
+        drawn = drawn._replace(labels=None)
+    numbers = chosen.train_numbers[chosen.floor]
+    floor = side_of("training examples", "n", train, numbers)
+    example_counts.check(planned, real, drawn, floor)
 
 
 def numbers_of(run: Run, config: EvaluateConfig) -> Sequence[int]:
@@ -212,7 +232,7 @@ def _draws(
     """Returns the step, and the values of each run and set of samples."""
     extractors = unique(x.extractor for x in comparisons)
     keep = any(x.images for x in comparisons)
-    step, rows = 0, []
+    step, rows, said = 0, [], set[str]()
     for number in numbers_of(run, config):
         one = dataclasses.replace(run, number=number)
         # Of a run in progress, all processes get the same checkpoint.
@@ -227,8 +247,7 @@ def _draws(
 
             def judge(fake=fake, first=not rows) -> Values:
                 values = values_of(comparisons, real, fake)
-                for text in warnings_of(comparisons, real, fake):
-                    log.warning("%s", text)
+                log_new(warnings_of(comparisons, real, fake), said)
                 # Pictures are those of the first set.
                 if first and config.out:
                     save_pictures(config.out, comparisons, values, real, fake)

@@ -87,6 +87,19 @@ def warnings_of(
     return [text for text in found if text]
 
 
+def log_new(texts: Sequence[str], said: set[str]) -> None:
+    """Logs warnings, each once for all sets of samples.
+
+    Args:
+      texts: the warnings of a set.
+      said: those of earlier sets, to which new ones are added.
+    """
+    for text in texts:
+        if text not in said:
+            log.warning("%s", text)
+            said.add(text)
+
+
 def sets_of(comparison: Comparison, real: Real, fake: ByExtractor) -> Sets:
     """Returns the features of a metric's extractor, with images if it needs them."""
     name = key_of(comparison.extractor)

@@ -21,7 +21,7 @@ from jaxgan.config.evaluating import (
 from jaxgan.data.split import count_shared
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
-from jaxgan.evaluation import image_sets, statistics_files
+from jaxgan.evaluation import example_counts, image_sets, statistics_files
 from jaxgan.evaluation.build_metrics import (
     build_metrics,
     check_metrics,
@@ -33,6 +33,7 @@ from jaxgan.evaluation.scores import (
     Real,
     Values,
     joined,
+    log_new,
     save_pictures,
     save_statistics,
     some_of,
@@ -96,6 +97,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
         )
     # Extractors may be trained now, on the real set.
     chosen = choose_images(real, fake, config)
+    _check_counts(config, planned, chosen)
     comparisons = build_metrics(
         *(config.metrics, *all_succeed(lambda: learned_from(real, config, planned))),
         example=fake.example,
@@ -110,8 +112,7 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
             origin = f"{len(chosen.numbers):,} of {chosen.real.origin}"
             save_statistics(config.save_stats, comparisons, features, origin)
         values = values_of(comparisons, features, of_fake)
-        for text in warnings_of(comparisons, features, of_fake):
-            log.warning("%s", text)
+        log_new(warnings_of(comparisons, features, of_fake), set())
         if config.out:
             save_pictures(config.out, comparisons, values, features, of_fake)
         return joined(values)
@@ -275,6 +276,20 @@ def choose_images(
     return Choice(real, fake, np.sort(order[:n_real]), fakes, others)
 
 
+def _check_counts(
+    config: CompareConfig, planned: Sequence[Comparison], chosen: Choice
+) -> None:
+    """Raises UsageError if there are too few examples for a metric."""
+    if chosen.real is None:
+        return
+    side_of, flag = example_counts.side_of, example_counts.real_flag(config)
+    real = side_of("real images", flag, chosen.real, chosen.numbers)
+    fakes = [side_of("images to judge", "n", chosen.fake, chosen.fake_numbers)]
+    if len(chosen.others):
+        fakes.append(side_of("other real images", "n", chosen.real, chosen.others))
+    example_counts.check(planned, real, *fakes)
+
+
 def _extract(
     chosen: Choice,
     comparisons: Sequence[Comparison],
@@ -331,7 +346,8 @@ def _floor(
         return values, f"{count:,} other examples of the real set against the same"
     # Too few others, so that the real examples are divided.
     half = n_real // 2
-    if half < LEAST_FLOOR:
+    enough = [max(x.least[1:3]) for x in comparisons if x.least]
+    if half < max([LEAST_FLOOR, *enough]):
         return {}, "none, as the real set is small"
     order = np.random.default_rng(0).permutation(n_real)
     one, other = (

@@ -12,11 +12,13 @@ from jaxgan.config.evaluating import AUTO, EvaluateConfig
 from jaxgan.data.text import decode, is_characters
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError
+from jaxgan.evaluation import example_counts
 from jaxgan.evaluation.build_metrics import (
     Metrics,
     build_text_metrics,
     check_text_metrics,
 )
+from jaxgan.evaluation.example_counts import Side
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.protocol import environment, extractor_facts, parameters_of
@@ -115,6 +117,8 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
     metrics_text, missing = config.metrics, ""
     if metrics_text == AUTO:
         metrics_text, missing = default_metrics(texts.names)
+    planned = all_succeed(lambda: check_text_metrics(metrics_text))
+    all_succeed(lambda: _check_counts(config, planned, texts, held_out))
     metrics = build_text_metrics(metrics_text, train, held_out)
     config = dataclasses.replace(config, n=texts.count)
     # One process draws and judges.
@@ -147,6 +151,15 @@ def _check(config: EvaluateConfig, run: Run) -> None:
     if config.metrics != AUTO:
         check_text_metrics(config.metrics)
     checkpoint.candidates(run.folder / "checkpoints", config.which)
+
+
+def _check_counts(
+    config: EvaluateConfig, planned: Metrics, texts: Texts, held_out: data.Dataset
+) -> None:
+    """Raises UsageError if there are too few texts for a metric of features."""
+    flag = example_counts.real_flag(config)
+    real = Side("held-out texts", flag, len(texts.real), held_out.size)
+    example_counts.check(planned.sets, real, Side("samples", "n", texts.count))
 
 
 def read_texts(config: EvaluateConfig, examples: RealExamples) -> Texts:

@@ -16,7 +16,13 @@ from jaxgan.data.text import (
 from jaxgan.data.text_files import read_texts
 from jaxgan.distributed.consensus import all_succeed, run_on_main
 from jaxgan.errors import UsageError, printable
-from jaxgan.evaluation.build_metrics import Metrics, build_text_metrics
+from jaxgan.evaluation import example_counts
+from jaxgan.evaluation.build_metrics import (
+    Metrics,
+    build_text_metrics,
+    check_text_metrics,
+)
+from jaxgan.evaluation.example_counts import Side
 from jaxgan.evaluation.extraction import unique
 from jaxgan.evaluation.protocol import environment, extractor_facts
 from jaxgan.evaluation.scores import Values, summary
@@ -67,6 +73,8 @@ def report_of(config: CompareConfig) -> dict[str, Any]:
     text, missing = config.metrics, ""
     if text in (AUTO, METRICS):
         text, missing = default_metrics(names)
+    planned = all_succeed(lambda: check_text_metrics(text))
+    all_succeed(lambda: _check_counts(config, planned, real, fake))
     metrics = build_text_metrics(text, None, None, example=tokens_example(1, names))
     rows = run_on_main(lambda: _measure(metrics, real, fake, config, unit))
     draws = [rows[JUDGED]]
@@ -139,6 +147,16 @@ def _count(config: CompareConfig, fake: Lines) -> int:
 def _count_real(config: CompareConfig, real: Lines, fake: Lines) -> int:
     """Returns the number of references; others show how good values can be."""
     return config.n_real or max(min(_count(config, fake), len(real) // 2), 2)
+
+
+def _check_counts(
+    config: CompareConfig, planned: Metrics, real: Lines, fake: Lines
+) -> None:
+    """Raises UsageError if there are too few lines for a metric of features."""
+    flag = example_counts.real_flag(config)
+    of_real = Side("real lines", flag, _count_real(config, real, fake), len(real))
+    of_fake = Side("lines to judge", "n", _count(config, fake), len(fake))
+    example_counts.check(planned.sets, of_real, of_fake)
 
 
 def _measure(

@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -11,7 +12,12 @@ import numpy as np
 
 from jaxgan.config.sampling import SampleConfig
 from jaxgan.errors import UsageError
-from jaxgan.evaluation.latent_space import LEARNED, LatentSpace, at_mapping
+from jaxgan.evaluation.latent_space import (
+    LEARNED,
+    LatentSpace,
+    at_mapping,
+    check_has_latents,
+)
 from jaxgan.evaluation.load_run import Run
 from jaxgan.evaluation.sample_inputs import inputs_of
 from jaxgan.experiment import memory
@@ -74,8 +80,12 @@ def truncated_run(
             "--truncation=0: latents of this run have a threshold, which must be above "
             "0, such as --truncation=0.5"
         )
+    with _named(truncation):
+        check_has_latents(run)
     memory.check_sampling(run.part(raw=raw), 0, run.example.shape)
-    space = LatentSpace(run, run.restore(which, raw=raw))
+    variables = run.restore(which, raw=raw)
+    with _named(truncation):
+        space = LatentSpace(run, variables)
     if space.has_styles:
         task = _towards_means(run.gan.task, space, truncation, batch)
     else:
@@ -87,6 +97,17 @@ def truncated_run(
         play=make_play(task, networks),
     )
     return dataclasses.replace(run, gan=gan)
+
+
+@contextmanager
+def _named(truncation: float) -> Iterator[None]:
+    """Names the flag in errors of runs without latents."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(
+            f"leave out --truncation={truncation:g}, which is for latents: {error}"
+        ) from error
 
 
 def _with_threshold(task: Task, space: LatentSpace, threshold: float) -> Task:

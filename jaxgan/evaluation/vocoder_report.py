@@ -73,7 +73,7 @@ def report_of(config: EvaluateConfig, run: Run) -> dict[str, Any]:
             "dataset": run.config.dataset,
             "task": run.config.task,
             "held_out": held_out.origin,
-            "split": config.split,
+            "split": examples.split,
             "trained_on": examples.count_trained_on(numbers),
             "n": count,
             "fingerprint": data.fingerprint(held_out),

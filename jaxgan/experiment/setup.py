@@ -15,6 +15,7 @@ from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
+from jaxgan.experiment.batches import check_batch_size, log_unused
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder, data_checks
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
@@ -22,7 +23,6 @@ from jaxgan.gan.flag_texts import without_labels
 from jaxgan.losses.gamma import format_gamma
 from jaxgan.networks.conditions import condition_field
 from jaxgan.networks.wrappers import group_of
-from jaxgan.ranges import ceil_div
 from jaxgan.types import Device, ExampleSpec
 
 log = logging.getLogger("jaxgan")
@@ -146,7 +146,9 @@ def choose_layout(config: Config) -> parallel.Layout:
     line = cpu_devices.describe(config, len(devices))
     if line and devices[0].platform == "cpu":
         log.info("%s", line)
-    return layout_for(config, devices)
+    layout = layout_for(config, devices)
+    log_unused(config, layout)
+    return layout
 
 
 def record_devices(config: Config, layout: parallel.Layout) -> Config:
@@ -185,7 +187,7 @@ def arguments_are_flags() -> Iterator[None]:
         # Such an error begins with the name of the argument.
         message = str(error)
         if re.match(r"(devices|parallel|shard_state)\b", message):
-            message = f"--{message}"
+            message = re.sub(r"^(?=\w)|\b(?=parallel=|runs$)", "--", message)
         raise UsageError(message) from error
 
 
@@ -424,23 +426,6 @@ def allowed_differences(
         return frozenset(allowed)
 
     return alike
-
-
-def check_batch_size(config: Config, layout: parallel.Layout) -> None:
-    """Raises UsageError if a batch does not divide over devices and micro-batches."""
-    batch, parts, devices = config.batch_size, config.accumulate, layout.parts
-    # The next larger batch size that divides.
-    fits = ceil_div(batch, devices * parts) * devices * parts
-    if batch % devices:
-        raise UsageError(
-            f"--batch_size={batch} does not divide over {devices} devices: "
-            f"use --batch_size={fits} or --devices=1"
-        )
-    if batch % (devices * parts):
-        raise UsageError(
-            f"--batch_size={batch} does not divide into --accumulate={parts} "
-            f"parts on each of {devices} device(s): use --batch_size={fits}"
-        )
 
 
 def log_group(config: Config, layout: parallel.Layout, net: nn.Module) -> None:

@@ -11,10 +11,13 @@ from jaxgan.data.text import is_characters
 from jaxgan.errors import FieldError, UsageError, short_repr
 from jaxgan.gan.flag_texts import CHECKED_EXAMPLE, build_from, build_one
 from jaxgan.metrics import EVALUATORS, Evaluator
+from jaxgan.metrics.comparisons import COMPARISONS
 from jaxgan.metrics.features import minilm
 from jaxgan.metrics.features.imagenet import NoWeights
 from jaxgan.metrics.features.shared import shared_extractors
+from jaxgan.metrics.pair_comparisons import PAIR_COMPARISONS
 from jaxgan.metrics.pair_evaluators import has_targets
+from jaxgan.metrics.text_comparisons import TEXT_COMPARISONS
 from jaxgan.tasks import TASKS
 from jaxgan.types import Task
 
@@ -66,6 +69,7 @@ def build_evaluators(
         nested = shared_extractors(opened)
         _check_weights(text, config.inception_weights)
         known = {**opened, "task": task, "aligned": aligned, "train": dataset}
+        _check_names(text)
         try:
             built = spec.build_list(text, EVALUATORS, nested, **known)
         except NoWeights as error:
@@ -124,6 +128,18 @@ def default_metrics(dataset: data.Dataset | None, task: Task | None = None) -> s
     images = first.kind == "image" and len(first.shape) == 3
     enough = dataset.size >= max(10_000, 500 * classes)
     return "fd(classifier)" if images and enough else "sliced_wasserstein"
+
+
+def _check_names(text: str) -> None:
+    """Raises UsageError for metrics that finished runs have, but training has not."""
+    finished = {**COMPARISONS, **PAIR_COMPARISONS, **TEXT_COMPARISONS}
+    for call in spec.parse(text):
+        if call.name in finished and call.name not in EVALUATORS:
+            names = ", ".join(sorted(EVALUATORS))
+            raise UsageError(
+                f"{call.name} is a metric of python -m jaxgan.evaluate, which compares "
+                f"finished runs: choose from {names}"
+            )
 
 
 def _check_weights(text: str, weights: str) -> None:

@@ -25,6 +25,7 @@ from jaxgan.gan.build_evaluators import build_evaluators
 from jaxgan.gan.data_checks import (
     check_networks,
     check_new,
+    check_pair,
     check_sizes,
     networks_example,
 )
@@ -273,6 +274,7 @@ def build_networks(config: Config, facts: dict[str, Any]) -> Players[nn.Module]:
     nested = {**GENERATORS, **DISCRIMINATORS}
 
     def build_pair(text):
+        check_pair(config, text, facts["example"])
         try:
             return spec.build_one(text, NETWORKS, nested, remat=config.remat, **facts)
         except ImageSizeError as error:

@@ -11,6 +11,7 @@ from jaxgan.errors import FieldError, ImageSizeError, UsageError
 from jaxgan.gan.flag_texts import name_of, preset_for
 from jaxgan.gan.gan import example_batch
 from jaxgan.gan.objective import example_keys
+from jaxgan.networks import DISCRIMINATORS, GENERATORS, NETWORKS
 from jaxgan.networks.images import deeper_size, halvings
 from jaxgan.networks.streams import keys_of_examples
 from jaxgan.networks.unet import depth_in
@@ -35,6 +36,75 @@ NETWORKS_OF: dict[str, tuple[str, ...]] = {
 }
 """Names of the networks whose generator takes what a task gives it, by the name of the
 task. Those of users are in none, and are not checked."""
+
+
+OF_EQUAL = ("unet", "resnet_generator", "gated_unet", "srresnet", "rrdb")
+GENERATORS_OF: dict[str, tuple[str, ...]] = {
+    "paired": OF_EQUAL,
+    "unpaired": OF_EQUAL,
+    # Others take no condition.
+    "domains": ("resnet_generator",),
+    # Others do not enlarge.
+    "super_resolution": ("srresnet", "rrdb"),
+    # Others add to the channels of the input, of which the mask is one.
+    "inpainting": ("gated_unet", "partial_unet", "unet", "resnet_generator"),
+    "text": ("recurrent_generator", "transformer_generator"),
+}
+"""Names of generators for pairs of networks, by the name of the task, the usual one
+first. A `partial_unet` would take a color of other tasks for the mask."""
+
+
+def check_generator(config: Config) -> None:
+    """Raises UsageError for a generator, in a pair, that is of another task.
+
+    Those of users are not checked.
+    """
+    fits = GENERATORS_OF.get(name_of(config.task), ())
+    for call in spec.parse(config.networks):
+        inside = [x for x in (*call.args, *call.kwargs.values())]
+        for name in (x.name for x in inside if isinstance(x, spec.Call)):
+            if fits and name in _every_generator() and name not in fits:
+                raise UsageError(
+                    f"--networks: {name} is no generator for --task={config.task}: use "
+                    f"{' or '.join(fits)} in {call.name}"
+                )
+
+
+def check_pair(config: Config, text: str, example: ExampleSpec) -> None:
+    """Raises UsageError for networks of one player in place of a pair.
+
+    Args:
+      config: the configuration.
+      text: the networks.
+      example: the fields of an example.
+
+    Raises:
+      UsageError: naming the pair to write.
+      FieldError: naming a preset, which depends on the examples.
+    """
+    called = spec.parse(text)
+    name = called[0].name if len(called) == 1 else ""
+    if name in NETWORKS or name not in (*GENERATORS, *DISCRIMINATORS):
+        return
+    task = name_of(config.task)
+    fits, player = GENERATORS_OF.get(task, ()), "generator"
+    what = f"{name} is one network, and two are needed"
+    if name in DISCRIMINATORS:
+        player, fits = "discriminator", (name,) * bool(fits)
+    elif fits and name not in fits:
+        what = f"{name} is no generator for --task={config.task}"
+    if not fits:
+        raise FieldError(
+            f"{what}: use --preset={preset_for(config, example)}, which has networks "
+            f"for --task={config.task}"
+        )
+    pairs = " or ".join(NETWORKS_OF[task])
+    best = name if name in fits else fits[0]
+    raise UsageError(f"{what}: write {pairs}({player}={best})")
+
+
+def _every_generator() -> set[str]:
+    return {name for names in GENERATORS_OF.values() for name in names}
 
 
 def check_networks(config: Config, example: ExampleSpec) -> None:
@@ -62,6 +132,7 @@ def check_new(config: Config, task: Task, dataset: data.Dataset) -> None:
     # Encoders map real examples to what the discriminator sees.
     if task.score is None:
         check_terms(config)
+    check_generator(config)
     if task.refused:
         raise FieldError(f"--task={config.task}: {task.refused}")
     if task.aligned and not dataset.aligned:

@@ -30,6 +30,17 @@ class Sets(NamedTuple):
     """Of training examples."""
 
 
+class Least(NamedTuple):
+    """Numbers of examples without which a metric has no value."""
+
+    metric: str
+    """The metric as it is written in a command, for messages."""
+    real: int = 2
+    fake: int = 2
+    of_class: int = 0
+    """Examples of each class, of both sides."""
+
+
 class Comparison(NamedTuple):
     """A metric of images in the features of an extractor."""
 
@@ -53,6 +64,8 @@ class Comparison(NamedTuple):
     """
     attributes: bool = False
     """True if all sets must have attributes."""
+    least: Least | None = None
+    """The numbers of examples that it needs, if two of each side are not enough."""
 
 
 NO_FEATURES = Extractor(

@@ -15,6 +15,7 @@ from jaxgan.metrics.class_comparisons import classes, modes
 from jaxgan.metrics.classifier_score import classifier_score
 from jaxgan.metrics.comparison import (
     Comparison,
+    Least,
     Sets,
     check_classes,
     probabilities_of,
@@ -140,7 +141,9 @@ def precision_recall_of(extractor: Extractor, k: Width = 3) -> Comparison:
         name = extractor.name
         return {f"precision_{name}": found.precision, f"recall_{name}": found.recall}
 
-    return Comparison(extractor, compare)
+    # An example is not its own neighbor.
+    least = Least(f"precision_recall({extractor.name}, k={k})", k + 1, k + 1)
+    return Comparison(extractor, compare, least=least)
 
 
 def density_coverage_of(extractor: Extractor, k: Width = 5) -> Comparison:
@@ -159,7 +162,9 @@ def density_coverage_of(extractor: Extractor, k: Width = 5) -> Comparison:
         name = extractor.name
         return {f"density_{name}": found.density, f"coverage_{name}": found.coverage}
 
-    return Comparison(extractor, compare)
+    # Only real examples have balls.
+    least = Least(f"density_coverage({extractor.name}, k={k})", k + 1)
+    return Comparison(extractor, compare, least=least)
 
 
 def sliced_wasserstein(

@@ -17,6 +17,7 @@ from jaxgan.metrics.classifier_score import as_requested
 from jaxgan.metrics.comparison import (
     NO_FEATURES,
     Comparison,
+    Least,
     Sets,
     labels_of,
     probabilities_of,
@@ -65,7 +66,9 @@ def per_class_fd(extractor: Extractor) -> Comparison:
         text = features_warning(real, len(fake))
         return text and f"{name}: class {label} is the smallest, and {text}"
 
-    return Comparison(extractor, compare, warning, labels=True)
+    # A covariance of one example is none.
+    least = Least(said, of_class=2)
+    return Comparison(extractor, compare, warning, labels=True, least=least)
 
 
 def smallest_class(sets: Sets, metric: str) -> tuple[int, np.ndarray, np.ndarray]:

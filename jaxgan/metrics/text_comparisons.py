@@ -8,11 +8,12 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Annotated, NamedTuple
 
-from jaxgan.data.text import split_tokens
+from jaxgan.data.text import END, encode, split_tokens
 from jaxgan.data.text_files import read_text
 from jaxgan.errors import printable
 from jaxgan.files import local_path
 from jaxgan.metrics import text
+from jaxgan.metrics.text_evaluators import ngram_distances, without_filling
 from jaxgan.ranges import Range
 
 Values = dict[str, float]
@@ -96,6 +97,31 @@ def distinct(n: Annotated[int, Range(1, 9)] = 2) -> TextComparison:
     return TextComparison("distinct", compare, {"of": "all n-grams"})
 
 
+def ngrams(most: Annotated[int, Range(1, 9)] = 4) -> TextComparison:
+    """Measures how far the n-grams are from those of held-out texts; less is better.
+
+    The value `ngrams` is the mean of `text_evaluators.ngram_distances` of n = 1 to
+    `most`, as in training, but of the unit of BLEU, and of held-out texts. The end of a
+    text is a token. It falls with the number of texts, even if they are perfect: see
+    its floor.
+
+    Args:
+      most: largest number of tokens.
+    """
+
+    def compare(sets: TextSets) -> Values:
+        both = [sets.tokens(texts) for texts in (sets.real, sets.fake)]
+        words = sorted({word for texts in both for text in texts for word in text})
+        names, length = (END, *words), max(len(x) for texts in both for x in texts)
+        real, fake = (
+            without_filling(encode(texts, names, length + 1), 0) for texts in both
+        )
+        return {"ngrams": statistics.fmean(ngram_distances(real, fake, most))}
+
+    facts = {"of": f"1- to {most}-grams", "distance": "half the sum of differences"}
+    return TextComparison("ngrams", compare, facts)
+
+
 def copies() -> TextComparison:
     """Measures the share of texts that are in the training set, and that are repeated.
 
@@ -160,6 +186,6 @@ def length() -> TextComparison:
 
 
 TEXT_COMPARISONS: dict[str, Callable[..., TextComparison]] = {
-    f.__name__: f for f in (bleu, distinct, copies, words, length)
+    f.__name__: f for f in (bleu, ngrams, distinct, copies, words, length)
 }
 """Factories of metrics of texts by name."""

@@ -27,7 +27,7 @@ from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier_training import Labelled
 from jaxgan.training.comparison import Arm, Comparison, Score, save_arrays
 from jaxgan.training.fit import fit
-from jaxgan.types import Tree
+from jaxgan.types import Tree, image_example
 
 log = logging.getLogger("jaxgan")
 
@@ -111,6 +111,7 @@ def compare_augmentations(config: AugmentConfig) -> dict[str, Any]:
         )
     real = training.read(train)
     shots.few_shot(real.labels, train.classes, config.per_class_real, 0)  # may raise
+    _check_gan(config, train)
     with _opened(config, train, held_out) as folder:
         test = training.read(held_out, training.TESTED)
         return _compare(Comparison(config, folder, train.example, real, test))
@@ -207,6 +208,18 @@ def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
         save_every=max(config.steps // 2, 1),
         keep=1,
     )
+
+
+def _check_gan(config: AugmentConfig, train: data.Dataset) -> None:
+    """Builds the GAN for the images, before anything is written.
+
+    Raises:
+      UsageError: if it does not fit them.
+    """
+    gan = _gan_flags(config, 0, config.batch_size)
+    gan = dataclasses.replace(gan, dataset=config.dataset)
+    example = image_example(train.shape, train.dtype, train.classes)
+    builder.build_gan(gan, example)
 
 
 def _screen(

@@ -188,9 +188,11 @@ class LatentsPage:
                 self.label.value = "0"
             for number, slider in enumerate(self.ways):
                 slider.visible = number < len(explorer.directions)
+            runs = explorer.run.config.runs
+            which = f", run {explorer.run.number} of {runs}" if runs > 1 else ""
             self._say(
-                f"{listed.name}, checkpoint of step {explorer.step:,}, moving average; "
-                f"latents of {explorer.dim} numbers"
+                f"{listed.name}{which}, checkpoint of step {explorer.step:,}, moving "
+                f"average; latents of {explorer.dim} numbers"
             )
             self._move()
 

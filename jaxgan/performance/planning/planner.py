@@ -11,6 +11,7 @@ from jaxgan import data
 from jaxgan.config.planning import PlanConfig
 from jaxgan.config.training import Config
 from jaxgan.errors import UsageError, printable
+from jaxgan.experiment import setup
 from jaxgan.experiment.setup import apply_batch_per_device
 from jaxgan.files import atomic_write
 from jaxgan.gan import builder
@@ -34,9 +35,13 @@ def plan(question: PlanConfig) -> int:
     """Prints the plan and returns the exit code, 1 if the run does not fit."""
     # Check all names before anything is compiled.
     slices = [find(name, question.slices) for name in question.topologies]
+    # As in training, which would refuse them too.
+    setup.check_runs(question.config)
+    setup.check_eval_every(question.config)
     builder.check_texts(question.config)
     dataset = dataset_of(question)
     config = without_labels(question.config, dataset.example)
+    builder.check_dataset(config, dataset)
     question = question._replace(config=config)
     if question.sizes:
         return over_slices(question, slices, dataset)
