@@ -346,7 +346,7 @@ def _floor(
         return values, f"{count:,} other examples of the real set against the same"
     # Too few others, so that the real examples are divided.
     half = n_real // 2
-    enough = [max(x.least[1:3]) for x in comparisons if x.least]
+    enough = [max(x.least.real, x.least.fake) for x in comparisons if x.least]
     if half < max([LEAST_FLOOR, *enough]):
         return {}, "none, as the real set is small"
     order = np.random.default_rng(0).permutation(n_real)

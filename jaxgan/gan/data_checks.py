@@ -61,7 +61,7 @@ def check_generator(config: Config) -> None:
     """
     fits = GENERATORS_OF.get(name_of(config.task), ())
     for call in spec.parse(config.networks):
-        inside = [x for x in (*call.args, *call.kwargs.values())]
+        inside = (*call.args, *call.kwargs.values())
         for name in (x.name for x in inside if isinstance(x, spec.Call)):
             if fits and name in _every_generator() and name not in fits:
                 raise UsageError(
