@@ -82,10 +82,12 @@ def train(folder: Path, flags: dict[str, Any], budget: str) -> float:
     return minutes
 
 
-def evaluate(folder: Path, extractor: str, n: int) -> dict[str, Any]:
+def evaluate(
+    folder: Path, extractor: str, n: int, metrics: str = METRICS
+) -> dict[str, Any]:
     """Returns the values and the protocol of the last checkpoint of a run."""
     out = folder / "of_last.json"
-    metrics = METRICS.format(extractor)
+    metrics = metrics.format(extractor)
     own = [f"--workdir={folder}", "--checkpoint=last", f"--metrics={metrics}"]
     own += [f"--n={n}", f"--out={out}"]
     subprocess.run([sys.executable, "-m", "jaxgan.evaluate", *own], check=True)

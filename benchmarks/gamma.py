@@ -32,6 +32,7 @@ BATCH = 32
 NETWORKS = "small(8)"
 OPTIMIZER = "adam(2e-3, b1=0.0, b2=0.99, clipping_threshold=1)"
 """With clipped updates, so that no gamma explodes."""
+METRICS = "fd({0})|precision_recall({0})"
 MULTIPLES = (0.1, 1, 10)
 """Gammas in multiples of that of `auto`."""
 
@@ -56,7 +57,7 @@ def measure(size: str, gamma: float, steps: int, place: Path) -> dict[str, Any]:
     flags |= {"log_every": 50, "eval_metrics": "sliced_wasserstein"}
     folder = arms.folder_of(place, size, str(gamma))
     arms.train(folder, flags)
-    found = evaluate(folder, extractor, n)
+    found = evaluate(folder, extractor, n, METRICS)
     rows = reporting.read_rows(folder / "metrics.jsonl")
     losses = [row["discriminator/loss"] for row in rows if "discriminator/loss" in row]
     return {

@@ -148,6 +148,38 @@ def adam(lr: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Op
     return make
 
 
+class ClippedAdam(torch.optim.Adam):
+    """Adam whose updates of an array have a root mean square of at most the rate."""
+
+    limits: torch.Tensor | None = None
+    """The largest norm of an update, by array; a captured graph can make no tensor."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Updates all parameters."""
+        groups = self.param_groups
+        own = [p for group in groups for p in group["params"]]
+        if self.limits is None:
+            norms = [g["lr"] * p.numel() ** 0.5 for g in groups for p in g["params"]]
+            self.limits = own[0].new_tensor(norms)
+        before = [p.clone() for p in own]
+        super().step(closure)
+        moved = torch._foreach_sub(own, before)
+        sizes = torch.stack(torch._foreach_norm(moved))
+        factors = self.limits / sizes.clamp_min(1e-30)
+        torch._foreach_mul_(moved, factors.clamp_max(1.0).unbind())
+        torch._foreach_copy_(own, torch._foreach_add(before, moved))
+
+
+def clipped_adam(lr: float, b1: float, b2: float) -> Optimizer:
+    """`ClippedAdam`, with the epsilon of `torch.optim.Adam`."""
+
+    def make(parameters, options):
+        return ClippedAdam(parameters, lr, (b1, b2), **options)
+
+    return make
+
+
 def rmsprop(lr: float) -> Optimizer:
     """`torch.optim.RMSprop`, which has no fused form."""
 
@@ -191,7 +223,7 @@ def spectral_small(latent: int, shape: nets.Shape) -> nets.Pair:
 MODERN = Recipe(
     nets.small,
     "relativistic",
-    adam(2e-3, 0.0, 0.99),
+    clipped_adam(2e-3, 0.0, 0.99),
     latent=64,
     judge=zero_centred(1.0),
     average=True,

@@ -17,7 +17,8 @@ def _both(optimizer: str) -> dict[str, Any]:
     return {"g_optimizer": optimizer, "d_optimizer": optimizer}
 
 
-# Gamma was 1 for all images.
+# Updates were not clipped, and gamma was 1 for all images.
+_PLAIN = _both("adam(2e-3, b1=0.0, b2=0.99)")
 _ONE = {"d_terms": "r1(1)|r2(1)"}
 _CLIPPED = "b1=0.0, b2=0.99, clipping_threshold=1"
 _GOODFELLOW = {
@@ -25,7 +26,7 @@ _GOODFELLOW = {
     "networks": "mlp((128,), (128,), g_activation='leaky_relu')",
 }
 EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
-    "default": (_ONE,),
+    "default": ({**_PLAIN, **_ONE},),
     "toy": (_both(_falling("2e-3", "1e-5", 8_000)),),
     "toy-grid": (_both(_falling("2e-3", "1e-5", 8_000)),),
     "stacked": (_both(_falling("2e-3", "1e-5", 12_000)),),
@@ -44,7 +45,7 @@ EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
     "goodfellow": (_GOODFELLOW,),
     "goodfellow-ns": (_GOODFELLOW,),
     "dcgan": (_both("adam(1e-4)"),),
-    "projection": (_ONE,),
+    "projection": ({**_PLAIN, **_ONE},),
     "conditional": (
         {
             "loss": "relativistic",
@@ -53,8 +54,8 @@ EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
         },
         {**_ONE, **_both(_falling("2e-3", "1e-5", 8_000))},
     ),
-    "acgan": ({"d_terms": "r1(1)|r2(1)|auxiliary_classifier"},),
-    "infogan": ({"d_terms": "r1(1)|r2(1)|mutual_information(0.1)"},),
+    "acgan": ({**_PLAIN, "d_terms": "r1(1)|r2(1)|auxiliary_classifier"},),
+    "infogan": ({**_PLAIN, "d_terms": "r1(1)|r2(1)|mutual_information(0.1)"},),
     "attributes": (_both(_falling("2e-3", "1e-5", 12_000, _CLIPPED)),),
     "alice": ({"g_optimizer": _falling("1e-3", "1e-5", 600, "b1=0.5, b2=0.99")},),
     "wavegan": (_both(_falling("1e-3", "1e-5", 12_000)),),
