@@ -44,11 +44,12 @@ DESCRIPTIONS = {
 }
 """Words for the README, by preset."""
 LABELS = {
-    "default": "`default`: no labels, constant rates",
-    "projection": "`projection`: labels, constant rates",
-    "acgan": "`acgan`: labels by a classifier, constant rates",
-    "projection to 8150": "`projection`, with rates that fall to the end",
-    "conditional": "`conditional`: the same with the non-saturating loss",
+    "default": "`default`: no labels",
+    "default, not clipped": "`default` of version 0.1.0, without clipped updates",
+    "projection, not clipped": "the same with labels, by projection",
+    "acgan, not clipped": "the same with labels, by a classifier",
+    "projection to 8150": "by projection, with rates that fall to the end",
+    "conditional": "`conditional`: that with the non-saturating loss",
 }
 """Words for the README's first table, by arm."""
 VALUES = ("Frechet", "confident %", "precision", "recall")
