@@ -35,7 +35,7 @@ DATA_KEY = 1_000
 
 
 class Hyper(NamedTuple):
-    """The numbers of a lane; by default those of the preset `default`.
+    """The numbers of a lane; by default those of version 0.1.0's `default`.
 
     Rates and gamma go from their value to that of their end on half a cosine. Without
     an end they are constant.

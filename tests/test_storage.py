@@ -50,6 +50,9 @@ def ring(url, steps, **other):
             "score_samples": 8,
             "log_every": 2,
             "save_every": 4,
+            # The preset's rates end with the run, and runs here go on later.
+            "g_optimizer": "adam(1e-3)",
+            "d_optimizer": "adam(1e-3)",
         },
         **{"sample_every": 4, "keep": 1, "steps": steps, "workdir": url, **other},
     }

@@ -35,6 +35,12 @@ TEXTS = {
     "d_terms": f"r1(cosine(3, 0.5, {STEPS}))|r2(cosine(3, 0.5, {STEPS}))",
 }
 """The numbers of `OTHER` as flags of the trainer."""
+FIRST = {
+    "g_optimizer": "adam(2e-3, b1=0.0, b2=0.99)",
+    "d_optimizer": "adam(2e-3, b1=0.0, b2=0.99)",
+    "d_terms": "r1(1)|r2(1)",
+}
+"""Those of lanes by default, and of the default recipe of version 0.1.0."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -77,10 +83,10 @@ def trained_as_lanes(hypers, seeds, images):
 
 
 def test_lanes_are_runs_of_the_trainer():
-    """With the default's numbers, and with others: each lane has its own."""
+    """With numbers of the first default, and with others: each lane has its own."""
     hypers, seeds = [sweep_lanes.Hyper(), OTHER], np.array([3, 5])
     lanes = trained_as_lanes(hypers, seeds, IMAGES)
-    for lane, seed, flags in zip(lanes, seeds, ({}, TEXTS), strict=True):
+    for lane, seed, flags in zip(lanes, seeds, (FIRST, TEXTS), strict=True):
         alone = trained_alone(flags, seed, IMAGES)
         jax.tree.map(
             lambda x, y: np.testing.assert_allclose(x, y, rtol=0, atol=1e-5),
