@@ -26,6 +26,7 @@ from jaxgan.config.training import RESUMABLE, Config
 from jaxgan.evaluation.load_run import load_run
 from jaxgan.evaluation.previews import generate_in_batches
 from jaxgan.experiment import checkpoint
+from jaxgan.files import atomic_write
 from jaxgan.gan import builder, objective
 from jaxgan.parallel import multi_seed
 from jaxgan.types import Tree
@@ -81,6 +82,20 @@ def command(flags: dict[str, Any]) -> list[str]:
     # The field of --import is import_, as a word of Python cannot be one.
     named = ((k.removesuffix("_"), v) for k, v in flags.items())
     return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in named)]
+
+
+def add_row(out: Path, first: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """Adds a row to a results file, and returns all results.
+
+    Args:
+      out: JSON file, to which programs for other rows may write too.
+      first: what it begins with, with a list `rows`, if it is not there.
+      row: the new row.
+    """
+    found = json.loads(out.read_text()) if out.exists() else first
+    found = {**found, **about(), "rows": [*found["rows"], row]}
+    atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
+    return found
 
 
 def folder_of(place: Path, *names: str) -> Path:

@@ -21,7 +21,6 @@ import arms
 
 from jaxgan import workdir
 from jaxgan.config.budgets import parse_time
-from jaxgan.files import atomic_write
 
 SETS: dict[str, tuple[dict[str, Any], str, int]] = {
     "emoji": (
@@ -163,10 +162,7 @@ def main() -> int:
             if (name, arm) in [(x["set"], x["recipe"]) for x in found["rows"]]:
                 continue
             row = measure(name, arm, args.budget, Path(args.folder))
-            # A program for another set may have written since.
-            found = json.loads(out.read_text()) if out.exists() else found
-            found = {**found, **arms.about(), "rows": [*found["rows"], row]}
-            atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
+            found = arms.add_row(out, found, row)
     print("\n".join(table_of(found)))
     return 0
 

@@ -18,7 +18,6 @@ import arms
 from budgets import evaluate
 
 from jaxgan import reporting
-from jaxgan.files import atomic_write
 from jaxgan.losses.gamma import gamma_of
 
 SETS: dict[str, tuple[dict[str, Any], tuple[int, int, int], str, int]] = {
@@ -122,10 +121,7 @@ def main() -> int:
             if (size, gamma) in [(x["size"], x["gamma"]) for x in found["rows"]]:
                 continue
             row = measure(size, gamma, args.steps, Path(args.folder))
-            # A program for another size may have written since.
-            found = json.loads(out.read_text()) if out.exists() else found
-            found = {**found, **arms.about(), "rows": [*found["rows"], row]}
-            atomic_write(out, (json.dumps(found, indent=1) + "\n").encode())
+            found = arms.add_row(out, found, row)
     print("\n".join(table_of(found)))
     return 0
 
