@@ -33,6 +33,7 @@ def sources() -> dict[str, Source]:
     import checkpointing
     import corruption_picture
     import evaluation_cost
+    import gamma
     import gan_or_vae
     import input_pipeline
     import mode_coverage
@@ -93,6 +94,7 @@ def sources() -> dict[str, Source]:
         "stacked": Source("stacked_mnist.json", stacked_mnist.table_of),
         "networks": Source("networks.json", networks.table_of),
         "budgets": Source("budgets.json", budgets.table_of),
+        "gamma": Source("gamma.json", gamma.table_of),
         **image_sources(),
         **anomaly_sources(),
     }

@@ -111,7 +111,6 @@ STYLE_PRESETS: dict[str, dict[str, Any]] = {
     # For trials: a narrow network with the losses and rates of `default`.
     "r3gan-small": {
         "networks": "r3gan(32, 1)",
-        "d_terms": "r1(1)|r2(1)",
         "g_optimizer": "adam(1e-3, b1=0.0, b2=0.99)",
         "d_optimizer": "adam(1e-3, b1=0.0, b2=0.99)",
         "batch_size": 32,
