@@ -4,6 +4,7 @@ An arm is a set of flags of `python -m jaxgan.train`, which runs in its own proc
 Interrupted runs resume with the same command. Finished arms are not trained again.
 """
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -82,6 +83,35 @@ def command(flags: dict[str, Any]) -> list[str]:
     # The field of --import is import_, as a word of Python cannot be one.
     named = ((k.removesuffix("_"), v) for k, v in flags.items())
     return ["-m", "jaxgan.train", *(f"--{k}={v}" for k, v in named)]
+
+
+def choose(
+    parser: argparse.ArgumentParser, flag: str, text: str, known: Iterable[str]
+) -> list[str]:
+    """Returns the names in a text, separated by commas; all if it is empty."""
+    names = list(known)
+    chosen = text.split(",") if text else names
+    if unknown := set(chosen) - set(names):
+        parser.error(f"{flag}: choose from {','.join(names)}, not {min(unknown)}")
+    return chosen
+
+
+def open_results(
+    parser: argparse.ArgumentParser, out: Path, name: str, value: Any
+) -> dict[str, Any]:
+    """Returns what a results file has, with `rows`, which are none if it is not there.
+
+    Args:
+      parser: for the error if the file has results of another budget.
+      out: JSON file.
+      name: the field of the budget of all rows.
+      value: the budget.
+    """
+    first = {name: value, "rows": []}
+    found = json.loads(out.read_text()) if out.exists() else first
+    if found[name] != value:
+        parser.error(f"--out={out} has {name} {found[name]}: use another --out")
+    return found
 
 
 def add_row(out: Path, first: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:

@@ -149,14 +149,9 @@ def main() -> int:
     add("--out", default="budgets.json", help="JSON file of the results")
     add("--table-only", action="store_true", help="measure nothing")
     args = parser.parse_args()
-    names = args.only.split(",") if args.only else list(SETS)
-    if unknown := set(names) - set(SETS):
-        parser.error(f"--only: choose from {','.join(SETS)}, not {min(unknown)}")
+    names = arms.choose(parser, "--only", args.only, SETS)
     out = Path(args.out)
-    found: dict[str, Any] = {"budget": args.budget, "rows": []}
-    found = json.loads(out.read_text()) if out.exists() else found
-    if found["budget"] != args.budget:
-        parser.error(f"--out={out} has results of {found['budget']}: use another --out")
+    found = arms.open_results(parser, out, "budget", args.budget)
     for name in [] if args.table_only else names:
         for arm in arms_of(args.budget):
             if (name, arm) in [(x["set"], x["recipe"]) for x in found["rows"]]:

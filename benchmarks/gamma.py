@@ -9,7 +9,6 @@ programs for different sizes may share `--out`. `--table-only` prints the table.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,6 @@ SETS: dict[str, tuple[dict[str, Any], tuple[int, int, int], str, int]] = {
 """Flags, shape, extractor and number of samples, by size."""
 BATCH = 32
 NETWORKS = "small(8)"
-OPTIMIZER = "adam(2e-3, b1=0.0, b2=0.99, clipping_threshold=1)"
-"""With clipped updates, so that no gamma explodes."""
 METRICS = "fd({0})|precision_recall({0})"
 MULTIPLES = (0.1, 1, 10)
 """Gammas in multiples of that of `auto`."""
@@ -50,7 +47,6 @@ def measure(size: str, gamma: float, steps: int, place: Path) -> dict[str, Any]:
     """Trains with one gamma, and returns its row of the results."""
     flags, shape, extractor, n = SETS[size]
     flags = {**flags, "preset": "default", "networks": NETWORKS, "devices": 1}
-    flags |= {"g_optimizer": OPTIMIZER, "d_optimizer": OPTIMIZER}
     flags |= {"batch_size": BATCH, "d_terms": f"r1({gamma})|r2({gamma})"}
     flags |= {"steps": steps, "sample_every": steps, "save_every": steps}
     flags |= {"log_every": 50, "eval_metrics": "sliced_wasserstein"}
@@ -108,14 +104,9 @@ def main() -> int:
     add("--out", default="gamma.json", help="JSON file of the results")
     add("--table-only", action="store_true", help="measure nothing")
     args = parser.parse_args()
-    sizes = args.only.split(",") if args.only else list(SETS)
-    if unknown := set(sizes) - set(SETS):
-        parser.error(f"--only: choose from {','.join(SETS)}, not {min(unknown)}")
+    sizes = arms.choose(parser, "--only", args.only, SETS)
     out = Path(args.out)
-    found: dict[str, Any] = {"steps": args.steps, "rows": []}
-    found = json.loads(out.read_text()) if out.exists() else found
-    if found["steps"] != args.steps:
-        parser.error(f"--out={out} has {found['steps']} steps: use another --out")
+    found = arms.open_results(parser, out, "steps", args.steps)
     for size in [] if args.table_only else sizes:
         for gamma in gammas_of(size):
             if (size, gamma) in [(x["size"], x["gamma"]) for x in found["rows"]]:

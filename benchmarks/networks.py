@@ -39,7 +39,14 @@ from jaxgan.files import atomic_write
 from jaxgan.gan import builder
 from jaxgan.types import ExampleSpec
 
-_DEFAULT = {"preset": "default", "batch_size": 32, "d_terms": "r1(1)|r2(1)"}
+_ADAM = "adam(2e-3, b1=0.0, b2=0.99)"
+_DEFAULT = {
+    "preset": "default",
+    "batch_size": 32,
+    # Of version 0.1.0; the default of today clips its updates.
+    "g_optimizer": _ADAM,
+    "d_optimizer": _ADAM,
+}
 PAIRS: dict[str, dict[str, Any]] = {
     "mlp": {"preset": "mlp"},
     "dcgan": {"preset": "dcgan", "batch_size": 32},

@@ -26,23 +26,6 @@ HEAD = [
     *("recipe", "steps", "Frechet", "least, most", "of the floor", "confident %"),
     *("classes", "precision", "recall", "as asked %"),
 ]
-DESCRIPTIONS = {
-    "default": "relativistic loss, R1 + R2, small convolutional pair",
-    "mlp": "perceptrons 100-256-512-1024-784 and 784-1024-512-256-1, dropout",
-    "mlp-small": "one hidden layer of 256 in each network",
-    "goodfellow": "one hidden layer of 128, the minimax value function",
-    "goodfellow-ns": "the same, non-saturating",
-    "dcgan": "the DCGAN of the tutorials",
-    "lsgan": "least squares, perceptrons",
-    "wgan": "Wasserstein, clipped weights, five critic updates, perceptrons",
-    "wgan-gp": "Wasserstein, gradient penalty, five critic updates",
-    "sngan": "hinge, spectral normalization, five discriminator updates",
-    "projection": "`default` with labels, by projection",
-    "conditional": "the same, non-saturating, with rates that fall to the end",
-    "acgan": "`default` with labels, by a classifier in the discriminator",
-    "infogan": "`default` with ten categories and two numbers as codes",
-}
-"""Words for the README, by preset."""
 LABELS = {
     "default": "`default`: no labels",
     "default, not clipped": "`default` of version 0.1.0, without clipped updates",
@@ -53,7 +36,7 @@ LABELS = {
 }
 """Words for the README's first table, by arm."""
 VALUES = ("Frechet", "confident %", "precision", "recall")
-"""Columns of the README's tables."""
+"""Columns of the README's first table."""
 EFFICIENTNET = "fd_efficientnet"
 """A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
@@ -112,18 +95,6 @@ def table_of(found: dict[str, Any], dataset: str) -> list[str]:
         rows.append(cells(arm, steps, [row["values"] for row in own], floor["fd"]))
     more = ["Frechet, EfficientNet"] if len(rows[0]) > len(HEAD) else []
     return table([*HEAD, *more], rows)
-
-
-def summary(found: dict[str, Any]) -> list[str]:
-    """Returns the README's table: all presets on MNIST, with the floor."""
-    arms, floor = rows_of(found, "mnist"), found["sets"]["mnist"]["floor"]
-    rows = [["*floor: training images*", "", "", *values_of([floor])]]
-    for name, text in DESCRIPTIONS.items():
-        if own := arms.get(name):
-            steps = f"{sum(row['steps'] for row in own) // len(own):,}"
-            values = values_of([row["values"] for row in own])
-            rows.append([f"`{name}`", text, steps, *values])
-    return table(["preset", "description", "steps", *VALUES], rows)
 
 
 def labels(found: dict[str, Any]) -> list[str]:

@@ -326,7 +326,7 @@ def test_a_run_of_an_earlier_preset_goes_on_as_it_began(preset):
         ("language_model", {"g_optimizer": "adam(cosine(3e-3, 1e-4, 4000))"}),
     ],
 )
-def test_flags_of_yesterday_stay_those_of_their_runs(preset, begun):
+def test_each_flag_of_an_earlier_preset_stays_that_of_its_runs(preset, begun):
     """Updates were not clipped, and rates fell in so many steps."""
     now = to_dict(make_config(preset=preset))
     ((flag, value),) = begun.items()

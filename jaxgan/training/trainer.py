@@ -51,6 +51,12 @@ SHOWN = 8
 SETTLED = frozenset({"devices", "eval_metrics", "init_from", "init_optimizer"})
 """Flags that depend on the machine, on the data or on the run in the workdir."""
 
+SCHEDULED = (
+    *("task", "d_terms", "g_terms", "augment_p", "g_optimizer", "d_optimizer"),
+    "ema_half_life",
+)
+"""Flags that may have schedules."""
+
 EXIT_BAD_DATA = 2
 """Exit code of a run that saved and stopped at an example that cannot be read."""
 
@@ -228,25 +234,19 @@ def with_recorded_flags(config: Config) -> Config:
     folder = storage.run_folder("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
         return config
-    earlier = earlier_flags(to_dict(config), workdir.read_config(folder))
+    stored = workdir.read_config(folder)
+    earlier = earlier_flags(to_dict(config), stored)
     if earlier:
         shown = " ".join(f"--{name}={value}" for name, value in earlier.items())
         log.info("preset %s as the run was started: %s", config.preset, shown)
     # The recipe that was chosen, also on another machine.
     if config.budget:
-        earlier |= recorded_recipe(config, workdir.read_config(folder))
+        earlier |= recorded_recipe(config, stored)
     if config.eval_metrics == AUTO:
         earlier["eval_metrics"] = recorded_metrics(folder)
     config = dataclasses.replace(config, **earlier)
-    log_other_end(config, workdir.read_config(folder))
+    log_other_end(config, stored)
     return config
-
-
-SCHEDULED = (
-    *("task", "d_terms", "g_terms", "augment_p", "g_optimizer", "d_optimizer"),
-    "ema_half_life",
-)
-"""Flags that may have schedules."""
 
 
 def log_other_end(config: Config, stored: Mapping[str, Any]) -> None:
