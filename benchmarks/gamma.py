@@ -36,16 +36,16 @@ MULTIPLES = (0.1, 1, 10)
 def gammas_of(size: str) -> list[float]:
     """Returns the gammas that are tried: multiples of the chosen one, and 1.
 
-    >>> gammas_of("28")
-    [0.2, 1.0, 2.0, 20.0]
+    >>> gammas_of("28"), gammas_of("64")
+    ([0.1, 1.0, 10.0], [0.396, 1.0, 3.959, 39.59])
     """
-    chosen = gamma_of(SETS[size][1], BATCH)
+    chosen = gamma_of(SETS[size][1])
     return sorted({1.0, *(round(x * chosen, 3) for x in MULTIPLES)})
 
 
 def measure(size: str, gamma: float, steps: int, place: Path) -> dict[str, Any]:
     """Trains with one gamma, and returns its row of the results."""
-    flags, shape, extractor, n = SETS[size]
+    flags, _, extractor, n = SETS[size]
     flags = {**flags, "preset": "default", "networks": NETWORKS, "devices": 1}
     flags |= {"batch_size": BATCH, "d_terms": f"r1({gamma})|r2({gamma})"}
     flags |= {"steps": steps, "sample_every": steps, "save_every": steps}
@@ -58,7 +58,6 @@ def measure(size: str, gamma: float, steps: int, place: Path) -> dict[str, Any]:
     return {
         "size": size,
         "gamma": gamma,
-        "of_auto": gamma / gamma_of(shape, BATCH),
         "flags": flags,
         "largest_loss": max(losses),
         "metrics": found["metrics"],
@@ -72,7 +71,7 @@ def table_of(found: dict[str, Any]) -> list[str]:
     head += ["recall", "largest loss of D"]
 
     def row(one: dict[str, Any]) -> list[str]:
-        extractor = SETS[one["size"]][2]
+        _, shape, extractor, _ = SETS[one["size"]]
 
         def value(name: str, kind: str = "value") -> float:
             return one["metrics"][f"{name}_{extractor}"][kind]
@@ -81,7 +80,7 @@ def table_of(found: dict[str, Any]) -> list[str]:
         least = min(x["metrics"][f"fd_{extractor}"]["value"] for x in own)
         mark = "**" if value("fd") == least else ""
         return [
-            *(one["size"], f"{one['gamma']:.3g}", f"{one['of_auto']:.2g}"),
+            *(one["size"], f"{one['gamma']:.3g}", f"{one['gamma'] / gamma_of(shape):.2g}"),
             f"{mark}{value('fd'):.4g}{mark} ({value('fd', 'floor'):.3g})",
             *(f"{value(x):.2f}" for x in ("precision", "recall")),
             f"{one['largest_loss']:.3g}",

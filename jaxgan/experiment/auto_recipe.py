@@ -19,7 +19,7 @@ from jaxgan.config.training import Config
 from jaxgan.errors import UsageError
 from jaxgan.gan import builder
 from jaxgan.gan.gan import example_batch
-from jaxgan.losses.gamma import gamma_of
+from jaxgan.losses.gamma import unclipped_gamma
 from jaxgan.networks.conditions import condition_size
 from jaxgan.networks.ops.platform import platform
 from jaxgan.types import ExampleSpec
@@ -199,15 +199,15 @@ def choose_rest(facts: Facts, batch_size: int, step_seconds: float) -> list[Choi
     steps = round_down(TRAINING * facts.seconds / step_seconds)
     seen = steps * batch_size
     rate = f"at {1 / step_seconds:,.3g} steps/s, {seen:,} images"
-    gamma = gamma_of(facts.shape, batch_size)
+    gamma = f"{unclipped_gamma(facts.shape, batch_size):.3g}"
     half_life = float(min(max(seen // 24, 1_000), 32_000))
     shape = " x ".join(map(str, facts.shape))
     choices = [
         Choice("steps", steps, f"{rate}, in {TRAINING:.0%} of the time left"),
         Choice(
             "d_terms",
-            "r1(auto)|r2(auto)",
-            f"gamma is {gamma:.3g} for {shape} in batches of {batch_size}",
+            f"r1({gamma})|r2({gamma})",
+            f"gamma by the size of images, {shape}, and of batches, {batch_size}",
         ),
         Choice("ema_half_life", half_life, "images, 1 in 24 of those seen"),
     ]

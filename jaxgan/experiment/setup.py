@@ -15,12 +15,12 @@ from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
+from jaxgan.experiment.gamma import choose_gamma, is_same_gamma
 from jaxgan.experiment.batches import check_batch_size, log_unused
 from jaxgan.experiment.experiment import Experiment
 from jaxgan.gan import builder, data_checks
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.gan.flag_texts import without_labels
-from jaxgan.losses.gamma import format_gamma
 from jaxgan.networks.conditions import condition_field
 from jaxgan.networks.wrappers import group_of
 from jaxgan.types import Device, ExampleSpec
@@ -59,7 +59,7 @@ def setup(config: Config) -> Experiment:
     check_batch_size(config, layout)
     if not resumed:
         builder.check_dataset(config, dataset)
-    config = choose_metrics(config, dataset)
+    config = choose_gamma(choose_metrics(config, dataset), dataset)
     evaluators = build_evaluators(config, dataset, held_out)
     per_epoch = data.steps_per_epoch(dataset.size, config.d_updates, config.batch_size)
     # Choose between data on the devices and batches from the host.
@@ -70,9 +70,6 @@ def setup(config: Config) -> Experiment:
     if not resumed:
         log_hints(config, dataset)
         data_checks.log_halvings(gan.networks.generator, dataset.shape)
-    drawn = data_checks.networks_example(gan.task, dataset.example).shape
-    if gamma := format_gamma(config.d_terms, drawn, config.batch_size):
-        log.info("%s", gamma)
     count = choose_steps_per_call(config, layout.devices, per_epoch)
     experiment = Experiment(
         config, layout, dataset, gan, resident, count, held_out, evaluators
@@ -414,6 +411,8 @@ def allowed_differences(
         same = old_data.get("fingerprint") == known["fingerprint"] is not None
         if same or data.same_place(str(old.get("dataset")), config.dataset):
             allowed.add("dataset")
+        if is_same_gamma(old, config.d_terms):
+            allowed.add("d_terms")
         # Other data are accepted, but logged.
         if config.data_changed == "accept":
             changed = workdir.differences(old_data, known, frozenset(allowed))

@@ -467,5 +467,5 @@ def _parse_terms(text: str, config: Config, shape: Sequence[int]) -> dict[str, T
     # Arguments may be schedules, other terms and augmentations.
     nested = {**schedules_of(config.steps), **REGULARIZERS, **AUGMENTATIONS}
     if uses_auto(text):
-        nested[AUTO] = lambda: gamma_of(shape, config.batch_size)
+        nested[AUTO] = lambda: gamma_of(shape)
     return spec.build(text, REGULARIZERS, nested)

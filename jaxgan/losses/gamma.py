@@ -1,66 +1,83 @@
-"""The value of `auto` in `r1(auto)`: one rule for the size of images and of batches."""
+"""The value of `auto` in `r1(auto)`: one rule for the size of images."""
 
 import math
+import re
 from collections.abc import Sequence
 
 from jaxgan import spec
 from jaxgan.errors import UsageError
 
 GAMMA = 1.0
-"""The gamma that was measured at the sizes below, and that of all other data."""
-PIXELS, CHANNELS, BATCH_SIZE = 28 * 28, 1, 64
-"""The images and the batch size at which `GAMMA` was measured."""
+"""The gamma of `VALUES` values, and that of all data that are not images."""
+VALUES = 28 * 28
+"""The values of an image of MNIST."""
+POWER = 0.5
+"""The exponent of the number of values in gamma."""
 
-PIXEL_POWER, CHANNEL_POWER, BATCH_POWER = 1.0, 1.0, -1.0
-"""Exponents of the numbers of pixels, channels and examples in gamma."""
+BATCH_SIZE = 64
+"""The batch size at which `unclipped_gamma` is that of one judgment at all sizes."""
 
 AUTO = "auto"
 PENALTIES = ("r1", "r2", "approximate_r1", "approximate_r2")
 """The terms whose gamma may be `auto`."""
 
 
-def gamma_of(shape: Sequence[int], batch_size: int) -> float:
+def gamma_of(shape: Sequence[int]) -> float:
     """Returns the gamma of zero-centered gradient penalties.
 
-    gamma = 1 at 28 x 28 x 1 and a batch size of 64, times H W / 784, times C, times
-    64 / batch_size.
+    gamma = sqrt(H W C / 784), which is 1 for MNIST.
 
-    Pixels and channels: the penalty sums the squares of a gradient over all of them.
-    Let D judge an image x by the means of s x s blocks of pixels, as it would judge the
-    image that is s times smaller: D'(x) = D(mean(x)). Each entry of the gradient is
-    1 / s^2 of that of D, and there are s^2 times as many, so that the sum of squares is
-    1 / s^2 as large. For the same penalty of the same judgment, gamma is s^2 times as
-    large, as it is in the recipes of StyleGAN3. Three equal channels in place of one
-    are the same argument with 3 for s^2.
+    The penalty sums the squares of a gradient over all values of an image. Let D judge
+    an image x by the means of s x s blocks of pixels, as it would judge the image that
+    is s times smaller: D'(x) = D(mean(x)). Each entry of the gradient is 1 / s^2 of
+    that of D, and there are s^2 times as many, so that the sum of squares is 1 / s^2 as
+    large. For the same penalty of the same judgment, gamma is s^2 times as large, as it
+    is in the recipes of StyleGAN3. If D judges by single pixels instead, one in each
+    block, the sum of squares is that of the smaller image, and so is gamma. A network
+    sees both, and the rule is the geometric mean: gamma is s times as large. Three
+    colors in place of one are the same argument with 3 for s^2.
 
-    Batch: the noise of a gradient has a variance of 1 / batch_size, and the penalty is
-    what damps it. StyleGAN2-ADA (https://arxiv.org/abs/2006.06676) has both, with
-    another constant, for its loss without R2: 0.0002 H W / batch_size.
+    The batch size is no part of it: loss and penalty are both means over the batch.
 
     R3GAN (https://arxiv.org/abs/2501.05441) chose a gamma for each data set, which
-    falls to a tenth in training. With its sizes and batches this function is:
+    falls to a tenth in training. This function has for its sizes:
 
-        FFHQ, 256 pixels, batch 256         62.7   (150 to 15)
-        FFHQ, 64 pixels, batch 256           3.9   (2 to 0.2)
-        ImageNet, 64 pixels, batch 4096      0.24  (1 to 0.1)
-        ImageNet, 32 pixels, batch 4096      0.061 (0.5 to 0.05)
-        CIFAR-10, 32 pixels, batch 512       0.49  (0.05 to 0.005)
+        FFHQ, 256 pixels        15.8   (150 to 15)
+        FFHQ, 64 pixels          4.0   (2 to 0.2)
+        ImageNet, 64 pixels      4.0   (1 to 0.1)
+        ImageNet, 32 pixels      2.0   (0.5 to 0.05)
+        CIFAR-10, 32 pixels      2.0   (0.05 to 0.005)
 
     Args:
       shape: `(H, W, C)` of the images, which are in [-1, 1]. For samples of any other
         shape, such as points and waveforms, there is no rule: their gamma is 1.
-      batch_size: examples per update, over all devices.
 
-    >>> gamma_of((28, 28, 1), 64), gamma_of((2,), 256)
-    (1.0, 1.0)
-    >>> round(gamma_of((256, 256, 3), 256), 1)
-    62.7
+    >>> gamma_of((28, 28, 1)), gamma_of((56, 56, 1)), gamma_of((2,))
+    (1.0, 2.0, 1.0)
     """
     if len(shape) != 3:
         return GAMMA
-    pixels = (math.prod(shape[:2]) / PIXELS) ** PIXEL_POWER
-    channels = (shape[2] / CHANNELS) ** CHANNEL_POWER
-    return GAMMA * pixels * channels * (batch_size / BATCH_SIZE) ** BATCH_POWER
+    return GAMMA * (math.prod(shape) / VALUES) ** POWER
+
+
+def unclipped_gamma(shape: Sequence[int], batch_size: int) -> float:
+    """Returns a gamma for updates that are not clipped: H W C / 784 * 64 / batch_size.
+
+    It is larger than `gamma_of` for larger images, as the penalty also has to keep
+    large gradients from making large updates. The noise of a gradient has a variance of
+    1 / batch_size. StyleGAN2-ADA (https://arxiv.org/abs/2006.06676) has a rule of this
+    form, with another constant, for its loss without R2: 0.0002 H W / batch_size.
+
+    Args:
+      shape: of the samples, like in `gamma_of`.
+      batch_size: examples per update, over all devices.
+
+    >>> unclipped_gamma((28, 28, 1), 64), round(unclipped_gamma((64, 64, 3), 32), 2)
+    (1.0, 31.35)
+    """
+    if len(shape) != 3:
+        return GAMMA
+    return GAMMA * math.prod(shape) / VALUES * BATCH_SIZE / batch_size
 
 
 def uses_auto(text: str) -> bool:
@@ -81,16 +98,37 @@ def uses_auto(text: str) -> bool:
     return bool(places)
 
 
-def format_gamma(text: str, shape: Sequence[int], batch_size: int) -> str | None:
-    """Returns a line with the value of `auto` in a recipe, None if it is not used.
+def with_gamma(text: str, gamma: float) -> str:
+    """Returns a recipe with a number in place of `auto`.
 
-    >>> format_gamma("r1(auto)|r2(auto)", (28, 28, 1), 64)
-    'gamma: auto is 1 for images of 28 x 28 x 1 in batches of 64'
+    >>> with_gamma("r1(auto)|every(16, r2(gamma=auto))", 2.0)
+    'r1(2.0)|every(16, r2(gamma=2.0))'
     """
-    if not uses_auto(text):
-        return None
-    gamma, sides = gamma_of(shape, batch_size), " x ".join(map(str, shape))
-    of = f"images of {sides} in batches of {batch_size}"
+    return re.sub(rf"\b{AUTO}\b", repr(gamma), text)
+
+
+def has_gamma(text: str, number: str) -> bool:
+    """Returns True if a recipe with `auto` is `number` but for one number in its place.
+
+    >>> has_gamma("r1(auto)|r2(auto)", "r1(2.0)|r2(2.0)")
+    True
+    >>> has_gamma("r1(auto)|r2(auto)", "r1(2.0)|r2(1.0)"), has_gamma("lecam", "lecam")
+    (False, False)
+    """
+    first, *rest = map(re.escape, re.split(rf"\b{AUTO}\b", text))
+    pattern = first
+    for i, part in enumerate(rest):
+        pattern += (r"(?P=gamma)" if i else r"(?P<gamma>[\d.e+-]+)") + part
+    return bool(rest) and re.fullmatch(pattern, number) is not None
+
+
+def format_gamma(gamma: float, shape: Sequence[int]) -> str:
+    """Returns a line with the value of `auto`.
+
+    >>> format_gamma(1.0, (28, 28, 1))
+    'gamma: auto is 1 for images of 28 x 28 x 1'
+    """
+    of = f"images of {' x '.join(map(str, shape))}"
     if len(shape) != 3:
         of = "samples that are not images"
     return f"gamma: auto is {gamma:.4g} for {of}"

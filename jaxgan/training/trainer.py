@@ -30,6 +30,7 @@ from jaxgan.experiment import checkpoint, memory
 from jaxgan.experiment.auto_recipe import recorded_recipe
 from jaxgan.experiment.data_facts import data_facts
 from jaxgan.experiment.experiment import Experiment
+from jaxgan.experiment.gamma import recorded_gamma
 from jaxgan.experiment.memory_check import fit_memory
 from jaxgan.experiment.setup import allowed_differences, setup
 from jaxgan.experiment.state import restore_or_init
@@ -229,7 +230,8 @@ def recorded_metrics(folder: Path) -> str:
 def with_recorded_flags(config: Config) -> Config:
     """Returns the configuration, with defaults that a run was started with.
 
-    These are its metrics in place of `auto`, and the flags of an earlier preset.
+    These are its metrics and its gamma in place of `auto`, and the flags of an earlier
+    preset.
     """
     folder = storage.run_folder("--workdir", config.workdir)
     if not (folder / "config.json").is_file():
@@ -245,6 +247,7 @@ def with_recorded_flags(config: Config) -> Config:
     if config.eval_metrics == AUTO:
         earlier["eval_metrics"] = recorded_metrics(folder)
     config = dataclasses.replace(config, **earlier)
+    config = dataclasses.replace(config, **recorded_gamma(config, stored))
     log_other_end(config, stored)
     return config
 
