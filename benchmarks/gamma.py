@@ -80,7 +80,11 @@ def table_of(found: dict[str, Any]) -> list[str]:
         least = min(x["metrics"][f"fd_{extractor}"]["value"] for x in own)
         mark = "**" if value("fd") == least else ""
         return [
-            *(one["size"], f"{one['gamma']:.3g}", f"{one['gamma'] / gamma_of(shape):.2g}"),
+            *(
+                one["size"],
+                f"{one['gamma']:.3g}",
+                f"{one['gamma'] / gamma_of(shape):.2g}",
+            ),
             f"{mark}{value('fd'):.4g}{mark} ({value('fd', 'floor'):.3g})",
             *(f"{value(x):.2f}" for x in ("precision", "recall")),
             f"{one['largest_loss']:.3g}",

@@ -79,8 +79,8 @@ MUTATIONS = (
     Mutation(
         "the default without R2",
         "config/training.py",
-        '"r1(1)|r2(1)",',
-        '"r1(1)",',
+        '"r1(auto)|r2(auto)",',
+        '"r1(auto)",',
         "config builder",
     ),
     Mutation(

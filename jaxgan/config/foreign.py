@@ -52,7 +52,7 @@ _TRAINING = {
         "determines the classes"
     ),
     "gamma r1 r1_gamma gp gp_weight lambda_gp lambda grad_penalty": (
-        "set it in --d_terms, such as --d_terms='r1(1)|r2(1)'"
+        "set it in --d_terms, such as --d_terms='r1(auto)|r2(auto)'"
     ),
     "n_critic ncritic critic_iters d_iters d_steps disc_iters n_dis": (
         "use --d_updates=5"

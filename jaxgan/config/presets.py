@@ -123,14 +123,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "task": "conditional(64)",
         "generator_wrap": "embed",
         "discriminator_wrap": "classifier",
-        "d_terms": "r1(1)|r2(1)|auxiliary_classifier",
+        "d_terms": "r1(auto)|r2(auto)|auxiliary_classifier",
         "g_terms": "auxiliary_classifier(real=0)",
     },
     # A latent code that D can infer from samples, https://arxiv.org/abs/1606.03657.
     "infogan": {
         "task": "codes(62, categories=10, continuous=2)",
         "discriminator_wrap": "classifier(12)",
-        "d_terms": "r1(1)|r2(1)|mutual_information(0.1)",
+        "d_terms": "r1(auto)|r2(auto)|mutual_information(0.1)",
         "g_terms": "mutual_information(0.1)",
     },
     # Clipped weights and five updates of D, https://arxiv.org/abs/1701.07875.

@@ -74,7 +74,7 @@ class Config(DataFlags):
         "hinge, relativistic, relativistic_average, or none to train by other terms",
     )
     d_terms: str = flag(
-        "r1(1)|r2(1)",
+        "r1(auto)|r2(auto)",
         "model",
         "terms added to the discriminator's loss: r1, r2, approximate_r1, "
         "approximate_r2, gradient_penalty, dragan, lecam, consistency, orthogonal, "

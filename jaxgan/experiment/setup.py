@@ -15,9 +15,9 @@ from jaxgan.distributed.consensus import is_main_process
 from jaxgan.errors import UsageError
 from jaxgan.experiment import cpu_devices, init_from
 from jaxgan.experiment.auto_recipe import AUGMENTATIONS, FEW, choose_recipe
-from jaxgan.experiment.gamma import choose_gamma, is_same_gamma
 from jaxgan.experiment.batches import check_batch_size, log_unused
 from jaxgan.experiment.experiment import Experiment
+from jaxgan.experiment.gamma import choose_gamma, is_same_gamma
 from jaxgan.gan import builder, data_checks
 from jaxgan.gan.build_evaluators import build_evaluators, default_metrics, task_of
 from jaxgan.gan.flag_texts import without_labels

@@ -12,7 +12,7 @@ Detector = Callable[[int, Row], str | None]
 """Maps (step, row) to a message, "" for no fault, or None if the row lacks data."""
 
 PLAYERS = ("generator", "discriminator")
-PENALTIES = "--d_terms='r1(1)|r2(1)'"
+PENALTIES = "--d_terms='r1(auto)|r2(auto)'"
 CALMER = f"try {PENALTIES} or a lower learning rate"
 RECOVERY_ROWS = 5
 """Consecutive good rows after which a fault has ended and may be reported again."""
