@@ -78,14 +78,14 @@ def test_widths_are_the_largest_for_which_there_is_time():
 def test_the_rest_of_a_recipe():
     assert chosen(FASHION, 64, 0.04) == {
         "steps": 24_000,
-        "d_terms": "r1(auto)|r2(auto)",
+        "d_terms": "r1(1)|r2(1)",
         "ema_half_life": 32_000.0,
         "augment": "",
     }
     few = chosen(EMOJI, 32, 0.16)
     assert few == {
         "steps": 6_000,
-        "d_terms": "r1(auto)|r2(auto)",
+        "d_terms": "r1(31.3)|r2(31.3)",
         "ema_half_life": 8_000.0,
         "augment": "color|translation|cutout",
         "augment_p": "ada(0.6, images=38400, relative=True)",
@@ -167,7 +167,7 @@ def test_attributes_are_left_to_their_preset(monkeypatch, caplog):
     dataset = from_fields("made-up", arrays, example=example, origin="made-up")
     given = make_config(dataset="folder:x", budget="100s")
     config = auto_recipe.choose_recipe(given, dataset)
-    assert (config.task, config.d_terms) == (given.task, "r1(auto)|r2(auto)")
+    assert (config.task, config.d_terms) == (given.task, "r1(0.163)|r2(0.163)")
     assert "attributes are not used: --preset=attributes uses them" in caplog.text
     # The hint for runs without a time, whose preset is refused beside one, is not said.
     caplog.clear()
