@@ -36,7 +36,24 @@ LABELS = {
 }
 """Words for the README's first table, by arm."""
 VALUES = ("Frechet", "confident %", "precision", "recall")
-"""Columns of the README's first table."""
+"""Columns of the README's tables."""
+PRESETS = {
+    "default": "relativistic loss, R1 + R2, small convolutional pair",
+    "conditional": "projection on the label, falling rates, R1 + R2",
+    "projection": "projection on the label, relativistic loss, R1 + R2",
+    "acgan": "a classifier in the discriminator, relativistic loss, R1 + R2",
+    "infogan": "ten categories and two numbers that can be recovered from a sample",
+    "mlp": "perceptrons 100-256-512-1024-784 and 784-1024-512-256-1, dropout",
+    "mlp-small": "one hidden layer of 256 in each network",
+    "goodfellow": "one hidden layer of 128, the minimax value function",
+    "goodfellow-ns": "the same, non-saturating",
+    "dcgan": "the DCGAN of the tutorials",
+    "lsgan": "least squares, perceptrons",
+    "wgan": "Wasserstein, clipped weights, five critic updates, perceptrons",
+    "wgan-gp": "Wasserstein, gradient penalty, five critic updates",
+    "sngan": "hinge, spectral normalization, five discriminator updates",
+}
+"""Words for the README's table of presets."""
 EFFICIENTNET = "fd_efficientnet"
 """A value of `jaxgan.evaluate` that a results file may have for each row and floor."""
 OURS, OTHER, GRAY = "#1546c0", "#c05415", "#777777"
@@ -106,6 +123,20 @@ def labels(found: dict[str, Any]) -> list[str]:
         facts = [text, f"{arms[arm][0]['steps']:,}", str(len(values))]
         rows.append([*facts, *values_of(values)])
     return table(["ten CPU minutes", "steps", "seeds", *VALUES], rows)
+
+
+def presets(found: dict[str, Any]) -> list[str]:
+    """Returns the README's table of presets, with distances for Fashion-MNIST too."""
+    arms, other = rows_of(found, "mnist"), rows_of(found, "fashion_mnist")
+    floors = [found["sets"][name]["floor"] for name in ("mnist", "fashion_mnist")]
+    first, fashion = values_of(floors[:1]), values_of(floors[1:])[0]
+    rows = [["*floor: training images*", "", "", *first, fashion]]
+    for arm, text in PRESETS.items():
+        mnist, clothes = ([row["values"] for row in x[arm]] for x in (arms, other))
+        facts = [f"`{arm}`", text, f"{arms[arm][0]['steps']:,}"]
+        rows.append([*facts, *values_of(mnist), values_of(clothes)[0]])
+    head = ["preset", "description", "steps", *VALUES, "Frechet, Fashion-MNIST"]
+    return table(head, rows)
 
 
 def values_of(seeds: list[dict[str, float]]) -> list[str]:

@@ -86,6 +86,7 @@ def sources() -> dict[str, Source]:
         "recipes-fashion": Source("recipes.json", recipes("fashion_mnist")),
         "recipes-two-minutes": Source("recipes_two_minutes.json", recipes("mnist")),
         "labels": Source("recipes.json", recipe_tables.labels),
+        "presets": Source("recipes.json", recipe_tables.presets),
         "ring8": Source("mode_coverage.json", arms("ring8")),
         "grid25": Source("mode_coverage.json", arms("grid25")),
         "sweep": Source("sweep.json", sweep.table_of),

@@ -637,6 +637,7 @@ AUGMENT: list[Row] = [
     ("has a generator for --task=paired", "--networks=image_to_image(unet(4))"),
     ("--augment", "--augment=blur"),
     ("--augment_p", "--augment_p=ada(2)"),
+    ("--import=nowhere", "--import=nowhere"),
     ("--out", "--out=new.csv"),
     ("--out", "--out=nowhere/new.json"),
     ("exists: add --overwrite", "--out={data}/no_json/data.json"),

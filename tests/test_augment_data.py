@@ -15,6 +15,7 @@ from jaxgan.evaluation import few_shot as shots
 from jaxgan.evaluation import rejection
 from jaxgan.metrics.features import classifier_training as training
 from jaxgan.metrics.features.classifier_training import Labelled
+from jaxgan.networks import NETWORKS
 from jaxgan.training import augmentation
 from jaxgan.training.comparison import Comparison
 
@@ -274,6 +275,22 @@ def test_a_comparison_keeps_its_flags(compared, capsys):
 def test_interruption_of_a_gan_is_the_exit_code(compared, tmp_path, monkeypatch):
     monkeypatch.setattr(augmentation, "fit", lambda config: 143)
     assert main(flags(compared[0], f"--workdir={tmp_path}/new")) == 143
+
+
+def test_modules_of_the_user_are_imported_first(compared, tmp_path, monkeypatch):
+    text = "from jaxgan import networks as n\nn.NETWORKS['mine'] = n.NETWORKS['small']\n"
+    (tmp_path / "my_networks.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    # Whatever the module registers is removed at the end.
+    monkeypatch.setitem(NETWORKS, "mine", None)
+    trained = []
+    monkeypatch.setattr(augmentation, "fit", lambda config: trained.append(config) or 1)
+    more = ("--import=my_networks", "--networks=mine(8)", f"--workdir={tmp_path}/new")
+    assert main(flags(compared[0], *more)) == 1
+    # The run of the GAN records the module.
+    assert trained[0].import_ == "my_networks"
+    # The command that resumes may name other modules.
+    assert main(flags(compared[0], *more[1:])) == 1
 
 
 def test_the_default_holds_the_test_split_out(tmp_path):

@@ -87,6 +87,12 @@ class AugmentConfig(DataFlags):
         "GAN",
         "their probability: a number, a schedule, or ada(target) to adapt it",
     )
+    import_: str = flag(
+        "",
+        "GAN",
+        "modules to import first, separated by commas, which register networks, "
+        "augmentations or data sources of your own",
+    )
     workdir: str = flag(
         "",
         "output",

@@ -81,7 +81,7 @@ class Config(DataFlags):
         "auxiliary_classifier, mutual_information, domain_classification, or one of "
         "them every few steps: "
         "every(16, r1(10)); weights may be schedules, and r1(auto) chooses gamma by "
-        "the size of images and batches",
+        "the size of images",
     )
     g_terms: str = flag(
         "",

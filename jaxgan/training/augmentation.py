@@ -42,7 +42,7 @@ KEEP: dict[str, Callable[..., np.ndarray]] = {
 """Functions of the labels asked for, the probabilities of classes, the logits of the
 discriminator and a seed, which return the images to keep."""
 
-FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input"))
+FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input", "import_"))
 """Flags that the command that resumes may change."""
 
 
@@ -194,6 +194,7 @@ def _gan_flags(config: AugmentConfig, seed: int, size: int) -> Any:
         networks=config.networks,
         augment=config.augment,
         augment_p=config.augment_p,
+        import_=config.import_,
         steps=config.steps,
         batch_size=min(size, config.batch_size),
         devices=1,
