@@ -278,7 +278,9 @@ def test_interruption_of_a_gan_is_the_exit_code(compared, tmp_path, monkeypatch)
 
 
 def test_modules_of_the_user_are_imported_first(compared, tmp_path, monkeypatch):
-    text = "from jaxgan import networks as n\nn.NETWORKS['mine'] = n.NETWORKS['small']\n"
+    text = (
+        "from jaxgan import networks as n\nn.NETWORKS['mine'] = n.NETWORKS['small']\n"
+    )
     (tmp_path / "my_networks.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     # Whatever the module registers is removed at the end.

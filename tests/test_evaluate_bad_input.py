@@ -65,7 +65,7 @@ KINDS = {
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
-        ("waveform", "ms_ssim", r"needs images .* use fd\(classifier\), which"),
+        ("waveform", "ms_ssim", r"needs images .* use fd\(mel\), or"),
         ("vector", "ms_ssim", r"needs images .* use fd\(values\)"),
         ("vector", "classification_accuracy", r"needs images .* use fd\(values\)"),
         ("tokens", "classification_accuracy", r"needs images .* use fd\(minilm\)"),
@@ -166,6 +166,7 @@ LABEL = Field((), np.dtype(np.int32), "label", ("a", "b"))
     [
         ({"x": KINDS["image"], "label": LABEL}, True, "classifier", ""),
         ({"x": KINDS["waveform"], "label": LABEL}, True, "classifier", ""),
+        ({"x": KINDS["waveform"]}, True, "mel", ""),
         ({"x": KINDS["vector"]}, True, "values", ""),
         ({"x": KINDS["image"]}, True, "efficientnet", ""),
         ({"x": KINDS["image"]}, False, "random", "pip install 'jaxgan[features]'"),

@@ -113,7 +113,7 @@ def test_images_of_another_form(x, message):
 
 
 @pytest.mark.parametrize(
-    "name", [x for x in EXTRACTORS if x not in ("channels", "minilm", "values")]
+    "name", [x for x in EXTRACTORS if x not in ("channels", "mel", "minilm", "values")]
 )
 def test_vectors_have_no_image_features(name):
     text = "inception('no/file.pth')" if name == "inception" else name

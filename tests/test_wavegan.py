@@ -12,7 +12,7 @@ import kinds
 import numpy as np
 import pytest
 from PIL import Image
-from sounds import RATE, write_set
+from sounds import RATE, tone, write_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from jaxgan import evaluate, sample, sample_run, train
@@ -26,7 +26,7 @@ from jaxgan.gan import builder
 from jaxgan.gan.build_evaluators import default_metrics
 from jaxgan.gan.flag_texts import without_labels
 from jaxgan.gan.gan import example_batch
-from jaxgan.metrics.features import classifier_training
+from jaxgan.metrics.features import EXTRACTORS, classifier_training
 from jaxgan.metrics.pitch import fundamental
 from jaxgan.networks import spectrograms, wavegan
 from jaxgan.networks.ops import waves
@@ -275,6 +275,38 @@ def test_the_pitch_of_notes_is_judged(finished, tmp_path):
     assert report["metrics"]["pitch_as_asked_real"]["value"] == found["floor"] == 1.0
     assert 0 <= found["value"] < 1
     assert report["protocol"]["extractors"]["pitch"]["layer"] == "fundamental"
+
+
+def test_statistics_of_mel_bands_need_no_labels(finished, tmp_path):
+    field = Field((4_096, 2), np.dtype(np.int16), "waveform", rate=8_000)
+    tones = [tone(hertz, 4_096, 8_000) for hertz in (200, 400, 1_600)]
+    both = np.stack([[tone, 0.1 * tone] for tone in tones]).astype(np.float32)
+    waveforms = np.concatenate([np.moveaxis(both, 1, 2), np.zeros((1, 4_096, 2))])
+    extractor = EXTRACTORS["mel"](example=ExampleSpec(waveform=field))
+    features = extractor.extract(waveforms.astype(np.float32)).features
+    means, deviations = features.reshape(4, 2, 64, 2).swapaxes(0, 1)
+    pictures = spectrograms.to_pictures(jnp.asarray(waveforms, jnp.float32), field)
+    np.testing.assert_allclose(means, pictures.mean(1), atol=1e-6)
+    np.testing.assert_allclose(deviations, pictures.std(1), atol=1e-6)
+    # Silence is the floor, and does not vary.
+    assert (means[3] == -1).all()
+    assert (deviations[3] == 0).all()
+    loudest = means[:3, :, 0].argmax(1)
+    assert (np.diff(loudest) >= 5).all()
+    assert (means[:3, :, 1].max(1) < means[:3, :, 0].max(1)).all()
+    for wrong, message in (
+        (image_example((8, 8, 1)), "mel needs waveforms, not image"),
+        (ExampleSpec(waveform=field._replace(rate=500)), "4096 samples at 500 Hz"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            EXTRACTORS["mel"](example=wrong)
+    file = tmp_path / "x.json"
+    flags = [f"--workdir={finished}", "--n=16", f"--out={file}", "--no_cache"]
+    assert evaluate.main([*flags, "--metrics=fd(mel)|precision_recall(mel)"]) == 0
+    report = json.loads(file.read_text())["metrics"]
+    # Noise is far from notes.
+    assert report["fd_mel"]["value"] > 10 * report["fd_mel"]["floor"] > 0
+    assert report["recall_mel"]["floor"] > report["recall_mel"]["value"]
 
 
 SHOWN = (RATE, 128, 32, 64, 0.0, 0.0, 2e-3)

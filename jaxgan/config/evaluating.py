@@ -353,9 +353,9 @@ def _add_sets(parser: Parser) -> None:
         help="metrics, joined by |, such as fd, kid, score, precision_recall or "
         "memorization of an extractor, modes(channels) of stacked_mnist, or l1, psnr, "
         "ssim and perceptual of pairs; "
-        f"--metrics= lists all (default: {METRICS}, of efficientnet for images without "
-        "labels; for tasks that map images to images, l1|psnr|ssim|perceptual|"
-        "fd(efficientnet) beside plain methods; for text, fd(minilm)|kid(minilm)|bleu|"
+        f"--metrics= lists all (default: {METRICS}, of efficientnet for images and of "
+        "mel for sounds without labels; for tasks that map images to images, "
+        "l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for text, fd(minilm)|kid(minilm)|bleu|"
         "distinct|copies|length beside n-grams)",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000; of text, 2000)")

@@ -284,8 +284,8 @@ class Config(DataFlags):
         "logging",
         "metrics of the moving average, joined by |: sliced_wasserstein, "
         "mode_coverage, diversity, ngrams (of texts), and, in the features of "
-        "classifier, efficientnet, "
-        "inception or (of texts) minilm, fd(classifier), kid, precision_recall, "
+        "classifier, efficientnet, inception, (of sounds) mel or (of texts) minilm, "
+        "fd(classifier), kid, precision_recall, "
         "memorization, classes, and modes(channels) for stacked_mnist; the "
         "score of the first selects the best checkpoint, so a resumed run may only "
         "change the others; auto is that of a run that is resumed, and else "

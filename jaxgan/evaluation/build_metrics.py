@@ -99,9 +99,9 @@ def default_metrics(example: ExampleSpec) -> str:
     """Returns the metrics of `--metrics=auto` for examples without targets.
 
     They are `METRICS` in the features of `classifier` for examples with labels, and of
-    `values` for vectors. Images without labels have those of `efficientnet`, or of
-    `random`, with the reason in the log, if it is not installed or reads no images of
-    their channels.
+    `values` for vectors. Sounds without labels have those of `mel`. Images without
+    labels have those of `efficientnet`, or of `random`, with the reason in the log, if
+    it is not installed or reads no images of their channels.
 
     Args:
       example: the fields of the examples.
@@ -109,6 +109,8 @@ def default_metrics(example: ExampleSpec) -> str:
     first, name = example[example.generated], "classifier"
     if first.kind == "vector":
         name = "values"
+    elif first.kind == "waveform" and len(example.classes) < 2:
+        name = "mel"
     elif first.kind == "image" and len(example.classes) < 2:
         name, why = "efficientnet", ""
         if first.shape[-1] not in efficientnet.CHANNELS:

@@ -42,7 +42,9 @@ KEEP: dict[str, Callable[..., np.ndarray]] = {
 """Functions of the labels asked for, the probabilities of classes, the logits of the
 discriminator and a seed, which return the images to keep."""
 
-FREE = frozenset(("workdir", "out", "overwrite", "data_dir", "seeds", "input", "import_"))
+FREE = frozenset(
+    ("workdir", "out", "overwrite", "data_dir", "seeds", "input", "import_")
+)
 """Flags that the command that resumes may change."""
 
 

@@ -7,6 +7,7 @@ from jaxgan.metrics.features.channels import channels as _channels
 from jaxgan.metrics.features.channels import classifier_of_labels as _classifier
 from jaxgan.metrics.features.imagenet import efficientnet as _efficientnet
 from jaxgan.metrics.features.imagenet import inception as _inception
+from jaxgan.metrics.features.mel import mel as _mel
 from jaxgan.metrics.features.minilm import minilm as _minilm
 from jaxgan.metrics.features.random import random as _random
 from jaxgan.metrics.features.values import values as _values
@@ -19,6 +20,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "classifier": _classifier,
     "efficientnet": _efficientnet,
     "inception": _inception,
+    "mel": _mel,
     "minilm": _minilm,
     "random": _random,
     "values": _values,

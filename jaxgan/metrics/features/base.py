@@ -24,7 +24,7 @@ FLOAT32 = np.dtype(np.float32)
 INSTEAD = {
     "tokens": "use fd(minilm)",
     "vector": "use fd(values)",
-    "waveform": "use fd(classifier), which needs labels",
+    "waveform": "use fd(mel), or fd(classifier) where there are labels",
 }
 """Metrics of examples that are not images, as a remedy."""
 

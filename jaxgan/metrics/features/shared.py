@@ -15,6 +15,7 @@ from jaxgan.metrics.features.base import BATCH, check_features, image_shape
 from jaxgan.metrics.features.channels import check as check_stacked
 from jaxgan.metrics.features.classifier_training import check as check_labeled
 from jaxgan.metrics.features.imagenet import color_shape, inception_name
+from jaxgan.metrics.features.mel import mel
 from jaxgan.metrics.features.minilm import check_text
 from jaxgan.metrics.features.values import values
 
@@ -26,6 +27,7 @@ CHECKS: dict[str, Callable[[Dataset], Any]] = {
     "classifier": check_labeled,
     "efficientnet": lambda train: image_shape(train.example, "efficientnet"),
     "inception": lambda train: color_shape(train.example, "inception"),
+    "mel": lambda train: mel(example=train.example),
     "minilm": lambda train: check_text(train.example),
     "random": lambda train: image_shape(train.example, "random"),
     "values": lambda train: values(example=train.example),

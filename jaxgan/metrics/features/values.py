@@ -20,8 +20,8 @@ def values(*, example: ExampleSpec) -> Extractor:
     if field.kind != "vector":
         raise UsageError(
             f"values needs vectors, not {field.kind} of shape {list(field.shape)}: use "
-            "efficientnet for images, minilm for texts, or classifier where there are "
-            "labels"
+            "efficientnet for images, mel for sounds, minilm for texts, or classifier "
+            "where there are labels"
         )
 
     def extract(rows: np.ndarray) -> Features:
