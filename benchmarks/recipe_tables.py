@@ -132,9 +132,13 @@ def presets(found: dict[str, Any]) -> list[str]:
     first, fashion = values_of(floors[:1]), values_of(floors[1:])[0]
     rows = [["*floor: training images*", "", "", *first, fashion]]
     for arm, text in PRESETS.items():
-        mnist, clothes = ([row["values"] for row in x[arm]] for x in (arms, other))
+        mnist, clothes = (
+            [row["values"] for row in x.get(arm, [])] for x in (arms, other)
+        )
         facts = [f"`{arm}`", text, f"{arms[arm][0]['steps']:,}"]
-        rows.append([*facts, *values_of(mnist), values_of(clothes)[0]])
+        rows.append(
+            [*facts, *values_of(mnist), values_of(clothes)[0] if clothes else ""]
+        )
     head = ["preset", "description", "steps", *VALUES, "Frechet, Fashion-MNIST"]
     return table(head, rows)
 

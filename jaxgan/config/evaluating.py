@@ -355,8 +355,8 @@ def _add_sets(parser: Parser) -> None:
         "ssim and perceptual of pairs; "
         f"--metrics= lists all (default: {METRICS}, of efficientnet for images and of "
         "mel for sounds without labels; for tasks that map images to images, "
-        "l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for text, fd(minilm)|kid(minilm)|bleu|"
-        "distinct|copies|length beside n-grams)",
+        "l1|psnr|ssim|perceptual|fd(efficientnet) beside plain methods; for text, "
+        "fd(minilm)|kid(minilm)|bleu|distinct|copies|length beside n-grams)",
     )
     add("--n", type=parse_int, help="samples to judge (default: 10000; of text, 2000)")
     add("--n_real", type=parse_int, help="real examples (default: at most --n)")
