@@ -29,7 +29,7 @@ HEAD = [
 LABELS = {
     "default": "`default`: no labels",
     "default, not clipped": "`default` of version 0.1.0, without clipped updates",
-    "projection, not clipped": "the same with labels, by projection",
+    "projection": "the same with labels, by projection",
     "acgan, not clipped": "the same with labels, by a classifier",
     "projection to 8150": "by projection, with rates that fall to the end",
     "conditional": "`conditional`: that with the non-saturating loss",

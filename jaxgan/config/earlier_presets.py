@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxgan.config.presets import PRESETS
-from jaxgan.config.training import Config
+from jaxgan.config.training import ADAM, Config
 
 
 def _falling(start: str, end: str, steps: int, more: str = "b1=0.0, b2=0.99") -> str:
@@ -44,7 +44,7 @@ EARLIER: dict[str, tuple[dict[str, Any], ...]] = {
     "goodfellow": (_GOODFELLOW,),
     "goodfellow-ns": (_GOODFELLOW,),
     "dcgan": (_both("adam(1e-4)"),),
-    "projection": (_PLAIN,),
+    "projection": (_both(ADAM),),
     "conditional": (
         {
             "loss": "relativistic",

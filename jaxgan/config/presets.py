@@ -112,11 +112,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "g_optimizer": "adam(2e-4, b1=0.0, b2=0.9)",
         "d_optimizer": "adam(2e-4, b1=0.0, b2=0.9)",
     },
-    # Conditional on the label, by projection, https://arxiv.org/abs/1802.05637.
+    # Conditional on the label, by projection, https://arxiv.org/abs/1802.05637. At a
+    # constant rate, clipped updates let the discriminator's gradient vanish here.
     "projection": {
         "task": "conditional(64)",
         "generator_wrap": "embed",
         "discriminator_wrap": "projection",
+        "g_optimizer": "adam(2e-3, b1=0.0, b2=0.99)",
+        "d_optimizer": "adam(2e-3, b1=0.0, b2=0.99)",
     },
     # Conditional on the label, by a classifier in D, https://arxiv.org/abs/1610.09585.
     "acgan": {
