@@ -129,16 +129,14 @@ def presets(found: dict[str, Any]) -> list[str]:
     """Returns the README's table of presets, with distances for Fashion-MNIST too."""
     arms, other = rows_of(found, "mnist"), rows_of(found, "fashion_mnist")
     floors = [found["sets"][name]["floor"] for name in ("mnist", "fashion_mnist")]
-    first, fashion = values_of(floors[:1]), values_of(floors[1:])[0]
-    rows = [["*floor: training images*", "", "", *first, fashion]]
-    for arm, text in PRESETS.items():
-        mnist, clothes = (
-            [row["values"] for row in x.get(arm, [])] for x in (arms, other)
-        )
-        facts = [f"`{arm}`", text, f"{arms[arm][0]['steps']:,}"]
-        rows.append(
-            [*facts, *values_of(mnist), values_of(clothes)[0] if clothes else ""]
-        )
+    mnist, fashion = (values_of([floor]) for floor in floors)
+    rows = [["*floor: training images*", "", "", *mnist, fashion[0]]]
+    for arm in filter(arms.get, PRESETS):
+        values = [row["values"] for row in arms[arm]]
+        clothes = [row["values"] for row in other.get(arm, [])]
+        facts = [f"`{arm}`", PRESETS[arm], f"{arms[arm][0]['steps']:,}"]
+        fashion = values_of(clothes)[0] if clothes else ""
+        rows.append([*facts, *values_of(values), fashion])
     head = ["preset", "description", "steps", *VALUES, "Frechet, Fashion-MNIST"]
     return table(head, rows)
 

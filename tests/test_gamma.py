@@ -24,7 +24,7 @@ def test_gamma_by_hand():
     assert gamma_of((28, 28, 1)) == 1
     assert gamma_of((56, 56, 1)) == 2
     assert gamma_of((28, 28, 4)) == 2
-    np.testing.assert_allclose(gamma_of(SHAPE), (32 * 48 * 3) ** 0.5 / 28)
+    assert gamma_of(SHAPE) == round((32 * 48 * 3) ** 0.5 / 28, 3)
 
 
 def test_unclipped_gamma_by_hand():
@@ -71,10 +71,10 @@ def test_gamma_is_between_two_judgments(scale, channels):
     ratio = unclipped_gamma(end, 4) / unclipped_gamma(start, 4)
     np.testing.assert_allclose(by_means(ratio), expected, rtol=1e-5)
     np.testing.assert_allclose(by_pixels(1.0), expected, rtol=1e-5)
-    # The rule is the geometric mean of both.
+    # The rule is the geometric mean of both, rounded.
     ratio = gamma_of(end) / gamma_of(start)
     both = by_means(ratio) * by_pixels(ratio)
-    np.testing.assert_allclose(both, expected**2, rtol=1e-5)
+    np.testing.assert_allclose(both, expected**2, rtol=1e-3)
 
 
 def penalties(text, example=None):

@@ -25,7 +25,7 @@ PENALTIES = ("r1", "r2", "approximate_r1", "approximate_r2")
 def gamma_of(shape: Sequence[int]) -> float:
     """Returns the gamma of zero-centered gradient penalties.
 
-    gamma = sqrt(H W C / 784), which is 1 for MNIST.
+    gamma = sqrt(H W C / 784), which is 1 for MNIST, rounded to four digits.
 
     The penalty sums the squares of a gradient over all values of an image. Let D judge
     an image x by the means of s x s blocks of pixels, as it would judge the image that
@@ -57,7 +57,7 @@ def gamma_of(shape: Sequence[int]) -> float:
     """
     if len(shape) != 3:
         return GAMMA
-    return GAMMA * (math.prod(shape) / VALUES) ** POWER
+    return float(f"{GAMMA * (math.prod(shape) / VALUES) ** POWER:.4g}")
 
 
 def unclipped_gamma(shape: Sequence[int], batch_size: int) -> float:
