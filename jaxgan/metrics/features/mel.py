@@ -44,6 +44,9 @@ def mel(*, example: ExampleSpec) -> Extractor:
         found = [bands.mean(1), bands.std(1)]
         return jnp.concatenate([x.reshape(len(x), -1) for x in found], -1), None
 
-    protocol = {"layer": f"mean and deviation of {MELS} mel bands", "resize": "none"}
-    extract = rows_in_batches(forward, (), field.shape)
-    return Extractor("mel", "none", protocol, extract)
+    return Extractor(
+        name="mel",
+        digest="none",
+        protocol={"layer": f"mean and deviation of {MELS} bands", "resize": "none"},
+        extract=rows_in_batches(forward, (), field.shape),
+    )
