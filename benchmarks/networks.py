@@ -43,7 +43,8 @@ _ADAM = "adam(2e-3, b1=0.0, b2=0.99)"
 _DEFAULT = {
     "preset": "default",
     "batch_size": 32,
-    # Of version 0.1.0; the default of today clips its updates.
+    # Of version 0.1.0; today updates are clipped, and gamma is larger for color.
+    "d_terms": "r1(1)|r2(1)",
     "g_optimizer": _ADAM,
     "d_optimizer": _ADAM,
 }
