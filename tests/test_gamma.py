@@ -146,7 +146,8 @@ def test_a_run_logs_and_records_its_gamma(pictures, tmp_path, caplog):
     # The default is the same, and resumes with the number.
     caplog.clear()
     run(pictures, auto, 4)
-    assert not [x for x in caplog.messages if x.startswith("gamma:")]
+    said = [x for x in caplog.messages if x.startswith("gamma:")]
+    assert said == ["gamma: auto is 0.2857, as the run was started"]
     other = run(pictures, tmp_path / "number", 4, d_terms=number)
     states = (state_of(folder, 4) for folder in (auto, other))
     jax.tree.map(np.testing.assert_array_equal, *states)

@@ -11,8 +11,8 @@ from jaxgan.gan.build_evaluators import task_of
 from jaxgan.gan.data_checks import networks_example
 from jaxgan.losses.gamma import (
     format_gamma,
+    gamma_in,
     gamma_of,
-    has_gamma,
     unclipped_gamma,
     uses_auto,
     with_gamma,
@@ -49,13 +49,17 @@ def recorded_gamma(config: Config, stored: Mapping[str, Any]) -> dict[str, str]:
       config: of the program that resumes the run.
       stored: the flags of the run.
     """
-    number = str(stored.get("d_terms"))
-    return {"d_terms": number} if has_gamma(config.d_terms, number) else {}
+    recipe = str(stored.get("d_terms"))
+    gamma = gamma_in(config.d_terms, recipe)
+    if gamma is None:
+        return {}
+    log.info("gamma: auto is %s, as the run was started", gamma)
+    return {"d_terms": recipe}
 
 
 def is_same_gamma(old: Mapping[str, Any], new: str) -> bool:
     """Returns True if `new` is what `choose_gamma` made of the flags of an old run."""
-    return has_gamma(str(old.get("d_terms")), new)
+    return gamma_in(str(old.get("d_terms")), new) is not None
 
 
 def _recorded_auto(config: Config) -> bool:

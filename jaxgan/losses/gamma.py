@@ -107,19 +107,22 @@ def with_gamma(text: str, gamma: float) -> str:
     return re.sub(rf"\b{AUTO}\b", repr(gamma), text)
 
 
-def has_gamma(text: str, number: str) -> bool:
-    """Returns True if a recipe with `auto` is `number` but for one number in its place.
+def gamma_in(text: str, recipe: str) -> str | None:
+    """Returns the number that a recipe has in place of `auto` in a text.
 
-    >>> has_gamma("r1(auto)|r2(auto)", "r1(2.0)|r2(2.0)")
-    True
-    >>> has_gamma("r1(auto)|r2(auto)", "r1(2.0)|r2(1.0)"), has_gamma("lecam", "lecam")
-    (False, False)
+    It is None if the recipe differs in anything else, or has several numbers.
+
+    >>> gamma_in("r1(auto)|r2(auto)", "r1(2.0)|r2(2.0)")
+    '2.0'
+    >>> gamma_in("r1(auto)|r2(auto)", "r1(2.0)|r2(1.0)"), gamma_in("lecam", "lecam")
+    (None, None)
     """
     first, *rest = map(re.escape, re.split(rf"\b{AUTO}\b", text))
     pattern = first
     for i, part in enumerate(rest):
         pattern += (r"(?P=gamma)" if i else r"(?P<gamma>[\d.e+-]+)") + part
-    return bool(rest) and re.fullmatch(pattern, number) is not None
+    found = re.fullmatch(pattern, recipe) if rest else None
+    return found and found["gamma"]
 
 
 def format_gamma(gamma: float, shape: Sequence[int]) -> str:
