@@ -78,13 +78,9 @@ def table_of(found: dict[str, Any]) -> list[str]:
 
         own = [x for x in found["rows"] if x["size"] == one["size"]]
         least = min(x["metrics"][f"fd_{extractor}"]["value"] for x in own)
-        mark = "**" if value("fd") == least else ""
+        mark, gamma = "**" if value("fd") == least else "", one["gamma"]
         return [
-            *(
-                one["size"],
-                f"{one['gamma']:.3g}",
-                f"{one['gamma'] / gamma_of(shape):.2g}",
-            ),
+            *(one["size"], f"{gamma:.3g}", f"{gamma / gamma_of(shape):.2g}"),
             f"{mark}{value('fd'):.4g}{mark} ({value('fd', 'floor'):.3g})",
             *(f"{value(x):.2f}" for x in ("precision", "recall")),
             f"{one['largest_loss']:.3g}",
