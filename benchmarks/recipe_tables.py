@@ -39,8 +39,8 @@ VALUES = ("Frechet", "confident %", "precision", "recall")
 """Columns of the README's tables."""
 PRESETS = {
     "default": "relativistic loss, R1 + R2, small convolutional pair",
-    "conditional": "projection on the label, falling rates, R1 + R2",
     "projection": "projection on the label, relativistic loss, R1 + R2",
+    "conditional": "the same with the non-saturating loss, and rates that fall",
     "acgan": "a classifier in the discriminator, relativistic loss, R1 + R2",
     "infogan": "ten categories and two numbers that can be recovered from a sample",
     "mlp": "perceptrons 100-256-512-1024-784 and 784-1024-512-256-1, dropout",

@@ -99,13 +99,13 @@ def uses_auto(text: str) -> bool:
     return bool(places)
 
 
-def with_gamma(text: str, gamma: float) -> str:
+def with_gamma(text: str, gamma: float | str) -> str:
     """Returns a recipe with a number in place of `auto`.
 
     >>> with_gamma("r1(auto)|every(16, r2(gamma=auto))", 2.0)
     'r1(2.0)|every(16, r2(gamma=2.0))'
     """
-    return re.sub(rf"\b{AUTO}\b", repr(gamma), text)
+    return re.sub(rf"\b{AUTO}\b", str(gamma), text)
 
 
 def gamma_in(text: str, recipe: str) -> str | None:
@@ -118,12 +118,10 @@ def gamma_in(text: str, recipe: str) -> str | None:
     >>> gamma_in("r1(auto)|r2(auto)", "r1(2.0)|r2(1.0)"), gamma_in("lecam", "lecam")
     (None, None)
     """
-    first, *rest = map(re.escape, re.split(rf"\b{AUTO}\b", text))
-    pattern = first
-    for i, part in enumerate(rest):
-        pattern += (r"(?P=gamma)" if i else r"(?P<gamma>[\d.e+-]+)") + part
-    found = re.fullmatch(pattern, recipe) if rest else None
-    return found and found["gamma"]
+    if text == recipe:
+        return None  # without `auto`, or with it in both
+    numbers = re.findall(r"[\d.]+(?:e[+-]?\d+)?", recipe)
+    return next((x for x in numbers if with_gamma(text, x) == recipe), None)
 
 
 def format_gamma(gamma: float, shape: Sequence[int]) -> str:
